@@ -1,0 +1,116 @@
+"""The backward pass: one loop over the nodes of the graph, newest first.
+
+An operation can only use what already exists, so the order of creation, reversed, is a topological
+order: when a node's turn comes, every gradient that flows into it has arrived. `run` is the pass.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.storage import Edge, Leaf, TensorBase, results
+
+Node = Any  # a Function or a Leaf
+Place = tuple[Node, int]  # a node and which of its outputs
+
+
+def run(
+    roots: Sequence[tuple[Edge, np.ndarray]],
+    retain_graph: bool = False,
+    wanted: Collection[Place] | None = None,
+    capture: bool = False,
+) -> dict[Place, np.ndarray]:
+    """Carry the gradients of `roots` back; `.grad` of leaves grows, and nothing else changes.
+
+    `wanted` keeps the pass to the way to those places; with `capture` the gradients there are
+    returned and no `.grad` changes.
+    """
+    table: dict[Node, list] = {}
+    owned: set[Place] = set()
+    captured: dict[Place, np.ndarray] = {}
+    for edge, grad in roots:
+        _add(table, owned, edge, grad, False)
+    for node in _order([edge[0] for edge, _ in roots], wanted):
+        grads = table.pop(node, None)
+        if grads is None:
+            continue
+        if node.hooks:
+            _run_hooks(node, grads, owned)
+        if capture and wanted:
+            for index, grad in enumerate(grads):
+                if (node, index) in wanted and grad is not None:
+                    captured[node, index] = np.array(grad)
+        if type(node) is Leaf:
+            if not capture:
+                node.accumulate(grads[0], (node, 0) in owned)
+            continue
+        node.check()
+        out = node.backward(*grads)
+        for edge, grad in zip(node.edges, out if type(out) is tuple else (out,), strict=False):
+            if edge is not None and grad is not None:
+                _add(table, owned, edge, grad, node.fresh)
+        if node.saved and not retain_graph:
+            node.saved = None
+    return captured
+
+
+def _order(roots: list[Node], wanted: Collection[Place] | None) -> list[Node]:
+    """All nodes reachable from the roots, newest first; with `wanted`, those that lead there."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None and edge[0] not in seen:
+                seen.add(edge[0])
+                stack.append(edge[0])
+    order = sorted(seen, key=lambda node: node.number)
+    if wanted is not None:
+        leads = {node for node, _ in wanted}
+        for node in order:
+            if any(edge is not None and edge[0] in leads for edge in node.edges):
+                leads.add(node)
+        order = [node for node in order if node in leads]
+    return order[::-1]
+
+
+def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fresh: bool) -> None:
+    """Add `grad` to the table; arrays are changed only once the table owns them."""
+    node, index, shape, dtype = edge
+    if grad.shape != shape:
+        grad, fresh = unbroadcast(grad, shape), False
+    if grad.dtype != dtype:
+        grad, fresh = grad.astype(dtype), True
+    slots = table.get(node)
+    if slots is None:
+        slots = table[node] = [None] * node.outputs
+    have = slots[index]
+    if have is None:
+        slots[index] = grad
+        if fresh:
+            owned.add((node, index))
+    elif (node, index) in owned:
+        slots[index] = np.add(have, grad, out=have if type(have) is np.ndarray else None)
+    else:
+        slots[index] = have + grad
+        owned.add((node, index))
+
+
+def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum a gradient over the axes that broadcasting added or stretched.
+
+    y[i, j] = x[j] for every i, so dL/dx[j] is the sum of dL/dy[i, j] over i.
+    """
+    added = grad.ndim - len(shape)
+    stretched = [i + added for i, n in enumerate(shape) if n == 1 and grad.shape[i + added] != 1]
+    return grad.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+
+
+def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
+    for index, hooks in node.hooks.items():
+        for hook in list(hooks):
+            if grads[index] is not None:
+                new = hook(results.wrap(np.array(grads[index])))
+                if isinstance(new, TensorBase):
+                    grads[index] = new._array
+                    owned.discard((node, index))

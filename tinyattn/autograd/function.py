@@ -1,0 +1,230 @@
+"""What an operation is: a pair of functions on arrays, `forward` and `backward`.
+
+Both can be called by hand: `f = Exp(); y = f.forward(x); dx = f.backward(dy)`. `apply` runs
+forward on tensors and, where a gradient is needed, leaves the instance as a node of the graph.
+"""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.dtypes import promote
+from tinyattn.autograd.modes import state
+from tinyattn.autograd.storage import Leaf, Storage, TensorBase, results
+
+_number = count()
+_new = object.__new__
+
+
+class Function:
+    """An operation with its gradient. Subclasses define, on arrays:
+
+    forward(self, *inputs, **options) -> array or tuple of arrays; keeps what backward needs by
+        `self.save(...)` (input or output arrays as they are, or arrays of its own; never views).
+    backward(self, *grads) -> for each input its gradient or None; grads has one entry an output,
+        None where nothing came (only if there are several outputs). Shapes of a broadcast are
+        undone, and dtypes restored, by the engine.
+    """
+
+    edges: tuple = ()
+    saved: tuple | None = ()
+    versions: tuple = ()
+    outputs = 1
+    hooks: dict[int, list[Callable]] | None = None
+    number = 0
+
+    view = False  # the outputs share the memory of the first input
+    promotes = False  # two operands, mixed by PyTorch's rules before forward
+    fresh = False  # every array that backward returns is new and nobody else's
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def backward(self, *grads: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def save(self, *arrays: Any) -> None:
+        self.saved = arrays
+
+    def needs(self, index: int) -> bool:
+        """Whether input `index` needs a gradient (always, when called by hand)."""
+        return not self.edges or self.edges[index] is not None
+
+    def cache(self, index: int) -> dict | None:
+        """Where a layout derived from parameter `index` may be kept until it changes."""
+        return self.caches.get(index) if self.edges else None
+
+    caches: dict[int, dict] = {}
+    caching: tuple[int, ...] = ()  # inputs whose derived layout is worth keeping: weights
+
+    @classmethod
+    def apply(cls, *args: Any, **options: Any) -> Any:
+        node = cls()
+        node.edges, tracked = _edges(args)
+        arrays = [arg._array if isinstance(arg, TensorBase) else arg for arg in args]
+        if cls.promotes:
+            arrays[:2] = promote(arrays[0], arrays[1])
+        if cls.caching:
+            node.caches = _caches(args, cls.caching)
+        out = node.forward(*arrays, **options)
+        several = type(out) is tuple
+        wrapped = [node._output(array, args[0]) for array in (out if several else (out,))]
+        if tracked:
+            node.number = next(_number)
+            node.outputs = len(wrapped)
+            for index, tensor in enumerate(wrapped):
+                array = tensor._array
+                if array.dtype.kind == "f":
+                    tensor._edge = (node, index, array.shape, array.dtype)
+            if node.saved:
+                node.versions = _versions(node.saved, (*args, *wrapped))
+        return tuple(wrapped) if several else wrapped[0]
+
+    def _output(self, array: Any, source: Any) -> Any:
+        tensor = _new(results.cls)
+        tensor._array = array if type(array) is np.ndarray else np.asarray(array)
+        if self.view:
+            storage = tensor._storage = source._storage
+            tensor._since = storage.version
+            tensor._base = source if source._base is None else source._base
+        else:
+            tensor._storage = Storage()
+        return tensor
+
+    def check(self) -> None:
+        """Refuse a backward without, or over changed, saved arrays."""
+        name = type(self).__name__
+        if self.saved is None:
+            raise RuntimeError(
+                f"Trying to backward through the graph a second time: what {name} saved was freed "
+                "by the first pass. Pass retain_graph=True to the first backward() or grad()."
+            )
+        for storage, version, shape in self.versions:
+            if storage.version != version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: {name} saved a tensor of shape {list(shape)} at version "
+                    f"{version}; {storage.changed_by} has since made it version {storage.version}."
+                    " Clone it before the change, or use the operation that makes a new tensor."
+                )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}Backward>"
+
+
+def _edges(args: tuple) -> tuple[tuple, bool]:
+    """The inputs' edges, and whether any of them needs a gradient."""
+    edges = []
+    tracked = False
+    enabled = state.enabled
+    for arg in args:
+        edge = None
+        if isinstance(arg, TensorBase):
+            if arg._storage.recorded > arg._since:
+                raise stale(arg)
+            if enabled:
+                edge = arg._edge
+                tracked = tracked or edge is not None
+        edges.append(edge)
+    return tuple(edges), tracked
+
+
+def stale(view: TensorBase) -> RuntimeError:
+    return RuntimeError(
+        f"this tensor of shape {list(view._array.shape)} shares memory with one that "
+        f"{view._storage.changed_by} changed in place, with a gradient, after the view was made: "
+        "its own gradient would be wrong. Make the view again after the change."
+    )
+
+
+def _versions(saved: tuple, tensors: tuple) -> tuple:
+    return tuple(
+        (tensor._storage, tensor._storage.version, tensor._array.shape)
+        for tensor in tensors
+        if isinstance(tensor, TensorBase) and any(tensor._array is array for array in saved)
+    )
+
+
+def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:
+    """The caches of the inputs that are weights: leaves that need a gradient."""
+    found = {}
+    for index in indices:
+        weight = args[index]
+        if isinstance(weight, TensorBase) and weight._edge and type(weight._edge[0]) is Leaf:
+            storage = weight._storage
+            if not storage.exposed:
+                if storage.cache is None:
+                    storage.cache = {}
+                found[index] = storage.cache
+    return found
+
+
+def requires_grad_(tensor: TensorBase, requires_grad: bool = True) -> Any:
+    """Make a leaf need a gradient, or no longer; returns it."""
+    edge = tensor._edge
+    if edge is not None and type(edge[0]) is not Leaf:
+        if not requires_grad:
+            raise RuntimeError(
+                "requires_grad: can only be changed for leaf tensors, this one is the result of "
+                f"{type(edge[0]).__name__}; use detach() for a tensor without its history"
+            )
+        return tensor
+    array = tensor._array
+    if requires_grad and array.dtype.kind != "f":
+        raise RuntimeError(
+            f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
+        )
+    tensor._edge = (Leaf(tensor, next(_number)), 0, array.shape, array.dtype)
+    if not requires_grad:
+        tensor._edge = None
+    return tensor
+
+
+def check_in_place(name: str, target: TensorBase, *operands: Any) -> None:
+    """Refuse a change in place that the tape could not follow."""
+    if not state.enabled:
+        return
+    edge = target._edge
+    if edge is not None and type(edge[0]) is Leaf:
+        raise RuntimeError(
+            f"{name}: a leaf tensor that requires grad can't be changed in place while operations "
+            "are recorded; do it under no_grad(), or on a clone()"
+        )
+    base = target._base
+    if base is not None:
+        needing = (target, base, *operands)
+        if any(isinstance(t, TensorBase) and t._edge is not None for t in needing):
+            raise RuntimeError(
+                f"{name}: this tensor is a view of a base of shape {list(base._array.shape)} and a "
+                "gradient is needed; change the base itself (base[index] = value), or a clone()"
+            )
+
+
+def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
+    """Write `result` into `target` and give `target` its place in the graph: the last step of
+    every operation in place. `check_in_place` comes first, before anything is written."""
+    array, new = target._array, result._array
+    if new is not array:
+        if new.shape != array.shape:
+            raise RuntimeError(
+                f"{name}: output with shape {list(array.shape)} doesn't match the broadcast shape "
+                f"{list(new.shape)}"
+            )
+        if not np.can_cast(new.dtype, array.dtype, "same_kind"):
+            raise RuntimeError(
+                f"{name}: result type {new.dtype} can't be cast to the desired output type "
+                f"{array.dtype}"
+            )
+        if not array.flags.writeable:
+            raise RuntimeError(f"{name}: the tensor shares the memory of a read-only array")
+        np.copyto(array, new, casting="same_kind")
+    storage = target._storage
+    storage.changed(name)
+    target._since = storage.version
+    if result._edge is not None:
+        node, index, _, _ = result._edge
+        target._edge = (node, index, array.shape, array.dtype)
+        storage.recorded = storage.version
+    return target

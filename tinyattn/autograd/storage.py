@@ -1,0 +1,94 @@
+"""What the engine knows of a tensor: its array, its storage, its place in the graph.
+
+The class people meet, with its operators and methods, is `Tensor` in tinyattn/_tensor.py.
+"""
+
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Storage:
+    """What all views of one piece of memory share.
+
+    `version` counts the changes made in place and `changed_by` names the last; `recorded` is the
+    version of the last change on the tape; `exposed` says that NumPy sees the memory, so that it
+    can change unnoticed; `cache` holds layouts derived from the present version.
+    """
+
+    version = 0
+    recorded = 0
+    changed_by = ""
+    exposed = False
+    cache: dict[Any, Any] | None = None
+
+    def changed(self, by: str) -> None:
+        self.version += 1
+        self.changed_by = by
+        self.cache = None
+
+
+class TensorBase:
+    """The fields of a tensor. `_edge` is None where no gradient is needed."""
+
+    _array: np.ndarray
+    _storage: Storage
+    _edge: "Edge | None" = None
+    _base: "TensorBase | None" = None
+    _since = 0
+    grad: Any = None
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self._storage = Storage()
+
+
+class Leaf:
+    """The end of the graph at a tensor that a user made: its gradient is added to `.grad`."""
+
+    edges: tuple = ()
+    outputs = 1
+    hooks: "dict[int, list[Callable]] | None" = None
+
+    def __init__(self, tensor: TensorBase, number: int) -> None:
+        self.tensor = weakref.ref(tensor)
+        self.number = number
+
+    def accumulate(self, grad: np.ndarray, owned: bool) -> None:
+        tensor = self.tensor()
+        if tensor is None:
+            return
+        if tensor.grad is None:
+            if not (owned and grad.flags.c_contiguous):
+                grad = np.array(grad, order="C")
+            tensor.grad = results.wrap(grad)
+        else:
+            np.add(tensor.grad._array, grad, out=tensor.grad._array)
+            tensor.grad._storage.changed("backward")
+
+
+# Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.
+Edge = tuple[Any, int, tuple[int, ...], np.dtype]
+
+# In signatures: some subclass of TensorBase; results are of the class of the arguments.
+Tensor = TypeVar("Tensor", bound=TensorBase)
+
+
+class _Results:
+    """The class that results get; tinyattn/_tensor.py puts itself here."""
+
+    cls: type = TensorBase
+
+    def wrap(self, array: Any) -> Any:
+        """A new tensor on `array`, outside the graph."""
+        tensor = self.cls.__new__(self.cls)
+        tensor._array = array if type(array) is np.ndarray else np.asarray(array)
+        tensor._storage = Storage()
+        return tensor
+
+
+results = _Results()

@@ -1,0 +1,698 @@
+"""The kernel table: what every kernel takes and gives, whichever backend computes it.
+
+A method of Backend checks its arguments once, copies what the twins cannot read as it stands, allocates
+the outputs and calls the twin of the chosen backend. The twins (reference/, jit/, native/) then trust what
+they get: aligned, native-endian, C-contiguous arrays of one float type. Look first at `Backend.matmul` and
+`_fit`; choosing a backend stands at the end.
+"""
+
+import importlib
+import importlib.util
+import math
+import os
+import warnings
+from collections.abc import MutableMapping, Sequence
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Cache = MutableMapping[Any, Any]
+Shape = tuple[int, ...]
+
+F32 = np.dtype(np.float32)
+F64 = np.dtype(np.float64)
+I64 = np.dtype(np.int64)
+BOOL = np.dtype(np.bool_)
+
+# In order of preference. The value is the folder of the twins.
+_FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
+
+
+def _float_type(kernel: str, name: str, x: Array) -> np.dtype[Any]:
+    """The float type of `x` in native byte order; any other type is refused by name."""
+    try:
+        dtype = x.dtype
+    except AttributeError:
+        raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(x).__name__}") from None
+    if dtype is F32 or dtype is F64:
+        return dtype
+    if dtype.kind == "f" and dtype.itemsize in (4, 8):
+        return F32 if dtype.itemsize == 4 else F64
+    raise TypeError(f"{kernel}: {name}: expected float32 or float64, got {dtype}")
+
+
+def _fit(
+    kernel: str, name: str, x: Array, dtype: np.dtype[Any], letters: str, shape: Shape
+) -> Array:
+    """`x` itself where the twins can read it as it stands, else a copy they can read."""
+    if _float_type(kernel, name, x) is not dtype:
+        raise TypeError(f"{kernel}: {name}: expected {dtype} like the others, got {x.dtype}")
+    if x.shape != shape:
+        raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
+    flags = x.flags
+    if flags.c_contiguous and flags.aligned and x.dtype is dtype:
+        return x
+    return np.array(x, dtype, order="C")
+
+
+def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) -> Array:
+    """The same for int64."""
+    if not isinstance(x, np.ndarray) or x.dtype != I64:
+        raise TypeError(
+            f"{kernel}: {name} must be an int64 array, got {getattr(x, 'dtype', type(x).__name__)}"
+        )
+    if x.shape != shape:
+        raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
+    flags = x.flags
+    if flags.c_contiguous and flags.aligned and x.dtype.isnative:
+        return x
+    return np.array(x, I64, order="C")
+
+
+def _two_dims(kernel: str, name: str, x: Array, letters: str) -> tuple[int, int]:
+    if len(x.shape) != 2:
+        raise ValueError(f"{kernel}: {name} must be {letters}, got shape {x.shape}")
+    return x.shape  # type: ignore[return-value]
+
+
+def _as_rows(kernel: str, name: str, x: Array) -> Shape:
+    """(N, n): every axis but the last folded into rows."""
+    shape = x.shape
+    if len(shape) == 2:
+        return shape
+    if not shape:
+        raise ValueError(f"{kernel}: {name} must be (..., n), got a scalar")
+    return math.prod(shape[:-1]), shape[-1]
+
+
+def _strided(x: Array, dtype: np.dtype[Any]) -> Array:
+    """`x` itself where one of its last two axes has unit stride and the other a leading dimension."""
+    rows, columns = x.strides[-2:]
+    size = dtype.itemsize
+    if (
+        (columns == size and rows >= x.shape[-1] * size and not rows % size)
+        or (rows == size and columns >= x.shape[-2] * size and not columns % size)
+    ) and (x.dtype is dtype and x.flags.aligned):
+        return x
+    return np.array(x, dtype, order="C")
+
+
+def _spread(x: Array, batch: Shape, n: int) -> Array:
+    """(..., R, C) broadcast to the batch and folded to (n, R, C), a view where strides allow."""
+    tail = x.shape[-2:]
+    if x.ndim == 2:
+        x = x[None]
+    if x.shape[:-2] != batch:
+        x = np.broadcast_to(x, batch + tail)
+    return x.reshape((n, *tail))
+
+
+def _sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> Array:
+    """Check the packed layout: batch_sizes[0] = B, non-increasing, N rows in all."""
+    batch_sizes = _fit_integers(kernel, "batch_sizes", batch_sizes, "(T,)", (len(batch_sizes),))
+    sizes = batch_sizes.tolist()
+    if not sizes:
+        raise ValueError(f"{kernel}: batch_sizes is empty: expected at least one time step")
+    if sizes[0] != B or sizes[-1] < 0 or sorted(sizes, reverse=True) != sizes:
+        raise ValueError(
+            f"{kernel}: batch_sizes must start with B = {B} and never increase, got {sizes}"
+        )
+    if sum(sizes) != N:
+        raise ValueError(
+            f"{kernel}: batch_sizes add up to {sum(sizes)}, but there are N = {N} rows"
+        )
+    return batch_sizes
+
+
+def _flat(kernel: str, name: str, arrays: Sequence[Array], like: Sequence[Array]) -> list[Array]:
+    """Arrays that are only read, flattened; each of the type and shape of its parameter."""
+    if len(arrays) != len(like):
+        raise ValueError(f"{kernel}: {len(like)} params but {len(arrays)} {name}")
+    return [
+        _fit(kernel, f"{name}[{i}]", x, p.dtype, f"the shape of params[{i}]", p.shape).reshape(-1)
+        for i, (x, p) in enumerate(zip(arrays, like, strict=True))
+    ]
+
+
+class _InPlace:
+    """Flat views of arrays that a kernel changes; those with gaps are copied and written back."""
+
+    __slots__ = ("flat", "gaps")
+
+    def __init__(self, kernel: str, name: str, arrays: Sequence[Array], like: Sequence[Array]):
+        if len(arrays) != len(like):
+            raise ValueError(f"{kernel}: {len(like)} params but {len(arrays)} {name}")
+        self.flat: list[Array] = []
+        self.gaps: list[tuple[Array, Array]] = []
+        for i, (x, p) in enumerate(zip(arrays, like, strict=True)):
+            dtype = _float_type(kernel, "params[0]" if like is arrays else "params[0]", like[0])
+            fit = _fit(kernel, f"{name}[{i}]", x, dtype, f"the shape of params[{i}]", p.shape)
+            if not x.flags.writeable:
+                raise ValueError(
+                    f"{kernel}: {name}[{i}] is read-only and cannot be changed in place"
+                )
+            flat = fit.reshape(-1)
+            if fit is not x:
+                self.gaps.append((x, fit))
+            self.flat.append(flat)
+
+    def write_back(self) -> None:
+        for x, copy in self.gaps:
+            x[...] = copy
+
+
+class Backend:
+    """The kernels of one backend. Arrays in, new arrays out; outputs never share memory with inputs.
+
+    Every float argument of one call has one type, float32 or float64. Any strides, alignment and byte order
+    will do; the common case (contiguous, native) is passed on without a copy.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Load the twins of backend `name`; ImportError where they cannot be."""
+        package = f"tinyattn.kernels.{_FOLDERS[name]}"
+
+        def twins(file: str) -> ModuleType:
+            return importlib.import_module(f"{package}.{file}")
+
+        self.name = name
+        self._matmul = twins("matmul")
+        self._softmax = twins("softmax")
+        self._cross_entropy = twins("cross_entropy")
+        self._embedding = twins("embedding")
+        self._gru = twins("gru")
+        self._layer_norm = twins("layer_norm")
+        self._optim = twins("optim")
+        self._norm = twins("norm")
+
+    def __repr__(self) -> str:
+        return f"Backend({self.name!r})"
+
+    # Products
+
+    def matmul(
+        self, a: Array, b: Array, bias: Array | None = None, cache: Cache | None = None
+    ) -> Array:
+        """a (..., M, K) times b (..., K, P) plus bias (P,), batch axes broadcast -> (..., M, P).
+
+        `cache` belongs to the owner of b: a layout derived from b may be kept there, and the owner empties it
+        when b changes.
+        """
+        dtype = _float_type("matmul", "a", a)
+        if _float_type("matmul", "b", b) is not dtype:
+            raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
+        shape, other = a.shape, b.shape
+        if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
+            raise ValueError(
+                f"matmul: expected a (..., M, K) and b (..., K, P), got {shape} and {other}"
+            )
+        M, K = shape[-2:]
+        P = other[-1]
+        if bias is not None:
+            bias = _fit("matmul", "bias", bias, dtype, "(P,)", (P,))
+        if len(shape) == 2 and len(other) == 2:
+            out = np.empty((M, P), dtype)
+            self._matmul.matmul(
+                _strided(a, dtype)[None], _strided(b, dtype)[None], bias, out[None], cache
+            )
+            return out
+        if len(other) == 2 and a.strides[-1] == a.itemsize:
+            # Rows of the whole batch against one b: a single product, and worth a copy where a has gaps.
+            rows = math.prod(shape[:-1])
+            out = np.empty((*shape[:-1], P), dtype)
+            folded = _strided(a.reshape(rows, K), dtype)[None]
+            self._matmul.matmul(
+                folded, _strided(b, dtype)[None], bias, out.reshape(1, rows, P), cache
+            )
+            return out
+        batch = shape[:-2]
+        if batch != other[:-2]:
+            try:
+                batch = np.broadcast_shapes(batch, other[:-2])
+            except ValueError:
+                raise ValueError(
+                    f"matmul: batch axes {shape[:-2]} and {other[:-2]} do not broadcast"
+                ) from None
+        n = math.prod(batch)
+        out = np.empty((*batch, M, P), dtype)
+        self._matmul.matmul(
+            _strided(_spread(a, batch, n), dtype),
+            _strided(_spread(b, batch, n), dtype),
+            bias,
+            out.reshape(n, M, P),
+            cache,
+        )
+        return out
+
+    # Softmax, along the last axis
+
+    def softmax(self, x: Array, mask: Array | None = None) -> Array:
+        """x (..., n), mask bool broadcastable to x with True = attend -> (..., n).
+
+        A row with nothing to attend gives zeros; a row of -inf without a mask gives NaN, as PyTorch's does.
+        """
+        dtype = _float_type("softmax", "x", x)
+        shape = x.shape
+        rows = _as_rows("softmax", "x", x)
+        x = _fit("softmax", "x", x, dtype, "(..., n)", shape)
+        if mask is not None:
+            if not isinstance(mask, np.ndarray) or mask.dtype != BOOL:
+                kind = getattr(mask, "dtype", type(mask).__name__)
+                raise TypeError(f"softmax: mask must be bool (True = attend), got {kind}")
+            if mask.shape != shape:
+                try:
+                    mask = np.broadcast_to(mask, shape)
+                except ValueError:
+                    raise ValueError(
+                        f"softmax: mask {mask.shape} does not broadcast to x {shape}"
+                    ) from None
+            mask = np.ascontiguousarray(mask).reshape(rows)
+        out = np.empty(shape, dtype)
+        self._softmax.softmax(x.reshape(rows), mask, out.reshape(rows))
+        return out
+
+    def softmax_backward(self, y: Array, grad: Array) -> Array:
+        """y (..., n) from softmax, grad (..., n) -> dx (..., n)."""
+        return self._rowwise("softmax_backward", self._softmax.softmax_backward, y, grad)
+
+    def log_softmax(self, x: Array) -> Array:
+        """x (..., n) -> (..., n)."""
+        dtype = _float_type("log_softmax", "x", x)
+        rows = _as_rows("log_softmax", "x", x)
+        x = _fit("log_softmax", "x", x, dtype, "(..., n)", x.shape)
+        out = np.empty(x.shape, dtype)
+        self._softmax.log_softmax(x.reshape(rows), out.reshape(rows))
+        return out
+
+    def log_softmax_backward(self, y: Array, grad: Array) -> Array:
+        """y (..., n) from log_softmax, grad (..., n) -> dx (..., n)."""
+        return self._rowwise("log_softmax_backward", self._softmax.log_softmax_backward, y, grad)
+
+    def _rowwise(self, kernel: str, twin: Any, y: Array, grad: Array) -> Array:
+        dtype = _float_type(kernel, "y", y)
+        rows = _as_rows(kernel, "y", y)
+        y = _fit(kernel, "y", y, dtype, "(..., n)", y.shape)
+        grad = _fit(kernel, "grad", grad, dtype, "the shape of y", y.shape)
+        out = np.empty(y.shape, dtype)
+        twin(y.reshape(rows), grad.reshape(rows), out.reshape(rows))
+        return out
+
+    # Loss
+
+    def cross_entropy(
+        self,
+        logits: Array,
+        target: Array,
+        weight: Array | None,
+        ignore_index: int,
+        label_smoothing: float,
+        scale: float,
+        with_grad: bool,
+    ) -> tuple[Array, Array | None]:
+        """logits (N, V), target (N,) int64, weight (V,) -> losses (N,), grad (N, V) or None.
+
+        The losses are weighted, zero where ignored and not scaled; grad is that of scale * sum(losses). The
+        caller has checked that a target is in [0, V) or equals ignore_index.
+        """
+        dtype = _float_type("cross_entropy", "logits", logits)
+        N, V = _two_dims("cross_entropy", "logits", logits, "(N, V)")
+        logits = _fit("cross_entropy", "logits", logits, dtype, "(N, V)", (N, V))
+        target = _fit_integers("cross_entropy", "target", target, "(N,)", (N,))
+        if weight is not None:
+            weight = _fit("cross_entropy", "weight", weight, dtype, "(V,)", (V,))
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ValueError(
+                f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}"
+            )
+        losses = np.empty(N, dtype)
+        grad = np.empty((N, V), dtype) if with_grad else None
+        self._cross_entropy.cross_entropy(
+            logits, target, weight, ignore_index, label_smoothing, scale, losses, grad
+        )
+        return losses, grad
+
+    # Embedding
+
+    def embedding_backward(
+        self, grad: Array, index: Array, num_embeddings: int, padding_idx: int
+    ) -> Array:
+        """grad (N, D), index (N,) int64 in [0, V) -> (V, D), the rows of grad added up by index.
+
+        Within a row contributions are added in their order in index. Row padding_idx gets nothing (-1: none).
+        """
+        dtype = _float_type("embedding_backward", "grad", grad)
+        N, D = _two_dims("embedding_backward", "grad", grad, "(N, D)")
+        grad = _fit("embedding_backward", "grad", grad, dtype, "(N, D)", (N, D))
+        index = _fit_integers("embedding_backward", "index", index, "(N,)", (N,))
+        out = np.zeros((num_embeddings, D), dtype)
+        self._embedding.embedding_backward(grad, index, padding_idx, out)
+        return out
+
+    # Recurrent
+
+    def gru(
+        self,
+        gx: Array,
+        h0: Array,
+        w_hh: Array,
+        b_hh: Array | None,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,), batch_sizes (T,) int64 -> y (N, H), h_n (B, H), saved (N, 4H).
+
+        Packed layout: the rows of one time step stand together, batch_sizes never increases, N = sum(batch_sizes).
+        `gx` is x W_ih^T + b_ih in the order r, z, n; `saved` is [r | z | n | hn] for gru_backward. h_n holds each
+        row's last state, or with reverse its state after step 0. `cache` belongs to the owner of w_hh.
+        """
+        dtype = _float_type("gru", "gx", gx)
+        B, H = _two_dims("gru", "h0", h0, "(B, H)")
+        N = len(gx)
+        gx = _fit("gru", "gx", gx, dtype, "(N, 3H)", (N, 3 * H))
+        h0 = _fit("gru", "h0", h0, dtype, "(B, H)", (B, H))
+        w_hh = _fit("gru", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        if b_hh is not None:
+            b_hh = _fit("gru", "b_hh", b_hh, dtype, "(3H,)", (3 * H,))
+        batch_sizes = _sizes("gru", batch_sizes, N, B)
+        y = np.empty((N, H), dtype)
+        h_n = np.empty((B, H), dtype)
+        saved = np.empty((N, 4 * H), dtype)
+        self._gru.gru(gx, h0, w_hh, b_hh, batch_sizes, reverse, y, h_n, saved, cache)
+        return y, h_n, saved
+
+    def gru_backward(
+        self,
+        dy: Array | None,
+        dh_n: Array | None,
+        saved: Array,
+        y: Array,
+        h0: Array,
+        w_hh: Array,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """dy (N, H) or None, dh_n (B, H) or None (None: zeros), the rest as gru had it -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+        dtype = _float_type("gru_backward", "saved", saved)
+        B, H = _two_dims("gru_backward", "h0", h0, "(B, H)")
+        N = len(saved)
+        if dy is not None:
+            dy = _fit("gru_backward", "dy", dy, dtype, "(N, H)", (N, H))
+        if dh_n is not None:
+            dh_n = _fit("gru_backward", "dh_n", dh_n, dtype, "(B, H)", (B, H))
+        saved = _fit("gru_backward", "saved", saved, dtype, "(N, 4H)", (N, 4 * H))
+        y = _fit("gru_backward", "y", y, dtype, "(N, H)", (N, H))
+        h0 = _fit("gru_backward", "h0", h0, dtype, "(B, H)", (B, H))
+        w_hh = _fit("gru_backward", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        batch_sizes = _sizes("gru_backward", batch_sizes, N, B)
+        dgx = np.empty((N, 3 * H), dtype)
+        dgh = np.empty((N, 3 * H), dtype)
+        dh0 = np.empty((B, H), dtype)
+        self._gru.gru_backward(
+            dy, dh_n, saved, y, h0, w_hh, batch_sizes, reverse, dgx, dgh, dh0, cache
+        )
+        return dgx, dgh, dh0
+
+    # Layer norm
+
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """x (N, D), weight (D,), bias (D,) -> y (N, D), mean (N,), rstd (N,); biased variance."""
+        dtype = _float_type("layer_norm", "x", x)
+        N, D = _two_dims("layer_norm", "x", x, "(N, D)")
+        x = _fit("layer_norm", "x", x, dtype, "(N, D)", (N, D))
+        if weight is not None:
+            weight = _fit("layer_norm", "weight", weight, dtype, "(D,)", (D,))
+        if bias is not None:
+            bias = _fit("layer_norm", "bias", bias, dtype, "(D,)", (D,))
+        out = np.empty((N, D), dtype)
+        mean = np.empty(N, dtype)
+        rstd = np.empty(N, dtype)
+        self._layer_norm.layer_norm(x, weight, bias, eps, out, mean, rstd)
+        return out, mean, rstd
+
+    def layer_norm_backward(
+        self, grad: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """grad (N, D), x (N, D), mean (N,), rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
+        dtype = _float_type("layer_norm_backward", "x", x)
+        N, D = _two_dims("layer_norm_backward", "x", x, "(N, D)")
+        grad = _fit("layer_norm_backward", "grad", grad, dtype, "(N, D)", (N, D))
+        x = _fit("layer_norm_backward", "x", x, dtype, "(N, D)", (N, D))
+        mean = _fit("layer_norm_backward", "mean", mean, dtype, "(N,)", (N,))
+        rstd = _fit("layer_norm_backward", "rstd", rstd, dtype, "(N,)", (N,))
+        if weight is not None:
+            weight = _fit("layer_norm_backward", "weight", weight, dtype, "(D,)", (D,))
+        dx = np.empty((N, D), dtype)
+        dweight = np.empty(D, dtype)
+        dbias = np.empty(D, dtype)
+        self._layer_norm.layer_norm_backward(grad, x, mean, rstd, weight, dx, dweight, dbias)
+        return dx, dweight, dbias
+
+    # Optimisers, in place
+
+    def adam(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        steps: Sequence[int],
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+        maximize: bool = False,
+    ) -> None:
+        """One step of Adam (decoupled: AdamW) over all parameters; params and both averages change in place.
+
+        `steps` counts from 1 and includes this step.
+        """
+        if len(steps) != len(params) or any(step < 1 for step in steps):
+            raise ValueError(
+                f"adam: expected {len(params)} steps, each at least 1, got {list(steps)}"
+            )
+        changed = [
+            _InPlace("adam", name, arrays, params)
+            for name, arrays in (
+                ("params", params),
+                ("exp_avgs", exp_avgs),
+                ("exp_avg_sqs", exp_avg_sqs),
+            )
+        ]
+        p, m, v = (c.flat for c in changed)
+        g = _flat("adam", "grads", grads, params)
+        self._optim.adam(
+            p, g, m, v, list(steps), lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+        )
+        for c in changed:
+            c.write_back()
+
+    def sgd(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        buffers: Sequence[Array] | None,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        nesterov: bool,
+        weight_decay: float,
+        first: Sequence[bool],
+        maximize: bool = False,
+    ) -> None:
+        """One step of SGD over all parameters; params and buffers (None without momentum) change in place.
+
+        Where `first` is true the buffer is set to the gradient instead of decayed.
+        """
+        if buffers is None and momentum:
+            raise ValueError(f"sgd: momentum {momentum} needs buffers, got None")
+        if len(first) != len(params):
+            raise ValueError(f"sgd: {len(params)} params but {len(first)} entries in first")
+        changed = [_InPlace("sgd", "params", params, params)]
+        if buffers is not None:
+            changed.append(_InPlace("sgd", "buffers", buffers, params))
+        g = _flat("sgd", "grads", grads, params)
+        self._optim.sgd(
+            changed[0].flat,
+            g,
+            changed[1].flat if buffers is not None else None,
+            lr,
+            momentum,
+            dampening,
+            nesterov,
+            weight_decay,
+            list(first),
+            maximize,
+        )
+        for c in changed:
+            c.write_back()
+
+    # Clipping
+
+    def global_norm(self, arrays: Sequence[Array]) -> float:
+        """The 2-norm over all elements of all arrays, added up in float64 in a fixed order."""
+        if not arrays:
+            return 0.0
+        dtype = _float_type("global_norm", "arrays[0]", arrays[0])
+        flat = [
+            _fit("global_norm", f"arrays[{i}]", x, dtype, "", x.shape).reshape(-1)
+            for i, x in enumerate(arrays)
+        ]
+        return float(self._norm.global_norm(flat))
+
+    def scale(self, arrays: Sequence[Array], factor: float) -> None:
+        """Multiply every array by `factor`, in place."""
+        if not arrays:
+            return
+        changed = _InPlace("scale", "arrays", arrays, arrays)
+        self._norm.scale(changed.flat, factor)
+        changed.write_back()
+
+
+# The backend in use, process-wide; the others stay loaded so that switching is free.
+_current: Backend | None = None
+_loaded: dict[str, Backend] = {}
+_threads: int | None = None
+
+
+def backend() -> Backend:
+    """The backend in use; the first call chooses it by TINYATTN_BACKEND or takes the best installed."""
+    return _current if _current is not None else _choose()
+
+
+def _choose() -> Backend:
+    global _current
+    name = os.environ.get("TINYATTN_BACKEND")
+    if name:
+        _current = _load(name, "TINYATTN_BACKEND: ")
+        return _current
+    name = available_backends()[0]
+    if name != "native":
+        warnings.warn(
+            f"the native kernels of tinyattn are not built; using {name}, which is slower "
+            "(python -m tinyattn says more)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    _current = _load(name)
+    return _current
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # what find_spec says of a module set to None
+        return False
+
+
+def available_backends() -> tuple[str, ...]:
+    """The names use_backend takes on this installation, the fastest first."""
+    needs = {"native": "tinyattn.kernels.native._core", "numba": "numba", "numpy": "numpy"}
+    return tuple(name for name, module in needs.items() if _importable(module))
+
+
+def _load(name: str, context: str = "") -> Backend:
+    if name not in _FOLDERS:
+        raise ValueError(f"{context}unknown backend {name!r}: choose one of {', '.join(_FOLDERS)}")
+    if name not in _loaded:
+        if name not in available_backends():
+            how = {
+                "native": "its C extension was not built: install a C compiler, then tinyattn again "
+                "with pip install --force-reinstall --no-cache-dir",
+                "numba": "pip install numba",
+            }
+            raise RuntimeError(f"{context}backend {name!r} is not installed: {how[name]}")
+        _loaded[name] = Backend(name)
+        if _threads is not None:
+            _set_threads(_loaded[name], _threads)
+    return _loaded[name]
+
+
+class _Chosen:
+    """What use_backend returns; as a context manager it puts back the backend that was there before."""
+
+    def __init__(self, chosen: Backend, previous: Backend | None) -> None:
+        self._chosen = chosen
+        self._previous = previous
+
+    def __enter__(self) -> Backend:
+        return self._chosen
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._previous
+
+
+def use_backend(name: str) -> _Chosen:
+    """Choose "native", "numba" or "numpy" for the whole process; in a `with`, until its end.
+
+    ValueError for another name, RuntimeError for one that is not installed.
+    """
+    global _current
+    chosen = _Chosen(_load(name), _current)
+    _current = chosen._chosen
+    return chosen
+
+
+def set_num_threads(n: int) -> None:
+    """Let kernels use up to `n` threads, the caller's included. Results do not depend on it."""
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"set_num_threads: n must be an int, got {type(n).__name__}")
+    if n < 1:
+        raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
+    _threads = int(n)
+    for loaded in _loaded.values():
+        _set_threads(loaded, _threads)
+
+
+def get_num_threads() -> int:
+    """The number of threads the backend in use works with; the NumPy kernels run on the caller's own."""
+    current = backend()
+    if current.name == "native":
+        from tinyattn.kernels.native import _core
+
+        return int(_core.lib.ta_get_num_threads())
+    if current.name == "numba":
+        from tinyattn.kernels.jit import threads
+
+        return threads.get()
+    return 1
+
+
+def _set_threads(loaded: Backend, n: int) -> None:
+    if loaded.name == "native":
+        from tinyattn.kernels.native import _core
+
+        _core.lib.ta_set_num_threads(n)
+    elif loaded.name == "numba":
+        from tinyattn.kernels.jit import threads
+
+        threads.set(n)
+
+
+def instruction_set() -> str:
+    """What the backend in use was compiled for: avx512, avx2 or baseline for native."""
+    current = backend()
+    if current.name == "native":
+        from tinyattn.kernels.native import _core
+
+        return str(_core.ffi.string(_core.lib.ta_isa()).decode())
+    if current.name == "numba":
+        import llvmlite.binding
+
+        return f"LLVM {llvmlite.binding.get_host_cpu_name()}"
+    return "NumPy's own"

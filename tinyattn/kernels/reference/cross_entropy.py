@@ -1,0 +1,54 @@
+"""Cross-entropy of logits against class indices, and its gradient.
+
+With l = log softmax(x), target t, class weights w (1 where none are given) and label smoothing e:
+
+    loss = -(1 - e) w_t l_t  -  (e / V) sum_c w_c l_c
+
+With W = sum_c w_c and dl_c/dx_j = [c = j] - p_j, where p = softmax(x):
+
+    dloss/dx_j = (1 - e) w_t (p_j - [j = t]) + (e / V) (W p_j - w_j)
+
+Rows whose target is ignore_index lose nothing and get no gradient.
+"""
+
+import numpy as np
+
+from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels.reference.softmax import log_softmax
+
+
+@np.errstate(all="ignore")
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    scale: float,
+    losses: Array,
+    grad: Array | None,
+) -> None:
+    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(losses)."""
+    kept = np.flatnonzero(target != ignore_index)
+    t = target[kept]
+    V = logits.shape[1]
+    w = np.ones(V, logits.dtype) if weight is None else weight
+    smooth = label_smoothing / V if V else 0.0
+
+    logp = np.empty((len(kept), V), logits.dtype)
+    log_softmax(logits[kept], logp)
+    rows = np.arange(len(kept))
+
+    losses[:] = 0
+    losses[kept] = -(1 - label_smoothing) * w[t] * logp[rows, t]
+    if label_smoothing:
+        losses[kept] -= smooth * (w * logp).sum(axis=1)
+
+    if grad is not None:
+        of_target = (1 - label_smoothing) * w[t]
+        dx = np.exp(logp) * (of_target + smooth * w.sum())[:, None]
+        dx[rows, t] -= of_target
+        if label_smoothing:
+            dx -= smooth * w
+        grad[:] = 0
+        grad[kept] = dx * logits.dtype.type(scale)

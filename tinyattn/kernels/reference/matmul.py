@@ -1,0 +1,19 @@
+"""The product of matrices, batched.
+
+    out[i, m, p] = sum_k a[i, m, k] b[i, k, p] + bias[p]
+
+Its gradients are products again, da = dout b^T and db = a^T dout (from dout_mp da_mk = dout_mp b_kp, summed
+over p), so there is no kernel for them: the operation calls this one on transposed views.
+"""
+
+import numpy as np
+
+from tinyattn.kernels.dispatch import Array, Cache
+
+
+@np.errstate(all="ignore")
+def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
+    """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P). NumPy keeps nothing in the cache."""
+    np.matmul(a, b, out=out)
+    if bias is not None:
+        out += bias
