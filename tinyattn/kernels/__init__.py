@@ -1,6 +1,7 @@
 """The hot loops, three times: reference/ (NumPy, the definition), jit/ (Numba), native/ (C).
 
-Look first at dispatch.py for what each kernel takes and gives, then at reference/ for what it means.
+Look first at dispatch.py for what each kernel takes and gives, then at reference/ for what it
+means.
 """
 
 from tinyattn.kernels.dispatch import (

@@ -1,9 +1,9 @@
 """The kernel table: what every kernel takes and gives, whichever backend computes it.
 
-A method of Backend checks its arguments once, copies what the twins cannot read as it stands, allocates
-the outputs and calls the twin of the chosen backend. The twins (reference/, jit/, native/) then trust what
-they get: aligned, native-endian, C-contiguous arrays of one float type. Look first at `Backend.matmul` and
-`_fit`; choosing a backend stands at the end.
+A method of Backend checks its arguments once, copies what the twins cannot read as it stands,
+allocates the outputs and calls the twin of the chosen backend. The twins (reference/, jit/,
+native/) then trust what they get: aligned, native-endian, C-contiguous arrays of one float type.
+Look first at `Backend.matmul` and `_fit`; choosing a backend stands at the end.
 """
 
 import importlib
@@ -11,15 +11,14 @@ import importlib.util
 import math
 import os
 import warnings
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Cache = MutableMapping[Any, Any]
+from tinyattn.kernels._types import Array, Cache
+
 Shape = tuple[int, ...]
 
 F32 = np.dtype(np.float32)
@@ -89,7 +88,7 @@ def _as_rows(kernel: str, name: str, x: Array) -> Shape:
 
 
 def _strided(x: Array, dtype: np.dtype[Any]) -> Array:
-    """`x` itself where one of its last two axes has unit stride and the other a leading dimension."""
+    """`x` itself where one of its last two axes has unit stride and the other a wide enough one."""
     rows, columns = x.strides[-2:]
     size = dtype.itemsize
     if (
@@ -131,8 +130,11 @@ def _flat(kernel: str, name: str, arrays: Sequence[Array], like: Sequence[Array]
     """Arrays that are only read, flattened; each of the type and shape of its parameter."""
     if len(arrays) != len(like):
         raise ValueError(f"{kernel}: {len(like)} params but {len(arrays)} {name}")
+    if not like:
+        return []
+    dtype = _float_type(kernel, "params[0]", like[0])
     return [
-        _fit(kernel, f"{name}[{i}]", x, p.dtype, f"the shape of params[{i}]", p.shape).reshape(-1)
+        _fit(kernel, f"{name}[{i}]", x, dtype, f"the shape of params[{i}]", p.shape).reshape(-1)
         for i, (x, p) in enumerate(zip(arrays, like, strict=True))
     ]
 
@@ -148,16 +150,13 @@ class _InPlace:
         self.flat: list[Array] = []
         self.gaps: list[tuple[Array, Array]] = []
         for i, (x, p) in enumerate(zip(arrays, like, strict=True)):
-            dtype = _float_type(kernel, "params[0]" if like is arrays else "params[0]", like[0])
+            dtype = _float_type(kernel, "params[0]", like[0])
             fit = _fit(kernel, f"{name}[{i}]", x, dtype, f"the shape of params[{i}]", p.shape)
             if not x.flags.writeable:
-                raise ValueError(
-                    f"{kernel}: {name}[{i}] is read-only and cannot be changed in place"
-                )
-            flat = fit.reshape(-1)
+                raise ValueError(f"{kernel}: {name}[{i}] is read-only, it cannot change in place")
             if fit is not x:
                 self.gaps.append((x, fit))
-            self.flat.append(flat)
+            self.flat.append(fit.reshape(-1))
 
     def write_back(self) -> None:
         for x, copy in self.gaps:
@@ -165,10 +164,11 @@ class _InPlace:
 
 
 class Backend:
-    """The kernels of one backend. Arrays in, new arrays out; outputs never share memory with inputs.
+    """The kernels of one backend. Arrays in, new arrays out; outputs never share memory with
+    inputs.
 
-    Every float argument of one call has one type, float32 or float64. Any strides, alignment and byte order
-    will do; the common case (contiguous, native) is passed on without a copy.
+    Every float argument of one call has one type, float32 or float64. Any strides, alignment and
+    byte order will do; the common case (contiguous, native) is passed on without a copy.
     """
 
     def __init__(self, name: str) -> None:
@@ -198,8 +198,8 @@ class Backend:
     ) -> Array:
         """a (..., M, K) times b (..., K, P) plus bias (P,), batch axes broadcast -> (..., M, P).
 
-        `cache` belongs to the owner of b: a layout derived from b may be kept there, and the owner empties it
-        when b changes.
+        `cache` belongs to the owner of b: a layout derived from b may be kept there, and the owner
+        empties it when b changes.
         """
         dtype = _float_type("matmul", "a", a)
         if _float_type("matmul", "b", b) is not dtype:
@@ -220,7 +220,8 @@ class Backend:
             )
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
-            # Rows of the whole batch against one b: a single product, and worth a copy where a has gaps.
+            # Rows of the whole batch against one b: a single product, and worth a copy where a has
+            # gaps.
             rows = math.prod(shape[:-1])
             out = np.empty((*shape[:-1], P), dtype)
             folded = _strided(a.reshape(rows, K), dtype)[None]
@@ -252,7 +253,8 @@ class Backend:
     def softmax(self, x: Array, mask: Array | None = None) -> Array:
         """x (..., n), mask bool broadcastable to x with True = attend -> (..., n).
 
-        A row with nothing to attend gives zeros; a row of -inf without a mask gives NaN, as PyTorch's does.
+        A row with nothing to attend gives zeros; a row of -inf without a mask gives NaN, as
+        PyTorch's does.
         """
         dtype = _float_type("softmax", "x", x)
         shape = x.shape
@@ -314,8 +316,8 @@ class Backend:
     ) -> tuple[Array, Array | None]:
         """logits (N, V), target (N,) int64, weight (V,) -> losses (N,), grad (N, V) or None.
 
-        The losses are weighted, zero where ignored and not scaled; grad is that of scale * sum(losses). The
-        caller has checked that a target is in [0, V) or equals ignore_index.
+        The losses are weighted, zero where ignored and not scaled; grad is that of scale *
+        sum(losses). The caller has checked that a target is in [0, V) or equals ignore_index.
         """
         dtype = _float_type("cross_entropy", "logits", logits)
         N, V = _two_dims("cross_entropy", "logits", logits, "(N, V)")
@@ -341,7 +343,8 @@ class Backend:
     ) -> Array:
         """grad (N, D), index (N,) int64 in [0, V) -> (V, D), the rows of grad added up by index.
 
-        Within a row contributions are added in their order in index. Row padding_idx gets nothing (-1: none).
+        Within a row contributions are added in their order in index. Row padding_idx gets nothing
+        (-1: none).
         """
         dtype = _float_type("embedding_backward", "grad", grad)
         N, D = _two_dims("embedding_backward", "grad", grad, "(N, D)")
@@ -363,11 +366,13 @@ class Backend:
         reverse: bool,
         cache: Cache | None = None,
     ) -> tuple[Array, Array, Array]:
-        """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,), batch_sizes (T,) int64 -> y (N, H), h_n (B, H), saved (N, 4H).
+        """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,), batch_sizes (T,) int64 -> y (N, H), h_n
+        (B, H), saved (N, 4H).
 
-        Packed layout: the rows of one time step stand together, batch_sizes never increases, N = sum(batch_sizes).
-        `gx` is x W_ih^T + b_ih in the order r, z, n; `saved` is [r | z | n | hn] for gru_backward. h_n holds each
-        row's last state, or with reverse its state after step 0. `cache` belongs to the owner of w_hh.
+        Packed layout: the rows of one time step stand together, batch_sizes never increases, N =
+        sum(batch_sizes). `gx` is x W_ih^T + b_ih in the order r, z, n; `saved` is [r | z | n | hn]
+        for gru_backward. h_n holds each row's last state, or with reverse its state after step 0.
+        `cache` belongs to the owner of w_hh.
         """
         dtype = _float_type("gru", "gx", gx)
         B, H = _two_dims("gru", "h0", h0, "(B, H)")
@@ -396,7 +401,9 @@ class Backend:
         reverse: bool,
         cache: Cache | None = None,
     ) -> tuple[Array, Array, Array]:
-        """dy (N, H) or None, dh_n (B, H) or None (None: zeros), the rest as gru had it -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+        """dy (N, H) or None, dh_n (B, H) or None (None: zeros), the rest as gru had it -> dgx (N,
+        3H), dgh (N, 3H), dh0 (B, H).
+        """
         dtype = _float_type("gru_backward", "saved", saved)
         B, H = _two_dims("gru_backward", "h0", h0, "(B, H)")
         N = len(saved)
@@ -439,7 +446,9 @@ class Backend:
     def layer_norm_backward(
         self, grad: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
     ) -> tuple[Array, Array, Array]:
-        """grad (N, D), x (N, D), mean (N,), rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
+        """grad (N, D), x (N, D), mean (N,), rstd (N,), weight (D,) -> dx (N, D), dweight (D,),
+        dbias (D,).
+        """
         dtype = _float_type("layer_norm_backward", "x", x)
         N, D = _two_dims("layer_norm_backward", "x", x, "(N, D)")
         grad = _fit("layer_norm_backward", "grad", grad, dtype, "(N, D)", (N, D))
@@ -471,7 +480,8 @@ class Backend:
         decoupled: bool,
         maximize: bool = False,
     ) -> None:
-        """One step of Adam (decoupled: AdamW) over all parameters; params and both averages change in place.
+        """One step of Adam (decoupled: AdamW) over all parameters; params and both averages change
+        in place.
 
         `steps` counts from 1 and includes this step.
         """
@@ -508,7 +518,8 @@ class Backend:
         first: Sequence[bool],
         maximize: bool = False,
     ) -> None:
-        """One step of SGD over all parameters; params and buffers (None without momentum) change in place.
+        """One step of SGD over all parameters; params and buffers (None without momentum) change in
+        place.
 
         Where `first` is true the buffer is set to the gradient instead of decayed.
         """
@@ -564,7 +575,9 @@ _threads: int | None = None
 
 
 def backend() -> Backend:
-    """The backend in use; the first call chooses it by TINYATTN_BACKEND or takes the best installed."""
+    """The backend in use; the first call chooses it by TINYATTN_BACKEND or takes the best
+    installed.
+    """
     return _current if _current is not None else _choose()
 
 
@@ -605,8 +618,8 @@ def _load(name: str, context: str = "") -> Backend:
     if name not in _loaded:
         if name not in available_backends():
             how = {
-                "native": "its C extension was not built: install a C compiler, then tinyattn again "
-                "with pip install --force-reinstall --no-cache-dir",
+                "native": "its C extension was not built; install a C compiler, then reinstall "
+                "tinyattn with pip install --force-reinstall --no-cache-dir",
                 "numba": "pip install numba",
             }
             raise RuntimeError(f"{context}backend {name!r} is not installed: {how[name]}")
@@ -617,7 +630,9 @@ def _load(name: str, context: str = "") -> Backend:
 
 
 class _Chosen:
-    """What use_backend returns; as a context manager it puts back the backend that was there before."""
+    """What use_backend returns; as a context manager it puts back the backend that was there
+    before.
+    """
 
     def __init__(self, chosen: Backend, previous: Backend | None) -> None:
         self._chosen = chosen
@@ -660,7 +675,9 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads the backend in use works with; the NumPy kernels run on the caller's own."""
+    """The number of threads the backend in use works with; the NumPy kernels run on the caller's
+    own.
+    """
     current = backend()
     if current.name == "native":
         from tinyattn.kernels.native import _core

@@ -1,5 +1,6 @@
-"""The kernels in NumPy: the definition, written to be read; the other backends are held to it by tests.
+"""The kernels in NumPy: the definition, written to be read; the other backends are held to it by
+tests.
 
-Each file states the formula and the derivation of its gradient above the code. Infinities and NaN are
-answers here and not accidents, so nothing warns: `@np.errstate(all="ignore")`.
+Each file states the formula and the derivation of its gradient above the code. Infinities and NaN
+are answers here and not accidents, so nothing warns: `@np.errstate(all="ignore")`.
 """

@@ -13,7 +13,7 @@ Rows whose target is ignore_index lose nothing and get no gradient.
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 from tinyattn.kernels.reference.softmax import log_softmax
 
 
@@ -28,7 +28,7 @@ def cross_entropy(
     losses: Array,
     grad: Array | None,
 ) -> None:
-    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(losses)."""
+    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(loss)."""
     kept = np.flatnonzero(target != ignore_index)
     t = target[kept]
     V = logits.shape[1]

@@ -1,4 +1,5 @@
-"""The gradient of an embedding: a row that was looked up several times gets the sum of its gradients.
+"""The gradient of an embedding: a row that was looked up several times gets the sum of its
+gradients.
 
     y_i = weight[index_i]    so    dweight[v] = sum over i with index_i = v of dy_i
 
@@ -7,7 +8,7 @@ The sum runs in the order of `index`, so that it is the same on every run.
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 
 
 @np.errstate(all="ignore")

@@ -1,7 +1,8 @@
 """A gated recurrent unit (Cho et al. 2014, in the form of cuDNN and PyTorch) over a packed batch.
 
-Rows of one time step stand together, longest sequences first: step t is the rows start[t] ... start[t] + n - 1
-with n = batch_sizes[t], and row b of one step continues row b of the step before. For each step, with s = sigmoid:
+Rows of one time step stand together, longest sequences first: step t is the rows start[t] ...
+start[t] + n - 1 with n = batch_sizes[t], and row b of one step continues row b of the step before.
+For each step, with s = sigmoid:
 
     r  = s(gx_r + W_hr h + b_hr)        how much of the past the candidate sees
     z  = s(gx_z + W_hz h + b_hz)        how much of the past stays
@@ -9,22 +10,25 @@ with n = batch_sizes[t], and row b of one step continues row b of the step befor
     n  = tanh(gx_n + r hn)              the candidate
     h' = (1 - z) n + z h
 
-Backward, from the gradient dh' at h' (s' = s(1 - s), tanh' = 1 - tanh^2), at the sums inside the three gates:
+Backward, from the gradient dh' at h' (s' = s(1 - s), tanh' = 1 - tanh^2), at the sums inside the
+three gates:
 
     dn = dh' (1 - z) (1 - n^2)
     dz = dh' (h - n) z (1 - z)
     dr = dn hn r (1 - r)
 
-gx enters n directly and the hidden side enters it through r, so dgx = [dr, dz, dn] but dgh = [dr, dz, dn r]. Then
+gx enters n directly and the hidden side enters it through r, so dgx = [dr, dz, dn] but dgh = [dr,
+dz, dn r]. Then
 
     dh = dh' z + dgh W_hh
 
-goes to the step before. (The gradients of the weights are products of dgh and the states: the operation's work.)
+goes to the step before. (The gradients of the weights are products of dgh and the states: the
+operation's work.)
 """
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array, Cache
+from tinyattn.kernels._types import Array, Cache
 
 
 def sigmoid(x: Array) -> Array:
@@ -52,7 +56,9 @@ def gru(
     saved: Array,
     cache: Cache | None,
 ) -> None:
-    """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H) = [r | z | n | hn]."""
+    """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H) = [r |
+    z | n | hn].
+    """
     H = h0.shape[1]
     h_n[:] = h0  # the state of every row so far; in the end the last one
     for start, count in steps(batch_sizes, reverse):

@@ -3,8 +3,8 @@
     mean = sum(x) / D,  var = sum((x - mean)^2) / D,  rstd = 1 / sqrt(var + eps)
     xhat = (x - mean) rstd,  y = xhat weight + bias
 
-Backward, for a gradient g at y, with g' = g weight. x_j moves xhat_i in three ways, itself, through the mean and
-through the variance: dxhat_i/dx_j = rstd ([i = j] - 1/D - xhat_i xhat_j / D), hence
+Backward, for a gradient g at y, with g' = g weight. x_j moves xhat_i in three ways, itself, through
+the mean and through the variance: dxhat_i/dx_j = rstd ([i = j] - 1/D - xhat_i xhat_j / D), hence
 
     dx = rstd (g' - mean(g') - xhat mean(g' xhat))
     dweight = sum over rows of g xhat,  dbias = sum over rows of g
@@ -12,7 +12,7 @@ through the variance: dxhat_i/dx_j = rstd ([i = j] - 1/D - xhat_i xhat_j / D), h
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 
 
 @np.errstate(all="ignore")

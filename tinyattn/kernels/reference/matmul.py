@@ -2,13 +2,14 @@
 
     out[i, m, p] = sum_k a[i, m, k] b[i, k, p] + bias[p]
 
-Its gradients are products again, da = dout b^T and db = a^T dout (from dout_mp da_mk = dout_mp b_kp, summed
-over p), so there is no kernel for them: the operation calls this one on transposed views.
+Its gradients are products again, da = dout b^T and db = a^T dout (from dout_mp da_mk = dout_mp
+b_kp, summed over p), so there is no kernel for them: the operation calls this one on transposed
+views.
 """
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array, Cache
+from tinyattn.kernels._types import Array, Cache
 
 
 @np.errstate(all="ignore")

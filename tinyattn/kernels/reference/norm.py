@@ -1,16 +1,17 @@
-"""The 2-norm of many arrays taken as one vector, and scaling them all: what clipping gradients needs.
+"""The 2-norm of many arrays taken as one vector, and scaling them all: what clipping gradients
+needs.
 
     norm = sqrt(sum over all arrays and elements of x^2)
 
-The sum runs in float64, chunk by chunk in a fixed order, so that it is exact enough for millions of elements and
-the same on every run.
+The sum runs in float64, chunk by chunk in a fixed order, so that it is exact enough for millions of
+elements and the same on every run.
 """
 
 import math
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 
 CHUNK = 4096
 

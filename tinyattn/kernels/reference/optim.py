@@ -6,18 +6,18 @@ Adam (Kingma, Ba 2015), for a gradient g at step t:
     v = b2 v + (1 - b2) g^2          and of its square
     p = p - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - b1^t),  vhat = v / (1 - b2^t)
 
-where the hats undo the start from zero. Weight decay adds weight_decay * p to g, or, decoupled (AdamW: Loshchilov,
-Hutter 2019), shrinks p by lr * weight_decay before the step.
+where the hats undo the start from zero. Weight decay adds weight_decay * p to g, or, decoupled
+(AdamW: Loshchilov, Hutter 2019), shrinks p by lr * weight_decay before the step.
 
-SGD: buf = momentum buf + (1 - dampening) g, at first buf = g; then p = p - lr buf, or with Nesterov's look-ahead
-p = p - lr (g + momentum buf).
+SGD: buf = momentum buf + (1 - dampening) g, at first buf = g; then p = p - lr buf, or with
+Nesterov's look-ahead p = p - lr (g + momentum buf).
 """
 
 import math
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 
 
 @np.errstate(all="ignore")

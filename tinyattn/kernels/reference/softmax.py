@@ -15,7 +15,7 @@ The logarithm, l_i = (x_i - m) - log sum_j e^(x_j - m), has dl_i/dx_j = [i = j] 
 
 import numpy as np
 
-from tinyattn.kernels.dispatch import Array
+from tinyattn.kernels._types import Array
 
 
 @np.errstate(all="ignore")
