@@ -1,0 +1,207 @@
+/* The vocabulary of the kernel files, defined anew for each type (IS_DOUBLE) and level (LEVEL,
+ * VECTOR_BYTES) before they are included:
+ *
+ *   real, LANES              float or double, and how many a vector holds
+ *   vec, ivec                vector of LANES reals; of integers of the same width (a mask: 0 or -1)
+ *   uvec                     the same, unsigned
+ *   FN(name)                 name_f32_avx512: every function of a kernel file is named through it
+ *   load(p), store(p, v)     unaligned; load_part(p, n), store_part(p, v, n) touch the first n < LANES
+ *                            elements only (the others read as zero)
+ *   splat(x), select(m, a, b), vmax(a, b), vmin(a, b)     vmax, vmin give b when either is a NaN
+ *   as_ivec(v), as_vec(i), to_ivec(v), to_vec(i)          bits kept; value converted (truncating)
+ *   hsum(v), hmax(v)         over the lanes, in a fixed tree
+ *
+ * Arithmetic and comparisons are the compiler's vector extensions; a * b + c becomes an FMA where the
+ * level has one. Intrinsics stand here only, for what the extensions can't say: partial loads,
+ * blends and maxima. */
+#undef real
+#undef integer
+#undef unsigned_integer
+#undef LANES
+#undef TYPE_SUFFIX
+#undef FN
+#undef FN2
+#undef FN3
+#undef vec
+#undef ivec
+#undef uvec
+#undef loose_vec
+#undef load
+#undef store
+#undef load_part
+#undef store_part
+#undef splat
+#undef select
+#undef vmax
+#undef vmin
+#undef as_ivec
+#undef as_vec
+#undef to_ivec
+#undef to_vec
+#undef hsum
+#undef hmax
+
+#if IS_DOUBLE
+#define real double
+#define integer int64_t
+#define unsigned_integer uint64_t
+#define TYPE_SUFFIX f64
+#else
+#define real float
+#define integer int32_t
+#define unsigned_integer uint32_t
+#define TYPE_SUFFIX f32
+#endif
+#define LANES ((long)(VECTOR_BYTES / sizeof(real)))
+
+#define FN3(name, type, level) name##_##type##_##level
+#define FN2(name, type, level) FN3(name, type, level)
+#define FN(name) FN2(name, TYPE_SUFFIX, LEVEL)
+
+#define vec FN(vec)
+#define ivec FN(ivec)
+#define uvec FN(uvec)
+#define loose_vec FN(loose_vec)
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef integer ivec __attribute__((vector_size(VECTOR_BYTES)));
+typedef unsigned_integer uvec __attribute__((vector_size(VECTOR_BYTES)));
+typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+#ifndef TA_INLINE
+#define TA_INLINE static inline __attribute__((always_inline, unused))
+#endif
+
+#define load FN(load)
+#define store FN(store)
+#define load_part FN(load_part)
+#define store_part FN(store_part)
+#define splat FN(splat)
+#define select FN(select)
+#define vmax FN(vmax)
+#define vmin FN(vmin)
+#define as_ivec FN(as_ivec)
+#define as_vec FN(as_vec)
+#define to_ivec FN(to_ivec)
+#define to_vec FN(to_vec)
+#define hsum FN(hsum)
+#define hmax FN(hmax)
+
+TA_INLINE vec load(const real *p) { return *(const loose_vec *)p; }
+TA_INLINE void store(real *p, vec v) { *(loose_vec *)p = v; }
+/* Not v = zero + x, which would turn -0 into +0. */
+TA_INLINE vec splat(real x)
+{
+    vec v;
+    for (long i = 0; i < LANES; i++) v[i] = x;
+    return v;
+}
+TA_INLINE ivec as_ivec(vec v) { return (ivec)v; }
+TA_INLINE vec as_vec(ivec v) { return (vec)v; }
+TA_INLINE ivec to_ivec(vec v) { return __builtin_convertvector(v, ivec); }
+TA_INLINE vec to_vec(ivec v) { return __builtin_convertvector(v, vec); }
+
+#if TA_X86 && LEVEL_NUMBER == 2 && IS_DOUBLE
+TA_INLINE vec load_part(const real *p, long n)
+{
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+TA_INLINE void store_part(real *p, vec v, long n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+TA_INLINE vec select(ivec m, vec a, vec b)
+{
+    return (vec)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)m), (__m512d)b, (__m512d)a);
+}
+TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_pd((__m512d)a, (__m512d)b); }
+TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_pd((__m512d)a, (__m512d)b); }
+#elif TA_X86 && LEVEL_NUMBER == 2
+TA_INLINE vec load_part(const real *p, long n)
+{
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+TA_INLINE void store_part(real *p, vec v, long n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+TA_INLINE vec select(ivec m, vec a, vec b)
+{
+    return (vec)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)m), (__m512)b, (__m512)a);
+}
+TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+#else
+TA_INLINE vec select(ivec m, vec a, vec b)
+{
+#if TA_X86 && LEVEL_NUMBER == 1 && IS_DOUBLE
+    return (vec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)m);
+#elif TA_X86 && LEVEL_NUMBER == 1
+    return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m);
+#else
+    return as_vec((m & as_ivec(a)) | (~m & as_ivec(b)));
+#endif
+}
+#if TA_X86 && LEVEL_NUMBER == 1
+TA_INLINE __m256i FN(first_lanes)(long n)
+{
+#if IS_DOUBLE
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+#else
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+#endif
+}
+#if IS_DOUBLE
+TA_INLINE vec load_part(const real *p, long n)
+{
+    return (vec)_mm256_maskload_pd(p, FN(first_lanes)(n));
+}
+TA_INLINE void store_part(real *p, vec v, long n)
+{
+    _mm256_maskstore_pd(p, FN(first_lanes)(n), (__m256d)v);
+}
+TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm256_max_pd((__m256d)a, (__m256d)b); }
+TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm256_min_pd((__m256d)a, (__m256d)b); }
+#else
+TA_INLINE vec load_part(const real *p, long n)
+{
+    return (vec)_mm256_maskload_ps(p, FN(first_lanes)(n));
+}
+TA_INLINE void store_part(real *p, vec v, long n)
+{
+    _mm256_maskstore_ps(p, FN(first_lanes)(n), (__m256)v);
+}
+TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+#endif
+#else
+TA_INLINE vec load_part(const real *p, long n)
+{
+    vec v = {0};
+    for (long i = 0; i < n; i++) v[i] = p[i];
+    return v;
+}
+TA_INLINE void store_part(real *p, vec v, long n)
+{
+    for (long i = 0; i < n; i++) p[i] = v[i];
+}
+TA_INLINE vec vmax(vec a, vec b) { return select(a > b, a, b); }
+TA_INLINE vec vmin(vec a, vec b) { return select(a < b, a, b); }
+#endif
+#endif
+
+TA_INLINE real hsum(vec v)
+{
+    real part[VECTOR_BYTES / sizeof(real)];
+    store(part, v);
+    for (long width = LANES / 2; width > 0; width /= 2)
+        for (long i = 0; i < width; i++) part[i] += part[i + width];
+    return part[0];
+}
+TA_INLINE real hmax(vec v)
+{
+    real part[VECTOR_BYTES / sizeof(real)];
+    store(part, v);
+    for (long width = LANES / 2; width > 0; width /= 2)
+        for (long i = 0; i < width; i++) part[i] = part[i] > part[i + width] ? part[i] : part[i + width];
+    return part[0];
+}
