@@ -1,13 +1,12 @@
-/* The vocabulary of the kernel files, defined anew for each type (IS_DOUBLE) and level (LEVEL,
+/* The vocabulary of the kernel files, defined anew for each type (REAL_BITS) and level (LEVEL,
  * VECTOR_BYTES) before they are included:
  *
  *   real, LANES              float or double, and how many a vector holds
  *   vec, ivec                vector of LANES reals; of integers of the same width (a mask: 0 or -1)
- *   uvec                     the same, unsigned
  *   FN(name)                 name_f32_avx512: every function of a kernel file is named through it
  *   load(p), store(p, v)     unaligned; load_part(p, n), store_part(p, v, n) touch the first n < LANES
  *                            elements only (the others read as zero)
- *   splat(x), select(m, a, b), vmax(a, b), vmin(a, b)     vmax, vmin give b when either is a NaN
+ *   splat(x), vselect(m, a, b), vmax(a, b), vmin(a, b)     vmax, vmin give b when either is a NaN
  *   as_ivec(v), as_vec(i), to_ivec(v), to_vec(i)          bits kept; value converted (truncating)
  *   hsum(v), hmax(v)         over the lanes, in a fixed tree
  *
@@ -16,7 +15,6 @@
  * blends and maxima. */
 #undef real
 #undef integer
-#undef unsigned_integer
 #undef LANES
 #undef TYPE_SUFFIX
 #undef FN
@@ -24,14 +22,13 @@
 #undef FN3
 #undef vec
 #undef ivec
-#undef uvec
 #undef loose_vec
 #undef load
 #undef store
 #undef load_part
 #undef store_part
 #undef splat
-#undef select
+#undef vselect
 #undef vmax
 #undef vmin
 #undef as_ivec
@@ -41,15 +38,13 @@
 #undef hsum
 #undef hmax
 
-#if IS_DOUBLE
+#if REAL_BITS == 64
 #define real double
 #define integer int64_t
-#define unsigned_integer uint64_t
 #define TYPE_SUFFIX f64
 #else
 #define real float
 #define integer int32_t
-#define unsigned_integer uint32_t
 #define TYPE_SUFFIX f32
 #endif
 #define LANES ((long)(VECTOR_BYTES / sizeof(real)))
@@ -60,11 +55,9 @@
 
 #define vec FN(vec)
 #define ivec FN(ivec)
-#define uvec FN(uvec)
 #define loose_vec FN(loose_vec)
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer ivec __attribute__((vector_size(VECTOR_BYTES)));
-typedef unsigned_integer uvec __attribute__((vector_size(VECTOR_BYTES)));
 typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 #ifndef TA_INLINE
@@ -76,7 +69,7 @@ typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(
 #define load_part FN(load_part)
 #define store_part FN(store_part)
 #define splat FN(splat)
-#define select FN(select)
+#define vselect FN(vselect)
 #define vmax FN(vmax)
 #define vmin FN(vmin)
 #define as_ivec FN(as_ivec)
@@ -100,7 +93,7 @@ TA_INLINE vec as_vec(ivec v) { return (vec)v; }
 TA_INLINE ivec to_ivec(vec v) { return __builtin_convertvector(v, ivec); }
 TA_INLINE vec to_vec(ivec v) { return __builtin_convertvector(v, vec); }
 
-#if TA_X86 && LEVEL_NUMBER == 2 && IS_DOUBLE
+#if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
 TA_INLINE vec load_part(const real *p, long n)
 {
     return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
@@ -109,7 +102,7 @@ TA_INLINE void store_part(real *p, vec v, long n)
 {
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 }
-TA_INLINE vec select(ivec m, vec a, vec b)
+TA_INLINE vec vselect(ivec m, vec a, vec b)
 {
     return (vec)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)m), (__m512d)b, (__m512d)a);
 }
@@ -124,16 +117,16 @@ TA_INLINE void store_part(real *p, vec v, long n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
-TA_INLINE vec select(ivec m, vec a, vec b)
+TA_INLINE vec vselect(ivec m, vec a, vec b)
 {
     return (vec)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)m), (__m512)b, (__m512)a);
 }
 TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
 TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 #else
-TA_INLINE vec select(ivec m, vec a, vec b)
+TA_INLINE vec vselect(ivec m, vec a, vec b)
 {
-#if TA_X86 && LEVEL_NUMBER == 1 && IS_DOUBLE
+#if TA_X86 && LEVEL_NUMBER == 1 && REAL_BITS == 64
     return (vec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)m);
 #elif TA_X86 && LEVEL_NUMBER == 1
     return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m);
@@ -144,13 +137,13 @@ TA_INLINE vec select(ivec m, vec a, vec b)
 #if TA_X86 && LEVEL_NUMBER == 1
 TA_INLINE __m256i FN(first_lanes)(long n)
 {
-#if IS_DOUBLE
+#if REAL_BITS == 64
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 #else
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 #endif
 }
-#if IS_DOUBLE
+#if REAL_BITS == 64
 TA_INLINE vec load_part(const real *p, long n)
 {
     return (vec)_mm256_maskload_pd(p, FN(first_lanes)(n));
@@ -184,8 +177,8 @@ TA_INLINE void store_part(real *p, vec v, long n)
 {
     for (long i = 0; i < n; i++) p[i] = v[i];
 }
-TA_INLINE vec vmax(vec a, vec b) { return select(a > b, a, b); }
-TA_INLINE vec vmin(vec a, vec b) { return select(a < b, a, b); }
+TA_INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
+TA_INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
 #endif
 #endif
 
