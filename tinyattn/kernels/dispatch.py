@@ -173,12 +173,13 @@ class Backend:
 
     def __init__(self, name: str) -> None:
         """Load the twins of backend `name`; ImportError where they cannot be."""
-        package = f"tinyattn.kernels.{_FOLDERS[name]}"
+        package = importlib.import_module(f"tinyattn.kernels.{_FOLDERS[name]}")
 
         def twins(file: str) -> ModuleType:
-            return importlib.import_module(f"{package}.{file}")
+            return importlib.import_module(f"{package.__name__}.{file}")
 
         self.name = name
+        self.package = package
         self._matmul = twins("matmul")
         self._softmax = twins("softmax")
         self._cross_entropy = twins("cross_entropy")
@@ -625,7 +626,7 @@ def _load(name: str, context: str = "") -> Backend:
             raise RuntimeError(f"{context}backend {name!r} is not installed: {how[name]}")
         _loaded[name] = Backend(name)
         if _threads is not None:
-            _set_threads(_loaded[name], _threads)
+            _loaded[name].package.set_num_threads(_threads)
     return _loaded[name]
 
 
@@ -671,45 +672,14 @@ def set_num_threads(n: int) -> None:
         raise ValueError(f"set_num_threads: n must be at least 1, got {n}")
     _threads = int(n)
     for loaded in _loaded.values():
-        _set_threads(loaded, _threads)
+        loaded.package.set_num_threads(_threads)
 
 
 def get_num_threads() -> int:
-    """The number of threads the backend in use works with; the NumPy kernels run on the caller's
-    own.
-    """
-    current = backend()
-    if current.name == "native":
-        from tinyattn.kernels.native import _core
-
-        return int(_core.lib.ta_get_num_threads())
-    if current.name == "numba":
-        from tinyattn.kernels.jit import threads
-
-        return threads.get()
-    return 1
-
-
-def _set_threads(loaded: Backend, n: int) -> None:
-    if loaded.name == "native":
-        from tinyattn.kernels.native import _core
-
-        _core.lib.ta_set_num_threads(n)
-    elif loaded.name == "numba":
-        from tinyattn.kernels.jit import threads
-
-        threads.set(n)
+    """The number of threads the backend in use works with."""
+    return int(backend().package.get_num_threads())
 
 
 def instruction_set() -> str:
-    """What the backend in use was compiled for: avx512, avx2 or baseline for native."""
-    current = backend()
-    if current.name == "native":
-        from tinyattn.kernels.native import _core
-
-        return str(_core.ffi.string(_core.lib.ta_isa()).decode())
-    if current.name == "numba":
-        import llvmlite.binding
-
-        return f"LLVM {llvmlite.binding.get_host_cpu_name()}"
-    return "NumPy's own"
+    """What the backend in use runs as: avx512, avx2 or baseline where it is native."""
+    return str(backend().package.isa())

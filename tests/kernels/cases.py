@@ -1,0 +1,394 @@
+"""One generator of cases per kernel: inputs in float64, in the shapes where kernels go wrong.
+
+A case is (name, arguments). Look first at `cast`, which turns one into the float type and the
+awkward memory layout a test asks for, and at bounds.py for how near a result must come.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Case = tuple[str, dict[str, Any]]
+
+
+def rng(*seed: int) -> np.random.Generator:
+    return np.random.default_rng([17, *seed])
+
+
+def cast(args: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    """The same arguments with every float array (also inside lists) in `dtype`, fresh copies that
+    keep their strides.
+    """
+
+    def one(x: Any) -> Any:
+        if isinstance(x, list):
+            return [one(item) for item in x]
+        if isinstance(x, np.ndarray):
+            kind = dtype if x.dtype.kind == "f" else x.dtype
+            if 0 in x.strides and x.size > 1:
+                return np.broadcast_to(
+                    x[tuple(slice(0, 1) if s == 0 else slice(None) for s in x.strides)].astype(
+                        kind
+                    ),
+                    x.shape,
+                )
+            return x.astype(kind, order="K")
+        return x
+
+    return {name: one(x) for name, x in args.items()}
+
+
+# Memory layouts that hold the same values.
+
+
+def unaligned(x: np.ndarray) -> np.ndarray:
+    raw = np.empty(x.nbytes + 1, np.uint8)
+    out = raw[1:].view(x.dtype).reshape(x.shape)
+    out[...] = x
+    return out
+
+
+def gapped(x: np.ndarray) -> np.ndarray:
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1] + 3), x.dtype)
+    out = wide[..., 1 : 1 + 2 * x.shape[-1] : 2]
+    out[...] = x
+    return out
+
+
+def backwards(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+
+
+def big_endian(x: np.ndarray) -> np.ndarray:
+    return x.astype(x.dtype.newbyteorder(">"))
+
+
+def read_only(x: np.ndarray) -> np.ndarray:
+    out = x.copy()
+    out.flags.writeable = False
+    return out
+
+
+def fortran(x: np.ndarray) -> np.ndarray:
+    return np.asfortranarray(x)
+
+
+LAYOUTS: list[Callable[[np.ndarray], np.ndarray]] = [
+    unaligned,
+    gapped,
+    backwards,
+    big_endian,
+    read_only,
+    fortran,
+]
+
+
+def matmul() -> Iterator[Case]:
+    r = rng(1)
+    sizes = [
+        (1, 1, 1),
+        (2, 3, 5),
+        (7, 13, 11),
+        (1, 64, 97),
+        (97, 1, 64),
+        (64, 97, 1),
+        (17, 31, 129),
+        (33, 200, 67),
+        (131, 400, 193),  # more than one block of K where K is blocked by 384 or 256
+        (0, 3, 4),
+        (3, 0, 4),
+        (3, 4, 0),
+    ]
+    for M, K, P in sizes:
+        name = f"{M}x{K}x{P}"
+        a, b, bias = r.normal(size=(M, K)), r.normal(size=(K, P)), r.normal(size=P)
+        yield name, {"a": a, "b": b}
+        yield name + " bias", {"a": a, "b": b, "bias": bias}
+        yield name + " a transposed", {"a": np.ascontiguousarray(a.T).T, "b": b}
+        yield name + " b transposed", {"a": a, "b": np.ascontiguousarray(b.T).T, "bias": bias}
+        yield (
+            name + " both transposed",
+            {"a": np.ascontiguousarray(a.T).T, "b": np.ascontiguousarray(b.T).T},
+        )
+    wide = r.normal(size=(29, 60))
+    yield "a leading dimension", {"a": wide[:, 3:20], "b": wide[:17, 20:55]}
+    yield "odd strides", {"a": wide[::2, ::3], "b": wide[9:29, ::-1]}
+    yield "a column", {"a": wide[:, 3:4], "b": wide[4:5, :]}
+    yield "reversed rows", {"a": wide[::-1], "b": r.normal(size=(60, 5))}
+    x = r.normal(size=(4, 6, 7))
+    yield "batch of a, one b", {"a": x, "b": r.normal(size=(7, 9)), "bias": r.normal(size=9)}
+    yield "batch with gaps, one b", {"a": x[:, 1:5, 2:6], "b": r.normal(size=(4, 9))}
+    yield "batch transposed, one b", {"a": x.transpose(0, 2, 1), "b": r.normal(size=(6, 9))}
+    yield "batch", {"a": x, "b": r.normal(size=(4, 7, 5)), "bias": r.normal(size=5)}
+    yield "batch against itself transposed", {"a": x, "b": x.transpose(0, 2, 1)}
+    yield "one a, batch of b", {"a": r.normal(size=(3, 6)), "b": x}
+    yield "batch of one", {"a": x, "b": r.normal(size=(1, 7, 5))}
+    yield "batches crossing", {"a": r.normal(size=(3, 1, 2, 4)), "b": r.normal(size=(5, 4, 6))}
+    yield (
+        "heads",
+        {
+            "a": r.normal(size=(2, 5, 3, 4)).transpose(0, 2, 1, 3),
+            "b": r.normal(size=(2, 6, 3, 4)).transpose(0, 2, 3, 1),
+        },
+    )
+    yield (
+        "broadcast a",
+        {"a": np.broadcast_to(r.normal(size=(6, 7)), (4, 6, 7)), "b": r.normal(size=(4, 7, 5))},
+    )
+    yield "batch reversed", {"a": x[::-1], "b": r.normal(size=(4, 7, 5))}
+    yield "empty batch", {"a": np.zeros((0, 2, 3)), "b": np.zeros((0, 3, 4))}
+    yield "batch, K = 0", {"a": np.zeros((2, 3, 0)), "b": np.zeros((2, 0, 4)), "bias": np.ones(4)}
+    yield "large numbers", {"a": 1e4 * x, "b": 1e4 * r.normal(size=(7, 3))}
+
+
+def rows() -> Iterator[tuple[str, np.ndarray]]:
+    """Rows for everything that works along the last axis."""
+    r = rng(2)
+    for shape in [(1, 1), (3, 2), (5, 17), (31, 64), (2, 1000), (257, 7), (2, 3, 4, 5), (11,)]:
+        yield f"{shape}", r.normal(size=shape)
+    yield "(3, 20011)", r.normal(size=(3, 20011))
+    for shape in [(0, 5), (5, 0), (0, 0), (2, 0, 3)]:
+        yield f"empty {shape}", np.zeros(shape)
+    yield "±1e4", r.choice([-1e4, 0.0, 1e4], size=(13, 33)) + r.normal(size=(13, 33))
+    yield "wide", 30 * r.normal(size=(9, 130))
+    yield "equal", np.full((4, 37), 3.25)
+    with_inf = r.normal(size=(6, 19))
+    with_inf[:, ::3] = -np.inf
+    yield "some -inf", with_inf
+
+
+def softmax() -> Iterator[Case]:
+    r = rng(3)
+    for name, x in rows():
+        yield name, {"x": x}
+        yield name + " masked", {"x": x, "mask": r.random(x.shape) < 0.6}
+    x = r.normal(size=(4, 3, 10))
+    yield "nothing to attend", {"x": x, "mask": np.zeros(x.shape, bool)}
+    yield "all to attend", {"x": x, "mask": np.ones(x.shape, bool)}
+    padding = np.arange(10) < np.array([0, 1, 7, 10])[:, None]
+    yield "padding", {"x": x, "mask": padding[:, None, :]}
+    yield "one mask for all", {"x": x, "mask": np.arange(10) % 3 > 0}
+    yield "mask of one column", {"x": x, "mask": np.array([[True], [False], [True]])}
+    yield "one key left of ±1e4", {"x": 1e4 * x, "mask": np.arange(10) == 4}
+    hidden = x.copy()
+    hidden[..., 3], hidden[..., 4] = np.nan, np.inf
+    yield "NaN behind the mask", {"x": hidden, "mask": (np.arange(10) < 3)}
+    yield (
+        "odd strides",
+        {"x": r.normal(size=(6, 40))[::2, ::-3], "mask": r.random((3, 28))[:, ::2] < 0.5},
+    )
+
+
+def log_softmax() -> Iterator[Case]:
+    for name, x in rows():
+        yield name, {"x": x}
+
+
+def backward_rows() -> Iterator[Case]:
+    """Logits and a gradient; the test makes y by the forward kernel."""
+    r = rng(4)
+    for name, x in rows():
+        if name != "some -inf":
+            yield name, {"x": x, "grad": r.normal(size=x.shape)}
+
+
+def cross_entropy() -> Iterator[Case]:
+    r = rng(5)
+    for N, V in [(1, 1), (5, 3), (7, 33), (64, 16), (3, 1000), (2, 20011), (0, 4)]:
+        logits = 3 * r.normal(size=(N, V))
+        target = r.integers(0, V, size=N)
+        some = target.copy()
+        some[::2] = -100
+        plain = {
+            "logits": logits,
+            "target": target,
+            "weight": None,
+            "ignore_index": -100,
+            "label_smoothing": 0.0,
+            "scale": 1.0,
+            "with_grad": True,
+        }
+        weight = r.uniform(0.2, 2, size=V)
+        weight[0] = 0 if V > 1 else 1
+        name = f"({N}, {V})"
+        yield name, plain
+        yield name + " without gradient", plain | {"with_grad": False}
+        yield name + " ignored in part", plain | {"target": some, "scale": 0.25}
+        yield name + " all ignored", plain | {"target": np.full(N, -100), "label_smoothing": 0.1}
+        yield name + " ignore a class", plain | {"ignore_index": 0, "label_smoothing": 0.2}
+        yield name + " weight", plain | {"weight": weight, "scale": -1.5}
+        yield name + " smoothing", plain | {"label_smoothing": 0.1, "scale": 1 / 3}
+        yield name + " smoothing only", plain | {"label_smoothing": 1.0, "weight": weight}
+        yield (
+            name + " all together",
+            plain | {"target": some, "weight": weight, "label_smoothing": 0.3, "scale": 0.125},
+        )
+        yield name + " ±1e4", plain | {"logits": 1e4 * np.sign(logits) + logits}
+    yield (
+        "odd strides",
+        plain | {"logits": r.normal(size=(20, 30))[::3, ::-2], "target": np.arange(14)[::2]},
+    )
+
+
+def embedding_backward() -> Iterator[Case]:
+    r = rng(6)
+    for N, V, D in [(1, 1, 1), (5, 3, 4), (97, 11, 33), (300, 1000, 17), (64, 2, 130), (7, 5, 1)]:
+        grad, index = r.normal(size=(N, D)), r.integers(0, V, size=N)
+        plain = {"grad": grad, "index": index, "num_embeddings": V, "padding_idx": -1}
+        name = f"N{N} V{V} D{D}"
+        yield name, plain
+        yield name + " padding", plain | {"padding_idx": V // 2}
+        yield name + " one row only", plain | {"index": np.full(N, V - 1)}
+        yield name + " all padding", plain | {"index": np.zeros(N, np.int64), "padding_idx": 0}
+    yield (
+        "cancelling",
+        {
+            "grad": np.array([[1e8], [1.0], [-1e8], [1.0]]),
+            "index": np.zeros(4, np.int64),
+            "num_embeddings": 1,
+            "padding_idx": -1,
+        },
+    )
+    for N, V, D in [(0, 4, 3), (5, 4, 0), (0, 0, 2)]:
+        yield (
+            f"empty N{N} V{V} D{D}",
+            {
+                "grad": np.zeros((N, D)),
+                "index": np.zeros(N, np.int64),
+                "num_embeddings": V,
+                "padding_idx": -1,
+            },
+        )
+    yield (
+        "odd strides",
+        plain | {"grad": r.normal(size=(14, 9))[::2, ::-3], "index": np.arange(28)[::4] % 5},
+    )
+
+
+def gru() -> Iterator[Case]:
+    r = rng(7)
+    shapes = [
+        ("one", [1], 1),
+        ("T = 1", [5], 4),
+        ("B = 1", [1, 1, 1, 1], 6),
+        ("equal", [4, 4, 4], 5),
+        ("unequal", [7, 5, 5, 3, 1, 1], 13),
+        ("a warp of rows", [33, 20, 8], 32),
+        ("odd", [3, 3, 2], 67),
+        ("wide", [6, 6, 5], 130),
+        ("H = 0", [2, 1], 0),
+        ("B = 0", [0, 0], 3),
+    ]
+    for name, sizes, H in shapes:
+        B, N = sizes[0], sum(sizes)
+        plain = {
+            "gx": r.normal(size=(N, 3 * H)),
+            "h0": np.tanh(r.normal(size=(B, H))),
+            "w_hh": r.normal(size=(3 * H, H)) / max(H, 1) ** 0.5,
+            "b_hh": r.normal(size=3 * H),
+            "batch_sizes": np.array(sizes, np.int64),
+            "reverse": False,
+        }
+        yield name, plain
+        yield name + ", reverse", plain | {"reverse": True}
+        yield name + ", no bias", plain | {"b_hh": None, "h0": np.zeros((B, H))}
+        yield name + ", saturated", plain | {"gx": 1e4 * plain["gx"]}
+
+
+def layer_norm() -> Iterator[Case]:
+    r = rng(8)
+    for N, D in [(1, 1), (4, 2), (7, 33), (64, 64), (3, 1000), (257, 5), (2, 20011), (0, 4)]:
+        x, weight, bias = r.normal(size=(N, D)), r.normal(size=D), r.normal(size=D)
+        name = f"({N}, {D})"
+        yield name, {"x": x, "weight": None, "bias": None, "eps": 1e-5}
+        yield name + " affine", {"x": x, "weight": weight, "bias": bias, "eps": 1e-5}
+        yield name + " weight only", {"x": x, "weight": weight, "bias": None, "eps": 1e-3}
+        yield name + " off centre", {"x": 3 * x + 100, "weight": weight, "bias": bias, "eps": 1e-5}
+    yield "constant rows", {"x": np.full((3, 8), 2.5), "weight": None, "bias": None, "eps": 1e-5}
+    yield (
+        "odd strides",
+        {
+            "x": r.normal(size=(6, 40))[::2, ::-3],
+            "weight": r.normal(size=28)[::2],
+            "bias": None,
+            "eps": 1e-5,
+        },
+    )
+
+
+def adam() -> Iterator[Case]:
+    r = rng(9)
+    shapes = [(3,), (4, 5), (129, 7), (0,), (), (1, 1), (9000,)]
+    plain = {
+        "params": [r.normal(size=s) for s in shapes],
+        "grads": [r.normal(size=s) for s in shapes],
+        "exp_avgs": [r.normal(size=s) for s in shapes],
+        "exp_avg_sqs": [r.random(size=s) for s in shapes],
+        "steps": [1, 2, 3, 1, 100, 5, 100000],
+        "lr": 1e-2,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "decoupled": False,
+        "maximize": False,
+    }
+    yield "plain", plain
+    yield "weight decay", plain | {"weight_decay": 0.1}
+    yield "decoupled", plain | {"weight_decay": 0.1, "decoupled": True}
+    yield "maximize", plain | {"maximize": True, "weight_decay": 0.1}
+    yield "no averaging", plain | {"beta1": 0.0, "beta2": 0.0, "eps": 1e-3}
+    yield (
+        "first step",
+        plain
+        | {
+            "steps": [1] * len(shapes),
+            "exp_avgs": [np.zeros(s) for s in shapes],
+            "exp_avg_sqs": [np.zeros(s) for s in shapes],
+        },
+    )
+    yield (
+        "no parameters",
+        plain | {"params": [], "grads": [], "exp_avgs": [], "exp_avg_sqs": [], "steps": []},
+    )
+
+
+def sgd() -> Iterator[Case]:
+    r = rng(10)
+    shapes = [(3,), (4, 5), (129, 7), (0,), (), (9000,)]
+    n = len(shapes)
+    plain = {
+        "params": [r.normal(size=s) for s in shapes],
+        "grads": [r.normal(size=s) for s in shapes],
+        "buffers": None,
+        "lr": 0.1,
+        "momentum": 0.0,
+        "dampening": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "first": [True] * n,
+        "maximize": False,
+    }
+    buffers = {"buffers": [r.normal(size=s) for s in shapes], "momentum": 0.9}
+    yield "plain", plain
+    yield "weight decay", plain | {"weight_decay": 0.1, "maximize": True}
+    yield "first momentum", plain | buffers | {"dampening": 0.5}
+    yield "momentum", plain | buffers | {"first": [False] * n, "dampening": 0.5}
+    yield "some first", plain | buffers | {"first": [True, False, False, True, False, True]}
+    yield (
+        "nesterov",
+        plain | buffers | {"first": [False] * n, "nesterov": True, "weight_decay": 0.1},
+    )
+    yield "nesterov, maximize", plain | buffers | {"nesterov": True, "maximize": True}
+
+
+def norms() -> Iterator[tuple[str, list[np.ndarray]]]:
+    r = rng(11)
+    yield "none", []
+    yield "empty", [np.zeros(0), np.zeros((3, 0))]
+    yield "one", [np.array([-3.0])]
+    yield "scalar", [np.array(2.5)]
+    yield "several", [r.normal(size=s) for s in [(3,), (4, 5), (), (129, 77), (20011,)]]
+    yield "tiny and large", [np.array([1e-30, 1e-20]), np.array([1e15, 1.0, -1e-3])]
+    yield "odd strides", [r.normal(size=(6, 40))[::2, ::-3], r.normal(size=(5, 4)).T]

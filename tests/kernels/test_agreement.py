@@ -1,0 +1,264 @@
+"""Every kernel of every backend against the definition computed in float64.
+
+The definition is itself held to independent ones in test_definition.py. Shapes and layouts stand in
+cases.py, the bounds in bounds.py. On the NumPy backend these tests measure the rounding of float32.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+
+from . import cases
+from .bounds import assert_within, summing
+from .cases import cast
+
+
+def each(generator: Any) -> Any:
+    return pytest.mark.parametrize(
+        "args", [pytest.param(args, id=name) for name, args in generator()]
+    )
+
+
+def as_float64(args: dict[str, Any]) -> dict[str, Any]:
+    """The very numbers a backend sees, with nothing lost."""
+    return cast(args, np.float64)
+
+
+@each(cases.matmul)
+def test_matmul(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    magnitude = np.abs(exact["a"]) @ np.abs(exact["b"]) + np.abs(exact.get("bias", 0))
+    got = kernels.matmul(**args)
+    assert got.dtype == dtype and got.flags.c_contiguous
+    K = args["a"].shape[-1]
+    assert_within(got, definition.matmul(**exact), magnitude, K + 2)
+
+
+@each(cases.softmax)
+def test_softmax(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    want = definition.softmax(**as_float64(args))
+    got = kernels.softmax(**args)
+    # x - max is rounded before the exponential, which turns it into a relative error of |x - max|.
+    with np.errstate(all="ignore"):
+        distance = -np.log(np.where(want > 0, want, 1))
+    assert_within(got, want, want, summing(want.shape[-1]) + distance)
+
+
+@each(cases.backward_rows)
+def test_softmax_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    y, grad = kernels.softmax(args["x"]), args["grad"]
+    got = kernels.softmax_backward(y, grad)
+    y64, grad64 = y.astype(np.float64), grad.astype(np.float64)
+    size = y64 * (np.abs(grad64) + np.abs(y64 * grad64).sum(-1, keepdims=True))
+    assert_within(got, definition.softmax_backward(y64, grad64), size, summing(y.shape[-1]))
+
+
+@each(cases.log_softmax)
+def test_log_softmax(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    want = definition.log_softmax(**as_float64(args))
+    size = 1 + np.abs(want) + np.log(max(want.shape[-1], 1))
+    assert_within(kernels.log_softmax(**args), want, size, summing(want.shape[-1]))
+
+
+@each(cases.backward_rows)
+def test_log_softmax_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    y, grad = kernels.log_softmax(args["x"]), args["grad"]
+    got = kernels.log_softmax_backward(y, grad)
+    y64, grad64 = y.astype(np.float64), grad.astype(np.float64)
+    size = np.abs(grad64) + np.exp(y64) * np.abs(grad64).sum(-1, keepdims=True)
+    assert_within(
+        got, definition.log_softmax_backward(y64, grad64), size, summing(y.shape[-1]) + 10
+    )
+
+
+@each(cases.cross_entropy)
+def test_cross_entropy(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    losses, grad = kernels.cross_entropy(**args)
+    want, want_grad = definition.cross_entropy(**exact)
+    N, V = args["logits"].shape
+    count = summing(V)
+
+    logp = definition.log_softmax(exact["logits"])
+    w = np.ones(V) if exact["weight"] is None else exact["weight"]
+    size = (w * (1 + np.abs(logp))).max(axis=1, initial=0) + np.log(max(V, 1))
+    assert_within(losses, want, size, count)
+    ignored = args["target"] == args["ignore_index"]
+    assert not losses[ignored].any()
+
+    if not args["with_grad"]:
+        assert grad is None
+        return
+    assert grad is not None and want_grad is not None
+    smooth = exact["label_smoothing"] / max(V, 1)
+    top = w.max(initial=0)
+    size = np.exp(logp) * (top + smooth * w.sum()) * (1 + np.abs(logp)) + smooth * w
+    rows = np.flatnonzero(~ignored)
+    size[rows, args["target"][rows]] += top
+    assert_within(grad, want_grad, abs(exact["scale"]) * size, count)
+    assert not grad[ignored].any()
+
+
+@each(cases.embedding_backward)
+def test_embedding_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    """Bitwise the definition in the same type: the order of the sum is part of the contract."""
+    args = cast(args, dtype)
+    np.testing.assert_array_equal(
+        kernels.embedding_backward(**args), definition.embedding_backward(**args)
+    )
+
+
+def gru_room(args: dict[str, Any]) -> float:
+    """Roundings of T steps of products over H with states in [-1, 1]; the weights don't expand them
+    by much.
+    """
+    return 8.0 * len(args["batch_sizes"]) * (8 + args["h0"].shape[1] ** 0.5)
+
+
+@each(cases.gru)
+def test_gru(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    for got, want in zip(kernels.gru(**args), definition.gru(**as_float64(args)), strict=True):
+        assert_within(got, want, 1 + np.abs(want), gru_room(args))
+
+
+@each(cases.gru)
+@pytest.mark.parametrize("given", ["dy", "dh_n", "dy and dh_n", "nothing"])
+def test_gru_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any], given: str
+) -> None:
+    args = cast(args, dtype)
+    y, _, saved = kernels.gru(**args)
+    r = cases.rng(20)
+    rest = {
+        "dy": r.normal(size=y.shape) if "dy" in given else None,
+        "dh_n": r.normal(size=args["h0"].shape) if "dh_n" in given else None,
+        "saved": saved,
+        "y": y,
+    }
+    rest = cast(rest, dtype) | {
+        name: args[name] for name in ("h0", "w_hh", "batch_sizes", "reverse")
+    }
+    got = kernels.gru_backward(**rest)
+    want = definition.gru_backward(**as_float64(rest))
+    for g, w in zip(got, want, strict=True):
+        assert_within(g, w, 1 + np.abs(w).max(initial=0), gru_room(args))
+    if given == "nothing":
+        assert not any(g.any() for g in got)
+
+
+@each(cases.layer_norm)
+def test_layer_norm(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    x = exact["x"]
+    count = summing(x.shape[1])
+    y, mean, rstd = kernels.layer_norm(**args)
+    want, want_mean, want_rstd = definition.layer_norm(**exact)
+    largest = np.abs(x).max(axis=1, initial=0)
+    assert_within(mean, want_mean, largest, count)
+    # An error of eps |x| in the mean moves xhat by that times rstd.
+    lost = 1 + largest * want_rstd
+    assert_within(rstd, want_rstd, want_rstd * lost, count)
+    w = 1 if exact["weight"] is None else np.abs(exact["weight"])
+    b = 0 if exact["bias"] is None else np.abs(exact["bias"])
+    xhat = np.abs((x - want_mean[:, None]) * want_rstd[:, None])
+    assert_within(y, want, (1 + xhat) * w * lost[:, None] + b, count)
+
+
+@each(cases.layer_norm)
+def test_layer_norm_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    _, mean, rstd = kernels.layer_norm(**args)
+    grad = cases.rng(21).normal(size=args["x"].shape)
+    rest = cast({"grad": grad, "x": args["x"], "weight": args["weight"]}, dtype)
+    rest |= {"mean": mean, "rstd": rstd}
+    exact = as_float64(rest)
+    dx, dweight, dbias = kernels.layer_norm_backward(**rest)
+    want_dx, want_dweight, want_dbias = definition.layer_norm_backward(**exact)
+
+    N, D = args["x"].shape
+    g = np.abs(exact["grad"])
+    lost = 1 + np.abs(exact["x"]) * exact["rstd"][:, None]
+    xhat = np.abs(exact["x"] - exact["mean"][:, None]) * exact["rstd"][:, None]
+    assert_within(dbias, want_dbias, g.sum(axis=0), summing(N))
+    assert_within(dweight, want_dweight, (g * (xhat + lost)).sum(axis=0), summing(N))
+    gw = g if exact["weight"] is None else g * np.abs(exact["weight"])
+    largest = gw.max(axis=1, initial=0, keepdims=True)
+    size = exact["rstd"][:, None] * largest * (1 + xhat * (1 + xhat)) * lost
+    assert_within(dx, want_dx, size, summing(D))
+
+
+@each(cases.adam)
+def test_adam(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    ours = cast(args, dtype)
+    exact = as_float64(ours)
+    before = [p.copy() for p in exact["params"]]
+    kernels.adam(**ours)
+    definition.adam(**exact)
+    for i, start in enumerate(before):
+        g = 1 + np.abs(exact["grads"][i]) + np.abs(start)
+        assert_within(ours["exp_avgs"][i], exact["exp_avgs"][i], g, 8)
+        assert_within(ours["exp_avg_sqs"][i], exact["exp_avg_sqs"][i], g * g, 8)
+        # The step is a quotient; where v is a square of cancelled terms its relative error grows.
+        root = np.sqrt(exact["exp_avg_sqs"][i])
+        step = np.abs(exact["params"][i] - start) * (1 + g / (root + 1e-3))
+        assert_within(ours["params"][i], exact["params"][i], np.abs(start) + step + g * 1e-3, 24)
+
+
+@each(cases.sgd)
+def test_sgd(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    ours = cast(args, dtype)
+    exact = as_float64(ours)
+    kernels.sgd(**ours)
+    definition.sgd(**exact)
+    for i, grad in enumerate(exact["grads"]):
+        size = 1 + np.abs(grad) + np.abs(exact["params"][i])
+        if exact["buffers"] is not None:
+            size += np.abs(exact["buffers"][i])
+            assert_within(ours["buffers"][i], exact["buffers"][i], size, 8)
+        assert_within(ours["params"][i], exact["params"][i], size, 8)
+
+
+@pytest.mark.parametrize("arrays", [pytest.param(a, id=name) for name, a in cases.norms()])
+def test_global_norm(
+    kernels: Backend, definition: Backend, dtype: Any, arrays: list[np.ndarray]
+) -> None:
+    arrays = cast({"arrays": arrays}, dtype)["arrays"]
+    got = kernels.global_norm(arrays)
+    assert isinstance(got, float)
+    want = definition.global_norm([x.astype(np.float64) for x in arrays])
+    # Both add up in float64, whatever the type of the elements.
+    assert abs(got - want) <= 1e-13 * want
+
+
+@pytest.mark.parametrize("arrays", [pytest.param(a, id=name) for name, a in cases.norms()])
+def test_scale(kernels: Backend, dtype: Any, arrays: list[np.ndarray]) -> None:
+    arrays = cast({"arrays": arrays}, dtype)["arrays"]
+    want = [x * dtype(0.3) for x in arrays]
+    kernels.scale(arrays, 0.3)
+    for x, w in zip(arrays, want, strict=True):
+        np.testing.assert_array_equal(x, w)

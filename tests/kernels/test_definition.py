@@ -1,0 +1,327 @@
+"""The reference kernels against independent definitions: plain loops, finite differences and
+PyTorch.
+
+What stands in reference/ is the measure of the other backends, so it must not be wrong along with
+them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+
+from . import cases
+
+r = cases.rng(30)
+
+
+def slope(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """df/dx by central differences, extrapolated once (error h^4)."""
+    out = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+
+        def at(h: float, i: Any = i) -> float:
+            moved = x.copy()
+            moved[i] += h
+            return f(moved)
+
+        coarse, fine = (at(2e-3) - at(-2e-3)) / 4e-3, (at(1e-3) - at(-1e-3)) / 2e-3
+        out[i] = (4 * fine - coarse) / 3
+    return out
+
+
+def close(got: Any, want: Any, tolerance: float = 1e-9) -> None:
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+def test_matmul_is_the_sum_over_k(definition: Backend) -> None:
+    a, b, bias = r.normal(size=(3, 4)), r.normal(size=(4, 5)), r.normal(size=5)
+    got = definition.matmul(a, b, bias)
+    for m in range(3):
+        for p in range(5):
+            close(got[m, p], sum(a[m, k] * b[k, p] for k in range(4)) + bias[p], 1e-14)
+
+
+def test_matmul_pairs_batches_by_broadcasting(definition: Backend) -> None:
+    a, b = r.normal(size=(2, 1, 3, 4)), r.normal(size=(5, 4, 6))
+    got = definition.matmul(a, b)
+    assert got.shape == (2, 5, 3, 6)
+    for i in range(2):
+        for j in range(5):
+            close(got[i, j], definition.matmul(a[i, 0], b[j]), 1e-14)
+
+
+def test_softmax_of_a_row(definition: Backend) -> None:
+    x = [0.5, -1.0, 2.0, 0.0]
+    total = sum(math.exp(v) for v in x)
+    close(definition.softmax(np.array(x)), [math.exp(v) / total for v in x], 1e-15)
+    close(definition.log_softmax(np.array(x)), [v - math.log(total) for v in x], 1e-15)
+
+
+def test_masked_softmax_is_softmax_of_what_is_left(definition: Backend) -> None:
+    x, mask = r.normal(size=6), np.array([1, 0, 0, 1, 1, 0], bool)
+    got = definition.softmax(x, mask)
+    close(got[mask], definition.softmax(x[mask]), 1e-15)
+    assert not got[~mask].any()
+
+
+def test_gradients_of_softmax_and_its_logarithm(definition: Backend) -> None:
+    x, g = r.normal(size=(3, 5)), r.normal(size=(3, 5))
+    want = slope(lambda x: float((definition.softmax(x) * g).sum()), x)
+    close(definition.softmax_backward(definition.softmax(x), g), want)
+    want = slope(lambda x: float((definition.log_softmax(x) * g).sum()), x)
+    close(definition.log_softmax_backward(definition.log_softmax(x), g), want)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_by_the_book(definition: Backend, smoothing: float, weighted: bool) -> None:
+    N, V = 5, 4
+    logits, target = r.normal(size=(N, V)), np.array([0, 3, -7, 1, 3])
+    weight = r.uniform(0.5, 2, size=V) if weighted else None
+    w = np.ones(V) if weight is None else weight
+
+    def loss(logits: np.ndarray) -> np.ndarray:
+        out = np.zeros(N)
+        for i, t in enumerate(target):
+            if t != -7:
+                logp = [x - math.log(sum(math.exp(v) for v in logits[i])) for x in logits[i]]
+                out[i] = -(1 - smoothing) * w[t] * logp[t]
+                out[i] -= smoothing / V * sum(w[c] * logp[c] for c in range(V))
+        return out
+
+    losses, grad = definition.cross_entropy(logits, target, weight, -7, smoothing, 0.25, True)
+    close(losses, loss(logits), 1e-14)
+    close(grad, slope(lambda x: 0.25 * float(loss(x).sum()), logits))
+
+
+def test_embedding_backward_is_the_slope_of_the_lookup(definition: Backend) -> None:
+    index, g = np.array([2, 0, 2, 1, 2]), r.normal(size=(5, 3))
+    want = slope(lambda w: float((w[index] * g).sum()), np.zeros((4, 3)))
+    close(definition.embedding_backward(g, index, 4, -1), want)
+    want[2] = 0
+    close(definition.embedding_backward(g, index, 4, 2), want)
+
+
+def test_embedding_backward_adds_in_the_order_of_index(definition: Backend) -> None:
+    grad = np.array([[1e8], [1.0], [-1e8]], np.float32)
+    assert definition.embedding_backward(grad, np.zeros(3, np.int64), 1, -1)[0, 0] == 0
+    grad = grad[[0, 2, 1]]
+    assert definition.embedding_backward(grad, np.zeros(3, np.int64), 1, -1)[0, 0] == 1
+
+
+def gru_by_rows(args: dict[str, Any]) -> tuple[list[list[np.ndarray]], list[np.ndarray]]:
+    """Each row on its own, one number at a time: states[b][t] and the last state of b."""
+    sizes, H = args["batch_sizes"].tolist(), args["h0"].shape[1]
+    starts = np.cumsum([0, *sizes]).tolist()
+    w, bias = args["w_hh"], args["b_hh"]
+    states: list[list[Any]] = []
+    last = []
+    for b in range(sizes[0]):
+        length = sum(size > b for size in sizes)
+        states.append([None] * length)
+        h = args["h0"][b]
+        for t in reversed(range(length)) if args["reverse"] else range(length):
+            x = args["gx"][starts[t] + b]
+            new = np.empty(H)
+            for j in range(H):
+                gate = [sum(w[k * H + j, i] * h[i] for i in range(H)) for k in range(3)]
+                if bias is not None:
+                    gate = [gate[k] + bias[k * H + j] for k in range(3)]
+                reset = 1 / (1 + math.exp(-(x[j] + gate[0])))
+                keep = 1 / (1 + math.exp(-(x[H + j] + gate[1])))
+                candidate = math.tanh(x[2 * H + j] + reset * gate[2])
+                new[j] = (1 - keep) * candidate + keep * h[j]
+            h = new
+            states[b][t] = h
+        last.append(h)
+    return states, last
+
+
+def small_gru(reverse: bool, sizes: tuple[int, ...] = (3, 2, 2, 1)) -> dict[str, Any]:
+    H, B, N = 2, sizes[0], sum(sizes)
+    return {
+        "gx": r.normal(size=(N, 3 * H)),
+        "h0": r.normal(size=(B, H)),
+        "w_hh": r.normal(size=(3 * H, H)),
+        "b_hh": r.normal(size=3 * H),
+        "batch_sizes": np.array(sizes, np.int64),
+        "reverse": reverse,
+    }
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_gru_row_by_row(definition: Backend, reverse: bool, bias: bool) -> None:
+    args = small_gru(reverse)
+    if not bias:
+        args["b_hh"] = None
+    y, h_n, _ = definition.gru(**args)
+    states, last = gru_by_rows(args)
+    close(h_n, last, 1e-13)
+    starts = np.cumsum([0, *args["batch_sizes"]])
+    for b, row in enumerate(states):
+        for t, h in enumerate(row):
+            close(y[starts[t] + b], h, 1e-13)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_of_gru(definition: Backend, reverse: bool) -> None:
+    args = small_gru(reverse)
+    y, h_n, saved = definition.gru(**args)
+    dy, dh_n = r.normal(size=y.shape), r.normal(size=h_n.shape)
+
+    def loss(name: str) -> Callable[[np.ndarray], float]:
+        def f(x: np.ndarray) -> float:
+            y, h_n, _ = definition.gru(**(args | {name: x}))
+            return float((y * dy).sum() + (h_n * dh_n).sum())
+
+        return f
+
+    rest = [args[name] for name in ("h0", "w_hh", "batch_sizes", "reverse")]
+    dgx, dgh, dh0 = definition.gru_backward(dy, dh_n, saved, y, *rest)
+    close(dgx, slope(loss("gx"), args["gx"]))
+    close(dh0, slope(loss("h0"), args["h0"]))
+    close(dgh.sum(axis=0), slope(loss("b_hh"), args["b_hh"]))
+    # The weights' gradient needs the state before each step.
+    states, _ = gru_by_rows(args)
+    starts = np.cumsum([0, *args["batch_sizes"]])
+    before = np.empty_like(y)
+    for b, row in enumerate(states):
+        for t in range(len(row)):
+            s = t + 1 if reverse else t - 1
+            before[starts[t] + b] = row[s] if 0 <= s < len(row) else args["h0"][b]
+    close(dgh.T @ before, slope(loss("w_hh"), args["w_hh"]))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gru_agrees_with_torch(definition: Backend, reverse: bool) -> None:
+    torch = pytest.importorskip("torch")
+    sizes, D, H = [4, 3, 3, 1], 3, 5
+    twin = torch.nn.GRU(D, H, bidirectional=True, dtype=torch.float64)
+    suffix = "_l0_reverse" if reverse else "_l0"
+    w_ih, w_hh, b_ih, b_hh = (
+        getattr(twin, name + suffix).detach().numpy()
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    x, h0 = r.normal(size=(sum(sizes), D)), r.normal(size=(sizes[0], H))
+    packed = torch.nn.utils.rnn.PackedSequence(
+        torch.tensor(x, requires_grad=True), torch.tensor(sizes)
+    )
+    both = torch.tensor(np.stack([h0, h0]), requires_grad=True)
+    out, h_last = twin(packed, both)
+    half = slice(H, None) if reverse else slice(0, H)
+
+    args = [h0, w_hh]
+    gx = x @ w_ih.T + b_ih
+    y, h_n, saved = definition.gru(gx, *args, b_hh, np.array(sizes), reverse)
+    close(y, out.data[:, half].detach().numpy(), 1e-12)
+    close(h_n, h_last[int(reverse)].detach().numpy(), 1e-12)
+
+    dy, dh_n = r.normal(size=y.shape), r.normal(size=h_n.shape)
+    loss = (out.data[:, half] * torch.tensor(dy)).sum()
+    (loss + (h_last[int(reverse)] * torch.tensor(dh_n)).sum()).backward()
+    dgx, dgh, dh0 = definition.gru_backward(dy, dh_n, saved, y, *args, np.array(sizes), reverse)
+    close(dgx @ w_ih, packed.data.grad.numpy(), 1e-12)
+    close(dh0, both.grad[int(reverse)].numpy(), 1e-12)
+    close(dgh.sum(axis=0), getattr(twin, "bias_hh" + suffix).grad.numpy(), 1e-12)
+    close(dgx.T @ x, getattr(twin, "weight_ih" + suffix).grad.numpy(), 1e-12)
+
+
+def test_layer_norm_of_a_row(definition: Backend) -> None:
+    x, w, b = [1.0, 2.0, 4.0], [1.0, -1.0, 0.5], [0.0, 1.0, 2.0]
+    mean = sum(x) / 3
+    var = sum((v - mean) ** 2 for v in x) / 3
+    y, m, rstd = definition.layer_norm(np.array([x]), np.array(w), np.array(b), 0.01)
+    close([m[0], rstd[0]], [mean, (var + 0.01) ** -0.5], 1e-15)
+    close(y[0], [(x[i] - mean) * (var + 0.01) ** -0.5 * w[i] + b[i] for i in range(3)], 1e-14)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_gradients_of_layer_norm(definition: Backend, affine: bool) -> None:
+    x, g = r.normal(size=(3, 4)), r.normal(size=(3, 4))
+    w, b = (r.normal(size=4), r.normal(size=4)) if affine else (None, None)
+
+    def loss(x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None) -> float:
+        return float((definition.layer_norm(x, w, b, 0.1)[0] * g).sum())
+
+    _, mean, rstd = definition.layer_norm(x, w, b, 0.1)
+    dx, dw, db = definition.layer_norm_backward(g, x, mean, rstd, w)
+    close(dx, slope(lambda x: loss(x, w, b), x))
+    ones, zeros = np.ones(4) if w is None else w, np.zeros(4) if b is None else b
+    close(dw, slope(lambda w: loss(x, w, zeros), ones))
+    close(db, slope(lambda b: loss(x, ones, b), zeros))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adam_number_by_number(definition: Backend, decoupled: bool, maximize: bool) -> None:
+    p, m, v, lr, b1, b2, eps, decay = 0.7, 0.0, 0.0, 0.1, 0.8, 0.9, 1e-3, 0.05
+    arrays = [[np.array([value])] for value in (p, m, v)]
+    for step in range(1, 6):
+        g = math.sin(step)
+        definition.adam(
+            arrays[0], [np.array([g])], arrays[1], arrays[2],
+            [step], lr, b1, b2, eps, decay, decoupled, maximize,
+        )  # fmt: skip
+        g = -g if maximize else g
+        if decoupled:
+            p -= lr * decay * p
+        else:
+            g += decay * p
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        p -= lr * (m / (1 - b1**step)) / (math.sqrt(v / (1 - b2**step)) + eps)
+        close([float(a[0][0]) for a in arrays], [p, m, v], 1e-13)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_number_by_number(definition: Backend, nesterov: bool) -> None:
+    p, buffer, lr, momentum, dampening, decay = 0.7, 0.0, 0.1, 0.9, 0.25, 0.05
+    params, buffers = [np.array([p])], [np.array([np.nan])]
+    for step in range(1, 5):
+        g = math.cos(step)
+        definition.sgd(
+            params, [np.array([g])], buffers, lr, momentum, dampening, nesterov, decay, [step == 1]
+        )
+        g += decay * p
+        buffer = g if step == 1 else momentum * buffer + (1 - dampening) * g
+        p -= lr * (g + momentum * buffer if nesterov else buffer)
+        close([params[0][0], buffers[0][0]], [p, buffer], 1e-14)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD"])
+def test_optimisers_agree_with_torch(definition: Backend, name: str) -> None:
+    torch = pytest.importorskip("torch")
+    start, grads = r.normal(size=(3, 4)), r.normal(size=(6, 3, 4))
+    twin = torch.tensor(start.copy(), requires_grad=True)
+    options: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.1}
+    if name == "SGD":
+        options |= {"momentum": 0.9, "dampening": 0.2, "maximize": True}
+    optimiser = getattr(torch.optim, name)([twin], **options)
+    p, first, second = [start.copy()], [np.zeros((3, 4))], [np.zeros((3, 4))]
+    for step, grad in enumerate(grads, 1):
+        twin.grad = torch.tensor(grad)
+        optimiser.step()
+        if name == "SGD":
+            definition.sgd(p, [grad], first, 0.05, 0.9, 0.2, False, 0.1, [step == 1], True)
+        else:
+            definition.adam(
+                p, [grad], first, second, [step], 0.05, 0.9, 0.999, 1e-8, 0.1, name == "AdamW"
+            )
+        close(p[0], twin.detach().numpy(), 1e-13)
+
+
+def test_global_norm_is_that_of_one_long_vector(definition: Backend) -> None:
+    arrays = [r.normal(size=s) for s in [(3, 5), (7,), ()]]
+    want = math.sqrt(math.fsum(v * v for x in arrays for v in x.ravel().tolist()))
+    close(definition.global_norm(arrays), want, 1e-15)
+
+
+def test_global_norm_of_float32_is_summed_in_float64(definition: Backend) -> None:
+    ones = np.full(2**25, 1.0, np.float32)
+    assert definition.global_norm([ones, ones]) == math.sqrt(2**26)
