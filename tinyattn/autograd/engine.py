@@ -4,7 +4,8 @@ An operation can only use what already exists, so the order of creation, reverse
 order: when a node's turn comes, every gradient that flows into it has arrived. `run` is the pass.
 """
 
-from collections.abc import Collection, Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ Node = Any  # a Function or a Leaf
 Place = tuple[Node, int]  # a node and which of its outputs
 
 
+@np.errstate(all="ignore")
 def run(
     roots: Sequence[tuple[Edge, np.ndarray]],
     retain_graph: bool = False,
@@ -114,3 +116,114 @@ def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
                 if isinstance(new, TensorBase):
                     grads[index] = new._array
                     owned.discard((node, index))
+
+
+def backward(
+    tensors: Sequence[Any],
+    gradients: Sequence[Any],
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradient of the tensors, weighted by `gradients`, to `.grad` of the leaves below."""
+    _first_order(create_graph)
+    if isinstance(inputs, TensorBase):
+        inputs = (inputs,)
+    places = None if inputs is None else {_edge_of(t, "inputs")[:2] for t in inputs}
+    run(_roots(tensors, gradients), retain_graph, places)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple:
+    """The gradients of the outputs' sum, weighted by grad_outputs, with respect to the inputs.
+
+    No `.grad` changes. An input that the outputs don't depend on raises, or gives None.
+    """
+    _first_order(create_graph)
+    outputs, inputs, weights = (
+        (v,) if v is None or isinstance(v, TensorBase) else tuple(v)
+        for v in (outputs, inputs, grad_outputs)
+    )
+    if grad_outputs is None:
+        weights = (None,) * len(outputs)
+    places = [_edge_of(t, "inputs")[:2] for t in inputs]
+    found = run(_roots(outputs, weights), bool(retain_graph), set(places), capture=True)
+    missing = [i for i, place in enumerate(places) if place not in found]
+    if missing and not allow_unused:
+        raise RuntimeError(
+            f"inputs: tensor {missing[0]} appears to not have been used in the graph; pass "
+            "allow_unused=True if None is wanted there"
+        )
+    return tuple(results.wrap(found[p]) if p in found else None for p in places)
+
+
+def _first_order(create_graph: bool) -> None:
+    if create_graph:
+        raise NotImplementedError(
+            "create_graph: gradients of gradients are not supported; tinyattn is first order only"
+        )
+
+
+def _edge_of(tensor: Any, name: str) -> Edge:
+    if not isinstance(tensor, TensorBase):
+        raise TypeError(f"{name}: expected tensors, got {type(tensor).__name__}")
+    if tensor._edge is None:
+        raise RuntimeError(f"{name}: a tensor does not require grad and does not have a grad_fn")
+    return tensor._edge
+
+
+def _roots(tensors: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[Edge, np.ndarray]]:
+    roots = []
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        edge = _edge_of(tensor, "backward")
+        shape = tensor._array.shape
+        if gradient is None:
+            if tensor._array.size != 1:
+                raise RuntimeError(
+                    "grad can be implicitly created only for scalar outputs; this one has shape "
+                    f"{list(shape)}: pass gradient="
+                )
+            weight = np.ones(shape, tensor._array.dtype)
+        else:
+            weight = gradient._array
+            if weight.shape != shape:
+                raise RuntimeError(
+                    f"gradient: expected the shape of the tensor {list(shape)}, got "
+                    f"{list(weight.shape)}"
+                )
+        roots.append((edge, weight))
+    return roots
+
+
+class Handle:
+    """A hook at an edge; `remove()` takes it away."""
+
+    def __init__(self, edge: Edge, hook: Callable) -> None:
+        node, index = edge[:2]
+        if node.hooks is None:
+            node.hooks = {}
+        self.hooks, self.hook = node.hooks.setdefault(index, []), hook
+        self.hooks.append(hook)
+
+    def remove(self) -> None:
+        if self.hook in self.hooks:
+            self.hooks.remove(self.hook)
+
+
+def retain_grad(tensor: Any) -> None:
+    """Keep `.grad` of a tensor in the middle of the graph, too."""
+    if type(_edge_of(tensor, "retain_grad")[0]) is not Leaf:
+        reference = weakref.ref(tensor)
+
+        def keep(gradient: Any) -> None:
+            kept = reference()
+            if kept is not None:
+                kept.grad = gradient if kept.grad is None else kept.grad + gradient
+
+        Handle(tensor._edge, keep)

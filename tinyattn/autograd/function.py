@@ -68,7 +68,7 @@ class Function:
             arrays[:2] = promote(arrays[0], arrays[1])
         if cls.caching:
             node.caches = _caches(args, cls.caching)
-        out = node.forward(*arrays, **options)
+        out = _quietly(node.forward, arrays, options)
         several = type(out) is tuple
         wrapped = [node._output(array, args[0]) for array in (out if several else (out,))]
         if tracked:
@@ -112,6 +112,12 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}Backward>"
+
+
+@np.errstate(all="ignore")
+def _quietly(forward: Callable, arrays: list, options: dict) -> Any:
+    """Infinities and NaN are results here, as in PyTorch; NumPy would warn of each."""
+    return forward(*arrays, **options)
 
 
 def _edges(args: tuple) -> tuple[tuple, bool]:

@@ -1,0 +1,500 @@
+"""Operations on each element: arithmetic, comparisons, exp, log, tanh, sigmoid, relu, where.
+
+Two operands broadcast as in NumPy and mix dtypes as in PyTorch. Look at Mul first.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.dtypes import SUPPORTED, as_dtype, promote, result_type
+from tinyattn.autograd.function import Function, check_in_place, rebind
+from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.ops._arguments import as_tensor
+
+Number = bool | int | float
+
+
+class Binary(Function):
+    """An operation on two operands, promoted to one dtype first."""
+
+    promotes = True
+
+
+class Add(Binary):
+    """z = x + y;   dx = dz,  dy = dz."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return x + y
+
+    def backward(self, grad: Any) -> Any:
+        return grad, grad
+
+
+class Sub(Binary):
+    """z = x - y;   dx = dz,  dy = -dz."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return x - y
+
+    def backward(self, grad: Any) -> Any:
+        return grad, -grad if self.needs(1) else None
+
+
+class Mul(Binary):
+    """z = x y;   dx = dz y,  dy = dz x."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.save(x, y)
+        return x * y
+
+    def backward(self, grad: Any) -> Any:
+        x, y = self.saved
+        return grad * y if self.needs(0) else None, grad * x if self.needs(1) else None
+
+
+class Div(Binary):
+    """z = x / y;   dx = dz / y,  dy = -dz x / y^2 = -dx x / y."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.save(x, y)
+        z = np.true_divide(x, y)
+        return z if z.dtype == result_type(x, y) else z.astype(np.float32)
+
+    def backward(self, grad: Any) -> Any:
+        x, y = self.saved
+        dx = grad / y
+        return dx, -dx * (x / y) if self.needs(1) else None
+
+
+class Pow(Binary):
+    """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        z = np.power(x, y)
+        self.save(x, y, z)
+        return z
+
+    def backward(self, grad: Any) -> Any:
+        x, y, z = self.saved
+        dx = dy = None
+        if self.needs(0):
+            dx = np.where(y == 0, 0, grad * y * np.power(x, y - 1))
+        if self.needs(1):
+            dy = np.where((x == 0) & (y >= 0), 0, grad * z * np.log(x))
+        return dx, dy
+
+
+class Maximum(Binary):
+    """z = max(x, y);   the larger one gets dz, and each half of it in a tie (as in PyTorch)."""
+
+    better = staticmethod(np.greater)
+    choose = staticmethod(np.maximum)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.save(x, y)
+        return self.choose(x, y)
+
+    def backward(self, grad: Any) -> Any:
+        x, y = self.saved
+        tie = np.where(x == y, grad / 2, 0)
+        return np.where(self.better(x, y), grad, tie), np.where(self.better(y, x), grad, tie)
+
+
+class Minimum(Maximum):
+    """z = min(x, y);   the smaller one gets dz, and each half of it in a tie."""
+
+    better = staticmethod(np.less)
+    choose = staticmethod(np.minimum)
+
+
+class Neg(Function):
+    """y = -x;   dx = -dy."""
+
+    def forward(self, x: Any) -> Any:
+        return -x
+
+    def backward(self, grad: Any) -> Any:
+        return -grad
+
+
+class Exp(Function):
+    """y = e^x;   dx = dy y."""
+
+    def forward(self, x: Any) -> Any:
+        y = np.exp(x)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        return grad * y
+
+
+class Log(Function):
+    """y = log x;   dx = dy / x."""
+
+    def forward(self, x: Any) -> Any:
+        self.save(x)
+        return np.log(x)
+
+    def backward(self, grad: Any) -> Any:
+        (x,) = self.saved
+        return grad / x
+
+
+class Sqrt(Function):
+    """y = sqrt x;   dx = dy / (2 y)."""
+
+    def forward(self, x: Any) -> Any:
+        y = np.sqrt(x)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        return grad / (2 * y)
+
+
+class Abs(Function):
+    """y = |x|;   dx = dy sign x, so 0 at 0."""
+
+    def forward(self, x: Any) -> Any:
+        self.save(x)
+        return np.abs(x)
+
+    def backward(self, grad: Any) -> Any:
+        (x,) = self.saved
+        return grad * np.sign(x)
+
+
+class Tanh(Function):
+    """y = tanh x;   dx = dy (1 - y^2)."""
+
+    def forward(self, x: Any) -> Any:
+        y = np.tanh(x)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        return grad * (1 - y * y)
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + e^-x);   dx = dy y (1 - y).
+
+    With t = e^-|x| <= 1 nothing overflows:  y = 1 / (1 + t) for x >= 0 and t / (1 + t) for x < 0.
+    """
+
+    def forward(self, x: Any) -> Any:
+        t = np.exp(-np.abs(x))
+        y = np.where(x < 0, t, np.ones_like(t)) / (1 + t)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        return grad * y * (1 - y)
+
+
+class ReLU(Function):
+    """y = max(x, 0);   dx = dy where x > 0, else 0."""
+
+    def forward(self, x: Any) -> Any:
+        y = np.maximum(x, 0)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        return grad * (y > 0)
+
+
+class Clamp(Function):
+    """y = min(max(x, low), high);   dx = dy where low <= x <= high (the bounds included)."""
+
+    def forward(self, x: Any, low: Any, high: Any) -> Any:
+        self.save(x, low, high)
+        return np.clip(x, low, high)
+
+    def backward(self, grad: Any) -> Any:
+        x, low, high = self.saved
+        inside = np.ones(x.shape, bool)
+        if low is not None:
+            inside &= x >= low
+        if high is not None:
+            inside &= x <= high
+        return np.where(inside, grad, 0)
+
+
+class Where(Function):
+    """z = x where c, else y;   dx = dz where c else 0,  dy = 0 where c else dz."""
+
+    def forward(self, condition: Any, x: Any, y: Any) -> Any:
+        x, y = promote(x, y)
+        self.save(condition)
+        return np.where(condition, x, y)
+
+    def backward(self, grad: Any) -> Any:
+        (condition,) = self.saved
+        return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
+
+
+class Cast(Function):
+    """y = x in another dtype;   the engine casts the gradient back."""
+
+    def forward(self, x: Any, dtype: np.dtype) -> Any:
+        return x.astype(dtype)
+
+    def backward(self, grad: Any) -> Any:
+        return grad
+
+
+class Clone(Function):
+    """y = a copy of x;   dx = dy."""
+
+    def forward(self, x: Any) -> Any:
+        return np.array(x, order="C")
+
+    def backward(self, grad: Any) -> Any:
+        return grad
+
+
+def _operand(value: Any, name: str) -> Any:
+    if isinstance(value, (TensorBase, bool, int, float)):
+        return value
+    if isinstance(value, np.generic) and value.dtype in SUPPORTED:
+        return value.item()
+    raise TypeError(f"{name}: expected a Tensor or a number, got {type(value).__name__}")
+
+
+def _floating(x: Any) -> Any:
+    """Integers and booleans become float32, as in PyTorch's exp, sqrt, ..."""
+    return x if as_tensor(x, "input")._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
+
+
+def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """input + alpha * other."""
+    other = _operand(other, "other")
+    return Add.apply(_operand(input, "input"), other if alpha == 1 else mul(other, alpha))
+
+
+def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """input - alpha * other."""
+    other = _operand(other, "other")
+    return Sub.apply(_operand(input, "input"), other if alpha == 1 else mul(other, alpha))
+
+
+def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
+    """other - input."""
+    return Sub.apply(_operand(other, "other"), input)
+
+
+def mul(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input * other."""
+    return Mul.apply(_operand(input, "input"), _operand(other, "other"))
+
+
+def div(input: Tensor, other: Tensor | Number) -> Tensor:
+    """input / other; integers give float32."""
+    return Div.apply(_operand(input, "input"), _operand(other, "other"))
+
+
+def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:
+    """other / input."""
+    return Div.apply(_operand(other, "other"), input)
+
+
+def pow(input: Tensor, exponent: Tensor | Number) -> Tensor:
+    """input ** exponent."""
+    return Pow.apply(_operand(input, "input"), _operand(exponent, "exponent"))
+
+
+def rpow(input: Tensor, other: Tensor | Number) -> Tensor:
+    """other ** input."""
+    return Pow.apply(_operand(other, "other"), input)
+
+
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of two elements; NaN if either is NaN."""
+    return Maximum.apply(as_tensor(input, "input"), as_tensor(other, "other"))
+
+
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of two elements; NaN if either is NaN."""
+    return Minimum.apply(as_tensor(input, "input"), as_tensor(other, "other"))
+
+
+def neg(input: Tensor) -> Tensor:
+    """-input."""
+    return Neg.apply(as_tensor(input, "input"))
+
+
+def exp(input: Tensor) -> Tensor:
+    """e to the power of each element."""
+    return Exp.apply(_floating(input))
+
+
+def log(input: Tensor) -> Tensor:
+    """The natural logarithm; -inf at 0, NaN below."""
+    return Log.apply(_floating(input))
+
+
+def sqrt(input: Tensor) -> Tensor:
+    """The square root; NaN below 0, an infinite gradient at 0."""
+    return Sqrt.apply(_floating(input))
+
+
+def abs(input: Tensor) -> Tensor:
+    """The absolute value; gradient 0 at 0."""
+    return Abs.apply(as_tensor(input, "input"))
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh.apply(_floating(input))
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))."""
+    return Sigmoid.apply(_floating(input))
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0); gradient 0 at 0."""
+    if inplace:
+        check_in_place("relu_", input)
+        return rebind("relu_", input, ReLU.apply(input))
+    return ReLU.apply(as_tensor(input, "input"))
+
+
+def clamp(input: Tensor, min: Number | None = None, max: Number | None = None) -> Tensor:
+    """Each element brought into [min, max]; the gradient passes inside and at the bounds."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must not be None")
+    x = as_tensor(input, "input")
+    dtype = result_type(x._array, *(bound for bound in (min, max) if bound is not None))
+    return Clamp.apply(x if x._array.dtype == dtype else Cast.apply(x, dtype), min, max)
+
+
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
+    """input where condition (bool) is True, else other; a NaN on the other side has no effect."""
+    if as_tensor(condition, "condition")._array.dtype != bool:
+        raise RuntimeError(f"condition: expected a bool tensor, got {condition._array.dtype}")
+    return Where.apply(condition, _operand(input, "input"), _operand(other, "other"))
+
+
+def to(input: Tensor, dtype: Any, copy: bool = False) -> Tensor:
+    """input in another dtype (a dtype, or a tensor whose dtype is meant); itself if it has it."""
+    wanted = dtype._array.dtype if isinstance(dtype, TensorBase) else as_dtype(dtype)
+    if input._array.dtype == wanted:
+        return clone(input) if copy else input
+    return Cast.apply(input, wanted)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy with memory of its own; gradients flow through it."""
+    return Clone.apply(as_tensor(input, "input"))
+
+
+def _compare(symbol: str, ufunc: np.ufunc) -> Any:
+    def compare(input: Tensor, other: Tensor | Number) -> Any:
+        x, y = (v._array if isinstance(v, TensorBase) else v for v in (input, other))
+        _operand(other, "other")
+        return results.wrap(ufunc(*promote(x, y)))
+
+    compare.__name__ = ufunc.__name__
+    compare.__doc__ = f"input {symbol} other, element by element: a bool tensor."
+    return compare
+
+
+eq = _compare("==", np.equal)
+ne = _compare("!=", np.not_equal)
+lt = _compare("<", np.less)
+le = _compare("<=", np.less_equal)
+gt = _compare(">", np.greater)
+ge = _compare(">=", np.greater_equal)
+
+
+def _logical(ufunc: np.ufunc) -> Any:
+    def logical(input: Tensor, other: Tensor) -> Any:
+        x, y = as_tensor(input, "input")._array, as_tensor(other, "other")._array
+        return results.wrap(ufunc(x, y))
+
+    logical.__name__ = ufunc.__name__
+    logical.__doc__ = f"{ufunc.__name__} of two tensors, element by element: a bool tensor."
+    return logical
+
+
+logical_and = _logical(np.logical_and)
+logical_or = _logical(np.logical_or)
+
+
+def _test(ufunc: np.ufunc) -> Any:
+    def test(input: Tensor) -> Any:
+        return results.wrap(ufunc(as_tensor(input, "input")._array))
+
+    test.__name__ = ufunc.__name__
+    test.__doc__ = f"{ufunc.__name__}, element by element: a bool tensor."
+    return test
+
+
+logical_not = _test(np.logical_not)
+isnan = _test(np.isnan)
+isinf = _test(np.isinf)
+isfinite = _test(np.isfinite)
+
+
+def _in_place(function: Any) -> Any:
+    """`function` writing its result into its first argument, on the tape."""
+    name = f"{function.__name__}_"
+
+    def in_place(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        check_in_place(name, input, *args)
+        return rebind(name, input, function(input, *args, **options))
+
+    in_place.__name__ = name
+    in_place.__doc__ = f"{function.__name__} in place."
+    return in_place
+
+
+add_ = _in_place(add)
+sub_ = _in_place(sub)
+mul_ = _in_place(mul)
+div_ = _in_place(div)
+clamp_ = _in_place(clamp)
+
+
+class Fill(Function):
+    """y = v in every element, whatever x was;   dx = 0, dv = the sum of dy (by broadcasting)."""
+
+    def forward(self, x: Any, value: Any) -> Any:
+        return np.broadcast_to(np.asarray(value).astype(x.dtype), x.shape)
+
+    def backward(self, grad: Any) -> Any:
+        return None, grad
+
+
+def copy_(input: Tensor, source: Tensor) -> Tensor:
+    """Write source, broadcast and cast, into input; the gradient goes to source."""
+    check_in_place("copy_", input, as_tensor(source, "source"))
+    try:
+        result = Fill.apply(input, source)
+    except ValueError:
+        raise RuntimeError(
+            f"copy_: source of shape {list(source._array.shape)} can't be broadcast to "
+            f"{list(input._array.shape)}"
+        ) from None
+    return rebind("copy_", input, result)
+
+
+def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
+    """Write one number into every element."""
+    check_in_place("fill_", input, _operand(value, "value"))
+    return rebind("fill_", input, Fill.apply(input, value))
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Write 0 into every element."""
+    return fill_(input, 0)

@@ -1,0 +1,193 @@
+"""Losses: cross-entropy (fused with its gradient) and negative log-likelihood.
+
+Letters: N rows, V classes; targets are class indices, or probabilities for cross-entropy.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels import backend
+from tinyattn.ops._arguments import as_tensor
+from tinyattn.ops.normalising import log_softmax
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+class CrossEntropy(Function):
+    """l_n = -w_t log p_nt  with  p = softmax(x_n), t the target of row n;  mean: sum l / sum w_t.
+
+    dlog p_t/dx_j = 1[j=t] - p_j, so  dl_n/dx_nj = w_t (p_nj - 1[j=t]): the kernel writes it while
+    the row is in cache. With label smoothing e the target is (1-e) 1[j=t] + e/V.
+    """
+
+    def forward(
+        self,
+        x: Any,
+        target: Any,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> Any:
+        self.reduction = reduction
+        scale = 1.0
+        if reduction == "mean":
+            kept = target[target != ignore_index]
+            total = len(kept) if weight is None else float(weight[kept].sum(dtype=np.float64))
+            scale = 1.0 / total if total else np.nan
+        losses, grad = backend().cross_entropy(
+            x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
+        )
+        self.save(grad)
+        if reduction == "none":
+            return losses
+        return (losses.sum(dtype=np.float64) * scale).astype(x.dtype)
+
+    def backward(self, grad: Any) -> Any:
+        (dx,) = self.saved
+        if self.reduction == "none":
+            return dx * grad[:, None]
+        return dx if grad == 1 else dx * grad
+
+
+class NLLLoss(Function):
+    """l_n = -w_t x_nt, t the target of row n;   dx_nt = -w_t dl_n, 0 elsewhere."""
+
+    def forward(self, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
+        kept = target != ignore_index
+        safe = np.where(kept, target, 0)
+        factor = np.where(kept, 1 if weight is None else weight[safe], 0).astype(x.dtype)
+        self.rows = np.arange(len(target))
+        self.save(x, safe, factor)
+        return np.where(kept, -factor * x[self.rows, safe], 0).astype(x.dtype)
+
+    def backward(self, grad: Any) -> Any:
+        x, safe, factor = self.saved
+        dx = np.zeros_like(x)
+        dx[self.rows, safe] = -factor * grad
+        return dx
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(input)[target]; input (V,), (N, V) or (N, V, d1, ...).
+
+    target: class indices (), (N,) or (N, d1, ...), or probabilities of the shape of input.
+    """
+    x = _check("cross_entropy", input, weight, reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
+    if as_tensor(target, "target")._array.dtype.kind == "f":
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    index, classes = _check_target("cross_entropy", x, target, ignore_index)
+    out = CrossEntropy.apply(
+        _rows(input), index, weight, ignore_index, reduction, float(label_smoothing)
+    )
+    return out.reshape(target._array.shape) if reduction == "none" else out
+
+
+def _soft_cross_entropy(
+    input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
+) -> Any:
+    """Targets that are probabilities: -sum_j w_j t_j log p_j."""
+    x = input._array
+    if target._array.shape != x.shape:
+        raise RuntimeError(
+            f"target: expected probabilities of shape {list(x.shape)} as input, "
+            f"got {list(target._array.shape)}"
+        )
+    dim = min(x.ndim - 1, 1)
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / x.shape[dim]
+    terms = -(target * log_softmax(input, dim))
+    if weight is not None:
+        terms = terms * weight.reshape(*([-1] + [1] * (x.ndim - 1 - dim)))
+    losses = terms.sum(dim)
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    return total / (x.size // x.shape[dim] if x.size else 0) if reduction == "mean" else total
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-input[target] of log-probabilities; shapes as in cross_entropy."""
+    x = _check("nll_loss", input, weight, reduction)
+    index, _ = _check_target("nll_loss", x, target, ignore_index)
+    losses = NLLLoss.apply(_rows(input), index, weight, ignore_index)
+    if reduction == "none":
+        return losses.reshape(target._array.shape)
+    if reduction == "sum":
+        return losses.sum()
+    kept = index[index != ignore_index]
+    total = len(kept) if weight is None else float(weight._array[kept].sum())
+    return losses.sum() / total
+
+
+def _check(name: str, input: Any, weight: Any, reduction: str) -> np.ndarray:
+    x = as_tensor(input, "input")._array
+    if x.dtype.kind != "f" or x.ndim == 0:
+        raise RuntimeError(
+            f"{name}: input: expected float32 or float64 of at least 1 dimension, got {x.dtype} "
+            f"{list(x.shape)}"
+        )
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+    classes = x.shape[min(x.ndim - 1, 1)]
+    if weight is not None:
+        w = as_tensor(weight, "weight")._array
+        if w.shape != (classes,) or w.dtype != x.dtype:
+            raise RuntimeError(
+                f"weight: expected {x.dtype} of shape (V,) = [{classes}], got {w.dtype} "
+                f"{list(w.shape)}"
+            )
+    return x
+
+
+def _check_target(
+    name: str, x: np.ndarray, target: Any, ignore_index: int
+) -> tuple[np.ndarray, int]:
+    """The targets as int64 in one row, each a class or ignore_index."""
+    index = as_tensor(target, "target")._array
+    if index.dtype.kind != "i":
+        raise RuntimeError(f"{name}: target: expected int64 class indices, got {index.dtype}")
+    expected = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if index.shape != expected:
+        raise ValueError(
+            f"{name}: target: expected shape {list(expected)} for input {list(x.shape)}, "
+            f"got {list(index.shape)}"
+        )
+    classes = x.shape[min(x.ndim - 1, 1)]
+    index = index.reshape(-1).astype(np.int64, copy=False)
+    if index.size and (index.min() < 0 or index.max() >= classes):
+        outside = index[((index < 0) | (index >= classes)) & (index != ignore_index)]
+        if outside.size:
+            raise IndexError(
+                f"Target {outside[0]} is out of bounds: expected a class in [0, {classes - 1}] or "
+                f"ignore_index = {ignore_index}"
+            )
+    return index, classes
+
+
+def _rows(input: Any) -> Any:
+    """(V,), (N, V) or (N, V, d1, ...) as rows of V."""
+    ndim = input._array.ndim
+    if ndim == 1:
+        return input.unsqueeze(0)
+    if ndim == 2:
+        return input
+    return input.permute(0, *range(2, ndim), 1).reshape(-1, input._array.shape[1])

@@ -1,0 +1,131 @@
+"""Softmax, log-softmax and layer normalisation. The kernels work on rows: the last axis."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels import backend
+from tinyattn.ops._arguments import as_axis, as_size, as_tensor
+
+
+class Softmax(Function):
+    """y_i = e^x_i / sum_j e^x_j  along an axis.
+
+    dy_i/dx_j = y_i (1[i=j] - y_j), so  dx_j = sum_i dL/dy_i y_i (1[i=j] - y_j)
+                                            = y_j (g_j - sum_i g_i y_i)   with g = dL/dy.
+    """
+
+    fresh = True
+
+    def forward(self, x: Any, axis: int = -1) -> Any:
+        self.kernels = backend()
+        self.axis = axis
+        y = np.moveaxis(self.kernels.softmax(np.moveaxis(x, axis, -1)), -1, axis)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        rows, grad = np.moveaxis(y, self.axis, -1), np.moveaxis(grad, self.axis, -1)
+        return np.moveaxis(self.kernels.softmax_backward(rows, grad), -1, self.axis)
+
+
+class LogSoftmax(Function):
+    """y_i = x_i - log sum_j e^x_j  along an axis.
+
+    dy_i/dx_j = 1[i=j] - e^y_j, so  dx_j = g_j - e^y_j sum_i g_i   with g = dL/dy.
+    """
+
+    fresh = True
+
+    def forward(self, x: Any, axis: int = -1) -> Any:
+        self.kernels = backend()
+        self.axis = axis
+        y = np.moveaxis(self.kernels.log_softmax(np.moveaxis(x, axis, -1)), -1, axis)
+        self.save(y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        (y,) = self.saved
+        rows, grad = np.moveaxis(y, self.axis, -1), np.moveaxis(grad, self.axis, -1)
+        return np.moveaxis(self.kernels.log_softmax_backward(rows, grad), -1, self.axis)
+
+
+class LayerNorm(Function):
+    """y = w x^ + b  with  x^ = (x - m) s,  s = 1 / sqrt(v + eps), over rows of D features.
+
+    dw = sum over rows of g x^,  db = sum over rows of g;  with h = g w, since m and v depend on x,
+    dx = s (h - mean(h) - x^ mean(h x^)).   (Ba, Kiros, Hinton 2016, arXiv:1607.06450)
+    """
+
+    fresh = True
+
+    def forward(self, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+        self.kernels = backend()
+        size = x.shape[-1]
+        y, mean, rstd = self.kernels.layer_norm(x.reshape(-1, size), weight, bias, eps)
+        self.save(x, weight, mean, rstd)
+        return y.reshape(x.shape)
+
+    def backward(self, grad: Any) -> Any:
+        x, weight, mean, rstd = self.saved
+        rows = grad.reshape(-1, x.shape[-1])
+        dx, dw, db = self.kernels.layer_norm_backward(
+            rows, x.reshape(rows.shape), mean, rstd, weight
+        )
+        return dx.reshape(x.shape), dw, db
+
+
+def _floats(input: Any, name: str, dtype: Any) -> Any:
+    if dtype is not None:
+        input = input.to(dtype)
+    if as_tensor(input, "input")._array.dtype.kind != "f":
+        raise RuntimeError(f"{name}: expected float32 or float64, got {input._array.dtype}")
+    return input
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(input) / sum(exp(input)) along dim; the same shape."""
+    x = _floats(input, "softmax", dtype)
+    return Softmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 1)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """log(softmax(input, dim)), without the overflow; the same shape."""
+    x = _floats(input, "log_softmax", dtype)
+    return LogSoftmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 0)
+
+
+def _of_one(x: Any, dim: int, value: int) -> Any:
+    """Softmax (1) or log-softmax (0) of a tensor without axes; NaN stays NaN."""
+    as_axis(dim, 0)
+    return x * 0 + value
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """input brought to mean 0, variance 1 over its last axes (normalized_shape), times weight,
+    plus bias (both of normalized_shape)."""
+    shape = as_size((normalized_shape,), "normalized_shape")
+    x = _floats(input, "layer_norm", None)
+    whole = x._array.shape
+    if not shape or whole[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"normalized_shape: expected the last sizes of input {list(whole)}, got {list(shape)}"
+        )
+    for name, value in (("weight", weight), ("bias", bias)):
+        if value is not None and as_tensor(value, name)._array.shape != shape:
+            raise RuntimeError(
+                f"{name}: expected shape {list(shape)}, got {list(value._array.shape)}"
+            )
+    size = int(np.prod(shape))
+    rows = x.reshape(*whole[: -len(shape)], size)
+    weight, bias = (v if v is None else v.reshape(size) for v in (weight, bias))  # type: ignore
+    return LayerNorm.apply(rows, weight, bias, eps=eps).reshape(whole)
