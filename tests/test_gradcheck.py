@@ -1,0 +1,470 @@
+"""The checker proves its own power: every seeded fault is caught, what is right passes, and what
+can't be checked is refused. Look at RIGHT and FAULTS first.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import GradcheckError, gradcheck, gradcheck_module
+from tinyattn.autograd import Function
+
+
+def random(*shape, seed=0, **options):
+    array = np.random.default_rng(seed).normal(size=shape)
+    return ta.tensor(array, requires_grad=True, **options)
+
+
+def operation(forward, backward):
+    """A function on tensors from two functions on arrays; backward gets (inputs, output, grad)."""
+
+    class Made(Function):
+        def forward(self, *inputs):
+            y = forward(*inputs)
+            self.save(*inputs, y)
+            return y
+
+        def backward(self, grad):
+            *inputs, y = self.saved
+            return backward(inputs, y, grad)
+
+    return Made.apply
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def cumulate(x):
+    return np.cumsum(np.tanh(x), axis=0)
+
+
+def cumulate_backward(x, grad):
+    return np.cumsum(grad[::-1], axis=0)[::-1] * (1 - np.tanh(x) ** 2)
+
+
+def one_element(dx):
+    dx = np.array(dx)
+    dx[0, 1] *= 1.001
+    return dx
+
+
+# forward, shapes of the inputs, the right backward, and wrong ones by name
+OPERATIONS = {
+    "product": (
+        lambda x, y: x * y,
+        [(3, 4), (3, 4)],
+        lambda xs, y, g: (g * xs[1], g * xs[0]),
+        {
+            "swapped": lambda xs, y, g: (g * xs[0], g * xs[1]),
+            "dropped": lambda xs, y, g: (g * xs[1], np.zeros_like(g)),
+            "sign": lambda xs, y, g: (g * xs[1], -g * xs[0]),
+            "seed ignored": lambda xs, y, g: (xs[1], xs[0]),
+        },
+    ),
+    "broadcast product": (
+        lambda x, y: x * y,
+        [(3, 4), (4,)],
+        lambda xs, y, g: (g * xs[1], (g * xs[0]).sum(axis=0)),
+        {
+            "sum forgotten": lambda xs, y, g: (g * xs[1], (g * xs[0])[0]),
+            "mean for sum": lambda xs, y, g: (g * xs[1], (g * xs[0]).mean(axis=0)),
+        },
+    ),
+    "softmax": (
+        softmax,
+        [(3, 5)],
+        lambda xs, y, g: y * (g - (g * y).sum(axis=-1, keepdims=True)),
+        {
+            "zero": lambda xs, y, g: np.zeros_like(y),
+            "dropped": lambda xs, y, g: y * g,
+            "factor 37": lambda xs, y, g: 37 * y * (g - (g * y).sum(axis=-1, keepdims=True)),
+            "factor 1.001": lambda xs, y, g: 1.001 * y * (g - (g * y).sum(axis=-1, keepdims=True)),
+            "axis": lambda xs, y, g: y * (g - (g * y).sum(axis=0, keepdims=True)),
+            "NaN": lambda xs, y, g: np.full_like(y, np.nan),
+        },
+    ),
+    "tanh": (
+        np.tanh,
+        [(3, 4)],
+        lambda xs, y, g: g * (1 - y * y),
+        {
+            "square forgotten": lambda xs, y, g: g * (1 - y),
+            "input for output": lambda xs, y, g: g * (1 - xs[0] ** 2),
+            "sign": lambda xs, y, g: -g * (1 - y * y),
+            "one element by 1.001": lambda xs, y, g: one_element(g * (1 - y * y)),
+            "transposed": lambda xs, y, g: (g * (1 - y * y)).reshape(4, 3).T,
+        },
+    ),
+    "recurrence": (
+        cumulate,
+        [(6, 2)],
+        lambda xs, y, g: cumulate_backward(xs[0], g),
+        {
+            "off by one": lambda xs, y, g: cumulate_backward(xs[0], np.roll(g, 1, axis=0)),
+            "last step lost": lambda xs, y, g: cumulate_backward(xs[0], g) - g * [[0]] * 5 + [[1]],
+            "wrong direction": lambda xs, y, g: np.cumsum(g, 0) * (1 - np.tanh(xs[0]) ** 2),
+        },
+    ),
+    "mask": (
+        lambda x: np.where(np.arange(4) < 2, x * x, 0.0),
+        [(3, 4)],
+        lambda xs, y, g: np.where(np.arange(4) < 2, 2 * g * xs[0], 0.0),
+        {"ignored": lambda xs, y, g: 2 * g * xs[0]},
+    ),
+}
+FAULTS = [(name, fault) for name, (*_, faults) in OPERATIONS.items() for fault in faults]
+
+
+def make_inputs(shapes):
+    return tuple(random(*shape, seed=i) for i, shape in enumerate(shapes))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_right_gradients_pass(name):
+    forward, shapes, backward, _ = OPERATIONS[name]
+    assert gradcheck(operation(forward, backward), make_inputs(shapes))
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS)
+def test_faults_are_caught(name, fault):
+    forward, shapes, _, faults = OPERATIONS[name]
+    with pytest.raises(GradcheckError, match=r"gradients are wrong at \d+ of \d+ elements"):
+        gradcheck(operation(forward, faults[fault]), make_inputs(shapes))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_faults_are_caught_for_every_seed(seed):
+    forward, shapes, _, faults = OPERATIONS["softmax"]
+    for fault in faults.values():
+        assert not gradcheck(
+            operation(forward, fault), make_inputs(shapes), seed=seed, raise_exception=False
+        )
+
+
+def test_the_table_names_the_worst_elements():
+    wrong = operation(lambda x: x**2, lambda xs, y, g: g * (2 * xs[0] + np.diag([0.0, 5, 0.1])))
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(wrong, random(3, 3))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "gradients are wrong at 2 of 9 elements; the worst:"
+    assert lines[1].split() == ["analytic", "numeric", "difference", "error", "est."]
+    assert lines[2].startswith("input 0 at index (1, 1)")
+    assert lines[3].startswith("input 0 at index (2, 2)")
+    analytic, numeric, difference, error = map(float, lines[2].split(")")[1].split())
+    assert 2.4 < abs(difference) < 7.6  # 5 times a cotangent between 0.5 and 1.5
+    assert analytic - numeric == pytest.approx(difference, rel=1e-2)
+    assert error < 1e-8
+
+
+def test_a_long_table_is_cut():
+    wrong = operation(lambda x: x * 3, lambda xs, y, g: g * 4)
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(wrong, random(20, 5))
+    assert "at 100 of 100 elements" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 12
+
+
+def test_several_outputs_each_count():
+    def fn(x):
+        return x * 2, (x * x, [x * 3])
+
+    class Halved(Function):
+        def forward(self, x):
+            return x * 2, x * x
+
+        def backward(self, double, square):
+            return double * 2  # nothing from the square
+
+    assert gradcheck(fn, random(3))
+    with pytest.raises(GradcheckError, match="gradients are wrong"):
+        gradcheck(Halved.apply, random(3))
+
+
+def test_a_detached_output_is_named():
+    with pytest.raises(GradcheckError, match=r"no gradient leads from output 1: .*detached"):
+        gradcheck(lambda x: (x * 2, x.detach() * 3), random(3))
+
+
+def test_constant_and_integer_outputs_are_left_out():
+    assert gradcheck(lambda x: (x * 2, ta.ones(3, dtype=ta.float64), x.long()), random(3))
+
+
+def test_other_inputs_are_passed_on():
+    index = ta.tensor([2, 0])
+    constant = ta.tensor(np.array([2.0, 3.0]))
+    assert gradcheck(lambda x, i, c, k: x[i] * c * k, (random(3), index, constant, 0.5))
+
+
+# Refusals
+
+
+def test_a_kink_is_refused_by_name():
+    x = random(2, 3)
+    with ta.no_grad():
+        x[1, 2] = 0.0
+    for kinked in (ta.relu, ta.abs):
+        with pytest.raises(GradcheckError, match=r"too close to a kink: input 0 at index \(1, 2\)"):
+            gradcheck(kinked, x)
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-7, 3e-7])
+def test_a_kink_within_reach_is_refused(distance):
+    x = ta.tensor(np.array([1.0, distance, -1.0]), requires_grad=True)
+    with pytest.raises(GradcheckError, match="too close to a kink: input 0 at index .1"):
+        gradcheck(ta.relu, x)
+
+
+@pytest.mark.parametrize("distance", [1e-5, -1e-4, 1e-3, -1e-2])
+def test_a_kink_further_off_does_no_harm(distance):
+    x = ta.tensor(np.array([1.0, distance, -1.0]), requires_grad=True)
+    assert gradcheck(ta.relu, x)
+    assert not gradcheck(lambda x: ta.relu(x) * x.detach(), x, raise_exception=False)
+
+
+def test_a_tie_and_a_step_are_kinks():
+    x, y = random(3), random(3)
+    with pytest.raises(GradcheckError, match="too close to a kink.* and 5 more"):
+        gradcheck(ta.maximum, (x, y))
+    step = operation(np.floor, lambda xs, y, g: np.zeros_like(g))
+    with pytest.raises(GradcheckError, match="too close to a kink"):
+        gradcheck(step, ta.tensor(np.array([0.5, 2.0]), requires_grad=True))
+
+
+def test_a_pole_beside_the_input_is_stepped_around():
+    x = ta.tensor(np.array([1e-5, 0.1, 30.0]), requires_grad=True)
+    assert gradcheck(ta.log, x)
+
+
+def test_random_functions_are_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradcheckError, match="random: fix the seed"):
+        gradcheck(lambda x: x * float(rng.random()), random(3))
+
+
+def test_the_global_generator_stays_as_it_is():
+    ta.manual_seed(1)
+    expected = ta.randn(3).tolist()
+    ta.manual_seed(1)
+    np.random.seed(0)  # noqa: NPY002
+    legacy = np.random.get_state()[1].copy()  # noqa: NPY002
+    gradcheck(ta.tanh, random(3))
+    assert ta.randn(3).tolist() == expected
+    assert (np.random.get_state()[1] == legacy).all()  # noqa: NPY002
+
+
+def test_an_unreached_input_is_refused():
+    with pytest.raises(GradcheckError, match="no gradient reaches input 1"):
+        gradcheck(lambda x, y: x * 2, (random(3), random(3)))
+    with pytest.raises(GradcheckError, match="no gradient reaches input 0"):
+        gradcheck(lambda x: x.detach() * 2, random(3))
+
+
+def test_float32_is_refused():
+    with pytest.raises(TypeError, match="input 1 is float32; .* needs float64"):
+        gradcheck(lambda x, y: x * y, (random(3), random(3, dtype=ta.float32)))
+    with pytest.raises(GradcheckError, match="output 0 is float32"):
+        gradcheck(lambda x: x.float(), random(3))
+
+
+def test_nothing_to_check_is_refused():
+    with pytest.raises(ValueError, match="inputs: none of them requires grad"):
+        gradcheck(lambda x: x, ta.tensor(np.ones(3)))
+
+
+def test_an_output_that_is_not_finite_is_refused():
+    with pytest.raises(GradcheckError, match="output 0 isn't finite"):
+        gradcheck(ta.log, ta.tensor(np.array([0.0, 1.0]), requires_grad=True))
+
+
+# What else a backward can do wrong
+
+
+def test_a_backward_that_changes_things_is_caught():
+    def changes_grad(xs, y, g):
+        g *= 2
+        return g
+
+    def changes_input(xs, y, g):
+        xs[0] += 1
+        return g * 2
+
+    def changes_output(xs, y, g):
+        y += 1
+        return g * 2
+
+    for backward, message in (
+        (changes_grad, "other gradients|gradient that it was given"),
+        (changes_input, "input 0 itself was changed"),
+        (changes_output, "backward changed the outputs"),
+    ):
+        with pytest.raises(GradcheckError, match=message):
+            gradcheck(operation(lambda x: x * 2, backward), random(3))
+
+
+def test_a_forward_that_changes_its_input_is_caught():
+    def forward(x):
+        x *= 2
+        return x + 1
+
+    with pytest.raises(GradcheckError, match="input 0 itself was changed"):
+        gradcheck(operation(forward, lambda xs, y, g: g), random(3))
+
+
+def test_a_backward_with_a_memory_is_caught():
+    calls = []
+
+    def backward(xs, y, g):
+        calls.append(1)
+        return g * 2 * len(calls)
+
+    with pytest.raises(GradcheckError, match="a second backward .* other gradients"):
+        gradcheck(operation(lambda x: x * 2, backward), random(3))
+
+
+# Layouts
+
+
+def layouts():
+    base = np.random.default_rng(3).normal(size=(6, 8))
+    yield "transposed", base.T
+    yield "strided", base[::2, 1::3]
+    yield "reversed", base[::-1, ::-2]
+    yield "expanded", np.broadcast_to(base[:1], (4, 8))
+    yield "windows", np.lib.stride_tricks.sliding_window_view(base[0], 3)
+    yield "scalar", base[0, 0:1].reshape(())
+    yield "empty", base[:0]
+    yield "ones", base[:1, None, ::-1, None]
+
+
+@pytest.mark.parametrize(("name", "array"), layouts(), ids=lambda v: v if type(v) is str else "")
+def test_layouts(name, array):
+    from tinyattn.autograd.storage import results
+
+    x = results.wrap(array).requires_grad_()
+    before = array.copy()
+    seen = []
+
+    def fn(t):
+        seen.append(t._array.strides)
+        return t * t
+
+    assert gradcheck(fn, x)
+    if array.size > 1:
+        assert not gradcheck(lambda t: t * t.detach(), x, raise_exception=False)
+    assert (x._array == before).all() and x.grad is None
+    if name not in ("expanded", "windows"):
+        assert set(seen) == {array.strides}
+
+
+def test_views_of_tensors_that_need_gradients_are_inputs_of_their_own():
+    base = random(3, 4)
+    assert gradcheck(lambda v: v * v, base.reshape(4, 3)[1:])
+    assert base.grad is None
+
+
+def test_the_same_tensor_twice_is_two_inputs():
+    x = random(3)
+    assert gradcheck(lambda a, b: a * b, (x, x))
+
+
+def test_it_works_under_no_grad_and_leaves_it():
+    with ta.no_grad():
+        assert gradcheck(ta.tanh, random(3))
+        assert not ta.is_grad_enabled()
+
+
+def test_large_and_small_values():
+    x = np.array([1e4, -1e4, 1e-8, 300.0, 0.0])
+    assert gradcheck(lambda t: t.tanh() + t * 1e-3, ta.tensor(x, requires_grad=True))
+    assert gradcheck(lambda t: (t / 100).exp(), ta.tensor(x[2:], requires_grad=True))
+
+
+# Models
+
+
+class Cell(ta.nn.Module):
+    def __init__(self, fn=ta.tanh, dropout=0.0):
+        super().__init__()
+        self.inner = ta.nn.Sequential(ta.nn.Linear(3, 4), ta.nn.Dropout(dropout))
+        self.fn = fn
+        self.double()
+
+    def forward(self, x):
+        return self.fn(self.inner(x))
+
+
+def test_a_model_passes_with_and_without_a_loss():
+    x = random(2, 3)
+    assert gradcheck_module(Cell(), x)
+    assert gradcheck_module(Cell(), (x,), lambda y: (y * y).sum())
+    assert all(parameter.grad is None for parameter in Cell().parameters())
+
+
+def test_a_model_fault_names_parameter_and_index():
+    model = Cell()
+
+    def only_one(y):
+        return y + model.inner[0].weight.detach()[1, 2]
+
+    model.fn = only_one
+    with pytest.raises(GradcheckError, match=r"(?m)^inner\.0\.weight\[1, 2\] ") as caught:
+        gradcheck_module(model, random(2, 3))
+    assert "at 1 of 22 elements" in str(caught.value)
+
+
+def test_a_wrong_loss_and_a_wrong_input_gradient_are_found():
+    wrong = operation(np.sin, lambda xs, y, g: g)
+    with pytest.raises(GradcheckError, match="gradients are wrong"):
+        gradcheck_module(Cell(), random(2, 3), lambda y: wrong(y).sum())
+    model = ta.nn.Linear(3, 4).double()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(GradcheckError, match=r"(?m)^input 0 at index \(0, \d\)"):
+        gradcheck_module(model, random(1, 3), wrong)
+
+
+def test_large_parameters_are_sampled_with_the_seed():
+    model = ta.nn.Linear(20, 10).double()
+    row = operation(lambda y: y * 1.0, lambda xs, y, g: g * 1.5)
+    counted = []
+    for seed in (0, 0, 1):
+        with pytest.raises(GradcheckError) as caught:
+            gradcheck_module(model, ta.ones(2, 20).double(), row, samples=6, seed=seed)
+        message = str(caught.value)
+        assert "at 12 of 12 elements" in message
+        counted.append(set(re.findall(r"weight\[\d+, \d+\]", message)))
+    assert counted[0] == counted[1] != counted[2]
+
+
+def test_a_float32_model_is_refused_by_its_first_parameter():
+    with pytest.raises(TypeError, match=r"model: inner\.0\.weight is float32; use model\.double"):
+        gradcheck_module(Cell().float(), random(2, 3))
+
+
+def test_dropout_in_training_is_refused_and_passes_in_evaluation():
+    model = Cell(dropout=0.5)
+    with pytest.raises(GradcheckError, match="random: fix the seed"):
+        gradcheck_module(model, random(20, 3))
+    assert gradcheck_module(model.eval(), random(2, 3))
+
+
+def test_an_unreached_parameter_is_refused():
+    model = Cell()
+    model.spare = ta.nn.Linear(2, 2).double()
+    with pytest.raises(GradcheckError, match=r"no gradient reaches spare\.weight"):
+        gradcheck_module(model, random(2, 3))
+    for parameter in model.spare.parameters():
+        parameter.requires_grad_(False)
+    assert gradcheck_module(model, random(2, 3))
+
+
+def test_parameters_and_their_grads_are_left_as_they_were():
+    model = Cell()
+    (model(random(2, 3)) ** 2).sum().backward()
+    before = [(p.tolist(), p.grad.tolist()) for p in model.parameters()]
+    gradcheck_module(model, random(2, 3))
+    assert before == [(p.tolist(), p.grad.tolist()) for p in model.parameters()]
