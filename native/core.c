@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 #include "tinyattn.h"
 #include "pool.h"
 #include "pool.c"
+#include "parts.h"
 
 #define TA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -1,6 +1,6 @@
 /* The C interface of the core: plain declarations, read by the C compiler (once, from core.c) and by
  * CFFI's cdef. One section a kernel file, float and double side by side. Every kernel returns a
- * status: 0 done, 1 out of memory. Arrays are C-contiguous unless strides (in elements) are given. */
+ * status: 0 done, 1 out of memory. Arrays are C-contiguous unless strides are given. */
 
 /* dispatch.c: the instruction set in use ("avx512", "avx2", "baseline"); setting an unknown or an
  * unsupported one changes nothing and returns 1. ta_isa_supported(i) walks the names, NULL at the end. */
@@ -13,6 +13,84 @@ void ta_set_num_threads(int threads);
 int ta_get_num_threads(void);
 int ta_num_cpus(void);
 
-/* norm.c */
-int ta_scale_f32(float *x, int64_t count, double factor);
-int ta_scale_f64(double *x, int64_t count, double factor);
+/* matmul.c, blocking.h: c[n] = a[n] b[n] + bias for n < batch; a (batch, M, K) and b (batch, K, P) by
+ * strides in bytes, one of row and column stride a number's size; bias (P) or NULL; c (batch, M, P). packed is b
+ * as pack_weights left it (at the same instruction set), or NULL; it takes K * P elements, P rounded up
+ * to a multiple of 16. */
+int ta_matmul_f32(int64_t batch, int64_t M, int64_t K, int64_t P, const float *a, int64_t a_batch,
+                  int64_t a_row, int64_t a_col, const float *b, int64_t b_batch, int64_t b_row,
+                  int64_t b_col, const float *packed, const float *bias, float *c);
+int ta_pack_weights_f32(int64_t K, int64_t P, const float *b, int64_t b_row, int64_t b_col, float *out);
+int ta_matmul_f64(int64_t batch, int64_t M, int64_t K, int64_t P, const double *a, int64_t a_batch,
+                  int64_t a_row, int64_t a_col, const double *b, int64_t b_batch, int64_t b_row,
+                  int64_t b_col, const double *packed, const double *bias, double *c);
+int ta_pack_weights_f64(int64_t K, int64_t P, const double *b, int64_t b_row, int64_t b_col, double *out);
+
+/* elementwise.c */
+int ta_array_exp_f32(const float *x, float *out, int64_t count);
+int ta_array_exp_f64(const double *x, double *out, int64_t count);
+int ta_array_tanh_f32(const float *x, float *out, int64_t count);
+int ta_array_tanh_f64(const double *x, double *out, int64_t count);
+int ta_array_sigmoid_f32(const float *x, float *out, int64_t count);
+int ta_array_sigmoid_f64(const double *x, double *out, int64_t count);
+
+/* softmax.c: x, y (N, n); mask (N, n), 1 = attend, or NULL */
+int ta_softmax_f32(const float *x, const uint8_t *mask, float *y, int64_t N, int64_t n);
+int ta_softmax_f64(const double *x, const uint8_t *mask, double *y, int64_t N, int64_t n);
+int ta_softmax_backward_f32(const float *y, const float *grad, float *dx, int64_t N, int64_t n);
+int ta_softmax_backward_f64(const double *y, const double *grad, double *dx, int64_t N, int64_t n);
+int ta_log_softmax_f32(const float *x, float *y, int64_t N, int64_t n);
+int ta_log_softmax_f64(const double *x, double *y, int64_t N, int64_t n);
+int ta_log_softmax_backward_f32(const float *y, const float *grad, float *dx, int64_t N, int64_t n);
+int ta_log_softmax_backward_f64(const double *y, const double *grad, double *dx, int64_t N, int64_t
+                                n);
+
+/* cross_entropy.c: x, grad (N, V), target, losses (N,), weight (V,); weight, grad may be NULL */
+int ta_cross_entropy_f32(const float *x, const int64_t *target, const float *weight, int64_t
+                         ignore_index, double label_smoothing, double scale, float *losses, float
+                         *grad, int64_t N, int64_t V);
+int ta_cross_entropy_f64(const double *x, const int64_t *target, const double *weight, int64_t
+                         ignore_index, double label_smoothing, double scale, double *losses, double
+                         *grad, int64_t N, int64_t V);
+
+/* embedding.c: grad (N, D), index (N,), out (V, D) zeroed */
+int ta_embedding_backward_f32(const float *grad, const int64_t *index, int64_t padding_idx, float
+                              *out, int64_t N, int64_t D, int64_t V);
+int ta_embedding_backward_f64(const double *grad, const int64_t *index, int64_t padding_idx, double
+                              *out, int64_t N, int64_t D, int64_t V);
+
+/* layer_norm.c: x (N, D), weight, bias (D,) or NULL, mean, rstd (N,) */
+int ta_layer_norm_f32(const float *x, const float *weight, const float *bias, double eps, float *y,
+                      float *mean, float *rstd, int64_t N, int64_t D);
+int ta_layer_norm_f64(const double *x, const double *weight, const double *bias, double eps, double
+                      *y, double *mean, double *rstd, int64_t N, int64_t D);
+int ta_layer_norm_backward_f32(const float *grad, const float *x, const float *mean, const float
+                               *rstd, const float *weight, float *dx, float *dweight, float *dbias,
+                               int64_t N, int64_t D);
+int ta_layer_norm_backward_f64(const double *grad, const double *x, const double *mean, const double
+                               *rstd, const double *weight, double *dx, double *dweight, double
+                               *dbias, int64_t N, int64_t D);
+
+/* norm.c: `count` arrays of `lengths` elements each */
+int ta_global_norm_f32(const float *const *arrays, const int64_t *lengths, int64_t count, double
+                       *norm);
+int ta_global_norm_f64(const double *const *arrays, const int64_t *lengths, int64_t count, double
+                       *norm);
+int ta_scale_f32(float *const *arrays, const int64_t *lengths, int64_t count, double factor);
+int ta_scale_f64(double *const *arrays, const int64_t *lengths, int64_t count, double factor);
+
+/* optim.c: the same for parameters, their gradients and states; buffers NULL: no momentum */
+int ta_adam_f32(float *const *params, const float *const *grads, float *const *exp_avgs, float
+                *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count,
+                double lr, double beta1, double beta2, double eps, double weight_decay, int
+                decoupled, int maximize);
+int ta_adam_f64(double *const *params, const double *const *grads, double *const *exp_avgs, double
+                *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count,
+                double lr, double beta1, double beta2, double eps, double weight_decay, int
+                decoupled, int maximize);
+int ta_sgd_f32(float *const *params, const float *const *grads, float *const *buffers, const int64_t
+               *lengths, const uint8_t *first, int64_t count, double lr, double momentum, double
+               dampening, double weight_decay, int nesterov, int maximize);
+int ta_sgd_f64(double *const *params, const double *const *grads, double *const *buffers, const
+               int64_t *lengths, const uint8_t *first, int64_t count, double lr, double momentum,
+               double dampening, double weight_decay, int nesterov, int maximize);

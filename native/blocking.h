@@ -1,0 +1,235 @@
+/* The matrix product's loops: which tiles are computed when, from which copies, and by which thread.
+ * Look first at block, the loops of one thread, then at divide and matmul, where the work is shared out.
+ *
+ * Each thread owns a rectangle of C and packs for itself what it needs, so there is no barrier inside a
+ * product. Within the rectangle, NC columns by KC rows of B stay in the second-level cache while all
+ * rows of A pass; a strip of MR rows of A stays in the first-level cache meanwhile. Operands are read
+ * where they lie if the inner loop can: A by rows always, B by rows if it is small. */
+#undef KC
+#undef NC
+#undef MC
+#define KC ((long)(1536 / sizeof(real)))
+#define NC 256L
+#define MC (16L * MR)
+
+/* Below this many multiplications a second thread costs more than it brings. */
+#undef SERIAL_WORK
+#define SERIAL_WORK 100000L
+
+/* One product, strides in elements; a and b have a unit stride each. */
+struct FN(product) {
+    long batch, M, K, P;
+    const real *a;
+    long a_batch, a_row, a_col;
+    const real *b;
+    long b_batch, b_row, b_col;
+    const real *packed; /* b in panels (pack_b), or NULL */
+    const real *bias;
+    real *c;
+    long batch_parts, row_parts, col_parts;
+    atomic_int failed;
+};
+
+/* Where a strip finds columns of B: panels of NR columns `stride` apart, rows of a panel its width
+ * (padded to whole vectors) apart; or, where ldb isn't 0, plain rows ldb apart. */
+struct FN(columns) {
+    const real *b;
+    long stride, ldb, first_row, total;
+};
+
+TA_INLINE long FN(smaller)(long x, long y) { return x < y ? x : y; }
+TA_INLINE long FN(whole)(long x, long unit) { return (x + unit - 1) / unit * unit; }
+TA_INLINE long FN(panel_width)(long columns)
+{
+    return FN(smaller)(NR, FN(whole)(columns, LANES));
+}
+
+/* P columns of K rows of b as panels, one after the other. Needs K * whole(P, LANES) elements. */
+static void FN(pack_b)(const real *b, long b_row, long b_col, long K, long P, real *out)
+{
+    for (long panel = 0; panel < P; panel += NR) {
+        const long width = FN(panel_width)(P - panel);
+        for (long j = 0; j < width; j += LANES) {
+            const long count = FN(smaller)(LANES, P - panel - j);
+            if (b_col == 1)
+                FN(pack_rows)(b + panel + j, b_row, K, count, out + j, width);
+            else
+                FN(pack_columns)(b + (panel + j) * b_col, b_col, K, count, out + j, width);
+        }
+        out += K * width;
+    }
+}
+
+/* One strip of up to MR rows of C, `count` columns wide. */
+TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
+                         const struct FN(columns) *columns, long count, const real *bias)
+{
+    real *const c = job->c;
+    for (long j = 0; j < count; j += NR) {
+        const long width = FN(smaller)(NR, count - j), vectors = (width + LANES - 1) / LANES;
+        job->ldb = columns->ldb ? columns->ldb : FN(panel_width)(columns->total - j);
+        job->b = columns->b + j / NR * columns->stride + columns->first_row * job->ldb;
+        job->c = c + j;
+        job->bias = bias ? bias + j : NULL;
+        job->last = width - (vectors - 1) * LANES;
+        if (rows == MR && width == NR)
+            a_by_rows ? FN(rows_full)(job) : FN(cols_full)(job);
+        else
+            FN(tiles)[a_by_rows][rows - 1][vectors - 1](job);
+    }
+}
+
+/* Reading B where it lies pays until it leaves the second-level cache, and where few rows use it; the
+ * masked loads of a ragged edge have to be cheap. */
+TA_INLINE int FN(must_pack_b)(const struct FN(product) *p, long rows, long columns)
+{
+    if (p->b_col != 1) return 1;
+    if (!MASKED_LOADS && columns % LANES) return 1;
+    return rows >= 8 * MR && p->K * p->b_row * (long)sizeof(real) > (512L << 10);
+}
+
+/* A by columns is read where it lies while it stays in the first-level cache. */
+TA_INLINE int FN(must_pack_a)(const struct FN(product) *p, long rows)
+{
+    return p->a_col != 1 && rows > MR && p->K * FN(smaller)(p->a_col, 64) * (long)sizeof(real) > (32L << 10);
+}
+
+/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. */
+static int FN(block)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0, long i1,
+                     long j0, long j1)
+{
+    const int a_by_rows = p->a_col == 1;
+    const int pack_a = FN(must_pack_a)(p, i1 - i0);
+    const int pack_b = !p->packed && FN(must_pack_b)(p, i1 - i0, j1 - j0);
+    const long deepest = FN(smaller)(KC, p->K);
+    real *b_space = NULL, *a_space = NULL;
+    if (pack_a || pack_b) {
+        const long b_count = pack_b ? deepest * FN(smaller)(NC, FN(whole)(j1 - j0, LANES)) : 0;
+        const long a_count = pack_a ? deepest * MC + LANES : 0;
+        b_space = ta_scratch(TA_PART, (b_count + a_count) * sizeof(real));
+        if (!b_space) return 1;
+        a_space = b_space + b_count;
+    }
+    for (long jc = j0; jc < j1; jc += NC) {
+        const long count = FN(smaller)(NC, j1 - jc);
+        for (long pc = 0; pc == 0 || pc < p->K; pc += KC) {
+            const long depth = FN(smaller)(KC, p->K - pc);
+            const real *bias = pc + depth == p->K && p->bias ? p->bias + jc : NULL;
+            struct FN(columns) columns;
+            if (p->packed)
+                columns = (struct FN(columns)){p->packed + jc * p->K, NR * p->K, 0, pc, p->P - jc};
+            else if (pack_b) {
+                FN(pack_b)(b + pc * p->b_row + jc * p->b_col, p->b_row, p->b_col, depth, count, b_space);
+                columns = (struct FN(columns)){b_space, NR * depth, 0, 0, count};
+            } else
+                columns = (struct FN(columns)){b + jc, NR, p->b_row, pc, count};
+            for (long ic = i0; ic < i1; ic += MC) {
+                const long end = FN(smaller)(i1, ic + MC);
+                const real *strips = a + pc * p->a_col;
+                for (long i = ic; pack_a && i < end; i += MR)
+                    FN(pack_a)(strips + i, p->a_col, depth, FN(smaller)(MR, end - i),
+                               a_space + (i - ic) * depth);
+                for (long i = ic; i < end; i += MR) {
+                    struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
+                    job.c = c + i * p->P + jc;
+                    job.a = pack_a ? a_space + (i - ic) * depth : strips + i * p->a_row;
+                    job.lda = pack_a ? MR : a_by_rows ? p->a_row : p->a_col;
+                    FN(strip)(&job, FN(smaller)(MR, end - i), a_by_rows, &columns, count, bias);
+                }
+            }
+        }
+    }
+    if (b_space) ta_scratch_done(TA_PART);
+    return 0;
+}
+
+static void FN(product_part)(void *arg, long part, long parts)
+{
+    struct FN(product) *p = arg;
+    const long col = part % p->col_parts, rest = part / p->col_parts;
+    const long row = rest % p->row_parts, group = rest / p->row_parts;
+    const long unit = p->packed ? NR : LANES;
+    const long strips = (p->M + MR - 1) / MR, units = (p->P + unit - 1) / unit;
+    const long i0 = strips * row / p->row_parts * MR, i1 = strips * (row + 1) / p->row_parts * MR;
+    const long j0 = units * col / p->col_parts * unit, j1 = units * (col + 1) / p->col_parts * unit;
+    (void)parts;
+    for (long n = p->batch * group / p->batch_parts; n < p->batch * (group + 1) / p->batch_parts; n++)
+        if (FN(block)(p, p->a + n * p->a_batch, p->b + n * p->b_batch, p->c + n * p->M * p->P, i0,
+                      FN(smaller)(i1, p->M), j0, FN(smaller)(j1, p->P)))
+            atomic_store(&p->failed, 1);
+}
+
+/* A rectangle of C a thread, its sides in the ratio that makes the largest rectangle cheapest: tiles
+ * to compute, and its own copy of what has to be packed (a number moved costs about two vectors'
+ * worth of arithmetic). */
+static void FN(divide)(struct FN(product) *p)
+{
+    const long threads = ta_get_num_threads(), unit = p->packed ? NR : LANES;
+    const long strips = (p->M + MR - 1) / MR, units = (p->P + unit - 1) / unit;
+    p->batch_parts = p->row_parts = p->col_parts = 1;
+    if (threads == 1 || p->batch * p->M * (p->K + 8) * p->P < SERIAL_WORK) return;
+    if (p->batch >= threads) {
+        p->batch_parts = FN(smaller)(p->batch, 4 * threads);
+        return;
+    }
+    p->batch_parts = p->batch;
+    long best = LONG_MAX;
+    const long wanted = (threads + p->batch - 1) / p->batch;
+    for (long rows = 1; rows <= wanted; rows++) {
+        const long cols = wanted / rows;
+        if (rows > strips || cols > units) continue;
+        const long high = (strips + rows - 1) / rows * MR, wide = (units + cols - 1) / cols * unit;
+        const long packing = p->packed || !FN(must_pack_b)(p, high, wide) ? 0 : 2 * wide;
+        const long cost = high * wide / LANES + packing;
+        if (cost < best) {
+            best = cost;
+            p->row_parts = rows;
+            p->col_parts = cols;
+        }
+    }
+}
+
+static int FN(matmul)(int64_t batch, int64_t M, int64_t K, int64_t P, const real *a, int64_t a_batch,
+                      int64_t a_row, int64_t a_col, const real *b, int64_t b_batch, int64_t b_row,
+                      int64_t b_col, const real *packed, const real *bias, real *c)
+{
+    const long size = sizeof(real);
+    struct FN(product) p = {
+        .batch = batch, .M = M, .K = K, .P = P, .packed = packed, .bias = bias, .c = c,
+        .a = a, .a_batch = a_batch / size, .a_row = a_row / size, .a_col = a_col / size,
+        .b = b, .b_batch = b_batch / size, .b_row = b_row / size, .b_col = b_col / size,
+    };
+    if (!batch || !M || !P) return 0;
+    FN(divide)(&p);
+    const long parts = p.batch_parts * p.row_parts * p.col_parts;
+    if (parts > 1)
+        ta_parallel(FN(product_part), &p, parts);
+    else
+        FN(product_part)(&p, 0, 1);
+    return atomic_load(&p.failed);
+}
+
+struct FN(packing) {
+    const real *b;
+    long b_row, b_col, K, P;
+    real *out;
+};
+
+static void FN(packing_part)(void *arg, long part, long parts)
+{
+    const struct FN(packing) *job = arg;
+    const long begin = part * NR, count = FN(smaller)(NR, job->P - begin);
+    (void)parts;
+    FN(pack_b)(job->b + begin * job->b_col, job->b_row, job->b_col, job->K, count,
+               job->out + begin * job->K);
+}
+
+/* b whole, for later calls with packed = out, which holds K * P elements with P rounded up to a
+ * multiple of 16. The layout is the level's own. */
+static int FN(pack_weights)(int64_t K, int64_t P, const real *b, int64_t b_row, int64_t b_col, real *out)
+{
+    const long size = sizeof(real);
+    struct FN(packing) job = {b, b_row / size, b_col / size, K, P, out};
+    ta_parallel(FN(packing_part), &job, (P + NR - 1) / NR);
+    return 0;
+}
