@@ -1,0 +1,132 @@
+"""First values of parameters, in place and outside the graph, drawn from tinyattn's generator.
+
+Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinyattn._tensor import Tensor
+from tinyattn.autograd.modes import no_grad
+from tinyattn.ops import random
+
+_GAINS = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Uniform on [a, b)."""
+    with no_grad():
+        return random.uniform_(tensor, a, b)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    with no_grad():
+        return random.normal_(tensor, mean, std)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    return _write("constant_", tensor, val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    return _write("zeros_", tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    return _write("ones_", tensor, 1)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity, for a tensor of 2 dimensions."""
+    if tensor.dim() != 2:
+        raise ValueError(f"tensor: expected 2 dimensions, got shape {list(tensor.shape)}")
+    return _write("eye_", tensor, np.eye(*tensor.shape))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))."""
+    bound = gain * math.sqrt(6 / sum(_fans(tensor)))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """N(0, std^2), std = gain sqrt(2 / (fan_in + fan_out))."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor))))
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """U(-b, b), b = gain sqrt(3 / fan); `a` is the slope of the leaky ReLU that follows."""
+    if 0 in tensor.shape:
+        return tensor
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """N(0, std^2), std = gain / sqrt(fan); `a` is the slope of the leaky ReLU that follows."""
+    if 0 in tensor.shape:
+        return tensor
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Rows (or columns, where there are fewer) orthogonal and of length gain, uniformly drawn.
+
+    Q of a QR decomposition is uniform once R's diagonal is positive (Mezzadri 2007).
+    """
+    if tensor.dim() < 2:
+        raise ValueError(f"tensor: expected 2 dimensions or more, got shape {list(tensor.shape)}")
+    array = tensor._array
+    if array.size == 0:
+        return tensor
+    rows, columns = len(array), array.size // len(array)
+    drawn = random.generator.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(drawn)
+    q *= np.sign(np.diag(r))
+    return _write(
+        "orthogonal_", tensor, gain * (q if rows >= columns else q.T).reshape(array.shape)
+    )
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much to scale weights so that the variance lasts through the nonlinearity."""
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+            raise ValueError(f"param: expected the negative slope, a number, got {param!r}")
+        return math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in _GAINS:
+        known = ", ".join([*_GAINS, "leaky_relu"])
+        raise ValueError(f"nonlinearity: expected one of {known}, got {nonlinearity!r}")
+    return _GAINS[nonlinearity]
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    """How many numbers flow into one output, and out of one input; axes 2 and up are a field."""
+    shape = tensor.shape
+    if len(shape) < 2:
+        raise ValueError(
+            "tensor: fan in and fan out can not be computed for tensor with fewer than 2 "
+            f"dimensions, got shape {list(shape)}"
+        )
+    field = math.prod(shape[2:])
+    return shape[1] * field, shape[0] * field
+
+
+def _fan(tensor: Tensor, mode: str) -> int:
+    modes = ("fan_in", "fan_out")
+    if mode not in modes:
+        raise ValueError(f"mode: expected fan_in or fan_out, got {mode!r}")
+    return _fans(tensor)[modes.index(mode)]
+
+
+def _write(name: str, tensor: Tensor, value: Any) -> Tensor:
+    tensor._array[...] = value
+    tensor._storage.changed(name)
+    return tensor

@@ -1,0 +1,67 @@
+"""Embedding: a row of a table for every index."""
+
+from typing import Any
+
+from tinyattn._tensor import Tensor
+from tinyattn.nn import init
+from tinyattn.nn.functional import embedding
+from tinyattn.nn.module import Module
+from tinyattn.nn.parameter import Parameter, unset
+
+
+class Embedding(Module):
+    """int64 (...) -> (..., embedding_dim); weight (num_embeddings, embedding_dim).
+
+    Row padding_idx starts as zeros and gets no gradient.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = _row(padding_idx, num_embeddings)
+        self.weight = unset(num_embeddings, embedding_dim, dtype=dtype)
+        self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+    ) -> "Embedding":
+        """An Embedding on a table (num_embeddings, embedding_dim) that exists; frozen unless told."""
+        if not isinstance(embeddings, Tensor) or embeddings.dim() != 2:
+            got = list(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings)
+            raise ValueError(f"embeddings: expected a 2-D tensor (V, D), got {got}")
+        made = cls.__new__(cls)
+        Module.__init__(made)
+        made.num_embeddings, made.embedding_dim = embeddings.shape
+        made.padding_idx = _row(padding_idx, made.num_embeddings)
+        made.weight = Parameter(embeddings, requires_grad=not freeze)
+        return made
+
+    def reset_parameters(self) -> None:
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight._array[self.padding_idx] = 0
+
+    def forward(self, input: Tensor) -> Tensor:
+        return embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+def _row(padding_idx: int | None, num_embeddings: int) -> int | None:
+    if padding_idx is None:
+        return None
+    if not -num_embeddings <= padding_idx < num_embeddings:
+        raise ValueError(
+            f"padding_idx: must be within num_embeddings = {num_embeddings}, got {padding_idx}"
+        )
+    return padding_idx % num_embeddings

@@ -1,0 +1,172 @@
+"""What all optimisers share: groups of parameters with options, a state per parameter, saving.
+
+An optimiser is a subclass with `checks` on its options and a `step`; see sgd.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinyattn._tensor import Tensor
+from tinyattn.autograd.modes import enable_grad
+from tinyattn.autograd.storage import results
+from tinyattn.nn.module import clear_gradients
+
+Group = dict[str, Any]
+_LABELS = ("name", "initial_lr")  # what a group may carry besides options
+
+
+def number(low: float, below: float = float("inf")) -> Callable[[Any], str]:
+    """A check: what is expected, unless the value is a number in [low, below)."""
+
+    def check(value: Any) -> str:
+        good = isinstance(value, (int, float, np.number)) and low <= value < below
+        return "" if good else f"a number in [{low}, {below})"
+
+    return check
+
+
+def flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else "True or False"
+
+
+class Optimizer:
+    """Updates parameters, given as an iterable or as dicts {"params": ..., option: ...}, in place.
+
+    Options left out of a dict have the optimiser's own value.
+    """
+
+    checks: ClassVar[dict[str, Callable[[Any], str]]]
+
+    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        self._check_options(defaults)
+        if isinstance(params, Tensor):
+            raise TypeError("params: expected an iterable of Tensors or dicts, got one Tensor")
+        groups = list(params)
+        if not groups:
+            raise ValueError("params: optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}.step")
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Optimise these too, with options of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group: must be a dict, but got {type(param_group).__name__}")
+        group = {**self.defaults, **param_group}
+        params = group.pop("params")
+        if isinstance(params, set):
+            raise TypeError("params: a set has no order; give a list, so that runs can be repeated")
+        params = [params] if isinstance(params, Tensor) else list(params)
+        for i, param in enumerate(params):
+            if not isinstance(param, Tensor):
+                raise TypeError(f"params[{i}]: expected a Tensor, got {type(param).__name__}")
+            if not param.is_leaf:
+                raise ValueError(f"params[{i}]: can't optimize a non-leaf Tensor")
+        known = {id(param) for other in self.param_groups for param in other["params"]}
+        if len(known.union(map(id, params))) < len(known) + len(params):
+            raise ValueError("params: some parameters appear more than once, or in two groups")
+        self._check_options(group)
+        self.param_groups.append({"params": params, **group})
+
+    def _check_options(self, options: Group) -> None:
+        for name, value in options.items():
+            if name not in self.checks and name not in _LABELS:
+                known = ", ".join(self.checks)
+                raise ValueError(f"{name}: no option of {type(self).__name__}: it has {known}")
+            expected = self.checks[name](value) if name in self.checks else ""
+            if expected:
+                raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for group in self.param_groups:
+            clear_gradients(group["params"], set_to_none)
+
+    def _loss(self, closure: Callable[[], Any] | None) -> Any:
+        """What the closure gives, computed with gradients whatever the mode around it."""
+        if closure is None:
+            return None
+        with enable_grad():
+            return closure()
+
+    def _work(self) -> Iterator[tuple[Group, list[Tensor]]]:
+        """The parameters that have gradients: one list a group and dtype, for one kernel call."""
+        for group in self.param_groups:
+            found: dict[np.dtype, list[Tensor]] = {}
+            for param in group["params"]:
+                if param.grad is not None:
+                    found.setdefault(param._array.dtype, []).append(param)
+            for params in found.values():
+                yield group, params
+
+    # Saving and loading, in PyTorch's layout
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number: {name: tensor}}, "param_groups": [{..., "params": [number, ...]}]}."""
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for param in group["params"]:
+                numbers[id(param)] = len(numbers)
+            own = [numbers[id(param)] for param in group["params"]]
+            groups.append({**group, "params": own})
+        state = {numbers[id(param)]: dict(entry) for param, entry in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state_dict of this library or of PyTorch; it is copied.
+
+        ValueError, and nothing changed, where groups, sizes, shapes or options don't fit.
+        """
+        saved = state_dict["param_groups"]
+        ours = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in saved]
+        if ours != theirs:
+            raise ValueError(
+                "state_dict: a different number of parameter groups or of parameters in a group: "
+                f"expected groups of {ours}, got groups of {theirs}"
+            )
+        groups = []
+        params: dict[Any, Tensor] = {}
+        for group, loaded in zip(self.param_groups, saved, strict=True):
+            params.update(zip(loaded["params"], group["params"], strict=True))
+            options = {
+                name: value
+                for name, value in loaded.items()
+                if name in self.checks or value not in (None, False)  # PyTorch's, switched off
+            }
+            del options["params"]
+            if isinstance(options.get("betas"), list):
+                options["betas"] = tuple(options["betas"])
+            self._check_options(options)
+            groups.append({**group, **options})
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for number, entry in state_dict["state"].items():
+            if number not in params:
+                raise ValueError(f"state_dict: state of parameter {number}, which is in no group")
+            param = params[number]
+            for name, value in entry.items():
+                if value is not None:
+                    state[param][name] = _copied(f"{name} of parameter {number}", value, param)
+        self.param_groups, self.state = groups, state
+
+
+def _copied(what: str, value: Any, param: Tensor) -> Tensor:
+    """A value of the state as a tensor: a count (), or a moment of the parameter's shape."""
+    array = value._array if isinstance(value, Tensor) else np.asarray(value)
+    if what.startswith("step"):
+        return results.wrap(np.array(array, np.float32).reshape(()))
+    if array.shape != param.shape:
+        raise ValueError(
+            f"state_dict: {what}: expected shape {list(param.shape)}, got {list(array.shape)}"
+        )
+    return results.wrap(np.array(array, param.dtype))

@@ -1,0 +1,84 @@
+"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983, as Sutskever et al. 2013)."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.storage import results
+from tinyattn.kernels import backend
+from tinyattn.optim.optimizer import Group, Optimizer, flag, number
+
+
+class SGD(Optimizer):
+    """p -= lr b  with  b = momentum b + (1 - dampening) g; the first b is g; g has weight_decay p added.
+
+    Nesterov: p -= lr (g + momentum b). maximize: with -g.
+    """
+
+    checks = {
+        "lr": number(0),
+        "momentum": number(0),
+        "dampening": number(float("-inf")),
+        "weight_decay": number(0),
+        "nesterov": flag,
+        "maximize": flag,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check_options(self, options: Group) -> None:
+        super()._check_options(options)
+        every = {**self.defaults, **options}
+        if every["nesterov"] and (every["momentum"] <= 0 or every["dampening"] != 0):
+            raise ValueError(
+                "nesterov: Nesterov momentum requires a momentum and zero dampening, got "
+                f"momentum {every['momentum']} and dampening {every['dampening']}"
+            )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; returns what the closure gives."""
+        loss = self._loss(closure)
+        for group, params in self._work():
+            buffers, first = None, [False] * len(params)
+            if group["momentum"]:
+                states = [self.state[param] for param in params]
+                first = ["momentum_buffer" not in state for state in states]
+                for state, param, new in zip(states, params, first, strict=True):
+                    if new:
+                        state["momentum_buffer"] = results.wrap(np.zeros_like(param._array))
+                buffers = [state["momentum_buffer"]._array for state in states]
+            backend().sgd(
+                [param._array for param in params],
+                [param.grad._array for param in params],
+                buffers,
+                group["lr"],
+                group["momentum"],
+                group["dampening"],
+                group["nesterov"],
+                group["weight_decay"],
+                first,
+                group["maximize"],
+            )
+            for param in params:
+                param._storage.changed("SGD.step")
+        return loss
