@@ -1,0 +1,566 @@
+"""Shape: the same elements in other places. Nothing is computed, so gradients only move back.
+
+A view shares the memory of its input, whatever was done to the strides; the rest copies. Look at
+View and Slice first: most functions below are one of the two with the right arguments.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.dtypes import result_type
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.ops._arguments import as_axes, as_axis, as_size, as_tensor
+from tinyattn.ops.elementwise import clone
+
+
+class View(Function):
+    """y = the elements of x, in their order, in another shape;   dx = dy in the shape of x."""
+
+    view = True
+
+    def forward(self, x: Any, size: tuple[int, ...]) -> Any:
+        self.shape = x.shape
+        return x.reshape(size, copy=False)
+
+    def backward(self, grad: Any) -> Any:
+        return grad.reshape(self.shape)
+
+
+class Permute(Function):
+    """y's axis i is x's axis axes[i];   dx = dy with its axes put back."""
+
+    view = True
+
+    def forward(self, x: Any, axes: Sequence[int]) -> Any:
+        self.axes = axes
+        return x.transpose(axes)
+
+    def backward(self, grad: Any) -> Any:
+        return grad.transpose([self.axes.index(i) for i in range(len(self.axes))])
+
+
+class Expand(Function):
+    """y[i, j] = x[j] for every i;   dx = dy summed over i (the engine's part)."""
+
+    view = True
+
+    def forward(self, x: Any, size: tuple[int, ...]) -> Any:
+        return np.broadcast_to(x, size)
+
+    def backward(self, grad: Any) -> Any:
+        return grad
+
+
+class Slice(Function):
+    """y = x[index] for an index of ints, slices, None and an Ellipsis;   dx = dy there, else 0."""
+
+    view = True
+    fresh = True
+
+    def forward(self, x: Any, index: tuple) -> Any:
+        self.shape, self.index = x.shape, index
+        return x[index]
+
+    def backward(self, grad: Any) -> Any:
+        dx = np.zeros(self.shape, grad.dtype)
+        dx[self.index] = grad
+        return dx
+
+
+class Parts(Function):
+    """y_k = x[index_k], which may overlap;   dx = the sum of the dy_k, each in its place."""
+
+    view = True
+    fresh = True
+
+    def forward(self, x: Any, indices: Sequence[tuple]) -> Any:
+        self.shape, self.dtype, self.indices = x.shape, x.dtype, indices
+        return tuple(x[index] for index in indices)
+
+    def backward(self, *grads: Any) -> Any:
+        dx = np.zeros(self.shape, self.dtype)
+        for index, grad in zip(self.indices, grads, strict=True):
+            if grad is not None:
+                dx[index] += grad
+        return dx
+
+
+class Cat(Function):
+    """y = the inputs one after another along an axis;   dx_k = the part of dy where x_k stands."""
+
+    def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+        self.axis = axis
+        self.ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
+        return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
+
+    def backward(self, grad: Any) -> Any:
+        return tuple(np.split(grad, self.ends, self.axis))
+
+
+class Stack(Function):
+    """y = the inputs side by side along a new axis;   dx_k = dy[k] of that axis."""
+
+    def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+        self.axis = axis
+        return np.stack(arrays, axis, dtype=dtype, casting="unsafe")
+
+    def backward(self, grad: Any) -> Any:
+        return tuple(np.moveaxis(grad, self.axis, 0))
+
+
+class Flip(Function):
+    """y[i] = x[n-1-i];   dx[i] = dy[n-1-i]."""
+
+    def forward(self, x: Any, axes: tuple[int, ...]) -> Any:
+        self.axes = axes
+        return np.array(np.flip(x, axes), order="C")
+
+    def backward(self, grad: Any) -> Any:
+        return np.flip(grad, self.axes)
+
+
+class Roll(Function):
+    """y[(i+s) mod n] = x[i];   dx[i] = dy[(i+s) mod n]: rolled by -s."""
+
+    def forward(self, x: Any, shifts: tuple[int, ...], axes: tuple[int, ...] | None) -> Any:
+        self.shifts, self.axes = shifts, axes
+        return self.rolled(x, 1)
+
+    def backward(self, grad: Any) -> Any:
+        return self.rolled(grad, -1)
+
+    def rolled(self, x: Any, sign: int) -> Any:
+        shifts = [sign * shift for shift in self.shifts]
+        return np.roll(x, shifts[0] if self.axes is None else shifts, self.axes)
+
+
+class Repeat(Function):
+    """y[k n + i] = x[i] for every copy k;   dx[i] = the sum of dy[k n + i] over k."""
+
+    def forward(self, x: Any, times: tuple[int, ...]) -> Any:
+        self.shape, self.times = x.shape, times
+        return np.tile(x, times)
+
+    def backward(self, grad: Any) -> Any:
+        sizes = (1,) * (len(self.times) - len(self.shape)) + self.shape
+        pairs = [n for pair in zip(self.times, sizes, strict=True) for n in pair]
+        return grad.reshape(pairs).sum(axis=tuple(range(0, len(pairs), 2))).reshape(self.shape)
+
+
+class Tril(Function):
+    """y[i, j] = x[i, j] where j - i <= k, else 0;   dx = dy there, else 0."""
+
+    keep = staticmethod(np.tril)
+
+    def forward(self, x: Any, k: int = 0) -> Any:
+        self.k = k
+        return self.keep(x, k)
+
+    def backward(self, grad: Any) -> Any:
+        return self.keep(grad, self.k)
+
+
+class Triu(Tril):
+    """y[i, j] = x[i, j] where j - i >= k, else 0;   dx = dy there, else 0."""
+
+    keep = staticmethod(np.triu)
+
+
+def _shape(input: Any, name: str = "input") -> tuple[int, ...]:
+    return as_tensor(input, name)._array.shape
+
+
+def _some_axes(dim: Any, ndim: int, name: str) -> tuple[int, ...]:
+    """As `as_axes`, but an empty tuple names no dimension."""
+    return () if isinstance(dim, Iterable) and not tuple(dim) else as_axes(dim, ndim, name)
+
+
+def _along(axis: int, item: Any) -> tuple:
+    """The index that is `item` on one axis and everything on the others."""
+    return (slice(None),) * axis + (item, ...)
+
+
+def _inferred(size: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """`size` with its -1 replaced by what makes it hold `count` elements."""
+    known = math.prod(n for n in size if n != -1)
+    if size.count(-1) > 1:
+        raise RuntimeError(f"shape: only one dimension can be inferred, got {list(size)}")
+    if any(n < -1 for n in size):
+        raise RuntimeError(f"shape: invalid shape dimension in {list(size)}")
+    if -1 in size:
+        if known == count == 0:
+            raise RuntimeError(
+                f"shape: cannot reshape a tensor of 0 elements into shape {list(size)}, because "
+                "any size could stand for -1"
+            )
+        whole = tuple(count // max(known, 1) if n == -1 else n for n in size)
+    else:
+        whole = size
+    if math.prod(whole) != count:
+        raise RuntimeError(f"shape '{list(size)}' is invalid for input of size {count}")
+    return whole
+
+
+# One tensor, another shape
+
+
+def view(input: Tensor, size: Any, *more: int) -> Tensor:
+    """input in another shape (one size may be -1), always sharing its memory: RuntimeError where
+    only a copy could have the shape."""
+    whole = _inferred(as_size((size, *more)), as_tensor(input, "input")._array.size)
+    try:
+        return View.apply(input, whole)
+    except ValueError:
+        array = input._array
+        raise RuntimeError(
+            f"view: size {list(whole)} is not compatible with input tensor's size "
+            f"{list(array.shape)} and stride {[s // array.itemsize for s in array.strides]} (at "
+            "least one dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        ) from None
+
+
+def reshape(input: Tensor, shape: Any, *more: int) -> Tensor:
+    """input in another shape (one size may be -1): a view where possible, else a copy."""
+    whole = _inferred(as_size((shape, *more), "shape"), as_tensor(input, "input")._array.size)
+    try:
+        return View.apply(input, whole)
+    except ValueError:
+        return View.apply(clone(input), whole)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """input.view(other.shape)."""
+    return view(input, _shape(other, "other"))
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """input itself where its elements stand in row-major order in memory, else such a copy."""
+    return input if as_tensor(input, "input")._array.flags.c_contiguous else clone(input)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from start_dim to end_dim, both included, as one."""
+    shape = _shape(input) or (1,)
+    start = as_axis(start_dim, len(shape), "start_dim")
+    end = as_axis(end_dim, len(shape), "end_dim")
+    if start > end:
+        raise RuntimeError(
+            f"flatten() has invalid args: start_dim {start_dim} comes after end_dim {end_dim}"
+        )
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension as several of the given sizes (one of them may be -1)."""
+    shape = _shape(input)
+    axis, sizes = as_axis(dim, len(shape)), as_size((sizes,), "sizes")
+    try:
+        inner = _inferred(sizes, shape[axis]) if sizes else ()
+    except RuntimeError:
+        inner = ()
+    if not inner:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
+            f"({shape[axis]}) in the input tensor"
+        )
+    return reshape(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """input with a new dimension of size 1 at dim."""
+    shape = _shape(input)
+    axis = as_axis(dim, len(shape) + 1)
+    return View.apply(input, (*shape[:axis], 1, *shape[axis:]))
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """input without those of the dimensions dim (default: all) that have size 1."""
+    shape = _shape(input)
+    axes = _some_axes(dim, len(shape), "dim")
+    return View.apply(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
+
+
+def expand(input: Tensor, size: Any, *more: int) -> Tensor:
+    """input, its dimensions of size 1 repeated to `size` without a copy (-1: as it is)."""
+    shape, size = _shape(input), as_size((size, *more))
+    new = len(size) - len(shape)
+    if new < 0:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
+            f"number of dimensions in the tensor ({len(shape)})"
+        )
+    whole = size[:new] + tuple(
+        have if n == -1 else n for n, have in zip(size[new:], shape, strict=True)
+    )
+    for i, (n, have) in enumerate(zip(whole, (1,) * new + shape, strict=True)):
+        if n < 0 or have not in (1, n):
+            raise RuntimeError(
+                f"expand: The expanded size of the tensor ({n}) must match the existing size "
+                f"({have}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
+                f"sizes: {list(shape)}"
+            )
+    return Expand.apply(input, whole)
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """input.expand(other.shape)."""
+    return expand(input, _shape(other, "other"))
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """The same as input.expand(size)."""
+    return expand(input, size)
+
+
+# One tensor, its dimensions in another order
+
+
+def permute(input: Tensor, dims: Any, *more: int) -> Tensor:
+    """The dimensions in the order given; every dimension once."""
+    ndim, order = len(_shape(input)), as_size((dims, *more), "dims")
+    if len(order) != ndim:
+        raise RuntimeError(f"dims: expected {ndim} dimensions, got {list(order)}")
+    return Permute.apply(input, _some_axes(order, ndim, "dims"))
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """The dimensions dim0 and dim1 exchanged."""
+    ndim = len(_shape(input))
+    a, b = as_axis(dim0, ndim, "dim0"), as_axis(dim1, ndim, "dim1")
+    return Permute.apply(input, tuple({a: b, b: a}.get(i, i) for i in range(ndim)))
+
+
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed; fewer dimensions stay as they are."""
+    if len(_shape(input)) > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but input is {len(_shape(input))}D"
+        )
+    return reverse_dims(input)
+
+
+def reverse_dims(input: Tensor) -> Tensor:
+    """The dimensions in reverse order (the property T)."""
+    return Permute.apply(input, tuple(range(len(_shape(input))))[::-1])
+
+
+def matrix_transpose(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged (the property mT)."""
+    if len(_shape(input)) < 2:
+        raise RuntimeError(
+            f"mT: expected a matrix or a batch of matrices, got a {len(_shape(input))}-D tensor"
+        )
+    return transpose(input, -2, -1)
+
+
+# Parts of one tensor
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """input at one index of dim, which goes away: a view."""
+    shape = _shape(input)
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    axis, index = as_axis(dim, len(shape)), int(index)
+    if not -shape[axis] <= index < shape[axis]:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(shape)} at dimension "
+            f"{axis}"
+        )
+    return Slice.apply(input, _along(axis, index))
+
+
+def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
+    """`length` indices of dim from `start` on: a view."""
+    shape = _shape(input)
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    axis, begin = as_axis(dim, len(shape)), int(start)  # type: ignore[arg-type]
+    size = shape[axis]
+    if not -size <= begin <= size:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-size}, {size}], but got {begin})"
+        )
+    begin += size if begin < 0 else 0
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
+    if begin + length > size:
+        raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({size}).")
+    return Slice.apply(input, _along(axis, slice(begin, begin + length)))
+
+
+def _size_along(name: str, input: Any, dim: int) -> tuple[int, int]:
+    """The axis that dim names and its size, for a tensor that has one."""
+    shape = _shape(input)
+    if not shape:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+    axis = as_axis(dim, len(shape))
+    return axis, shape[axis]
+
+
+def _cut(input: Any, axis: int, starts: Iterable[int], ends: Iterable[int]) -> tuple:
+    cuts = [_along(axis, slice(a, b)) for a, b in zip(starts, ends, strict=True)]
+    return Parts.apply(input, cuts)
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of parts along dim: of one size (the last may be smaller), or of the sizes listed."""
+    axis, size = _size_along("split", tensor, dim)
+    (each, *rest) = sizes = as_size((split_size_or_sections,), "split_size_or_sections") or (0,)
+    if isinstance(split_size_or_sections, (tuple, list)):
+        if min(sizes) < 0 or sum(sizes) != size:
+            raise RuntimeError(
+                f"split: expects sizes that are non-negative and sum exactly to {size} (input "
+                f"tensor's size at dimension {axis}), but got {list(split_size_or_sections)}"
+            )
+        ends = np.cumsum([each, *rest]).tolist()
+        return _cut(tensor, axis, [0, *ends[:-1]], ends)
+    if each < 0 or (each == 0 and size):
+        raise RuntimeError(
+            f"split: expects a positive split_size, but got {each} for a dimension of size {size}"
+        )
+    starts = range(0, max(size, 1), max(each, 1))
+    return _cut(tensor, axis, starts, [start + each for start in starts])
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` parts of one size along dim; the last may be smaller."""
+    axis, size = _size_along("chunk", input, dim)
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    return split(input, -(-size // chunks) if size else [0] * chunks, axis)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """So many parts along dim whose sizes differ by at most one, or parts that end at indices."""
+    axis, size = _size_along("tensor_split", input, dim)
+    where = indices_or_sections
+    if isinstance(where, TensorBase):
+        where = where._array.tolist()
+    if not isinstance(where, (tuple, list)):
+        if where <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
+        where = [(k * (size // where) + min(k, size % where)) for k in range(1, where)]
+    return _cut(input, axis, [0, *where], [*where, size])
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """A view for every index of dim, which goes away."""
+    shape = _shape(input)
+    if not shape:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    axis = as_axis(dim, len(shape))
+    return Parts.apply(input, [_along(axis, i) for i in range(shape[axis])])
+
+
+# Several tensors in one
+
+
+def _several(name: str, tensors: Any) -> tuple[list, np.dtype]:
+    """The tensors as a list, and the dtype they have together."""
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            f"{name}: tensors: expected a tuple or list of Tensors, got {type(tensors).__name__}"
+        )
+    for i, tensor in enumerate(tensors):
+        as_tensor(tensor, f"{name}: tensors: element {i}")
+    if not tensors:
+        error = ValueError if name == "cat" else RuntimeError  # as in PyTorch
+        raise error(f"{name}: tensors: expected a non-empty list of Tensors")
+    return list(tensors), result_type(*(tensor._array for tensor in tensors))
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after another along dim; their other sizes agree. A 1-D tensor without
+    elements fits everywhere."""
+    given, dtype = _several("cat", tensors)
+    filled = [x for x in given if x._array.shape != (0,)] or given[:1]
+    first = filled[0]._array.shape
+    axis = as_axis(dim, len(first))
+    for i, tensor in enumerate(given):
+        shape = tensor._array.shape
+        if not shape:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+        if len(shape) != len(first) and shape != (0,):
+            raise RuntimeError(
+                f"cat: Tensors must have same number of dimensions: got {len(first)} and "
+                f"{len(shape)}"
+            )
+        if shape != (0,) and shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+            raise RuntimeError(
+                f"cat: Sizes of tensors must match except in dimension {axis}. Expected "
+                f"{list(first)} but got {list(shape)} for tensor number {i} in the list."
+            )
+    return Cat.apply(*filled, axis=axis, dtype=dtype)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors, all of one shape, along a new dimension dim."""
+    given, dtype = _several("stack", tensors)
+    first = given[0]._array.shape
+    for i, tensor in enumerate(given):
+        if tensor._array.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(tensor._array.shape)} at entry {i}"
+            )
+    return Stack.apply(*given, axis=as_axis(dim, len(first) + 1), dtype=dtype)
+
+
+# Copies with the elements elsewhere
+
+
+def flip(input: Tensor, dims: Any, *more: int) -> Tensor:
+    """A copy with the order of elements reversed along dims."""
+    return Flip.apply(input, _some_axes(as_size((dims, *more), "dims"), len(_shape(input)), "dims"))
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """A copy with the elements moved on by `shifts` along dims; those that leave at the end come
+    back at the start. Without dims: over all elements in row-major order."""
+    ndim, shifts = len(_shape(input)), as_size((shifts,), "shifts")
+    axes = () if dims is None else as_size((dims,), "dims")
+    if len(shifts) != (1 if dims is None else len(axes)) or not shifts:
+        raise RuntimeError(
+            f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(axes)}"
+        )
+    if axes and not ndim:
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
+    axes = tuple(as_axis(dim, ndim, "dims") for dim in axes)
+    return Roll.apply(input, shifts, None if dims is None else axes)
+
+
+def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
+    """A copy of input, repeated so many times along each dimension; new dimensions come first."""
+    times = as_size((repeats, *more), "repeats")
+    if len(times) < len(_shape(input)):
+        raise RuntimeError(
+            f"repeats: Number of dimensions of repeat dims ({len(times)}) can not be smaller than "
+            f"number of dimensions of tensor ({len(_shape(input))})"
+        )
+    if any(n < 0 for n in times):
+        raise RuntimeError(f"repeats: expected no negative number, got {list(times)}")
+    return Repeat.apply(input, times)
+
+
+def _triangle(operation: type[Tril], input: Any, diagonal: int) -> Any:
+    if len(_shape(input)) < 2:
+        raise RuntimeError(
+            f"{operation.__name__.lower()}: input tensor must have at least 2 dimensions, got "
+            f"{list(_shape(input))}"
+        )
+    return operation.apply(input, diagonal)
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangles of matrices: element (i, j) stays where j - i <= diagonal, else 0."""
+    return _triangle(Tril, input, diagonal)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangles of matrices: element (i, j) stays where j - i >= diagonal, else 0."""
+    return _triangle(Triu, input, diagonal)
