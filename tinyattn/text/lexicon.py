@@ -1,0 +1,655 @@
+"""The words of the built-in corpus, as tables: Chinese, English, and what goes with what.
+
+Look first at `THINGS` (nouns with classifier and kind) and `ACTIONS` (verbs and the kinds they take): one
+Chinese verb stands there once for each English verb its object asks for. Columns are two or more spaces apart.
+"""
+
+import re
+from typing import NamedTuple
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines()]
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+class Person(NamedTuple):
+    """Someone as subject, object and possessor.
+
+    `agree` is "I", "s" (he, she, it) or "p" (you and all plurals); `again` is the pronoun that a second
+    clause takes for the same person.
+    """
+
+    zh: str
+    en: str
+    obj: str
+    poss: str
+    agree: str
+    again: str
+
+
+PRONOUNS = {
+    row[0]: Person(*row, row[0])
+    for row in _rows("""
+    我    I     me    my     I
+    你    you   you   your   p
+    他    he    him   his    s
+    她    she   her   her    s
+    我们  we    us    our    p
+    你们  you   you   your   p
+    他们  they  them  their  p
+    她们  they  them  their  p
+    """)
+}
+
+# A name is a surname and a given name of one character each.
+SURNAMES = dict(
+    pair.split(":")
+    for pair in """
+    王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu 郭:Guo 林:Lin 罗:Luo
+    郑:Zheng 梁:Liang 宋:Song 唐:Tang 韩:Han 冯:Feng 曹:Cao 彭:Peng 蔡:Cai 潘:Pan
+    """.split()
+)
+# Chinese, English, the pronoun.
+GIVEN_NAMES = _rows("""
+    伟  Wei    他
+    强  Qiang  他
+    磊  Lei    他
+    军  Jun    他
+    勇  Yong   他
+    杰  Jie    他
+    涛  Tao    他
+    超  Chao   他
+    辉  Hui    他
+    浩  Hao    他
+    斌  Bin    他
+    鹏  Peng   他
+    芳  Fang   她
+    娜  Na     她
+    敏  Min    她
+    静  Jing   她
+    艳  Yan    她
+    娟  Juan   她
+    霞  Xia    她
+    萍  Ping   她
+    琳  Lin    她
+    婷  Ting   她
+    倩  Qian   她
+    欣  Xin    她
+""")
+TITLES = _rows("""
+    先生  Mr.        他
+    女士  Ms.        她
+    医生  Dr.        他
+    教授  Professor  她
+""")
+
+# Said of a possessor without 的 after 我, 你, 他, 她 (我爸爸), with it after a name (王伟的爸爸).
+KIN = _rows("""
+    爸爸  father           他
+    妈妈  mother           她
+    哥哥  older brother    他
+    姐姐  older sister     她
+    弟弟  younger brother  他
+    妹妹  younger sister   她
+    爷爷  grandfather      他
+    奶奶  grandmother      她
+    叔叔  uncle            他
+    姑姑  aunt             她
+    朋友  friend           他
+    同学  classmate        她
+    同事  colleague        她
+    邻居  neighbor         他
+    老板  boss             他
+""")
+
+# Chinese, classifier, English, the pronoun.
+JOBS = _rows("""
+    学生    个  student     他
+    老师    位  teacher     她
+    医生    位  doctor      她
+    护士    位  nurse       她
+    工程师  位  engineer    他
+    律师    位  lawyer      他
+    司机    位  driver      他
+    厨师    位  cook        他
+    演员    位  actor       他
+    歌手    位  singer      她
+    作家    位  writer      他
+    记者    位  reporter    她
+    科学家  位  scientist   她
+    画家    位  painter     他
+    农民    个  farmer      他
+    经理    位  manager     他
+    警察    个  policeman   他
+    服务员  个  waiter      他
+    翻译    位  translator  她
+    男孩    个  boy         他
+    女孩    个  girl        她
+    男人    个  man         他
+    女人    个  woman       她
+    老人    位  old man     他
+    客人    位  guest       他
+""")
+CAREERS = [row for row in JOBS if row[0] not in ("男孩", "女孩", "男人", "女人", "老人", "客人")]
+CHILDREN = [row for row in JOBS if row[0] in ("学生", "男孩", "女孩")]
+
+# --- things ---------------------------------------------------------------------------------------
+
+# Chinese, classifier, English, kind. "cup of coffee": the classifier is a word of its own in English.
+THINGS = _rows("""
+    书      本  book       reading
+    小说    本  novel      reading
+    杂志    本  magazine   reading
+    词典    本  dictionary  reading
+    报纸    份  newspaper  reading
+    信      封  letter     reading
+    文章    篇  article    reading
+    电影    部  movie      show
+    比赛    场  match      show
+    节目    个  program    show
+    歌      首  song       song
+    故事    个  story      story
+    苹果    个  apple      fruit
+    橙子    个  orange     fruit
+    香蕉    根  banana     fruit
+    鸡蛋    个  egg        food
+    面包    个  bun        food
+    饺子    个  dumpling   food
+    汉堡    个  hamburger  food
+    蛋糕    块  piece of cake       food
+    巧克力  块  piece of chocolate  food
+    面条    碗  bowl of noodles     food
+    米饭    碗  bowl of rice        food
+    咖啡    杯  cup of coffee       drink
+    茶      杯  cup of tea          drink
+    牛奶    杯  glass of milk       drink
+    果汁    杯  glass of juice      drink
+    啤酒    瓶  bottle of beer      drink
+    水      瓶  bottle of water     drink
+    衬衫    件  shirt      clothes
+    毛衣    件  sweater    clothes
+    外套    件  coat       clothes
+    裙子    条  skirt      clothes
+    鞋      双  pair of shoes    clothes
+    袜子    双  pair of socks    clothes
+    帽子    顶  hat        headwear
+    围巾    条  scarf      headwear
+    手表    块  watch      headwear
+    眼镜    副  pair of glasses  headwear
+    手套    副  pair of gloves   headwear
+    汽车    辆  car        car
+    卡车    辆  truck      car
+    出租车  辆  taxi       car
+    公共汽车  辆  bus      car
+    自行车  辆  bike       bike
+    摩托车  辆  motorcycle  bike
+    门      扇  door       door
+    窗户    扇  window     door
+    箱子    个  suitcase   box
+    盒子    个  box        box
+    灯      盏  lamp       machine
+    电视    台  TV         machine
+    电脑    台  computer   machine
+    空调    台  air conditioner  machine
+    收音机  台  radio      machine
+    雨伞    把  umbrella   small
+    钥匙    把  key        small
+    刀      把  knife      small
+    邮票    张  stamp      small
+    照片    张  photo      picture
+    地图    张  map        picture
+    画      幅  painting   picture
+    笔      支  pen        small
+    铅笔    支  pencil     small
+    书包    个  schoolbag  small
+    钱包    个  wallet     small
+    手机    部  phone      small
+    相机    台  camera     small
+    礼物    件  gift       small
+    玩具    个  toy        small
+    杯子    个  cup        dish
+    盘子    个  plate      dish
+    碗      个  bowl       dish
+    瓶子    个  bottle     dish
+    桌子    张  table      furniture
+    床      张  bed        furniture
+    椅子    把  chair      furniture
+    沙发    张  sofa       furniture
+    猫      只  cat        animal
+    狗      条  dog        animal
+    鸟      只  bird       animal
+    鱼      条  fish       animal
+    兔子    只  rabbit     animal
+    鸭子    只  duck       animal
+    羊      只  sheep      animal
+    马      匹  horse      animal
+    老鼠    只  mouse      animal
+    房子    座  house      building
+    桥      座  bridge     building
+    饭馆    家  restaurant  building
+    商店    家  store      building
+    宾馆    家  hotel      building
+""")
+
+PLURALS = dict(pair.split(":") for pair in """
+    man:men woman:women policeman:policemen knife:knives scarf:scarves mouse:mice
+    fish:fish sheep:sheep
+""".split())
+
+# Chinese, the form before a noun, English, comparative ("more" for long ones).
+ADJECTIVES = {
+    row[0]: row[1:]
+    for row in _rows("""
+    新      新        new          newer
+    旧      旧        old          older
+    大      大        big          bigger
+    小      小        small        smaller
+    长      长        long         longer
+    厚      厚        thick        thicker
+    重      很重的    heavy        heavier
+    轻      很轻的    light        lighter
+    贵      很贵的    expensive    more expensive
+    便宜    便宜的    cheap        cheaper
+    漂亮    漂亮的    beautiful    more beautiful
+    干净    干净的    clean        cleaner
+    舒服    舒服的    comfortable  more comfortable
+    有意思  有意思的  interesting  more interesting
+    无聊    无聊的    boring       more boring
+    有名    有名的    famous       more famous
+    奇怪    奇怪的    strange      stranger
+    有用    有用的    useful       more useful
+    好吃    好吃的    delicious    more delicious
+    甜      很甜的    sweet        sweeter
+    快      很快的    fast         faster
+    可爱    可爱的    cute         cuter
+    好听    好听的    pleasant     more pleasant
+    高      很高的    tall         taller
+    矮      很矮的    short        shorter
+    胖      很胖的    fat          fatter
+    瘦      很瘦的    thin         thinner
+    年轻    年轻的    young        younger
+    聪明    聪明的    smart        smarter
+    友好    友好的    friendly     friendlier
+    善良    善良的    kind         kinder
+    诚实    诚实的    honest       more honest
+    努力    努力的    diligent     more diligent
+    忙      很忙的    busy         busier
+    累      很累的    tired        more tired
+    高兴    高兴的    happy        happier
+    难过    难过的    sad          sadder
+    生气    生气的    angry        angrier
+    渴      口渴的    thirsty      thirstier
+    饿      饥饿的    hungry       hungrier
+    幽默    幽默的    funny        funnier
+    热情    热情的    warm         warmer
+    """)
+}
+COLOURS = dict(pair.split(":") for pair in "红:red 白:white 黑:black 蓝:blue 绿:green 黄:yellow".split())
+QUALITIES = {
+    kind: words.split()
+    for kind, words in _rows("""
+    person     高 矮 胖 瘦 年轻 聪明 友好 善良 诚实 努力 有名 幽默 热情
+    reading    新 旧 厚 有意思 无聊 有名 有用 奇怪
+    show       新 有意思 无聊 有名 奇怪
+    song       新 有名 好听 奇怪
+    story      新 长 有意思 无聊 有名 奇怪
+    fruit      大 小 甜 好吃 贵 便宜
+    food       大 小 好吃 贵 便宜
+    drink      贵 便宜
+    clothes    新 旧 贵 便宜 漂亮 干净 舒服
+    headwear   新 旧 贵 便宜 漂亮 奇怪
+    car        新 旧 大 小 贵 便宜 漂亮 快 舒服
+    bike       新 旧 贵 便宜 漂亮 快 轻
+    door       新 旧 大 小 漂亮
+    box        新 旧 大 小 重 轻 漂亮
+    machine    新 旧 大 小 贵 便宜 漂亮
+    small      新 旧 贵 便宜 漂亮
+    picture    新 旧 漂亮 有名 有意思 奇怪
+    dish       新 旧 大 小 漂亮 干净 便宜
+    furniture  新 旧 大 小 漂亮 舒服 重
+    animal     大 小 漂亮 可爱 奇怪 胖
+    building   新 旧 大 小 漂亮 有名
+    """)
+}
+COLOURED = "clothes headwear car bike box small dish furniture".split()
+# Passing states: said of people, not compared.
+STATES = "忙 累 高兴 难过 生气 渴 饿".split()
+
+# --- what is done ---------------------------------------------------------------------------------
+
+# Verb, English, the kinds or single words it takes as object, where it is done.
+ACTIONS = _rows("""
+    看    read       reading          home study city
+    看    watch      show             home
+    看    look at    picture          home
+    听    listen to  song             home
+    听    listen to  story            home
+    唱    sing       song             outdoors
+    讲    tell       story            home
+    吃    eat        fruit food       home eating
+    喝    drink      drink            home eating
+    做    make       饺子 汉堡 蛋糕 玩具  home
+    写    write      信 文章 小说 歌 故事  home study
+    买    buy        reading clothes headwear fruit food drink machine small  shops city
+    卖    sell       reading clothes headwear fruit furniture  shops city
+    穿    wear       clothes          -
+    戴    wear       headwear         -
+    开    drive      car              city
+    开    open       door box         -
+    开    turn on    machine          home
+    骑    ride       bike 马          outdoors
+    打    hit        children             school
+    画    draw       animal building  study outdoors
+    拍    take       照片             outdoors city
+    拍    make       电影 节目        city
+    洗    wash       clothes dish fruit car bike  home
+    修    repair     car bike machine door furniture  home work
+    找    look for   small animal     home
+    找    look for   children             outdoors
+    借    borrow     reading car bike small  study
+    搬    move       furniture box    home
+    丢    lose       small            shops city
+    收到  receive    信 礼物          home
+    等    wait for   jobs             stations
+    见    meet       jobs             city eating
+    帮助  help       jobs             work
+    采访  interview  jobs             city
+    感谢  thank      jobs             -
+    批评  criticize  jobs             work
+    照顾  take care of  children animal  home
+""")
+
+# Verb, object ("-": none), English, where. The object has no article: what kind of thing one does.
+ACTIVITIES = _rows("""
+    打    篮球    play basketball     sport
+    打    网球    play tennis         sport
+    打    乒乓球  play table tennis   sport
+    打    电话    make phone calls    home work
+    踢    足球    play soccer         sport
+    弹    钢琴    play the piano      home
+    弹    吉他    play the guitar     home outdoors
+    拉    小提琴  play the violin     home
+    下    棋      play chess          home outdoors
+    跑    步      run                 outdoors
+    散    步      take walks          outdoors
+    跳    舞      dance               outdoors eating
+    唱    歌      sing                home outdoors
+    游    泳      swim                water
+    钓    鱼      go fishing          water
+    爬    山      climb mountains     -
+    滑    雪      ski                 -
+    看    书      read books          home study
+    看    报纸    read newspapers     home work
+    看    电视    watch TV            home
+    看    电影    watch movies        home
+    听    音乐    listen to music     home study
+    学    英语    study English       study city
+    学    汉语    study Chinese       study city
+    教    英语    teach English       school city
+    教    数学    teach mathematics   school city
+    上    课      have classes        school
+    上    网      go online           home study
+    上    班      go to work          -
+    开    车      drive               -
+    开    会      have meetings       work
+    做    饭      cook                home
+    做    作业    do homework         home study
+    做    生意    do business         city
+    买    东西    do some shopping    shops
+    吃    早饭    have breakfast      home eating
+    吃    午饭    have lunch          eating work
+    吃    晚饭    have dinner         home eating
+    喝    咖啡    drink coffee        eating work
+    喝    茶      drink tea           home eating
+    写    信      write letters       home study
+    画    画      paint pictures      outdoors study
+    拍    照      take photos         outdoors city
+    洗    衣服    wash clothes        home
+    洗    碗      wash dishes         home
+    打扫  房间    clean the rooms     home work
+    聊    天      chat                eating outdoors
+    睡    觉      sleep               home
+    排    队      wait in line        shops stations
+    工作  -       work                work city
+    休息  -       rest                home outdoors
+    学习  -       study               study city
+""")
+# Activities that are skills: what 会 "can" and 教 "teach to" are said of.
+SKILLS = "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 滑雪 开车 做饭".split()
+
+# Chinese, where, where to, group.
+PLACES = _rows("""
+    家      at home                 home                    home
+    客厅    in the living room      to the living room      home
+    厨房    in the kitchen          to the kitchen          home
+    花园    in the garden           to the garden           home
+    图书馆  in the library          to the library          study
+    教室    in the classroom        to the classroom        study
+    大学    at the university       to the university       study
+    学校    at school               to school               school
+    办公室  in the office           to the office           work
+    公司    at the company          to the company          work
+    工厂    in the factory          to the factory          work
+    医院    in the hospital         to the hospital         work
+    饭馆    in the restaurant       to the restaurant       eating
+    咖啡馆  in the cafe             to the cafe             eating
+    酒吧    in the bar              to the bar              eating
+    超市    in the supermarket      to the supermarket      shops
+    商店    in the store            to the store            shops
+    书店    in the bookstore        to the bookstore        shops
+    市场    at the market           to the market           shops
+    公园    in the park             to the park             outdoors
+    广场    on the square           to the square           outdoors
+    河边    by the river            to the river            water
+    海边    by the sea              to the sea              water
+    体育馆  in the gym              to the gym              sport
+    操场    on the playground       to the playground       sport
+    机场    at the airport          to the airport          stations
+    火车站  at the train station    to the train station    stations
+    北京    in Beijing              to Beijing              city
+    上海    in Shanghai             to Shanghai             city
+    广州    in Guangzhou            to Guangzhou            city
+    南京    in Nanjing              to Nanjing              city
+    西安    in Xi'an                to Xi'an                city
+    成都    in Chengdu              to Chengdu              city
+    杭州    in Hangzhou             to Hangzhou             city
+    香港    in Hong Kong            to Hong Kong            city
+    东京    in Tokyo                to Tokyo                city
+    纽约    in New York             to New York             city
+    伦敦    in London               to London               city
+    巴黎    in Paris                to Paris                city
+""")
+VEHICLES = dict(_rows("""
+    坐火车      by train
+    坐飞机      by plane
+    坐地铁      by subway
+    坐公共汽车  by bus
+    坐出租车    by taxi
+    坐船        by boat
+    骑自行车    by bike
+    开车        by car
+"""))
+# Where a thing lies: a piece of furniture or a container, and the side of it.
+SIDES = dict(_rows("""
+    上    on
+    里    in
+    下面  under
+    旁边  next to
+    后面  behind
+"""))
+SPOTS = _rows("""
+    桌子  table         上 下面 旁边
+    床    bed           上 下面 旁边
+    椅子  chair         上 下面 旁边 后面
+    沙发  sofa          上 下面 旁边 后面
+    书架  bookshelf     上 旁边 后面
+    箱子  suitcase      里 上 旁边
+    盒子  box           里 上 旁边
+    抽屉  drawer        里
+    书包  schoolbag     里 旁边
+    柜子  cupboard      里 上 旁边 后面
+    冰箱  refrigerator  里 上 旁边
+    门    door          后面 旁边
+""")
+
+# --- when -----------------------------------------------------------------------------------------
+
+DAYS = dict(_rows("""
+    一  Monday
+    二  Tuesday
+    三  Wednesday
+    四  Thursday
+    五  Friday
+    六  Saturday
+    日  Sunday
+"""))
+# A part of the day: alone or with a clock time after a day; every part goes with every such day.
+PARTS = {
+    zh: (en, hours.split())
+    for zh, en, hours in _rows("""
+    早上  morning    六 七 八 九
+    上午  morning    九 十 十一
+    下午  afternoon  两 三 四 五
+    晚上  evening    六 七 八 九
+    """)
+}
+PAST = dict(_rows("""
+    前天    the day before yesterday
+    上周    last week
+    上个月  last month
+    去年    last year
+    刚才    just now
+"""))
+FUTURE = dict(_rows("""
+    后天    the day after tomorrow
+    下周    next week
+    下个月  next month
+    明年    next year
+    今天晚上  tonight
+"""))
+HABIT = dict(_rows("""
+    每天      every day
+    每天早上  every morning
+    每天下午  every afternoon
+    每天晚上  every evening
+    每个周末  every weekend
+    每个月    every month
+"""))
+ADVERBS = dict(_rows("""
+    经常    often
+    总是    always
+    有时候  sometimes
+    很少    seldom
+    从来不  never
+"""))
+
+# --- numbers and duration -------------------------------------------------------------------------
+
+NUMBERS = dict(_rows("""
+    两    two
+    三    three
+    四    four
+    五    five
+    六    six
+    七    seven
+    八    eight
+    九    nine
+    十    ten
+    十一  eleven
+    十二  twelve
+    二十  twenty
+    三十  thirty
+    五十  fifty
+    一百  one hundred
+"""))
+FEW = "两 三 四 五 六 七 八 九 十".split()
+
+# --- what is done to a thing (把, 被), and to a person --------------------------------------------
+
+# Verb with its result, English, kinds or words. {} is where the thing comes in.
+RESULTS = _rows("""
+    打破    break {}        dish 窗户
+    弄丢    lose {}         small reading picture headwear
+    弄坏    damage {}       machine car bike furniture 相机 手机
+    弄脏    make {} dirty   clothes
+    修好    repair {}       machine car bike furniture
+    洗干净  clean {}        clothes dish
+    关上    close {}        door box
+    关掉    turn off {}     machine
+    卖掉    sell {}         car bike furniture machine
+    扔掉    throw away {}   clothes furniture reading
+    藏起来  hide {}         small picture
+    拿走    take away {}    small reading dish picture
+    搬走    carry away {}   furniture box
+    偷走    steal {}        small bike picture car
+    借走    borrow {}       reading bike car
+    吃掉    eat {}          fruit food
+""")
+# Those that the owner does on purpose or by mistake; thieves and borrowers come in with 被.
+BY_OWNER = "打破 弄丢 弄坏 弄脏 修好 洗干净 关上 关掉 卖掉 扔掉 藏起来".split()
+BY_OTHERS = "打破 弄坏 弄脏 修好 关掉 卖掉 扔掉 拿走 搬走 偷走 借走 吃掉".split()
+TREATMENTS = _rows("""
+    批评  criticize
+    表扬  praise
+    骗    cheat
+    打    hit
+    救    save
+    邀请  invite
+""")
+# Giving: verb, English, verb after 把, kinds.
+GIVING = _rows("""
+    送  give    送给  small reading clothes headwear picture
+    借  lend    借给  reading bike car
+    寄  send    寄给  reading clothes picture
+    还  return  还给  reading bike small
+""")
+
+# --- verbs that change ----------------------------------------------------------------------------
+
+# Base, past, participle; all others take -ed.
+IRREGULAR = {
+    row[0]: (row[1], row[2])
+    for row in _rows("""
+    have    had      had
+    do      did      done
+    go      went     gone
+    make    made     made
+    read    read     read
+    sing    sang     sung
+    tell    told     told
+    eat     ate      eaten
+    drink   drank    drunk
+    write   wrote    written
+    buy     bought   bought
+    sell    sold     sold
+    wear    wore     worn
+    drive   drove    driven
+    ride    rode     ridden
+    hit     hit      hit
+    draw    drew     drawn
+    take    took     taken
+    lose    lost     lost
+    meet    met      met
+    run     ran      run
+    swim    swam     swum
+    teach   taught   taught
+    sleep   slept    slept
+    put     put      put
+    leave   left     left
+    break   broke    broken
+    give    gave     given
+    send    sent     sent
+    lend    lent     lent
+    steal   stole    stolen
+    hide    hid      hidden
+    throw   threw    thrown
+    think   thought  thought
+    know    knew     known
+    get     got      got
+    come    came     come
+    """)
+}
+DOUBLED = "run swim hit put chat plan get".split()  # running, chatted
