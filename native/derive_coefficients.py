@@ -73,4 +73,4 @@ def table(real: type[np.floating], degree: int) -> None:
 
 if __name__ == "__main__":
     table(np.float32, 4)
-    table(np.float64, 9)
+    table(np.float64, 10)

@@ -9,47 +9,47 @@
       (batch, M, K, P, a, a_batch, a_row, a_col, b, b_batch, b_row, b_col, packed, bias, c)) \
     X(pack_weights, (int64_t K, int64_t P, const real *b, int64_t b_row, int64_t b_col, real *out), \
       (K, P, b, b_row, b_col, out)) \
-        X(array_exp, (const real *x, real *out, int64_t count), \
-      (x, out, count)) \
-        X(array_tanh, (const real *x, real *out, int64_t count), \
-      (x, out, count)) \
-        X(array_sigmoid, (const real *x, real *out, int64_t count), \
-      (x, out, count)) \
-        X(softmax, (const real *x, const uint8_t *mask, real *y, int64_t N, int64_t n), \
+    X(array_exp, (const real *x, real *out, int64_t count), (x, out, count)) \
+    X(array_tanh, (const real *x, real *out, int64_t count), (x, out, count)) \
+    X(array_sigmoid, (const real *x, real *out, int64_t count), (x, out, count)) \
+    X(softmax, (const real *x, const uint8_t *mask, real *y, int64_t N, int64_t n), \
       (x, mask, y, N, n)) \
-        X(softmax_backward, (const real *y, const real *grad, real *dx, int64_t N, int64_t n), \
+    X(softmax_backward, (const real *y, const real *grad, real *dx, int64_t N, int64_t n), \
       (y, grad, dx, N, n)) \
-        X(log_softmax, (const real *x, real *y, int64_t N, int64_t n), \
-      (x, y, N, n)) \
-        X(log_softmax_backward, (const real *y, const real *grad, real *dx, int64_t N, int64_t \
-       n), \
+    X(log_softmax, (const real *x, real *y, int64_t N, int64_t n), (x, y, N, n)) \
+    X(log_softmax_backward, (const real *y, const real *grad, real *dx, int64_t N, int64_t n), \
       (y, grad, dx, N, n)) \
-        X(cross_entropy, (const real *x, const int64_t *target, const real *weight, int64_t \
-       ignore_index, double label_smoothing, double scale, real *losses, real *grad, int64_t \
-       N, int64_t V), \
+    X(cross_entropy, \
+      (const real *x, const int64_t *target, const real *weight, int64_t ignore_index, \
+       double label_smoothing, double scale, real *losses, real *grad, int64_t N, int64_t V), \
       (x, target, weight, ignore_index, label_smoothing, scale, losses, grad, N, V)) \
-        X(embedding_backward, (const real *grad, const int64_t *index, int64_t padding_idx, \
-       real *out, int64_t N, int64_t D, int64_t V), \
+    X(embedding_backward, \
+      (const real *grad, const int64_t *index, int64_t padding_idx, real *out, int64_t N, \
+       int64_t D, int64_t V), \
       (grad, index, padding_idx, out, N, D, V)) \
-        X(layer_norm, (const real *x, const real *weight, const real *bias, double eps, real \
-       *y, real *mean, real *rstd, int64_t N, int64_t D), \
+    X(layer_norm, \
+      (const real *x, const real *weight, const real *bias, double eps, real *y, real *mean, \
+       real *rstd, int64_t N, int64_t D), \
       (x, weight, bias, eps, y, mean, rstd, N, D)) \
-        X(layer_norm_backward, (const real *grad, const real *x, const real *mean, const real \
-       *rstd, const real *weight, real *dx, real *dweight, real *dbias, int64_t N, int64_t D), \
+    X(layer_norm_backward, \
+      (const real *grad, const real *x, const real *mean, const real *rstd, const real *weight, \
+       real *dx, real *dweight, real *dbias, int64_t N, int64_t D), \
       (grad, x, mean, rstd, weight, dx, dweight, dbias, N, D)) \
-        X(global_norm, (const real *const *arrays, const int64_t *lengths, int64_t count, \
-       double *norm), \
+    X(global_norm, \
+      (const real *const *arrays, const int64_t *lengths, int64_t count, double *norm), \
       (arrays, lengths, count, norm)) \
-        X(scale, (real *const *arrays, const int64_t *lengths, int64_t count, double factor), \
+    X(scale, (real *const *arrays, const int64_t *lengths, int64_t count, double factor), \
       (arrays, lengths, count, factor)) \
-        X(adam, (real *const *params, const real *const *grads, real *const *exp_avgs, real \
-       *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count, \
+    X(adam, \
+      (real *const *params, const real *const *grads, real *const *exp_avgs, \
+       real *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count, \
        double lr, double beta1, double beta2, double eps, double weight_decay, int decoupled, \
        int maximize), \
       (params, grads, exp_avgs, exp_avg_sqs, lengths, steps, count, lr, beta1, beta2, eps, \
        weight_decay, decoupled, maximize)) \
-        X(sgd, (real *const *params, const real *const *grads, real *const *buffers, const \
-       int64_t *lengths, const uint8_t *first, int64_t count, double lr, double momentum, \
+    X(sgd, \
+      (real *const *params, const real *const *grads, real *const *buffers, \
+       const int64_t *lengths, const uint8_t *first, int64_t count, double lr, double momentum, \
        double dampening, double weight_decay, int nesterov, int maximize), \
       (params, grads, buffers, lengths, first, count, lr, momentum, dampening, weight_decay, \
        nesterov, maximize))

@@ -1,6 +1,55 @@
-/* Scaling in place, the smallest kernel there is: an example of how a kernel file looks. */
+/* What clipping gradients needs: the 2-norm over all elements of several arrays, and scaling them.
+ * Squares are summed in double, in parts of a fixed number of elements (parts.h), added in order. */
+
+/* Sum of x^2; four accumulators of double. */
+static double FN(sum_of_squares)(const real *x, long n)
+{
+    enum { WIDTH = 32 };
+    double sums[WIDTH] = {0}, sum = 0;
+    long i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        for (long j = 0; j < WIDTH; j++) sums[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++) sum += (double)x[i] * (double)x[i];
+    for (long width = WIDTH / 2; width > 0; width /= 2)
+        for (long j = 0; j < width; j++) sums[j] += sums[j + width];
+    return sum + sums[0];
+}
+
+struct FN(norm_job) {
+    const real *const *arrays;
+    const int64_t *lengths;
+    long count;
+    double *sums; /* one a part */
+};
+
+static void FN(norm_part)(void *arg, long part, long parts)
+{
+    const struct FN(norm_job) *job = arg;
+    struct ta_piece piece = ta_before_pieces(part);
+    double sum = 0;
+    (void)parts;
+    while (ta_next_piece(&piece, job->lengths, job->count))
+        sum += FN(sum_of_squares)(job->arrays[piece.array] + piece.begin, piece.end - piece.begin);
+    job->sums[part] = sum;
+}
+
+static int FN(global_norm)(const real *const *arrays, const int64_t *lengths, int64_t count,
+                           double *norm)
+{
+    long parts = ta_array_parts(lengths, (long)count);
+    double *sums = ta_scratch(TA_SHARED, (size_t)(parts + 1) * sizeof *sums), sum = 0;
+    if (!sums) return 1;
+    struct FN(norm_job) job = {arrays, lengths, (long)count, sums};
+    ta_parallel(FN(norm_part), &job, parts);
+    for (long part = 0; part < parts; part++) sum += sums[part];
+    ta_scratch_done(TA_SHARED);
+    *norm = sqrt(sum);
+    return 0;
+}
+
 struct FN(scale_job) {
-    real *x;
+    real *const *arrays;
+    const int64_t *lengths;
     long count;
     real factor;
 };
@@ -8,15 +57,15 @@ struct FN(scale_job) {
 static void FN(scale_part)(void *arg, long part, long parts)
 {
     const struct FN(scale_job) *job = arg;
-    long begin = job->count * part / parts, end = job->count * (part + 1) / parts, i = begin;
-    vec factor = splat(job->factor);
-    for (; i + LANES <= end; i += LANES) store(job->x + i, load(job->x + i) * factor);
-    if (i < end) store_part(job->x + i, load_part(job->x + i, end - i) * factor, end - i);
+    struct ta_piece piece = ta_before_pieces(part);
+    (void)parts;
+    while (ta_next_piece(&piece, job->lengths, job->count))
+        FN(row_scale)(job->arrays[piece.array] + piece.begin, piece.end - piece.begin, job->factor);
 }
 
-static int FN(scale)(real *x, int64_t count, double factor)
+static int FN(scale)(real *const *arrays, const int64_t *lengths, int64_t count, double factor)
 {
-    struct FN(scale_job) job = {x, (long)count, (real)factor};
-    ta_parallel(FN(scale_part), &job, 1 + (long)count / 65536);
+    struct FN(scale_job) job = {arrays, lengths, (long)count, (real)factor};
+    ta_parallel(FN(scale_part), &job, ta_array_parts(lengths, job.count));
     return 0;
 }

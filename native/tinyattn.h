@@ -42,55 +42,55 @@ int ta_softmax_backward_f64(const double *y, const double *grad, double *dx, int
 int ta_log_softmax_f32(const float *x, float *y, int64_t N, int64_t n);
 int ta_log_softmax_f64(const double *x, double *y, int64_t N, int64_t n);
 int ta_log_softmax_backward_f32(const float *y, const float *grad, float *dx, int64_t N, int64_t n);
-int ta_log_softmax_backward_f64(const double *y, const double *grad, double *dx, int64_t N, int64_t
-                                n);
+int ta_log_softmax_backward_f64(const double *y, const double *grad, double *dx, int64_t N,
+                                int64_t n);
 
 /* cross_entropy.c: x, grad (N, V), target, losses (N,), weight (V,); weight, grad may be NULL */
-int ta_cross_entropy_f32(const float *x, const int64_t *target, const float *weight, int64_t
-                         ignore_index, double label_smoothing, double scale, float *losses, float
-                         *grad, int64_t N, int64_t V);
-int ta_cross_entropy_f64(const double *x, const int64_t *target, const double *weight, int64_t
-                         ignore_index, double label_smoothing, double scale, double *losses, double
-                         *grad, int64_t N, int64_t V);
+int ta_cross_entropy_f32(const float *x, const int64_t *target, const float *weight,
+                         int64_t ignore_index, double label_smoothing, double scale, float *losses,
+                         float *grad, int64_t N, int64_t V);
+int ta_cross_entropy_f64(const double *x, const int64_t *target, const double *weight,
+                         int64_t ignore_index, double label_smoothing, double scale, double *losses,
+                         double *grad, int64_t N, int64_t V);
 
 /* embedding.c: grad (N, D), index (N,), out (V, D) zeroed */
-int ta_embedding_backward_f32(const float *grad, const int64_t *index, int64_t padding_idx, float
-                              *out, int64_t N, int64_t D, int64_t V);
-int ta_embedding_backward_f64(const double *grad, const int64_t *index, int64_t padding_idx, double
-                              *out, int64_t N, int64_t D, int64_t V);
+int ta_embedding_backward_f32(const float *grad, const int64_t *index, int64_t padding_idx,
+                              float *out, int64_t N, int64_t D, int64_t V);
+int ta_embedding_backward_f64(const double *grad, const int64_t *index, int64_t padding_idx,
+                              double *out, int64_t N, int64_t D, int64_t V);
 
 /* layer_norm.c: x (N, D), weight, bias (D,) or NULL, mean, rstd (N,) */
 int ta_layer_norm_f32(const float *x, const float *weight, const float *bias, double eps, float *y,
                       float *mean, float *rstd, int64_t N, int64_t D);
-int ta_layer_norm_f64(const double *x, const double *weight, const double *bias, double eps, double
-                      *y, double *mean, double *rstd, int64_t N, int64_t D);
-int ta_layer_norm_backward_f32(const float *grad, const float *x, const float *mean, const float
-                               *rstd, const float *weight, float *dx, float *dweight, float *dbias,
-                               int64_t N, int64_t D);
-int ta_layer_norm_backward_f64(const double *grad, const double *x, const double *mean, const double
-                               *rstd, const double *weight, double *dx, double *dweight, double
-                               *dbias, int64_t N, int64_t D);
+int ta_layer_norm_f64(const double *x, const double *weight, const double *bias, double eps,
+                      double *y, double *mean, double *rstd, int64_t N, int64_t D);
+int ta_layer_norm_backward_f32(const float *grad, const float *x, const float *mean,
+                               const float *rstd, const float *weight, float *dx, float *dweight,
+                               float *dbias, int64_t N, int64_t D);
+int ta_layer_norm_backward_f64(const double *grad, const double *x, const double *mean,
+                               const double *rstd, const double *weight, double *dx,
+                               double *dweight, double *dbias, int64_t N, int64_t D);
 
 /* norm.c: `count` arrays of `lengths` elements each */
-int ta_global_norm_f32(const float *const *arrays, const int64_t *lengths, int64_t count, double
-                       *norm);
-int ta_global_norm_f64(const double *const *arrays, const int64_t *lengths, int64_t count, double
-                       *norm);
+int ta_global_norm_f32(const float *const *arrays, const int64_t *lengths, int64_t count,
+                       double *norm);
+int ta_global_norm_f64(const double *const *arrays, const int64_t *lengths, int64_t count,
+                       double *norm);
 int ta_scale_f32(float *const *arrays, const int64_t *lengths, int64_t count, double factor);
 int ta_scale_f64(double *const *arrays, const int64_t *lengths, int64_t count, double factor);
 
 /* optim.c: the same for parameters, their gradients and states; buffers NULL: no momentum */
-int ta_adam_f32(float *const *params, const float *const *grads, float *const *exp_avgs, float
-                *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count,
-                double lr, double beta1, double beta2, double eps, double weight_decay, int
-                decoupled, int maximize);
-int ta_adam_f64(double *const *params, const double *const *grads, double *const *exp_avgs, double
-                *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count,
-                double lr, double beta1, double beta2, double eps, double weight_decay, int
-                decoupled, int maximize);
-int ta_sgd_f32(float *const *params, const float *const *grads, float *const *buffers, const int64_t
-               *lengths, const uint8_t *first, int64_t count, double lr, double momentum, double
-               dampening, double weight_decay, int nesterov, int maximize);
-int ta_sgd_f64(double *const *params, const double *const *grads, double *const *buffers, const
-               int64_t *lengths, const uint8_t *first, int64_t count, double lr, double momentum,
-               double dampening, double weight_decay, int nesterov, int maximize);
+int ta_adam_f32(float *const *params, const float *const *grads, float *const *exp_avgs,
+                float *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps,
+                int64_t count, double lr, double beta1, double beta2, double eps,
+                double weight_decay, int decoupled, int maximize);
+int ta_adam_f64(double *const *params, const double *const *grads, double *const *exp_avgs,
+                double *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps,
+                int64_t count, double lr, double beta1, double beta2, double eps,
+                double weight_decay, int decoupled, int maximize);
+int ta_sgd_f32(float *const *params, const float *const *grads, float *const *buffers,
+               const int64_t *lengths, const uint8_t *first, int64_t count, double lr,
+               double momentum, double dampening, double weight_decay, int nesterov, int maximize);
+int ta_sgd_f64(double *const *params, const double *const *grads, double *const *buffers,
+               const int64_t *lengths, const uint8_t *first, int64_t count, double lr,
+               double momentum, double dampening, double weight_decay, int nesterov, int maximize);

@@ -1,0 +1,159 @@
+/* Layer normalisation over rows of D elements, and its gradient.
+ *
+ *   mean = sum x / D,  rstd = 1 / sqrt(sum (x - mean)^2 / D + eps),  xhat = (x - mean) rstd
+ *   y = xhat w + b;   with g' = g w:   dx = rstd (g' - sum g' / D - xhat sum(g' xhat) / D)
+ *   dw = sum over rows of g xhat,  db = sum over rows of g
+ *
+ * The sums over rows are taken in chunks of rows whose number depends on the shape only, and the
+ * chunks' sums are added in order: the same bits for any number of threads. */
+
+struct FN(layer_norm_job) {
+    const real *x, *weight, *bias;
+    double eps;
+    real *y, *mean, *rstd;
+    long N, D;
+};
+
+static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
+{
+    long D = job->D, i;
+    const real *x = job->x + row * D;
+    real *y = job->y + row * D;
+
+    vec a = splat(0), b = a, c = a, d = a;
+    for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
+        a += load(x + i);
+        b += load(x + i + LANES);
+        c += load(x + i + 2 * LANES);
+        d += load(x + i + 3 * LANES);
+    }
+    for (; i + LANES <= D; i += LANES) a += load(x + i);
+    if (i < D) b += load_part(x + i, D - i);
+    real mean = hsum((a + b) + (c + d)) / (real)D;
+
+    vec m = splat(mean), e;
+    a = b = c = d = splat(0);
+    for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
+        e = load(x + i) - m, a += e * e;
+        e = load(x + i + LANES) - m, b += e * e;
+        e = load(x + i + 2 * LANES) - m, c += e * e;
+        e = load(x + i + 3 * LANES) - m, d += e * e;
+    }
+    for (; i + LANES <= D; i += LANES) e = load(x + i) - m, a += e * e;
+    if (i < D) {
+        e = vselect(FN(lanes_below)(D - i), load_part(x + i, D - i) - m, splat(0));
+        b += e * e;
+    }
+    double variance = (double)hsum((a + b) + (c + d)) / (double)D;
+    real rstd = (real)(1 / sqrt(variance + job->eps));
+
+    vec r = splat(rstd), w = splat(1), shift = splat(0);
+    for (i = 0; i + LANES <= D; i += LANES) {
+        if (job->weight) w = load(job->weight + i);
+        if (job->bias) shift = load(job->bias + i);
+        store(y + i, (load(x + i) - m) * r * w + shift);
+    }
+    if (i < D) {
+        if (job->weight) w = load_part(job->weight + i, D - i);
+        if (job->bias) shift = load_part(job->bias + i, D - i);
+        store_part(y + i, (load_part(x + i, D - i) - m) * r * w + shift, D - i);
+    }
+    job->mean[row] = mean;
+    job->rstd[row] = rstd;
+}
+
+static void FN(layer_norm_part)(void *arg, long part, long parts)
+{
+    const struct FN(layer_norm_job) *job = arg;
+    long end = job->N * (part + 1) / parts;
+    for (long row = job->N * part / parts; row < end; row++) FN(layer_norm_row)(job, row);
+}
+
+static int FN(layer_norm)(const real *x, const real *weight, const real *bias, double eps, real *y,
+                          real *mean, real *rstd, int64_t N, int64_t D)
+{
+    struct FN(layer_norm_job) job = {x, weight, bias, eps, y, mean, rstd, (long)N, (long)D};
+    ta_parallel(FN(layer_norm_part), &job, ta_row_parts(N, D));
+    return 0;
+}
+
+struct FN(layer_norm_grad_job) {
+    const real *g, *x, *mean, *rstd, *weight;
+    real *dx;
+    real *dw, *db; /* (chunks, D) each */
+    long N, D;
+};
+
+/* `dw` and `db` take this row's share. */
+static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, long row, real *dw,
+                                    real *db)
+{
+    long D = job->D, i;
+    const real *g = job->g + row * D, *x = job->x + row * D, *weight = job->weight;
+    real *dx = job->dx + row * D;
+    vec m = splat(job->mean[row]), r = splat(job->rstd[row]);
+    vec w = splat(1), sum_g = splat(0), sum_gx = splat(0);
+    for (i = 0; i + LANES <= D; i += LANES) {
+        vec gi = load(g + i), xhat = (load(x + i) - m) * r;
+        if (weight) w = load(weight + i);
+        store(db + i, load(db + i) + gi);
+        store(dw + i, load(dw + i) + gi * xhat);
+        sum_g += gi * w;
+        sum_gx += gi * w * xhat;
+    }
+    if (i < D) {
+        long rest = D - i;
+        vec gi = load_part(g + i, rest), xhat = (load_part(x + i, rest) - m) * r;
+        if (weight) w = load_part(weight + i, rest);
+        xhat = vselect(FN(lanes_below)(rest), xhat, splat(0));
+        store_part(db + i, load_part(db + i, rest) + gi, rest);
+        store_part(dw + i, load_part(dw + i, rest) + gi * xhat, rest);
+        sum_g += gi * w;
+        sum_gx += gi * w * xhat;
+    }
+    vec mean_g = splat(hsum(sum_g) / (real)D), mean_gx = splat(hsum(sum_gx) / (real)D);
+    for (i = 0; i + LANES <= D; i += LANES) {
+        vec xhat = (load(x + i) - m) * r;
+        if (weight) w = load(weight + i);
+        store(dx + i, r * (load(g + i) * w - mean_g - xhat * mean_gx));
+    }
+    if (i < D) {
+        long rest = D - i;
+        vec xhat = (load_part(x + i, rest) - m) * r;
+        if (weight) w = load_part(weight + i, rest);
+        store_part(dx + i, r * (load_part(g + i, rest) * w - mean_g - xhat * mean_gx), rest);
+    }
+}
+
+static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
+{
+    const struct FN(layer_norm_grad_job) *job = arg;
+    real *dw = job->dw + part * job->D, *db = job->db + part * job->D;
+    long end = job->N * (part + 1) / parts;
+    memset(dw, 0, job->D * sizeof *dw);
+    memset(db, 0, job->D * sizeof *db);
+    for (long row = job->N * part / parts; row < end; row++)
+        FN(layer_norm_grad_row)(job, row, dw, db);
+}
+
+static int FN(layer_norm_backward)(const real *grad, const real *x, const real *mean,
+                                   const real *rstd, const real *weight, real *dx, real *dweight,
+                                   real *dbias, int64_t N, int64_t D)
+{
+    long chunks = ta_row_parts(N, D);
+    chunks = chunks > 32 ? 32 : chunks;
+    real *sums = ta_scratch(TA_SHARED, (size_t)(2 * chunks * D + 1) * sizeof *sums);
+    if (!sums) return 1;
+    struct FN(layer_norm_grad_job) job = {grad, x,    mean, rstd, weight, dx, sums,
+                                          sums + chunks * D, (long)N, (long)D};
+    ta_parallel(FN(layer_norm_grad_part), &job, chunks);
+    memset(dweight, 0, D * sizeof *dweight);
+    memset(dbias, 0, D * sizeof *dbias);
+    for (long chunk = 0; chunk < chunks; chunk++)
+        for (long i = 0; i < D; i++) {
+            dweight[i] += job.dw[chunk * D + i];
+            dbias[i] += job.db[chunk * D + i];
+        }
+    ta_scratch_done(TA_SHARED);
+    return 0;
+}
