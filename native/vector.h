@@ -81,13 +81,8 @@ typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(
 
 TA_INLINE vec load(const real *p) { return *(const loose_vec *)p; }
 TA_INLINE void store(real *p, vec v) { *(loose_vec *)p = v; }
-/* Not v = zero + x, which would turn -0 into +0. */
-TA_INLINE vec splat(real x)
-{
-    vec v;
-    for (long i = 0; i < LANES; i++) v[i] = x;
-    return v;
-}
+/* x - 0 is x, also for -0 (0 + x wouldn't be); the compiler makes it one broadcast. */
+TA_INLINE vec splat(real x) { return x - (vec){0}; }
 TA_INLINE ivec as_ivec(vec v) { return (ivec)v; }
 TA_INLINE vec as_vec(ivec v) { return (vec)v; }
 TA_INLINE ivec to_ivec(vec v) { return __builtin_convertvector(v, ivec); }
@@ -182,19 +177,46 @@ TA_INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
 #endif
 #endif
 
+/* The upper half joins the lower until 16 bytes are left, and these lane by lane. */
+#if REAL_BITS == 64
+#define JOIN(op, v) op(v[0], v[1])
+#else
+#define JOIN(op, v) op(op(v[0], v[2]), op(v[1], v[3]))
+#endif
+#define ADD(a, b) ((a) + (b))
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
+TA_INLINE real hsum(vec v) { return _mm512_reduce_add_pd((__m512d)v); }
+TA_INLINE real hmax(vec v) { return _mm512_reduce_max_pd((__m512d)v); }
+#elif TA_X86 && LEVEL_NUMBER == 2
+TA_INLINE real hsum(vec v) { return _mm512_reduce_add_ps((__m512)v); }
+TA_INLINE real hmax(vec v) { return _mm512_reduce_max_ps((__m512)v); }
+#elif TA_X86 && LEVEL_NUMBER == 1 && REAL_BITS == 64
 TA_INLINE real hsum(vec v)
 {
-    real part[VECTOR_BYTES / sizeof(real)];
-    store(part, v);
-    for (long width = LANES / 2; width > 0; width /= 2)
-        for (long i = 0; i < width; i++) part[i] += part[i + width];
-    return part[0];
+    __m128d half = _mm_add_pd(_mm256_castpd256_pd128((__m256d)v), _mm256_extractf128_pd((__m256d)v, 1));
+    return JOIN(ADD, half);
 }
 TA_INLINE real hmax(vec v)
 {
-    real part[VECTOR_BYTES / sizeof(real)];
-    store(part, v);
-    for (long width = LANES / 2; width > 0; width /= 2)
-        for (long i = 0; i < width; i++) part[i] = part[i] > part[i + width] ? part[i] : part[i + width];
-    return part[0];
+    __m128d half = _mm_max_pd(_mm256_castpd256_pd128((__m256d)v), _mm256_extractf128_pd((__m256d)v, 1));
+    return JOIN(LARGER, half);
 }
+#elif TA_X86 && LEVEL_NUMBER == 1
+TA_INLINE real hsum(vec v)
+{
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    return JOIN(ADD, half);
+}
+TA_INLINE real hmax(vec v)
+{
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    return JOIN(LARGER, half);
+}
+#else
+TA_INLINE real hsum(vec v) { return JOIN(ADD, v); }
+TA_INLINE real hmax(vec v) { return JOIN(LARGER, v); }
+#endif
+#undef JOIN
+#undef ADD
+#undef LARGER
