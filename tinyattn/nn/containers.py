@@ -1,4 +1,4 @@
-"""Modules that hold modules: Sequential calls them in turn, ModuleList and ModuleDict only keep them."""
+"""Modules that hold modules: Sequential calls them in turn, the others only keep them."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping

@@ -89,9 +89,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     drawn = random.generator.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(drawn)
     q *= np.sign(np.diag(r))
-    return _write(
-        "orthogonal_", tensor, gain * (q if rows >= columns else q.T).reshape(array.shape)
-    )
+    q = q if rows >= columns else q.T
+    return _write("orthogonal_", tensor, gain * q.reshape(array.shape))
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

@@ -40,7 +40,7 @@ class Linear(Module):
 
 
 class Identity(Module):
-    """What comes in goes out; any arguments at construction are accepted, so that it fits anywhere."""
+    """What comes in goes out. Arguments are accepted, so that it can stand in for any module."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()

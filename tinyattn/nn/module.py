@@ -48,7 +48,7 @@ class RemovableHandle:
 
 
 class Module:
-    """Subclasses call `super().__init__()` first, assign what they are made of, and define `forward`."""
+    """A subclass calls `super().__init__()`, assigns what it is made of, and defines `forward`."""
 
     training: bool
 
@@ -81,7 +81,7 @@ class Module:
         return RemovableHandle(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; its result, unless None, is the output."""
+        """Call `hook(module, args, output)` after forward; a result, unless None, replaces output."""
         return RemovableHandle(self._forward_hooks, hook)
 
     # What a module is made of

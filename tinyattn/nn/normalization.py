@@ -25,10 +25,8 @@ class LayerNorm(Module):
         self.normalized_shape = tuple(shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        for name, present in (
-            ("weight", elementwise_affine),
-            ("bias", elementwise_affine and bias),
-        ):
+        affine = {"weight": elementwise_affine, "bias": elementwise_affine and bias}
+        for name, present in affine.items():
             made = unset(*self.normalized_shape, dtype=dtype) if present else None
             self.register_parameter(name, made)
         self.reset_parameters()

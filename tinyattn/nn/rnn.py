@@ -57,7 +57,7 @@ class GRU(Module):
             raise ValueError(f"dropout: should be a number in range [0, 1], got {dropout!r}")
         if dropout and num_layers == 1:
             warnings.warn(
-                f"dropout: acts between layers, so with num_layers 1 dropout {dropout} does nothing",
+                f"dropout: acts between layers; with num_layers 1, {dropout} does nothing",
                 stacklevel=2,
             )
         self.input_size = input_size
@@ -173,7 +173,8 @@ class GRU(Module):
         if len(shape) != ndim:
             batched = "batched 3-D" if ndim == 3 else "unbatched 2-D"
             raise RuntimeError(
-                f"GRU: For {batched} input, hx should also be {ndim}-D but got {len(shape)}-D tensor"
+                f"GRU: For {batched} input, hx should also be {ndim}-D "
+                f"but got {len(shape)}-D tensor"
             )
         count, H = len(self._names), self.hidden_size
         letters, expected = "(L*d, B, H)", (count, B, H)

@@ -33,7 +33,7 @@ class Embedding(Module):
     def from_pretrained(
         cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
     ) -> "Embedding":
-        """An Embedding on a table (num_embeddings, embedding_dim) that exists; frozen unless told."""
+        """An Embedding on a table (V, D) that exists; frozen unless told."""
         if not isinstance(embeddings, Tensor) or embeddings.dim() != 2:
             got = list(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings)
             raise ValueError(f"embeddings: expected a 2-D tensor (V, D), got {got}")

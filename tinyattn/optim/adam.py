@@ -1,7 +1,7 @@
-"""Adam (Kingma and Ba 2015) and AdamW, its form with decoupled weight decay (Loshchilov and Hutter 2019)."""
+"""Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019): look first at Adam.step."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,12 +18,12 @@ def _betas(value: Any) -> str:
 
 
 class Adam(Optimizer):
-    """p -= lr m / (sqrt(v) + eps) with m, v the running means of g and g^2, freed of their start at 0.
+    """p -= lr m / (sqrt(v) + eps), m and v the running means of g and g^2, freed of their start 0.
 
-    weight_decay p is added to g; or, decoupled, lr weight_decay p is taken from p. maximize: with -g.
+    weight_decay p is added to g or, decoupled, lr weight_decay p taken from p. maximize: -g for g.
     """
 
-    checks = {
+    checks: ClassVar = {
         "lr": number(0),
         "betas": _betas,
         "eps": number(0),

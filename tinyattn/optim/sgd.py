@@ -1,7 +1,7 @@
-"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983, as Sutskever et al. 2013)."""
+"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from tinyattn.optim.optimizer import Group, Optimizer, flag, number
 
 
 class SGD(Optimizer):
-    """p -= lr b  with  b = momentum b + (1 - dampening) g; the first b is g; g has weight_decay p added.
+    """p -= lr b, b = momentum b + (1 - dampening) g, at first b = g; g includes weight_decay p.
 
-    Nesterov: p -= lr (g + momentum b). maximize: with -g.
+    Nesterov: p -= lr (g + momentum b), as Sutskever et al. 2013 write it. maximize: -g for g.
     """
 
-    checks = {
+    checks: ClassVar = {
         "lr": number(0),
         "momentum": number(0),
         "dampening": number(float("-inf")),

@@ -16,7 +16,7 @@ from tinyattn.ops.shape import cat
 
 
 class Take(Function):
-    """y[i] = x[rows[i]], no row twice;   dx[rows[i]] = dy[i], zero elsewhere. x (R, ...), y (N, ...)."""
+    """y[i] = x[rows[i]], no row twice;   dx[rows[i]] = dy[i], zero elsewhere."""
 
     fresh = True
 

@@ -1,0 +1,111 @@
+"""First values have the distributions PyTorch's have, and come from tinyattn's generator."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn
+from tinyattn.nn import init
+
+
+def is_uniform(array, bound):
+    assert np.abs(array).max() <= bound
+    assert np.abs(array).max() > 0.98 * bound
+    assert array.mean() == pytest.approx(0, abs=bound / 20)
+    assert array.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+
+
+def is_normal(array, std):
+    assert array.mean() == pytest.approx(0, abs=std / 20)
+    assert array.std() == pytest.approx(std, rel=0.05)
+    assert (np.abs(array) > std).mean() == pytest.approx(0.3173, abs=0.03)
+
+
+def test_linear_is_uniform_by_its_inputs():
+    layer = nn.Linear(50, 200)
+    is_uniform(layer.weight._array, 1 / math.sqrt(50))
+    is_uniform(nn.Linear(50, 5000).bias._array, 1 / math.sqrt(50))
+
+
+def test_gru_is_uniform_by_its_hidden_size():
+    for module in (nn.GRU(30, 64, num_layers=2, bidirectional=True), nn.GRUCell(30, 64)):
+        is_uniform(np.concatenate([p._array.ravel() for p in module.parameters()]), 1 / 8)
+
+
+def test_embedding_is_normal_but_for_the_row_of_padding():
+    table = nn.Embedding(100, 50, padding_idx=-1)
+    assert table.padding_idx == 99
+    assert not table.weight._array[99].any()
+    is_normal(table.weight._array[:99], 1)
+
+
+def test_layer_norm_begins_as_the_identity_on_normalised_rows():
+    layer = nn.LayerNorm((2, 3))
+    assert layer.weight.tolist() == [[1.0] * 3] * 2
+    assert layer.bias.tolist() == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("shape", [(100, 60), (30, 20, 3)])
+def test_the_formulas(shape):
+    fan_in, fan_out = shape[1] * math.prod(shape[2:]), shape[0] * math.prod(shape[2:])
+    w = ta.zeros(*shape)
+    mean = (fan_in + fan_out) / 2
+    is_uniform(init.xavier_uniform_(w, gain=2)._array, 2 * math.sqrt(3 / mean))
+    is_normal(init.xavier_normal_(w)._array, math.sqrt(1 / mean))
+    is_uniform(init.kaiming_uniform_(w, nonlinearity="relu")._array, math.sqrt(6 / fan_in))
+    is_normal(init.kaiming_normal_(w, a=1, mode="fan_out")._array, math.sqrt(1 / fan_out))
+    is_uniform(init.uniform_(w, -3, 3)._array, 3)
+    is_normal(init.normal_(w, 0, 2)._array, 2)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 4), (4, 7), (3, 2, 4)])
+def test_orthogonal(shape):
+    w = init.orthogonal_(ta.zeros(*shape, dtype=ta.float64), gain=2)._array
+    w = w.reshape(shape[0], -1)
+    product = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-12)
+
+
+def test_constants():
+    w = nn.Parameter(ta.randn(2, 3))
+    assert init.constant_(w, 3) is w
+    assert w.tolist() == [[3.0] * 3] * 2
+    assert init.ones_(w).tolist() == [[1.0] * 3] * 2
+    assert init.zeros_(w).tolist() == [[0.0] * 3] * 2
+    assert init.eye_(w).tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    assert w.is_leaf
+    assert w.requires_grad
+
+
+def test_gains_are_pytorchs():
+    for name, gain in (("linear", 1), ("sigmoid", 1), ("tanh", 5 / 3), ("relu", math.sqrt(2))):
+        assert init.calculate_gain(name) == gain
+    assert init.calculate_gain("leaky_relu", 0.2) == math.sqrt(2 / 1.04)
+    assert init.calculate_gain("leaky_relu") == math.sqrt(2 / 1.0001)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: init.calculate_gain("relu6"), "nonlinearity: expected one of"),
+        (lambda: init.calculate_gain("leaky_relu", "x"), "param: expected the negative slope"),
+        (lambda: init.kaiming_uniform_(ta.ones(2, 2), mode="fan"), "mode: expected fan_in or"),
+        (lambda: init.xavier_uniform_(ta.ones(2)), "fewer than 2"),
+        (lambda: init.orthogonal_(ta.ones(2)), "expected 2 dimensions or more"),
+        (lambda: init.eye_(ta.ones(2)), "expected 2 dimensions"),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_seed_decides():
+    ta.manual_seed(3)
+    one = nn.GRU(3, 4).state_dict()
+    ta.manual_seed(3)
+    other = nn.GRU(3, 4).state_dict()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])

@@ -1,0 +1,301 @@
+"""Modules: what is registered, named, saved, loaded, switched and printed."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 4)
+        self.scale = nn.Parameter(ta.ones(4))
+        self.second = nn.Linear(4, 2, bias=False)
+        self.register_buffer("mask", ta.ones(4))
+        self.register_buffer("scratch", ta.zeros(1), persistent=False)
+
+    def forward(self, x):
+        return self.second(self.first(x) * self.scale)
+
+
+def test_members_are_found_in_the_order_of_assignment_own_ones_first():
+    names = ["scale", "first.weight", "first.bias", "second.weight"]
+    assert [name for name, _ in Block().named_parameters()] == names
+    assert [name for name, _ in Block().named_modules()] == ["", "first", "second"]
+    assert [name for name, _ in Block().named_children()] == ["first", "second"]
+    assert [name for name, _ in Block().named_buffers()] == ["mask", "scratch"]
+    assert len(list(Block().parameters(recurse=False))) == 1
+    assert [n for n, _ in Block().named_parameters(prefix="net")][1] == "net.first.weight"
+
+
+def test_a_shared_parameter_counts_once_but_is_saved_under_both_names():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    shared = nn.Linear(2, 2)
+    twice = nn.Sequential(shared, shared)
+    assert len(list(twice.modules())) == 2
+    assert len(list(twice.children())) == 1
+    assert list(twice.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+@pytest.mark.parametrize("value", [nn.Parameter, lambda: nn.Linear(1, 1)])
+def test_assigning_before_init_says_what_is_missing(value):
+    class Wrong(nn.Module):
+        def __init__(self) -> None:
+            self.part = value()
+
+    with pytest.raises(AttributeError, match=r"before Module.__init__\(\) call"):
+        Wrong()
+
+
+def test_calling_a_module_without_init_says_what_is_missing():
+    class Wrong(nn.Module):
+        def __init__(self) -> None:
+            self.size = 3
+
+        def forward(self, x):
+            return x
+
+    with pytest.raises(AttributeError, match=r"super\(\).__init__\(\) was not called"):
+        Wrong()(1)
+
+
+def test_what_is_registered_cannot_become_something_else_by_accident():
+    model = Block()
+    with pytest.raises(TypeError, match=r"parameter 'scale' .*Parameter or None required"):
+        model.scale = ta.ones(4)
+    with pytest.raises(TypeError, match="parameter 'scale'"):
+        model.scale = nn.Linear(1, 1)
+    with pytest.raises(TypeError, match=r"module 'first' .*Module or None required"):
+        model.first = 3
+    with pytest.raises(TypeError, match=r"buffer 'mask' .*Tensor or None required"):
+        model.mask = "no"
+    model.scale = None
+    assert next(iter(model.named_parameters()))[0] == "first.weight"
+    model.first = nn.Parameter(ta.ones(1))
+    assert [name for name, _ in model.named_parameters()] == ["first", "second.weight"]
+    del model.first
+    assert [name for name, _ in model.named_parameters()] == ["second.weight"]
+    with pytest.raises(AttributeError, match="'Block' object has no attribute 'first'"):
+        _ = model.first
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("a.b", KeyError), ("", KeyError), ("forward", KeyError), (3, TypeError)]
+)
+def test_names_that_cannot_be_found_again_are_refused(name, error):
+    for register in (nn.Module.register_parameter, nn.Module.register_buffer, nn.Module.add_module):
+        with pytest.raises(error):
+            register(Block(), name, None)
+
+
+def test_a_plain_tensor_is_an_attribute_and_nothing_more():
+    model = nn.Module()
+    model.table = ta.ones(2)
+    assert not model.state_dict()
+    model.table = nn.Parameter(ta.ones(2))
+    assert list(model.state_dict()) == ["table"]
+
+
+def test_submodules_and_parameters_are_found_by_dotted_names():
+    model = nn.Sequential(Block(), Block())
+    assert model.get_submodule("1.first") is model[1].first
+    assert model.get_submodule("") is model
+    assert model.get_parameter("0.first.bias") is model[0].first.bias
+    with pytest.raises(AttributeError, match="`third` is no attribute"):
+        model.get_submodule("1.third")
+    with pytest.raises(AttributeError, match="`scale` is not an nn.Module"):
+        model.get_submodule("1.scale")
+    with pytest.raises(AttributeError, match="`mask` is no parameter"):
+        model.get_parameter("1.mask")
+
+
+def test_a_state_dict_shares_memory_and_needs_no_gradient():
+    model = Block()
+    state = model.state_dict()
+    assert list(state) == ["scale", "mask", "first.weight", "first.bias", "second.weight"]
+    assert not any(value.requires_grad for value in state.values())
+    assert np.shares_memory(state["scale"].numpy(), model.scale._array)
+
+
+def test_a_state_dict_goes_from_one_model_into_another():
+    one, other = Block(), Block()
+    x = ta.randn(5, 3)
+    assert not np.array_equal(one(x).detach(), other(x).detach())
+    keys = other.load_state_dict(one.state_dict())
+    assert keys.missing_keys == keys.unexpected_keys == []
+    np.testing.assert_array_equal(one(x).detach(), other(x).detach())
+    assert not np.shares_memory(one.scale._array, other.scale._array)
+
+
+def test_loading_takes_arrays_and_keeps_the_models_dtype():
+    model = nn.Linear(2, 1)
+    model.load_state_dict({"weight": np.array([[1.0, 2.0]]), "bias": np.array([3])})
+    assert model.weight.dtype == model.bias.dtype == np.float32
+    assert model(ta.tensor([1.0, 1.0])).tolist() == [6.0]
+
+
+def test_all_that_does_not_fit_is_reported_at_once_and_nothing_is_written():
+    model = Block()
+    before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    state = {
+        "scale": np.zeros(4, np.float32),
+        "mask": "text",
+        "first.weight": np.zeros((4, 5)),
+        "second.weight": np.zeros((4, 2)),
+        "third.weight": np.zeros(1),
+    }
+    with pytest.raises(RuntimeError) as error:
+        model.load_state_dict(state)
+    text = str(error.value)
+    assert text.startswith("Error(s) in loading state_dict for Block:\n\t")
+    for part in (
+        'Missing key(s) in state_dict: "first.bias"',
+        'Unexpected key(s) in state_dict: "third.weight"',
+        "size mismatch for first.weight: copying a param with shape [4, 5] from checkpoint, "
+        "the shape in current model is [4, 3]",
+        "size mismatch for second.weight",
+        "mask: expected a tensor or an array of real numbers, got str",
+    ):
+        assert part in text
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_without_strict_names_may_be_missing_or_unknown_but_sizes_still_count():
+    model = nn.Linear(2, 1)
+    keys = model.load_state_dict({"weight": np.ones((1, 2)), "extra": 1.0}, strict=False)
+    assert keys == (["bias"], ["extra"])
+    assert model.weight.tolist() == [[1.0, 1.0]]
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        model.load_state_dict({"weight": np.ones(2)}, strict=False)
+
+
+def test_a_graph_over_weights_that_were_loaded_since_is_refused():
+    model = nn.Linear(2, 1)
+    y = model(ta.ones(1, 2, requires_grad=True)).sum()
+    model.load_state_dict(nn.Linear(2, 1).state_dict())
+    with pytest.raises(RuntimeError, match="load_state_dict"):
+        y.backward()
+
+
+def test_train_and_eval_reach_every_module():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.5)))
+    assert model.eval() is model
+    assert not any(module.training for module in model.modules())
+    np.testing.assert_array_equal(model(ta.ones(10)), np.ones(10))
+    assert all(module.training for module in model.train().modules())
+    with pytest.raises(ValueError, match="mode"):
+        model.train(1)
+
+
+def test_double_and_float_keep_the_parameters_and_convert_gradients():
+    model = Block()
+    model.register_buffer("count", ta.tensor([3]))
+    weight = model.first.weight
+    model(ta.ones(1, 3)).sum().backward()
+    assert model.double() is model
+    assert model.first.weight is weight
+    assert weight.dtype == weight.grad.dtype == model.mask.dtype == np.float64
+    assert model.count.dtype == np.int64
+    model(ta.ones(1, 3, dtype=ta.float64)).sum().backward()
+    assert model.float().first.weight.dtype == np.float32
+    with pytest.raises(TypeError, match="float32 or float64"):
+        model.to(ta.int64)
+
+
+def test_apply_visits_children_first():
+    seen = []
+    model = nn.Sequential(nn.Linear(1, 1), nn.Tanh())
+    assert model.apply(lambda module: seen.append(type(module).__name__)) is model
+    assert seen == ["Linear", "Tanh", "Sequential"]
+
+
+def test_zero_grad_forgets_or_clears():
+    model = nn.Linear(2, 1)
+    model(ta.ones(1, 2)).sum().backward()
+    grad = model.weight.grad
+    model.zero_grad(set_to_none=False)
+    assert model.weight.grad is grad
+    assert grad.tolist() == [[0.0, 0.0]]
+    model.zero_grad()
+    assert model.weight.grad is None
+
+
+def test_frozen_parameters_get_no_gradient():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    model(ta.ones(1, 2)).sum().backward()
+    assert model[0].weight.grad is None
+    assert model[1].weight.grad is not None
+    model.requires_grad_()
+    model(ta.ones(1, 2)).sum().backward()
+    assert model[0].weight.grad is not None
+
+
+def test_forward_hooks_see_and_replace_until_removed():
+    model = nn.Identity()
+    calls = []
+    seeing = model.register_forward_hook(lambda m, args, out: calls.append((m, args, out)))
+    before = model.register_forward_pre_hook(lambda m, args: args[0] + 1)
+    after = model.register_forward_hook(lambda m, args, out: out * 10)
+    assert model(1) == 20
+    assert calls == [(model, (2,), 2)]
+    before.remove()
+    assert model(1) == 10
+    after.remove()
+    seeing.remove()
+    seeing.remove()
+    with model.register_forward_hook(lambda m, args, out: "changed"):
+        assert model(1) == "changed"
+    assert model(1) == 1
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(
+        NotImplementedError, match=r"\[Module\] is missing the required \"forward\""
+    ):
+        nn.Module()()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_has_the_same_values_and_a_life_of_its_own(copied):
+    model = Block()
+    other = copied(model)
+    x = ta.ones(2, 3)
+    np.testing.assert_array_equal(model(x).detach(), other(x).detach())
+    other(x).sum().backward()
+    assert model.scale.grad is None
+    assert other.scale.grad is not None
+    assert list(other.state_dict()) == list(model.state_dict())
+
+
+def test_a_parameter_is_a_leaf_on_the_memory_it_was_made_from():
+    base = ta.ones(2, requires_grad=True)
+    param = nn.Parameter(base * 2)
+    assert param.is_leaf
+    assert param.requires_grad
+    assert not nn.Parameter(ta.ones(2), requires_grad=False).requires_grad
+    assert repr(nn.Parameter(ta.ones(2))).startswith("Parameter containing:\ntensor([1., 1.]")
+    assert type(param + 1) is ta.Tensor
+    with pytest.raises(TypeError, match="data: expected a Tensor, got list"):
+        nn.Parameter([1.0])
+
+
+def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_uses():
+    embedding = nn.Embedding(5, 3)
+    out = nn.Linear(3, 5, bias=False)
+    out.weight = embedding.weight
+    x = ta.tensor([1, 2])
+    out(embedding(x)).sum().backward()
+    w = embedding.weight._array
+    expected = np.tile(w[[1, 2]].sum(0), (5, 1))
+    expected[[1, 2]] += w.sum(0)
+    np.testing.assert_allclose(embedding.weight.grad, expected, rtol=1e-5)

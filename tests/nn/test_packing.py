@@ -1,0 +1,147 @@
+"""Packing, padding and clipping."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn import nn
+from tinyattn.nn.utils import clip_grad_norm_, clip_grad_value_
+from tinyattn.nn.utils.rnn import (
+    pack_padded_sequence,
+    pack_sequence,
+    pad_packed_sequence,
+    pad_sequence,
+)
+
+LENGTHS = st.lists(st.integers(1, 5), min_size=1, max_size=5)
+
+
+def padded(lengths, extra=0, batch_first=False, dtype=ta.float64):
+    B, T = len(lengths), max(lengths) + extra
+    values = np.arange(1, B * T * 2 + 1).reshape((B, T, 2) if batch_first else (T, B, 2))
+    return ta.tensor(values, dtype=dtype, requires_grad=True)
+
+
+@given(LENGTHS, st.booleans(), st.integers(0, 2))
+def test_padding_undoes_packing(lengths, batch_first, extra):
+    x = padded(lengths, extra, batch_first)
+    packed = pack_padded_sequence(x, lengths, batch_first, enforce_sorted=False)
+    assert len(packed.data) == sum(lengths)
+    back, found = pad_packed_sequence(packed, batch_first, -1.0, total_length=max(lengths) + extra)
+    assert found.tolist() == lengths
+    present = np.arange(max(lengths) + extra) < np.array(lengths)[:, None]
+    present = present if batch_first else present.T
+    np.testing.assert_array_equal(back.detach(), np.where(present[..., None], x.detach(), -1.0))
+    (back * back).sum().backward()
+    np.testing.assert_array_equal(x.grad, np.where(present[..., None], 2 * x.detach().numpy(), 0))
+
+
+@given(LENGTHS, st.booleans(), st.sampled_from(["left", "right"]))
+def test_pad_sequence_lines_sequences_up(lengths, batch_first, side):
+    sequences = [ta.randn(n, 3, dtype=ta.float64, requires_grad=True) for n in lengths]
+    out = pad_sequence(sequences, batch_first, padding_value=9.0, padding_side=side)
+    T = max(lengths)
+    array = out.detach().numpy() if batch_first else out.detach().numpy().swapaxes(0, 1)
+    assert array.shape == (len(lengths), T, 3)
+    for row, sequence in zip(array, sequences, strict=True):
+        n = len(sequence)
+        inside = slice(T - n, T) if side == "left" else slice(0, n)
+        np.testing.assert_array_equal(row[inside], sequence.detach())
+        assert (np.delete(row, np.arange(T)[inside], axis=0) == 9).all()
+    (out * out).sum().backward()
+    for sequence in sequences:
+        np.testing.assert_array_equal(sequence.grad, 2 * sequence.detach().numpy())
+
+
+def test_rows_of_a_step_stand_together_longest_sequence_first():
+    a, b = ta.tensor([1.0, 2.0]), ta.tensor([10.0, 20.0, 30.0])
+    packed = pack_sequence([a, b], enforce_sorted=False)
+    assert packed.data.tolist() == [10.0, 1.0, 20.0, 2.0, 30.0]
+    assert packed.batch_sizes.tolist() == [2, 2, 1]
+    assert packed.sorted_indices.tolist() == packed.unsorted_indices.tolist() == [1, 0]
+    plain = pack_sequence([b, a])
+    assert plain.sorted_indices is None
+    assert plain.data.tolist() == packed.data.tolist()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([1, 2], "enforce_sorted"),
+        ([2, 0], "greater than 0"),
+        ([4, 1], "at most T = 3, got 4"),
+        ([2], "equal to batch_size B = 2"),
+        ([2.0, 1.0], "expected integers"),
+    ],
+)
+def test_lengths_that_cannot_be_are_named(lengths, message):
+    with pytest.raises(RuntimeError, match=message):
+        pack_padded_sequence(ta.ones(3, 2, 1), lengths)
+
+
+def test_other_wrong_arguments():
+    packed = pack_padded_sequence(ta.ones(3, 2, 1), [3, 2])
+    with pytest.raises(ValueError, match="total_length=2 and max sequence length being 3"):
+        pad_packed_sequence(packed, total_length=2)
+    with pytest.raises(RuntimeError, match="at least one"):
+        pad_sequence([])
+    with pytest.raises(RuntimeError, match=r"got \[2, 4\] for sequences\[1\]"):
+        pad_sequence([ta.ones(1, 3), ta.ones(2, 4)])
+    with pytest.raises(ValueError, match="left or right"):
+        pad_sequence([ta.ones(1)], padding_side="middle")
+
+
+def with_gradients(*gradients):
+    params = []
+    for gradient in gradients:
+        params.append(nn.Parameter(ta.zeros(len(gradient))))
+        params[-1].grad = ta.tensor(gradient)
+    return params
+
+
+def test_the_norm_is_clipped_and_the_one_before_returned(backend):
+    params = [*with_gradients([3.0, 0.0], [0.0, -4.0]), nn.Parameter(ta.zeros(2))]
+    norm = clip_grad_norm_(params, 1.0)
+    assert norm.item() == pytest.approx(5)
+    assert norm.dtype == np.float32
+    np.testing.assert_allclose(params[0].grad, [0.6, 0], rtol=1e-5)
+    np.testing.assert_allclose(params[1].grad, [0, -0.8], rtol=1e-5)
+    assert clip_grad_norm_(params, 2.0).item() == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(params[1].grad, [0, -0.8], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("p", "norm"), [(1.0, 7.0), (2.0, 5.0), (math.inf, 4.0)])
+def test_norms_of_any_order(p, norm):
+    assert clip_grad_norm_(with_gradients([3.0], [-4.0]), 100.0, p).item() == pytest.approx(norm)
+
+
+def test_float32_and_float64_share_one_norm():
+    params = with_gradients([3.0], [4.0])
+    params[1].data = params[1].double()
+    params[1].grad = params[1].grad.double()
+    assert clip_grad_norm_(params, 1.0).item() == pytest.approx(5)
+    np.testing.assert_allclose(params[1].grad, [0.8], rtol=1e-5)
+
+
+def test_a_norm_that_is_not_finite():
+    params = with_gradients([math.nan], [1.0])
+    with pytest.raises(RuntimeError, match="non-finite"):
+        clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
+    assert params[1].grad.tolist() == [1.0]
+    assert math.isnan(clip_grad_norm_(params, 1.0).item())
+    assert math.isnan(params[1].grad.item())
+
+
+def test_without_gradients_the_norm_is_zero():
+    assert clip_grad_norm_([nn.Parameter(ta.ones(2))], 1.0).item() == 0
+    assert clip_grad_norm_([], 1.0).item() == 0
+
+
+def test_values_are_clipped():
+    (param,) = with_gradients([-3.0, 0.5, 2.0])
+    clip_grad_value_(param, 1)
+    assert param.grad.tolist() == [-1.0, 0.5, 1.0]

@@ -1,0 +1,322 @@
+"""Modules against PyTorch's, from the same weights: values, gradients, texts, keys, errors."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn import nn
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: no comparison with it")
+
+MODULES = {
+    "Linear": ("Linear", (3, 4), {}, (2, 5, 3)),
+    "Linear, no bias": ("Linear", (3, 4), {"bias": False}, (3,)),
+    "LayerNorm": ("LayerNorm", ((3, 4),), {"eps": 1e-3}, (2, 3, 4)),
+    "LayerNorm, no bias": ("LayerNorm", (4,), {"bias": False}, (2, 4)),
+    "LayerNorm, plain": ("LayerNorm", (4,), {"elementwise_affine": False}, (2, 4)),
+    "Softmax": ("Softmax", (), {"dim": 1}, (2, 3, 4)),
+    "LogSoftmax": ("LogSoftmax", (), {"dim": -1}, (2, 3, 4)),
+    "Tanh": ("Tanh", (), {}, (3, 4)),
+    "Sigmoid": ("Sigmoid", (), {}, (3, 4)),
+    "ReLU": ("ReLU", (), {}, (3, 4)),
+    "Dropout": ("Dropout", (0.3,), {}, (3, 4)),
+    "Identity": ("Identity", (3,), {"any": 1}, (3, 4)),
+}
+
+
+def pair(name, *args, dtype="float64", **options):
+    """The module in both libraries with the same weights, which went there and back."""
+    theirs = getattr(torch.nn, name)(*args, **options).to(getattr(torch, dtype))
+    ours = getattr(nn, name)(*args, **options).to(dtype)
+    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    fresh = getattr(nn, name)(*args, **options).to(dtype)
+    assert not fresh.load_state_dict(theirs.state_dict()).missing_keys
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    return fresh.eval(), theirs.eval()
+
+
+def both(array, grad=True):
+    array = np.asarray(array)
+    grad = grad and array.dtype.kind == "f"
+    return (
+        ta.tensor(array, requires_grad=grad),
+        torch.tensor(array, requires_grad=grad),
+    )
+
+
+def same(ours, theirs, tolerance=1e-12):
+    assert tuple(ours.shape) == tuple(theirs.shape)
+    assert str(theirs.dtype) == f"torch.{ours.dtype}"
+    np.testing.assert_allclose(
+        ours.detach().numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance
+    )
+
+
+def same_gradients(ours, theirs, outputs, inputs, tolerance=1e-12):
+    """Backward from random cotangents; gradients of inputs and parameters agree."""
+    rng = np.random.default_rng(1)
+    losses = [0, 0]
+    for mine, other in outputs:
+        cotangent = rng.standard_normal(tuple(mine.shape)).astype(mine.dtype)
+        losses[0] = losses[0] + (mine * ta.tensor(cotangent)).sum()
+        losses[1] = losses[1] + (other * torch.tensor(cotangent)).sum()
+    for loss in losses:
+        loss.backward()
+    for mine, other in inputs:
+        same(mine.grad, other.grad, tolerance)
+    for (name, mine), (key, other) in zip(
+        ours.named_parameters(), theirs.named_parameters(), strict=True
+    ):
+        assert name == key
+        same(mine.grad, other.grad, tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", MODULES)
+def test_module(case, dtype):
+    name, args, options, shape = MODULES[case]
+    ours, theirs = pair(name, *args, dtype=dtype, **options)
+    assert repr(ours) == repr(theirs)
+    x, y = both(np.random.default_rng(0).standard_normal(shape).astype(dtype))
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    outputs = [(ours(x), theirs(y))]
+    same(*outputs[0], tolerance)
+    same_gradients(ours, theirs, outputs, [(x, y)], tolerance)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 0, -2])
+def test_embedding(padding_idx):
+    ours, theirs = pair("Embedding", 6, 3, padding_idx=padding_idx)
+    assert repr(ours) == repr(theirs)
+    x, y = both(np.array([[0, 1, 5], [4, 1, 0]]))
+    outputs = [(ours(x), theirs(y))]
+    same(*outputs[0])
+    same_gradients(ours, theirs, outputs, [])
+    table = np.eye(3)
+    mine = nn.Embedding.from_pretrained(ta.tensor(table))
+    other = torch.nn.Embedding.from_pretrained(torch.tensor(table))
+    assert repr(mine) == repr(other)
+    assert mine.weight.requires_grad == other.weight.requires_grad
+
+
+WEIGHT = np.array([0.5, 1.0, 2.0, 0.0, 1.5])
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignore_index", [-100, 2])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_losses(name, reduction, weighted, ignore_index, smoothing):
+    options = {"ignore_index": ignore_index, "reduction": reduction}
+    if name == "CrossEntropyLoss":
+        options["label_smoothing"] = smoothing
+    elif smoothing:
+        pytest.skip("NLLLoss has no label smoothing")
+    ours = getattr(nn, name)(ta.tensor(WEIGHT) if weighted else None, **options)
+    theirs = getattr(torch.nn, name)(torch.tensor(WEIGHT) if weighted else None, **options)
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    rng = np.random.default_rng(0)
+    x, y = both(rng.standard_normal((7, 5)))
+    target = rng.integers(0, 5, 7)
+    target[:3] = 2, ignore_index, 1
+    outputs = [(ours(x, ta.tensor(target)), theirs(y, torch.tensor(target)))]
+    same(*outputs[0])
+    same_gradients(ours, theirs, outputs, [(x, y)])
+
+
+@pytest.mark.parametrize("form", ["padded", "packed", "unbatched"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_gru(form, layers, bias, batch_first, bidirectional, first):
+    options = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
+    ours, theirs = pair("GRU", 3, 4, layers, **options)
+    assert repr(ours) == repr(theirs)
+    rng = np.random.default_rng(0)
+    B, T, D = 4, 5, layers * (1 + bidirectional)
+    shape = (T, 3) if form == "unbatched" else (B, T, 3) if batch_first else (T, B, 3)
+    inputs = [both(rng.standard_normal(shape))]
+    if first:
+        inputs.append(both(rng.standard_normal((D, 4) if form == "unbatched" else (D, B, 4))))
+    x, y = ([column[side] for column in inputs] for side in (0, 1))
+    if form == "packed":
+        lengths = [2, 5, 1, 4]
+        pack = (lengths, batch_first, False)
+        x[0] = nn.utils.rnn.pack_padded_sequence(x[0], *pack)
+        y[0] = torch.nn.utils.rnn.pack_padded_sequence(y[0], *pack)
+    (out, h), (out_, h_) = ours(*x), theirs(*y)
+    outputs = [(h, h_)]
+    if form == "packed":
+        for mine, other in zip(out, out_, strict=True):
+            same(mine, other)
+        padded = nn.utils.rnn.pad_packed_sequence(out, batch_first, 0.5, 7)
+        padded_ = torch.nn.utils.rnn.pad_packed_sequence(out_, batch_first, 0.5, 7)
+        same(padded[1], padded_[1])
+        outputs.append((padded[0], padded_[0]))
+    else:
+        outputs.append((out, out_))
+    for mine, other in outputs:
+        same(mine, other)
+    same_gradients(ours, theirs, outputs, inputs)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("batch", [(), (5,)])
+@pytest.mark.parametrize("first", [False, True])
+def test_gru_cell(bias, batch, first):
+    ours, theirs = pair("GRUCell", 3, 4, bias=bias)
+    assert repr(ours) == repr(theirs)
+    rng = np.random.default_rng(0)
+    inputs = [both(rng.standard_normal((*batch, 3)))]
+    if first:
+        inputs.append(both(rng.standard_normal((*batch, 4))))
+    x, y = ([column[side] for column in inputs] for side in (0, 1))
+    outputs = [(ours(*x), theirs(*y))]
+    same(*outputs[0])
+    same_gradients(ours, theirs, outputs, inputs)
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_packing(lengths, batch_first, enforce_sorted):
+    if enforce_sorted:
+        lengths = sorted(lengths, reverse=True)
+    rng = np.random.default_rng(0)
+    sequences = [both(rng.standard_normal((n, 2))) for n in lengths]
+    padded = [
+        library.nn.utils.rnn.pad_sequence([s[i] for s in sequences], batch_first, 0.5)
+        for i, library in enumerate((ta, torch))
+    ]
+    same(*padded)
+    ours = nn.utils.rnn.pack_padded_sequence(padded[0], lengths, batch_first, enforce_sorted)
+    theirs = torch.nn.utils.rnn.pack_padded_sequence(
+        padded[1], lengths, batch_first, enforce_sorted
+    )
+    assert ours._fields == theirs._fields
+    for mine, other in zip(ours, theirs, strict=True):
+        if other is None:
+            assert mine is None
+        else:
+            same(mine, other)
+
+
+def test_texts_of_whole_models():
+    def build(nn):
+        return nn.Sequential(
+            OrderedDict(
+                embed=nn.Embedding(10, 4, padding_idx=0),
+                layers=nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)]),
+                heads=nn.ModuleDict({"a": nn.Sequential(nn.Tanh(), nn.ReLU()), "b": nn.GRU(2, 3)}),
+                empty=nn.ModuleList(),
+                deep=nn.ModuleList(
+                    [nn.Sequential(nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1))]
+                ),
+                rnn=nn.GRU(2, 3, 2, bias=False, batch_first=True, dropout=0.1, bidirectional=True),
+                norm=nn.LayerNorm(2),
+                loss=nn.CrossEntropyLoss(),
+            )
+        )
+
+    assert repr(build(nn)) == repr(build(torch.nn))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(1, 2)
+            self.missing = None
+            self.add_module("none", None)
+
+        def extra_repr(self):
+            return "two\nlines"
+
+    class TheirModel(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Linear(1, 2)
+            self.missing = None
+            self.add_module("none", None)
+
+        def extra_repr(self):
+            return "two\nlines"
+
+    assert repr(Model()) == repr(TheirModel()).replace("TheirModel", "Model")
+
+
+def test_init_formulas_draw_from_the_same_distributions():
+    for name, options in (
+        ("xavier_uniform_", {"gain": 2.0}),
+        ("xavier_normal_", {}),
+        ("kaiming_uniform_", {"a": 0.3}),
+        ("kaiming_normal_", {"mode": "fan_out", "nonlinearity": "relu"}),
+        ("orthogonal_", {"gain": 2.0}),
+    ):
+        ours = getattr(nn.init, name)(ta.zeros(60, 100), **options).numpy()
+        theirs = getattr(torch.nn.init, name)(torch.zeros(60, 100), **options).numpy()
+        quantiles = np.linspace(0.02, 0.98, 25)
+        scale = theirs.std()
+        np.testing.assert_allclose(
+            np.quantile(ours, quantiles), np.quantile(theirs, quantiles), atol=0.1 * scale
+        )
+    for name in ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        assert nn.init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.0, float("inf")])
+@pytest.mark.parametrize("max_norm", [0.5, 100.0])
+def test_clipping(norm_type, max_norm):
+    rng = np.random.default_rng(0)
+    pairs = [both(rng.standard_normal(shape)) for shape in ((3, 4), (5,))]
+    for mine, other in pairs:
+        grad = rng.standard_normal(mine.shape)
+        mine.grad, other.grad = ta.tensor(grad), torch.tensor(grad)
+    norms = [
+        library.nn.utils.clip_grad_norm_([p[i] for p in pairs], max_norm, norm_type)
+        for i, library in enumerate((ta, torch))
+    ]
+    same(*norms)
+    for mine, other in pairs:
+        same(mine.grad, other.grad)
+    for i, library in enumerate((ta, torch)):
+        library.nn.utils.clip_grad_value_([p[i] for p in pairs], 0.1)
+    for mine, other in pairs:
+        same(mine.grad, other.grad)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda lib: lib.nn.GRU(3, 4)(lib.ones(2, 2)),
+        lambda lib: lib.nn.GRU(3, 4)(lib.ones(2, 2, 3), lib.ones(1, 3, 4)),
+        lambda lib: lib.nn.GRU(3, 4)(lib.ones(2, 2, 3), lib.ones(2, 4)),
+        lambda lib: lib.nn.GRU(3, 4)(lib.ones(2, 2, 3).double()),
+        lambda lib: lib.nn.GRU(3, 4)(lib.ones(3)),
+        lambda lib: lib.nn.GRU(3, 0),
+        lambda lib: lib.nn.GRU(3.0, 4),
+        lambda lib: lib.nn.GRUCell(3, 4)(lib.ones(1, 1, 3)),
+        lambda lib: lib.nn.GRUCell(3, 4)(lib.ones(2, 3), lib.ones(3, 4)),
+        lambda lib: lib.nn.Dropout(1.5),
+        lambda lib: lib.nn.Linear(2, 2)(lib.ones(3)),
+        lambda lib: lib.nn.ModuleList([lib.nn.Tanh()])[1],
+        lambda lib: lib.nn.Sequential(3),
+        lambda lib: lib.nn.Linear(2, 2).load_state_dict({}),
+        lambda lib: lib.nn.Linear(2, 2).get_parameter("scale"),
+        lambda lib: setattr(lib.nn.Linear(2, 2), "weight", lib.ones(2, 2)),
+        lambda lib: lib.nn.Module().register_buffer("training", None),
+        lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2), [1, 2]),
+        lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2), [2, 0]),
+        lambda lib: lib.nn.init.xavier_uniform_(lib.ones(3)),
+    ],
+)
+def test_errors_are_of_the_same_kind(wrong):
+    with pytest.raises(Exception) as theirs:
+        wrong(torch)
+    with pytest.raises(theirs.type):
+        wrong(ta)
