@@ -1,0 +1,393 @@
+"""Indexing: x[index], x[index] = value, and picking elements or rows by integer tensors.
+
+An index of ints, slices, None and ... gives a view; integer and boolean arrays give a copy. Look at
+Pick first: every gradient of a copy is `scatter_add`.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.function import Function, check_in_place, rebind
+from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels import backend
+from tinyattn.ops._arguments import as_axis, as_tensor
+from tinyattn.ops.shape import Slice
+
+Number = bool | int | float
+
+
+def scatter_add(shape: tuple[int, ...], pick: Callable, grad: np.ndarray) -> np.ndarray:
+    """The gradient of `y = pick(x)` for any pick that copies elements.
+
+    dx[j] = the sum of dy[i] over all i with y[i] = x[j]; picking from the numbers 0, 1, 2, ... of
+    the elements tells which j that is.
+    """
+    dx = np.zeros(shape, grad.dtype)
+    source = pick(np.arange(dx.size).reshape(shape))
+    np.add.at(dx.reshape(-1), np.reshape(source, -1), np.reshape(grad, -1))
+    return dx
+
+
+class Pick(Function):
+    """y = x[basic][i, j, ...] for integer arrays i, j;   dx = dy added up where it was picked."""
+
+    fresh = True
+
+    def forward(self, x: Any, basic: tuple, arrays: tuple) -> Any:
+        self.shape, self.basic, self.arrays = x.shape, basic, arrays
+        return x[basic][arrays]
+
+    def backward(self, grad: Any) -> Any:
+        return scatter_add(self.shape, lambda x: x[self.basic][self.arrays], grad)
+
+
+class SetItem(Function):
+    """x[index] = v, in x itself;   dx = dy with 0 at index,  dv = dy[index].
+
+    Where index names an element twice the last value stays, and the gradient goes to both.
+    """
+
+    fresh = True
+
+    def forward(self, x: Any, value: Any, basic: tuple, arrays: tuple) -> Any:
+        self.basic, self.arrays, self.ndim = basic, arrays, np.ndim(value)
+        x[basic][arrays] = value
+        return x
+
+    def backward(self, grad: Any) -> Any:
+        dv = np.array(grad[self.basic][self.arrays])
+        dx = np.array(grad)
+        dx[self.basic][self.arrays] = 0
+        return dx, dv.reshape((1,) * (self.ndim - dv.ndim) + dv.shape)
+
+
+class IndexSelect(Function):
+    """y[i, k] = x[index[i], k];   dx[j, k] = the sum of dy[i, k] over index[i] = j."""
+
+    fresh = True
+
+    def forward(self, x: Any, index: Any, axis: int) -> Any:
+        self.shape, self.axis = x.shape, axis
+        self.save(index)
+        return np.take(x, index, axis)
+
+    def backward(self, grad: Any) -> Any:
+        (index,) = self.saved
+        return scatter_add(self.shape, lambda x: np.take(x, index, self.axis), grad)
+
+
+class Gather(Function):
+    """y[i, k] = x[index[i, k], k];   dx[j, k] = the sum of dy[i, k] over index[i, k] = j."""
+
+    fresh = True
+
+    def forward(self, x: Any, index: Any, axis: int) -> Any:
+        self.shape, self.axis = x.shape, axis
+        self.save(index)
+        return self.picked(x, index)
+
+    def backward(self, grad: Any) -> Any:
+        (index,) = self.saved
+        return scatter_add(self.shape, lambda x: self.picked(x, index), grad)
+
+    def picked(self, x: Any, index: Any) -> Any:
+        """index may be smaller than x on the other axes: what is beyond it is never read."""
+        if not index.size:
+            return np.empty(index.shape, x.dtype)
+        x, flat = np.atleast_1d(x), np.atleast_1d(index)
+        window = tuple(slice(n if i != self.axis else None) for i, n in enumerate(flat.shape))
+        return np.take_along_axis(x[window], flat, self.axis).reshape(index.shape)
+
+
+class MaskedFill(Function):
+    """y = v where mask, else x;   dx = 0 where mask, else dy;  dv = the sum of dy where mask."""
+
+    fresh = True
+
+    def forward(self, x: Any, mask: Any, value: Any) -> Any:
+        self.save(mask)
+        return np.where(mask, np.asarray(value).astype(x.dtype), x)
+
+    def backward(self, grad: Any) -> Any:
+        (mask,) = self.saved
+        dv = np.where(mask, grad, 0).sum() if self.needs(2) else None
+        return np.where(mask, 0, grad), None, dv
+
+
+class Embedding(Function):
+    """y[n] = W[index[n]];   dW[v] = the sum of dy[n] over index[n] = v, 0 for the padding row."""
+
+    fresh = True
+
+    def forward(self, index: Any, weight: Any, padding: int = -1) -> Any:
+        self.kernels = backend()
+        self.shape, self.padding = weight.shape, padding
+        self.save(index)
+        return weight[index]
+
+    def backward(self, grad: Any) -> Any:
+        (index,) = self.saved
+        V, D = self.shape
+        rows, index = grad.reshape(-1, D), index.reshape(-1).astype(np.int64, copy=False)
+        return None, self.kernels.embedding_backward(rows, index, V, self.padding)
+
+
+# x[index]
+
+
+def _parse(index: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple]:
+    """An index as two: one of ints, slices, None and ... that gives a view, and one of integer
+    arrays (and full slices) into that view; () if there are none."""
+    if isinstance(index, list) and any(not isinstance(i, (int, np.generic)) for i in index):
+        index = tuple(index)  # PyTorch reads [[0, 1], [1, 0]] as ([0, 1], [1, 0])
+    items = [_item(i) for i in (index if isinstance(index, tuple) else (index,))]
+    used = sum(_axes_of(item) for item in items)
+    if used > len(shape):
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}: got {used} for shape "
+            f"{list(shape)}"
+        )
+    dots = [k for k, item in enumerate(items) if item is Ellipsis] or [len(items)]
+    for k in reversed(dots):  # the first takes all the axes that no item names
+        items[k : k + 1] = [slice(None)] * (len(shape) - used if k == dots[0] else 0)
+    basic: list = []
+    arrays: list = []
+    axis = 0
+    for item in items:
+        if isinstance(item, np.ndarray):
+            basic += [slice(None)] * _axes_of(item) or [None]
+            arrays += _numbers(item, shape, axis)
+        elif isinstance(item, int):
+            basic.append(_in_range(item, axis, shape))
+        else:
+            basic.append(item)
+            arrays.append(slice(None))
+        axis += _axes_of(item)
+    if all(isinstance(item, slice) for item in arrays):
+        return (*basic, ...), ()
+    try:
+        np.broadcast_shapes(*(a.shape for a in arrays if isinstance(a, np.ndarray)))
+    except ValueError:
+        shapes = [list(a.shape) for a in arrays if isinstance(a, np.ndarray)]
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        ) from None
+    return (*basic, ...), tuple(arrays)
+
+
+def _item(item: Any) -> Any:
+    """One part of an index as int, slice, None, ... or array (boolean, or of integers)."""
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        if item.step is not None and operator.index(item.step) <= 0:
+            raise ValueError(f"slice step must be greater than zero, got {item.step}")
+        return item
+    if isinstance(item, TensorBase):
+        item = item._array
+    elif isinstance(item, (list, tuple, range)):
+        item = np.array(item) if len(item) else np.empty(0, np.int64)
+    elif isinstance(item, (bool, np.bool_)):
+        item = np.array(item)
+    elif isinstance(item, (int, np.integer)):
+        return int(item)
+    if not isinstance(item, np.ndarray):
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and integer or bool tensors are "
+            f"valid indices (got {type(item).__name__})"
+        )
+    if item.dtype.kind not in "bi":
+        raise IndexError(f"tensors used as indices must be int64, int32 or bool, got {item.dtype}")
+    return int(item) if item.ndim == 0 and item.dtype != bool else item
+
+
+def _axes_of(item: Any) -> int:
+    """How many axes of the tensor a part of an index stands for."""
+    if isinstance(item, np.ndarray):
+        return item.ndim if item.dtype == bool else 1
+    return int(isinstance(item, (int, slice)))
+
+
+def _in_range(index: int, axis: int, shape: tuple[int, ...]) -> int:
+    if not -shape[axis] <= index < shape[axis]:
+        raise IndexError(
+            f"index {index} is out of bounds for dimension {axis} with size {shape[axis]}"
+        )
+    return index
+
+
+def _numbers(item: np.ndarray, shape: tuple[int, ...], axis: int) -> list[np.ndarray]:
+    """An array index as arrays of positions, one for every axis it stands for: new arrays, so that
+    a later change of the index can't reach the gradient."""
+    if item.dtype == bool:
+        if item.shape != shape[axis : axis + item.ndim]:
+            raise IndexError(
+                f"The shape of the mask {list(item.shape)} does not match the shape of the indexed "
+                f"tensor {list(shape)} at dimension {axis}"
+            )
+        return list(np.atleast_1d(item).nonzero())
+    for bad in item[(item < -shape[axis]) | (item >= shape[axis])][:1]:
+        _in_range(int(bad), axis, shape)
+    return [np.where(item < 0, item + shape[axis], item)]
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """input[index]: a view for ints, slices, None and ...; a copy for integer or boolean arrays,
+    lists and tensors. The steps of slices are positive."""
+    basic, arrays = _parse(index, input._array.shape)
+    return Pick.apply(input, basic, arrays) if arrays else Slice.apply(input, basic)
+
+
+def setitem(input: Tensor, index: Any, value: Tensor | Number) -> None:
+    """input[index] = value, in place, with value broadcast and cast; the gradient of those elements
+    goes to value. Where an array names an element twice, the last value stays."""
+    if not isinstance(value, (TensorBase, bool, int, float, np.generic)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor; use tensor(value)")
+    check_in_place("setitem", input, value)
+    array = input._array
+    if not array.flags.writeable:
+        raise RuntimeError(
+            "setitem: the tensor is expanded or shares read-only memory; change a clone() of it"
+        )
+    basic, arrays = _parse(index, array.shape)
+    if arrays and isinstance(value, TensorBase) and value._array.dtype != array.dtype:
+        raise RuntimeError(
+            f"setitem: an index of arrays needs a value of the tensor's dtype {array.dtype}, got "
+            f"{value._array.dtype}"
+        )
+    try:
+        result = SetItem.apply(input, value, basic=basic, arrays=arrays)
+    except (ValueError, OverflowError) as error:  # NumPy's, and nothing is written yet
+        raise RuntimeError(
+            f"setitem: can't write the value into input[index] of shape "
+            f"{list(array[basic][arrays].shape)}: {error}"
+        ) from None
+    rebind("setitem", input, result)
+
+
+# Picking by integer tensors
+
+
+def _index(index: Any, name: str) -> np.ndarray:
+    array = as_tensor(index, "index")._array
+    if array.dtype.kind != "i":
+        raise RuntimeError(f"{name}: index: expected int64 or int32, got {array.dtype}")
+    return array
+
+
+def _first_outside(array: np.ndarray, size: int) -> int | None:
+    """The first index that is not in [0, size), if there is one."""
+    if array.size and (array.min() < 0 or array.max() >= size):
+        return int(array[(array < 0) | (array >= size)][0])
+    return None
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """input at the indices along dim that index (N,) lists, none of them negative."""
+    shape, array = as_tensor(input, "input")._array.shape, _index(index, "index_select")
+    axis = as_axis(dim, len(shape))
+    if array.ndim > 1:
+        raise IndexError(f"index: expected one dimension, got shape {list(array.shape)}")
+    if not shape and array.size != 1:
+        raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
+    bad = _first_outside(array, shape[axis] if shape else 1)
+    if bad is not None:
+        raise IndexError(
+            f"index: {bad} is out of range for dimension {axis} of input {list(shape)}"
+        )
+    if not shape:
+        return Slice.apply(input, (...,))
+    return IndexSelect.apply(input, index if array.ndim else getitem(index, None), axis)
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on.
+    index has as many dimensions as input and is nowhere larger, but in dim."""
+    shape, array = as_tensor(input, "input")._array.shape, _index(index, "gather")
+    axis = as_axis(dim, len(shape))
+    if not array.size:
+        return Gather.apply(input, index, axis)
+    if max(array.ndim, 1) != max(len(shape), 1):
+        raise RuntimeError(
+            f"gather: index must have the same number of dimensions as input: got "
+            f"{list(array.shape)} for {list(shape)}"
+        )
+    if any(n > m for i, (n, m) in enumerate(zip(array.shape, shape, strict=False)) if i != axis):
+        raise RuntimeError(
+            f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
+            f"apart from dimension {axis}"
+        )
+    bad = _first_outside(array, shape[axis] if shape else 1)
+    if bad is not None:
+        raise RuntimeError(
+            f"gather: index {bad} is out of bounds for dimension {axis} of input {list(shape)}"
+        )
+    return Gather.apply(input, index, axis)
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of weight (V, D) at the indices of input, any shape: (*, D). The row padding_idx
+    (negative: counted from the end) gets no gradient."""
+    array, table = _index(input, "embedding"), as_tensor(weight, "weight")._array
+    if table.ndim != 2:
+        raise RuntimeError(f"weight: expected (V, D), got {list(table.shape)}")
+    V = table.shape[0]
+    if padding_idx is not None and not -V <= padding_idx < V:
+        raise ValueError(
+            f"padding_idx: expected to be in [{-V}, {V}) for V = {V}, got {padding_idx}"
+        )
+    bad = _first_outside(array, V)
+    if bad is not None:
+        raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
+    return Embedding.apply(input, weight, -1 if padding_idx is None else padding_idx % V)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 tensor (*, V) that is 1 at each index and 0 elsewhere; V: num_classes, or as many as
+    the largest index asks for."""
+    array = as_tensor(tensor, "tensor")._array
+    if array.dtype != np.int64:
+        raise RuntimeError(f"one_hot: tensor: expected int64, got {array.dtype}")
+    if not array.size and num_classes < 1:
+        raise RuntimeError("one_hot: can't infer num_classes from a tensor without elements")
+    size = int(array.max()) + 1 if num_classes == -1 else num_classes
+    bad = _first_outside(array, size)
+    if bad is not None:
+        raise RuntimeError(f"one_hot: class {bad} is not in [0, num_classes = {max(size, 0)})")
+    return results.wrap((array[..., None] == np.arange(size)).astype(np.int64))
+
+
+# Filling under a mask
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """input with value (a number or 0-d tensor) where mask (bool, it broadcasts) is True."""
+    array, where = as_tensor(input, "input")._array, as_tensor(mask, "mask")._array
+    if where.dtype != bool:
+        raise RuntimeError(f"masked_fill: mask: expected bool, got {where.dtype}")
+    if isinstance(value, TensorBase):
+        if value._array.ndim:
+            raise RuntimeError(
+                f"masked_fill: value: expected a number or a 0-d tensor, got {value._array.ndim}-d"
+            )
+    elif not isinstance(value, (bool, int, float, np.generic)):
+        raise TypeError(f"value: expected a number or Tensor, got {type(value).__name__}")
+    elif array.dtype.kind == "i" and not np.isfinite(value):
+        raise RuntimeError(f"value {value} cannot be converted to {array.dtype} without overflow")
+    try:
+        np.broadcast_shapes(array.shape, where.shape)
+    except ValueError:
+        raise RuntimeError(
+            f"masked_fill: mask of shape {list(where.shape)} does not broadcast with input of "
+            f"shape {list(array.shape)}"
+        ) from None
+    return MaskedFill.apply(input, mask, value)
+
+
+def masked_fill_(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
+    """masked_fill in place."""
+    check_in_place("masked_fill_", input, value)
+    return rebind("masked_fill_", input, masked_fill(input, mask, value))
