@@ -1,0 +1,85 @@
+"""How a Python function becomes a kernel: `@kernel(...)` with one letter per argument and its
+dimensions.
+
+    r2  an array to read, C-contiguous, of 2 dimensions, in the float type of the call
+    w2  the same, to write                           v3  to read, with any strides
+    i1  an int64 array        b2  a bool array       int, float, bool  numbers
+
+Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
+an array.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+LOCK = threading.Lock()
+threads: int = numba.config.NUMBA_NUM_THREADS
+
+_told = False
+
+
+def _tell() -> None:
+    global _told
+    if not _told:
+        _told = True
+        print("compiling the Numba kernels; the next run finds them cached", file=sys.stderr)
+
+
+def _types(letters: str, real: Any) -> Any:
+    scalars = {"int": types.int64, "float": types.float64, "bool": types.boolean}
+    if letters in scalars:
+        return scalars[letters]
+    element = {"i": types.int64, "b": types.boolean}.get(letters[0], real)
+    layout = "A" if letters[0] == "v" else "C"
+    return types.Array(element, int(letters[1]), layout, readonly=letters[0] != "w")
+
+
+class Kernel:
+    """A function that compiles itself for float32 or float64, by the type of its first argument."""
+
+    def __init__(self, function: Callable[..., Any], letters: str, options: dict[str, Any]):
+        self._function = function
+        self._letters = letters.split()
+        self._options = options
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        with LOCK:
+            dtype = arguments[0].dtype
+            compiled = self._compiled.get(dtype)
+            if compiled is None:
+                compiled = self._compiled[dtype] = self._compile(dtype)
+            if numba.get_num_threads() != threads:  # a setting of the calling thread
+                numba.set_num_threads(threads)
+            return compiled(*arguments)
+
+    def _compile(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
+        real = numba.from_dtype(dtype)
+        signature = tuple(_types(letters, real) for letters in self._letters)
+        slow = threading.Timer(1.0, _tell)
+        slow.daemon = True
+        slow.start()
+        try:
+            return numba.njit(signature, cache=True, nogil=True, **self._options)(self._function)
+        finally:
+            slow.cancel()
+
+
+def kernel(letters: str, parallel: bool = True) -> Callable[[Callable[..., Any]], Kernel]:
+    def decorate(function: Callable[..., Any]) -> Kernel:
+        return Kernel(function, letters, {"parallel": parallel, "error_model": "numpy"})
+
+    return decorate
+
+
+# Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
+# `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
+# infinity is absent.
+exact = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
+sums = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -1,0 +1,104 @@
+"""Cross-entropy and its gradient in one visit to each row, while it is in the cache."""
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import kernel, sums
+from tinyattn.kernels.jit.softmax import SMALL, largest
+from tinyattn.kernels.jit.vmath import exp
+
+
+@sums
+def weighted_sums(x, i, top, weight):
+    """sum w_c and sum w_c (x_c - top)."""
+    total = dot = x.dtype.type(0)
+    for j in range(x.shape[1]):
+        w = weight[j] if weight.size else x.dtype.type(1)
+        total += w
+        dot += w * (x[i, j] - top)
+    return total, dot
+
+
+@sums
+def row(logits, i, t, weight, smoothing, scale, losses, grad):
+    V = logits.shape[1]
+    real = logits.dtype.type
+    top, total = largest(logits, i), real(0)
+    if grad.size:
+        for j in range(V):
+            e = exp(logits[i, j] - top)
+            grad[i, j] = e
+            total += e
+    else:
+        for j in range(V):
+            total += exp(logits[i, j] - top)
+    log_total = np.log(total)
+    of_target = real(1 - smoothing) * (weight[t] if weight.size else real(1))
+    smooth = real(smoothing / V)
+    shifted = logits[i, t] - top
+    loss = -of_target * (shifted - log_total)
+    of_all = of_target
+    if smoothing:
+        w, dot = weighted_sums(logits, i, top, weight)
+        loss -= smooth * (dot - w * log_total)
+        of_all += smooth * w
+    losses[i] = loss
+    if not grad.size:
+        return
+    factor = real(scale) * of_all / total
+    part = real(scale) * smooth
+    if not smoothing:
+        for j in range(V):
+            grad[i, j] *= factor
+    elif weight.size:
+        for j in range(V):
+            grad[i, j] = grad[i, j] * factor - part * weight[j]
+    else:
+        for j in range(V):
+            grad[i, j] = grad[i, j] * factor - part
+    grad[i, t] -= real(scale) * of_target
+
+
+@kernel("r2 i1 r1 int float float w1 w2")
+def run(logits, target, weight, ignore_index, smoothing, scale, losses, grad):
+    if logits.size < SMALL:
+        for i in range(len(logits)):
+            if target[i] == ignore_index:
+                losses[i] = 0
+                if grad.size:
+                    grad[i] = 0
+            else:
+                row(logits, i, target[i], weight, smoothing, scale, losses, grad)
+    else:
+        for i in numba.prange(len(logits)):
+            if target[i] == ignore_index:
+                losses[i] = 0
+                if grad.size:
+                    grad[i] = 0
+            else:
+                row(logits, i, target[i], weight, smoothing, scale, losses, grad)
+
+
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    scale: float,
+    losses: Array,
+    grad: Array | None,
+) -> None:
+    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(loss)."""
+    dtype = logits.dtype
+    run(
+        logits,
+        target,
+        np.empty(0, dtype) if weight is None else weight,
+        ignore_index,
+        label_smoothing,
+        scale,
+        losses,
+        np.empty((0, 0), dtype) if grad is None else grad,
+    )

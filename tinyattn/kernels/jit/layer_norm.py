@@ -1,0 +1,124 @@
+"""Layer normalisation over the last axis, a row at a time; the weights' gradients in fixed blocks
+of rows.
+"""
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import kernel, sums
+
+SMALL = 16 * 1024
+BLOCK = 64  # rows whose share of the weights' gradients is added up on its own
+
+
+@sums
+def forward_row(x, i, weight, bias, eps, out, mean, rstd):
+    D = x.shape[1]
+    real = x.dtype.type
+    total = square = real(0)
+    for j in range(D):
+        total += x[i, j]
+    m = total / real(D)
+    for j in range(D):
+        centred = x[i, j] - m
+        square += centred * centred
+    s = real(1) / np.sqrt(square / real(D) + real(eps))
+    for j in range(D):
+        out[i, j] = (x[i, j] - m) * s
+    if weight.size:
+        for j in range(D):
+            out[i, j] *= weight[j]
+    if bias.size:
+        for j in range(D):
+            out[i, j] += bias[j]
+    mean[i] = m
+    rstd[i] = s
+
+
+@kernel("r2 r1 r1 float w2 w1 w1")
+def forward(x, weight, bias, eps, out, mean, rstd):
+    if x.size < SMALL:
+        for i in range(len(x)):
+            forward_row(x, i, weight, bias, eps, out, mean, rstd)
+    else:
+        for i in numba.prange(len(x)):
+            forward_row(x, i, weight, bias, eps, out, mean, rstd)
+
+
+@sums
+def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases):
+    D = x.shape[1]
+    real = x.dtype.type
+    for j in range(D):
+        dweights[part, j] = dbiases[part, j] = 0
+    for i in range(begin, end):
+        m, s = mean[i], rstd[i]
+        of_g = of_gx = real(0)
+        for j in range(D):
+            dx[i, j] = grad[i, j] * weight[j] if weight.size else grad[i, j]
+        for j in range(D):
+            xhat = (x[i, j] - m) * s
+            dweights[part, j] += grad[i, j] * xhat
+            dbiases[part, j] += grad[i, j]
+        for j in range(D):
+            of_g += dx[i, j]
+            of_gx += dx[i, j] * ((x[i, j] - m) * s)
+        of_g /= real(D)
+        of_gx /= real(D)
+        for j in range(D):
+            xhat = (x[i, j] - m) * s
+            dx[i, j] = s * (dx[i, j] - of_g - xhat * of_gx)
+
+
+@kernel("r2 r2 r1 r1 r1 w2 w1 w1")
+def backward(grad, x, mean, rstd, weight, dx, dweight, dbias):
+    N, D = x.shape
+    parts = (N + BLOCK - 1) // BLOCK
+    dweights = np.empty((parts, D), x.dtype)
+    dbiases = np.empty((parts, D), x.dtype)
+    if x.size < SMALL:
+        for part in range(parts):
+            begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
+            backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
+    else:
+        for part in numba.prange(parts):
+            begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
+            backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
+    dweight[:] = 0
+    dbias[:] = 0
+    for part in range(parts):
+        for j in range(D):
+            dweight[j] += dweights[part, j]
+            dbias[j] += dbiases[part, j]
+
+
+def layer_norm(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    out: Array,
+    mean: Array,
+    rstd: Array,
+) -> None:
+    """x (N, D), weight, bias (D,) -> out (N, D), mean (N,), rstd (N,)."""
+    none = np.empty(0, x.dtype)
+    forward(
+        x, none if weight is None else weight, none if bias is None else bias, eps, out, mean, rstd
+    )
+
+
+def layer_norm_backward(
+    grad: Array,
+    x: Array,
+    mean: Array,
+    rstd: Array,
+    weight: Array | None,
+    dx: Array,
+    dweight: Array,
+    dbias: Array,
+) -> None:
+    """grad, x (N, D), mean, rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
+    none = np.empty(0, x.dtype)
+    backward(grad, x, mean, rstd, none if weight is None else weight, dx, dweight, dbias)

@@ -1,0 +1,62 @@
+"""The 2-norm of many arrays as one vector, in float64 by fixed chunks; and scaling them all."""
+
+import math
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import kernel, sums
+
+CHUNK = 16 * 1024
+
+
+@sums
+def chunk_square(x, begin, end):
+    total = 0.0
+    for i in range(begin, end):
+        value = np.float64(x[i])
+        total += value * value
+    return total
+
+
+@sums
+def scale_chunk(x, begin, end, factor):
+    for i in range(begin, end):
+        x[i] *= factor
+
+
+@kernel("w1 float")
+def scale_all(x, factor):
+    parts = (len(x) + CHUNK - 1) // CHUNK
+    f = x.dtype.type(factor)
+    if parts < 4:
+        scale_chunk(x, 0, len(x), f)
+    else:
+        for part in numba.prange(parts):
+            scale_chunk(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)), f)
+
+
+@kernel("r1")
+def square(x):
+    parts = (len(x) + CHUNK - 1) // CHUNK
+    if parts < 4:
+        return chunk_square(x, 0, len(x))
+    partial = np.empty(parts)
+    for part in numba.prange(parts):
+        partial[part] = chunk_square(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)))
+    total = 0.0
+    for part in range(parts):
+        total += partial[part]
+    return total
+
+
+def global_norm(arrays: list[Array]) -> float:
+    """Flat arrays -> their common norm."""
+    return math.sqrt(sum(square(x) for x in arrays))
+
+
+def scale(arrays: list[Array], factor: float) -> None:
+    """Multiply flat arrays by factor, in place."""
+    for x in arrays:
+        scale_all(x, factor)

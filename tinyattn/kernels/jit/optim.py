@@ -1,0 +1,114 @@
+"""The steps of Adam and SGD: one pass over a parameter and everything that belongs to it."""
+
+import math
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import exact, kernel
+
+CHUNK = 8192
+
+
+@exact
+def adam_chunk(p, g, m, v, begin, end, shrink, decay, sign, b1, b2, eps, size, root):
+    real = p.dtype.type
+    keep, take = real(b2), real(1 - b2)
+    toward = real(1 - b1)
+    for i in range(begin, end):
+        w = p[i] * shrink
+        grad = sign * g[i] + decay * w
+        first = m[i] + toward * (grad - m[i])
+        second = v[i] * keep + take * grad * grad
+        m[i] = first
+        v[i] = second
+        p[i] = w - size * first / (np.sqrt(second) * root + eps)
+
+
+@kernel("w1 r1 w1 w1 float float float float float float float float")
+def adam_step(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
+    real = p.dtype.type
+    parts = (len(p) + CHUNK - 1) // CHUNK
+    if parts < 4:
+        adam_chunk(
+            p, g, m, v, 0, len(p), real(shrink), real(decay), real(sign), b1, b2, real(eps),
+            real(size), real(root),
+        )  # fmt: skip
+    else:
+        for part in numba.prange(parts):
+            begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
+            adam_chunk(
+                p, g, m, v, begin, end, real(shrink), real(decay), real(sign), b1, b2, real(eps),
+                real(size), real(root),
+            )  # fmt: skip
+
+
+def adam(
+    params: list[Array],
+    grads: list[Array],
+    exp_avgs: list[Array],
+    exp_avg_sqs: list[Array],
+    steps: list[int],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    """Flat arrays, one of each kind and one step for each parameter."""
+    shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
+    sign = -1.0 if maximize else 1.0
+    for p, g, m, v, t in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
+        size, root = lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
+        adam_step(p, g, m, v, shrink, decay, sign, beta1, beta2, eps, size, root)
+
+
+@exact
+def sgd_chunk(p, g, buffer, begin, end, lr, momentum, add, nesterov, decay, first, sign):
+    for i in range(begin, end):
+        grad = sign * g[i] + decay * p[i]
+        if buffer.size:
+            new = grad if first else momentum * buffer[i] + add * grad
+            buffer[i] = new
+            grad = grad + momentum * new if nesterov else new
+        p[i] -= lr * grad
+
+
+@kernel("w1 r1 w1 float float float bool float bool float")
+def sgd_step(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
+    real = p.dtype.type
+    parts = (len(p) + CHUNK - 1) // CHUNK
+    if parts < 4:
+        sgd_chunk(
+            p, g, buffer, 0, len(p), real(lr), real(momentum), real(add), nesterov, real(decay),
+            first, real(sign),
+        )  # fmt: skip
+    else:
+        for part in numba.prange(parts):
+            begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
+            sgd_chunk(
+                p, g, buffer, begin, end, real(lr), real(momentum), real(add), nesterov,
+                real(decay), first, real(sign),
+            )  # fmt: skip
+
+
+def sgd(
+    params: list[Array],
+    grads: list[Array],
+    buffers: list[Array] | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    first: list[bool],
+    maximize: bool,
+) -> None:
+    """Flat arrays; buffers is None without momentum."""
+    sign = -1.0 if maximize else 1.0
+    for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+        buffer = buffers[i] if momentum and buffers is not None else np.empty(0, p.dtype)
+        sgd_step(p, g, buffer, lr, momentum, 1 - dampening, nesterov, weight_decay, first[i], sign)
