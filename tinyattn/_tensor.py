@@ -13,7 +13,8 @@ from tinyattn.autograd.dtypes import bool_, float32, float64, int32, int64
 from tinyattn.autograd.function import requires_grad_
 from tinyattn.autograd.storage import Leaf, TensorBase, results
 from tinyattn.ops import creation, elementwise, indexing, normalising, products, random
-from tinyattn.ops import reductions, shape
+from tinyattn.ops import reductions
+from tinyattn.ops import shape as shapes
 
 
 class Tensor(TensorBase):
@@ -71,11 +72,11 @@ class Tensor(TensorBase):
 
     @property
     def T(self) -> "Tensor":
-        return self.permute(*range(self.ndim))[...] if self.ndim < 2 else shape.reverse_dims(self)
+        return shapes.reverse_dims(self)
 
     @property
     def mT(self) -> "Tensor":
-        return self.transpose(-2, -1)
+        return shapes.matrix_transpose(self)
 
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
@@ -258,3 +259,56 @@ class Tensor(TensorBase):
     outer = products.outer
     softmax = normalising.softmax
     log_softmax = normalising.log_softmax
+
+    sum = reductions.sum
+    mean = reductions.mean
+    amax = reductions.amax
+    amin = reductions.amin
+    max = reductions.max
+    min = reductions.min
+    argmax = reductions.argmax
+    argmin = reductions.argmin
+    var = reductions.var
+    std = reductions.std
+    prod = reductions.prod
+    cumsum = reductions.cumsum
+    all = reductions.all
+    any = reductions.any
+    logsumexp = reductions.logsumexp
+    norm = reductions.norm
+    sort = reductions.sort
+    topk = reductions.topk
+
+    view = shapes.view
+    view_as = shapes.view_as
+    reshape = shapes.reshape
+    contiguous = shapes.contiguous
+    flatten = shapes.flatten
+    unflatten = shapes.unflatten
+    unsqueeze = shapes.unsqueeze
+    squeeze = shapes.squeeze
+    expand = shapes.expand
+    expand_as = shapes.expand_as
+    broadcast_to = shapes.broadcast_to
+    permute = shapes.permute
+    transpose = shapes.transpose
+    t = shapes.t
+    select = shapes.select
+    narrow = shapes.narrow
+    split = shapes.split
+    chunk = shapes.chunk
+    tensor_split = shapes.tensor_split
+    unbind = shapes.unbind
+    flip = shapes.flip
+    roll = shapes.roll
+    repeat = shapes.repeat
+    tril = shapes.tril
+    triu = shapes.triu
+
+    index_select = indexing.index_select
+    gather = indexing.gather
+    masked_fill = indexing.masked_fill
+    masked_fill_ = indexing.masked_fill_
+
+
+results.cls = Tensor

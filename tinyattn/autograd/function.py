@@ -4,7 +4,7 @@ Both can be called by hand: `f = Exp(); y = f.forward(x); dx = f.backward(dy)`. 
 forward on tensors and, where a gradient is needed, leaves the instance as a node of the graph.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.modes import state
-from tinyattn.autograd.storage import Leaf, Storage, TensorBase, results
+from tinyattn.autograd.storage import Leaf, Storage, TensorBase
+from tinyattn.autograd.storage import results as result_class
 
 _number = count()
 _new = object.__new__
@@ -28,9 +29,9 @@ class Function:
         undone, and dtypes restored, by the engine.
     """
 
-    edges: tuple = ()
+    edges: Sequence[Any] = ()
     saved: tuple | None = ()
-    versions: tuple = ()
+    versions: Sequence[Any] = ()
     outputs = 1
     hooks: dict[int, list[Callable]] | None = None
     number = 0
@@ -62,28 +63,42 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         node = cls()
-        node.edges, tracked = _edges(args)
-        arrays = [arg._array if isinstance(arg, TensorBase) else arg for arg in args]
+        recording, tracked = state.enabled, False
+        arrays, edges = [], []
+        for arg in args:
+            edge = None
+            if isinstance(arg, TensorBase):
+                if arg._storage.recorded > arg._since:
+                    raise stale(arg)
+                if recording and arg._edge is not None:
+                    edge, tracked = arg._edge, True
+                arg = arg._array
+            arrays.append(arg)
+            edges.append(edge)
+        node.edges = edges
         if cls.promotes:
-            arrays[:2] = promote(arrays[0], arrays[1])
+            arrays = promote(*arrays)
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         out = _quietly(node.forward, arrays, options)
-        several = type(out) is tuple
-        wrapped = [node._output(array, args[0]) for array in (out if several else (out,))]
+        if type(out) is tuple:
+            results = outputs = tuple([node._output(array, args[0]) for array in out])
+        else:
+            results = node._output(out, args[0])
+            outputs = (results,)
         if tracked:
             node.number = next(_number)
-            node.outputs = len(wrapped)
-            for index, tensor in enumerate(wrapped):
+            node.outputs = len(outputs)
+            for index, tensor in enumerate(outputs):
                 array = tensor._array
                 if array.dtype.kind == "f":
                     tensor._edge = (node, index, array.shape, array.dtype)
             if node.saved:
-                node.versions = _versions(node.saved, (*args, *wrapped))
-        return tuple(wrapped) if several else wrapped[0]
+                node.versions = _versions(node.saved, args + outputs)
+        return results
 
     def _output(self, array: Any, source: Any) -> Any:
-        tensor = _new(results.cls)
+        tensor = _new(result_class.cls)
         tensor._array = array if type(array) is np.ndarray else np.asarray(array)
         if self.view:
             storage = tensor._storage = source._storage
@@ -120,23 +135,6 @@ def _quietly(forward: Callable, arrays: list, options: dict) -> Any:
     return forward(*arrays, **options)
 
 
-def _edges(args: tuple) -> tuple[tuple, bool]:
-    """The inputs' edges, and whether any of them needs a gradient."""
-    edges = []
-    tracked = False
-    enabled = state.enabled
-    for arg in args:
-        edge = None
-        if isinstance(arg, TensorBase):
-            if arg._storage.recorded > arg._since:
-                raise stale(arg)
-            if enabled:
-                edge = arg._edge
-                tracked = tracked or edge is not None
-        edges.append(edge)
-    return tuple(edges), tracked
-
-
 def stale(view: TensorBase) -> RuntimeError:
     return RuntimeError(
         f"this tensor of shape {list(view._array.shape)} shares memory with one that "
@@ -145,12 +143,16 @@ def stale(view: TensorBase) -> RuntimeError:
     )
 
 
-def _versions(saved: tuple, tensors: tuple) -> tuple:
-    return tuple(
-        (tensor._storage, tensor._storage.version, tensor._array.shape)
-        for tensor in tensors
-        if isinstance(tensor, TensorBase) and any(tensor._array is array for array in saved)
-    )
+def _versions(saved: tuple, tensors: tuple) -> list:
+    versions = []
+    for tensor in tensors:
+        if isinstance(tensor, TensorBase):
+            for array in saved:
+                if tensor._array is array:
+                    storage = tensor._storage
+                    versions.append((storage, storage.version, array.shape))
+                    break
+    return versions
 
 
 def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:

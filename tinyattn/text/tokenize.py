@@ -7,7 +7,7 @@ brought to Unicode's NFC, not NFKC, which would turn the Chinese comma and quest
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
@@ -93,3 +93,12 @@ TOKENISERS: dict[str, Tokeniser] = {
     "word": Tokeniser(_word_tokenize, _word_detokenize),
     "space": Tokeniser(_space_tokenize, _space_detokenize),
 }
+
+
+def guess_tokeniser(texts: Iterable[str]) -> str:
+    """ "char" where most letters are of scripts written without spaces, else "word"."""
+    wide = letters = 0
+    for text in texts:
+        letters += sum(c.isalpha() for c in text)
+        wide += sum(c.isalpha() and _WIDE.match(c) is not None for c in text)
+    return "char" if 2 * wide > letters else "word"

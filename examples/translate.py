@@ -1,0 +1,491 @@
+"""Train, evaluate and use an attention Seq2Seq translator (Bahdanau, Cho, Bengio 2014,
+arXiv:1409.0473), Chinese to English unless the data says otherwise.
+
+    python examples/translate.py                         train on the built-in corpus, then report
+    python examples/translate.py train --data FILE       train on lines of source TAB target
+    python examples/translate.py evaluate                report on the model trained last
+    python examples/translate.py translate 我喜欢看书。     translate (a sentence, --file, or stdin)
+
+The model stands whole below: read Encoder, then AttentionDecoder.
+"""
+
+import argparse
+import csv
+import math
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinyattn as ta
+import tinyattn.nn as nn
+import tinyattn.nn.functional as F
+from tinyattn.nn.utils import clip_grad_norm_
+from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from tinyattn.text import (
+    PAD, TOKENISERS, UNK, Batch, DataError, Vocab, batches, generate, greedy, guess_tokeniser,
+    read_pairs, split_by_source,
+)  # fmt: skip
+from tinyattn.viz import attention_figure, attention_text, curve_figure
+
+SCORES = ("dot", "additive", "uniform")
+MAX_LENGTH = 60  # tokens of a translation
+
+
+# The model. Letters: B sentences, Ts and Tt source and target tokens, H hidden, V vocabulary.
+
+
+class Memory(NamedTuple):
+    """What the encoder leaves to the decoder."""
+
+    outputs: ta.Tensor  # (B, Ts, H)
+    keys: ta.Tensor  # (B, Ts, H), what a query is compared with
+    padding: ta.Tensor  # (B, 1, Ts) bool, True at padding
+
+
+class Encoder(nn.Module):
+    """Reads the source: a state for every token. Padding never enters a state."""
+
+    def __init__(self, vocab_size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
+        self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(hidden_size, hidden_size)
+
+    def forward(self, source: ta.Tensor, lengths: ta.Tensor) -> tuple[ta.Tensor, ta.Tensor]:
+        """source (Ts, B), longest first: outputs (Ts, B, H) and the last states (1, B, H)."""
+        embedded = self.dropout(self.embedding(source))
+        output, hidden = self.gru(pack_padded_sequence(embedded, lengths))
+        return pad_packed_sequence(output)[0], hidden
+
+
+class AttentionDecoder(nn.Module):
+    """Writes the target: each step looks at the source with its last state as the query."""
+
+    def __init__(self, hidden_size: int, vocab_size: int, score: str, dropout: float) -> None:
+        super().__init__()
+        self.score = score
+        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
+        self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(hidden_size * 2, hidden_size)
+        self.out = nn.Linear(hidden_size * 2, vocab_size)
+        if score == "additive":
+            self.query = nn.Linear(hidden_size, hidden_size)
+            self.key = nn.Linear(hidden_size, hidden_size, bias=False)
+            self.energy = nn.Linear(hidden_size, 1, bias=False)
+
+    def remember(self, outputs: ta.Tensor, source: ta.Tensor) -> Memory:
+        """The encoder's outputs (Ts, B, H) of source (Ts, B), ready to be attended to."""
+        outputs = outputs.transpose(0, 1).contiguous()
+        keys = self.key(outputs) if self.score == "additive" else outputs
+        return Memory(outputs, keys, (source == PAD).t().unsqueeze(1))
+
+    def attend(self, hidden: ta.Tensor, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
+        """The weights (B, 1, Ts) of a state (1, B, H), and the context (B, 1, H) they give."""
+        query = hidden.transpose(0, 1)
+        if self.score == "dot":  # s_i = q . k_i
+            scores = query @ memory.keys.transpose(1, 2)
+        elif self.score == "additive":  # s_i = v . tanh(W q + U k_i)
+            energy = self.energy(ta.tanh(self.query(query) + memory.keys))
+            scores = energy.transpose(1, 2)
+        else:  # every token alike: what is left without attention
+            scores = ta.zeros(memory.padding.shape)
+        weights = F.softmax(scores.masked_fill(memory.padding, -math.inf), dim=-1)
+        return weights, weights @ memory.outputs
+
+    def step(
+        self, embedded: ta.Tensor, hidden: ta.Tensor, memory: Memory
+    ) -> tuple[ta.Tensor, ta.Tensor, ta.Tensor]:
+        """One token (1, B, H): [output; context] (1, B, 2H), the new state, the weights."""
+        weights, context = self.attend(hidden, memory)
+        context = context.transpose(0, 1)
+        output, hidden = self.gru(ta.cat((embedded, context), 2), hidden)
+        return ta.cat((output, context), 2), hidden, weights
+
+    def forward(self, target: ta.Tensor, hidden: ta.Tensor, memory: Memory) -> ta.Tensor:
+        """target (Tt, B), each token given the right ones before it: scores (Tt, B, V)."""
+        embedded = self.dropout(self.embedding(target))
+        states = []
+        for t in range(len(target)):
+            state, hidden, _ = self.step(embedded[t : t + 1], hidden, memory)
+            states.append(state)
+        return self.out(self.dropout(ta.cat(states, 0)))
+
+
+class Translator(nn.Module):
+    """Encoder and decoder with the vocabularies and tokenisers that lead in and out."""
+
+    def __init__(self, options: dict[str, Any], source: Vocab, target: Vocab) -> None:
+        super().__init__()
+        hidden, dropout = options["hidden"], options["dropout"]
+        self.encoder = Encoder(len(source), hidden, dropout)
+        self.decoder = AttentionDecoder(hidden, len(target), options["score"], dropout)
+        self.options, self.source, self.target = options, source, target
+
+    def forward(self, batch: Batch) -> ta.Tensor:
+        """The scores (Tt, B, V) of the target tokens, each after the right ones before it."""
+        hidden, memory = self.encode(batch.source, batch.lengths)
+        return self.decoder(ta.from_numpy(batch.target_in.T), hidden, memory)
+
+    def encode(self, source: np.ndarray, lengths: np.ndarray) -> tuple[ta.Tensor, Memory]:
+        """Ids (B, Ts), longest first: the first state of the decoder and its memory."""
+        ids = ta.from_numpy(source.T)
+        outputs, hidden = self.encoder(ids, ta.from_numpy(lengths))
+        return hidden, self.decoder.remember(outputs, ids)
+
+    def ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        read = TOKENISERS[self.options["source_tokens"]].tokenize
+        write = TOKENISERS[self.options["target_tokens"]].tokenize
+        return [(self.source.encode(read(s)), self.target.encode(write(t))) for s, t in pairs]
+
+    def translate(self, sentences: Sequence[str]) -> list[tuple[str, np.ndarray, list[str]]]:
+        """For each sentence its translation, attention weights (Tq, Ts) and target tokens."""
+        results: list[Any] = [None] * len(sentences)
+        write = TOKENISERS[self.options["target_tokens"]].detokenize
+        pairs = self.ids([(sentence, "") for sentence in sentences])
+        self.eval()
+        for batch in batches(pairs, 64):
+            with ta.no_grad():
+                state = self.encode(batch.source, batch.lengths)
+            ids, weights = greedy(self._next, state, len(batch.source), MAX_LENGTH)
+            for place, row, seen, length in zip(
+                batch.index, ids, weights, batch.lengths, strict=True
+            ):
+                tokens = self.target.decode(row)
+                results[place] = (write(tokens), seen[:, :length], tokens)
+        return results
+
+    def _next(self, tokens: ta.Tensor, state: Any) -> tuple[ta.Tensor, ta.Tensor, Any]:
+        hidden, memory = state
+        embedded = self.decoder.embedding(tokens).unsqueeze(0)
+        out, hidden, weights = self.decoder.step(embedded, hidden, memory)
+        return self.decoder.out(out).squeeze(0), weights.squeeze(1), (hidden, memory)
+
+
+def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta.Tensor, int]:
+    """The summed cross-entropy of the target tokens, padding left out, and their number."""
+    scores = model(batch)
+    gold = ta.from_numpy(batch.target_out.T.reshape(-1))
+    loss = F.cross_entropy(
+        scores.flatten(0, 1), gold, ignore_index=PAD, reduction="sum", label_smoothing=smoothing
+    )
+    return loss, int((batch.target_out != PAD).sum())
+
+
+# Training
+
+
+def train(args: argparse.Namespace) -> None:
+    pairs = read_pairs(args.data, args.swap) if args.data else generate(args.pairs, seed=0)
+    parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
+    options = options_of(args, parts[0])
+    ta.manual_seed(args.seed)
+    model = new_model(options, parts[0])
+    folder = new_folder(Path(args.out))
+    print(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test pairs")
+    print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
+    started = time.perf_counter()
+    try:
+        curve = fit(model, args, *map(model.ids, parts[:2]))
+    except KeyboardInterrupt:
+        save_model(model, folder)
+        print(f"\nstopped; the model so far is in {folder / 'model.safetensors'}", file=sys.stderr)
+        sys.exit(130)
+    print(f"trained in {time.perf_counter() - started:.0f} s")
+    save_model(model, folder)
+    write_curve(curve, folder)
+    report(model, parts[2], folder)
+
+
+def options_of(args: argparse.Namespace, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What has to be known to build the model again and to find its test pairs."""
+    kept = ("hidden", "dropout", "score", "min_count", "swap", "seed", "pairs", "valid", "test")
+    options = {name: getattr(args, name) for name in kept}
+    options["data"] = str(Path(args.data).resolve()) if args.data else None
+    for side, name in enumerate(("source_tokens", "target_tokens")):
+        named = getattr(args, name)
+        texts = [pair[side] for pair in pairs]
+        options[name] = guess_tokeniser(texts) if named == "auto" else named
+    return options
+
+
+def new_model(options: dict[str, Any], pairs: Sequence[tuple[str, str]]) -> Translator:
+    vocabs = []
+    for side, name in enumerate(("source_tokens", "target_tokens")):
+        tokenize = TOKENISERS[options[name]].tokenize
+        vocabs.append(Vocab.build((tokenize(pair[side]) for pair in pairs), options["min_count"]))
+    return Translator(options, *vocabs)
+
+
+def fit(model: Translator, args: argparse.Namespace, training: Any, validation: Any) -> list[dict]:
+    """Adam with a learning rate that rises for a while, then falls to zero; the learning curve."""
+    from tqdm import tqdm
+
+    optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
+    steps = args.epochs * math.ceil(len(training) / args.batch)
+    curve, done, tokens, total = [], 0, 0, 0.0
+    every = max(steps // 20, 1)
+    with tqdm(total=steps, unit="batch", dynamic_ncols=True) as bar:
+        for epoch in range(args.epochs):
+            for batch in batches(training, args.batch, args.seed, epoch):
+                model.train()
+                rate = min((done + 1) / args.warmup, (steps - done) / max(steps - args.warmup, 1))
+                optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)
+                loss, count = loss_of(model, batch, args.smoothing)
+                optimizer.zero_grad()
+                (loss / count).backward()
+                clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                done += 1
+                tokens += count + int(batch.lengths.sum())
+                total += loss.item() / count
+                bar.update()
+                if done % every == 0 or done == steps:
+                    mean = total / (done - curve[-1]["step"] if curve else done)
+                    curve.append(
+                        {"step": done, "loss": mean, "perplexity": perplexity(model, validation)}
+                    )
+                    total = 0.0
+                    rate = tokens / bar.format_dict["elapsed"]
+                    bar.set_postfix_str(
+                        f"loss {mean:.3f}, valid ppl {curve[-1]['perplexity']:.2f}, "
+                        f"{rate:.0f} tokens/s"
+                    )
+    return curve
+
+
+def write_curve(curve: list[dict], folder: Path) -> None:
+    with open(folder / "curve.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["step", "loss", "perplexity"])
+        writer.writeheader()
+        writer.writerows(curve)
+    columns = {name: [row[name] for row in curve] for name in ("loss", "perplexity")}
+    figure = curve_figure([row["step"] for row in curve], columns, "step")
+    figure.savefig(folder / "curve.png")
+    print(f"learning curve: {folder / 'curve.png'}, {folder / 'curve.csv'}")
+
+
+# Evaluation
+
+
+def perplexity(model: Translator, ids: Any) -> float:
+    """exp of the mean cross-entropy of a target token, given the right ones before it."""
+    model.eval()
+    total, count = 0.0, 0
+    with ta.no_grad():
+        for batch in batches(ids, 128):
+            loss, tokens = loss_of(model, batch)
+            total, count = total + loss.item(), count + tokens
+    return math.exp(total / count)
+
+
+def report(model: Translator, pairs: Sequence[tuple[str, str]], folder: Path) -> None:
+    from sacrebleu.metrics import BLEU
+
+    references = defaultdict(list)
+    for source, target in pairs:
+        references[source].append(target)
+    sources = list(references)
+    results = model.translate(sources)
+    hypotheses = [text for text, _, _ in results]
+    width = max(map(len, references.values()))
+    streams = [
+        [r[i] if i < len(r) else None for r in references.values()] for i in range(width)
+    ]
+    chinese = model.options["target_tokens"] == "char"
+    bleu = BLEU(tokenize="zh" if chinese else "13a")
+    score = bleu.corpus_score(hypotheses, streams)
+    exact = sum(h in references[s] for s, h in zip(sources, hypotheses, strict=True))
+    print(f"\non {len(sources)} sentences never trained on:")
+    print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
+    print(f"BLEU: {score.score:.1f}  ({bleu.get_signature()})")
+    print(f"exact match: {100 * exact / len(sources):.1f} %\n")
+    for source, hypothesis in list(zip(sources, hypotheses, strict=True))[:10]:
+        mark = "" if hypothesis in references[source] else f"   (meant: {references[source][0]})"
+        print(f"  {source}  ->  {hypothesis}{mark}")
+    show_attention(model, sources[0], folder)
+
+
+def show_attention(model: Translator, sentence: str, folder: Path) -> None:
+    ((_, weights, tokens),) = model.translate([sentence])
+    source = TOKENISERS[model.options["source_tokens"]].tokenize(sentence)
+    target = [*tokens, "<eos>"][: len(weights)]
+    print(f"\n{attention_text(weights, source, target)}\n")
+    path = folder / "attention.png"
+    attention_figure(weights, source, target).savefig(path)
+    print(f"attention map: {path}")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    model, path = load_model(args.model)
+    options = model.options
+    if args.data:
+        pairs = read_pairs(args.data, args.swap)
+    else:
+        whole = (
+            read_pairs(options["data"], options["swap"])
+            if options["data"]
+            else generate(options["pairs"], seed=0)
+        )
+        pairs = split_by_source(whole, options["valid"], options["test"], options["seed"])[2]
+    report(model, pairs, path.parent)
+
+
+def translate(args: argparse.Namespace) -> None:
+    model, _ = load_model(args.model)
+    if args.sentence:
+        print(checked_translation(model, [" ".join(args.sentence)], "sentence")[0])
+        return
+    if args.file:
+        for line in checked_translation(model, read_lines(args.file), args.file):
+            print(line)
+        return
+    for number, line in enumerate(sys.stdin, start=1):
+        print(checked_translation(model, [line.rstrip("\n")], f"stdin:{number}")[0], flush=True)
+
+
+def read_lines(path: str) -> list[str]:
+    try:
+        lines = Path(path).read_bytes().decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: expected a text file, {str(error.strerror).lower()}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}: expected UTF-8, got byte 0x{error.object[error.start]:02x}"
+        ) from None
+    if not lines:
+        raise DataError(f"{path}: expected a sentence a line, got an empty file")
+    return lines
+
+
+def checked_translation(model: Translator, sentences: list[str], origin: str) -> list[str]:
+    """The translations; DataError for a sentence without a known word."""
+    for number, sentence in enumerate(sentences, start=1):
+        place = f"{origin}:{number}" if len(sentences) > 1 else origin
+        ((ids, _),) = model.ids([(sentence, "")])
+        if not ids:
+            raise DataError(f"{place}: expected a sentence, got an empty line")
+        if all(i == UNK for i in ids):
+            raise DataError(
+                f"{place}: expected words of the training data, got none of them in {sentence!r}"
+            )
+    return [text for text, _, _ in model.translate(sentences)]
+
+
+# Files
+
+
+def new_folder(wanted: Path) -> Path:
+    """`wanted`, or the next free of wanted-2, wanted-3, ...: no run overwrites another."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+        except OSError as error:
+            raise DataError(f"{folder}: expected a folder to write to, {error.strerror}") from None
+
+
+def save_model(model: Translator, folder: Path) -> None:
+    path = folder / "model.safetensors"
+    ta.save(
+        {
+            "options": model.options,
+            "source": model.source.to_list(),
+            "target": model.target.to_list(),
+            "model": dict(model.state_dict()),
+        },
+        path,
+    )
+    print(f"model: {path}")
+
+
+def load_model(name: str | None) -> tuple[Translator, Path]:
+    path = Path(name) if name else newest_model()
+    if path.is_dir():
+        path = path / "model.safetensors"
+    try:
+        saved = ta.load(path)
+        model = Translator(saved["options"], Vocab(saved["source"]), Vocab(saved["target"]))
+        model.load_state_dict(saved["model"])
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a model that `train` saved, found no file") from None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: expected a model that `train` saved; {reason}") from None
+    return model, path
+
+
+def newest_model() -> Path:
+    found = sorted(Path("runs").glob("*/model.safetensors"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise DataError("runs/: expected a trained model, found none; run `train`, or give --model")
+    return found[-1]
+
+
+# The command line
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = top.add_subparsers(dest="command")
+    add = commands.add_parser("train", help="train a model and report on held-out pairs").add_argument
+    add("--data", metavar="FILE", help="lines of source TAB target (default: the built-in corpus)")
+    add("--swap", action="store_true", help="the second column is the source")
+    add("--out", default="runs/translate", help="folder for the results (default: %(default)s)")
+    add("--score", choices=SCORES, default="dot", help="default: %(default)s")
+    add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
+    add("--epochs", type=positive, default=6, help="default: %(default)s")
+    add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
+    add("--lr", type=float, default=3e-3, help="peak learning rate (default: %(default)s)")
+    add("--warmup", type=positive, default=200, help="steps to the peak (default: %(default)s)")
+    add("--dropout", type=float, default=0.0, help="default: %(default)s")
+    add("--smoothing", type=float, default=0.0, help="label smoothing (default: %(default)s)")
+    add("--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)")
+    names = ("auto", *TOKENISERS)
+    add("--source-tokens", choices=names, default="auto", help="default: by the script")
+    add("--target-tokens", choices=names, default="auto", help="default: by the script")
+    add("--pairs", type=positive, default=60_000, help="of the built-in corpus (%(default)s)")
+    add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
+    add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add = commands.add_parser("evaluate", help="report on a trained model").add_argument
+    add("--model", help="its file or folder (default: the newest in runs/)")
+    add("--data", metavar="FILE", help="pairs to use (default: the model's own test pairs)")
+    add("--swap", action="store_true", help="the second column is the source")
+    add = commands.add_parser("translate", help="translate with a trained model").add_argument
+    add("sentence", nargs="*", help="default: standard input, a sentence a line")
+    add("--file", help="a text file, a sentence a line")
+    add("--model", help="its file or folder (default: the newest in runs/)")
+    return top
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number >= 1, got {text}")
+    return number
+
+
+def main(arguments: list[str]) -> None:
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["train", *arguments]
+    args = parser().parse_args(arguments)
+    command = {"train": train, "evaluate": evaluate, "translate": translate}[args.command]
+    try:
+        command(args)
+    except DataError as error:
+        print(f"translate.py: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,42 @@
+"""An attention map as text: a row an output token, a column an input token, darker is more."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_SHADES = " ░▒▓█"
+
+
+def attention_text(weights: Any, source: Sequence[str], target: Sequence[str]) -> str:
+    """The weights (Tq, Tk) of target tokens (Tq) over source tokens (Tk), drawn with five shades."""
+    array = check_weights(weights, source, target)
+    cell = max((_width(token) for token in source), default=1) + 1
+    margin = max((_width(token) for token in target), default=0) + 1
+    lines = [" " * margin + "".join(_pad(token, cell) for token in source)]
+    for token, row in zip(target, array, strict=True):
+        shades = (_SHADES[min(int(w * len(_SHADES)), len(_SHADES) - 1)] for w in row)
+        drawn = "".join(_pad(shade * (cell - 1), cell) for shade in shades)
+        lines.append(_pad(token, margin) + drawn)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def check_weights(weights: Any, source: Sequence[str], target: Sequence[str]) -> np.ndarray:
+    """The weights as an array (Tq, Tk) that fits the tokens."""
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape != (len(target), len(source)):
+        raise ValueError(
+            f"weights: expected (Tq, Tk) = ({len(target)}, {len(source)}) for the target and "
+            f"source tokens, got {array.shape}"
+        )
+    return array
+
+
+def _width(text: str) -> int:
+    """Columns in a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
