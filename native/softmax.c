@@ -133,17 +133,54 @@ struct FN(rows_job) {
     long N, n;
 };
 
+/* A row of at most SHORT_ROW vectors never leaves the registers; `vectors` is a constant. */
+enum { FN(SHORT_ROW) = 4 };
+TA_INLINE void FN(short_rows)(const real *x, real *y, long rows, long n, int vectors)
+{
+    long whole = (vectors - 1) * LANES, rest = n - whole;
+    ivec live = FN(lanes_below)(rest);
+    for (; rows > 0; rows--, x += n, y += n) {
+        vec v[FN(SHORT_ROW)], top, sum;
+        for (int k = 0; k < vectors - 1; k++) v[k] = load(x + k * LANES);
+        v[vectors - 1] = vselect(live, load_part(x + whole, rest), splat(-INFINITY));
+        top = v[0];
+        for (int k = 1; k < vectors; k++) top = vmax(v[k], top);
+        top = splat(hmax(top));
+        for (int k = 0; k < vectors; k++) v[k] = FN(exp)(v[k] - top);
+        sum = v[vectors - 1] = vselect(live, v[vectors - 1], splat(0));
+        for (int k = 0; k < vectors - 1; k++) sum += v[k];
+        vec scale = splat(1 / hsum(sum));
+        for (int k = 0; k < vectors - 1; k++) store(y + k * LANES, v[k] * scale);
+        store_part(y + whole, v[vectors - 1] * scale, rest);
+    }
+}
+
+static void FN(softmax_rows)(const real *x, real *y, long rows, long n)
+{
+    if (n <= LANES)
+        FN(short_rows)(x, y, rows, n, 1);
+    else if (n <= 2 * LANES)
+        FN(short_rows)(x, y, rows, n, 2);
+    else if (n <= 3 * LANES)
+        FN(short_rows)(x, y, rows, n, 3);
+    else if (n <= 4 * LANES)
+        FN(short_rows)(x, y, rows, n, 4);
+    else
+        for (; rows > 0; rows--, x += n, y += n) FN(row_softmax)(x, y, n);
+}
+
 static void FN(softmax_part)(void *arg, long part, long parts)
 {
     const struct FN(rows_job) *job = arg;
-    long n = job->n, end = job->N * (part + 1) / parts;
-    for (long row = job->N * part / parts; row < end; row++) {
-        const real *x = job->x + row * n;
+    long n = job->n, row = job->N * part / parts, end = job->N * (part + 1) / parts;
+    if (!job->mask) {
+        FN(softmax_rows)(job->x + row * n, job->out + row * n, end - row, n);
+        return;
+    }
+    for (; row < end; row++) {
         real *y = job->out + row * n;
-        if (!job->mask)
-            FN(row_softmax)(x, y, n);
-        else if (FN(row_mask)(x, job->mask + row * n, y, n))
-            FN(row_softmax)(y, y, n);
+        if (FN(row_mask)(job->x + row * n, job->mask + row * n, y, n))
+            FN(softmax_rows)(y, y, 1, n);
         else
             memset(y, 0, n * sizeof *y);
     }
