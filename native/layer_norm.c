@@ -84,87 +84,56 @@ struct FN(layer_norm_grad_job) {
     long N, D;
 };
 
-enum { FN(GRAD_ROWS) = 8, FN(GRAD_VECTORS) = LANES * sizeof(real) == 64 ? 4 : 2 };
-
-/* What a row's dx needs of the whole row: means of g' and g' xhat. */
-static void FN(layer_norm_grad_means)(const struct FN(layer_norm_grad_job) *job, long row,
-                                      real *mean_g, real *mean_gx)
+/* `dw` and `db` take this row's share. */
+static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, long row, real *dw,
+                                    real *db)
 {
-    long D = job->D, i = 0;
+    long D = job->D, i;
     const real *g = job->g + row * D, *x = job->x + row * D, *weight = job->weight;
-    vec m = splat(job->mean[row]), w = splat(1);
-    vec a = splat(0), b = a, ax = a, bx = a, gi;
-    for (; i + 2 * LANES <= D; i += 2 * LANES) {
-        gi = weight ? load(g + i) * load(weight + i) : load(g + i);
-        a += gi, ax += gi * (load(x + i) - m);
-        gi = weight ? load(g + i + LANES) * load(weight + i + LANES) : load(g + i + LANES);
-        b += gi, bx += gi * (load(x + i + LANES) - m);
+    real *dx = job->dx + row * D;
+    vec m = splat(job->mean[row]), r = splat(job->rstd[row]);
+    vec w = splat(1), sum_g = splat(0), sum_gx = splat(0);
+    for (i = 0; i + LANES <= D; i += LANES) {
+        vec gi = load(g + i), xhat = (load(x + i) - m) * r;
+        if (weight) w = load(weight + i);
+        store(db + i, load(db + i) + gi);
+        store(dw + i, load(dw + i) + gi * xhat);
+        sum_g += gi * w;
+        sum_gx += gi * w * xhat;
     }
-    for (; i < D; i += LANES) {
-        long rest = D - i < LANES ? D - i : LANES;
-        gi = load_part(g + i, rest) * (weight ? load_part(weight + i, rest) : w);
-        a += gi, ax += gi * vselect(FN(lanes_below)(rest), load_part(x + i, rest) - m, splat(0));
+    if (i < D) {
+        long rest = D - i;
+        vec gi = load_part(g + i, rest), xhat = (load_part(x + i, rest) - m) * r;
+        if (weight) w = load_part(weight + i, rest);
+        xhat = vselect(FN(lanes_below)(rest), xhat, splat(0));
+        store_part(db + i, load_part(db + i, rest) + gi, rest);
+        store_part(dw + i, load_part(dw + i, rest) + gi * xhat, rest);
+        sum_g += gi * w;
+        sum_gx += gi * w * xhat;
     }
-    *mean_g = hsum(a + b) / (real)D;
-    *mean_gx = hsum(ax + bx) * job->rstd[row] / (real)D;
-}
-
-/* dx of a strip of columns, `vectors` wide, and the rows' shares of dw and db, which stay in registers.
- * The last vector is `last` lanes wide; `vectors` is a constant. */
-TA_INLINE void FN(layer_norm_grad_strip)(const struct FN(layer_norm_grad_job) *job, long row,
-                                         long rows, long column, const real *mean_g,
-                                         const real *mean_gx, real *dw, real *db, int vectors,
-                                         long last)
-{
-    vec w[FN(GRAD_VECTORS)], sum_w[FN(GRAD_VECTORS)], sum_b[FN(GRAD_VECTORS)];
-    for (int k = 0; k < vectors; k++) {
-        long i = column + k * LANES, width = k == vectors - 1 ? last : LANES;
-        w[k] = job->weight ? load_part(job->weight + i, width) : splat(1);
-        sum_w[k] = load_part(dw + i, width);
-        sum_b[k] = load_part(db + i, width);
+    vec mean_g = splat(hsum(sum_g) / (real)D), mean_gx = splat(hsum(sum_gx) / (real)D);
+    for (i = 0; i + LANES <= D; i += LANES) {
+        vec xhat = (load(x + i) - m) * r;
+        if (weight) w = load(weight + i);
+        store(dx + i, r * (load(g + i) * w - mean_g - xhat * mean_gx));
     }
-    for (long r = 0; r < rows; r++) {
-        long at = (row + r) * job->D + column;
-        vec m = splat(job->mean[row + r]), rstd = splat(job->rstd[row + r]);
-        vec mg = splat(mean_g[r]), mgx = splat(mean_gx[r]);
-        for (int k = 0; k < vectors; k++) {
-            long i = at + k * LANES, width = k == vectors - 1 ? last : LANES;
-            vec g = width == LANES ? load(job->g + i) : load_part(job->g + i, width);
-            vec x = width == LANES ? load(job->x + i) : load_part(job->x + i, width);
-            vec xhat = (x - m) * rstd, dx = rstd * (g * w[k] - mg - xhat * mgx);
-            sum_w[k] += g * xhat;
-            sum_b[k] += g;
-            width == LANES ? store(job->dx + i, dx) : store_part(job->dx + i, dx, width);
-        }
-    }
-    for (int k = 0; k < vectors; k++) {
-        long i = column + k * LANES, width = k == vectors - 1 ? last : LANES;
-        store_part(dw + i, sum_w[k], width);
-        store_part(db + i, sum_b[k], width);
+    if (i < D) {
+        long rest = D - i;
+        vec xhat = (load_part(x + i, rest) - m) * r;
+        if (weight) w = load_part(weight + i, rest);
+        store_part(dx + i, r * (load_part(g + i, rest) * w - mean_g - xhat * mean_gx), rest);
     }
 }
 
 static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
 {
     const struct FN(layer_norm_grad_job) *job = arg;
-    long D = job->D, strip = FN(GRAD_VECTORS) * LANES;
-    real *dw = job->dw + part * D, *db = job->db + part * D;
-    real mean_g[FN(GRAD_ROWS)], mean_gx[FN(GRAD_ROWS)];
-    memset(dw, 0, D * sizeof *dw);
-    memset(db, 0, D * sizeof *db);
-    long row = job->N * part / parts, end = job->N * (part + 1) / parts, rows, i;
-    for (; row < end; row += rows) {
-        rows = end - row < FN(GRAD_ROWS) ? end - row : FN(GRAD_ROWS);
-        for (long r = 0; r < rows; r++)
-            FN(layer_norm_grad_means)(job, row + r, &mean_g[r], &mean_gx[r]);
-        for (i = 0; i + strip <= D; i += strip)
-            FN(layer_norm_grad_strip)(job, row, rows, i, mean_g, mean_gx, dw, db,
-                                      FN(GRAD_VECTORS), LANES);
-        for (; i + LANES <= D; i += LANES)
-            FN(layer_norm_grad_strip)(job, row, rows, i, mean_g, mean_gx, dw, db, 1, LANES);
-        if (i < D)
-            FN(layer_norm_grad_strip)(job, row, rows, i, mean_g, mean_gx, dw, db, 1, D - i);
-    }
+    real *dw = job->dw + part * job->D, *db = job->db + part * job->D;
+    long end = job->N * (part + 1) / parts;
+    memset(dw, 0, job->D * sizeof *dw);
+    memset(db, 0, job->D * sizeof *db);
+    for (long row = job->N * part / parts; row < end; row++)
+        FN(layer_norm_grad_row)(job, row, dw, db);
 }
 
 static int FN(layer_norm_backward)(const real *grad, const real *x, const real *mean,
