@@ -214,7 +214,7 @@ def test_a_kink_is_refused_by_name():
 @pytest.mark.parametrize("distance", [1e-9, 1e-7, 3e-7])
 def test_a_kink_within_reach_is_refused(distance):
     x = ta.tensor(np.array([1.0, distance, -1.0]), requires_grad=True)
-    with pytest.raises(GradcheckError, match="too close to a kink: input 0 at index .1"):
+    with pytest.raises(GradcheckError, match=r"too close to a kink: input 0 at index \(1\)"):
         gradcheck(ta.relu, x)
 
 
@@ -227,7 +227,7 @@ def test_a_kink_further_off_does_no_harm(distance):
 
 def test_a_tie_and_a_step_are_kinks():
     x, y = random(3), random(3)
-    with pytest.raises(GradcheckError, match="too close to a kink.* and 5 more"):
+    with pytest.raises(GradcheckError, match=r"too close to a kink.* and 5 more"):
         gradcheck(ta.maximum, (x, y))
     step = operation(np.floor, lambda xs, y, g: np.zeros_like(g))
     with pytest.raises(GradcheckError, match="too close to a kink"):
@@ -264,7 +264,7 @@ def test_an_unreached_input_is_refused():
 
 
 def test_float32_is_refused():
-    with pytest.raises(TypeError, match="input 1 is float32; .* needs float64"):
+    with pytest.raises(TypeError, match=r"input 1 is float32; .* needs float64"):
         gradcheck(lambda x, y: x * y, (random(3), random(3, dtype=ta.float32)))
     with pytest.raises(GradcheckError, match="output 0 is float32"):
         gradcheck(lambda x: x.float(), random(3))
@@ -321,7 +321,7 @@ def test_a_backward_with_a_memory_is_caught():
         calls.append(1)
         return g * 2 * len(calls)
 
-    with pytest.raises(GradcheckError, match="a second backward .* other gradients"):
+    with pytest.raises(GradcheckError, match=r"a second backward .* other gradients"):
         gradcheck(operation(lambda x: x * 2, backward), random(3))
 
 
@@ -340,7 +340,7 @@ def layouts():
     yield "ones", base[:1, None, ::-1, None]
 
 
-@pytest.mark.parametrize(("name", "array"), layouts(), ids=lambda v: v if type(v) is str else "")
+@pytest.mark.parametrize(("name", "array"), list(layouts()), ids=lambda v: v if type(v) is str else "")
 def test_layouts(name, array):
     from tinyattn.autograd.storage import results
 
@@ -355,7 +355,8 @@ def test_layouts(name, array):
     assert gradcheck(fn, x)
     if array.size > 1:
         assert not gradcheck(lambda t: t * t.detach(), x, raise_exception=False)
-    assert (x._array == before).all() and x.grad is None
+    assert (x._array == before).all()
+    assert x.grad is None
     if name not in ("expanded", "windows"):
         assert set(seen) == {array.strides}
 

@@ -1,0 +1,452 @@
+"""The backward pass: what it adds to `.grad`, what it leaves alone, how far and how fast it goes."""
+
+import gc
+import time
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn.autograd import Function
+
+
+def leaf(*values, dtype=ta.float64):
+    return ta.tensor(np.array(values, dtype), requires_grad=True)
+
+
+# Accumulation
+
+
+def test_gradients_accumulate_until_they_are_cleared():
+    x = leaf(1.0, 2.0)
+    for times in (1, 2, 3):
+        (x * x).sum().backward()
+        assert x.grad.tolist() == [2.0 * times, 4.0 * times]
+    x.grad = None
+    (x * 5).sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0]
+
+
+def test_a_tensor_used_often_gets_the_sum():
+    x = leaf(3.0)
+    (x * x * x + x + x * 2).sum().backward()
+    assert x.grad.tolist() == [27.0 + 3.0]
+    x = leaf(3.0)
+    (x + x).sum().backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_a_leaf_can_be_the_root():
+    x = leaf(3.0)
+    x.sum().backward()
+    x.backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_only_leaves_keep_a_gradient():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    y = h.sum()
+    y.backward()
+    assert h.grad is None
+    assert y.grad is None
+    assert x.grad.requires_grad is False
+    assert x.grad.is_leaf
+
+
+def test_several_outputs_of_one_operation_meet_in_it():
+    class SinCos(Function):
+        def forward(self, x):
+            self.save(x)
+            return np.sin(x), np.cos(x)
+
+        def backward(self, sin, cos):
+            (x,) = self.saved
+            zero = np.zeros_like(x)
+            return (zero if sin is None else sin * np.cos(x)) - (
+                zero if cos is None else cos * np.sin(x)
+            )
+
+    for use, expected in (
+        (lambda s, c: s * 2 + c, lambda v: 2 * np.cos(v) - np.sin(v)),
+        (lambda s, c: s, np.cos),
+        (lambda s, c: c, lambda v: -np.sin(v)),
+    ):
+        x = leaf(0.3, 2.0)
+        use(*SinCos.apply(x)).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), expected(x.detach().numpy()))
+
+
+# Nothing is shared with .grad
+
+
+def test_grad_is_never_the_seed():
+    x = leaf(1.0, 2.0)
+    seed = ta.tensor(np.ones(2))
+    for root in (x, x + 0, x.reshape(2, 1).reshape(2), x.clone()):
+        x.grad = None
+        root.backward(seed)
+        assert not np.shares_memory(x.grad.numpy(), seed.numpy())
+        x.grad.add_(5)
+        assert seed.tolist() == [1.0, 1.0]
+
+
+def test_grads_of_two_leaves_are_two_arrays():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (x + y).backward(ta.tensor(np.ones(2)))
+    assert not np.shares_memory(x.grad.numpy(), y.grad.numpy())
+    (x + y).backward(ta.tensor(np.ones(2)))
+    assert x.grad.tolist() == y.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_shared_gradient_is_not_added_to_in_place():
+    # x + y hands one array to both; x gets more afterwards, y must not see it.
+    x, y = leaf(1.0), leaf(1.0)
+    h, k = x * 1, y * 1
+    ((h + k) + h * 10).sum().backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([11.0], [1.0])
+
+
+def test_grad_is_never_a_saved_array():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    z = (x * y).sum()
+    z.backward(retain_graph=True)
+    x.grad.mul_(0)
+    y.grad.mul_(0)
+    z.backward()
+    assert x.grad.tolist() == [3.0, 4.0]
+    assert y.grad.tolist() == [1.0, 2.0]
+    assert y.tolist() == [3.0, 4.0]
+
+
+def test_a_backward_may_hand_on_arrays_that_it_keeps():
+    class Keeper(Function):
+        def forward(self, x):
+            self.save(np.full_like(x, 3.0))
+            return x * 3
+
+        def backward(self, grad):
+            return self.saved[0]
+
+    x = leaf(1.0, 2.0)
+    y = Keeper.apply(x).sum() + (x * 2).sum() + (x * 4).sum()
+    for times in (1, 2, 3):
+        y.backward(retain_graph=True)
+        assert x.grad.tolist() == [9.0 * times] * 2
+
+
+def test_a_broadcast_gradient_becomes_an_array_of_its_own():
+    x = leaf(*range(6))
+    x.sum().backward()
+    assert x.grad.numpy().flags.writeable
+    assert 0 not in x.grad.numpy().strides
+    x.grad.numpy()[0] = 7
+    assert x.grad.tolist() == [7.0] + [1.0] * 5
+
+
+def test_grad_keeps_its_memory_while_it_grows():
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    grad = x.grad
+    (x * x).sum().backward()
+    assert x.grad is grad
+    assert grad.tolist() == [4.0, 8.0]
+
+
+# Shapes and dtypes
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((3,), (2, 3)), ((), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (2, 1)), ((1,), (4, 1, 3)), ((0,), (2, 1))],
+)
+def test_broadcasting_is_undone(one, other):
+    rng = np.random.default_rng(0)
+    x, y = (ta.tensor(rng.normal(size=s), requires_grad=True) for s in (one, other))
+    seed = rng.normal(size=np.broadcast_shapes(one, other))
+    (x * y).backward(ta.tensor(seed))
+    for this, that in ((x, y), (y, x)):
+        full = np.broadcast_to(this.detach().numpy(), seed.shape)
+        flat = np.zeros(this.shape)
+        for index in np.ndindex(seed.shape):
+            own = tuple(
+                i if n != 1 else 0 for i, n in zip(index[seed.ndim - this.ndim :], this.shape)
+            )
+            flat[own] += (seed * np.broadcast_to(that.detach().numpy(), full.shape))[index]
+        assert this.grad.shape == this.shape
+        np.testing.assert_allclose(this.grad.numpy(), flat, atol=1e-12)
+
+
+def test_each_gradient_has_the_dtype_of_its_tensor():
+    x, y = leaf(1.0, 2.0, dtype=ta.float32), leaf(3.0, 4.0)
+    z = x * y
+    assert z.dtype == ta.float64
+    z.sum().backward()
+    (x * y).sum().backward()
+    assert x.grad.dtype == ta.float32
+    assert y.grad.dtype == ta.float64
+    assert x.grad.tolist() == [6.0, 8.0]
+    h = x.double() * 2
+    h.backward(ta.tensor([1.0, 1.0]))
+    assert x.grad.dtype == ta.float32
+
+
+def test_a_float32_seed_serves_a_float64_result():
+    x = leaf(1.0, 2.0)
+    (x * 2).backward(ta.tensor([1.0, 1.0]))
+    assert x.grad.dtype == ta.float64
+
+
+# Order, depth, width
+
+
+@pytest.mark.parametrize("n", [64, 2000])
+def test_diamonds_take_linear_time(n):
+    x = leaf(1.0)
+    y = x
+    for _ in range(n):
+        y = y * 0.5 + y * 0.5  # 2^n paths
+    start = time.perf_counter()
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0]
+    assert time.perf_counter() - start < 5
+
+
+def test_each_operation_runs_once_and_after_all_that_use_it():
+    order = []
+
+    class Noted(Function):
+        def forward(self, *xs, name):
+            self.name = name
+            return sum(xs)
+
+        def backward(self, grad):
+            order.append(self.name)
+            return (grad,) * len(self.edges)
+
+    x = leaf(1.0)
+    a = Noted.apply(x, name="a")
+    b = Noted.apply(a, name="b")
+    c = Noted.apply(a, b, name="c")
+    d = Noted.apply(a, c, b, name="d")
+    d.sum().backward()
+    assert order == ["d", "c", "b", "a"]
+    assert x.grad.tolist() == [4.0]
+
+
+def test_a_chain_of_100_000_operations():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 1
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0]
+    del y  # neither backward nor the end of the graph may recurse
+    y = x
+    for _ in range(100_000):
+        y = (y * 1.0).reshape(1)
+    del y
+
+
+def test_ten_thousand_leaves():
+    leaves = [leaf(float(i)) for i in range(10_000)]
+    total = leaves[0]
+    for other in leaves[1:]:
+        total = total + other
+    total.sum().backward()
+    assert all(each.grad.tolist() == [1.0] for each in leaves)
+
+
+# Twice, and wrong uses
+
+
+def test_backward_twice_says_what_to_do():
+    x = leaf(2.0)
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match=r"backward through the graph a second time.*Mul") as e:
+        y.backward()
+    assert "retain_graph=True" in str(e.value)
+    assert x.grad.tolist() == [4.0]
+
+
+def test_a_part_of_a_freed_graph_raises_too():
+    x = leaf(2.0)
+    h = x * x
+    h.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        (h * 3).sum().backward()
+
+
+def test_retain_graph_allows_more_passes():
+    x = leaf(2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [12.0]
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+
+
+def test_saved_arrays_are_freed_by_the_pass():
+    x = leaf(*range(1000))
+    h = x * x
+    y = h.sum()
+    y.backward()
+    assert h.grad_fn.saved is None
+
+
+def test_a_result_that_is_not_a_scalar_needs_a_gradient():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match=r"only for scalar outputs.*\[2\].*gradient="):
+        (x * 2).backward()
+    (x[:1] * 2).backward()  # one element is enough, as in PyTorch
+    assert x.grad.tolist() == [2.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (1, 2), ()])
+def test_the_gradient_has_the_shape_of_the_result(shape):
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match=r"gradient: expected .*\[2\]"):
+        (x * 2).backward(ta.ones(shape))
+    assert x.grad is None
+
+
+def test_the_gradient_is_a_tensor():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(TypeError, match="gradient: expected a Tensor, got ndarray"):
+        (x * 2).backward(np.ones(2))
+
+
+def test_a_tensor_outside_any_graph_has_no_backward():
+    for y in (ta.ones(()), leaf(1.0).detach(), (leaf(1.0) > 0)):
+        with pytest.raises(RuntimeError, match="does not require grad"):
+            y.sum().backward()
+
+
+def test_gradients_of_gradients_are_refused_by_name():
+    x = leaf(1.0)
+    y = (x * x).sum()
+    with pytest.raises(NotImplementedError, match=r"create_graph.*first order"):
+        y.backward(create_graph=True)
+    with pytest.raises(NotImplementedError, match=r"create_graph.*first order"):
+        ta.autograd.grad(y, x, create_graph=True)
+
+
+def test_an_error_in_a_backward_leaves_whole_gradients():
+    class Fails(Function):
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, grad):
+            raise ZeroDivisionError("in backward")
+
+    old, new = leaf(1.0), leaf(1.0)
+    (old * 3 + new * 3).sum().backward()
+    h = Fails.apply(old * 2)
+    late = leaf(1.0)
+    y = (h * late * new).sum()
+    with pytest.raises(ZeroDivisionError, match="in backward"):
+        y.backward()
+    assert old.grad.tolist() == [3.0]
+    assert late.grad is None or late.grad.tolist() == [2.0]
+    assert new.grad.tolist() in ([3.0], [5.0])
+    old.grad = new.grad = late.grad = None
+    (old * late * new).sum().backward()
+    assert old.grad.tolist() == late.grad.tolist() == new.grad.tolist() == [1.0]
+
+
+# The way pruned: backward(inputs=...)
+
+
+def test_inputs_limit_what_grows():
+    x, y = leaf(1.0), leaf(2.0)
+    (x * y).sum().backward(inputs=[x])
+    assert x.grad.tolist() == [2.0]
+    assert y.grad is None
+    (x * y).sum().backward(inputs=y)
+    assert y.grad.tolist() == [1.0]
+    assert x.grad.tolist() == [2.0]
+
+
+def test_inputs_may_lie_in_the_middle():
+    x = leaf(3.0)
+    h = x * x
+    (h * 5).sum().backward(inputs=[h])
+    assert h.grad.tolist() == [5.0]
+    assert x.grad is None
+    h.sum().backward()  # the pass ended at h: what lies below is untouched
+    assert x.grad.tolist() == [6.0]
+
+
+# Leaves, detach, requires_grad
+
+
+def test_detach_cuts_the_way():
+    x = leaf(2.0)
+    (x * (x * x).detach()).sum().backward()
+    assert x.grad.tolist() == [4.0]
+    d = x.detach()
+    assert not d.requires_grad
+    assert d.is_leaf
+    assert d.grad_fn is None
+    assert np.shares_memory(d.numpy(), x.detach().numpy())
+
+
+def test_what_is_a_leaf():
+    x = leaf(1.0)
+    assert x.is_leaf
+    assert x.grad_fn is None
+    assert not (x * 2).is_leaf
+    assert (x * 2).grad_fn is not None
+    assert "Mul" in repr((x * 2).grad_fn)
+    assert ta.ones(2).is_leaf
+    assert (ta.ones(2) * 2).is_leaf
+
+
+def test_requires_grad_on_and_off():
+    x = ta.ones(2)
+    assert x.requires_grad_() is x
+    y = (x * 2).sum()
+    x.requires_grad_(False)
+    assert not (x * 2).requires_grad
+    x.requires_grad = True
+    y.backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    h = x * 2
+    h.requires_grad_()
+    with pytest.raises(RuntimeError, match=r"requires_grad.*leaf.*Mul.*detach"):
+        h.requires_grad_(False)
+
+
+def test_asking_again_for_a_gradient_changes_nothing():
+    x = leaf(2.0)
+    seen = []
+    x.register_hook(lambda grad: seen.append(grad.tolist()))
+    y = (x * 3).sum()
+    x.requires_grad_()
+    x.requires_grad = True
+    assert ta.autograd.grad(y, x, retain_graph=True)[0].tolist() == [3.0]
+    y.backward()
+    assert seen[-1] == [3.0]
+
+
+@pytest.mark.parametrize("dtype", [ta.int64, ta.int32, ta.bool])
+def test_integers_need_no_gradient(dtype):
+    x = ta.ones(2).to(dtype)
+    with pytest.raises(RuntimeError, match=r"only floating point .*(int|bool)"):
+        x.requires_grad_()
+    with pytest.raises(RuntimeError, match="only floating point"):
+        ta.tensor([1, 2], dtype=dtype, requires_grad=True)
+    assert not leaf(1.0).to(dtype).requires_grad
+    assert not (leaf(1.0) > 0).requires_grad
+
+
+def test_a_leaf_that_is_gone_takes_nothing():
+    x, y = leaf(1.0), leaf(2.0)
+    z = (x * y).sum()
+    del x
+    gc.collect()
+    z.backward()
+    assert y.grad.tolist() == [1.0]

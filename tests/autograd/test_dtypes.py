@@ -1,0 +1,90 @@
+"""Promotion: PyTorch's table, for tensors, 0-d tensors and Python numbers."""
+
+import itertools
+import operator
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn.autograd.dtypes import as_dtype, result_type
+
+DTYPES = ["bool", "int32", "int64", "float32", "float64"]
+OPERATORS = ["add", "sub", "mul", "truediv", "lt", "eq"]
+
+
+def operand(module, kind, dtype):
+    """An array, a 0-d tensor or a Python number of that kind of dtype."""
+    if kind == "python":
+        return {"b": True, "i": 1, "f": 1.0}[dtype[0]]
+    return module.ones((2,) if kind == "array" else (), dtype=getattr(module, dtype))
+
+
+def outcome(module, name, one, other):
+    try:
+        result = getattr(operator, name)(operand(module, *one), operand(module, *other))
+    except (TypeError, RuntimeError):
+        return "error"
+    return str(result.dtype).removeprefix("torch.")
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("kinds", list(itertools.product(["array", "0-d", "python"], repeat=2)))
+def test_the_promotion_table_is_pytorchs(name, kinds):
+    torch = pytest.importorskip("torch")
+    if kinds == ("python", "python"):
+        assert str(result_type(1, 2.0)) == "float32"
+        return
+    for one, other in itertools.product(DTYPES, repeat=2):
+        operands = (kinds[0], one), (kinds[1], other)
+        assert outcome(ta, name, *operands) == outcome(torch, name, *operands), operands
+
+
+@pytest.mark.parametrize("name", ["exp", "sqrt", "tanh", "sigmoid", "log", "softmax", "sum", "mean"])
+def test_operations_of_one_tensor_give_pytorchs_dtype(name):
+    torch = pytest.importorskip("torch")
+    for dtype in DTYPES:
+        results = []
+        for module in (torch, ta):
+            x = module.ones((2, 2), dtype=getattr(module, dtype))
+            args = (-1,) if name == "softmax" else ()
+            try:
+                results.append(str(getattr(x, name)(*args).dtype).removeprefix("torch."))
+            except (RuntimeError, TypeError):
+                results.append("error")
+        if name == "softmax" and not dtype.startswith("float"):
+            assert results[1] in ("error", results[0])
+        else:
+            assert results[0] == results[1], dtype
+
+
+@pytest.mark.parametrize("name", ["float16", "complex64", "uint8", "int8", "object", "nonsense"])
+def test_other_dtypes_are_refused_by_name(name):
+    with pytest.raises(TypeError, match=f"dtype: expected float32, .*{name}"):
+        as_dtype(name)
+    if name != "nonsense":
+        with pytest.raises(TypeError, match=name):
+            ta.tensor(np.zeros(2, name))
+
+
+def test_dtypes_are_numpys():
+    assert ta.float32 is np.dtype("float32")
+    assert ta.zeros(2).dtype == "float32"
+    assert as_dtype(">f8") == np.dtype("float64")
+
+
+def test_values_are_computed_in_the_promoted_dtype():
+    x = ta.tensor([1], dtype=ta.int64)
+    assert (x / 3).dtype == ta.float32
+    assert (x / 3).item() == np.float32(1) / np.float32(3)
+    big = ta.tensor([2**24 + 1], dtype=ta.int64)
+    assert (big + ta.zeros(1)).item() == float(2**24)
+    assert (big + ta.zeros(1, dtype=ta.float64)).item() == float(2**24 + 1)
+
+
+@pytest.mark.parametrize("dtype", [ta.float32, ta.float64])
+@pytest.mark.parametrize("number", [2, 2.5, True, np.float64(2.5), np.int64(2)])
+def test_numbers_leave_the_dtype_of_a_float_tensor(dtype, number):
+    x = ta.ones(2, dtype=dtype)
+    for y in (x + number, number - x, x * number, x / number, number / x, x**number):
+        assert y.dtype == dtype

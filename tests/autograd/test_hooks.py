@@ -1,0 +1,148 @@
+"""Hooks: they see the whole gradient of a tensor, once, and may put another in its place."""
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+
+
+def leaf(*values):
+    return ta.tensor(np.array(values), requires_grad=True)
+
+
+def test_a_hook_sees_the_whole_gradient_once():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    seen = []
+    x.register_hook(lambda g: seen.append(("x", g.tolist())))
+    h.register_hook(lambda g: seen.append(("h", g.tolist())))
+    (h * 3 + h * 4).sum().backward()
+    assert seen == [("h", [7.0, 7.0]), ("x", [14.0, 14.0])]
+    assert x.grad.tolist() == [14.0, 14.0]
+
+
+def test_a_result_takes_the_place_of_the_gradient():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    h.register_hook(lambda g: g * 10)
+    x.register_hook(lambda g: g + 1)
+    h.sum().backward()
+    assert x.grad.tolist() == [21.0, 21.0]
+
+
+def test_hooks_run_in_the_order_of_registration():
+    x = leaf(1.0)
+    x.register_hook(lambda g: g + 1)
+    x.register_hook(lambda g: g * 10)
+    (x * 1).sum().backward()
+    assert x.grad.tolist() == [20.0]
+
+
+def test_a_removed_hook_is_silent():
+    x = leaf(1.0)
+    double = lambda g: g * 2  # noqa: E731
+    one, two = x.register_hook(double), x.register_hook(double)
+    one.remove()
+    one.remove()  # a second time does no harm to the other
+    (x * 1).sum().backward()
+    assert x.grad.tolist() == [2.0]
+    two.remove()
+    (x * 1).sum().backward()
+    assert x.grad.tolist() == [3.0]
+
+
+def test_a_hook_may_remove_itself():
+    x = leaf(1.0)
+    calls = []
+
+    def once(g):
+        calls.append(1)
+        handle.remove()
+
+    handle = x.register_hook(once)
+    x.register_hook(lambda g: g * 2)
+    for _ in range(2):
+        (x * 1).sum().backward()
+    assert len(calls) == 1
+    assert x.grad.tolist() == [4.0]
+
+
+def test_a_hook_that_writes_in_its_gradient_changes_nothing_else():
+    x, y = leaf(1.0), leaf(1.0)
+    seed = ta.tensor(np.ones(1))
+    h = x + y
+    x.register_hook(lambda g: g.mul_(5) and None)
+    h.backward(seed)
+    assert seed.tolist() == [1.0]
+    assert y.grad.tolist() == [1.0]
+
+
+def test_what_a_hook_returns_is_not_aliased_by_grad():
+    kept = ta.tensor(np.array([4.0]))
+    x = leaf(1.0)
+    x.register_hook(lambda g: kept)
+    for _ in range(2):
+        (x * 1).sum().backward()
+    assert kept.tolist() == [4.0]
+    assert x.grad.tolist() == [8.0]
+
+
+def test_a_hook_answers_with_a_tensor_of_the_same_shape():
+    for answer, error in ((lambda g: ta.ones(3), "shape"), (lambda g: 3.0, "float")):
+        x = leaf(1.0, 2.0)
+        x.register_hook(answer)
+        with pytest.raises((RuntimeError, TypeError), match=f"hook.*{error}"):
+            (x * 1).sum().backward()
+
+
+def test_a_hook_needs_a_gradient_to_come():
+    with pytest.raises(RuntimeError, match="register_hook: .*doesn't require a gradient"):
+        ta.ones(2).register_hook(print)
+
+
+def test_hooks_run_in_autograd_grad_too():
+    x = leaf(1.0)
+    h = x * 2
+    h.register_hook(lambda g: g * 3)
+    dx, dh = ta.autograd.grad(h.sum(), [x, h])
+    assert (dx.tolist(), dh.tolist()) == ([6.0], [3.0])
+
+
+def test_retain_grad_keeps_the_gradient_of_a_result():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    h.retain_grad()
+    h.retain_grad()  # asking twice changes nothing
+    (h * h).sum().backward(retain_graph=True)
+    assert h.grad.tolist() == [4.0, 8.0]
+    (h * h).sum().backward()
+    assert h.grad.tolist() == [8.0, 16.0]
+
+
+def test_retain_grad_of_a_leaf_is_what_it_does_anyway():
+    x = leaf(1.0)
+    x.retain_grad()
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [3.0]
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        ta.ones(1).retain_grad()
+
+
+def test_a_retained_grad_is_nobody_elses():
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    h.retain_grad()
+    seed = ta.tensor(np.ones(2))
+    h.backward(seed)
+    h.grad.zero_()
+    assert seed.tolist() == [1.0, 1.0]
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_hooks_on_one_of_several_results():
+    x = leaf(3.0, 1.0, 2.0)
+    values, _ = x.sort()
+    a, b, c = values.unbind()
+    a.register_hook(lambda g: g * 10)
+    (a + b * 2 + c * 3).sum().backward()
+    assert x.grad.tolist() == [3.0, 10.0, 2.0]

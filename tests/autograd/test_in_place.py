@@ -1,0 +1,362 @@
+"""Changes in place: on the tape with right gradients, or refused by an error that names who did what."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn.nn import functional as F
+
+
+def leaf(*values):
+    return ta.tensor(np.array(values), requires_grad=True)
+
+
+def inner(*values):
+    """A tensor that isn't a leaf."""
+    return leaf(*values) * 1
+
+
+def iadd(x):
+    x += 1
+
+
+def isub(x):
+    x -= 1
+
+
+def imul(x):
+    x *= 2
+
+
+def idiv(x):
+    x /= 2
+
+
+def setitem(*index):
+    def set_it(x):
+        x[index[0] if len(index) == 1 else index] = 7.0
+
+    return set_it
+
+
+def no_grad(change):
+    def changed(x):
+        with ta.no_grad():
+            change(x)
+
+    return changed
+
+
+# name -> (how it is done, what the error calls it)
+WAYS = {
+    "+=": (iadd, "add_"),
+    "-=": (isub, "sub_"),
+    "*=": (imul, "mul_"),
+    "/=": (idiv, "div_"),
+    "add_": (lambda x: x.add_(ta.ones(3)), "add_"),
+    "sub_": (lambda x: x.sub_(1), "sub_"),
+    "mul_": (lambda x: x.mul_(2), "mul_"),
+    "div_": (lambda x: x.div_(2), "div_"),
+    "x[int] =": (setitem(1), "setitem"),
+    "x[slice] =": (setitem(slice(0, 2)), "setitem"),
+    "x[...] =": (setitem(...), "setitem"),
+    "x[list] =": (setitem([0, 2]), "setitem"),
+    "x[mask] =": (lambda x: x.__setitem__(x > 0, 0.5), "setitem"),
+    "zero_": (lambda x: x.zero_(), "zero_"),
+    "fill_": (lambda x: x.fill_(3.0), "fill_"),
+    "copy_": (lambda x: x.copy_(ta.ones(3)), "copy_"),
+    "clamp_": (lambda x: x.clamp_(0, 1), "clamp_"),
+    "masked_fill_": (lambda x: x.masked_fill_(x > 0, 9.0), "masked_fill_"),
+    "relu inplace": (lambda x: F.relu(x, inplace=True), "relu_"),
+    "uniform_": (lambda x: x.uniform_(), "uniform_"),
+    "normal_": (lambda x: x.normal_(), "normal_"),
+}
+# Ways around the tape, which a version must show all the same.
+AROUND = {
+    "add_ under no_grad": (no_grad(lambda x: x.add_(1)), "add_"),
+    "x[0] = under no_grad": (no_grad(setitem(0)), "setitem"),
+    "a view under no_grad": (no_grad(lambda x: x[1:].zero_()), "zero_"),
+    "a view of a view under no_grad": (no_grad(lambda x: x.reshape(3, 1)[1].fill_(1)), "fill_"),
+    "detach()": (lambda x: x.detach().mul_(2), "mul_"),
+    "data": (lambda x: x.data.add_(1), "add_"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS | AROUND)
+def test_a_change_of_what_was_saved_raises_and_names_both(way):
+    change, name = (WAYS | AROUND)[way]
+    h = inner(1.0, -2.0, 3.0)
+    y = (h * h).sum()
+    change(h)
+    expected = rf"Mul saved a tensor of shape \[3\] at version 0; {name} has since .* version 1"
+    with pytest.raises(RuntimeError, match=expected):
+        y.backward()
+
+
+@pytest.mark.parametrize("way", AROUND)
+def test_a_leaf_that_was_saved_is_guarded_too(way):
+    change, name = AROUND[way]
+    x = leaf(1.0, -2.0, 3.0)
+    y = (x * x).sum()
+    change(x)
+    with pytest.raises(RuntimeError, match=f"Mul saved.*{name} has since"):
+        y.backward()
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_the_optimiser_changes_versions_too(kind):
+    w = leaf(1.0, 2.0)
+    optimiser = getattr(ta.optim, kind)([w], lr=0.1)
+    y = (w * w).sum()
+    y.backward(retain_graph=True)
+    optimiser.step()
+    with pytest.raises(RuntimeError, match=rf"Mul saved.*{kind}\.step has since"):
+        y.backward()
+
+
+@pytest.mark.parametrize("saved", ["input", "output", "index", "other operand"])
+def test_whatever_is_saved_is_guarded(saved):
+    x = inner(1.0, 2.0, 3.0)
+    if saved == "input":
+        y = x.log()
+        x.add_(1)
+    elif saved == "output":
+        y = x.exp()
+        y.add_(1)
+    elif saved == "index":
+        index = ta.tensor([0, 2])
+        y = x.index_select(0, index)
+        index[0] = 1
+    else:
+        other = ta.ones(3, dtype=ta.float64)
+        y = x * other
+        other.zero_()
+    with pytest.raises(RuntimeError, match="has since made it version 1"):
+        y.sum().backward()
+
+
+def test_what_was_not_saved_may_change():
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    y = h + 1  # addition saves nothing
+    h.add_(5)
+    (y.sum() + h.sum()).backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_change_before_it_is_saved_is_no_fault():
+    h = inner(1.0, 2.0)
+    h.add_(1)
+    (h * h).sum().backward()
+
+
+# The gradients of changes in place are those of the operation that makes a new tensor
+
+
+@pytest.mark.parametrize("way", [w for w in WAYS if w not in ("uniform_", "normal_", "x[mask] =")])
+def test_changes_in_place_have_gradients(way):
+    def changed(x):
+        h = x * 1.5
+        WAYS[way][0](h)
+        return h * 2 + x
+
+    assert ta.gradcheck(changed, leaf(1.0, -2.0, 3.0))
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
+@pytest.mark.parametrize("shape", [(2, 3), (3,), (1, 1), ()])
+def test_arithmetic_in_place_gives_both_gradients(name, shape):
+    rng = np.random.default_rng(0)
+    x = ta.tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    y = ta.tensor(rng.normal(size=shape) + 3, requires_grad=True)
+
+    def in_place(x, y):
+        h = x * 1
+        return getattr(h, name + "_")(y)
+
+    assert ta.gradcheck(in_place, (x, y))
+    new = ta.autograd.grad(getattr(x * 1, name)(y).sum(), [x, y])
+    old = ta.autograd.grad(in_place(x, y).sum(), [x, y])
+    assert [g.tolist() for g in new] == [g.tolist() for g in old]
+
+
+def test_in_place_with_itself_and_a_view_of_itself():
+    def square(x):
+        h = x * 1
+        h *= h
+        return h
+
+    def by_row(x):
+        h = x * 1
+        h *= h[:1] * 1
+        return h
+
+    assert ta.gradcheck(square, leaf(1.0, 2.0, 3.0))
+    assert ta.gradcheck(by_row, ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True))
+    h = ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True) * 1
+    h *= h[:1]
+    np.testing.assert_array_equal(h.detach().numpy(), [[1, 4, 9], [4, 10, 18]])
+
+
+def test_outputs_t_is_the_idiom_of_a_decoder():
+    T, H = 5, 3
+    rng = np.random.default_rng(0)
+    w = ta.tensor(rng.normal(size=(H, H)), requires_grad=True)
+    h0 = ta.tensor(rng.normal(size=(H,)), requires_grad=True)
+
+    def decode(w, h, collect):
+        steps = []
+        outputs = ta.zeros(T, H, dtype=ta.float64)
+        for t in range(T):
+            h = (w @ h).tanh()
+            outputs[t] = h
+            steps.append(h)
+        return outputs if collect == "outputs[t]" else ta.stack(steps)
+
+    for collect in ("outputs[t]", "stack"):
+        assert ta.gradcheck(lambda w, h: decode(w, h, collect), (w, h0))  # noqa: B023
+    seed = ta.tensor(rng.normal(size=(T, H)))
+    one, other = (
+        ta.autograd.grad(decode(w, h0, c), [w, h0], seed) for c in ("outputs[t]", "stack")
+    )
+    for a, b in zip(one, other):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-14)
+
+
+def test_overwritten_elements_get_no_gradient():
+    x, v = leaf(1.0, 2.0, 3.0), leaf(10.0)
+    h = x * 1
+    h[1] = v[0]
+    h[1:2] = v * 2  # once more
+    (h * ta.tensor(np.array([1.0, 5.0, 7.0]))).sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0, 7.0]
+    assert v.grad.tolist() == [10.0]
+
+
+def test_a_buffer_without_gradient_joins_the_tape():
+    x = leaf(1.0, 2.0)
+    buffer = ta.zeros(2, 2, dtype=ta.float64)
+    assert not buffer.requires_grad
+    buffer[0] = x
+    assert buffer.requires_grad
+    assert not buffer.is_leaf
+    buffer.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_the_value_keeps_its_dtype():
+    x = leaf(1.0, 2.0)
+    buffer = ta.zeros(2)
+    buffer.copy_(x)
+    buffer[0] = x[1]
+    assert buffer.dtype == ta.float32
+    buffer.sum().backward()
+    assert x.grad.dtype == ta.float64
+    assert x.grad.tolist() == [0.0, 2.0]
+
+
+# Refusals, before anything is written
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_leaf_that_needs_a_gradient_is_refused(way):
+    change, name = WAYS[way]
+    x = leaf(1.0, -2.0, 3.0)
+    with pytest.raises(RuntimeError, match=f"{name}: a leaf tensor that requires grad"):
+        change(x)
+    assert x.tolist() == [1.0, -2.0, 3.0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_through_a_view_is_refused_and_names_the_base(way):
+    change, name = WAYS[way]
+    base = inner(1.0, -2.0, 3.0, 4.0).reshape(2, 2) * 1
+    view = base.reshape(4)[:3]
+    with pytest.raises(RuntimeError, match=rf"{name}: .*view of a base of shape \[2, 2\]"):
+        change(view)
+    assert base.tolist() == [[1.0, -2.0], [3.0, 4.0]]
+
+
+def test_a_gradient_into_a_view_is_refused_too():
+    base = ta.zeros(2, 3, dtype=ta.float64)
+    with pytest.raises(RuntimeError, match=r"view of a base of shape \[2, 3\]"):
+        base[0].copy_(leaf(1.0, 2.0, 3.0))
+    with pytest.raises(RuntimeError, match=r"view of a base of shape \[2, 3\]"):
+        base[0][1] = leaf(1.0)[0]
+    assert base.tolist() == [[0.0] * 3] * 2
+    base[0].fill_(2.0)  # no gradient: a view is as good as its base
+    assert base.sum().item() == 6.0
+
+
+def test_a_stale_view_is_refused():
+    base = inner(1.0, 2.0, 3.0)
+    view = base[:2]
+    before = view * 2
+    base.add_(1)
+    with pytest.raises(RuntimeError, match=r"shape \[2\] shares memory with one that add_ changed"):
+        view * 2
+    with pytest.raises(RuntimeError, match="Make the view again"):
+        view.reshape(1, 2)
+    (base[:2].sum() + before.sum()).backward()
+
+
+def test_a_stale_view_may_be_read_without_gradients():
+    base = inner(1.0, 2.0, 3.0)
+    view, detached = base[:2], base.detach()
+    base.add_(1)
+    assert view.tolist() == [2.0, 3.0]
+    assert (detached * 2).tolist() == [4.0, 6.0, 8.0]
+    with ta.no_grad():
+        assert (view * 2).tolist() == [4.0, 6.0]
+
+
+def test_a_view_outlives_changes_without_gradients():
+    base = ta.zeros(3)
+    view = base[:2]
+    base.fill_(2.0)
+    assert (view + 1).tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("target", "operand", "message"),
+    [
+        (ta.ones(3), ta.ones(2, 3), r"add_: .*shape \[3\].*\[2, 3\]"),
+        (ta.ones(3).long(), 0.5, r"add_: result type float32 can't be cast .*int64"),
+        (ta.ones(3).bool(), 1, r"add_: result type int64 can't be cast .*bool"),
+    ],
+)
+def test_what_does_not_fit_is_refused(target, operand, message):
+    before = target.tolist()
+    with pytest.raises(RuntimeError, match=message):
+        target.add_(operand)
+    assert target.tolist() == before
+
+
+def test_read_only_memory_and_expanded_tensors_are_refused():
+    x = ta.ones(1, 3).expand(2, 3)
+    with pytest.raises(RuntimeError, match=r"add_: .*(read-only|expand)"):
+        x.add_(1)
+    with pytest.raises(RuntimeError, match=r"setitem: .*(read-only|expand)"):
+        x[0] = 1.0
+
+
+def test_a_failed_change_leaves_the_version():
+    h = inner(1.0, 2.0)
+    y = (h * h).sum()
+    for change in (lambda: h.add_(ta.ones(3)), lambda: h.__setitem__(5, 1.0)):
+        with pytest.raises((RuntimeError, IndexError, ValueError)):
+            change()
+    y.backward()
+
+
+def test_the_message_says_what_to_do():
+    h = inner(1.0)
+    y = h * h
+    h += 1
+    with pytest.raises(RuntimeError) as caught:
+        y.sum().backward()
+    assert re.search("modified by an inplace operation", str(caught.value))
+    assert re.search("Clone it before the change", str(caught.value))

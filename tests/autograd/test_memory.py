@@ -1,0 +1,99 @@
+"""Graphs free themselves: no reference cycles, so the garbage collector has nothing to do."""
+
+import gc
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+
+
+@pytest.fixture
+def no_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def a_graph(x):
+    """Something of everything: broadcasts, views, several results, in place, a dropped branch."""
+    h = (x * 2 + 1).tanh()
+    h.retain_grad()
+    out = ta.zeros(3, 4, dtype=ta.float64)
+    out[1] = h[0]
+    out += h.sum()
+    left, right = out.reshape(2, 6).unbind(0)
+    values, _ = h.sort(dim=-1)
+    x.exp()  # nobody uses it
+    return (left * right).sum() + values.softmax(-1)[0, 0]
+
+
+def leaf():
+    return ta.tensor(np.random.default_rng(0).normal(size=(2, 4)), requires_grad=True)
+
+
+def test_a_thousand_graphs_leave_nothing_behind(no_collector):
+    x = leaf()
+    for _ in range(1000):
+        a_graph(x).backward()
+    assert gc.collect() == 0
+
+
+@pytest.mark.parametrize("end", ["unused", "retained", "error", "grad", "hooked"])
+def test_graphs_that_end_in_other_ways_leave_nothing_either(no_collector, end):
+    x = leaf()
+    for _ in range(50):
+        y = a_graph(x)
+        if end == "retained":
+            y.backward(retain_graph=True)
+        elif end == "error":
+            y.backward()
+            with pytest.raises(RuntimeError):
+                y.backward()
+        elif end == "grad":
+            ta.autograd.grad(y, x)
+        elif end == "hooked":
+            handle = x.register_hook(lambda g: None)
+            y.register_hook(lambda g: g * 2)
+            y.backward()
+            handle.remove()
+    del y
+    # An exception's traceback holds the frames it went through; that is Python's.
+    assert gc.collect() == 0 or end == "error"
+
+
+def test_memory_does_not_grow(no_collector):
+    x = leaf()
+    for _ in range(20):
+        a_graph(x).backward()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(300):
+        a_graph(x).backward()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert after - before < 20_000
+
+
+def test_a_result_and_its_graph_go_with_the_last_name(no_collector):
+    x = leaf()
+    h = x * 2
+    nodes = [weakref.ref(h.grad_fn), weakref.ref(h)]
+    y = h.sum()
+    del h
+    assert nodes[0]() is not None  # y's graph needs the node ...
+    assert nodes[1]() is None  # ... but not the tensor
+    del y
+    assert nodes[0]() is None
+
+
+def test_the_graph_does_not_keep_the_leaf():
+    x = leaf()
+    reference = weakref.ref(x)
+    y = x.sum()
+    del x
+    assert reference() is None
+    y.backward()

@@ -1,0 +1,119 @@
+"""no_grad, enable_grad, set_grad_enabled: nesting, decorators, threads, exceptions."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+
+
+def leaf(*values):
+    return ta.tensor(np.array(values), requires_grad=True)
+
+
+def test_nothing_is_recorded_under_no_grad():
+    x = leaf(1.0)
+    with ta.no_grad():
+        y = x * 2
+        assert not ta.is_grad_enabled()
+        assert not y.requires_grad
+        assert y.grad_fn is None
+        assert leaf(1.0).requires_grad  # one may still make leaves
+    assert (x * 2).requires_grad
+    assert ta.is_grad_enabled()
+
+
+def test_modes_nest():
+    x = leaf(1.0)
+    with ta.no_grad():
+        with ta.enable_grad():
+            assert (x * 2).requires_grad
+            with ta.no_grad():
+                assert not (x * 2).requires_grad
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad
+
+
+def test_one_object_may_nest_in_itself():
+    mode = ta.no_grad()
+    with mode:
+        with mode:
+            assert not ta.is_grad_enabled()
+        assert not ta.is_grad_enabled()
+    assert ta.is_grad_enabled()
+
+
+def test_modes_end_with_an_exception():
+    with pytest.raises(ZeroDivisionError), ta.no_grad():
+        1 / 0  # noqa: B018
+    assert ta.is_grad_enabled()
+
+
+def test_modes_are_decorators():
+    x = leaf(1.0)
+
+    @ta.no_grad()
+    def plain(depth=0):
+        inner = plain(depth + 1) if depth < 3 else None
+        assert inner is None or not inner.requires_grad
+        return x * 2
+
+    @ta.enable_grad()
+    def recorded():
+        return x * 2
+
+    assert plain.__name__ == "plain"
+    assert not plain().requires_grad
+    assert ta.is_grad_enabled()
+    with ta.no_grad():
+        assert recorded().requires_grad
+
+
+def test_set_grad_enabled_acts_at_once_and_as_a_context():
+    with ta.set_grad_enabled(False):
+        assert not ta.is_grad_enabled()
+    assert ta.is_grad_enabled()
+    ta.set_grad_enabled(False)
+    try:
+        assert not (leaf(1.0) * 2).requires_grad
+    finally:
+        ta.set_grad_enabled(True)
+
+
+def test_each_thread_has_its_own_mode():
+    inside, outside = threading.Event(), threading.Event()
+    seen = []
+
+    def other():
+        seen.append(ta.is_grad_enabled())
+        with ta.no_grad():
+            inside.set()
+            outside.wait(10)
+            seen.append(ta.is_grad_enabled())
+
+    with ta.no_grad():
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(10)
+    assert ta.is_grad_enabled()
+    outside.set()
+    thread.join()
+    assert seen == [True, False]
+
+
+def test_backward_works_under_no_grad():
+    x = leaf(3.0)
+    y = (x * x).sum()
+    with ta.no_grad():
+        y.backward()
+    assert x.grad.tolist() == [6.0]
+    assert not x.grad.requires_grad
+
+
+def test_hooks_see_gradients_without_a_graph():
+    x = leaf(3.0)
+    seen = []
+    x.register_hook(lambda g: seen.append((g * 2).requires_grad))
+    (x * x).sum().backward()
+    assert seen == [False]
