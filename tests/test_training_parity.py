@@ -15,6 +15,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: no compar
 V, D, H, B, TS, TT = 13, 8, 12, 6, 7, 5
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The sizes are far too small for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def translator(lib):
     nn = lib.nn
 

@@ -43,7 +43,7 @@ CASES = {
     "Linear, no rows": lambda: (nn.Linear(3, 4, dtype=F64), (randn(0, 3),)),
     "Embedding": lambda: (
         nn.Embedding(5, 3, padding_idx=2, dtype=F64),
-        (ta.tensor([[1, 2, 1], [0, 2, 4]]),),
+        (ta.tensor([[1, 3, 1], [0, 3, 4]]),),
     ),
     "GRU": lambda: (nn.GRU(3, 2, dtype=F64), (randn(4, 2, 3), randn(1, 2, 2))),
     "GRU, batch first, no bias, no h0": lambda: (
@@ -84,13 +84,21 @@ CASES = {
     "Tanh": lambda: (nn.Tanh(), (randn(3, 4),)),
     "Sigmoid": lambda: (nn.Sigmoid(), (randn(3, 4),)),
     "ReLU": lambda: (nn.ReLU(), (unordered(3, 4),)),
-    "Dropout, evaluation": lambda: (nn.Dropout(0.5).eval(), (randn(3, 4),)),
-    "Identity": lambda: (nn.Identity(), (randn(3),)),
+    "Dropout, evaluation": lambda: (
+        nn.Sequential(nn.Dropout(0.5), nn.Identity(), nn.Tanh()).eval(),
+        (randn(3, 4),),
+    ),
     "Sequential": lambda: (
         nn.Sequential(nn.Linear(3, 4, dtype=F64), nn.Tanh(), nn.Linear(4, 2, dtype=F64)),
         (randn(5, 3),),
     ),
 }
+
+
+def test_the_row_of_padding_gets_no_gradient_though_it_is_used(backend):
+    table = nn.Embedding(4, 2, padding_idx=1)
+    table(ta.tensor([0, 1, 1, 2])).sum().backward()
+    assert table.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize("case", CASES)

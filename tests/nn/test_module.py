@@ -111,7 +111,7 @@ def test_submodules_and_parameters_are_found_by_dotted_names():
     assert model.get_parameter("0.first.bias") is model[0].first.bias
     with pytest.raises(AttributeError, match="`third` is no attribute"):
         model.get_submodule("1.third")
-    with pytest.raises(AttributeError, match="`scale` is not an nn.Module"):
+    with pytest.raises(AttributeError, match=r"`scale` is not an nn.Module"):
         model.get_submodule("1.scale")
     with pytest.raises(AttributeError, match="`mask` is no parameter"):
         model.get_parameter("1.mask")
