@@ -378,6 +378,8 @@ def norm(
     if not isinstance(p, (int, float)):
         raise RuntimeError(f"norm(): p: expected a number, None or 'fro', got {p!r}")
     if p in (math.inf, -math.inf):
+        if 0 in (x._array.shape[axis] for axis in as_axes(dim, x._array.ndim)):
+            raise RuntimeError(f"norm(): p = {p} of nothing, input {list(x._array.shape)}")
         return (amax if p > 0 else amin)(abs(x), dim, keepdim)
     if p == 0:
         return to(sum(ne(x, 0), dim, keepdim), x._array.dtype)
@@ -411,6 +413,8 @@ def topk(
     n = rows.shape[axis]
     if not 0 <= k <= n:
         raise RuntimeError(f"topk(): k: selected index {k} out of range for a dim of size {n}")
+    if not array.ndim:
+        return sort(input, dim)
     if 0 < k < n:  # only the k that are asked for get sorted
         cut = n - k if largest else k
         halves = np.split(np.argpartition(rows, cut if largest else k - 1, axis), [cut], axis)
@@ -419,4 +423,4 @@ def topk(
         order = np.take_along_axis(kept, order, axis)
     else:
         order = np.take(_order(rows, axis, largest), range(k), axis)
-    return _picked(input, results.wrap(order if array.ndim else order.reshape(())), dim)
+    return _picked(input, results.wrap(order), dim)
