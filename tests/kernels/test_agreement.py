@@ -33,7 +33,8 @@ def test_matmul(kernels: Backend, definition: Backend, dtype: Any, args: dict[st
     exact = as_float64(args)
     magnitude = np.abs(exact["a"]) @ np.abs(exact["b"]) + np.abs(exact.get("bias", 0))
     got = kernels.matmul(**args)
-    assert got.dtype == dtype and got.flags.c_contiguous
+    assert got.dtype == dtype
+    assert got.flags.c_contiguous
     K = args["a"].shape[-1]
     assert_within(got, definition.matmul(**exact), magnitude, K + 2)
 
@@ -93,7 +94,7 @@ def test_cross_entropy(
     exact = as_float64(args)
     losses, grad = kernels.cross_entropy(**args)
     want, want_grad = definition.cross_entropy(**exact)
-    N, V = args["logits"].shape
+    _N, V = args["logits"].shape
     count = summing(V)
 
     logp = definition.log_softmax(exact["logits"])
@@ -106,7 +107,8 @@ def test_cross_entropy(
     if not args["with_grad"]:
         assert grad is None
         return
-    assert grad is not None and want_grad is not None
+    assert grad is not None
+    assert want_grad is not None
     smooth = exact["label_smoothing"] / max(V, 1)
     top = w.max(initial=0)
     size = np.exp(logp) * (top + smooth * w.sum()) * (1 + np.abs(logp)) + smooth * w

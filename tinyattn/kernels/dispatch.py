@@ -59,7 +59,7 @@ def _fit(
 
 def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) -> Array:
     """The same for int64."""
-    if not isinstance(x, np.ndarray) or x.dtype != I64:
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "i" or x.dtype.itemsize != 8:
         raise TypeError(
             f"{kernel}: {name} must be an int64 array, got {getattr(x, 'dtype', type(x).__name__)}"
         )

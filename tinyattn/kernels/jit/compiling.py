@@ -19,6 +19,7 @@ import numpy as np
 from numba import types
 
 LOCK = threading.Lock()
+SMALL = 16 * 1024  # elements below which waking other threads costs more than it gives
 threads: int = numba.config.NUMBA_NUM_THREADS
 
 _told = False
@@ -49,14 +50,16 @@ class Kernel:
         self._options = options
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, alone: bool = False) -> Any:
+        """`alone`: on the thread of the caller, where waking others costs more than it gives."""
+        wanted = 1 if alone else threads
         with LOCK:
             dtype = arguments[0].dtype
             compiled = self._compiled.get(dtype)
             if compiled is None:
                 compiled = self._compiled[dtype] = self._compile(dtype)
-            if numba.get_num_threads() != threads:  # a setting of the calling thread
-                numba.set_num_threads(threads)
+            if numba.get_num_threads() != wanted:  # a setting of the calling thread
+                numba.set_num_threads(wanted)
             return compiled(*arguments)
 
     def _compile(self, dtype: np.dtype[Any]) -> Callable[..., Any]:

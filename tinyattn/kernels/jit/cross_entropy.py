@@ -4,8 +4,8 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import kernel, sums
-from tinyattn.kernels.jit.softmax import SMALL, largest
+from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
+from tinyattn.kernels.jit.softmax import largest
 from tinyattn.kernels.jit.vmath import exp
 
 
@@ -62,22 +62,13 @@ def row(logits, i, t, weight, smoothing, scale, losses, grad):
 
 @kernel("r2 i1 r1 int float float w1 w2")
 def run(logits, target, weight, ignore_index, smoothing, scale, losses, grad):
-    if logits.size < SMALL:
-        for i in range(len(logits)):
-            if target[i] == ignore_index:
-                losses[i] = 0
-                if grad.size:
-                    grad[i] = 0
-            else:
-                row(logits, i, target[i], weight, smoothing, scale, losses, grad)
-    else:
-        for i in numba.prange(len(logits)):
-            if target[i] == ignore_index:
-                losses[i] = 0
-                if grad.size:
-                    grad[i] = 0
-            else:
-                row(logits, i, target[i], weight, smoothing, scale, losses, grad)
+    for i in numba.prange(len(logits)):
+        if target[i] == ignore_index:
+            losses[i] = 0
+            if grad.size:
+                grad[i] = 0
+        else:
+            row(logits, i, target[i], weight, smoothing, scale, losses, grad)
 
 
 def cross_entropy(
@@ -101,4 +92,5 @@ def cross_entropy(
         scale,
         losses,
         np.empty((0, 0), dtype) if grad is None else grad,
+        alone=logits.size < SMALL,
     )

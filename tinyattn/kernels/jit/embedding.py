@@ -5,10 +5,9 @@ order.
 import numba
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import exact, kernel
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
 
 OWNERS = 16
-SMALL = 16 * 1024
 
 
 @exact
@@ -20,15 +19,13 @@ def add_rows(grad, index, padding_idx, owner, owners, out):
                 out[v, j] += grad[i, j]
 
 
-@kernel("r2 i1 int w2")
-def run(grad, index, padding_idx, out):
-    if grad.size < SMALL:
-        add_rows(grad, index, padding_idx, 0, 1, out)
-    else:
-        for owner in numba.prange(OWNERS):
-            add_rows(grad, index, padding_idx, owner, OWNERS, out)
+@kernel("r2 i1 int int w2")
+def run(grad, index, padding_idx, owners, out):
+    for owner in numba.prange(owners):
+        add_rows(grad, index, padding_idx, owner, owners, out)
 
 
 def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) -> None:
     """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
-    run(grad, index, padding_idx, out)
+    alone = grad.size < SMALL
+    run(grad, index, padding_idx, 1 if alone else OWNERS, out, alone=alone)

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array, Cache
-from tinyattn.kernels.jit.compiling import exact, kernel
-from tinyattn.kernels.jit.matmul import SMALL, TASKS, WIDTH, pack, rounded, tile
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
+from tinyattn.kernels.jit.matmul import FEW, TASKS, WIDTH, pack, rounded, tile
 from tinyattn.kernels.jit.vmath import exp, tanh
 
 
@@ -31,7 +31,7 @@ def packed(b: Array, key: str, cache: Cache | None) -> Array:
     if panels is None:
         K, P = b.shape
         panels = np.empty(-(-P // WIDTH) * K * WIDTH, b.dtype)
-        pack_all(b, panels)
+        pack_all(b, panels, alone=K * P < SMALL)
         if cache is not None:
             cache["numba", key] = panels
     return panels
@@ -106,16 +106,13 @@ def forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, 
 
 @kernel("r2 r1 r1 i1 bool w2 w2 w2")
 def forward(gx, panels, b_hh, batch_sizes, reverse, y, h, saved):
-    B, H = h.shape
+    B = len(h)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
     tasks = (B + rows - 1) // rows
-    if tasks == 1 or len(gx) * H * H < SMALL:
-        forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, 0, B, y, h, saved)
-    else:
-        for task in numba.prange(tasks):
-            begin, end = task * rows, min(task * rows + rows, B)
-            forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, h, saved)
+    for task in numba.prange(tasks):
+        begin, end = task * rows, min(task * rows + rows, B)
+        forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, h, saved)
 
 
 @exact
@@ -175,18 +172,15 @@ def backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin,
 
 @kernel("r2 r2 r2 r2 r1 i1 bool w2 w2 w2")
 def backward(dy, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh):
-    B, H = dh.shape
+    B = len(dh)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
     tasks = (B + rows - 1) // rows
-    if tasks == 1 or len(y) * H * H < SMALL:
-        backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, 0, B, dgx, dgh, dh)
-    else:
-        for task in numba.prange(tasks):
-            begin, end = task * rows, min(task * rows + rows, B)
-            backward_rows(
-                dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin, end, dgx, dgh, dh
-            )
+    for task in numba.prange(tasks):
+        begin, end = task * rows, min(task * rows + rows, B)
+        backward_rows(
+            dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin, end, dgx, dgh, dh
+        )
 
 
 def gru(
@@ -205,7 +199,8 @@ def gru(
     h_n[:] = h0
     panels = packed(w_hh.T, "gru", cache)
     bias: Any = np.empty(0, gx.dtype) if b_hh is None else b_hh
-    forward(gx, panels, bias, batch_sizes, reverse, y, h_n, saved)
+    alone = gx.size * w_hh.shape[1] < FEW
+    forward(gx, panels, bias, batch_sizes, reverse, y, h_n, saved, alone=alone)
 
 
 def gru_backward(
@@ -226,4 +221,5 @@ def gru_backward(
     dh0[:] = 0 if dh_n is None else dh_n
     panels = packed(w_hh, "gru backward", cache)
     given = np.empty((0, 0), saved.dtype) if dy is None else dy
-    backward(given, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh0)
+    alone = y.size * len(w_hh) < FEW
+    backward(given, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh0, alone=alone)

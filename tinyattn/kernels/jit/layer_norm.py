@@ -6,9 +6,8 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import kernel, sums
+from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 
-SMALL = 16 * 1024
 BLOCK = 64  # rows whose share of the weights' gradients is added up on its own
 
 
@@ -38,12 +37,8 @@ def forward_row(x, i, weight, bias, eps, out, mean, rstd):
 
 @kernel("r2 r1 r1 float w2 w1 w1")
 def forward(x, weight, bias, eps, out, mean, rstd):
-    if x.size < SMALL:
-        for i in range(len(x)):
-            forward_row(x, i, weight, bias, eps, out, mean, rstd)
-    else:
-        for i in numba.prange(len(x)):
-            forward_row(x, i, weight, bias, eps, out, mean, rstd)
+    for i in numba.prange(len(x)):
+        forward_row(x, i, weight, bias, eps, out, mean, rstd)
 
 
 @sums
@@ -77,14 +72,9 @@ def backward(grad, x, mean, rstd, weight, dx, dweight, dbias):
     parts = (N + BLOCK - 1) // BLOCK
     dweights = np.empty((parts, D), x.dtype)
     dbiases = np.empty((parts, D), x.dtype)
-    if x.size < SMALL:
-        for part in range(parts):
-            begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
-            backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
-    else:
-        for part in numba.prange(parts):
-            begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
-            backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
+    for part in numba.prange(parts):
+        begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
+        backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
     dweight[:] = 0
     dbias[:] = 0
     for part in range(parts):
@@ -104,9 +94,8 @@ def layer_norm(
 ) -> None:
     """x (N, D), weight, bias (D,) -> out (N, D), mean (N,), rstd (N,)."""
     none = np.empty(0, x.dtype)
-    forward(
-        x, none if weight is None else weight, none if bias is None else bias, eps, out, mean, rstd
-    )
+    weight, bias = (none if array is None else array for array in (weight, bias))
+    forward(x, weight, bias, eps, out, mean, rstd, alone=x.size < SMALL)
 
 
 def layer_norm_backward(
@@ -121,4 +110,5 @@ def layer_norm_backward(
 ) -> None:
     """grad, x (N, D), mean, rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
     none = np.empty(0, x.dtype)
-    backward(grad, x, mean, rstd, none if weight is None else weight, dx, dweight, dbias)
+    affine = none if weight is None else weight
+    backward(grad, x, mean, rstd, affine, dx, dweight, dbias, alone=x.size < SMALL)

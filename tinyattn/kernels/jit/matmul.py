@@ -13,7 +13,7 @@ from tinyattn.kernels.jit.compiling import exact, kernel, sums
 WIDTH = 128
 DEPTH = 256  # rows of b packed at a time: a panel of float32 takes 128 KB of the second-level cache
 TASKS = 8  # pieces of work to aim for, so that two threads or eight find some
-SMALL = 32 * 1024  # multiplications below which waking threads costs more than it gives
+FEW = 256 * 1024  # multiplications that one thread does sooner than two
 
 
 @exact
@@ -146,23 +146,18 @@ def block(a, b, bias, out, m0, m1, p0):
 @kernel("v3 v3 r1 w3")
 def product(a, b, bias, out):
     n, M, P = out.shape
-    K = b.shape[1]
     panels = (P + WIDTH - 1) // WIDTH
     pieces = max(1, min(TASKS // max(n * panels, 1), M // 64))
     rows = ((M + pieces - 1) // pieces + 3) // 4 * 4
     tasks = n * panels * pieces
-    if n * M * K * P < SMALL or tasks == 1:
-        for task in range(tasks):
-            i, rest = task // (panels * pieces), task % (panels * pieces)
-            p0, m0 = rest // pieces * WIDTH, rest % pieces * rows
-            block(a[i], b[i], bias, out[i], m0, min(m0 + rows, M), p0)
-    else:
-        for task in numba.prange(tasks):
-            i, rest = task // (panels * pieces), task % (panels * pieces)
-            p0, m0 = rest // pieces * WIDTH, rest % pieces * rows
-            block(a[i], b[i], bias, out[i], m0, min(m0 + rows, M), p0)
+    for task in numba.prange(tasks):
+        i, rest = task // (panels * pieces), task % (panels * pieces)
+        p0, m0 = rest // pieces * WIDTH, rest % pieces * rows
+        block(a[i], b[i], bias, out[i], m0, min(m0 + rows, M), p0)
 
 
 def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
     """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P)."""
-    product(a, b, np.empty(0, out.dtype) if bias is None else bias, out)
+    none = np.empty(0, out.dtype)
+    alone = out.size * a.shape[2] < FEW
+    product(a, b, none if bias is None else bias, out, alone=alone)

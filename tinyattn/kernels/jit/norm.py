@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import kernel, sums
+from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 
 CHUNK = 16 * 1024
 
@@ -30,18 +30,13 @@ def scale_chunk(x, begin, end, factor):
 def scale_all(x, factor):
     parts = (len(x) + CHUNK - 1) // CHUNK
     f = x.dtype.type(factor)
-    if parts < 4:
-        scale_chunk(x, 0, len(x), f)
-    else:
-        for part in numba.prange(parts):
-            scale_chunk(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)), f)
+    for part in numba.prange(parts):
+        scale_chunk(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)), f)
 
 
 @kernel("r1")
 def square(x):
     parts = (len(x) + CHUNK - 1) // CHUNK
-    if parts < 4:
-        return chunk_square(x, 0, len(x))
     partial = np.empty(parts)
     for part in numba.prange(parts):
         partial[part] = chunk_square(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)))
@@ -53,10 +48,10 @@ def square(x):
 
 def global_norm(arrays: list[Array]) -> float:
     """Flat arrays -> their common norm."""
-    return math.sqrt(sum(square(x) for x in arrays))
+    return math.sqrt(sum(square(x, alone=x.size < SMALL) for x in arrays))
 
 
 def scale(arrays: list[Array], factor: float) -> None:
     """Multiply flat arrays by factor, in place."""
     for x in arrays:
-        scale_all(x, factor)
+        scale_all(x, factor, alone=x.size < SMALL)

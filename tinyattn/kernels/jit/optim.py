@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import exact, kernel
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
 
 CHUNK = 8192
 
@@ -30,18 +30,12 @@ def adam_chunk(p, g, m, v, begin, end, shrink, decay, sign, b1, b2, eps, size, r
 def adam_step(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
     real = p.dtype.type
     parts = (len(p) + CHUNK - 1) // CHUNK
-    if parts < 4:
+    for part in numba.prange(parts):
+        begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
         adam_chunk(
-            p, g, m, v, 0, len(p), real(shrink), real(decay), real(sign), b1, b2, real(eps),
+            p, g, m, v, begin, end, real(shrink), real(decay), real(sign), b1, b2, real(eps),
             real(size), real(root),
         )  # fmt: skip
-    else:
-        for part in numba.prange(parts):
-            begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
-            adam_chunk(
-                p, g, m, v, begin, end, real(shrink), real(decay), real(sign), b1, b2, real(eps),
-                real(size), real(root),
-            )  # fmt: skip
 
 
 def adam(
@@ -63,7 +57,9 @@ def adam(
     sign = -1.0 if maximize else 1.0
     for p, g, m, v, t in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
         size, root = lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
-        adam_step(p, g, m, v, shrink, decay, sign, beta1, beta2, eps, size, root)
+        adam_step(
+            p, g, m, v, shrink, decay, sign, beta1, beta2, eps, size, root, alone=p.size < SMALL
+        )
 
 
 @exact
@@ -81,18 +77,12 @@ def sgd_chunk(p, g, buffer, begin, end, lr, momentum, add, nesterov, decay, firs
 def sgd_step(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
     real = p.dtype.type
     parts = (len(p) + CHUNK - 1) // CHUNK
-    if parts < 4:
+    for part in numba.prange(parts):
+        begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
         sgd_chunk(
-            p, g, buffer, 0, len(p), real(lr), real(momentum), real(add), nesterov, real(decay),
-            first, real(sign),
+            p, g, buffer, begin, end, real(lr), real(momentum), real(add), nesterov,
+            real(decay), first, real(sign),
         )  # fmt: skip
-    else:
-        for part in numba.prange(parts):
-            begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
-            sgd_chunk(
-                p, g, buffer, begin, end, real(lr), real(momentum), real(add), nesterov,
-                real(decay), first, real(sign),
-            )  # fmt: skip
 
 
 def sgd(
@@ -111,4 +101,16 @@ def sgd(
     sign = -1.0 if maximize else 1.0
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
         buffer = buffers[i] if momentum and buffers is not None else np.empty(0, p.dtype)
-        sgd_step(p, g, buffer, lr, momentum, 1 - dampening, nesterov, weight_decay, first[i], sign)
+        sgd_step(
+            p,
+            g,
+            buffer,
+            lr,
+            momentum,
+            1 - dampening,
+            nesterov,
+            weight_decay,
+            first[i],
+            sign,
+            alone=p.size < SMALL,
+        )

@@ -6,10 +6,9 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import exact, kernel, sums
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 from tinyattn.kernels.jit.vmath import bits, exp, unbits
 
-SMALL = 16 * 1024  # elements below which waking threads costs more than it gives
 NO_MASK = np.empty((0, 0), np.bool_)
 
 
@@ -50,18 +49,11 @@ def masked_row(x, mask, i, out):
 def run_softmax(x, mask, out):
     if not x.size:
         return
-    if x.size < SMALL:
-        for i in range(len(x)):
-            if mask.size:
-                masked_row(x, mask, i, out)
-            else:
-                softmax_row(x, i, out)
-    else:
-        for i in numba.prange(len(x)):
-            if mask.size:
-                masked_row(x, mask, i, out)
-            else:
-                softmax_row(x, i, out)
+    for i in numba.prange(len(x)):
+        if mask.size:
+            masked_row(x, mask, i, out)
+        else:
+            softmax_row(x, i, out)
 
 
 @sums
@@ -75,12 +67,8 @@ def softmax_backward_row(y, grad, i, out):
 
 @kernel("r2 r2 w2")
 def run_softmax_backward(y, grad, out):
-    if y.size < SMALL:
-        for i in range(len(y)):
-            softmax_backward_row(y, grad, i, out)
-    else:
-        for i in numba.prange(len(y)):
-            softmax_backward_row(y, grad, i, out)
+    for i in numba.prange(len(y)):
+        softmax_backward_row(y, grad, i, out)
 
 
 @sums
@@ -98,12 +86,8 @@ def log_softmax_row(x, i, out):
 def run_log_softmax(x, out):
     if not x.size:
         return
-    if x.size < SMALL:
-        for i in range(len(x)):
-            log_softmax_row(x, i, out)
-    else:
-        for i in numba.prange(len(x)):
-            log_softmax_row(x, i, out)
+    for i in numba.prange(len(x)):
+        log_softmax_row(x, i, out)
 
 
 @sums
@@ -117,29 +101,25 @@ def log_softmax_backward_row(y, grad, i, out):
 
 @kernel("r2 r2 w2")
 def run_log_softmax_backward(y, grad, out):
-    if y.size < SMALL:
-        for i in range(len(y)):
-            log_softmax_backward_row(y, grad, i, out)
-    else:
-        for i in numba.prange(len(y)):
-            log_softmax_backward_row(y, grad, i, out)
+    for i in numba.prange(len(y)):
+        log_softmax_backward_row(y, grad, i, out)
 
 
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
     """x (N, n), mask (N, n) bool with True = attend -> out (N, n)."""
-    run_softmax(x, NO_MASK if mask is None else mask, out)
+    run_softmax(x, NO_MASK if mask is None else mask, out, alone=x.size < SMALL)
 
 
 def softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) -> out (N, n)."""
-    run_softmax_backward(y, grad, out)
+    run_softmax_backward(y, grad, out, alone=y.size < SMALL)
 
 
 def log_softmax(x: Array, out: Array) -> None:
     """x (N, n) -> out (N, n)."""
-    run_log_softmax(x, out)
+    run_log_softmax(x, out, alone=x.size < SMALL)
 
 
 def log_softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) -> out (N, n)."""
-    run_log_softmax_backward(y, grad, out)
+    run_log_softmax_backward(y, grad, out, alone=y.size < SMALL)

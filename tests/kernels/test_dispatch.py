@@ -1,0 +1,234 @@
+"""What the dispatcher promises on every backend: any memory layout, clear refusals, new arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend, use_backend
+
+from . import cases
+from .cases import cast
+
+r = cases.rng(40)
+
+# One call of every kernel that returns arrays.
+CALLS: dict[str, dict[str, Any]] = {
+    "matmul": {"a": r.normal(size=(6, 5)), "b": r.normal(size=(5, 4)), "bias": r.normal(size=4)},
+    "softmax": {"x": r.normal(size=(3, 6)), "mask": r.random((3, 6)) < 0.7},
+    "softmax_backward": {"y": r.random((3, 6)), "grad": r.normal(size=(3, 6))},
+    "log_softmax": {"x": r.normal(size=(3, 6))},
+    "log_softmax_backward": {"y": -r.random((3, 6)), "grad": r.normal(size=(3, 6))},
+    "cross_entropy": {
+        "logits": r.normal(size=(4, 6)),
+        "target": np.array([0, 5, 2, 2]),
+        "weight": r.random(6),
+        "ignore_index": 2,
+        "label_smoothing": 0.1,
+        "scale": 0.5,
+        "with_grad": True,
+    },
+    "embedding_backward": {
+        "grad": r.normal(size=(5, 3)),
+        "index": np.array([3, 0, 3, 1, 3]),
+        "num_embeddings": 4,
+        "padding_idx": 0,
+    },
+    "gru": dict(cases.gru())["unequal"],
+    "layer_norm": {
+        "x": r.normal(size=(4, 6)),
+        "weight": r.normal(size=6),
+        "bias": r.normal(size=6),
+        "eps": 1e-5,
+    },
+    "layer_norm_backward": {
+        "grad": r.normal(size=(4, 6)),
+        "x": r.normal(size=(4, 6)),
+        "mean": r.normal(size=4),
+        "rstd": r.random(4),
+        "weight": r.normal(size=6),
+    },
+}
+with use_backend("numpy") as numpy_kernels:
+    _gru = CALLS["gru"]
+    _y, _h_n, _saved = numpy_kernels.gru(**_gru)
+    CALLS["gru_backward"] = {
+        "dy": r.normal(size=_y.shape),
+        "dh_n": r.normal(size=_h_n.shape),
+        "saved": _saved,
+        "y": _y,
+        "h0": _gru["h0"],
+        "w_hh": _gru["w_hh"],
+        "batch_sizes": _gru["batch_sizes"],
+        "reverse": False,
+    }
+
+
+def outputs(result: Any) -> list[np.ndarray]:
+    return [x for x in (result if isinstance(result, tuple) else (result,)) if x is not None]
+
+
+@pytest.mark.parametrize("layout", cases.LAYOUTS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", CALLS)
+def test_any_memory_layout_gives_the_same_bits(
+    kernels: Backend, dtype: Any, name: str, layout: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    plain = cast(CALLS[name], dtype)
+    awkward = {k: layout(v) if isinstance(v, np.ndarray) else v for k, v in plain.items()}
+    want, got = outputs(getattr(kernels, name)(**plain)), outputs(getattr(kernels, name)(**awkward))
+    for w, g in zip(want, got, strict=True):
+        assert g.dtype == dtype
+        if name == "matmul" and layout is cases.fortran:
+            # A transposed operand is read as it stands, maybe by another loop.
+            np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(g, w)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_outputs_are_new_and_inputs_unchanged(kernels: Backend, dtype: Any, name: str) -> None:
+    args = cast(CALLS[name], dtype)
+    before = {k: v.copy() for k, v in args.items() if isinstance(v, np.ndarray)}
+    results = outputs(getattr(kernels, name)(**args))
+    for i, x in enumerate(results):
+        assert x.flags.writeable
+        assert not any(np.may_share_memory(x, args[k]) for k in before)
+        assert not any(np.may_share_memory(x, other) for other in results[:i])
+    for k, copy in before.items():
+        np.testing.assert_array_equal(args[k], copy)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.complex64, np.int64, np.bool_, object])
+@pytest.mark.parametrize("name", CALLS)
+def test_other_types_are_refused_by_name(kernels: Backend, name: str, kind: Any) -> None:
+    args = cast(CALLS[name], np.float32)
+    for k, v in CALLS[name].items():
+        if isinstance(v, np.ndarray) and v.dtype == np.float64:
+            wrong = np.zeros(v.shape, kind)
+            message = rf"{name}: {k}.* got {wrong.dtype}|{name}: a is .* but b is {wrong.dtype}"
+            with pytest.raises(TypeError, match=message):
+                getattr(kernels, name)(**(args | {k: wrong}))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_two_float_types_in_one_call_are_refused(kernels: Backend, name: str) -> None:
+    args = cast(CALLS[name], np.float32)
+    floats = [k for k, v in args.items() if isinstance(v, np.ndarray) and v.dtype == np.float32]
+    for k in floats if len(floats) > 1 else []:
+        with pytest.raises(TypeError, match=f"{name}: .*float(32|64)"):
+            getattr(kernels, name)(**(args | {k: args[k].astype(np.float64)}))
+
+
+def test_a_list_is_refused(kernels: Backend) -> None:
+    with pytest.raises(TypeError, match="softmax: x must be a NumPy array, got list"):
+        kernels.softmax([1.0, 2.0])  # type: ignore[arg-type]
+
+
+f = np.zeros
+ONE = np.ones(1, np.int64)
+REFUSED: list[tuple[str, Callable[[Backend], Any], str]] = [
+    ("K", lambda k: k.matmul(f((2, 3)), f((4, 5))), r"matmul: .*\(2, 3\) and \(4, 5\)"),
+    ("vectors", lambda k: k.matmul(f(3), f((3, 5))), r"matmul: expected a \(\.\.\., M, K\)"),
+    ("bias", lambda k: k.matmul(f((2, 3)), f((3, 5)), f(4)), r"bias must be \(P,\) = \(5,\)"),
+    ("batch", lambda k: k.matmul(f((2, 2, 3)), f((3, 3, 5))), "batch axes .* do not broadcast"),
+    ("scalar", lambda k: k.softmax(f(())), "got a scalar"),
+    ("mask type", lambda k: k.softmax(f(3), f(3)), "mask must be bool .* got float64"),
+    ("mask", lambda k: k.softmax(f(3), f(4, bool)), "does not broadcast"),
+    ("grad", lambda k: k.softmax_backward(f(3), f(4)), "grad must be the shape of y"),
+    (
+        "smoothing",
+        lambda k: k.cross_entropy(f((1, 3)), ONE, None, -100, 1.5, 1.0, True),
+        r"label_smoothing must be in \[0, 1\], got 1.5",
+    ),
+    (
+        "target",
+        lambda k: k.cross_entropy(f((2, 3)), ONE, None, -100, 0.0, 1.0, True),
+        r"target must be \(N,\) = \(2,\), got \(1,\)",
+    ),
+    (
+        "weight",
+        lambda k: k.cross_entropy(f((1, 3)), ONE, f(2), -100, 0.0, 1.0, True),
+        r"weight must be \(V,\) = \(3,\), got \(2,\)",
+    ),
+    (
+        "index type",
+        lambda k: k.embedding_backward(f((1, 3)), ONE.astype(np.int32), 4, -1),
+        "index must be an int64 array, got int32",
+    ),
+    ("rows", lambda k: k.layer_norm(f((1, 3, 3)), None, None, 1e-5), r"x must be \(N, D\)"),
+    (
+        "growing batch sizes",
+        lambda k: k.gru(f((3, 3)), f((1, 1)), f((3, 1)), None, np.array([1, 2]), False),
+        r"never increase, got \[1, 2\]",
+    ),
+    (
+        "too many rows",
+        lambda k: k.gru(f((4, 3)), f((2, 1)), f((3, 1)), None, np.array([2, 1]), False),
+        "add up to 3, but there are N = 4 rows",
+    ),
+    (
+        "no steps",
+        lambda k: k.gru(f((0, 3)), f((2, 1)), f((3, 1)), None, ONE[:0], False),
+        "at least one time step",
+    ),
+    (
+        "weights of another size",
+        lambda k: k.gru(f((1, 3)), f((1, 1)), f((3, 2)), None, ONE, False),
+        r"w_hh must be \(3H, H\) = \(3, 1\), got \(3, 2\)",
+    ),
+    (
+        "step 0",
+        lambda k: k.adam([f(2)], [f(2)], [f(2)], [f(2)], [0], 0.1, 0.9, 0.99, 0.0, 0.0, False),
+        "steps, each at least 1",
+    ),
+    (
+        "no buffers",
+        lambda k: k.sgd([f(2)], [f(2)], None, 0.1, 0.9, 0.0, False, 0.0, [True]),
+        "momentum 0.9 needs buffers",
+    ),
+    (
+        "gradient of another shape",
+        lambda k: k.sgd([f(2)], [f(3)], None, 0.1, 0.0, 0.0, False, 0.0, [True]),
+        r"grads\[0\] must be the shape of params\[0\] = \(2,\), got \(3,\)",
+    ),
+    ("read-only", lambda k: k.scale([cases.read_only(f(2))], 2.0), "read-only"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), [pytest.param(c, m, id=name) for name, c, m in REFUSED]
+)
+def test_wrong_shapes_are_refused_with_the_letters(
+    kernels: Backend, call: Callable[[Backend], Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(kernels)
+
+
+@pytest.mark.parametrize("layout", [cases.unaligned, cases.gapped, cases.big_endian, cases.fortran])
+def test_in_place_kernels_write_through_any_layout(
+    kernels: Backend, dtype: Any, layout: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    p, g, m, v = (cases.rng(41, i).random((5, 4)).astype(dtype) for i in range(4))
+    rest = ([3], 0.1, 0.9, 0.99, 1e-8, 0.01, True)
+    want = [x.copy() for x in (p, m, v)]
+    kernels.adam([want[0]], [g], [want[1]], [want[2]], *rest)
+    got = [layout(x) for x in (p, m, v)]
+    kernels.adam([got[0]], [layout(g)], [got[1]], [got[2]], *rest)
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    x = layout(p)
+    kernels.scale([x], 0.5)
+    np.testing.assert_array_equal(x, p * dtype(0.5))
+
+
+def test_optimisers_leave_gradients_alone(kernels: Backend, dtype: Any) -> None:
+    g = cases.rng(42).normal(size=9).astype(dtype)
+    keep = g.copy()
+    p, m, v = (np.ones(9, dtype) for _ in range(3))
+    kernels.adam([p], [g], [m], [v], [1], 0.1, 0.9, 0.99, 1e-8, 0.1, False, True)
+    kernels.sgd([p], [g], [m], 0.1, 0.9, 0.0, True, 0.1, [True], True)
+    np.testing.assert_array_equal(g, keep)
+    assert not np.may_share_memory(m, g)

@@ -1,0 +1,117 @@
+"""Infinities, NaN, rows with nothing in them: the answers IEEE and PyTorch give, and no warning."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+
+inf, nan = np.inf, np.nan
+
+
+@pytest.fixture(autouse=True)
+def _nothing_warns() -> Any:
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("width", [1, 3, 40])
+def test_softmax_of_nothing_but_minus_infinity_is_nan(
+    kernels: Backend, dtype: Any, width: int
+) -> None:
+    x = np.full((2, width), -inf, dtype)
+    assert np.isnan(kernels.softmax(x)).all()
+    assert np.isnan(kernels.log_softmax(x)).all()
+
+
+@pytest.mark.parametrize("bad", [inf, nan, -nan])
+@pytest.mark.parametrize("place", [0, 5, 36])
+def test_one_nan_or_infinity_spoils_its_row_only(
+    kernels: Backend, dtype: Any, bad: float, place: int
+) -> None:
+    x = np.zeros((3, 37), dtype)
+    x[1, place] = bad
+    for y in (kernels.softmax(x), kernels.log_softmax(x)):
+        assert np.isnan(y[1]).all()
+        assert np.isfinite(y[[0, 2]]).all()
+    target = np.array([1, 1, 1])
+    losses, grad = kernels.cross_entropy(x, target, None, -100, 0.1, 1.0, True)
+    assert grad is not None
+    assert np.isnan(losses[1])
+    assert np.isnan(grad[1]).all()
+    assert np.isfinite(losses[[0, 2]]).all()
+    assert np.isfinite(grad[[0, 2]]).all()
+
+
+def test_minus_infinity_gets_no_weight(kernels: Backend, dtype: Any) -> None:
+    x = np.zeros((1, 21), dtype)
+    x[0, 3::4] = -inf
+    y = kernels.softmax(x)
+    assert not y[x == -inf].any()
+    np.testing.assert_allclose(y[x == 0], 1 / (x == 0).sum(), rtol=1e-6)
+    assert (kernels.log_softmax(x)[x == -inf] == -inf).all()
+
+
+def test_masked_rows_give_zeros_whatever_they_hold(kernels: Backend, dtype: Any) -> None:
+    x = np.array([[1, nan, inf, -inf, 2], [nan] * 5, [-inf] * 5], dtype)
+    mask = np.array([[1, 0, 0, 0, 1], [0] * 5, [0] * 5], bool)
+    y = kernels.softmax(x, mask)
+    assert not y[1:].any()
+    assert not y[0, 1:4].any()
+    np.testing.assert_allclose(y[0, [0, 4]], 1 / (1 + np.exp(dtype([1, -1]))), rtol=1e-6)
+    assert not kernels.softmax_backward(y, np.ones_like(y))[1:].any()
+
+
+def test_ignored_rows_cost_nothing_whatever_they_hold(kernels: Backend, dtype: Any) -> None:
+    logits = np.array([[nan] * 4, [inf] * 4, [-inf] * 4, [0, 1, 2, 3]], dtype)
+    target = np.array([7, 7, 7, 0])
+    losses, grad = kernels.cross_entropy(logits, target, None, 7, 0.2, 1.0, True)
+    assert grad is not None
+    assert not losses[:3].any()
+    assert not grad[:3].any()
+    assert np.isfinite(losses[3])
+
+
+def test_a_target_of_probability_zero_costs_infinity(kernels: Backend, dtype: Any) -> None:
+    logits = np.array([[0, -inf, 1]], dtype)
+    losses, grad = kernels.cross_entropy(logits, np.array([1]), None, -100, 0.0, 1.0, True)
+    assert losses[0] == inf
+    assert grad is not None
+    assert grad[0, 1] == -1
+
+
+@pytest.mark.parametrize("size", [1, 9, 70])
+def test_matmul_keeps_infinity_and_nan_where_they_belong(
+    kernels: Backend, dtype: Any, size: int
+) -> None:
+    a, b = np.ones((size, size), dtype), np.ones((size, size), dtype)
+    a[0, 0] = inf
+    b[0, size - 1] = nan
+    got = kernels.matmul(a, b)
+    assert np.isnan(got[:, -1]).all()
+    assert (got[0, :-1] == inf).all()
+    assert (got[1:, :-1] == size).all()
+
+
+def test_gru_gates_saturate_cleanly(kernels: Backend, dtype: Any) -> None:
+    H = 5
+    gx = np.concatenate([np.full(H, v) for v in (1e30, 1e30, -1e30)])[None].astype(dtype)
+    h0, w = np.full((1, H), 0.25, dtype), np.zeros((3 * H, H), dtype)
+    y, _, saved = kernels.gru(gx, h0, w, None, np.array([1]), False)
+    assert (y == 0.25).all()  # the update gate is open: the state stays
+    assert (saved == np.repeat(np.array([1, 1, -1, 0], dtype), H)).all()
+    y, _, _ = kernels.gru(-gx, h0, w, None, np.array([1]), False)
+    assert (y == 1).all()
+
+
+def test_infinite_gradients_have_an_infinite_norm(kernels: Backend, dtype: Any) -> None:
+    assert kernels.global_norm([np.array([1, -inf], dtype)]) == inf
+    assert np.isnan(kernels.global_norm([np.array([1, nan], dtype)]))
+
+
+def test_the_norm_of_large_float32_does_not_overflow(kernels: Backend) -> None:
+    x = np.full(4, 3e38, np.float32)
+    assert kernels.global_norm([x]) == pytest.approx(6e38, rel=1e-6)
