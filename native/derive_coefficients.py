@@ -1,7 +1,8 @@
 """Derives the numbers in vmath.h: how e^x is reduced to a small interval, and its polynomial there.
 
-Run it (it needs mpmath) and compare its output with the table in vmath.h. With n = round(x / ln 2) and
-r = x - n ln 2, |r| <= ln 2 / 2, we have e^x = 2^n (1 + p), p = e^r - 1 = r + r^2 Q(r). `remez` finds Q.
+With n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2, we have e^x = 2^n (1 + p) where
+p = e^r - 1 = r + r^2 Q(r). `remez` finds Q. Run it (it needs mpmath): it prints the table that
+stands in vmath.h.
 """
 
 from collections.abc import Callable
@@ -24,17 +25,21 @@ def weight(r: mpf) -> mpf:
 
 
 def remez(f: Callable, w: Callable, degree: int, lo: mpf, hi: mpf) -> tuple[list[mpf], mpf]:
-    """The polynomial, lowest power first, with the least max |w (f - Q)| on [lo, hi]; and that maximum.
+    """The polynomial, lowest power first, with the least max |w (f - Q)|; and that maximum.
 
     Remez's exchange: solve for a polynomial whose error alternates between +E and -E at degree + 2
-    points, move every point to the largest error between two sign changes, repeat. The even number of
-    grid points leaves 0 out, where the weight vanishes.
+    points, move every point to the largest error between two sign changes, repeat. The even number
+    of grid points leaves 0 out, where the weight vanishes.
     """
     grid = linspace(lo, hi, 2000)
     values = [(f(x), w(x)) for x in grid]
-    points = [round((len(grid) - 1) * (1 - np.cos(np.pi * i / (degree + 1))) / 2) for i in range(degree + 2)]
+    chebyshev = (1 - np.cos(np.pi * np.arange(degree + 2) / (degree + 1))) / 2
+    points = np.rint((len(grid) - 1) * chebyshev).astype(int).tolist()
     for _ in range(20):
-        rows = [[grid[i] ** k for k in range(degree + 1)] + [(-1) ** j / values[i][1]] for j, i in enumerate(points)]
+        rows = [
+            [grid[i] ** k for k in range(degree + 1)] + [(-1) ** j / values[i][1]]
+            for j, i in enumerate(points)
+        ]
         *q, _ = lu_solve(matrix(rows), matrix([values[i][0] for i in points]))
         error = [wx * (fx - polyval(q[::-1], x)) for x, (fx, wx) in zip(grid, values, strict=True)]
         lobes: list[int] = []
@@ -58,17 +63,19 @@ def shortened(x: mpf, bits: int) -> mpf:
 def table(real: type[np.floating], degree: int) -> None:
     """Print the constants of one type."""
     info = np.finfo(real)
+    digits = info.nmant + 1
     q, error = remez(target, weight, degree, -HALF, HALF)
-    n_bits = info.iexp + 1
-    ln2_hi = shortened(log(2), info.nmant + 1 - n_bits)
-    unit = mpf(float(info.eps)) / 2
-    print(f"{info.dtype}: relative error of e^r - 1 before rounding {float(error / unit):.2g} * 2^-{info.nmant + 1}")
-    print(f"  LOG2_E  {real(1 / log(2))!s}")
-    print(f"  LN2_HI  {real(ln2_hi)!s}   ({info.nmant + 1 - n_bits} bits)")
-    print(f"  LN2_LO  {real(log(2) - ln2_hi)!s}")
-    print(f"  ROUND   {float(1.5 * 2.0**info.nmant)!s}")
-    print(f"  e^x is infinite above {float(info.maxexp * log(2)):.2f} and 0 below {float((info.minexp - info.nmant - 1) * log(2)):.2f}")
-    print("  Q      ", ", ".join(str(real(c)) for c in q))
+    ln2_hi = shortened(log(2), digits - info.iexp - 1)
+    overflow, underflow = info.maxexp * log(2), (info.minexp - info.nmant - 1) * log(2)
+    print(
+        f"{info.dtype}: e^r - 1 is off by at most {float(error * 2**digits):.2g} * 2^-{digits} of it"
+    )
+    print(f"  LOG2_E {real(1 / log(2))!s}")
+    print(f"  LN2_HI {real(ln2_hi)!s}")
+    print(f"  LN2_LO {real(log(2) - ln2_hi)!s}")
+    print(f"  ROUND  {1.5 * 2.0**info.nmant!s}")
+    print(f"  e^x is infinite from {float(overflow):.2f} and 0 below {float(underflow):.2f}")
+    print("  EXP_Q ", ", ".join(str(real(c)) for c in q))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ typedef uint64_t uvec __attribute__((vector_size(VECTOR_BYTES)));
 #define LOG2_E 1.4426950408889634
 #define LN2_HI 0.6931471805601177 /* 41 bits: its product with n is exact */
 #define LN2_LO -1.7239444525614835e-13
-#define ROUND 6755399441055744.0 /* 1.5 * 2^52: added to a number, it leaves n in the low bits */
+#define ROUND 6755399441055744.0 /* 1.5 * 2^52: adding it rounds to a whole number, left in the low bits */
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 #define EXP_MAX 710  /* e^x is infinite from here on */
@@ -37,43 +37,49 @@ typedef uint32_t uvec __attribute__((vector_size(VECTOR_BYTES)));
 #define EXP_Q {0.49999997f, 0.16666543f, 0.0416672f, 0.008366514f, 0.0013882522f}
 #endif
 
+/* x 2^n for a whole n of any size that exp meets, rounded once where the result is denormal. AVX-512 has
+ * it as one instruction, a third of exp; elsewhere 2^n comes in two halves that are normal numbers. */
+TA_INLINE vec FN(times_power)(vec x, vec n)
+{
+#if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
+    return (vec)_mm512_scalef_pd((__m512d)x, (__m512d)n);
+#elif TA_X86 && LEVEL_NUMBER == 2
+    return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+    uvec both = (uvec)(n + splat(ROUND)) - (uvec)splat(ROUND) + 2 * EXPONENT_BIAS, half = both >> 1;
+    return x * (vec)(half << MANTISSA_BITS) * (vec)((both - half) << MANTISSA_BITS);
+#endif
+}
+
 /* e^x = 2^n (1 + p) with n = round(x / ln 2), r = x - n ln 2 and p = e^r - 1 = r + r^2 Q(r).
  * Returns p; `lost` is what rounding took from r and p. */
-TA_INLINE vec FN(expm1_reduced)(vec x, uvec *n, vec *lost)
+TA_INLINE vec FN(expm1_reduced)(vec x, vec *n, vec *lost)
 {
     static const real q[] = EXP_Q;
-    vec shifted = x * splat(LOG2_E) + splat(ROUND);
-    vec whole = shifted - splat(ROUND);
-    vec near = x - whole * splat(LN2_HI);
-    vec r = near - whole * splat(LN2_LO);
+    *n = (x * splat(LOG2_E) + splat(ROUND)) - splat(ROUND);
+    vec near = x - *n * splat(LN2_HI);
+    vec r = near - *n * splat(LN2_LO);
     vec poly = splat(q[sizeof q / sizeof *q - 1]);
     for (int i = (int)(sizeof q / sizeof *q) - 2; i >= 0; i--) poly = poly * r + splat(q[i]);
     vec p = r + r * r * poly;
-    *n = (uvec)shifted - (uvec)splat(ROUND);
-    *lost = ((near - r) - whole * splat(LN2_LO)) + ((r - p) + r * r * poly);
+    *lost = ((near - r) - *n * splat(LN2_LO)) + ((r - p) + r * r * poly);
     return p;
 }
 
-/* 2^e from e + EXPONENT_BIAS > 0. */
-TA_INLINE vec FN(power_of_two)(uvec biased) { return (vec)(biased << MANTISSA_BITS); }
-
-/* 2^n is applied in two halves: neither leaves the normal numbers, while the result may. */
 TA_INLINE vec FN(exp)(vec x)
 {
-    uvec n;
-    vec lost, p = FN(expm1_reduced)(vmax(splat(EXP_MIN), vmin(splat(EXP_MAX), x)), &n, &lost);
-    uvec both = n + 2 * EXPONENT_BIAS, half = both >> 1;
-    return (splat(1) + p) * FN(power_of_two)(half) * FN(power_of_two)(both - half);
+    vec n, lost, p = FN(expm1_reduced)(vmax(splat(EXP_MIN), vmin(splat(EXP_MAX), x)), &n, &lost);
+    return FN(times_power)(splat(1) + p, n);
 }
 
 /* tanh |x| = (1 - e) / (1 + e) with e = e^(-2|x|) = s (1 + p), s = 2^n. Near 0, s is 1 and p is as
  * exact as x. The correction's factor 1 / (1 + e) is (1 + tanh |x|) / 2. */
 TA_INLINE vec FN(tanh)(vec x)
 {
-    uvec n, sign = (uvec)x & (uvec)splat(-0.0);
-    vec magnitude = (vec)((uvec)x ^ sign);
-    vec lost, p = FN(expm1_reduced)(splat(-2) * vmin(splat(TANH_ONE), magnitude), &n, &lost);
-    vec s = FN(power_of_two)(n + EXPONENT_BIAS), sp = s * p;
+    uvec sign = (uvec)x & (uvec)splat(-0.0);
+    vec magnitude = (vec)((uvec)x ^ sign), n, lost;
+    vec p = FN(expm1_reduced)(splat(-2) * vmin(splat(TANH_ONE), magnitude), &n, &lost);
+    vec s = FN(times_power)(splat(1), n), sp = s * p;
     vec less = splat(1) - s, more = splat(1) + s;
     vec above = less - sp, below = more + sp;
     vec above_lost = (less - above) - sp - s * lost;
@@ -83,19 +89,15 @@ TA_INLINE vec FN(tanh)(vec x)
     return (vec)((uvec)ratio | sign);
 }
 
-/* 1 / (1 + e^-x) = s / (s + 1 + p) with e^-x = (1 + p) / s, s = 2^-n. As in exp, s is applied in two
- * halves. Beyond 2 TANH_ONE the result is 1. */
+/* 1 / (1 + e^-x) = s / (s + 1 + p) with e^-x = (1 + p) / s, s = 2^-n. Beyond 2 TANH_ONE it is 1. */
 TA_INLINE vec FN(sigmoid)(vec x)
 {
-    uvec n;
-    vec lost, y = vmax(splat(-2 * TANH_ONE), vmin(splat(-(EXP_MIN)), -x));
+    vec n, lost, y = vmax(splat(-2 * TANH_ONE), vmin(splat(-(EXP_MIN)), -x));
     vec p = FN(expm1_reduced)(y, &n, &lost);
-    uvec both = 2 * EXPONENT_BIAS - n, half = both >> 1;
-    vec s1 = FN(power_of_two)(half), s2 = FN(power_of_two)(both - half), s = s1 * s2;
-    vec more = splat(1) + s, below = more + p;
+    vec s = FN(times_power)(splat(1), -n), more = splat(1) + s, below = more + p;
     lost += ((splat(1) - more) + s) + ((more - below) + p);
     vec ratio = splat(1) / below;
-    return (ratio - ratio * ratio * lost) * s1 * s2;
+    return FN(times_power)(ratio - ratio * ratio * lost, -n);
 }
 
 #undef LOG2_E

@@ -1,0 +1,160 @@
+"""exp, tanh and sigmoid of the C core: at most 1.5 ULP from the truth at every instruction set this
+processor has. The instruction set is a process's, so `measure` runs in one of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tinyattn.kernels.native._core", reason="the C core is not built")
+
+from tinyattn.kernels.native import elementwise, supported_isas
+
+BOUND = 1.5
+FUNCTIONS = {
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+FLOATS = [
+    np.float32,
+    pytest.param(
+        np.float64,
+        marks=pytest.mark.skipif(
+            np.finfo(np.longdouble).nmant < 60, reason="no wider type to compare float64 with"
+        ),
+    ),
+]
+
+
+def arguments(dtype: type) -> np.ndarray:
+    """Every 1009th float32; for float64 all magnitudes, and densely where something happens."""
+    if dtype is np.float32:
+        return np.arange(0, 2**32, 1009, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    rng = np.random.default_rng(0)
+    sign = rng.choice([-1.0, 1.0], 100_000)
+    return np.concatenate(
+        [
+            sign * np.exp(rng.uniform(-744, 709, len(sign))),
+            rng.uniform(-750, 720, 100_000),
+            rng.uniform(-40, 40, 100_000),
+            rng.uniform(-1, 1, 200_000),
+            rng.uniform(-745.2, -700, 50_000),
+        ]
+    )
+
+
+def ulps(got: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Distance in units of the last place that `true` would have in the type of `got`."""
+    info = np.finfo(got.dtype)
+    last = np.maximum(np.frexp(true)[1] - 1, info.minexp) - info.nmant
+    error = np.abs(got.astype(true.dtype) - true)
+    with np.errstate(over="ignore"):
+        same = got == true.astype(got.dtype)  # infinities too
+    error = np.where(same & np.isinf(got), 0, error)
+    return np.where(np.isnan(true) & np.isnan(got), 0, np.ldexp(error, -last))
+
+
+def measure() -> dict[str, list[float]]:
+    """For every function and type: the largest error and where it is."""
+    worst = {}
+    for dtype, wide in WIDER.items():
+        x = arguments(dtype)
+        for name, function in FUNCTIONS.items():
+            out = np.empty_like(x)
+            getattr(elementwise, name)(x, out)
+            with np.errstate(all="ignore"):
+                error = ulps(out, function(x.astype(wide)))
+            # The first NaN, if there is one, else the largest.
+            at = int(np.argmax(error))
+            worst[f"{name} {dtype.__name__}"] = [float(error[at]), float(x[at])]
+    return worst
+
+
+@pytest.fixture(scope="module", params=supported_isas())
+def worst(request: pytest.FixtureRequest) -> dict[str, list[float]]:
+    environment = os.environ | {"TINYATTN_ISA": request.param}
+    script = "import test_vmath, json; print(json.dumps(test_vmath.measure()))"
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_error_is_within_the_bound_over_the_whole_range(worst, name, dtype):
+    error, at = worst[f"{name} {dtype.__name__}"]
+    assert error <= BOUND, f"{name}({at!r}) is {error:.3f} ULP off"
+    assert error > 0.4, "nothing was rounded: the measurement measures nothing"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("exp", np.inf, np.inf),
+        ("exp", -np.inf, 0.0),
+        ("exp", 0.0, 1.0),
+        ("exp", 1e4, np.inf),
+        ("exp", -1e4, 0.0),
+        ("tanh", np.inf, 1.0),
+        ("tanh", -np.inf, -1.0),
+        ("tanh", 0.0, 0.0),
+        ("tanh", -0.0, -0.0),
+        ("sigmoid", np.inf, 1.0),
+        ("sigmoid", -np.inf, 0.0),
+        ("sigmoid", 0.0, 0.5),
+        ("sigmoid", -1e4, 0.0),
+    ],
+)
+def test_special_values(dtype, name, x, expected):
+    values = np.full(37, x, dtype)  # whole vectors and a rest, whatever the width
+    getattr(elementwise, name)(values, values)
+    assert np.array_equal(values, np.full(37, expected, dtype))
+    assert np.array_equal(np.signbit(values), np.full(37, np.signbit(expected)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nan_stays_nan_and_stays_alone(dtype, name):
+    values = np.zeros(37, dtype)
+    values[[3, 36]] = np.nan
+    getattr(elementwise, name)(values, values)
+    assert np.flatnonzero(np.isnan(values)).tolist() == [3, 36]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tanh_of_a_denormal_is_itself(dtype):
+    tiny = np.finfo(dtype).smallest_subnormal * np.arange(-40, 41).astype(dtype)
+    out = np.empty_like(tiny)
+    elementwise.tanh(tiny, out)
+    assert np.array_equal(out, tiny)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exp_underflows_gradually(dtype):
+    info = np.finfo(dtype)
+    x = np.linspace(np.log(float(info.smallest_subnormal)) + 1, np.log(float(info.tiny)), 500)
+    out = np.empty(500, dtype)
+    elementwise.exp(x.astype(dtype), out)
+    assert (out > 0).all()
+    assert (out[:-1] < info.tiny).all()
+    assert (np.diff(out) >= 0).all()
+
+
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 100_001])
+def test_every_element_is_written_once_whatever_the_size(size):
+    x = np.linspace(-3, 3, size, dtype=np.float32)
+    out = np.full(size, 7, np.float32)
+    elementwise.tanh(x, out)
+    np.testing.assert_allclose(out, np.tanh(x), rtol=1e-6, atol=1e-7)
