@@ -15,7 +15,7 @@ _from_buffer = ffi.from_buffer
 _NULL = ffi.NULL
 
 # Rows of b as they lie are as good as packed ones up to this many bytes.
-_SMALL = 1 << 18
+SMALL = 1 << 18
 
 
 def address(ctype: Any, x: Array) -> Any:
@@ -61,7 +61,7 @@ def _packed(cache: Cache, pack: Any, ctype: Any, b: Array, at: Any) -> Any:
     """b as panels, if this is at least its second use since the cache was emptied."""
     _, K, P = b.shape
     _, row, column = b.strides
-    if column == b.itemsize and b.nbytes <= _SMALL:
+    if column == b.itemsize and b.nbytes <= SMALL:
         return _NULL
     key = ("matmul", at, K, P, row, column, lib.ta_isa())
     packed = cache.get(key)
