@@ -43,7 +43,7 @@ def scalar_dtype(value: Any) -> np.dtype:
     for kind, dtype in _PYTHON.items():
         if type(value) is kind:
             return dtype
-    raise TypeError(f"expected a bool, int or float, got {type(value).__name__}")
+    raise TypeError(f"operand: expected a Tensor or a number, got {type(value).__name__}")
 
 
 def result_type(*operands: Any) -> np.dtype:
@@ -54,7 +54,7 @@ def result_type(*operands: Any) -> np.dtype:
     """
     ranked = []
     for operand in operands:
-        if isinstance(operand, np.ndarray):
+        if type(operand) is np.ndarray:
             ranked.append((_CATEGORY[operand.dtype], 2 if operand.ndim else 1, operand.dtype))
         else:
             dtype = scalar_dtype(operand)
@@ -68,10 +68,11 @@ def result_type(*operands: Any) -> np.dtype:
 
 def promote(x: Any, y: Any) -> tuple[Any, Any]:
     """The two operands such that NumPy's own operation on them gives PyTorch's dtype."""
-    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
-        if x.dtype == y.dtype:
+    if type(x) is np.ndarray:
+        if type(y) is np.ndarray:
+            if x.dtype is y.dtype:
+                return x, y
+        elif type(y) in _PYTHON and x.dtype.kind == "f":
             return x, y
-    elif type(y) in _PYTHON and isinstance(x, np.ndarray) and x.dtype.kind == "f":
-        return x, y
     dtype = result_type(x, y)
     return np.asarray(x, dtype), np.asarray(y, dtype)

@@ -6,6 +6,7 @@ order: when a node's turn comes, every gradient that flows into it has arrived. 
 
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ def run(
             if not capture:
                 node.accumulate(grads[0], (node, 0) in owned)
             continue
-        node.check()
+        if node.versions or node.saved is None:
+            node.check()
         out = node.backward(*grads)
         for edge, grad in zip(node.edges, out if type(out) is tuple else (out,), strict=False):
             if edge is not None and grad is not None:
@@ -66,7 +68,7 @@ def _order(roots: list[Node], wanted: Collection[Place] | None) -> list[Node]:
             if edge is not None and edge[0] not in seen:
                 seen.add(edge[0])
                 stack.append(edge[0])
-    order = sorted(seen, key=lambda node: node.number)
+    order = sorted(seen, key=attrgetter("number"))
     if wanted is not None:
         leads = {node for node, _ in wanted}
         for node in order:
@@ -81,8 +83,8 @@ def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fres
     node, index, shape, dtype = edge
     if grad.shape != shape:
         grad, fresh = unbroadcast(grad, shape), False
-    if grad.dtype != dtype:
-        grad, fresh = grad.astype(dtype), True
+    if grad.dtype is not dtype:
+        grad, fresh = grad.astype(dtype, copy=False), False
     slots = table.get(node)
     if slots is None:
         slots = table[node] = [None] * node.outputs

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import promote
-from tinyattn.autograd.modes import state
-from tinyattn.autograd.storage import Leaf, Storage, TensorBase
-from tinyattn.autograd.storage import results as result_class
+from tinyattn.autograd.modes import quiet, state
+from tinyattn.autograd.storage import Leaf, Storage, TensorBase, results
 
 _number = count()
 _new = object.__new__
@@ -80,12 +79,15 @@ class Function:
             arrays = promote(*arrays)
         if cls.caching:
             node.caches = _caches(args, cls.caching)
-        out = _quietly(node.forward, arrays, options)
-        if type(out) is tuple:
-            results = outputs = tuple([node._output(array, args[0]) for array in out])
+        if quiet.get():
+            out = node.forward(*arrays, **options)
         else:
-            results = node._output(out, args[0])
-            outputs = (results,)
+            out = state.context.run(node.forward, *arrays, **options)
+        if type(out) is tuple:
+            result = outputs = tuple([node._output(array, args[0]) for array in out])
+        else:
+            result = node._output(out, args[0])
+            outputs = (result,)
         if tracked:
             node.number = next(_number)
             node.outputs = len(outputs)
@@ -95,10 +97,10 @@ class Function:
                     tensor._edge = (node, index, array.shape, array.dtype)
             if node.saved:
                 node.versions = _versions(node.saved, args + outputs)
-        return results
+        return result
 
     def _output(self, array: Any, source: Any) -> Any:
-        tensor = _new(result_class.cls)
+        tensor = _new(results.cls)
         tensor._array = array if type(array) is np.ndarray else np.asarray(array)
         if self.view:
             storage = tensor._storage = source._storage
@@ -127,12 +129,6 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}Backward>"
-
-
-@np.errstate(all="ignore")
-def _quietly(forward: Callable, arrays: list, options: dict) -> Any:
-    """Infinities and NaN are results here, as in PyTorch; NumPy would warn of each."""
-    return forward(*arrays, **options)
 
 
 def stale(view: TensorBase) -> RuntimeError:

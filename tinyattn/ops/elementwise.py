@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import SUPPORTED, as_dtype, promote, result_type
+from tinyattn.autograd.dtypes import as_dtype, promote, result_type
 from tinyattn.autograd.function import Function, check_in_place, rebind
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_tensor
@@ -261,14 +261,6 @@ class Clone(Function):
         return grad
 
 
-def _operand(value: Any, name: str) -> Any:
-    if isinstance(value, (TensorBase, bool, int, float)):
-        return value
-    if isinstance(value, np.generic) and value.dtype in SUPPORTED:
-        return value.item()
-    raise TypeError(f"{name}: expected a Tensor or a number, got {type(value).__name__}")
-
-
 def _floating(x: Any) -> Any:
     """Integers and booleans become float32, as in PyTorch's exp, sqrt, ..."""
     return x if as_tensor(x, "input")._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
@@ -276,44 +268,42 @@ def _floating(x: Any) -> Any:
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other."""
-    other = _operand(other, "other")
-    return Add.apply(_operand(input, "input"), other if alpha == 1 else mul(other, alpha))
+    return Add.apply(input, other if alpha == 1 else mul(other, alpha))
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other."""
-    other = _operand(other, "other")
-    return Sub.apply(_operand(input, "input"), other if alpha == 1 else mul(other, alpha))
+    return Sub.apply(input, other if alpha == 1 else mul(other, alpha))
 
 
 def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
     """other - input."""
-    return Sub.apply(_operand(other, "other"), input)
+    return Sub.apply(other, input)
 
 
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     """input * other."""
-    return Mul.apply(_operand(input, "input"), _operand(other, "other"))
+    return Mul.apply(input, other)
 
 
 def div(input: Tensor, other: Tensor | Number) -> Tensor:
     """input / other; integers give float32."""
-    return Div.apply(_operand(input, "input"), _operand(other, "other"))
+    return Div.apply(input, other)
 
 
 def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:
     """other / input."""
-    return Div.apply(_operand(other, "other"), input)
+    return Div.apply(other, input)
 
 
 def pow(input: Tensor, exponent: Tensor | Number) -> Tensor:
     """input ** exponent."""
-    return Pow.apply(_operand(input, "input"), _operand(exponent, "exponent"))
+    return Pow.apply(input, exponent)
 
 
 def rpow(input: Tensor, other: Tensor | Number) -> Tensor:
     """other ** input."""
-    return Pow.apply(_operand(other, "other"), input)
+    return Pow.apply(other, input)
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -382,7 +372,7 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """input where condition (bool) is True, else other; a NaN on the other side has no effect."""
     if as_tensor(condition, "condition")._array.dtype != bool:
         raise RuntimeError(f"condition: expected a bool tensor, got {condition._array.dtype}")
-    return Where.apply(condition, _operand(input, "input"), _operand(other, "other"))
+    return Where.apply(condition, input, other)
 
 
 def to(input: Tensor, dtype: Any, copy: bool = False) -> Tensor:
@@ -401,7 +391,6 @@ def clone(input: Tensor) -> Tensor:
 def _compare(symbol: str, ufunc: np.ufunc) -> Any:
     def compare(input: Tensor, other: Tensor | Number) -> Any:
         x, y = (v._array if isinstance(v, TensorBase) else v for v in (input, other))
-        _operand(other, "other")
         return results.wrap(ufunc(*promote(x, y)))
 
     compare.__name__ = ufunc.__name__
@@ -491,7 +480,7 @@ def copy_(input: Tensor, source: Tensor) -> Tensor:
 
 def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
     """Write one number into every element."""
-    check_in_place("fill_", input, _operand(value, "value"))
+    check_in_place("fill_", input, value)
     return rebind("fill_", input, Fill.apply(input, value))
 
 
