@@ -12,6 +12,10 @@ def _rows(text: str) -> list[list[str]]:
     return [re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines()]
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # --- people ---------------------------------------------------------------------------------------
 
 
@@ -47,10 +51,10 @@ PRONOUNS = {
 # A name is a surname and a given name of one character each.
 SURNAMES = dict(
     pair.split(":")
-    for pair in """
+    for pair in _words("""
     王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu 郭:Guo 林:Lin 罗:Luo
-    郑:Zheng 梁:Liang 宋:Song 唐:Tang 韩:Han 冯:Feng 曹:Cao 彭:Peng 蔡:Cai 潘:Pan
-    """.split()
+    郑:Zheng 梁:Liang 宋:Song 唐:Tang
+    """)
 )
 # Chinese, English, the pronoun.
 GIVEN_NAMES = _rows("""
@@ -62,10 +66,6 @@ GIVEN_NAMES = _rows("""
     杰  Jie    他
     涛  Tao    他
     超  Chao   他
-    辉  Hui    他
-    浩  Hao    他
-    斌  Bin    他
-    鹏  Peng   他
     芳  Fang   她
     娜  Na     她
     敏  Min    她
@@ -73,11 +73,7 @@ GIVEN_NAMES = _rows("""
     艳  Yan    她
     娟  Juan   她
     霞  Xia    她
-    萍  Ping   她
-    琳  Lin    她
     婷  Ting   她
-    倩  Qian   她
-    欣  Xin    她
 """)
 TITLES = _rows("""
     先生  Mr.        他
@@ -182,8 +178,8 @@ THINGS = _rows("""
     手套    副  pair of gloves   headwear
     汽车    辆  car        car
     卡车    辆  truck      car
-    出租车  辆  taxi       car
-    公共汽车  辆  bus      car
+    出租车  辆  taxi       service
+    公共汽车  辆  bus      service
     自行车  辆  bike       bike
     摩托车  辆  motorcycle  bike
     门      扇  door       door
@@ -234,10 +230,13 @@ THINGS = _rows("""
     宾馆    家  hotel      building
 """)
 
-PLURALS = dict(pair.split(":") for pair in """
+PLURALS = dict(
+    pair.split(":")
+    for pair in _words("""
     man:men woman:women policeman:policemen knife:knives scarf:scarves mouse:mice
     fish:fish sheep:sheep
-""".split())
+""")
+)
 
 # Chinese, the form before a noun, English, comparative ("more" for long ones).
 ADJECTIVES = {
@@ -287,14 +286,16 @@ ADJECTIVES = {
     热情    热情的    warm         warmer
     """)
 }
-COLOURS = dict(pair.split(":") for pair in "红:red 白:white 黑:black 蓝:blue 绿:green 黄:yellow".split())
+COLOURS = dict(
+    pair.split(":") for pair in _words("红:red 白:white 黑:black 蓝:blue 绿:green 黄:yellow")
+)
 QUALITIES = {
     kind: words.split()
     for kind, words in _rows("""
     person     高 矮 胖 瘦 年轻 聪明 友好 善良 诚实 努力 有名 幽默 热情
     reading    新 旧 厚 有意思 无聊 有名 有用 奇怪
     show       新 有意思 无聊 有名 奇怪
-    song       新 有名 好听 奇怪
+    song       新 有名 好听 长
     story      新 长 有意思 无聊 有名 奇怪
     fruit      大 小 甜 好吃 贵 便宜
     food       大 小 好吃 贵 便宜
@@ -302,6 +303,7 @@ QUALITIES = {
     clothes    新 旧 贵 便宜 漂亮 干净 舒服
     headwear   新 旧 贵 便宜 漂亮 奇怪
     car        新 旧 大 小 贵 便宜 漂亮 快 舒服
+    service    新 旧 漂亮 舒服
     bike       新 旧 贵 便宜 漂亮 快 轻
     door       新 旧 大 小 漂亮
     box        新 旧 大 小 重 轻 漂亮
@@ -310,79 +312,88 @@ QUALITIES = {
     picture    新 旧 漂亮 有名 有意思 奇怪
     dish       新 旧 大 小 漂亮 干净 便宜
     furniture  新 旧 大 小 漂亮 舒服 重
-    animal     大 小 漂亮 可爱 奇怪 胖
+    animal     大 小 漂亮 可爱 胖
     building   新 旧 大 小 漂亮 有名
     """)
 }
-COLOURED = "clothes headwear car bike box small dish furniture".split()
-# Passing states: said of people, not compared.
-STATES = "忙 累 高兴 难过 生气 渴 饿".split()
+COLOURED = _words("clothes headwear car bike box dish furniture")
+# What 太 and 有点儿 are said of, and what is not said in one breath with the others (又…又…).
+CRITICAL = _words("旧 小 厚 重 贵 无聊 奇怪 长 胖 瘦 矮")
+# What speaks for a thing and what against it, for 虽然…但是….
+GOOD = _words("便宜 漂亮 舒服 快 有意思 好吃 有用 可爱")
+BAD = _words("贵 旧 小 重 奇怪")
+# Passing states of people, not compared; the first four keep one from doing things.
+STATES = _words("忙 累 难过 生气 高兴 渴 饿")
 
 # --- what is done ---------------------------------------------------------------------------------
 
 # Verb, English, the kinds or single words it takes as object, where it is done.
 ACTIONS = _rows("""
-    看    read       reading          home study city
+    看    read       reading          home study
     看    watch      show             home
     看    look at    picture          home
-    听    listen to  song             home
+    听    listen to  song             home eating
     听    listen to  story            home
     唱    sing       song             outdoors
-    讲    tell       story            home
-    吃    eat        fruit food       home eating
-    喝    drink      drink            home eating
-    做    make       饺子 汉堡 蛋糕 玩具  home
-    写    write      信 文章 小说 歌 故事  home study
+    讲    tell       story            home school
+    吃    eat        fruit food       home kitchen eating
+    喝    drink      drink            home kitchen eating
+    做    make       饺子 汉堡 蛋糕 面条  kitchen
+    写    write      信 文章 小说 歌 故事  home office
     买    buy        reading clothes headwear fruit food drink machine small  shops city
     卖    sell       reading clothes headwear fruit furniture  shops city
     穿    wear       clothes          -
     戴    wear       headwear         -
-    开    drive      car              city
+    开    drive      car service      city
     开    open       door box         -
     开    turn on    machine          home
-    骑    ride       bike 马          outdoors
+    骑    ride       bike             outdoors
     打    hit        children             school
     画    draw       animal building  study outdoors
     拍    take       照片             outdoors city
     拍    make       电影 节目        city
-    洗    wash       clothes dish fruit car bike  home
-    修    repair     car bike machine door furniture  home work
+    洗    wash       clothes dish fruit car bike  yard
+    修    repair     car bike machine door furniture  yard work
     找    look for   small animal     home
     找    look for   children             outdoors
-    借    borrow     reading car bike small  study
-    搬    move       furniture box    home
-    丢    lose       small            shops city
+    借    borrow     书 小说 杂志 词典 相机 雨伞  study
+    搬    move       furniture box    office home
+    丢    lose       small            shops stations
     收到  receive    信 礼物          home
     等    wait for   jobs             stations
     见    meet       jobs             city eating
-    帮助  help       jobs             work
+    帮助  help       jobs             office work
     采访  interview  jobs             city
     感谢  thank      jobs             -
-    批评  criticize  jobs             work
-    照顾  take care of  children animal  home
+    批评  criticize  jobs             office
+    照顾  take care of  children animal  home yard
 """)
+
+PUNCTUAL = _words("丢 收到 见 批评 感谢 打 借 穿 戴 开 买 卖")  # not said with 正在
+WILLED = [row for row in ACTIONS if row[0] not in ("丢", "收到", "打")]  # what one plans to do
+LASTING = [row for row in WILLED if row[0] not in PUNCTUAL]
 
 # Verb, object ("-": none), English, where. The object has no article: what kind of thing one does.
 ACTIVITIES = _rows("""
     打    篮球    play basketball     sport
     打    网球    play tennis         sport
     打    乒乓球  play table tennis   sport
-    打    电话    make phone calls    home work
+    打    电话    make phone calls    home office
     踢    足球    play soccer         sport
     弹    钢琴    play the piano      home
-    弹    吉他    play the guitar     home outdoors
+    弹    吉他    play the guitar     home yard
     拉    小提琴  play the violin     home
-    下    棋      play chess          home outdoors
-    跑    步      run                 outdoors
-    散    步      take walks          outdoors
-    跳    舞      dance               outdoors eating
+    下    棋      play chess          home yard outdoors
+    跑    步      run                 outdoors sport
+    散    步      walk                outdoors
+    跳    舞      dance               outdoors sport
     唱    歌      sing                home outdoors
     游    泳      swim                water
     钓    鱼      go fishing          water
     爬    山      climb mountains     -
     滑    雪      ski                 -
     看    书      read books          home study
-    看    报纸    read newspapers     home work
+    看    报纸    read newspapers     home office
     看    电视    watch TV            home
     看    电影    watch movies        home
     听    音乐    listen to music     home study
@@ -390,48 +401,60 @@ ACTIVITIES = _rows("""
     学    汉语    study Chinese       study city
     教    英语    teach English       school city
     教    数学    teach mathematics   school city
-    上    课      have classes        school
+    上    课      have classes        school study
     上    网      go online           home study
-    上    班      go to work          -
     开    车      drive               -
-    开    会      have meetings       work
-    做    饭      cook                home
+    开    会      have meetings       office city
+    做    饭      cook                kitchen
     做    作业    do homework         home study
     做    生意    do business         city
     买    东西    do some shopping    shops
-    吃    早饭    have breakfast      home eating
-    吃    午饭    have lunch          eating work
-    吃    晚饭    have dinner         home eating
-    喝    咖啡    drink coffee        eating work
+    吃    中餐    eat Chinese food    eating kitchen
+    吃    西餐    eat Western food    eating
+    吃    零食    eat snacks          home office
+    喝    咖啡    drink coffee        eating office
     喝    茶      drink tea           home eating
     写    信      write letters       home study
-    画    画      paint pictures      outdoors study
+    画    画      paint pictures      outdoors yard
     拍    照      take photos         outdoors city
-    洗    衣服    wash clothes        home
-    洗    碗      wash dishes         home
-    打扫  房间    clean the rooms     home work
-    聊    天      chat                eating outdoors
+    洗    衣服    wash clothes        yard
+    洗    碗      wash dishes         kitchen
+    打扫  房间    clean the rooms     -
+    聊    天      chat                eating yard
     睡    觉      sleep               home
     排    队      wait in line        shops stations
-    工作  -       work                work city
-    休息  -       rest                home outdoors
+    工作  -       work                work office city
+    休息  -       rest                home outdoors yard
     学习  -       study               study city
 """)
-# Activities that are skills: what 会 "can" and 教 "teach to" are said of.
-SKILLS = "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 滑雪 开车 做饭".split()
+# Activities that are learnt: what 会 "can" and 教 "teach to" are said of.
+LEARNT = _words(
+    "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 滑雪 开车 做饭"
+)
+
+SKILLS = [row for row in ACTIVITIES if row[0] + row[1] in LEARNT]
+# What one does while listening to music or drinking tea.
+MEANWHILE = [row for row in ACTIVITIES if row[1] in ("音乐", "电视", "咖啡", "茶")]
+STILL = [
+    row
+    for row in ACTIVITIES
+    if row[1] in ("作业", "饭", "碗", "衣服", "信", "报纸", "棋", "东西", "零食", "天")
+]
 
 # Chinese, where, where to, group.
 PLACES = _rows("""
     家      at home                 home                    home
     客厅    in the living room      to the living room      home
-    厨房    in the kitchen          to the kitchen          home
-    花园    in the garden           to the garden           home
+    房间    in the room             to the room             home
+    厨房    in the kitchen          to the kitchen          kitchen
+    院子    in the yard             to the yard             yard
+    花园    in the garden           to the garden           yard
     图书馆  in the library          to the library          study
     教室    in the classroom        to the classroom        study
     大学    at the university       to the university       study
     学校    at school               to school               school
-    办公室  in the office           to the office           work
-    公司    at the company          to the company          work
+    办公室  in the office           to the office           office
+    公司    at the company          to the company          office
     工厂    in the factory          to the factory          work
     医院    in the hospital         to the hospital         work
     饭馆    in the restaurant       to the restaurant       eating
@@ -457,29 +480,35 @@ PLACES = _rows("""
     成都    in Chengdu              to Chengdu              city
     杭州    in Hangzhou             to Hangzhou             city
     香港    in Hong Kong            to Hong Kong            city
-    东京    in Tokyo                to Tokyo                city
-    纽约    in New York             to New York             city
-    伦敦    in London               to London               city
-    巴黎    in Paris                to Paris                city
+    东京    in Tokyo                to Tokyo                abroad
+    纽约    in New York             to New York             abroad
+    伦敦    in London               to London               abroad
+    巴黎    in Paris                to Paris                abroad
 """)
-VEHICLES = dict(_rows("""
+VEHICLES = dict(
+    _rows("""
     坐火车      by train
     坐飞机      by plane
     坐地铁      by subway
     坐公共汽车  by bus
     坐出租车    by taxi
-    坐船        by boat
     骑自行车    by bike
     开车        by car
-"""))
+""")
+)
+LOCAL = _words("study school work office eating shops outdoors sport stations")
+BETWEEN_CITIES = _words("坐飞机 坐飞机 坐火车 坐公共汽车 开车")
+IN_TOWN = _words("坐地铁 坐公共汽车 坐出租车 骑自行车 开车")
 # Where a thing lies: a piece of furniture or a container, and the side of it.
-SIDES = dict(_rows("""
+SIDES = dict(
+    _rows("""
     上    on
     里    in
     下面  under
     旁边  next to
     后面  behind
-"""))
+""")
+)
 SPOTS = _rows("""
     桌子  table         上 下面 旁边
     床    bed           上 下面 旁边
@@ -491,13 +520,16 @@ SPOTS = _rows("""
     抽屉  drawer        里
     书包  schoolbag     里 旁边
     柜子  cupboard      里 上 旁边 后面
-    冰箱  refrigerator  里 上 旁边
+    冰箱  refrigerator  上 旁边 后面
     门    door          后面 旁边
 """)
 
+SMALL_THINGS = "small reading picture dish fruit headwear"  # what lies in such spots
+
 # --- when -----------------------------------------------------------------------------------------
 
-DAYS = dict(_rows("""
+DAYS = dict(
+    _rows("""
     一  Monday
     二  Tuesday
     三  Wednesday
@@ -505,7 +537,8 @@ DAYS = dict(_rows("""
     五  Friday
     六  Saturday
     日  Sunday
-"""))
+""")
+)
 # A part of the day: alone or with a clock time after a day; every part goes with every such day.
 PARTS = {
     zh: (en, hours.split())
@@ -516,39 +549,70 @@ PARTS = {
     晚上  evening    六 七 八 九
     """)
 }
-PAST = dict(_rows("""
+PAST = dict(
+    _rows("""
     前天    the day before yesterday
     上周    last week
-    上个月  last month
-    去年    last year
+    上周末  last weekend
     刚才    just now
-"""))
-FUTURE = dict(_rows("""
+""")
+)
+PAST_FAR = dict(
+    _rows("""
+    上个月    last month
+    去年      last year
+    去年夏天  last summer
+    去年冬天  last winter
+""")
+)
+AGO = _rows("""
+    天      days
+    个星期  weeks
+""")
+AGO_FAR = _rows("""
+    年    years
+    个月  months
+""")
+FUTURE = dict(
+    _rows("""
     后天    the day after tomorrow
     下周    next week
-    下个月  next month
-    明年    next year
+    下周末  next weekend
     今天晚上  tonight
-"""))
-HABIT = dict(_rows("""
+""")
+)
+FUTURE_FAR = dict(
+    _rows("""
+    下个月    next month
+    明年      next year
+    明年夏天  next summer
+    明年冬天  next winter
+""")
+)
+HABIT = dict(
+    _rows("""
     每天      every day
     每天早上  every morning
     每天下午  every afternoon
     每天晚上  every evening
     每个周末  every weekend
     每个月    every month
-"""))
-ADVERBS = dict(_rows("""
+""")
+)
+ADVERBS = dict(
+    _rows("""
     经常    often
     总是    always
     有时候  sometimes
     很少    seldom
     从来不  never
-"""))
+""")
+)
 
 # --- numbers and duration -------------------------------------------------------------------------
 
-NUMBERS = dict(_rows("""
+NUMBERS = dict(
+    _rows("""
     两    two
     三    three
     四    four
@@ -564,8 +628,9 @@ NUMBERS = dict(_rows("""
     三十  thirty
     五十  fifty
     一百  one hundred
-"""))
-FEW = "两 三 四 五 六 七 八 九 十".split()
+""")
+)
+FEW = _words("两 三 四 五 六 七 八 九 十")
 
 # --- what is done to a thing (把, 被), and to a person --------------------------------------------
 
@@ -588,9 +653,10 @@ RESULTS = _rows("""
     借走    borrow {}       reading bike car
     吃掉    eat {}          fruit food
 """)
-# Those that the owner does on purpose or by mistake; thieves and borrowers come in with 被.
-BY_OWNER = "打破 弄丢 弄坏 弄脏 修好 洗干净 关上 关掉 卖掉 扔掉 藏起来".split()
-BY_OTHERS = "打破 弄坏 弄脏 修好 关掉 卖掉 扔掉 拿走 搬走 偷走 借走 吃掉".split()
+# What owners do; what happens by mistake; what others do (thieves and borrowers come in with 被).
+ON_PURPOSE = _words("修好 洗干净 关上 关掉 卖掉 扔掉 藏起来 搬走")
+BY_MISTAKE = _words("打破 弄丢 弄坏 弄脏")
+BY_OTHERS = _words("打破 弄坏 弄脏 修好 关掉 卖掉 扔掉 拿走 搬走 偷走 借走 吃掉")
 TREATMENTS = _rows("""
     批评  criticize
     表扬  praise
@@ -652,4 +718,4 @@ IRREGULAR = {
     come    came     come
     """)
 }
-DOUBLED = "run swim hit put chat plan get".split()  # running, chatted
+DOUBLED = _words("run swim hit put chat plan get")  # running, chatted
