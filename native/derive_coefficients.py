@@ -67,9 +67,8 @@ def table(real: type[np.floating], degree: int) -> None:
     q, error = remez(target, weight, degree, -HALF, HALF)
     ln2_hi = shortened(log(2), digits - info.iexp - 1)
     overflow, underflow = info.maxexp * log(2), (info.minexp - info.nmant - 1) * log(2)
-    print(
-        f"{info.dtype}: e^r - 1 is off by at most {float(error * 2**digits):.2g} * 2^-{digits} of it"
-    )
+    off = float(error * 2**digits)
+    print(f"{info.dtype}: e^r - 1 is off by at most {off:.2g} * 2^-{digits} of itself")
     print(f"  LOG2_E {real(1 / log(2))!s}")
     print(f"  LN2_HI {real(ln2_hi)!s}")
     print(f"  LN2_LO {real(log(2) - ln2_hi)!s}")

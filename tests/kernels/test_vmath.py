@@ -87,12 +87,15 @@ def worst(request: pytest.FixtureRequest) -> dict[str, list[float]]:
         text=True,
         check=True,
     )
-    return json.loads(result.stdout)
+    errors: dict[str, list[float]] = json.loads(result.stdout)
+    return errors
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_error_is_within_the_bound_over_the_whole_range(worst, name, dtype):
+def test_error_is_within_the_bound_over_the_whole_range(
+    worst: dict[str, list[float]], name: str, dtype: type
+) -> None:
     error, at = worst[f"{name} {dtype.__name__}"]
     assert error <= BOUND, f"{name}({at!r}) is {error:.3f} ULP off"
     assert error > 0.4, "nothing was rounded: the measurement measures nothing"
@@ -117,7 +120,7 @@ def test_error_is_within_the_bound_over_the_whole_range(worst, name, dtype):
         ("sigmoid", -1e4, 0.0),
     ],
 )
-def test_special_values(dtype, name, x, expected):
+def test_special_values(dtype: type, name: str, x: float, expected: float) -> None:
     values = np.full(37, x, dtype)  # whole vectors and a rest, whatever the width
     getattr(elementwise, name)(values, values)
     assert np.array_equal(values, np.full(37, expected, dtype))
@@ -126,7 +129,7 @@ def test_special_values(dtype, name, x, expected):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_nan_stays_nan_and_stays_alone(dtype, name):
+def test_nan_stays_nan_and_stays_alone(dtype: type, name: str) -> None:
     values = np.zeros(37, dtype)
     values[[3, 36]] = np.nan
     getattr(elementwise, name)(values, values)
@@ -134,7 +137,7 @@ def test_nan_stays_nan_and_stays_alone(dtype, name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_tanh_of_a_denormal_is_itself(dtype):
+def test_tanh_of_a_denormal_is_itself(dtype: type) -> None:
     tiny = np.finfo(dtype).smallest_subnormal * np.arange(-40, 41).astype(dtype)
     out = np.empty_like(tiny)
     elementwise.tanh(tiny, out)
@@ -142,7 +145,7 @@ def test_tanh_of_a_denormal_is_itself(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_exp_underflows_gradually(dtype):
+def test_exp_underflows_gradually(dtype: type) -> None:
     info = np.finfo(dtype)
     x = np.linspace(np.log(float(info.smallest_subnormal)) + 1, np.log(float(info.tiny)), 500)
     out = np.empty(500, dtype)
@@ -153,7 +156,7 @@ def test_exp_underflows_gradually(dtype):
 
 
 @pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 100_001])
-def test_every_element_is_written_once_whatever_the_size(size):
+def test_every_element_is_written_once_whatever_the_size(size: int) -> None:
     x = np.linspace(-3, 3, size, dtype=np.float32)
     out = np.full(size, 7, np.float32)
     elementwise.tanh(x, out)
