@@ -6,21 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tinyattn.kernels.native._core", reason="the C core is not built")
 
+from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import elementwise, supported_isas
 
 BOUND = 1.5
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp,
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }
-WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+WIDER: dict[Any, Any] = {np.float32: np.float64, np.float64: np.longdouble}
 FLOATS = [
     np.float32,
     pytest.param(
@@ -32,7 +35,7 @@ FLOATS = [
 ]
 
 
-def arguments(dtype: type) -> np.ndarray:
+def arguments(dtype: Any) -> Array:
     """Every 1009th float32; for float64 all magnitudes, and densely where something happens."""
     if dtype is np.float32:
         return np.arange(0, 2**32, 1009, dtype=np.uint64).astype(np.uint32).view(np.float32)
@@ -49,7 +52,7 @@ def arguments(dtype: type) -> np.ndarray:
     )
 
 
-def ulps(got: np.ndarray, true: np.ndarray) -> np.ndarray:
+def ulps(got: Array, true: Array) -> Array:
     """Distance in units of the last place that `true` would have in the type of `got`."""
     info = np.finfo(got.dtype)
     last = np.maximum(np.frexp(true)[1] - 1, info.minexp) - info.nmant
@@ -94,7 +97,7 @@ def worst(request: pytest.FixtureRequest) -> dict[str, list[float]]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_error_is_within_the_bound_over_the_whole_range(
-    worst: dict[str, list[float]], name: str, dtype: type
+    worst: dict[str, list[float]], name: str, dtype: Any
 ) -> None:
     error, at = worst[f"{name} {dtype.__name__}"]
     assert error <= BOUND, f"{name}({at!r}) is {error:.3f} ULP off"
@@ -120,7 +123,7 @@ def test_error_is_within_the_bound_over_the_whole_range(
         ("sigmoid", -1e4, 0.0),
     ],
 )
-def test_special_values(dtype: type, name: str, x: float, expected: float) -> None:
+def test_special_values(dtype: Any, name: str, x: float, expected: float) -> None:
     values = np.full(37, x, dtype)  # whole vectors and a rest, whatever the width
     getattr(elementwise, name)(values, values)
     assert np.array_equal(values, np.full(37, expected, dtype))
@@ -129,7 +132,7 @@ def test_special_values(dtype: type, name: str, x: float, expected: float) -> No
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_nan_stays_nan_and_stays_alone(dtype: type, name: str) -> None:
+def test_nan_stays_nan_and_stays_alone(dtype: Any, name: str) -> None:
     values = np.zeros(37, dtype)
     values[[3, 36]] = np.nan
     getattr(elementwise, name)(values, values)
@@ -137,7 +140,7 @@ def test_nan_stays_nan_and_stays_alone(dtype: type, name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_tanh_of_a_denormal_is_itself(dtype: type) -> None:
+def test_tanh_of_a_denormal_is_itself(dtype: Any) -> None:
     tiny = np.finfo(dtype).smallest_subnormal * np.arange(-40, 41).astype(dtype)
     out = np.empty_like(tiny)
     elementwise.tanh(tiny, out)
@@ -145,7 +148,7 @@ def test_tanh_of_a_denormal_is_itself(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_exp_underflows_gradually(dtype: type) -> None:
+def test_exp_underflows_gradually(dtype: Any) -> None:
     info = np.finfo(dtype)
     x = np.linspace(np.log(float(info.smallest_subnormal)) + 1, np.log(float(info.tiny)), 500)
     out = np.empty(500, dtype)
