@@ -214,11 +214,12 @@ class Backend:
         P = other[-1]
         if bias is not None:
             bias = _fit("matmul", "bias", bias, dtype, "(P,)", (P,))
+        readable = _strided(b, dtype)
+        if readable is not b:
+            b, cache = readable, None  # a copy is no one's to keep
         if len(shape) == 2 and len(other) == 2:
             out = np.empty((M, P), dtype)
-            self._matmul.matmul(
-                _strided(a, dtype)[None], _strided(b, dtype)[None], bias, out[None], cache
-            )
+            self._matmul.matmul(_strided(a, dtype)[None], b[None], bias, out[None], cache)
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
             # Rows of the whole batch against one b: a single product, and worth a copy where a has
@@ -226,9 +227,7 @@ class Backend:
             rows = math.prod(shape[:-1])
             out = np.empty((*shape[:-1], P), dtype)
             folded = _strided(a.reshape(rows, K), dtype)[None]
-            self._matmul.matmul(
-                folded, _strided(b, dtype)[None], bias, out.reshape(1, rows, P), cache
-            )
+            self._matmul.matmul(folded, b[None], bias, out.reshape(1, rows, P), cache)
             return out
         batch = shape[:-2]
         if batch != other[:-2]:
@@ -245,7 +244,7 @@ class Backend:
             _strided(_spread(b, batch, n), dtype),
             bias,
             out.reshape(n, M, P),
-            cache,
+            None,  # a cache is for weights, which are shared by the batch
         )
         return out
 
@@ -380,7 +379,9 @@ class Backend:
         N = len(gx)
         gx = _fit("gru", "gx", gx, dtype, "(N, 3H)", (N, 3 * H))
         h0 = _fit("gru", "h0", h0, dtype, "(B, H)", (B, H))
-        w_hh = _fit("gru", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        weights = _fit("gru", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        if weights is not w_hh:
+            w_hh, cache = weights, None  # a copy is no one's to keep
         if b_hh is not None:
             b_hh = _fit("gru", "b_hh", b_hh, dtype, "(3H,)", (3 * H,))
         batch_sizes = _sizes("gru", batch_sizes, N, B)
@@ -415,7 +416,9 @@ class Backend:
         saved = _fit("gru_backward", "saved", saved, dtype, "(N, 4H)", (N, 4 * H))
         y = _fit("gru_backward", "y", y, dtype, "(N, H)", (N, H))
         h0 = _fit("gru_backward", "h0", h0, dtype, "(B, H)", (B, H))
-        w_hh = _fit("gru_backward", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        weights = _fit("gru_backward", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
+        if weights is not w_hh:
+            w_hh, cache = weights, None  # a copy is no one's to keep
         batch_sizes = _sizes("gru_backward", batch_sizes, N, B)
         dgx = np.empty((N, 3 * H), dtype)
         dgh = np.empty((N, 3 * H), dtype)
@@ -600,30 +603,36 @@ def _choose() -> Backend:
     return _current
 
 
-def _importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # what find_spec says of a module set to None
-        return False
+def _why_not(name: str) -> str:
+    """What stands in the way of a backend, and how to get it; nothing where it is installed."""
+    if name == "native":
+        try:
+            importlib.import_module("tinyattn.kernels.native")
+        except ImportError as error:
+            return (
+                f"its C extension does not load ({error}); with a C compiler at hand, "
+                "pip install --force-reinstall --no-cache-dir tinyattn builds it"
+            )
+    if name == "numba":
+        try:
+            missing = importlib.util.find_spec("numba") is None
+        except ValueError:  # what find_spec says of a module that is blocked
+            missing = True
+        return "pip install numba" if missing else ""
+    return ""
 
 
 def available_backends() -> tuple[str, ...]:
     """The names use_backend takes on this installation, the fastest first."""
-    needs = {"native": "tinyattn.kernels.native._core", "numba": "numba", "numpy": "numpy"}
-    return tuple(name for name, module in needs.items() if _importable(module))
+    return tuple(name for name in _FOLDERS if not _why_not(name))
 
 
 def _load(name: str, context: str = "") -> Backend:
     if name not in _FOLDERS:
         raise ValueError(f"{context}unknown backend {name!r}: choose one of {', '.join(_FOLDERS)}")
     if name not in _loaded:
-        if name not in available_backends():
-            how = {
-                "native": "its C extension was not built; install a C compiler, then reinstall "
-                "tinyattn with pip install --force-reinstall --no-cache-dir",
-                "numba": "pip install numba",
-            }
-            raise RuntimeError(f"{context}backend {name!r} is not installed: {how[name]}")
+        if reason := _why_not(name):
+            raise RuntimeError(f"{context}backend {name!r} is not installed: {reason}")
         _loaded[name] = Backend(name)
         if _threads is not None:
             _loaded[name].package.set_num_threads(_threads)
