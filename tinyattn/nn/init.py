@@ -42,7 +42,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity, for a tensor of 2 dimensions."""
     if tensor.dim() != 2:
         raise ValueError(f"tensor: expected 2 dimensions, got shape {list(tensor.shape)}")
-    return _write("eye_", tensor, np.eye(*tensor.shape))
+    return _write("eye_", tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:

@@ -77,11 +77,11 @@ class Module:
         return result
 
     def register_forward_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, args)` before forward; what it returns, unless None, replaces args."""
+        """Call `hook(module, args)` before forward; a result replaces the arguments."""
         return RemovableHandle(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; a result, unless None, replaces output."""
+        """Call `hook(module, args, output)` after forward; a result replaces the output."""
         return RemovableHandle(self._forward_hooks, hook)
 
     # What a module is made of

@@ -177,9 +177,8 @@ class GRU(Module):
                 f"but got {len(shape)}-D tensor"
             )
         count, H = len(self._names), self.hidden_size
-        letters, expected = "(L*d, B, H)", (count, B, H)
-        if ndim == 2:
-            letters, expected = "(L*d, H)", (count, H)
+        batch = (B,) if ndim == 3 else ()
+        letters, expected = "(L*d, B, H)" if batch else "(L*d, H)", (count, *batch, H)
         if shape != expected:
             raise RuntimeError(
                 f"GRU: hx: Expected hidden size {letters} = {expected}, got {list(shape)}"
