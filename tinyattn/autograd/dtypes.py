@@ -27,9 +27,10 @@ def as_dtype(dtype: Any) -> np.dtype:
         found = None
     if found not in _RANK:
         raise TypeError(
-            f"dtype: expected float32, float64, int64, int32 or bool, got {found or dtype!r}"
+            "dtype: expected float32, float64, int64, int32 or bool, got "
+            f"{dtype if found is None else found}"
         )
-    return found
+    return SUPPORTED[SUPPORTED.index(found)]  # an equal one may be another object
 
 
 def is_floating_point(dtype: np.dtype) -> bool:
@@ -70,7 +71,7 @@ def promote(x: Any, y: Any) -> tuple[Any, Any]:
     """The two operands such that NumPy's own operation on them gives PyTorch's dtype."""
     if type(x) is np.ndarray:
         if type(y) is np.ndarray:
-            if x.dtype is y.dtype:
+            if x.dtype is y.dtype or x.dtype == y.dtype:
                 return x, y
         elif type(y) in _PYTHON and x.dtype.kind == "f":
             return x, y

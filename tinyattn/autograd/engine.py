@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.storage import Edge, Leaf, TensorBase, results
+from tinyattn.autograd.storage import Edge, Leaf, TensorBase, accumulate, results
 
 Node = Any  # a Function or a Leaf
 Place = tuple[Node, int]  # a node and which of its outputs
@@ -34,7 +34,8 @@ def run(
     captured: dict[Place, np.ndarray] = {}
     for edge, grad in roots:
         _add(table, owned, edge, grad, False)
-    for node in _order([edge[0] for edge, _ in roots], wanted):
+    order, ends = _order([edge[0] for edge, _ in roots], wanted)
+    for node in order:
         grads = table.pop(node, None)
         if grads is None:
             continue
@@ -43,7 +44,9 @@ def run(
         if capture and wanted:
             for index, grad in enumerate(grads):
                 if (node, index) in wanted and grad is not None:
-                    captured[node, index] = np.array(grad)
+                    captured[node, index] = grad
+        if node in ends:
+            continue
         if type(node) is Leaf:
             if not capture:
                 node.accumulate(grads[0], (node, 0) in owned)
@@ -51,7 +54,11 @@ def run(
         if node.versions or node.saved is None:
             node.check()
         out = node.backward(*grads)
-        for edge, grad in zip(node.edges, out if type(out) is tuple else (out,), strict=False):
+        if type(out) is not tuple:
+            out = (out,)
+        if len(out) != len(node.edges):
+            _check_number(node, out)
+        for edge, grad in zip(node.edges, out, strict=False):
             if edge is not None and grad is not None:
                 _add(table, owned, edge, grad, node.fresh)
         if node.saved and not retain_graph:
@@ -59,8 +66,11 @@ def run(
     return captured
 
 
-def _order(roots: list[Node], wanted: Collection[Place] | None) -> list[Node]:
-    """All nodes reachable from the roots, newest first; with `wanted`, those that lead there."""
+def _order(
+    roots: list[Node], wanted: Collection[Place] | None
+) -> tuple[list[Node], Collection[Node]]:
+    """All nodes reachable from the roots, newest first; with `wanted` those that lead there, and
+    among them the ends, from which nothing leads on."""
     seen = set(roots)
     stack = list(seen)
     while stack:
@@ -69,13 +79,16 @@ def _order(roots: list[Node], wanted: Collection[Place] | None) -> list[Node]:
                 seen.add(edge[0])
                 stack.append(edge[0])
     order = sorted(seen, key=attrgetter("number"))
+    ends = set()
     if wanted is not None:
         leads = {node for node, _ in wanted}
         for node in order:
             if any(edge is not None and edge[0] in leads for edge in node.edges):
                 leads.add(node)
+            elif node.edges:
+                ends.add(node)
         order = [node for node in order if node in leads]
-    return order[::-1]
+    return order[::-1], ends
 
 
 def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fresh: bool) -> None:
@@ -112,12 +125,32 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
     for index, hooks in node.hooks.items():
-        for hook in list(hooks):
-            if grads[index] is not None:
-                new = hook(results.wrap(np.array(grads[index])))
-                if isinstance(new, TensorBase):
-                    grads[index] = new._array
-                    owned.discard((node, index))
+        grad = grads[index]
+        for hook in list(hooks.values()) if grad is not None else ():
+            new = hook(results.wrap(np.array(grad)))
+            if new is None:
+                continue
+            if not isinstance(new, TensorBase):
+                raise TypeError(f"hook: expected a Tensor or None, got {type(new).__name__}")
+            if new._array.shape != grad.shape:
+                raise RuntimeError(
+                    f"hook: expected a gradient of shape {list(grad.shape)}, got "
+                    f"{list(new._array.shape)}"
+                )
+            grad = grads[index] = new._array.astype(grad.dtype, copy=False)
+            owned.discard((node, index))
+
+
+def _check_number(node: Node, out: tuple) -> None:
+    """A gradient may be left out at the end, for an argument that needs none."""
+    needed = len(node.edges)
+    while needed and node.edges[needed - 1] is None:
+        needed -= 1
+    if not needed <= len(out) <= len(node.edges):
+        raise RuntimeError(
+            f"{type(node).__name__}.backward: expected a gradient for each input, got {len(out)} "
+            f"for {len(node.edges)}"
+        )
 
 
 def backward(
@@ -131,8 +164,14 @@ def backward(
     _first_order(create_graph)
     if isinstance(inputs, TensorBase):
         inputs = (inputs,)
-    places = None if inputs is None else {_edge_of(t, "inputs")[:2] for t in inputs}
-    run(_roots(tensors, gradients), retain_graph, places)
+    roots = _roots(tensors, gradients)
+    if inputs is None:
+        run(roots, retain_graph)
+    else:
+        wanted = {_edge_of(t, "inputs")[:2]: t for t in inputs}
+        for place, found in run(roots, retain_graph, wanted, capture=True).items():
+            if wanted[place]._retained is not place[0]:
+                accumulate(wanted[place], found)
 
 
 def grad(
@@ -149,8 +188,7 @@ def grad(
     """
     _first_order(create_graph)
     outputs, inputs, weights = (
-        (v,) if v is None or isinstance(v, TensorBase) else tuple(v)
-        for v in (outputs, inputs, grad_outputs)
+        tuple(v) if isinstance(v, (tuple, list)) else (v,) for v in (outputs, inputs, grad_outputs)
     )
     if grad_outputs is None:
         weights = (None,) * len(outputs)
@@ -162,7 +200,7 @@ def grad(
             f"inputs: tensor {missing[0]} appears to not have been used in the graph; pass "
             "allow_unused=True if None is wanted there"
         )
-    return tuple(results.wrap(found[p]) if p in found else None for p in places)
+    return tuple(results.wrap(np.array(found[p])) if p in found else None for p in places)
 
 
 def _first_order(create_graph: bool) -> None:
@@ -193,6 +231,8 @@ def _roots(tensors: Sequence[Any], gradients: Sequence[Any]) -> list[tuple[Edge,
                 )
             weight = np.ones(shape, tensor._array.dtype)
         else:
+            if not isinstance(gradient, TensorBase):
+                raise TypeError(f"gradient: expected a Tensor, got {type(gradient).__name__}")
             weight = gradient._array
             if weight.shape != shape:
                 raise RuntimeError(
@@ -210,17 +250,18 @@ class Handle:
         node, index = edge[:2]
         if node.hooks is None:
             node.hooks = {}
-        self.hooks, self.hook = node.hooks.setdefault(index, []), hook
-        self.hooks.append(hook)
+        self.hooks, self.key = node.hooks.setdefault(index, {}), object()
+        self.hooks[self.key] = hook
 
     def remove(self) -> None:
-        if self.hook in self.hooks:
-            self.hooks.remove(self.hook)
+        self.hooks.pop(self.key, None)
 
 
 def retain_grad(tensor: Any) -> None:
     """Keep `.grad` of a tensor in the middle of the graph, too."""
-    if type(_edge_of(tensor, "retain_grad")[0]) is not Leaf:
+    node = _edge_of(tensor, "retain_grad")[0]
+    if type(node) is not Leaf and tensor._retained is not node:
+        tensor._retained = node
         reference = weakref.ref(tensor)
 
         def keep(gradient: Any) -> None:

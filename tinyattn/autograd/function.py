@@ -32,7 +32,7 @@ class Function:
     saved: tuple | None = ()
     versions: Sequence[Any] = ()
     outputs = 1
-    hooks: dict[int, list[Callable]] | None = None
+    hooks: dict[int, dict[Any, Callable]] | None = None
     number = 0
 
     view = False  # the outputs share the memory of the first input
@@ -67,10 +67,11 @@ class Function:
         for arg in args:
             edge = None
             if isinstance(arg, TensorBase):
-                if arg._storage.recorded > arg._since:
-                    raise stale(arg)
-                if recording and arg._edge is not None:
-                    edge, tracked = arg._edge, True
+                if recording:
+                    edge = arg._edge
+                    tracked = tracked or edge is not None
+                    if arg._base is not None and arg._storage.recorded > arg._since:
+                        raise stale(arg)
                 arg = arg._array
             arrays.append(arg)
             edges.append(edge)
@@ -167,21 +168,19 @@ def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:
 
 def requires_grad_(tensor: TensorBase, requires_grad: bool = True) -> Any:
     """Make a leaf need a gradient, or no longer; returns it."""
-    edge = tensor._edge
-    if edge is not None and type(edge[0]) is not Leaf:
-        if not requires_grad:
+    edge, array = tensor._edge, tensor._array
+    if requires_grad and edge is None:
+        if array.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
+            )
+        tensor._edge = (Leaf(tensor, next(_number)), 0, array.shape, array.dtype)
+    elif edge is not None and not requires_grad:
+        if type(edge[0]) is not Leaf:
             raise RuntimeError(
                 "requires_grad: can only be changed for leaf tensors, this one is the result of "
                 f"{type(edge[0]).__name__}; use detach() for a tensor without its history"
             )
-        return tensor
-    array = tensor._array
-    if requires_grad and array.dtype.kind != "f":
-        raise RuntimeError(
-            f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
-        )
-    tensor._edge = (Leaf(tensor, next(_number)), 0, array.shape, array.dtype)
-    if not requires_grad:
         tensor._edge = None
     return tensor
 
@@ -223,6 +222,8 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
             )
         if not array.flags.writeable:
             raise RuntimeError(f"{name}: the tensor shares the memory of a read-only array")
+        if result._edge is not None:
+            _keep_overwritten(result._edge[0], target)
         np.copyto(array, new, casting="same_kind")
     storage = target._storage
     storage.changed(name)
@@ -232,3 +233,13 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
         target._edge = (node, index, array.shape, array.dtype)
         storage.recorded = storage.version
     return target
+
+
+def _keep_overwritten(node: Function, target: TensorBase) -> None:
+    """x *= y saves x, which it is about to overwrite: keep a copy of what x was."""
+    array, saved = target._array, node.saved or ()
+    node.saved = tuple(
+        np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
+        for a in saved
+    )
+    node.versions = [entry for entry in node.versions if entry[0] is not target._storage]

@@ -41,6 +41,7 @@ class TensorBase:
     _base: "TensorBase | None" = None
     _since = 0
     grad: Any = None
+    _retained: Any = None  # the node whose gradient retain_grad() keeps
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
@@ -52,7 +53,7 @@ class Leaf:
 
     edges: tuple = ()
     outputs = 1
-    hooks: "dict[int, list[Callable]] | None" = None
+    hooks: "dict[int, dict[Any, Callable]] | None" = None
 
     def __init__(self, tensor: TensorBase, number: int) -> None:
         self.tensor = weakref.ref(tensor)
@@ -60,15 +61,19 @@ class Leaf:
 
     def accumulate(self, grad: np.ndarray, owned: bool) -> None:
         tensor = self.tensor()
-        if tensor is None:
-            return
-        if tensor.grad is None:
-            if not (owned and grad.flags.c_contiguous):
-                grad = np.array(grad, order="C")
-            tensor.grad = results.wrap(grad)
-        else:
-            np.add(tensor.grad._array, grad, out=tensor.grad._array)
-            tensor.grad._storage.changed("backward")
+        if tensor is not None:
+            accumulate(tensor, grad, owned)
+
+
+def accumulate(tensor: TensorBase, grad: np.ndarray, owned: bool = False) -> None:
+    """Add to `.grad`, which keeps an array of its own: `owned` says that nobody else has `grad`."""
+    if tensor.grad is None:
+        if not (owned and grad.flags.c_contiguous):
+            grad = np.array(grad, order="C")
+        tensor.grad = results.wrap(grad)
+    else:
+        np.add(tensor.grad._array, grad, out=tensor.grad._array)
+        tensor.grad._storage.changed("backward")
 
 
 # Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.

@@ -42,10 +42,10 @@ class Sub(Binary):
 
 
 class Mul(Binary):
-    """z = x y;   dx = dz y,  dy = dz x."""
+    """z = x y;   dx = dz y,  dy = dz x. Each is kept only for the gradient of the other."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.save(x, y)
+        self.save(x if self.needs(1) else None, y if self.needs(0) else None)
         return x * y
 
     def backward(self, grad: Any) -> Any:
@@ -57,7 +57,7 @@ class Div(Binary):
     """z = x / y;   dx = dz / y,  dy = -dz x / y^2 = -dx x / y."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.save(x, y)
+        self.save(x if self.needs(1) else None, y)
         z = np.true_divide(x, y)
         return z if z.dtype == result_type(x, y) else z.astype(np.float32)
 
@@ -486,4 +486,5 @@ def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
 
 def zero_(input: Tensor) -> Tensor:
     """Write 0 into every element."""
-    return fill_(input, 0)
+    check_in_place("zero_", input)
+    return rebind("zero_", input, Fill.apply(input, 0))
