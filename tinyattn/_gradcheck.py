@@ -1,7 +1,7 @@
 """Gradients against numeric derivatives: `gradcheck` for functions, `gradcheck_module` for models.
 
-A check is worth what it cannot pass by mistake: random cotangents, every element, an estimate of
-the numeric error, and a refusal where that is too large. Look at `_derivative` first, then `_check`.
+A check is worth what it can not pass by mistake: random cotangents, every element, an estimate
+of the numeric error, a refusal where that is too large. Look at `_derivative`, then `_check`.
 """
 
 from collections.abc import Callable
@@ -199,7 +199,7 @@ def _check(
         for index in leaf.indices:
             size = eps * max(1.0, abs(leaf.tensor._array[index]))
             numeric, error = np.nan, np.inf
-            for factor in (1, 8, 1 / 32, 1 / 1024):  # less rounding, then nearer than a kink
+            for factor in (1, 8, 2**-5, 2**-10, 2**-15):  # less rounding, then nearer than a kink
                 new = _derivative(partial(difference, leaf, index), size * factor)
                 numeric, error = new if new[1] < error else (numeric, error)
                 allowed = atol + rtol * abs(numeric)

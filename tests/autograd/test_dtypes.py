@@ -37,7 +37,13 @@ def test_the_promotion_table_is_pytorchs(name, kinds):
         return
     for one, other in itertools.product(DTYPES, repeat=2):
         operands = (kinds[0], one), (kinds[1], other)
-        assert outcome(ta, name, *operands) == outcome(torch, name, *operands), operands
+        ours, theirs = outcome(ta, name, *operands), outcome(torch, name, *operands)
+        if theirs == "error" and ours != "error":
+            # PyTorch has no difference with a bool tensor; here a mask may be subtracted from.
+            assert name == "sub"
+            assert (one == "bool") != (other == "bool")
+            theirs = outcome(torch, "add", *operands)
+        assert ours == theirs, operands
 
 
 @pytest.mark.parametrize("name", ["exp", "sqrt", "tanh", "sigmoid", "log", "softmax", "sum", "mean"])
@@ -52,19 +58,28 @@ def test_operations_of_one_tensor_give_pytorchs_dtype(name):
                 results.append(str(getattr(x, name)(*args).dtype).removeprefix("torch."))
             except (RuntimeError, TypeError):
                 results.append("error")
-        if name == "softmax" and not dtype.startswith("float"):
-            assert results[1] in ("error", results[0])
-        else:
-            assert results[0] == results[1], dtype
+        assert results[0] == results[1], dtype
 
 
-@pytest.mark.parametrize("name", ["float16", "complex64", "uint8", "int8", "object", "nonsense"])
+@pytest.mark.parametrize("name", ["float16", "complex64", "uint8", "int8", "uint64", "nonsense"])
 def test_other_dtypes_are_refused_by_name(name):
     with pytest.raises(TypeError, match=f"dtype: expected float32, .*{name}"):
         as_dtype(name)
     if name != "nonsense":
         with pytest.raises(TypeError, match=name):
             ta.tensor(np.zeros(2, name))
+
+
+def test_equal_dtypes_that_are_other_objects_make_no_difference():
+    other = np.dtype("float64").newbyteorder("=")
+    assert other is not ta.float64
+    assert as_dtype(other) is ta.float64
+    x = ta.tensor(np.ones(2), requires_grad=True) * 1
+    foreign = ta.from_numpy(np.ones(2, other))
+    y = (x * foreign).sum()
+    foreign.add_(1)  # what was saved is still known by its identity
+    with pytest.raises(RuntimeError, match="Mul saved"):
+        y.backward()
 
 
 def test_dtypes_are_numpys():
