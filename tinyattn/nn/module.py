@@ -13,8 +13,7 @@ import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import as_dtype, float32, float64
-from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import Storage
+from tinyattn.autograd.storage import results
 from tinyattn.nn.parameter import Parameter
 
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
@@ -395,10 +394,7 @@ def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[np.ndarray, str]:
 
 def _convert(tensor: Tensor, dtype: np.dtype) -> None:
     """Give a leaf (and its gradient) another dtype; it stays the same object."""
-    tensor._array = tensor._array.astype(dtype)
-    tensor._storage = Storage()
-    tensor._base, tensor._since = None, 0
-    if tensor._edge is not None:
-        requires_grad_(tensor)
+    tensor.data = results.wrap(tensor._array.astype(dtype))
+    tensor._base = None
     if tensor.grad is not None:
         _convert(tensor.grad, dtype)
