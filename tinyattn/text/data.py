@@ -1,12 +1,13 @@
 """Sentence pairs: read from a file, split by source, cut into padded batches.
 
-Look first at `read_pairs`, `split_by_source` and `batches`, in the order in which a program calls them.
+Look first at `read_pairs`, `split_by_source` and `batches`, in the order in which a program calls
+them.
 """
 
 import os
 import random
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ class DataError(ValueError):
 def read_pairs(path: str | os.PathLike[str], swap: bool = False) -> list[Pair]:
     """Pairs (source, target) of a UTF-8 file with a line `source TAB target` each.
 
-    Further columns are ignored, and so are a byte order mark, CR before LF, and blank lines (they count as
-    lines in messages). With `swap` the second column is the source.
+    Further columns are ignored, and so are a byte order mark, CR before LF, and blank lines (they
+    count as lines in messages). With `swap` the second column is the source.
     """
     name = os.fspath(path)
     try:
@@ -81,8 +82,8 @@ def split_by_source(
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
     """Training, validation and test pairs; no source stands in two of them.
 
-    `valid` and `test` count distinct sources, drawn by `seed`; a source takes all its pairs along. The order
-    within a part is that of `pairs`.
+    `valid` and `test` count distinct sources, drawn by `seed`; a source takes all its pairs
+    along. The order within a part is that of `pairs`.
     """
     if valid < 0 or test < 0:
         raise ValueError(f"valid, test: expected at least 0, got {valid} and {test}")
@@ -100,7 +101,8 @@ def split_by_source(
     return parts
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """B pairs, longest source first, every array int64 and filled up with PAD."""
 
     source: NDArray[np.int64]  # (B, Ts)
@@ -113,10 +115,10 @@ class Batch(NamedTuple):
 def batches(
     pairs: Sequence[IdPair], size: int, seed: int | None = None, epoch: int = 0
 ) -> Iterator[Batch]:
-    """Batches of `size` pairs of about one length, each pair exactly once; the last may be smaller.
+    """Batches of `size` pairs of about one length, each pair in exactly one; one may be smaller.
 
-    `pairs` are ids without BOS and EOS. Batches come in an order drawn by `seed` and `epoch`; without a
-    seed from the shortest to the longest.
+    `pairs` are ids without BOS and EOS. Batches come in an order drawn by `seed` and `epoch`;
+    without a seed from the shortest to the longest.
     """
     if size < 1:
         raise ValueError(f"size: expected at least 1, got {size}")

@@ -1,7 +1,7 @@
 """English word forms for the built-in corpus: articles, plurals, tenses, comparison.
 
-Look first at `past` and `plural`: a phrase is changed at its head (take off -> took off, cup of tea -> cups
-of tea), by rule unless lexicon.py lists it.
+Look first at `past` and `plural`: a phrase is changed at its head (take off -> took off, cup of
+tea -> cups of tea), by rule unless lexicon.py lists it.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,10 @@
-"""The built-in corpus: a synchronous grammar that makes Chinese sentences and their English together.
+"""The built-in corpus: a synchronous grammar that makes Chinese sentences and their English
+together.
 
-Look first at `CONSTRUCTIONS` at the end, the table of sentence patterns, then at `passive` or `reason` for
-how one is written. Their parts (people, things, times, tenses) are in phrases.py, the words in lexicon.py.
-All that English decides (tense, number, articles, which verb) can be read off the Chinese, so that a source
-has one target; `generate` makes sure of it.
+Look first at `CONSTRUCTIONS` at the end, the table of sentence patterns, then at `passive` or
+`reason` for how one is written. Their parts (people, things, times, tenses) are in phrases.py,
+the words in lexicon.py. All that English decides (tense, number, articles, which verb) can be
+read off the Chinese, so that a source has one target; `generate` makes sure of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -195,7 +196,8 @@ def journey(r: Random) -> Pair:
 
 def errand(r: Random) -> Pair:
     """去书店买那本书: going somewhere to do something."""
-    subject, places = person(r), []
+    subject = person(r)
+    places: list[list[str]] = []
     while not places:
         action = plain_action(r)
         places = [row for row in PLACES if row[3] in action.groups and row[3] in LOCAL]
@@ -846,7 +848,9 @@ CONSTRUCTIONS: dict[Callable[[Random], Pair], int] = {
 
 
 def generate(n: int, seed: int) -> list[Pair]:
-    """`n` pairs (Chinese, English) of distinct Chinese sentences; the same for the same arguments."""
+    """`n` pairs (Chinese, English) of distinct Chinese sentences; the same for the same
+    arguments.
+    """
     if n < 0:
         raise ValueError(f"n: expected at least 0, got {n}")
     r = Random(seed)

@@ -1,7 +1,8 @@
 """The words of the built-in corpus, as tables: Chinese, English, and what goes with what.
 
-Look first at `THINGS` (nouns with classifier and kind) and `ACTIONS` (verbs and the kinds they take): one
-Chinese verb stands there once for each English verb its object asks for. Columns are two or more spaces apart.
+Look first at `THINGS` (nouns with classifier and kind) and `ACTIONS` (verbs and the kinds they
+take): one Chinese verb stands there once for each English verb its object asks for. Columns are
+two or more spaces apart.
 """
 
 import re
@@ -22,8 +23,8 @@ def _words(text: str) -> list[str]:
 class Person(NamedTuple):
     """Someone as subject, object and possessor.
 
-    `agree` is "I", "s" (he, she, it) or "p" (you and all plurals); `again` is the pronoun that a second
-    clause takes for the same person.
+    `agree` is "I", "s" (he, she, it) or "p" (you and all plurals); `again` is the pronoun that a
+    second clause takes for the same person.
     """
 
     zh: str
@@ -35,8 +36,8 @@ class Person(NamedTuple):
 
 
 PRONOUNS = {
-    row[0]: Person(*row, row[0])
-    for row in _rows("""
+    zh: Person(zh, en, obj, poss, agree, zh)
+    for zh, en, obj, poss, agree in _rows("""
     我    I     me    my     I
     你    you   you   your   p
     他    he    him   his    s
@@ -52,8 +53,8 @@ PRONOUNS = {
 SURNAMES = dict(
     pair.split(":")
     for pair in _words("""
-    王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu 郭:Guo 林:Lin 罗:Luo
-    郑:Zheng 梁:Liang 宋:Song 唐:Tang
+    王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu
+    郭:Guo 林:Lin 罗:Luo 郑:Zheng 梁:Liang 宋:Song 唐:Tang
     """)
 )
 # Chinese, English, the pronoun.
@@ -129,12 +130,13 @@ JOBS = _rows("""
     老人    位  old man     他
     客人    位  guest       他
 """)
-CAREERS = [row for row in JOBS if row[0] not in ("男孩", "女孩", "男人", "女人", "老人", "客人")]
+_NOT_CAREERS = _words("男孩 女孩 男人 女人 老人 客人")
+CAREERS = [row for row in JOBS if row[0] not in _NOT_CAREERS]
 CHILDREN = [row for row in JOBS if row[0] in ("学生", "男孩", "女孩")]
 
 # --- things ---------------------------------------------------------------------------------------
 
-# Chinese, classifier, English, kind. "cup of coffee": the classifier is a word of its own in English.
+# Chinese, classifier, English, kind. The classifier of 咖啡 is a word in English too: cup of
 THINGS = _rows("""
     书      本  book       reading
     小说    本  novel      reading
@@ -349,7 +351,7 @@ ACTIONS = _rows("""
     开    turn on    machine          home
     骑    ride       bike             outdoors
     打    hit        children             school
-    画    draw       animal building  study outdoors
+    画    draw       animal building  home outdoors
     拍    take       照片             outdoors city
     拍    make       电影 节目        city
     洗    wash       clothes dish fruit car bike  yard

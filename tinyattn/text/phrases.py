@@ -1,7 +1,8 @@
-"""The parts of the built-in corpus's sentences, each in both languages: people, things, actions, times, tenses.
+"""The parts of the built-in corpus's sentences, each in both languages: people, things, actions,
+times, tenses.
 
-Look first at `FRAMES`, which turn one action into any tense or mood, and at `statement`, which puts a
-sentence together. grammar.py makes its sentence patterns from these.
+Look first at `FRAMES`, which turn one action into any tense or mood, and at `statement`, which
+puts a sentence together. grammar.py makes its sentence patterns from these.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,7 +61,8 @@ class Noun(NamedTuple):
 class Action(NamedTuple):
     """A verb with its object: 打|篮球 "play basketball"; `groups` of places where it is done.
 
-    `bare`: the object has no determiner, so that 了 closes the sentence (打篮球了, but 打了那个男孩).
+    `bare`: the object has no determiner, so that 了 closes the sentence (打篮球了, but
+    打了那个男孩).
     """
 
     verb: str
@@ -79,8 +81,8 @@ class Frame(NamedTuple):
     """What turns an action into a tense or mood.
 
     Chinese: `before` stands before place and verb, `after` behind the verb. English: `aux` is an
-    auxiliary, "past" or "present"; `form` is what stands after it, with {} for the bare verb phrase,
-    {ing} and {pp} for its forms.
+    auxiliary, "past" or "present"; `form` is what stands after it, with {} for the bare verb
+    phrase, {ing} and {pp} for its forms.
     """
 
     before: str
@@ -399,7 +401,7 @@ def words(*parts: str) -> str:
 def predicate(
     frame: Frame, action: Action, where: Phrase = NOTHING, friend: Phrase = NOTHING
 ) -> str:
-    """The Chinese of a verb with all that stands between time and object: 跟她一起在家看了那本书."""
+    """Chinese from company to object: 跟她一起在家看了那本书."""
     if frame.before == "正在" and where.zh and not friend.zh:
         before = frame.before + where.zh.removeprefix("在")
     else:
@@ -430,6 +432,6 @@ def statement(
 
 
 def question(ask: str, subject: Person, frame: Frame, verb: str, *rest: str) -> str:
-    """The auxiliary before the subject: "why did he go to school yesterday"."""
+    """The auxiliary before the subject: "why did he go to school"."""
     _, aux, base = finite(frame, subject.agree, verb)
     return words(ask, aux, subject.en, base, *rest)

@@ -1,8 +1,9 @@
 """Tokenisers: text to a list of tokens and back.
 
-Look first at `TOKENISERS`, the table of names: "char" for Chinese (one token a Han character), "word" for
-Western text (words and punctuation), "space" for text that is already cut. Case is kept as it is. Text is
-brought to Unicode's NFC, not NFKC, which would turn the Chinese comma and question mark into Western ones.
+Look first at `TOKENISERS`, the table of names: "char" for Chinese (one token a Han character),
+"word" for Western text (words and punctuation), "space" for text that is already cut. Case is
+kept as it is. Text is brought to Unicode's NFC, not NFKC, which would turn the Chinese comma and
+question mark into Western ones.
 """
 
 import re
@@ -46,8 +47,9 @@ def normalize(text: str) -> str:
 def _join(tokens: list[str], spaceless: Callable[[str], bool]) -> str:
     """Tokens with a space between them except where punctuation or script wants none.
 
-    `spaceless(c)` says of a character that nothing next to it is spaced. Straight double quotes open and
-    close in turn; a straight single quote alone is an apostrophe at a word's end (the students' room).
+    `spaceless(c)` says of a character that nothing next to it is spaced. Straight double quotes
+    open and close in turn; a straight single quote alone is an apostrophe at a word's end (the
+    students' room).
     """
     parts: list[str] = []
     open_quote = glue = False

@@ -1,6 +1,7 @@
 """Vocab: tokens to ids and back, with four specials in front: <pad> 0, <bos> 1, <eos> 2, <unk> 3.
 
-Look first at `Vocab.build`. The specials are ids only: a text that spells "<eos>" gets an ordinary token.
+Look first at `Vocab.build`. The specials are ids only: a text that spells "<eos>" gets an
+ordinary token.
 """
 
 from collections import Counter
@@ -61,7 +62,9 @@ class Vocab:
         return [self._ids.get(token, UNK) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Tokens up to the first <eos>; <pad> and <bos> are left out, an unknown word reads "<unk>"."""
+        """Tokens up to the first <eos>; <pad> and <bos> are left out, an unknown word reads
+        "<unk>".
+        """
         tokens = []
         for id in ids:
             if id == EOS:
@@ -71,5 +74,7 @@ class Vocab:
         return tokens
 
     def to_list(self) -> list[str]:
-        """The ordinary tokens in the order of their ids (fit for JSON); `Vocab(list)` is the way back."""
+        """The ordinary tokens in the order of their ids (fit for JSON); `Vocab(list)` is the way
+        back.
+        """
         return list(self._tokens)
