@@ -106,7 +106,7 @@ dtypes = st.sampled_from(["float32", "float64", "int64", "int32", "bool"])
     dtype=dtypes,
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_over_dimensions_as_in_torch(torch, name, shape, dim, keepdim, dtype, seed):
     case = OVER_DIMS[name]
     same_as_torch(torch, lambda t, x: case(t, x, dim, keepdim), small(shape, dtype, seed))
@@ -120,7 +120,7 @@ def test_over_dimensions_as_in_torch(torch, name, shape, dim, keepdim, dtype, se
     dtype=st.sampled_from(["float32", "float64", "int64", "int32"]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_over_a_dimension_as_in_torch(torch, name, shape, dim, keepdim, dtype, seed):
     case = OVER_A_DIM[name]
     same_as_torch(torch, lambda t, x: case(t, x, dim, keepdim), small(shape, dtype, seed))

@@ -53,8 +53,8 @@ class SetItem(Function):
     fresh = True
 
     def forward(self, x: Any, value: Any, basic: tuple, arrays: tuple) -> Any:
-        self.basic, self.arrays, self.ndim = basic, arrays, np.ndim(value)
-        x[basic][arrays] = value
+        self.basic, self.arrays, self.ndim = basic, arrays or (...,), np.ndim(value)
+        x[basic][self.arrays] = value
         return x
 
     def backward(self, grad: Any) -> Any:
@@ -131,8 +131,8 @@ class Embedding(Function):
     def backward(self, grad: Any) -> Any:
         (index,) = self.saved
         V, D = self.shape
-        rows, index = grad.reshape(-1, D), index.reshape(-1).astype(np.int64, copy=False)
-        return None, self.kernels.embedding_backward(rows, index, V, self.padding)
+        rows = grad.reshape(-1, D), index.reshape(-1).astype(np.int64, copy=False)
+        return None, self.over_rows(self.kernels.embedding_backward, rows, V, self.padding)
 
 
 # x[index]
@@ -253,11 +253,6 @@ def setitem(input: Tensor, index: Any, value: Tensor | Number) -> None:
             "setitem: the tensor is expanded or shares read-only memory; change a clone() of it"
         )
     basic, arrays = _parse(index, array.shape)
-    if arrays and isinstance(value, TensorBase) and value._array.dtype != array.dtype:
-        raise RuntimeError(
-            f"setitem: an index of arrays needs a value of the tensor's dtype {array.dtype}, got "
-            f"{value._array.dtype}"
-        )
     try:
         result = SetItem.apply(input, value, basic=basic, arrays=arrays)
     except (ValueError, OverflowError) as error:  # NumPy's, and nothing is written yet
@@ -287,10 +282,11 @@ def _first_outside(array: np.ndarray, size: int) -> int | None:
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input at the indices along dim that index (N,) lists, none of them negative."""
-    shape, array = as_tensor(input, "input")._array.shape, _index(index, "index_select")
+    shape = as_tensor(input, "input")._array.shape
     axis = as_axis(dim, len(shape))
-    if array.ndim > 1:
-        raise IndexError(f"index: expected one dimension, got shape {list(array.shape)}")
+    if as_tensor(index, "index")._array.ndim > 1:
+        raise IndexError(f"index: expected one dimension, got shape {list(index._array.shape)}")
+    array = _index(index, "index_select")
     if not shape and array.size != 1:
         raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
     bad = _first_outside(array, shape[axis] if shape else 1)
@@ -306,8 +302,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on.
     index has as many dimensions as input and is nowhere larger, but in dim."""
-    shape, array = as_tensor(input, "input")._array.shape, _index(index, "gather")
-    axis = as_axis(dim, len(shape))
+    shape = as_tensor(input, "input")._array.shape
+    axis, array = as_axis(dim, len(shape)), _index(index, "gather")
     if not array.size:
         return Gather.apply(input, index, axis)
     if max(array.ndim, 1) != max(len(shape), 1):

@@ -256,17 +256,17 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension as several of the given sizes (one of them may be -1)."""
-    shape = _shape(input)
-    axis, sizes = as_axis(dim, len(shape)), as_size((sizes,), "sizes")
+    (axis, size), sizes = _size_along("unflatten", input, dim), as_size((sizes,), "sizes")
     try:
-        inner = _inferred(sizes, shape[axis]) if sizes else ()
+        inner = _inferred(sizes, size) if sizes else ()
     except RuntimeError:
         inner = ()
     if not inner:
         raise RuntimeError(
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {axis} "
-            f"({shape[axis]}) in the input tensor"
+            f"({size}) in the input tensor"
         )
+    shape = _shape(input)
     return reshape(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
 
 
@@ -379,6 +379,8 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     shape = _shape(input)
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     axis, begin = as_axis(dim, len(shape)), int(start)  # type: ignore[arg-type]
     size = shape[axis]
     if not -size <= begin <= size:
@@ -386,8 +388,6 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
             f"start out of range (expected to be in range of [{-size}, {size}], but got {begin})"
         )
     begin += size if begin < 0 else 0
-    if length < 0:
-        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     if begin + length > size:
         raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({size}).")
     return Slice.apply(input, _along(axis, slice(begin, begin + length)))
@@ -478,37 +478,41 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after another along dim; their other sizes agree. A 1-D tensor without
     elements fits everywhere."""
     given, dtype = _several("cat", tensors)
-    filled = [x for x in given if x._array.shape != (0,)] or given[:1]
-    first = filled[0]._array.shape
-    axis = as_axis(dim, len(first))
     for i, tensor in enumerate(given):
-        shape = tensor._array.shape
-        if not shape:
+        if not tensor._array.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-        if len(shape) != len(first) and shape != (0,):
+    shapes = [tensor._array.shape for tensor in given]
+    first = next((shape for shape in shapes if shape != (0,)), (0,))
+    axis = 0 if first == (0,) else as_axis(dim, len(first))
+    nothing = (*first[:axis], 0, *first[axis + 1 :])
+    for i, shape in enumerate(shapes):
+        if shape == (0,):
+            given[i] = View.apply(given[i], nothing)
+        elif len(shape) != len(first):
             raise RuntimeError(
                 f"cat: Tensors must have same number of dimensions: got {len(first)} and "
                 f"{len(shape)}"
             )
-        if shape != (0,) and shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+        elif (*shape[:axis], 0, *shape[axis + 1 :]) != nothing:
             raise RuntimeError(
                 f"cat: Sizes of tensors must match except in dimension {axis}. Expected "
                 f"{list(first)} but got {list(shape)} for tensor number {i} in the list."
             )
-    return Cat.apply(*filled, axis=axis, dtype=dtype)
+    return Cat.apply(*given, axis=axis, dtype=dtype)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, along a new dimension dim."""
     given, dtype = _several("stack", tensors)
     first = given[0]._array.shape
+    axis = as_axis(dim, len(first) + 1)
     for i, tensor in enumerate(given):
         if tensor._array.shape != first:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
                 f"{list(tensor._array.shape)} at entry {i}"
             )
-    return Stack.apply(*given, axis=as_axis(dim, len(first) + 1), dtype=dtype)
+    return Stack.apply(*given, axis=axis, dtype=dtype)
 
 
 # Copies with the elements elsewhere

@@ -1,0 +1,332 @@
+"""Indexing: PyTorch's results and errors, setitem on the tape, and gradients."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn.nn import functional as F
+from tinyattn.ops.indexing import embedding, one_hot
+
+from .parity import same_as_torch
+
+SHAPES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+
+
+def numbered(shape, dtype="float64"):
+    return (np.arange(math.prod(shape)).reshape(shape) + 1).astype(dtype)
+
+
+def leaf(shape=(2, 3)):
+    return ta.tensor(numbered(shape), requires_grad=True)
+
+
+# Indices as data, so that both libraries build their own: ("tensor", dtype, nested list).
+numbers = st.integers(-3, 3)
+bounds = st.none() | st.integers(-4, 4)
+slices = st.builds(slice, bounds, bounds, st.sampled_from([None, 1, 2]))
+arrays = st.one_of(
+    st.lists(st.integers(-2, 1), max_size=3),
+    st.lists(st.booleans(), min_size=2, max_size=2),
+    st.builds(lambda n: ("int64", n), st.lists(st.integers(-2, 2), min_size=1, max_size=2)),
+    st.builds(
+        lambda n: ("int64", n), st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=2))
+    ),
+    st.builds(lambda n: ("int32", n), st.lists(st.integers(0, 1), min_size=1, max_size=2)),
+    st.builds(lambda n: ("int64", n), st.integers(-2, 1)),
+    st.builds(
+        lambda n: ("bool", n),
+        st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=2, max_size=2),
+    ),
+    st.builds(lambda n: ("bool", n), st.booleans()),
+    st.booleans(),
+)
+parts = st.one_of(numbers, slices, st.none(), st.just(...), arrays)
+indices = parts | st.lists(parts, max_size=4).map(tuple)
+
+
+def built(t, index):
+    """The index as the library `t` has it."""
+    if isinstance(index, tuple) and len(index) == 2 and isinstance(index[0], str):
+        return t.tensor(np.array(index[1], index[0]))
+    return tuple(built(t, part) for part in index) if isinstance(index, tuple) else index
+
+
+def at_once(x, index, value):
+    """x with the change, from a copy, so that the leaf stays."""
+    x = x * 1
+    x[index] = value
+    return x
+
+
+@given(shape=st.lists(st.integers(1, 3), max_size=3).map(tuple), index=indices)
+@settings(max_examples=300, deadline=None)
+def test_getitem_as_in_torch(torch, shape, index):
+    same_as_torch(torch, lambda t, x: x[built(t, index)], numbered(shape))
+
+
+@given(shape=st.lists(st.integers(1, 3), max_size=3).map(tuple), index=indices)
+@settings(max_examples=150, deadline=None)
+def test_setitem_of_a_number_as_in_torch(torch, shape, index):
+    same_as_torch(torch, lambda t, x: at_once(x, built(t, index), 0.5), numbered(shape))
+
+
+@given(
+    shape=st.just((2, 3)) | st.just((2, 2, 3)),
+    index=st.one_of(numbers, slices, st.lists(numbers | slices | st.none(), max_size=3).map(tuple)),
+    value=st.lists(st.integers(1, 3), max_size=3).map(tuple),
+)
+@settings(max_examples=150, deadline=None)
+def test_setitem_of_a_tensor_as_in_torch(torch, shape, index, value):
+    same_as_torch(torch, lambda t, x, v: at_once(x, index, v), numbered(shape), -numbered(value))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [0, 1],
+        (slice(None), [2, 0]),
+        ([0, 1], [2, 0]),
+        (0, [1, 2]),
+        ("bool", [[True, False, True], [False, True, False]]),
+    ],
+)
+@pytest.mark.parametrize("value", [(), (1,), (3,), (2,), (2, 3), (1, 1, 3), (4,)])
+def test_setitem_by_arrays_as_in_torch(torch, index, value):
+    case = lambda t, x, v: at_once(x, built(t, index), v)  # noqa: E731
+    same_as_torch(torch, case, numbered((2, 3)), numbered(value))
+
+
+@given(shape=SHAPES, index=st.lists(numbers | slices | st.none(), max_size=3).map(tuple))
+@settings(max_examples=100, deadline=None)
+def test_getitem_of_tensors_without_elements_as_in_torch(torch, shape, index):
+    same_as_torch(torch, lambda t, x: x[index], numbered((*shape, 0)))
+
+
+OTHERS = {
+    "index_select": lambda t, x, i: x.index_select(0, i),
+    "index_select_1": lambda t, x, i: t.index_select(x, 1, (i > 0).long()),
+    "gather": lambda t, x, i: x.gather(0, i),
+    "gather_1": lambda t, x, i: t.gather(x, 1, i),
+    "gather_-1": lambda t, x, i: t.gather(x, -1, i),
+    "masked_fill": lambda t, x, i: x.masked_fill(i > 0, -1),
+    "masked_fill_tensor": lambda t, x, i: t.masked_fill(x, i > 0, x.sum() if x.ndim else x),
+    "masked_fill_": lambda t, x, i: (x * 1).masked_fill_(i > 0, 2.5),
+    "masked_fill_by_integers": lambda t, x, i: x.masked_fill(i, 1),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@given(
+    shape=SHAPES | st.just((2, 3)),
+    index=st.one_of(
+        st.integers(-1, 2),
+        st.lists(st.integers(-1, 2), max_size=3),
+        st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=2), min_size=1, max_size=2),
+    ),
+    dtype=st.sampled_from(["int64", "int32", "float32"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_picking_and_filling_as_in_torch(torch, name, shape, index, dtype):
+    assume(
+        min(shape, default=2) > 1 or not name.startswith("index_select")
+    )  # torch's errors there differ
+    assume(dtype != "float32" or index != [])  # torch lets an index of nothing be of any type
+    same_as_torch(torch, OTHERS[name], numbered(shape), np.array(index, dtype))
+
+
+@given(
+    index=st.lists(st.integers(-1, 4), max_size=4),
+    rows=st.integers(1, 4),
+    padding=st.none() | st.integers(-1, 0),
+)
+@settings(max_examples=40, deadline=None)
+def test_embedding_as_in_torch(torch, index, rows, padding):
+    functional = {ta: embedding, torch: torch.nn.functional.embedding}
+    same_as_torch(
+        torch,
+        lambda t, i, w: functional[t](i, w, padding_idx=padding),
+        np.array(index, np.int64),
+        numbered((rows, 2)),
+    )
+
+
+@given(index=st.lists(st.integers(-1, 3), max_size=3), classes=st.integers(-2, 4))
+@settings(max_examples=40, deadline=None)
+def test_one_hot_as_in_torch(torch, index, classes):
+    functional = {ta: one_hot, torch: torch.nn.functional.one_hot}
+    same_as_torch(torch, lambda t, i: functional[t](i, classes), np.array(index, np.int64))
+
+
+SMOOTH = {
+    "int": lambda x: x[-1],
+    "slice of a transposed": lambda x: x.T[::2],
+    "ellipsis and None": lambda x: x[..., None, 0],
+    "list with repeats": lambda x: x[[0, 1, 0]],
+    "arrays in two dimensions": lambda x: x[[0, 1, 1], [2, 0, 0]],
+    "int before an array": lambda x: x[None][0, :, [2, 2]],
+    "arrays apart": lambda x: x[None][[0, 0], :, [2, 1]],
+    "mask": lambda x: x[x > 2.5],
+    "mask of rows": lambda x: x[ta.tensor([True, False]), 1:],
+    "index_select": lambda x: x.index_select(1, ta.tensor([2, 2, 0])),
+    "gather": lambda x: x.gather(1, ta.tensor([[2, 2], [0, 1]])),
+    "masked_fill": lambda x: x.masked_fill(x > 3.5, x[0, 0]),
+    "masked_fill that broadcasts": lambda x: x[0].masked_fill(x > 3.5, 0),
+    "setitem of a number": lambda x: at_once(x, (0, slice(1, None)), 7),
+    "setitem of a row": lambda x: at_once(x, 1, x[0] * 3),
+    "setitem that broadcasts": lambda x: at_once(x, slice(None), x[:1, :1].unsqueeze(0)),
+    "setitem by a mask": lambda x: at_once(x, x > 3.5, x.sum()),
+    "setitem by arrays": lambda x: at_once(x, ([0, 1], [2, 0]), x[0, :2] * x[1, 1]),
+    "embedding": lambda x: embedding(ta.tensor([[1, 0], [1, 1]]), x),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_match_differences(name):
+    assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (leaf(),))
+
+
+def test_the_padding_row_gets_no_gradient():
+    for padding in (1, -1):
+        weight = leaf()
+        F.embedding(ta.tensor([0, 1, 1, 0]), weight, padding_idx=padding).sum().backward()
+        assert weight.grad.tolist() == [[2, 2, 2], [0, 0, 0]]
+
+
+def test_what_a_decoder_writes_step_by_step_has_its_gradient():
+    h, outputs = leaf((3,)), ta.zeros(4, 3, dtype=ta.float64)
+    for t in range(4):
+        outputs[t] = h * (t + 1)
+    outputs.sum().backward()
+    assert h.grad.tolist() == [10, 10, 10]
+
+
+def test_a_later_write_takes_the_gradient_of_an_earlier_one():
+    a, b = leaf((2,)), leaf((2,))
+    x = ta.zeros(2, dtype=ta.float64)
+    x[:] = a
+    x[0] = b[0]
+    x.sum().backward()
+    assert a.grad.tolist() == [0, 1]
+    assert b.grad.tolist() == [1, 0]
+
+
+def test_where_an_index_names_an_element_twice_the_last_value_stays():
+    x = ta.zeros(2)
+    x[[0, 0]] = ta.tensor([1.0, 2.0])
+    assert x.tolist() == [2, 0]
+
+
+def test_a_part_of_x_may_be_written_into_x():
+    x = ta.arange(4)
+    x[1:] = x[:-1]
+    assert x.tolist() == [0, 0, 1, 2]
+
+
+def test_basic_indices_are_views_and_arrays_copy():
+    x = ta.zeros(2, 3)
+    for index in (0, slice(1), (..., 0), None, (1, 2), ta.tensor(1)):
+        assert np.shares_memory(x[index].numpy(), x.numpy())
+    for index in ([0], x > 0, ta.tensor([1]), True):
+        assert not np.shares_memory(x[index].numpy(), x.numpy())
+
+
+def test_setitem_through_a_view_reaches_the_base_or_is_refused():
+    x = ta.zeros(2, 3)
+    x[0][1] = 5
+    assert x[0, 1].item() == 5
+    y = leaf() * 1
+    with pytest.raises(RuntimeError, match=r"setitem.*view of a base"):
+        y[0][1] = 5
+    with pytest.raises(RuntimeError, match="view of a base"):
+        ta.zeros(2, 3)[0][1] = leaf(())
+
+
+def test_setitem_of_a_leaf_that_needs_a_gradient_is_refused():
+    x = leaf()
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[0] = 1
+    with ta.no_grad():
+        x[0] = 1
+    assert x[0].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.__setitem__(0, 1), lambda x: x.masked_fill_(x > 1, 0)]
+)
+def test_a_change_of_what_an_operation_saved_is_noticed(change):
+    x = leaf() * 1
+    y = x.exp() + x * x
+    change(x)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*(setitem|masked)"):
+        y.sum().backward()
+
+
+def test_a_changed_index_is_noticed_or_does_not_matter():
+    index = ta.tensor([0, 1])
+    x = leaf((3,))
+    y, z = x[index], x.index_select(0, index)
+    index.zero_()
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 0]
+    with pytest.raises(RuntimeError, match="IndexSelect saved"):
+        z.sum().backward()
+
+
+def test_an_expanded_tensor_refuses_to_be_written():
+    with pytest.raises(RuntimeError, match="clone"):
+        ta.zeros(1).expand(3)[0] = 1
+
+
+def test_wrong_indices_say_what_and_where():
+    x = ta.zeros(2, 3)
+    with pytest.raises(IndexError, match="index 3 is out of bounds for dimension 1 with size 3"):
+        x[:, 3]
+    with pytest.raises(IndexError, match="index -4 is out of bounds for dimension 1 with size 3"):
+        x[0, [0, -4]]
+    with pytest.raises(IndexError, match=r"too many indices for tensor of dimension 2: got 3"):
+        x[0, 0, 0]
+    with pytest.raises(IndexError, match=r"mask \[3\].*\[2, 3\] at dimension 0"):
+        x[ta.tensor([True, False, True])]
+    with pytest.raises(IndexError, match="float32"):
+        x[ta.zeros(2)]
+    with pytest.raises(IndexError, match=r"shapes \[\[2\], \[3\]\]"):
+        x[[0, 1], [0, 1, 2]]
+    with pytest.raises(IndexError, match="got float"):
+        x[1.5]
+    with pytest.raises(ValueError, match="greater than zero, got -1"):
+        x[::-1]
+
+
+def test_wrong_values_say_what_does_not_fit():
+    x = ta.zeros(2, 3)
+    with pytest.raises(RuntimeError, match=r"input\[index\] of shape \[3\]"):
+        x[0] = ta.zeros(2)
+    with pytest.raises(TypeError, match="assign a list"):
+        x[0] = [1, 2, 3]
+    with pytest.raises(RuntimeError, match=r"mask of shape \[2\].*\[2, 3\]"):
+        x.masked_fill(ta.tensor([True, False]), 0)
+    assert x.sum().item() == 0
+
+
+def test_a_wrong_token_is_named_with_the_vocabulary():
+    weight = ta.zeros(4, 2)
+    with pytest.raises(IndexError, match=r"input: index 7 .* V = 4"):
+        embedding(ta.tensor([1, 7, 9]), weight)
+    with pytest.raises(IndexError, match="index -1"):
+        embedding(ta.tensor([-1]), weight)
+    with pytest.raises(ValueError, match=r"padding_idx.*V = 4.*got 4"):
+        embedding(ta.tensor([1]), weight, padding_idx=4)
+    with pytest.raises(RuntimeError, match="class 3"):
+        one_hot(ta.tensor([3]), 3)
+
+
+def test_both_halves_run_by_hand():
+    from tinyattn.ops.indexing import Gather
+
+    f = Gather()
+    assert f.forward(np.array([5.0, 6.0]), np.array([1, 1]), 0).tolist() == [6, 6]
+    assert f.backward(np.array([1.0, 2.0])).tolist() == [0, 3]
