@@ -325,6 +325,30 @@ def test_a_backward_with_a_memory_is_caught():
         gradcheck(operation(lambda x: x * 2, backward), random(3))
 
 
+def test_what_is_kept_without_a_version_is_caught():
+    class SavesView(Function):
+        def forward(self, x):
+            self.save(x.reshape(-1))
+            return x * x
+
+        def backward(self, grad):
+            return 2 * grad * self.saved[0].reshape(grad.shape)
+
+    class KeepsAside(SavesView):
+        def forward(self, x):
+            y = np.exp(x)
+            self.kept = [y]
+            return y
+
+        def backward(self, grad):
+            return grad * self.kept[0]
+
+    with pytest.raises(GradcheckError, match="SavesView keeps memory of input 0 without its ver"):
+        gradcheck(SavesView.apply, random(2, 3))
+    with pytest.raises(GradcheckError, match="KeepsAside keeps memory of output 0 without its ver"):
+        gradcheck(KeepsAside.apply, random(2, 3))
+
+
 # Layouts
 
 
@@ -340,7 +364,9 @@ def layouts():
     yield "ones", base[:1, None, ::-1, None]
 
 
-@pytest.mark.parametrize(("name", "array"), list(layouts()), ids=lambda v: v if type(v) is str else "")
+@pytest.mark.parametrize(
+    ("name", "array"), list(layouts()), ids=lambda v: v if type(v) is str else ""
+)
 def test_layouts(name, array):
     from tinyattn.autograd.storage import results
 

@@ -170,6 +170,7 @@ def _check(
             raise GradcheckError(f"output {i} is {out.dtype}: float64 is needed from end to end")
         if not np.isfinite(out).all():
             raise GradcheckError(f"output {i} isn't finite: there is no derivative to check")
+    _watched(tensors, checked)
     rng = np.random.default_rng(seed)
     # Away from zero, so that no element of an output counts for nothing.
     cotangents = [
@@ -264,6 +265,26 @@ def _gradients(
     if not _same(cotangents, seeds):
         raise GradcheckError("backward changed the gradient that it was given")
     return [first[place] for place in places]
+
+
+def _watched(tensors: list[Any], checked: list[_Checked]) -> None:
+    """What an operation keeps of an input or output must be under a version that it looks at."""
+    known = {f"output {i}": tensor for i, tensor in enumerate(tensors)}
+    known |= {leaf.name: leaf.tensor for leaf in checked}
+    for node in engine._order([t._edge[0] for t in tensors if t._edge is not None], None)[0]:
+        watched = [storage for storage, *_ in getattr(node, "versions", ())]
+        for value in vars(node).values():
+            for array in value if isinstance(value, (tuple, list)) else (value,):
+                for name, tensor in known.items():
+                    if (
+                        isinstance(array, np.ndarray)
+                        and tensor._storage not in watched
+                        and np.may_share_memory(array, tensor._array)
+                    ):
+                        raise GradcheckError(
+                            f"{type(node).__name__} keeps memory of {name} without its version: a "
+                            "change in place would go unnoticed; save() the array itself or a copy"
+                        )
 
 
 def _outputs(out: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The backward pass: what it adds to `.grad`, what it leaves alone, how far and how fast it goes."""
+"""The backward pass: what it adds to `.grad`, what it leaves alone, how far and fast it goes."""
 
 import gc
 import time
@@ -158,7 +158,14 @@ def test_grad_keeps_its_memory_while_it_grows():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [((3,), (2, 3)), ((), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (2, 1)), ((1,), (4, 1, 3)), ((0,), (2, 1))],
+    [
+        ((3,), (2, 3)),
+        ((), (2, 3)),
+        ((2, 1), (2, 3)),
+        ((1, 3), (2, 1)),
+        ((1,), (4, 1, 3)),
+        ((0,), (2, 1)),
+    ],
 )
 def test_broadcasting_is_undone(one, other):
     rng = np.random.default_rng(0)
@@ -170,7 +177,8 @@ def test_broadcasting_is_undone(one, other):
         flat = np.zeros(this.shape)
         for index in np.ndindex(seed.shape):
             own = tuple(
-                i if n != 1 else 0 for i, n in zip(index[seed.ndim - this.ndim :], this.shape)
+                i if n != 1 else 0
+                for i, n in zip(index[seed.ndim - this.ndim :], this.shape, strict=True)
             )
             flat[own] += (seed * np.broadcast_to(that.detach().numpy(), full.shape))[index]
         assert this.grad.shape == this.shape

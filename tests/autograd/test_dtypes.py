@@ -46,7 +46,9 @@ def test_the_promotion_table_is_pytorchs(name, kinds):
         assert ours == theirs, operands
 
 
-@pytest.mark.parametrize("name", ["exp", "sqrt", "tanh", "sigmoid", "log", "softmax", "sum", "mean"])
+@pytest.mark.parametrize(
+    "name", ["exp", "sqrt", "tanh", "sigmoid", "log", "softmax", "sum", "mean"]
+)
 def test_operations_of_one_tensor_give_pytorchs_dtype(name):
     torch = pytest.importorskip("torch")
     for dtype in DTYPES:

@@ -134,9 +134,9 @@ def test_a_missing_gradient_is_an_error_not_a_silence():
             return grad, grad, grad
 
     x, y = leaf(1.0), leaf(1.0)
-    with pytest.raises(RuntimeError, match="One.*backward.*1 .*2"):
+    with pytest.raises(RuntimeError, match=r"One.*backward.*1 .*2"):
         One.apply(x, y).sum().backward()
-    with pytest.raises(RuntimeError, match="Three.*backward.*3 .*2"):
+    with pytest.raises(RuntimeError, match=r"Three.*backward.*3 .*2"):
         Three.apply(x, y).sum().backward()
 
 

@@ -40,7 +40,9 @@ def test_results_share_nothing():
 
 def test_several_outputs_with_weights():
     x = leaf(2.0, 3.0)
-    (dx,) = grad([x * x, x * 3], x, [ta.tensor(np.array([1.0, 0.0])), ta.tensor(np.array([0.0, 2.0]))])
+    (dx,) = grad(
+        [x * x, x * 3], x, [ta.tensor(np.array([1.0, 0.0])), ta.tensor(np.array([0.0, 2.0]))]
+    )
     assert dx.tolist() == [4.0, 6.0]
     (dx,) = grad([x.sum(), (x * 2).sum()], x, [None, None])
     assert dx.tolist() == [3.0, 3.0]
@@ -100,7 +102,7 @@ def test_unused_inputs_raise_unless_allowed():
 
 def test_inputs_without_gradients_raise():
     x = leaf(2.0)
-    with pytest.raises(RuntimeError, match="inputs: .*does not require grad"):
+    with pytest.raises(RuntimeError, match=r"inputs: .*does not require grad"):
         grad((x * 2).sum(), ta.ones(1))
     with pytest.raises(TypeError, match="inputs: expected tensors, got float"):
         grad((x * 2).sum(), 1.0)

@@ -96,7 +96,7 @@ def test_a_hook_answers_with_a_tensor_of_the_same_shape():
 
 
 def test_a_hook_needs_a_gradient_to_come():
-    with pytest.raises(RuntimeError, match="register_hook: .*doesn't require a gradient"):
+    with pytest.raises(RuntimeError, match=r"register_hook: .*doesn't require a gradient"):
         ta.ones(2).register_hook(print)
 
 

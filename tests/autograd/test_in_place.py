@@ -1,4 +1,4 @@
-"""Changes in place: on the tape with right gradients, or refused by an error that names who did what."""
+"""Changes in place: on the tape with right gradients, or refused by an error that names both."""
 
 import re
 
@@ -230,7 +230,7 @@ def test_outputs_t_is_the_idiom_of_a_decoder():
     one, other = (
         ta.autograd.grad(decode(w, h0, c), [w, h0], seed) for c in ("outputs[t]", "stack")
     )
-    for a, b in zip(one, other):
+    for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-14)
 
 
