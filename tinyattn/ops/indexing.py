@@ -151,8 +151,9 @@ def _parse(index: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple]:
             f"{list(shape)}"
         )
     dots = [k for k, item in enumerate(items) if item is Ellipsis] or [len(items)]
-    for k in reversed(dots):  # the first takes all the axes that no item names
-        items[k : k + 1] = [slice(None)] * (len(shape) - used if k == dots[0] else 0)
+    if len(dots) > 1:
+        raise IndexError("an index can have one ellipsis ('...')")
+    items[dots[0] : dots[0] + 1] = [slice(None)] * (len(shape) - used)
     basic: list = []
     arrays: list = []
     axis = 0
