@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.autograd.function import RowSum
 from tinyattn.autograd.storage import Edge, Leaf, TensorBase, accumulate, results
 
 Node = Any  # a Function or a Leaf
@@ -39,6 +40,8 @@ def run(
         grads = table.pop(node, None)
         if grads is None:
             continue
+        if type(grads[0]) is RowSum:
+            grads[0] = grads[0].value()
         if node.hooks:
             _run_hooks(node, grads, owned)
         if capture and wanted:
@@ -94,14 +97,24 @@ def _order(
 def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fresh: bool) -> None:
     """Add `grad` to the table; arrays are changed only once the table owns them."""
     node, index, shape, dtype = edge
-    if grad.shape != shape:
-        grad, fresh = unbroadcast(grad, shape), False
-    if grad.dtype is not dtype:
-        grad, fresh = grad.astype(dtype, copy=False), False
     slots = table.get(node)
     if slots is None:
         slots = table[node] = [None] * node.outputs
     have = slots[index]
+    if type(grad) is RowSum:
+        if type(node) is Leaf and have is None:
+            slots[index] = grad
+            owned.add((node, index))
+            return
+        if type(have) is RowSum and have.joins(grad):
+            return
+        grad = grad.value()
+    if type(have) is RowSum:
+        have = have.value()
+    if grad.shape != shape:
+        grad, fresh = unbroadcast(grad, shape), False
+    if grad.dtype is not dtype:
+        grad, fresh = grad.astype(dtype, copy=False), False
     if have is None:
         slots[index] = grad
         if fresh:
@@ -188,7 +201,8 @@ def grad(
     """
     _first_order(create_graph)
     outputs, inputs, weights = (
-        tuple(v) if isinstance(v, (tuple, list)) else (v,) for v in (outputs, inputs, grad_outputs)
+        tuple(v) if isinstance(v, (tuple, list)) else (v,)
+        for v in (outputs, inputs, grad_outputs)
     )
     if grad_outputs is None:
         weights = (None,) * len(outputs)

@@ -4,8 +4,9 @@ Both can be called by hand: `f = Exp(); y = f.forward(x); dx = f.backward(dy)`. 
 forward on tensors and, where a gradient is needed, leaves the instance as a node of the graph.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,30 @@ from tinyattn.autograd.storage import Leaf, Storage, TensorBase, results
 
 _number = count()
 _new = object.__new__
+
+
+class RowSum:
+    """A gradient that is a sum over rows, function(*rows, *args), not computed yet.
+
+    A weight used at every time step gets dW = sum_t a_t^T b_t, which is one product of all the
+    rows: the engine stacks the rows instead of adding matrices as large as the weight.
+    """
+
+    most = 256  # rows; with more of them, adding costs little beside the product
+
+    def __init__(self, function: Callable, rows: tuple, args: tuple) -> None:
+        self.function, self.parts, self.args = function, [rows], args
+
+    def joins(self, other: Any) -> bool:
+        """Take the rows of another gradient of the same kind."""
+        same = type(other) is RowSum and (self.function, self.args) == (other.function, other.args)
+        if same:
+            self.parts += other.parts
+        return same
+
+    def value(self) -> np.ndarray:
+        rows = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*self.parts)]
+        return self.function(*rows, *self.args)
 
 
 class Function:
@@ -29,7 +54,7 @@ class Function:
     """
 
     edges: Sequence[Any] = ()
-    saved: tuple | None = ()
+    saved: Any = ()  # None once freed
     versions: Sequence[Any] = ()
     outputs = 1
     hooks: dict[int, dict[Any, Callable]] | None = None
@@ -38,6 +63,8 @@ class Function:
     view = False  # the outputs share the memory of the first input
     promotes = False  # two operands, mixed by PyTorch's rules before forward
     fresh = False  # every array that backward returns is new and nobody else's
+    caching: tuple[int, ...] = ()  # inputs whose derived layout is worth keeping: weights
+    caches: Mapping[int, dict] = MappingProxyType({})
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
@@ -52,12 +79,16 @@ class Function:
         """Whether input `index` needs a gradient (always, when called by hand)."""
         return not self.edges or self.edges[index] is not None
 
+    def over_rows(self, function: Callable, rows: tuple, *args: Any) -> Any:
+        """function(*rows, *args), a sum over the rows, computed when the pass needs it if it is
+        small and at once otherwise (and when called by hand)."""
+        if not self.edges or len(rows[0]) > RowSum.most:
+            return function(*rows, *args)
+        return RowSum(function, rows, args)
+
     def cache(self, index: int) -> dict | None:
         """Where a layout derived from parameter `index` may be kept until it changes."""
         return self.caches.get(index) if self.edges else None
-
-    caches: dict[int, dict] = {}
-    caching: tuple[int, ...] = ()  # inputs whose derived layout is worth keeping: weights
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:

@@ -10,8 +10,13 @@ import numpy as np
 from tinyattn.autograd.dtypes import is_floating_point
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
-from tinyattn.kernels import backend
+from tinyattn.kernels import Backend, backend
 from tinyattn.ops._arguments import as_tensor
+
+
+def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
+    """a^T b, a sum over the rows of a (N, M) and b (N, P): (M, P)."""
+    return kernels.matmul(a.T, b)
 
 
 class MatMul(Function):
@@ -33,9 +38,11 @@ class MatMul(Function):
         if self.needs(0):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
         if self.needs(1):
-            if b.ndim == 2 and a.ndim > 2:  # one weight for the whole batch: sum within the product
-                a, grad = a.reshape(-1, a.shape[-1]), grad.reshape(-1, grad.shape[-1])
-            db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
+            if b.ndim == 2:  # one matrix for the whole batch
+                rows = a.reshape(-1, a.shape[-1]), grad.reshape(-1, grad.shape[-1])
+                db = self.over_rows(rows_product, rows, self.kernels)
+            else:
+                db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
         return da, db
 
 
@@ -51,16 +58,18 @@ class Linear(Function):
     def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
         self.save(x, weight)
         self.kernels = backend()
-        return self.kernels.matmul(x, weight.T, bias, cache=self.cache(1))
+        rows = x.reshape(-1, x.shape[-1])
+        y = self.kernels.matmul(rows, weight.T, bias, cache=self.cache(1))
+        return y.reshape(*x.shape[:-1], len(weight))
 
     def backward(self, grad: Any) -> Any:
         x, weight = self.saved
-        rows = grad.reshape(-1, grad.shape[-1])
+        x_rows, rows = (v.reshape(-1, v.shape[-1]) for v in (x, grad))
         dx = dw = db = None
         if self.needs(0):
-            dx = self.kernels.matmul(grad, weight, cache=self.cache(1))
+            dx = self.kernels.matmul(rows, weight, cache=self.cache(1)).reshape(x.shape)
         if self.needs(1):
-            dw = self.kernels.matmul(rows.T, x.reshape(-1, x.shape[-1]))
+            dw = self.over_rows(rows_product, (rows, x_rows), self.kernels)
         if self.needs(2):
             db = rows.sum(axis=0)
         return dx, dw, db

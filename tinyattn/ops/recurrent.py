@@ -11,6 +11,7 @@ import numpy as np
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.ops.products import rows_product
 
 
 class GRULayer(Function):
@@ -45,8 +46,9 @@ class GRULayer(Function):
             dy, dh_n, gates, y, h0, w_hh, self.sizes, self.reverse, cache=self.cache(3)
         )
         dx = k.matmul(a, w_ih, cache=self.cache(2)) if self.needs(0) else None
-        dw_ih = k.matmul(a.T, x) if self.needs(2) else None
-        dw_hh = k.matmul(c.T, self.before(h0, y)) if self.needs(3) else None
+        dw_ih = self.over_rows(rows_product, (a, x), k) if self.needs(2) else None
+        rows = (c, self.before(h0, y))
+        dw_hh = self.over_rows(rows_product, rows, k) if self.needs(3) else None
         db_ih = a.sum(axis=0) if self.needs(4) else None
         db_hh = c.sum(axis=0) if self.needs(5) else None
         return dx, dh0, dw_ih, dw_hh, db_ih, db_hh
