@@ -201,8 +201,7 @@ def grad(
     """
     _first_order(create_graph)
     outputs, inputs, weights = (
-        tuple(v) if isinstance(v, (tuple, list)) else (v,)
-        for v in (outputs, inputs, grad_outputs)
+        tuple(v) if isinstance(v, (tuple, list)) else (v,) for v in (outputs, inputs, grad_outputs)
     )
     if grad_outputs is None:
         weights = (None,) * len(outputs)

@@ -9,7 +9,6 @@ from contextvars import Context, ContextVar
 
 import numpy as np
 
-
 # Infinities and NaN are results here, as in PyTorch, where NumPy would warn of each. NumPy keeps
 # its error state in a context variable: a context of our own, entered for every forward, costs a
 # third of entering numpy.errstate.

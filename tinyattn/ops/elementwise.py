@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import as_dtype, promote, result_type
-from tinyattn.autograd.function import Function, check_in_place, rebind
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
 
 Number = bool | int | float
 

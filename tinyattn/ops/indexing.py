@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.function import Function, check_in_place, rebind
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.shape import Slice
 
 Number = bool | int | float

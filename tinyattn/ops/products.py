@@ -3,6 +3,7 @@
 Letters: A (..., M, K) times B (..., K, P) is C (..., M, P).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from tinyattn.ops._arguments import as_tensor
 def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
     """a^T b, a sum over the rows of a (N, M) and b (N, P): (M, P)."""
     return kernels.matmul(a.T, b)
+
+
+def _as_rows(x: np.ndarray) -> np.ndarray:
+    """(..., D) as (N, D)."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 class MatMul(Function):
@@ -39,7 +45,7 @@ class MatMul(Function):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
         if self.needs(1):
             if b.ndim == 2:  # one matrix for the whole batch
-                rows = a.reshape(-1, a.shape[-1]), grad.reshape(-1, grad.shape[-1])
+                rows = _as_rows(a), _as_rows(grad)
                 db = self.over_rows(rows_product, rows, self.kernels)
             else:
                 db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
@@ -58,13 +64,12 @@ class Linear(Function):
     def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
         self.save(x, weight)
         self.kernels = backend()
-        rows = x.reshape(-1, x.shape[-1])
-        y = self.kernels.matmul(rows, weight.T, bias, cache=self.cache(1))
+        y = self.kernels.matmul(_as_rows(x), weight.T, bias, cache=self.cache(1))
         return y.reshape(*x.shape[:-1], len(weight))
 
     def backward(self, grad: Any) -> Any:
         x, weight = self.saved
-        x_rows, rows = (v.reshape(-1, v.shape[-1]) for v in (x, grad))
+        x_rows, rows = _as_rows(x), _as_rows(grad)
         dx = dw = db = None
         if self.needs(0):
             dx = self.kernels.matmul(rows, weight, cache=self.cache(1)).reshape(x.shape)
@@ -95,8 +100,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; batches broadcast, a vector stands for one row (left) or column (right).
-    """
+    """The matrix product; batches broadcast, a vector stands for one row (left) or column (right)."""
     a, b = as_tensor(input, "input")._array, as_tensor(other, "other")._array
     _same_dtype("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:

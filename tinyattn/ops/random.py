@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import as_dtype, float32, int64
-from tinyattn.autograd.function import Function, check_in_place, rebind, requires_grad_
+from tinyattn.autograd.function import Function, requires_grad_
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.ops._arguments import as_size, as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
 
 _bits = np.random.Philox()
 generator = np.random.Generator(_bits)

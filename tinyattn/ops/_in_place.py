@@ -1,0 +1,73 @@
+"""Changing a tensor in place, on the tape: `check_in_place` first, `rebind` last.
+
+The new values are those of an operation that makes a new tensor; `rebind` writes them into the old
+one and gives it the new one's place in the graph.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.modes import state
+from tinyattn.autograd.storage import Leaf, TensorBase
+
+
+def check_in_place(name: str, target: TensorBase, *operands: Any) -> None:
+    """Refuse a change in place that the tape could not follow."""
+    if not state.enabled:
+        return
+    edge = target._edge
+    if edge is not None and type(edge[0]) is Leaf:
+        raise RuntimeError(
+            f"{name}: a leaf tensor that requires grad can't be changed in place while operations "
+            "are recorded; do it under no_grad(), or on a clone()"
+        )
+    base = target._base
+    if base is not None:
+        needing = (target, base, *operands)
+        if any(isinstance(t, TensorBase) and t._edge is not None for t in needing):
+            raise RuntimeError(
+                f"{name}: this tensor is a view of a base of shape {list(base._array.shape)} and a "
+                "gradient is needed; change the base itself (base[index] = value), or a clone()"
+            )
+
+
+def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
+    """Write `result` into `target` and give `target` its place in the graph: the last step of
+    every operation in place. `check_in_place` comes first, before anything is written."""
+    array, new = target._array, result._array
+    if new is not array:
+        if new.shape != array.shape:
+            raise RuntimeError(
+                f"{name}: output with shape {list(array.shape)} doesn't match the broadcast shape "
+                f"{list(new.shape)}"
+            )
+        if not np.can_cast(new.dtype, array.dtype, "same_kind"):
+            raise RuntimeError(
+                f"{name}: result type {new.dtype} can't be cast to the desired output type "
+                f"{array.dtype}"
+            )
+        if not array.flags.writeable:
+            raise RuntimeError(f"{name}: the tensor shares the memory of a read-only array")
+        if result._edge is not None:
+            _keep_overwritten(result._edge[0], target)
+        np.copyto(array, new, casting="same_kind")
+    storage = target._storage
+    storage.changed(name)
+    target._since = storage.version
+    if result._edge is not None:
+        node, index, _, _ = result._edge
+        target._edge = (node, index, array.shape, array.dtype)
+        storage.recorded = storage.version
+    return target
+
+
+def _keep_overwritten(node: Function, target: TensorBase) -> None:
+    """x *= y saves x, which it is about to overwrite: keep a copy of what x was."""
+    array, saved = target._array, node.saved or ()
+    node.saved = tuple(
+        np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
+        for a in saved
+    )
+    node.versions = [entry for entry in node.versions if entry[0] is not target._storage]
