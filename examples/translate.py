@@ -167,12 +167,10 @@ class Translator(nn.Module):
 
 
 def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta.Tensor, int]:
-    """The summed cross-entropy of the target tokens, padding left out, and their number."""
-    scores = model(batch)
+    """The mean cross-entropy of the target tokens, padding left out, and their number."""
+    scores = model(batch).flatten(0, 1)
     gold = ta.from_numpy(batch.target_out.T.reshape(-1))
-    loss = F.cross_entropy(
-        scores.flatten(0, 1), gold, ignore_index=PAD, reduction="sum", label_smoothing=smoothing
-    )
+    loss = F.cross_entropy(scores, gold, ignore_index=PAD, label_smoothing=smoothing)
     return loss, int((batch.target_out != PAD).sum())
 
 
@@ -237,12 +235,12 @@ def fit(model: Translator, args: argparse.Namespace, training: Any, validation: 
                 optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)
                 loss, count = loss_of(model, batch, args.smoothing)
                 optimizer.zero_grad()
-                (loss / count).backward()
+                loss.backward()
                 clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 done += 1
                 tokens += count + int(batch.lengths.sum())
-                total += loss.item() / count
+                total += loss.item()
                 bar.update()
                 if done % every == 0 or done == steps:
                     mean = total / (done - curve[-1]["step"] if curve else done)
@@ -279,7 +277,7 @@ def perplexity(model: Translator, ids: Any) -> float:
     with ta.no_grad():
         for batch in batches(ids, 128):
             loss, tokens = loss_of(model, batch)
-            total, count = total + loss.item(), count + tokens
+            total, count = total + loss.item() * tokens, count + tokens
     return math.exp(total / count)
 
 
