@@ -114,17 +114,6 @@ static void FN(row_softmax)(const real *x, real *y, long n)
     }
 }
 
-/* y = x where the mask is set, -inf elsewhere; false if it is set nowhere. */
-static int FN(row_mask)(const real *x, const uint8_t *mask, real *y, long n)
-{
-    int any = 0;
-    for (long i = 0; i < n; i++) {
-        y[i] = mask[i] ? x[i] : (real)-INFINITY;
-        any |= mask[i];
-    }
-    return any;
-}
-
 struct FN(rows_job) {
     const real *x;
     const uint8_t *mask;
@@ -172,18 +161,18 @@ static void FN(softmax_rows)(const real *x, real *y, long rows, long n)
 static void FN(softmax_part)(void *arg, long part, long parts)
 {
     const struct FN(rows_job) *job = arg;
-    long n = job->n, row = job->N * part / parts, end = job->N * (part + 1) / parts;
+    long n = job->n, row = job->N * part / parts, rows = job->N * (part + 1) / parts - row;
+    const real *x = job->x + row * n;
+    real *y = job->out + row * n;
     if (!job->mask) {
-        FN(softmax_rows)(job->x + row * n, job->out + row * n, end - row, n);
+        FN(softmax_rows)(x, y, rows, n);
         return;
     }
-    for (; row < end; row++) {
-        real *y = job->out + row * n;
-        if (FN(row_mask)(job->x + row * n, job->mask + row * n, y, n))
-            FN(softmax_rows)(y, y, 1, n);
-        else
-            memset(y, 0, n * sizeof *y);
-    }
+    const uint8_t *mask = job->mask + row * n;
+    for (long i = 0; i < rows * n; i++) y[i] = mask[i] ? x[i] : (real)-INFINITY;
+    FN(softmax_rows)(y, y, rows, n);
+    for (; rows > 0 && n > 0; rows--, mask += n, y += n)
+        if (isnan(y[0]) && !memchr(mask, 1, n)) memset(y, 0, n * sizeof *y);
 }
 
 static void FN(softmax_backward_part)(void *arg, long part, long parts)
