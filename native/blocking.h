@@ -8,9 +8,11 @@
 #undef KC
 #undef NC
 #undef MC
+#undef L2_SHARE
 #define KC ((long)(1536 / sizeof(real)))
 #define NC 256L
 #define MC (16L * MR)
+#define L2_SHARE (512L << 10) /* bytes of B that stay in the second-level cache */
 
 /* Below this many multiplications a second thread costs more than it brings. */
 #undef SERIAL_WORK
@@ -85,7 +87,7 @@ TA_INLINE int FN(must_pack_b)(const struct FN(product) *p, long rows, long colum
 {
     if (p->b_col != 1) return 1;
     if (!MASKED_LOADS && columns % LANES) return 1;
-    return rows >= 8 * MR && p->K * p->b_row * (long)sizeof(real) > (512L << 10);
+    return rows >= 16 * MR && p->K * p->b_row * (long)sizeof(real) > L2_SHARE;
 }
 
 /* A by columns is read where it lies while it stays in the first-level cache. */
@@ -94,26 +96,44 @@ TA_INLINE int FN(must_pack_a)(const struct FN(product) *p, long rows)
     return p->a_col != 1 && rows > MR && p->K * FN(smaller)(p->a_col, 64) * (long)sizeof(real) > (32L << 10);
 }
 
+static void FN(few_rows)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
+                         long i1, long j0, long j1)
+{
+    for (long j = j0; j < j1; j += LANES) {
+        struct FN(tile_job) job = {.a = a + i0 * p->a_row, .lda = p->a_row, .b = b + j * p->b_col,
+                                   .ldb = p->b_col, .K = p->K, .c = c + i0 * p->P + j, .ldc = p->P,
+                                   .bias = p->bias ? p->bias + j : NULL,
+                                   .last = FN(smaller)(LANES, j1 - j)};
+        FN(dots_of)[i1 - i0 - 1](&job);
+    }
+}
+
 /* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. */
 static int FN(block)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0, long i1,
                      long j0, long j1)
 {
     const int a_by_rows = p->a_col == 1;
+    if (i1 - i0 <= DOT_ROWS && !p->packed && p->b_col != 1 && a_by_rows) {
+        FN(few_rows)(p, a, b, c, i0, i1, j0, j1);
+        return 0;
+    }
     const int pack_a = FN(must_pack_a)(p, i1 - i0);
     const int pack_b = !p->packed && FN(must_pack_b)(p, i1 - i0, j1 - j0);
     const long deepest = FN(smaller)(KC, p->K);
+    const int stays = !pack_b && deepest * (j1 - j0) * (long)sizeof(real) <= L2_SHARE;
+    const long wide = stays ? j1 - j0 : NC;
     real *b_space = NULL, *a_space = NULL;
     if (pack_a || pack_b) {
         const long b_count = pack_b ? deepest * FN(smaller)(NC, FN(whole)(j1 - j0, LANES)) : 0;
-        const long a_count = pack_a ? deepest * MC + LANES : 0;
+        const long a_count = pack_a ? (deepest * MR + LANES) * (MC / MR) : 0;
         b_space = ta_scratch(TA_PART, (b_count + a_count) * sizeof(real));
         if (!b_space) return 1;
         a_space = b_space + b_count;
     }
-    for (long jc = j0; jc < j1; jc += NC) {
-        const long count = FN(smaller)(NC, j1 - jc);
+    for (long jc = j0; jc < j1; jc += wide) {
+        const long count = FN(smaller)(wide, j1 - jc);
         for (long pc = 0; pc == 0 || pc < p->K; pc += KC) {
-            const long depth = FN(smaller)(KC, p->K - pc);
+            const long depth = FN(smaller)(KC, p->K - pc), strip_size = depth * MR + LANES;
             const real *bias = pc + depth == p->K && p->bias ? p->bias + jc : NULL;
             struct FN(columns) columns;
             if (p->packed)
@@ -126,13 +146,11 @@ static int FN(block)(const struct FN(product) *p, const real *a, const real *b, 
             for (long ic = i0; ic < i1; ic += MC) {
                 const long end = FN(smaller)(i1, ic + MC);
                 const real *strips = a + pc * p->a_col;
-                for (long i = ic; pack_a && i < end; i += MR)
-                    FN(pack_a)(strips + i, p->a_col, depth, FN(smaller)(MR, end - i),
-                               a_space + (i - ic) * depth);
+                if (pack_a) FN(pack_a)(strips + ic, p->a_col, depth, end - ic, a_space, strip_size);
                 for (long i = ic; i < end; i += MR) {
                     struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
                     job.c = c + i * p->P + jc;
-                    job.a = pack_a ? a_space + (i - ic) * depth : strips + i * p->a_row;
+                    job.a = pack_a ? a_space + (i - ic) / MR * strip_size : strips + i * p->a_row;
                     job.lda = pack_a ? MR : a_by_rows ? p->a_row : p->a_col;
                     FN(strip)(&job, FN(smaller)(MR, end - i), a_by_rows, &columns, count, bias);
                 }

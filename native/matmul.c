@@ -23,6 +23,10 @@
 #endif
 #define NR (NV * LANES)
 
+/* Up to so many rows of A, packing B isn't worth it (see dots). */
+#undef DOT_ROWS
+#define DOT_ROWS 4
+
 /* Where a loop over the masked loads of B is cheap; elsewhere a ragged right edge is packed. */
 #undef MASKED_LOADS
 #define MASKED_LOADS (LEVEL_NUMBER > 0)
@@ -206,12 +210,56 @@ static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out
         for (long k = 0; k < K; k++) store(out + k * width, load_part(b + k * ldb, count));
 }
 
-/* MR rows of an A whose columns are contiguous, to K groups of MR. A whole vector is moved at a time
- * where A and the buffer are wide enough; the next store covers what was too much. */
-static void FN(pack_a)(const real *a, long lda, long K, long count, real *out)
+/* Rows of an A whose columns are contiguous, as strips of K groups of MR, `stride` apart. Whole vectors
+ * are stored; the next group covers what is too much, and after the last there has to be room for it. */
+static void FN(pack_a)(const real *a, long lda, long K, long rows, real *out, long stride)
 {
-    for (long k = 0; k < K; k++, a += lda, out += MR)
-        for (long i = 0; i < MR; i++) out[i] = i < count ? a[i] : 0;
+    const long whole = rows / MR, rest = rows % MR;
+    for (long k = 0; k < K; k++, a += lda, out += MR) {
+        for (long strip = 0; strip < whole; strip++)
+            for (long i = 0; i < MR; i += LANES)
+                store(out + strip * stride + i,
+                      MR - i >= LANES ? load(a + strip * MR + i) : load_part(a + strip * MR + i, MR - i));
+        for (long i = 0; i < rest; i += LANES)
+            store(out + whole * stride + i,
+                  load_part(a + whole * MR + i, rest - i < LANES ? rest - i : LANES));
+    }
 }
+
+/* Few rows of A against a B whose columns are contiguous: it is used as soon as it is transposed,
+ * LANES columns by LANES deep at a time. Each element is the same chain over k as in a tile. */
+TA_INLINE void FN(dots)(const struct FN(tile_job) *job, const long rows)
+{
+    const long K = job->K, ldb = job->ldb, lda = job->lda, count = job->last;
+    vec acc[DOT_ROWS], x[LANES];
+#pragma GCC unroll 8
+    for (long i = 0; i < rows; i++) acc[i] = splat(0);
+    for (long k = 0; k < K; k += LANES) {
+        const real *b = job->b + k, *a = job->a + k;
+        const long deep = K - k < LANES ? K - k : LANES;
+        if (deep == LANES && count == LANES) {
+#pragma GCC unroll 16
+            for (long j = 0; j < LANES; j++) x[j] = load(b + j * ldb);
+        } else {
+#pragma GCC unroll 16
+            for (long j = 0; j < LANES; j++) x[j] = j < count ? load_part(b + j * ldb, deep) : splat(0);
+        }
+        FN(transpose)(x);
+#pragma GCC unroll 16
+        for (long j = 0; j < LANES; j++)
+            if (j < deep)
+#pragma GCC unroll 8
+                for (long i = 0; i < rows; i++) acc[i] += splat(a[i * lda + j]) * x[j];
+    }
+    const vec bias = job->bias ? load_part(job->bias, count) : splat(0);
+#pragma GCC unroll 8
+    for (long i = 0; i < rows; i++)
+        store_part(job->c + i * job->ldc, job->bias ? acc[i] + bias : acc[i], count);
+}
+static void FN(dots_1)(const struct FN(tile_job) *job) { FN(dots)(job, 1); }
+static void FN(dots_2)(const struct FN(tile_job) *job) { FN(dots)(job, 2); }
+static void FN(dots_3)(const struct FN(tile_job) *job) { FN(dots)(job, 3); }
+static void FN(dots_4)(const struct FN(tile_job) *job) { FN(dots)(job, 4); }
+static const FN(tile_function) FN(dots_of)[DOT_ROWS] = {FN(dots_1), FN(dots_2), FN(dots_3), FN(dots_4)};
 
 #include "blocking.h"
