@@ -13,7 +13,7 @@ typedef uint64_t uvec __attribute__((vector_size(VECTOR_BYTES)));
 #define LOG2_E 1.4426950408889634
 #define LN2_HI 0.6931471805601177 /* 41 bits: its product with n is exact */
 #define LN2_LO -1.7239444525614835e-13
-#define ROUND 6755399441055744.0 /* 1.5 * 2^52: adding it rounds to a whole number, left in the low bits */
+#define ROUND 6755399441055744.0 /* 1.5 * 2^52: adding it rounds to a whole number in the low bits */
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 #define EXP_MAX 710  /* e^x is infinite from here on */
@@ -46,7 +46,8 @@ TA_INLINE vec FN(times_power)(vec x, vec n)
 #elif TA_X86 && LEVEL_NUMBER == 2
     return (vec)_mm512_scalef_ps((__m512)x, (__m512)n);
 #else
-    uvec both = (uvec)(n + splat(ROUND)) - (uvec)splat(ROUND) + 2 * EXPONENT_BIAS, half = both >> 1;
+    uvec both = (uvec)(n + splat(ROUND)) - (uvec)splat(ROUND) + 2 * EXPONENT_BIAS;
+    uvec half = both >> 1;
     return x * (vec)(half << MANTISSA_BITS) * (vec)((both - half) << MANTISSA_BITS);
 #endif
 }
