@@ -17,19 +17,25 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
+from numba.core import event
 
 LOCK = threading.Lock()
 SMALL = 16 * 1024  # elements below which waking other threads costs more than it gives
 threads: int = numba.config.NUMBA_NUM_THREADS
 
-_told = False
 
+class _Teller(event.Listener):
+    """Says once, in a line, why a call takes seconds; a kernel found on disk says nothing."""
 
-def _tell() -> None:
-    global _told
-    if not _told:
-        _told = True
-        print("compiling the Numba kernels; the next run finds them cached", file=sys.stderr)
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        if not _Teller.told:
+            _Teller.told = True
+            print("compiling the Numba kernels; the next run finds them cached", file=sys.stderr)
+
+    def on_end(self, event: Any) -> None:
+        pass
 
 
 def _types(letters: str, real: Any) -> Any:
@@ -42,12 +48,11 @@ def _types(letters: str, real: Any) -> Any:
 
 
 class Kernel:
-    """A function that compiles itself for float32 or float64, by the type of its first argument."""
+    """A function that compiles itself for a float type, that of its first argument."""
 
-    def __init__(self, function: Callable[..., Any], letters: str, options: dict[str, Any]):
+    def __init__(self, function: Callable[..., Any], letters: str):
         self._function = function
         self._letters = letters.split()
-        self._options = options
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any, alone: bool = False) -> Any:
@@ -65,22 +70,19 @@ class Kernel:
     def _compile(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
         real = numba.from_dtype(dtype)
         signature = tuple(_types(letters, real) for letters in self._letters)
-        slow = threading.Timer(1.0, _tell)
-        slow.daemon = True
-        slow.start()
-        try:
-            return numba.njit(signature, cache=True, nogil=True, **self._options)(self._function)
-        finally:
-            slow.cancel()
+        with event.install_listener("numba:compile", _Teller()):
+            return numba.njit(
+                signature, cache=True, nogil=True, parallel=True, error_model="numpy"
+            )(self._function)
 
 
-def kernel(letters: str, parallel: bool = True) -> Callable[[Callable[..., Any]], Kernel]:
-    def decorate(function: Callable[..., Any]) -> Kernel:
-        return Kernel(function, letters, {"parallel": parallel, "error_model": "numpy"})
-
-    return decorate
+def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
+    return lambda function: Kernel(function, letters)
 
 
+# Loops run over `range(n)` from 0 on arrays or slices: an index that might be negative, such as
+# offset + i, would wrap around as Python's do, and that test keeps LLVM from vectorising.
+#
 # Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
 # `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
 # infinity is absent.

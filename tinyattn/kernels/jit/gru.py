@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
-from tinyattn.kernels.jit.matmul import FEW, TASKS, WIDTH, pack, rounded, tile
+from tinyattn.kernels.jit.matmul import FEW, TASKS, WIDTH, copy_row, pack, rounded, tile
 from tinyattn.kernels.jit.vmath import exp, tanh
 
 
@@ -21,8 +21,8 @@ from tinyattn.kernels.jit.vmath import exp, tanh
 def pack_all(b, panels):
     K, P = b.shape
     for part in numba.prange((P + WIDTH - 1) // WIDTH):
-        columns = min(WIDTH, P - part * WIDTH)
-        pack(b, 0, K, part * WIDTH, columns, rounded(columns), panels, part * K * WIDTH)
+        at = part * WIDTH
+        pack(b[:, at : at + WIDTH], panels[at * K :])
 
 
 def packed(b: Array, key: str, cache: Cache | None) -> Array:
@@ -52,28 +52,29 @@ def rows_per_task(B):
 
 
 @exact
-def sigmoid_sum(a, i, at, b, k, width, out, to):
+def sigmoid_sum(a, b, out):
     one = out.dtype.type(1)
-    for j in range(width):
-        out[i, to + j] = one / (one + exp(-(a[i, at + j] + b[k, at + j])))
+    for j in range(len(out)):
+        out[j] = one / (one + exp(-(a[j] + b[j])))
 
 
 @exact
-def gates(gx, i, gh, k, h, m, y, saved):
-    """Row i of the packed layout, row m of the batch, row k of the block."""
-    H = h.shape[1]
+def gates(gx, gh, h, y, saved):
+    """One row: gx (3H,), gh (3H,), h (H,) -> y (H,), saved (4H,); h becomes y."""
+    H = len(h)
     one = h.dtype.type(1)
-    sigmoid_sum(gx, i, 0, gh, k, H, saved, 0)
-    sigmoid_sum(gx, i, H, gh, k, H, saved, H)
+    r, z, n, hn = saved[:H], saved[H : 2 * H], saved[2 * H : 3 * H], saved[3 * H :]
+    gx_n, gh_n = gx[2 * H :], gh[2 * H :]
+    sigmoid_sum(gx[:H], gh[:H], r)
+    sigmoid_sum(gx[H : 2 * H], gh[H : 2 * H], z)
     for j in range(H):
-        saved[i, 3 * H + j] = gh[k, 2 * H + j]
+        hn[j] = gh_n[j]
     for j in range(H):
-        saved[i, 2 * H + j] = tanh(gx[i, 2 * H + j] + saved[i, j] * saved[i, 3 * H + j])
+        n[j] = tanh(gx_n[j] + r[j] * hn[j])
     for j in range(H):
-        z = saved[i, H + j]
-        y[i, j] = (one - z) * saved[i, 2 * H + j] + z * h[m, j]
+        y[j] = (one - z[j]) * n[j] + z[j] * h[j]
     for j in range(H):
-        h[m, j] = y[i, j]
+        h[j] = y[j]
 
 
 @exact
@@ -91,17 +92,16 @@ def forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, 
             for m in range(begin, stop, 4):
                 last = stop - 1
                 for r in range(4):
-                    for j in range(columns):
-                        acc[r * WIDTH + j] = b_hh[p0 + j] if b_hh.size else 0
+                    copy_row(b_hh[p0 : p0 + columns], acc[r * WIDTH : (r + 1) * WIDTH])
                 tile(
                     h, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
-                    0, H, panels, p0 * H, rounded(columns), acc,
+                    0, H, panels[p0 * H :], rounded(columns), acc,
                 )  # fmt: skip
                 for r in range(min(4, stop - m)):
-                    for j in range(columns):
-                        gh[m - begin + r, p0 + j] = acc[r * WIDTH + j]
+                    copy_row(acc[r * WIDTH :], gh[m - begin + r, p0 : p0 + columns])
         for m in range(begin, stop):
-            gates(gx, starts[t] + m, gh, m - begin, h, m, y, saved)
+            i = starts[t] + m
+            gates(gx[i], gh[m - begin], h[m], y[i], saved[i])
 
 
 @kernel("r2 r1 r1 i1 bool w2 w2 w2")
@@ -116,23 +116,35 @@ def forward(gx, panels, b_hh, batch_sizes, reverse, y, h, saved):
 
 
 @exact
-def gates_backward(dh, m, saved, i, h, k, dgx, dgh):
-    """Row i of the packed layout, row m of the batch; the state before is row k of h."""
-    H = dh.shape[1]
-    one = dh.dtype.type(1)
+def gates_backward(dh, saved, h, dgx, dgh):
+    """One row: dh (H,), saved (4H,), h (H,) the state before -> dgx (3H,), dgh (3H,)."""
+    H = len(h)
+    one = h.dtype.type(1)
+    r, z, n, hn = saved[:H], saved[H : 2 * H], saved[2 * H : 3 * H], saved[3 * H :]
+    dr, dz, dn, dhn = dgx[:H], dgx[H : 2 * H], dgx[2 * H :], dgh[2 * H :]
     for j in range(H):
-        n = saved[i, 2 * H + j]
-        dgx[i, 2 * H + j] = dh[m, j] * (one - saved[i, H + j]) * (one - n * n)
+        dn[j] = dh[j] * (one - z[j]) * (one - n[j] * n[j])
     for j in range(H):
-        z = saved[i, H + j]
-        dgx[i, H + j] = dh[m, j] * (h[k, j] - saved[i, 2 * H + j]) * z * (one - z)
+        dz[j] = dh[j] * (h[j] - n[j]) * z[j] * (one - z[j])
     for j in range(H):
-        r = saved[i, j]
-        dgx[i, j] = dgx[i, 2 * H + j] * saved[i, 3 * H + j] * r * (one - r)
+        dr[j] = dn[j] * hn[j] * r[j] * (one - r[j])
     for j in range(2 * H):
-        dgh[i, j] = dgx[i, j]
+        dgh[j] = dgx[j]
     for j in range(H):
-        dgh[i, 2 * H + j] = dgx[i, 2 * H + j] * saved[i, j]
+        dhn[j] = dn[j] * r[j]
+
+
+@exact
+def add_row(a, out):
+    for j in range(len(out)):
+        out[j] += a[j]
+
+
+@exact
+def add_product(z, product, out):
+    """out = out * z + product."""
+    for j in range(len(out)):
+        out[j] = out[j] * z[j] + product[j]
 
 
 @exact
@@ -149,12 +161,9 @@ def backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin,
         for m in range(begin, stop):
             i = starts[t] + m
             if dy.size:
-                for j in range(H):
-                    dh[m, j] += dy[i, j]
-            if m < continued:
-                gates_backward(dh, m, saved, i, y, starts[before] + m, dgx, dgh)
-            else:
-                gates_backward(dh, m, saved, i, h0, m, dgx, dgh)
+                add_row(dy[i], dh[m])
+            h = y[starts[before] + m] if m < continued else h0[m]
+            gates_backward(dh[m], saved[i], h, dgx[i], dgh[i])
         for p0 in range(0, H, WIDTH):
             columns = min(WIDTH, H - p0)
             for m in range(begin, stop, 4):
@@ -162,12 +171,11 @@ def backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin,
                 acc[:] = 0
                 tile(
                     dgh, i, min(i + 1, last), min(i + 2, last), min(i + 3, last),
-                    0, 3 * H, panels, p0 * 3 * H, rounded(columns), acc,
+                    0, 3 * H, panels[p0 * 3 * H :], rounded(columns), acc,
                 )  # fmt: skip
                 for r in range(min(4, stop - m)):
-                    for j in range(columns):
-                        z = saved[i + r, H + p0 + j]
-                        dh[m + r, p0 + j] = dh[m + r, p0 + j] * z + acc[r * WIDTH + j]
+                    z = saved[i + r, H + p0 : H + p0 + columns]
+                    add_product(z, acc[r * WIDTH :], dh[m + r, p0 : p0 + columns])
 
 
 @kernel("r2 r2 r2 r2 r1 i1 bool w2 w2 w2")

@@ -17,8 +17,8 @@ FEW = 256 * 1024  # multiplications that one thread does sooner than two
 
 
 @exact
-def tile(a, i0, i1, i2, i3, k0, depth, panel, at, width, acc):
-    """acc (4, WIDTH) += rows i0..i3 of a, columns k0.., times panel (depth, WIDTH) from `at` on."""
+def tile(a, i0, i1, i2, i3, k0, depth, panel, width, acc):
+    """acc (4, WIDTH) += rows i0..i3 of a, columns k0.., times panel (depth, WIDTH) ."""
     whole = depth - depth % 4
     for k in range(0, whole, 4):
         s = k0 + k
@@ -26,7 +26,7 @@ def tile(a, i0, i1, i2, i3, k0, depth, panel, at, width, acc):
         a10, a11, a12, a13 = a[i1, s], a[i1, s + 1], a[i1, s + 2], a[i1, s + 3]
         a20, a21, a22, a23 = a[i2, s], a[i2, s + 1], a[i2, s + 2], a[i2, s + 3]
         a30, a31, a32, a33 = a[i3, s], a[i3, s + 1], a[i3, s + 2], a[i3, s + 3]
-        p = at + k * WIDTH
+        p = k * WIDTH
         for j in range(width):
             b0 = panel[p + j]
             b1 = panel[p + WIDTH + j]
@@ -42,7 +42,7 @@ def tile(a, i0, i1, i2, i3, k0, depth, panel, at, width, acc):
     for k in range(whole, depth):
         s = k0 + k
         a00, a10, a20, a30 = a[i0, s], a[i1, s], a[i2, s], a[i3, s]
-        p = at + k * WIDTH
+        p = k * WIDTH
         for j in range(width):
             b0 = panel[p + j]
             acc[j] = acc[j] + a00 * b0
@@ -52,53 +52,13 @@ def tile(a, i0, i1, i2, i3, k0, depth, panel, at, width, acc):
 
 
 @exact
-def row(a, i, k0, depth, b, p0, width, acc):
-    """acc (WIDTH,) += one row of a times b[k0 :, p0 :] where it stands: for a few rows packing does
-    not pay.
-    """
-    whole = depth - depth % 4
-    for k in range(k0, k0 + whole, 4):
-        a0, a1, a2, a3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-        for j in range(width):
-            acc[j] = (
-                acc[j]
-                + a0 * b[k, p0 + j]
-                + a1 * b[k + 1, p0 + j]
-                + a2 * b[k + 2, p0 + j]
-                + a3 * b[k + 3, p0 + j]
-            )
-    for k in range(k0 + whole, k0 + depth):
-        a0 = a[i, k]
-        for j in range(width):
-            acc[j] = acc[j] + a0 * b[k, p0 + j]
-
-
-@sums
-def dots(a, i, k0, depth, b, p0, columns, acc):
-    """The same where the columns of b are contiguous."""
-    for j in range(columns):
-        total = acc[j]
-        for k in range(k0, k0 + depth):
-            total += a[i, k] * b[k, p0 + j]
-        acc[j] = total
-
-
-@exact
-def pack(b, k0, depth, p0, columns, width, panel, at):
-    """panel (depth, WIDTH) = b[k0 :, p0 : p0 + columns], with zeros up to `width`."""
-    if b.strides[1] <= b.strides[0]:
-        for k in range(depth):
-            for j in range(columns):
-                panel[at + k * WIDTH + j] = b[k0 + k, p0 + j]
-    else:
-        for first in range(0, depth, 16):  # as many rows as a line of the transposed b holds
-            last = min(first + 16, depth)
-            for j in range(columns):
-                for k in range(first, last):
-                    panel[at + k * WIDTH + j] = b[k0 + k, p0 + j]
-    for k in range(depth):
-        for j in range(columns, width):
-            panel[at + k * WIDTH + j] = 0
+def copy_row(a, out):
+    """As much of a as fits, then zeros."""
+    n = min(len(a), len(out))
+    for j in range(n):
+        out[j] = a[j]
+    for j in range(n, len(out)):
+        out[j] = 0
 
 
 @exact
@@ -108,39 +68,45 @@ def rounded(columns):
 
 
 @exact
-def block(a, b, bias, out, m0, m1, p0):
-    """out[m0 : m1, p0 : p0 + WIDTH] of one product."""
+def pack(b, panel):
+    """panel (K, WIDTH) = b (K, P), with zeros up to the width computed for."""
     K, P = b.shape
-    columns = min(WIDTH, P - p0)
-    few = m1 - m0 < 4
-    width = columns if few else rounded(columns)
-    panel = np.empty(0 if few else min(DEPTH, K) * WIDTH, out.dtype)
+    width = rounded(P)
+    if b.strides[1] <= b.strides[0]:
+        for k in range(K):
+            copy_row(b[k], panel[k * WIDTH : k * WIDTH + width])
+    else:
+        for first in range(0, K, 16):  # as many rows as a line of the transposed b holds
+            last = min(first + 16, K)
+            for j in range(P):
+                for k in range(first, last):
+                    panel[k * WIDTH + j] = b[k, j]
+        for k in range(K):
+            for j in range(P, width):
+                panel[k * WIDTH + j] = 0
+
+
+@exact
+def block(a, b, bias, out):
+    """out (M, columns) = a (M, K) times b (K, columns) plus bias, for at most WIDTH columns."""
+    M, columns = out.shape
+    K = a.shape[1]
+    panel = np.empty(min(DEPTH, K) * WIDTH, out.dtype)
     acc = np.zeros(4 * WIDTH, out.dtype)
+    last = M - 1
     for k0 in range(0, max(K, 1), DEPTH):
-        depth = min(DEPTH, K - k0)
-        if not few:
-            pack(b, k0, depth, p0, columns, width, panel, 0)
-        for m in range(m0, m1, 1 if few else 4):
-            rows = 1 if few else min(4, m1 - m)
+        part = b[k0 : k0 + DEPTH]
+        pack(part, panel)
+        for m in range(0, M, 4):
+            rows = min(4, M - m)
             for i in range(rows):
-                for j in range(columns):
-                    if k0:
-                        acc[i * WIDTH + j] = out[m + i, p0 + j]
-                    else:
-                        acc[i * WIDTH + j] = bias[p0 + j] if bias.size else 0
-            if few and b.strides[1] > b.strides[0]:
-                dots(a, m, k0, depth, b, p0, columns, acc)
-            elif few:
-                row(a, m, k0, depth, b, p0, width, acc)
-            else:
-                last = m1 - 1
-                tile(
-                    a, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
-                    k0, depth, panel, 0, width, acc,
-                )  # fmt: skip
+                copy_row(out[m + i] if k0 else bias, acc[i * WIDTH : (i + 1) * WIDTH])
+            tile(
+                a, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
+                k0, len(part), panel, rounded(columns), acc,
+            )  # fmt: skip
             for i in range(rows):
-                for j in range(columns):
-                    out[m + i, p0 + j] = acc[i * WIDTH + j]
+                copy_row(acc[i * WIDTH :], out[m + i])
 
 
 @kernel("v3 v3 r1 w3")
@@ -153,11 +119,71 @@ def product(a, b, bias, out):
     for task in numba.prange(tasks):
         i, rest = task // (panels * pieces), task % (panels * pieces)
         p0, m0 = rest // pieces * WIDTH, rest % pieces * rows
-        block(a[i], b[i], bias, out[i], m0, min(m0 + rows, M), p0)
+        columns = slice(p0, p0 + WIDTH)
+        block(
+            a[i, m0 : m0 + rows],
+            b[i, :, columns],
+            bias[columns],
+            out[i, m0 : m0 + rows, columns],
+        )
+
+
+# For a few rows packing does not pay: b is read where it stands, if it stands in one piece.
+
+
+@exact
+def add_row(a, b, out):
+    """out (P,) += a (K,) times b (K, P)."""
+    K, P = b.shape
+    whole = K - K % 4
+    for k in range(0, whole, 4):
+        a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+        for j in range(P):
+            out[j] = out[j] + a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
+    for k in range(whole, K):
+        a0, b0 = a[k], b[k]
+        for j in range(P):
+            out[j] += a0 * b0[j]
+
+
+@kernel("r3 r3 r1 w3")
+def few_rows(a, b, bias, out):
+    n, M = out.shape[:2]
+    for task in numba.prange(n * M):
+        i, m = task // M, task % M
+        copy_row(bias, out[i, m])
+        add_row(a[i, m], b[i], out[i, m])
+
+
+@sums
+def dot(a, b):
+    total = a.dtype.type(0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel("r3 r3 r1 w3")
+def few_rows_transposed(a, b, bias, out):
+    """b (n, P, K)."""
+    n, M, P = out.shape
+    for task in numba.prange(n * M):
+        i, m = task // M, task % M
+        copy_row(bias, out[i, m])
+        for j in range(P):
+            out[i, m, j] += dot(a[i, m], b[i, j])
 
 
 def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
     """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P)."""
-    none = np.empty(0, out.dtype)
+    if bias is None:
+        bias = np.empty(0, out.dtype)
     alone = out.size * a.shape[2] < FEW
-    product(a, b, none if bias is None else bias, out, alone=alone)
+    transposed = b.transpose(0, 2, 1)
+    if out.shape[1] < 4 and a.flags.c_contiguous and b.flags.c_contiguous:
+        few_rows(a, b, bias, out, alone=alone)
+    elif out.shape[1] < 4 and a.flags.c_contiguous and transposed.flags.c_contiguous:
+        few_rows_transposed(a, transposed, bias, out, alone=alone)
+    else:
+        product(a, b, bias, out, alone=alone)

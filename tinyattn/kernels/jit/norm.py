@@ -12,17 +12,17 @@ CHUNK = 16 * 1024
 
 
 @sums
-def chunk_square(x, begin, end):
+def chunk_square(x):
     total = 0.0
-    for i in range(begin, end):
+    for i in range(len(x)):
         value = np.float64(x[i])
         total += value * value
     return total
 
 
 @sums
-def scale_chunk(x, begin, end, factor):
-    for i in range(begin, end):
+def scale_chunk(x, factor):
+    for i in range(len(x)):
         x[i] *= factor
 
 
@@ -31,7 +31,7 @@ def scale_all(x, factor):
     parts = (len(x) + CHUNK - 1) // CHUNK
     f = x.dtype.type(factor)
     for part in numba.prange(parts):
-        scale_chunk(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)), f)
+        scale_chunk(x[part * CHUNK : part * CHUNK + CHUNK], f)
 
 
 @kernel("r1")
@@ -39,7 +39,7 @@ def square(x):
     parts = (len(x) + CHUNK - 1) // CHUNK
     partial = np.empty(parts)
     for part in numba.prange(parts):
-        partial[part] = chunk_square(x, part * CHUNK, min(part * CHUNK + CHUNK, len(x)))
+        partial[part] = chunk_square(x[part * CHUNK : part * CHUNK + CHUNK])
     total = 0.0
     for part in range(parts):
         total += partial[part]

@@ -12,11 +12,11 @@ CHUNK = 8192
 
 
 @exact
-def adam_chunk(p, g, m, v, begin, end, shrink, decay, sign, b1, b2, eps, size, root):
+def adam_chunk(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
     real = p.dtype.type
     keep, take = real(b2), real(1 - b2)
     toward = real(1 - b1)
-    for i in range(begin, end):
+    for i in range(len(p)):
         w = p[i] * shrink
         grad = sign * g[i] + decay * w
         first = m[i] + toward * (grad - m[i])
@@ -31,11 +31,21 @@ def adam_step(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
     real = p.dtype.type
     parts = (len(p) + CHUNK - 1) // CHUNK
     for part in numba.prange(parts):
-        begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
+        chunk = slice(part * CHUNK, part * CHUNK + CHUNK)
         adam_chunk(
-            p, g, m, v, begin, end, real(shrink), real(decay), real(sign), b1, b2, real(eps),
-            real(size), real(root),
-        )  # fmt: skip
+            p[chunk],
+            g[chunk],
+            m[chunk],
+            v[chunk],
+            real(shrink),
+            real(decay),
+            real(sign),
+            b1,
+            b2,
+            real(eps),
+            real(size),
+            real(root),
+        )
 
 
 def adam(
@@ -63,8 +73,8 @@ def adam(
 
 
 @exact
-def sgd_chunk(p, g, buffer, begin, end, lr, momentum, add, nesterov, decay, first, sign):
-    for i in range(begin, end):
+def sgd_chunk(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
+    for i in range(len(p)):
         grad = sign * g[i] + decay * p[i]
         if buffer.size:
             new = grad if first else momentum * buffer[i] + add * grad
@@ -78,9 +88,9 @@ def sgd_step(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
     real = p.dtype.type
     parts = (len(p) + CHUNK - 1) // CHUNK
     for part in numba.prange(parts):
-        begin, end = part * CHUNK, min(part * CHUNK + CHUNK, len(p))
+        chunk = slice(part * CHUNK, part * CHUNK + CHUNK)
         sgd_chunk(
-            p, g, buffer, begin, end, real(lr), real(momentum), real(add), nesterov,
+            p[chunk], g[chunk], buffer[chunk], real(lr), real(momentum), real(add), nesterov,
             real(decay), first, real(sign),
         )  # fmt: skip
 
