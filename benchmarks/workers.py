@@ -1,0 +1,167 @@
+"""Processes that measure: one for each side, asked in turn, so that libraries and their threads
+never mix. `Worker` starts one and asks it; `main` is what runs inside (`python -m
+benchmarks.workers SIDE`): a JSON line in, a JSON line out. A side is tinyattn, numba or
+numpy-kernels (tinyattn on one of its backends), torch, or numpy.
+"""
+
+import importlib.util
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks.cases import CASES, Call
+
+HERE = Path(__file__).parent
+BACKENDS = {"tinyattn": None, "numba": "numba", "numpy-kernels": "numpy"}
+THREADS = ("TINYATTN", "OPENBLAS", "OMP", "MKL", "NUMBA")
+
+
+def cores() -> int:
+    """The processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def installed(side: str) -> bool:
+    return side not in ("torch", "numba") or importlib.util.find_spec(side) is not None
+
+
+def environment(side: str) -> dict[str, str]:
+    """The threads, and the backend where the side is one."""
+    env = os.environ | {f"{name}_NUM_THREADS": str(cores()) for name in THREADS}
+    backend = BACKENDS.get(side)
+    return env | {"TINYATTN_BACKEND": backend} if backend else env
+
+
+class Worker:
+    """The process of one side."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.workers", side],
+            cwd=HERE.parent,
+            env=environment(side),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        print(json.dumps([question, *arguments]), file=stdin, flush=True)
+        line = stdout.readline()
+        answer = json.loads(line) if line else {"error": "the process ended"}
+        if "error" in answer:
+            raise RuntimeError(f"{self.side}, {question} {arguments}: {answer['error']}")
+        return answer["value"]
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def peak() -> float | None:
+    """The machine's multiply-adds in GFLOP/s (float32, all cores), None without a C compiler."""
+    compiler = os.environ.get("CC") or shutil.which("cc")
+    if not compiler:
+        return None
+    flags = ["-O3", "-march=native", "-ffp-contract=fast", "-pthread"]
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/peak"
+        command = [*compiler.split(), *flags, str(HERE / "peak.c"), "-o", program]
+        if subprocess.run(command, capture_output=True).returncode:
+            return None
+        return float(subprocess.run([program, str(cores())], capture_output=True).stdout)
+
+
+# Inside the process
+
+
+class Side:
+    """Answers a question by the method of its name."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.lib: ModuleType | None = None
+        self.call: Call | None = None
+        self.repeats = 1
+        if side == "torch":
+            import torch
+
+            torch.set_num_threads(cores())
+            self.lib = torch
+        elif side in BACKENDS:
+            warnings.simplefilter("ignore", RuntimeWarning)  # the report says which backend it is
+            import tinyattn
+
+            self.lib = tinyattn
+
+    def about(self) -> dict[str, Any]:
+        import numpy as np
+
+        if self.lib is None:
+            return {"version": np.__version__, "threads": cores()}
+        about = {"version": self.lib.__version__, "threads": self.lib.get_num_threads()}
+        if self.side in BACKENDS:
+            from tinyattn.kernels import backend, instruction_set
+
+            about |= {"backend": backend().name, "isa": instruction_set()}
+        return about
+
+    def prepare(self, index: int, seconds: float) -> int:
+        """Set a case up, warm it up, and find how many calls take `seconds`."""
+        case = CASES[index]
+        self.call = None  # the last case's memory first
+        if self.side == "numpy":
+            assert case.numpy is not None
+            self.call = case.numpy()
+        else:
+            self.call = case.setup(self.lib)
+        self.call()
+        self.call()
+        self.repeats, spent = 1, 0.0
+        while (spent := self._run()) < seconds:
+            self.repeats = max(self.repeats + 1, math.ceil(self.repeats * seconds / spent))
+        return self.repeats
+
+    def measure(self) -> float:
+        """Seconds a call takes, over one batch of calls."""
+        return self._run() / self.repeats
+
+    def _run(self) -> float:
+        call = self.call
+        assert call is not None
+        start = time.perf_counter()
+        for _ in range(self.repeats):
+            call()
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # whatever a library prints doesn't disturb the answers
+    side = Side(sys.argv[1])
+    for line in sys.stdin:
+        question, *arguments = json.loads(line)
+        try:
+            answer = {"value": getattr(side, question)(*arguments)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
