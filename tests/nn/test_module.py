@@ -275,6 +275,9 @@ def test_a_copy_has_the_same_values_and_a_life_of_its_own(copied):
     assert model.scale.grad is None
     assert other.scale.grad is not None
     assert list(other.state_dict()) == list(model.state_dict())
+    model.second.weight = model.first.weight
+    other = copied(model)
+    assert other.second.weight is other.first.weight
 
 
 def test_a_parameter_is_a_leaf_on_the_memory_it_was_made_from():
