@@ -31,6 +31,7 @@ from tinyattn.text.lexicon import (
     BY_OTHERS,
     CAREERS,
     COLOURS,
+    COMPARED,
     CRITICAL,
     FEW,
     GIVING,
@@ -52,6 +53,7 @@ from tinyattn.text.lexicon import (
     SPOTS,
     STATES,
     STILL,
+    SUPREME,
     TREATMENTS,
     VEHICLES,
     Person,
@@ -91,6 +93,7 @@ from tinyattn.text.phrases import (
 )
 
 Pair = tuple[str, str]
+Construction = Callable[[Random], Pair]
 
 
 def sentence(zh: str, en: str, mark: str = ".") -> Pair:
@@ -138,7 +141,7 @@ def going_on(r: Random) -> Pair:
 
 
 def experience(r: Random) -> Pair:
-    subject, action = person(r), plain_action(r)
+    subject, action = person(r), r.choice((activity, plain_action))(r)
     frame, _ = timed(r, "perfect, never")
     where, friend = place(r, action, 0.6), company(r, subject, 0.2)
     return sentence(*statement(r, subject, frame, action, NOTHING, where, friend))
@@ -310,6 +313,11 @@ def quality(r: Random) -> Pair:
     )
 
 
+def kinds_that_are(adjective: str) -> str:
+    """The kinds of things an adjective is said of, as a column."""
+    return " ".join(k for k, said in QUALITIES.items() if adjective in said and k != "person")
+
+
 def comparison(r: Random) -> Pair:
     """比, 没有, 跟…一样; older by years."""
     first: Noun | Person
@@ -326,8 +334,8 @@ def comparison(r: Random) -> Pair:
                 f"{first.en} {be(first.agree)} {NUMBERS[number]} years older than {standard.en}",
             )
     else:
-        kind = r.choice([kind for kind in QUALITIES if kind != "person"])
-        (zh, classifier, en, _), adjective = r.choice(things(kind)), r.choice(QUALITIES[kind])
+        adjective = r.choice(COMPARED)
+        zh, classifier, en, _ = r.choice(things(kinds_that_are(adjective)))
         if r.random() < 0.5 or " of " in en:
             here, there = r.sample((("这", "this"), ("那", "that")), 2)
             first = Noun(f"{here[0]}{classifier}{zh}", f"{here[1]} {en}", "s")
@@ -366,6 +374,7 @@ def treated(r: Random, verbs: Sequence[str]) -> tuple[str, str, Noun]:
 def disposal(r: Random) -> Pair:
     """把: the thing comes before the verb in Chinese, after it in English."""
     subject, intended, kind = person(r), True, r.random()
+    frames = "past, past, not past, already"
     if kind < 0.5:
         intended = r.random() < 0.6
         zh, en, noun = treated(r, ON_PURPOSE if intended else BY_MISTAKE)
@@ -379,10 +388,12 @@ def disposal(r: Random) -> Pair:
         _, verb, zh, kinds = r.choice(GIVING)
         noun, receiver = known(r, r.choice(things(kinds))), other(r, subject)
         zh, en = zh + receiver.zh, f"{verb} {noun.en} to {receiver.obj}"
+        frames = "past, past, not past"
     if r.random() < 0.2:
         order, english = ("请", "please") if intended else ("别", "don't")
         return sentence(f"{order}把{noun.zh}{zh}", f"{english} {en}")
-    frames = "past, past, not past, already" + (", future, want, should, must" if intended else "")
+    if intended:
+        frames += ", future, want, should, must"
     frame, when = timed(r, frames, chance=0.6)
     action = Action(f"把{noun.zh}{zh}", "", en, (), True)
     return sentence(*statement(r, subject, frame, action, when))
@@ -409,7 +420,7 @@ def passive(r: Random) -> Pair:
 FOR_SOMEONE = [
     ("买", "buy", "reading clothes headwear fruit food drink small"),
     ("做", "make", "饺子 蛋糕 汉堡 面条"),
-    ("画", "draw", "animal building"),
+    ("画", "draw", "animal"),
     ("唱", "sing", "song"),
     ("写", "write", "信 歌 文章"),
 ]
@@ -461,7 +472,16 @@ def request(r: Random) -> Pair:
 
 # --- relative clauses -----------------------------------------------------------------------------
 
-DEEDS_TO_THINGS = [row for row in ACTIONS if not {"jobs", "children"} & set(row[2].split())]
+# Without "look at", after which a place would read "look at at home".
+DEEDS_TO_THINGS = [
+    row for row in ACTIONS if not {"jobs", "children"} & set(row[2].split()) and row[1] != "look at"
+]
+
+
+def doer(r: Random) -> Person:
+    """The subject of a clause after "that": not 那, to spare the reader "that that teacher"."""
+    subject = r.choice((person, name, family))(r)
+    return doer(r) if subject.zh.startswith("那") else subject
 
 
 def clause_object(r: Random) -> tuple[Noun, list[str]]:
@@ -472,9 +492,7 @@ def clause_object(r: Random) -> tuple[Noun, list[str]]:
     verb, en, kinds, _ = r.choice(DEEDS_TO_THINGS)
     row = r.choice(things(kinds))
     zh, classifier, noun, _ = row
-    subject = r.choice((person, name, family))(r)
-    while subject.zh.startswith("那"):  # "that that teacher bought"
-        subject = person(r)
+    subject = doer(r)
     frame, when = timed(r, "past" if verb in PUNCTUAL else "past, past, now", chance=0.6)
     if not when.zh and frame is FRAMES["past"] and r.random() < 0.4:
         frame = FRAMES["want"]
@@ -551,7 +569,7 @@ def best_ever(r: Random) -> Pair:
     """这是我看过的最有意思的书: superlative and relative clause."""
     verb, en, kinds, _ = r.choice([row for row in DEEDS_TO_THINGS if row[1] in SAMPLED])
     zh, _, noun, kind = r.choice([row for row in things(kinds) if " of " not in row[2]])
-    subject, adjective = person(r), r.choice(QUALITIES[kind])
+    subject, adjective = doer(r), r.choice([a for a in QUALITIES[kind] if a in SUPREME])
     best = superlative(ADJECTIVES[adjective][2])
     have = present("have", subject.agree)
     return sentence(
@@ -813,11 +831,11 @@ def opinion(r: Random) -> Pair:
 
 
 # Each construction and how often it is drawn.
-CONSTRUCTIONS: dict[Callable[[Random], Pair], int] = {
+CONSTRUCTIONS: dict[Construction, int] = {
     event: 20,
-    habit: 6,
+    habit: 8,
     going_on: 5,
-    experience: 4,
+    experience: 6,
     wish_or_duty: 6,
     skill: 3,
     journey: 7,
@@ -833,7 +851,7 @@ CONSTRUCTIONS: dict[Callable[[Random], Pair], int] = {
     request: 4,
     thing_by_clause: 8,
     person_by_clause: 7,
-    best_ever: 3,
+    best_ever: 4,
     yes_or_no: 6,
     what: 6,
     who: 5,

@@ -55,6 +55,7 @@ SURNAMES = dict(
     for pair in _words("""
     王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu
     郭:Guo 林:Lin 罗:Luo 郑:Zheng 梁:Liang 宋:Song 唐:Tang
+    韩:Han 冯:Feng 曹:Cao 彭:Peng 蔡:Cai 潘:Pan
     """)
 )
 # Chinese, English, the pronoun.
@@ -67,6 +68,10 @@ GIVEN_NAMES = _rows("""
     杰  Jie    他
     涛  Tao    他
     超  Chao   他
+    辉  Hui    他
+    浩  Hao    他
+    斌  Bin    他
+    鹏  Peng   他
     芳  Fang   她
     娜  Na     她
     敏  Min    她
@@ -75,6 +80,10 @@ GIVEN_NAMES = _rows("""
     娟  Juan   她
     霞  Xia    她
     婷  Ting   她
+    萍  Ping   她
+    琳  Lin    她
+    倩  Qian   她
+    欣  Xin    她
 """)
 TITLES = _rows("""
     先生  Mr.        他
@@ -143,7 +152,7 @@ THINGS = _rows("""
     杂志    本  magazine   reading
     词典    本  dictionary  reading
     报纸    份  newspaper  reading
-    信      封  letter     reading
+    信      封  letter     letter
     文章    篇  article    reading
     电影    部  movie      show
     比赛    场  match      show
@@ -225,11 +234,6 @@ THINGS = _rows("""
     羊      只  sheep      animal
     马      匹  horse      animal
     老鼠    只  mouse      animal
-    房子    座  house      building
-    桥      座  bridge     building
-    饭馆    家  restaurant  building
-    商店    家  store      building
-    宾馆    家  hotel      building
 """)
 
 PLURALS = dict(
@@ -248,14 +252,10 @@ ADJECTIVES = {
     旧      旧        old          older
     大      大        big          bigger
     小      小        small        smaller
-    长      长        long         longer
-    厚      厚        thick        thicker
     重      很重的    heavy        heavier
-    轻      很轻的    light        lighter
     贵      很贵的    expensive    more expensive
     便宜    便宜的    cheap        cheaper
     漂亮    漂亮的    beautiful    more beautiful
-    干净    干净的    clean        cleaner
     舒服    舒服的    comfortable  more comfortable
     有意思  有意思的  interesting  more interesting
     无聊    无聊的    boring       more boring
@@ -263,9 +263,7 @@ ADJECTIVES = {
     奇怪    奇怪的    strange      stranger
     有用    有用的    useful       more useful
     好吃    好吃的    delicious    more delicious
-    甜      很甜的    sweet        sweeter
     快      很快的    fast         faster
-    可爱    可爱的    cute         cuter
     好听    好听的    pleasant     more pleasant
     高      很高的    tall         taller
     矮      很矮的    short        shorter
@@ -295,34 +293,37 @@ QUALITIES = {
     kind: words.split()
     for kind, words in _rows("""
     person     高 矮 胖 瘦 年轻 聪明 友好 善良 诚实 努力 有名 幽默 热情
-    reading    新 旧 厚 有意思 无聊 有名 有用 奇怪
+    reading    新 旧 有意思 无聊 有名 有用 奇怪
+    letter     旧 有意思 无聊 奇怪
     show       新 有意思 无聊 有名 奇怪
-    song       新 有名 好听 长
-    story      新 长 有意思 无聊 有名 奇怪
-    fruit      大 小 甜 好吃 贵 便宜
+    song       新 有名 好听
+    story      新 有意思 无聊 有名 奇怪
+    fruit      大 小 好吃 贵 便宜
     food       大 小 好吃 贵 便宜
     drink      贵 便宜
-    clothes    新 旧 贵 便宜 漂亮 干净 舒服
+    clothes    新 旧 贵 便宜 漂亮 舒服
     headwear   新 旧 贵 便宜 漂亮 奇怪
     car        新 旧 大 小 贵 便宜 漂亮 快 舒服
     service    新 旧 漂亮 舒服
-    bike       新 旧 贵 便宜 漂亮 快 轻
+    bike       新 旧 贵 便宜 漂亮 快
     door       新 旧 大 小 漂亮
-    box        新 旧 大 小 重 轻 漂亮
+    box        新 旧 大 小 重 漂亮
     machine    新 旧 大 小 贵 便宜 漂亮
     small      新 旧 贵 便宜 漂亮
     picture    新 旧 漂亮 有名 有意思 奇怪
-    dish       新 旧 大 小 漂亮 干净 便宜
+    dish       新 旧 大 小 漂亮 便宜
     furniture  新 旧 大 小 漂亮 舒服 重
-    animal     大 小 漂亮 可爱 胖
-    building   新 旧 大 小 漂亮 有名
+    animal     大 小 漂亮 胖
     """)
 }
 COLOURED = _words("clothes headwear car bike box dish furniture")
 # What 太 and 有点儿 are said of, and what is not said in one breath with the others (又…又…).
-CRITICAL = _words("旧 小 厚 重 贵 无聊 奇怪 长 胖 瘦 矮")
+CRITICAL = _words("旧 小 重 贵 无聊 奇怪 胖 瘦 矮")
+# What things are compared by; people by all that is said of them.
+COMPARED = _words("大 小 新 旧 贵 便宜 漂亮 舒服 有意思 有名")
+SUPREME = _words("大 小 贵 便宜 漂亮 舒服 有意思 无聊 有名 奇怪 好吃 好听 有用")
 # What speaks for a thing and what against it, for 虽然…但是….
-GOOD = _words("便宜 漂亮 舒服 快 有意思 好吃 有用 可爱")
+GOOD = _words("便宜 漂亮 舒服 快 有意思 好吃 有用")
 BAD = _words("贵 旧 小 重 奇怪")
 # Passing states of people, not compared; the first four keep one from doing things.
 STATES = _words("忙 累 难过 生气 高兴 渴 饿")
@@ -331,7 +332,7 @@ STATES = _words("忙 累 难过 生气 高兴 渴 饿")
 
 # Verb, English, the kinds or single words it takes as object, where it is done.
 ACTIONS = _rows("""
-    看    read       reading          home study
+    看    read       reading letter   home study
     看    watch      show             home
     看    look at    picture          home
     听    listen to  song             home eating
@@ -351,7 +352,7 @@ ACTIONS = _rows("""
     开    turn on    machine          home
     骑    ride       bike             outdoors
     打    hit        children             school
-    画    draw       animal building  home outdoors
+    画    draw       animal           home outdoors
     拍    take       照片             outdoors city
     拍    make       电影 节目        city
     洗    wash       clothes dish fruit car bike  yard
@@ -393,7 +394,6 @@ ACTIVITIES = _rows("""
     游    泳      swim                water
     钓    鱼      go fishing          water
     爬    山      climb mountains     -
-    滑    雪      ski                 -
     看    书      read books          home study
     看    报纸    read newspapers     home office
     看    电视    watch TV            home
@@ -404,12 +404,10 @@ ACTIVITIES = _rows("""
     教    英语    teach English       school city
     教    数学    teach mathematics   school city
     上    课      have classes        school study
-    上    网      go online           home study
     开    车      drive               -
     开    会      have meetings       office city
     做    饭      cook                kitchen
     做    作业    do homework         home study
-    做    生意    do business         city
     买    东西    do some shopping    shops
     吃    中餐    eat Chinese food    eating kitchen
     吃    西餐    eat Western food    eating
@@ -417,21 +415,19 @@ ACTIVITIES = _rows("""
     喝    咖啡    drink coffee        eating office
     喝    茶      drink tea           home eating
     写    信      write letters       home study
-    画    画      paint pictures      outdoors yard
     拍    照      take photos         outdoors city
     洗    衣服    wash clothes        yard
     洗    碗      wash dishes         kitchen
     打扫  房间    clean the rooms     -
     聊    天      chat                eating yard
     睡    觉      sleep               home
-    排    队      wait in line        shops stations
     工作  -       work                work office city
     休息  -       rest                home outdoors yard
     学习  -       study               study city
 """)
 # Activities that are learnt: what 会 "can" and 教 "teach to" are said of.
 LEARNT = _words(
-    "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 滑雪 开车 做饭"
+    "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 开车 做饭"
 )
 
 SKILLS = [row for row in ACTIVITIES if row[0] + row[1] in LEARNT]
@@ -526,7 +522,7 @@ SPOTS = _rows("""
     门    door          后面 旁边
 """)
 
-SMALL_THINGS = "small reading picture dish fruit headwear"  # what lies in such spots
+SMALL_THINGS = "small reading letter picture dish fruit headwear"  # what lies in such spots
 
 # --- when -----------------------------------------------------------------------------------------
 
@@ -546,7 +542,7 @@ PARTS = {
     zh: (en, hours.split())
     for zh, en, hours in _rows("""
     早上  morning    六 七 八 九
-    上午  morning    九 十 十一
+    上午  morning    八 九 十
     下午  afternoon  两 三 四 五
     晚上  evening    六 七 八 九
     """)
@@ -624,12 +620,9 @@ NUMBERS = dict(
     八    eight
     九    nine
     十    ten
-    十一  eleven
-    十二  twelve
     二十  twenty
     三十  thirty
     五十  fifty
-    一百  one hundred
 """)
 )
 FEW = _words("两 三 四 五 六 七 八 九 十")
@@ -639,7 +632,7 @@ FEW = _words("两 三 四 五 六 七 八 九 十")
 # Verb with its result, English, kinds or words. {} is where the thing comes in.
 RESULTS = _rows("""
     打破    break {}        dish 窗户
-    弄丢    lose {}         small reading picture headwear
+    弄丢    lose {}         letter small reading picture headwear
     弄坏    damage {}       machine car bike furniture 相机 手机
     弄脏    make {} dirty   clothes
     修好    repair {}       machine car bike furniture
@@ -647,9 +640,9 @@ RESULTS = _rows("""
     关上    close {}        door box
     关掉    turn off {}     machine
     卖掉    sell {}         car bike furniture machine
-    扔掉    throw away {}   clothes furniture reading
+    扔掉    throw away {}   letter clothes furniture reading
     藏起来  hide {}         small picture
-    拿走    take away {}    small reading dish picture
+    拿走    take away {}    letter small reading dish picture
     搬走    carry away {}   furniture box
     偷走    steal {}        small bike picture car
     借走    borrow {}       reading bike car
@@ -671,7 +664,7 @@ TREATMENTS = _rows("""
 GIVING = _rows("""
     送  give    送给  small reading clothes headwear picture
     借  lend    借给  reading bike car
-    寄  send    寄给  reading clothes picture
+    寄  send    寄给  reading letter clothes picture
     还  return  还给  reading bike small
 """)
 

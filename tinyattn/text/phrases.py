@@ -165,7 +165,7 @@ def name(r: Random) -> Person:
 def family(r: Random) -> Person:
     """我爸爸, "my father"; 王伟的同事, "Wang Wei's colleague"."""
     zh, en, again = r.choice(KIN)
-    if r.random() < 0.75:
+    if r.random() < 0.65:
         owner = PRONOUNS[r.choice("我你他她")]
         zh = owner.zh + zh
     else:
@@ -190,7 +190,7 @@ def that_person(r: Random, jobs: Sequence[list[str]] = JOBS) -> Person:
 def person(r: Random, *without: str) -> Person:
     """Anyone; `without` names pronouns that would sound odd."""
     kind = r.random()
-    if kind < 0.45:
+    if kind < 0.35:
         return PRONOUNS[r.choice([p for p in PRONOUNS if p not in without])]
     if kind < 0.7:
         return name(r)
@@ -252,7 +252,7 @@ def that(r: Random, row: list[str], adjectives: float = 0.2) -> Noun:
     near, this, these = r.choice((("这", "this", "these"), ("那", "that", "those")))
     kind = r.random()
     if kind < 0.3 and row[3] != "person" and " of " not in row[2]:
-        owner = r.choice((*PRONOUNS.values(), *(name(r) for _ in PRONOUNS)))
+        owner = r.choice((PRONOUNS[r.choice("我你他她")], name(r)))
         return Noun(f"{owner.zh}的{row[0]}", f"{owner.poss} {row[2]}", "s")
     if kind < 0.7:
         zh, en = described(r, row, adjectives)
