@@ -388,6 +388,13 @@ def test_inputs_may_lie_in_the_middle():
     assert x.grad.tolist() == [6.0]
 
 
+def test_an_input_in_the_middle_that_keeps_its_gradient_gets_it_once():
+    h = leaf(3.0) * 2
+    h.retain_grad()
+    (h * 5).sum().backward(inputs=[h])
+    assert h.grad.tolist() == [5.0]
+
+
 # Leaves, detach, requires_grad
 
 

@@ -202,7 +202,13 @@ def test_in_place_with_itself_and_a_view_of_itself():
         h *= h[:1] * 1
         return h
 
+    def by_view(x):
+        h = x * 1
+        h *= h[:1]
+        return h
+
     assert ta.gradcheck(square, leaf(1.0, 2.0, 3.0))
+    assert ta.gradcheck(by_view, ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True))
     assert ta.gradcheck(by_row, ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True))
     h = ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True) * 1
     h *= h[:1]
