@@ -110,7 +110,7 @@ class Function:
             edges.append(edge)
         node.edges = edges
         if cls.promotes:
-            arrays = promote(*arrays)
+            arrays = list(promote(*arrays))
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         if quiet.get():
@@ -134,7 +134,7 @@ class Function:
         return result
 
     def _output(self, array: Any, source: Any) -> Any:
-        tensor = _new(results.cls)
+        tensor: Any = _new(results.cls)
         tensor._array = array if type(array) is np.ndarray else np.asarray(array)
         if self.view:
             storage = tensor._storage = source._storage

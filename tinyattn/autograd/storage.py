@@ -86,7 +86,7 @@ Tensor = TypeVar("Tensor", bound=TensorBase)
 class _Results:
     """The class that results get; tinyattn/_tensor.py puts itself here."""
 
-    cls: type = TensorBase
+    cls: Any = TensorBase
 
     def wrap(self, array: Any) -> Any:
         """A new tensor on `array`, outside the graph."""

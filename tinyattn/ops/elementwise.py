@@ -269,12 +269,12 @@ def _floating(x: Any) -> Any:
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other."""
-    return Add.apply(input, other if alpha == 1 else mul(other, alpha))
+    return Add.apply(input, other if alpha == 1 else Mul.apply(other, alpha))
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other."""
-    return Sub.apply(input, other if alpha == 1 else mul(other, alpha))
+    return Sub.apply(input, other if alpha == 1 else Mul.apply(other, alpha))
 
 
 def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
