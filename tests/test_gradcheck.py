@@ -495,3 +495,9 @@ def test_parameters_and_their_grads_are_left_as_they_were():
     before = [(p.tolist(), p.grad.tolist()) for p in model.parameters()]
     gradcheck_module(model, random(2, 3))
     assert before == [(p.tolist(), p.grad.tolist()) for p in model.parameters()]
+
+
+def test_an_output_that_is_a_view_of_the_input_is_checked_too():
+    x = ta.randn(2, 3, dtype=ta.float64, requires_grad=True)
+    assert ta.gradcheck(lambda x: x.T, (x,))
+    assert ta.gradcheck(lambda x: (x[0], x.view(6)), (x,))

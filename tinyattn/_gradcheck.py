@@ -188,12 +188,11 @@ def _check(
         array[index] = value + step
         storage.changed("gradcheck")
         try:
-            there = _outputs(evaluate())
-        finally:
+            triples = zip(cotangents, _outputs(evaluate()), outputs, strict=True)
+            return float(sum(np.vdot(c, there._array - o) for c, there, o in triples))
+        finally:  # after the sum: an output may be a view of the input
             array[index] = value
             storage.changed("gradcheck")
-        triples = zip(cotangents, there, outputs, strict=True)
-        return float(sum(np.vdot(c, t._array - o) for c, t, o in triples))
 
     wrong, refused = [], []
     for leaf, gradient in zip(checked, gradients, strict=True):

@@ -65,7 +65,7 @@ class Tensor(TensorBase):
     @data.setter
     def data(self, value: "Tensor") -> None:
         self._array, self._storage = value._array, value._storage
-        self._since = value._storage.version
+        self._since, self._base = value._storage.version, None
         if self._edge is not None:
             node, index, _, _ = self._edge
             self._edge = (node, index, value._array.shape, value._array.dtype)
