@@ -44,24 +44,24 @@ def normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _join(tokens: list[str], spaceless: Callable[[str], bool]) -> str:
+def _join(tokens: list[str], apart: Callable[[str, str], bool]) -> str:
     """Tokens with a space between them except where punctuation or script wants none.
 
-    `spaceless(c)` says of a character that nothing next to it is spaced. Straight double quotes
-    open and close in turn; a straight single quote alone is an apostrophe at a word's end (the
-    students' room).
+    `apart` says of two characters whether their scripts may have a space between them. Straight
+    double quotes open and close in turn; a straight single quote alone is an apostrophe at a word's
+    end (the students' room).
     """
     parts: list[str] = []
     open_quote = glue = False
     for token in tokens:
         closes = token == '"' and open_quote
         tight = token in _TIGHT_LEFT or _IS_CLITIC.fullmatch(token) is not None
-        if parts and not (glue or closes or tight or spaceless(token[0])):
+        if parts and not (glue or closes or tight) and apart(parts[-1][-1], token[0]):
             parts.append(" ")
         parts.append(token)
         if token == '"':
             open_quote = not open_quote
-        glue = token in _TIGHT_RIGHT or (token == '"' and open_quote) or spaceless(token[-1])
+        glue = token in _TIGHT_RIGHT or (token == '"' and open_quote)
     return "".join(parts)
 
 
@@ -70,7 +70,12 @@ def _char_tokenize(text: str) -> list[str]:
 
 
 def _char_detokenize(tokens: list[str]) -> str:
-    return _join(tokens, lambda c: _WIDE.match(c) is not None)
+    def apart(left: str, right: str) -> bool:
+        # Of curly quotes only the neighbours tell the script: “红”“黄” has no space in it.
+        marks = not (left.isalnum() or right.isalnum())
+        return not (marks or _WIDE.match(left) or _WIDE.match(right))
+
+    return _join(tokens, apart)
 
 
 def _word_tokenize(text: str) -> list[str]:
@@ -78,8 +83,11 @@ def _word_tokenize(text: str) -> list[str]:
 
 
 def _word_detokenize(tokens: list[str]) -> str:
-    # Wide punctuation is never spaced; words of Han characters were apart, so they stay apart.
-    return _join(tokens, lambda c: _WIDE.match(c) is not None and not c.isalnum())
+    def apart(left: str, right: str) -> bool:
+        # Wide punctuation is never spaced; words of Han characters were apart, so they stay so.
+        return not any(_WIDE.match(c) and not c.isalnum() for c in (left, right))
+
+    return _join(tokens, apart)
 
 
 def _space_tokenize(text: str) -> list[str]:
