@@ -115,6 +115,11 @@ def matmul() -> Iterator[Case]:
     yield "a leading dimension", {"a": wide[:, 3:20], "b": wide[:17, 20:55]}
     yield "odd strides", {"a": wide[::2, ::3], "b": wide[9:29, ::-1]}
     yield "a column", {"a": wide[:, 3:4], "b": wide[4:5, :]}
+    one, line = wide[3:4:5, 7:8:9], wide.reshape(-1)[:20]
+    yield "axes of one with odd strides", {"a": one, "b": one}
+    yield "column times row", {"a": line[:, None], "b": line[None]}
+    yield "row times column", {"a": line[None], "b": line[:, None]}
+    yield "reversed axis of one", {"a": wide[::-60], "b": wide.T[:, ::-60]}
     yield "reversed rows", {"a": wide[::-1], "b": r.normal(size=(60, 5))}
     x = r.normal(size=(4, 6, 7))
     yield "batch of a, one b", {"a": x, "b": r.normal(size=(7, 9)), "bias": r.normal(size=9)}

@@ -47,13 +47,14 @@ def _fit(
     kernel: str, name: str, x: Array, dtype: np.dtype[Any], letters: str, shape: Shape
 ) -> Array:
     """`x` itself where the twins can read it as it stands, else a copy they can read."""
+    if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
+        flags = x.flags
+        if flags.c_contiguous and flags.aligned:
+            return x
     if _float_type(kernel, name, x) is not dtype:
         raise TypeError(f"{kernel}: {name}: expected {dtype} like the others, got {x.dtype}")
     if x.shape != shape:
         raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
-    flags = x.flags
-    if flags.c_contiguous and flags.aligned and x.dtype is dtype:
-        return x
     return np.array(x, dtype, order="C")
 
 
@@ -74,28 +75,35 @@ def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) 
 def _two_dims(kernel: str, name: str, x: Array, letters: str) -> tuple[int, int]:
     if len(x.shape) != 2:
         raise ValueError(f"{kernel}: {name} must be {letters}, got shape {x.shape}")
-    return x.shape  # type: ignore[return-value]
+    return x.shape
 
 
-def _as_rows(kernel: str, name: str, x: Array) -> Shape:
-    """(N, n): every axis but the last folded into rows."""
+def _rows(kernel: str, name: str, x: Array) -> Shape | None:
+    """(N, n), every axis but the last folded into rows; None where x stands so already."""
     shape = x.shape
     if len(shape) == 2:
-        return shape
+        return None
     if not shape:
         raise ValueError(f"{kernel}: {name} must be (..., n), got a scalar")
     return math.prod(shape[:-1]), shape[-1]
 
 
+def _folded(x: Array, rows: Shape | None) -> Array:
+    return x if rows is None else x.reshape(rows)
+
+
 def _strided(x: Array, dtype: np.dtype[Any]) -> Array:
     """`x` itself where one of its last two axes has unit stride and the other a wide enough one."""
-    rows, columns = x.strides[-2:]
-    size = dtype.itemsize
-    if (
-        (columns == size and rows >= x.shape[-1] * size and not rows % size)
-        or (rows == size and columns >= x.shape[-2] * size and not columns % size)
-    ) and (x.dtype is dtype and x.flags.aligned):
-        return x
+    flags = x.flags
+    if x.dtype is dtype and flags.aligned:
+        if flags.c_contiguous:
+            return x
+        rows, columns = x.strides[-2:]
+        size = dtype.itemsize
+        if columns == size and rows >= x.shape[-1] * size and not rows % size:
+            return x
+        if rows == size and columns >= x.shape[-2] * size and not columns % size:
+            return x
     return np.array(x, dtype, order="C")
 
 
@@ -203,7 +211,7 @@ class Backend:
         empties it when b changes.
         """
         dtype = _float_type("matmul", "a", a)
-        if _float_type("matmul", "b", b) is not dtype:
+        if b.dtype is not dtype and _float_type("matmul", "b", b) is not dtype:
             raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
         shape, other = a.shape, b.shape
         if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
@@ -258,7 +266,7 @@ class Backend:
         """
         dtype = _float_type("softmax", "x", x)
         shape = x.shape
-        rows = _as_rows("softmax", "x", x)
+        rows = _rows("softmax", "x", x)
         x = _fit("softmax", "x", x, dtype, "(..., n)", shape)
         if mask is not None:
             if not isinstance(mask, np.ndarray) or mask.dtype != BOOL:
@@ -271,9 +279,9 @@ class Backend:
                     raise ValueError(
                         f"softmax: mask {mask.shape} does not broadcast to x {shape}"
                     ) from None
-            mask = np.ascontiguousarray(mask).reshape(rows)
+            mask = _folded(np.ascontiguousarray(mask), rows)
         out = np.empty(shape, dtype)
-        self._softmax.softmax(x.reshape(rows), mask, out.reshape(rows))
+        self._softmax.softmax(_folded(x, rows), mask, _folded(out, rows))
         return out
 
     def softmax_backward(self, y: Array, grad: Array) -> Array:
@@ -283,10 +291,10 @@ class Backend:
     def log_softmax(self, x: Array) -> Array:
         """x (..., n) -> (..., n)."""
         dtype = _float_type("log_softmax", "x", x)
-        rows = _as_rows("log_softmax", "x", x)
+        rows = _rows("log_softmax", "x", x)
         x = _fit("log_softmax", "x", x, dtype, "(..., n)", x.shape)
         out = np.empty(x.shape, dtype)
-        self._softmax.log_softmax(x.reshape(rows), out.reshape(rows))
+        self._softmax.log_softmax(_folded(x, rows), _folded(out, rows))
         return out
 
     def log_softmax_backward(self, y: Array, grad: Array) -> Array:
@@ -295,11 +303,11 @@ class Backend:
 
     def _rowwise(self, kernel: str, twin: Any, y: Array, grad: Array) -> Array:
         dtype = _float_type(kernel, "y", y)
-        rows = _as_rows(kernel, "y", y)
+        rows = _rows(kernel, "y", y)
         y = _fit(kernel, "y", y, dtype, "(..., n)", y.shape)
         grad = _fit(kernel, "grad", grad, dtype, "the shape of y", y.shape)
         out = np.empty(y.shape, dtype)
-        twin(y.reshape(rows), grad.reshape(rows), out.reshape(rows))
+        twin(_folded(y, rows), _folded(grad, rows), _folded(out, rows))
         return out
 
     # Loss

@@ -6,7 +6,8 @@ dimensions.
     i1  an int64 array        b2  a bool array       int, float, bool  numbers
 
 Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
-an array.
+an array. Numba's cache on disk watches the file of a kernel only: after a change to a helper in
+another file (tile, exp), remove jit/__pycache__.
 """
 
 import sys
