@@ -7,7 +7,6 @@ kept on disk. Calls run one at a time, since Numba's threading layers allow no m
 import os
 
 import llvmlite.binding
-import numba
 
 from tinyattn.kernels.jit import compiling
 
@@ -19,7 +18,7 @@ def isa() -> str:
 
 def set_num_threads(count: int) -> None:
     """As many threads as asked for, up to those Numba was started with (NUMBA_NUM_THREADS)."""
-    compiling.threads = min(count, numba.config.NUMBA_NUM_THREADS)
+    compiling.threads = min(count, compiling.MOST_THREADS)
 
 
 def get_num_threads() -> int:

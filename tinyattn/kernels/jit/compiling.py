@@ -22,7 +22,9 @@ from numba.core import event
 
 LOCK = threading.Lock()
 SMALL = 16 * 1024  # elements below which waking other threads costs more than it gives
-threads: int = numba.config.NUMBA_NUM_THREADS
+_config: Any = numba.config
+MOST_THREADS: int = _config.NUMBA_NUM_THREADS
+threads = MOST_THREADS
 
 
 class _Teller(event.Listener):
@@ -44,7 +46,7 @@ def _types(letters: str, real: Any) -> Any:
     if letters in scalars:
         return scalars[letters]
     element = {"i": types.int64, "b": types.boolean}.get(letters[0], real)
-    layout = "A" if letters[0] == "v" else "C"
+    layout: Any = "A" if letters[0] == "v" else "C"
     return types.Array(element, int(letters[1]), layout, readonly=letters[0] != "w")
 
 
