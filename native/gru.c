@@ -116,27 +116,35 @@ static void (*const FN(gate_tiles)[])(const real *, long, const real *, long, ve
 };
 
 /* From the sums of up to GATE_ROWS rows (`row`, row + stride, ... of the packed layout) to gates and
- * states, columns [col, col + count). */
-static void FN(gates)(const struct FN(gru) *g, const vec *sums, long rows, long row, long stride,
+ * states, columns [col, col + count). One loop a function, so that the rows' long chains of dependent
+ * operations overlap. */
+static void FN(gates)(const struct FN(gru) *g, vec *sums, long rows, long row, long stride,
                       const real *h, long col, long count)
 {
     const long H = g->H;
+    const real *gx = g->gx + row * 3 * H + col;
+    real *saved = g->saved + row * 4 * H + col, *y = g->y + row * H + col;
     vec b[3] = {splat(0), splat(0), splat(0)};
     for (long gate = 0; g->b_hh && gate < 3; gate++)
         b[gate] = FN(load_some)(g->b_hh + gate * H + col, count);
-    for (long i = 0; i < rows; i++, row += stride, h += stride * H, sums += 3) {
-        const real *gx = g->gx + row * 3 * H + col;
-        real *saved = g->saved + row * 4 * H + col;
-        vec r = FN(sigmoid)(FN(load_some)(gx, count) + (sums[0] + b[0]));
-        vec z = FN(sigmoid)(FN(load_some)(gx + H, count) + (sums[1] + b[1]));
-        vec hn = sums[2] + b[2];
-        vec n = FN(tanh)(FN(load_some)(gx + 2 * H, count) + r * hn);
-        FN(store_some)(saved, r, count);
-        FN(store_some)(saved + H, z, count);
-        FN(store_some)(saved + 2 * H, n, count);
-        FN(store_some)(saved + 3 * H, hn, count);
-        FN(store_some)(g->y + row * H + col, (splat(1) - z) * n + z * FN(load_some)(h + col, count),
-                       count);
+    for (long i = 0; i < rows; i++) {
+        const real *x = gx + i * stride * 3 * H;
+        vec r = FN(sigmoid)(FN(load_some)(x, count) + (sums[3 * i] + b[0]));
+        vec hn = sums[3 * i + 2] + b[2];
+        FN(store_some)(saved + i * stride * 4 * H, r, count);
+        FN(store_some)(saved + i * stride * 4 * H + 3 * H, hn, count);
+        sums[3 * i + 2] = FN(load_some)(x + 2 * H, count) + r * hn;
+    }
+    for (long i = 0; i < rows; i++) {
+        vec x = FN(load_some)(gx + i * stride * 3 * H + H, count);
+        sums[3 * i + 1] = FN(sigmoid)(x + (sums[3 * i + 1] + b[1]));
+        FN(store_some)(saved + i * stride * 4 * H + H, sums[3 * i + 1], count);
+    }
+    for (long i = 0; i < rows; i++) {
+        vec n = FN(tanh)(sums[3 * i + 2]), z = sums[3 * i + 1];
+        vec before = FN(load_some)(h + i * stride * H + col, count);
+        FN(store_some)(saved + i * stride * 4 * H + 2 * H, n, count);
+        FN(store_some)(y + i * stride * H, (splat(1) - z) * n + z * before, count);
     }
 }
 
@@ -355,7 +363,7 @@ static int FN(gru_backward)(const real *dy, const real *dh_n, const real *saved,
         memset(dh0, 0, B * H * sizeof(real));
     if (!N || !H) return 0;
     const int ragged = !MASKED_LOADS && H % LANES;
-    if (!packed && (ragged || (T > 1 && 3 * H * H * (long)sizeof(real) > (512L << 10)))) {
+    if (!packed && (ragged || (T > 1 && N >= 128))) { /* so many rows make up for the packing */
         real *space = ta_scratch(TA_SHARED, 3 * H * FN(whole)(H, LANES) * sizeof(real));
         if (!space) return 1;
         FN(pack_weights)(3 * H, H, w_hh, H * sizeof(real), sizeof(real), space);
