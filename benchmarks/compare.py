@@ -8,6 +8,7 @@ call and of the ratio within a round; above 1, tinyattn is the faster. `compare`
 
 import argparse
 import importlib.util
+import os
 import platform
 import sys
 import time
@@ -123,6 +124,7 @@ def main() -> None:
         parser.error(f"--rounds: expected at least 1, got {args.rounds}")
     rounds, seconds = (3, 0.005) if args.quick else (args.rounds, 0.02)
 
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     workers = {OURS: Worker(OURS)}
     about = {OURS: workers[OURS].ask("about")}
     backends = [
@@ -152,7 +154,10 @@ def main() -> None:
         worker.close()
 
     rate, origin = measured_peak(rows)
-    lines = [verdict(about[OURS]), f"processor: {processor()}; {origin}"]
+    lines = [verdict(about[OURS])]
+    if load is not None and load > 0.3 * cores():
+        lines.append(f"the machine was busy (load {load:.1f} at the start): measure again")
+    lines += [f"processor: {processor()}; {origin}"]
     lines += [f"{side}: {a['version']}, {a['threads']} threads" for side, a in about.items()]
     twins = [row for row in rows if list(row.ratios) == ["numba"]]
     for part in ([row for row in rows if row not in twins], twins):
