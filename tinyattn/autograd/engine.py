@@ -33,47 +33,44 @@ def run(
     table: dict[Node, list] = {}
     owned: set[Place] = set()
     captured: dict[Place, np.ndarray] = {}
+
+    def arrived(node: Node) -> list | None:
+        """The gradients of a node's outputs, now complete, after its hooks."""
+        grads = table.pop(node, None)
+        if grads is not None:
+            if type(grads[0]) is RowSum:
+                grads[0] = grads[0].value()
+            if node.hooks:
+                _run_hooks(node, grads, owned)
+            if wanted is not None and capture:
+                captured.update({(node, i): g for i, g in enumerate(grads) if (node, i) in wanted})
+        return grads
+
     for edge, grad in roots:
         _add(table, owned, edge, grad, False)
-    order, ends = _order([edge[0] for edge, _ in roots], wanted)
-    for node in order:
-        grads = table.pop(node, None)
-        if grads is None:
-            continue
-        if type(grads[0]) is RowSum:
-            grads[0] = grads[0].value()
-        if node.hooks:
-            _run_hooks(node, grads, owned)
-        if capture and wanted:
-            for index, grad in enumerate(grads):
-                if (node, index) in wanted and grad is not None:
-                    captured[node, index] = grad
-        if node in ends:
-            continue
-        if type(node) is Leaf:
-            if not capture:
-                node.accumulate(grads[0], (node, 0) in owned)
-            continue
-        if node.versions or node.saved is None:
+    nodes, leaves = _order([edge[0] for edge, _ in roots], wanted)
+    for node in nodes:
+        grads = arrived(node)
+        if grads is not None:
             node.check()
-        out = node.backward(*grads)
-        if type(out) is not tuple:
-            out = (out,)
-        if len(out) != len(node.edges):
-            _check_number(node, out)
-        for edge, grad in zip(node.edges, out, strict=False):
-            if edge is not None and grad is not None:
-                _add(table, owned, edge, grad, node.fresh)
-        if node.saved and not retain_graph:
-            node.saved = None
+            out = node.backward(*grads)
+            for edge, grad in zip(node.edges, _one_each(node, out), strict=False):
+                if edge is not None and grad is not None:
+                    _add(table, owned, edge, grad, node.fresh)
+            if node.saved and not retain_graph:
+                node.saved = None
+    for node in leaves:
+        grads = arrived(node)
+        if grads is not None and not capture and type(node) is Leaf:
+            node.accumulate(grads[0], (node, 0) in owned)
     return captured
 
 
 def _order(
     roots: list[Node], wanted: Collection[Place] | None
 ) -> tuple[list[Node], Collection[Node]]:
-    """All nodes reachable from the roots, newest first; with `wanted` those that lead there, and
-    among them the ends, from which nothing leads on."""
+    """The nodes that the pass goes through, newest first, and those where it ends: leaves, or the
+    wanted nodes that lead to no other."""
     seen = set(roots)
     stack = list(seen)
     while stack:
@@ -82,16 +79,17 @@ def _order(
                 seen.add(edge[0])
                 stack.append(edge[0])
     order = sorted(seen, key=attrgetter("number"))
-    ends = set()
-    if wanted is not None:
+    if wanted is None:
+        ends = {node for node in order if type(node) is Leaf}
+    else:
         leads = {node for node, _ in wanted}
+        ends = leads.copy()
         for node in order:
             if any(edge is not None and edge[0] in leads for edge in node.edges):
                 leads.add(node)
-            elif node.edges:
-                ends.add(node)
+                ends.discard(node)
         order = [node for node in order if node in leads]
-    return order[::-1], ends
+    return [node for node in reversed(order) if node not in ends], ends
 
 
 def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fresh: bool) -> None:
@@ -108,18 +106,17 @@ def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fres
             return
         if type(have) is RowSum and have.joins(grad):
             return
-        grad = grad.value()
-    if type(have) is RowSum:
-        have = have.value()
-    if grad.shape != shape:
-        grad, fresh = unbroadcast(grad, shape), False
-    if grad.dtype is not dtype:
-        grad, fresh = grad.astype(dtype, copy=False), False
+        grad, fresh = grad.value(), True
+    if grad.shape != shape or grad.dtype is not dtype:
+        grad, fresh = unbroadcast(grad, shape).astype(dtype, copy=False), False
     if have is None:
         slots[index] = grad
         if fresh:
             owned.add((node, index))
-    elif (node, index) in owned:
+        return
+    if type(have) is RowSum:
+        have = have.value()
+    if (node, index) in owned:
         slots[index] = np.add(have, grad, out=have if type(have) is np.ndarray else None)
     else:
         slots[index] = have + grad
@@ -154,16 +151,17 @@ def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
             owned.discard((node, index))
 
 
-def _check_number(node: Node, out: tuple) -> None:
-    """A gradient may be left out at the end, for an argument that needs none."""
-    needed = len(node.edges)
-    while needed and node.edges[needed - 1] is None:
-        needed -= 1
-    if not needed <= len(out) <= len(node.edges):
-        raise RuntimeError(
-            f"{type(node).__name__}.backward: expected a gradient for each input, got {len(out)} "
-            f"for {len(node.edges)}"
-        )
+def _one_each(node: Node, out: Any) -> tuple:
+    """What backward gave as a tuple; at its end, gradients that nobody needs may be left out."""
+    out = out if type(out) is tuple else (out,)
+    if len(out) != len(node.edges):
+        needed = max((i + 1 for i, edge in enumerate(node.edges) if edge is not None), default=0)
+        if not needed <= len(out) <= len(node.edges):
+            raise RuntimeError(
+                f"{type(node).__name__}.backward: expected a gradient for each input, got "
+                f"{len(out)} for {len(node.edges)}"
+            )
+    return out
 
 
 def backward(

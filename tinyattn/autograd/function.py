@@ -110,39 +110,33 @@ class Function:
             edges.append(edge)
         node.edges = edges
         if cls.promotes:
-            arrays = list(promote(*arrays))
+            arrays[:2] = promote(*arrays)
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         if quiet.get():
             out = node.forward(*arrays, **options)
         else:
             out = state.context.run(node.forward, *arrays, **options)
-        if type(out) is tuple:
-            result = outputs = tuple([node._output(array, args[0]) for array in out])
-        else:
-            result = node._output(out, args[0])
-            outputs = (result,)
+        several = type(out) is tuple
+        tensors = []
+        for index, array in enumerate(out if several else (out,)):
+            tensor: Any = _new(results.cls)
+            tensor._array = array = array if type(array) is np.ndarray else np.asarray(array)
+            if cls.view:
+                source = args[0]
+                tensor._storage, tensor._since = source._storage, source._storage.version
+                tensor._base = source if source._base is None else source._base
+            else:
+                tensor._storage = Storage()
+            if tracked and array.dtype.kind == "f":
+                tensor._edge = (node, index, array.shape, array.dtype)
+            tensors.append(tensor)
         if tracked:
             node.number = next(_number)
-            node.outputs = len(outputs)
-            for index, tensor in enumerate(outputs):
-                array = tensor._array
-                if array.dtype.kind == "f":
-                    tensor._edge = (node, index, array.shape, array.dtype)
+            node.outputs = len(tensors)
             if node.saved:
-                node.versions = _versions(node.saved, args + outputs)
-        return result
-
-    def _output(self, array: Any, source: Any) -> Any:
-        tensor: Any = _new(results.cls)
-        tensor._array = array if type(array) is np.ndarray else np.asarray(array)
-        if self.view:
-            storage = tensor._storage = source._storage
-            tensor._since = storage.version
-            tensor._base = source if source._base is None else source._base
-        else:
-            tensor._storage = Storage()
-        return tensor
+                node.versions = _versions(node.saved, (*args, *tensors))
+        return tuple(tensors) if several else tensor
 
     def check(self) -> None:
         """Refuse a backward without, or over changed, saved arrays."""
