@@ -177,34 +177,38 @@ static void FN(product_part)(void *arg, long part, long parts)
             atomic_store(&p->failed, 1);
 }
 
-/* A rectangle of C a thread, its sides in the ratio that makes the largest rectangle cheapest: tiles
- * to compute, and its own copy of what has to be packed (a number moved costs about two vectors'
- * worth of arithmetic). */
-static void FN(divide)(struct FN(product) *p)
+/* Rows by columns of C into `wanted` rectangles, in the ratio that makes the largest one cheapest:
+ * vectors to compute, and its own copy of what has to be packed (moving a number costs about as much
+ * as two vectors' arithmetic). */
+static void FN(cut)(struct FN(product) *p, long wanted)
 {
-    const long threads = ta_get_num_threads(), unit = p->packed ? NR : LANES;
+    const long unit = p->packed ? NR : LANES;
     const long strips = (p->M + MR - 1) / MR, units = (p->P + unit - 1) / unit;
-    p->batch_parts = p->row_parts = p->col_parts = 1;
-    if (threads == 1 || p->batch * p->M * (p->K + 8) * p->P < SERIAL_WORK) return;
-    if (p->batch >= threads) {
-        p->batch_parts = FN(smaller)(p->batch, 4 * threads);
-        return;
-    }
-    p->batch_parts = p->batch;
     long best = LONG_MAX;
-    const long wanted = (threads + p->batch - 1) / p->batch;
-    for (long rows = 1; rows <= wanted; rows++) {
-        const long cols = wanted / rows;
-        if (rows > strips || cols > units) continue;
-        const long high = (strips + rows - 1) / rows * MR, wide = (units + cols - 1) / cols * unit;
-        const long packing = p->packed || !FN(must_pack_b)(p, high, wide) ? 0 : 2 * wide;
-        const long cost = high * wide / LANES + packing;
+    for (long rows = 1; rows <= FN(smaller)(wanted, strips); rows++) {
+        const long cols = FN(smaller)(wanted / rows, units);
+        const long high = FN(smaller)(p->M, (strips + rows - 1) / rows * MR);
+        const long wide = FN(smaller)(p->P, (units + cols - 1) / cols * unit);
+        const long packing = !p->packed && FN(must_pack_b)(p, high, wide) ? 2 * wide : 0;
+        const long cost = high * ((wide + LANES - 1) / LANES) + packing;
         if (cost < best) {
             best = cost;
             p->row_parts = rows;
             p->col_parts = cols;
         }
     }
+}
+
+/* Whole matrices where there are enough of them to keep the threads evenly busy. */
+static void FN(divide)(struct FN(product) *p)
+{
+    const long threads = ta_get_num_threads();
+    const long each = p->M * (p->K + 8) * p->P;
+    p->batch_parts = p->row_parts = p->col_parts = 1;
+    if (threads == 1 || p->batch * each < SERIAL_WORK) return;
+    p->batch_parts = FN(smaller)(p->batch, 4 * threads);
+    if (p->batch % threads && p->batch < 4 * threads && each >= SERIAL_WORK)
+        FN(cut)(p, threads);
 }
 
 static int FN(matmul)(int64_t batch, int64_t M, int64_t K, int64_t P, const real *a, int64_t a_batch,

@@ -31,7 +31,7 @@ static struct {
     void *arg;
     long parts;
     int job_threads;
-    int spin;                 /* worth it only while every thread has a core */
+    atomic_int spin;          /* worth it only while every thread has a core */
 
     /* Workers join a job by adding 2 while bit 0 (open) is set; the caller closes it and waits for 0. */
     _Alignas(64) atomic_int members;
@@ -70,7 +70,9 @@ int ta_num_cpus(void)
 
 void ta_set_num_threads(int threads)
 {
-    atomic_store(&pool.threads, threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads);
+    threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+    atomic_store(&pool.spin, threads <= ta_num_cpus());
+    atomic_store(&pool.threads, threads);
 }
 
 int ta_get_num_threads(void)
@@ -96,11 +98,12 @@ static void work_on(int self)
     }
 }
 
-static void wait_for_job(unsigned seen)
+static void wait_for_job(int self, unsigned seen)
 {
     if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen) return;
+    int spin = atomic_load(&pool.spin) && self < atomic_load(&pool.threads);
     int64_t until = nanoseconds() + SPIN_NANOSECONDS;
-    while (pool.spin && nanoseconds() < until)
+    while (spin && nanoseconds() < until)
         for (int i = 0; i < 16; i++) {
             if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen) return;
             pause_briefly();
@@ -117,7 +120,7 @@ static void *worker(void *arg)
     int self = (int)(intptr_t)arg;
     unsigned seen = atomic_load(&pool.generation) - 1; /* the job it was started for may be open */
     for (;;) {
-        wait_for_job(seen);
+        wait_for_job(self, seen);
         seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
         int members = atomic_load(&pool.members);
         while (members & 1)
@@ -194,10 +197,7 @@ void ta_parallel(void (*task)(void *, long, long), void *arg, long parts)
     int threads = ta_get_num_threads(), expected = 0;
     if (threads > parts) threads = (int)parts;
     if (threads > 1 && atomic_compare_exchange_strong(&pool.busy, &expected, 1)) {
-        if (pool.started < threads - 1) {
-            pool.spin = ta_get_num_threads() <= ta_num_cpus();
-            start_workers(threads);
-        }
+        if (pool.started < threads - 1) start_workers(threads);
         open_job(task, arg, parts, threads);
         work_on(0);
         close_job();
