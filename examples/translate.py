@@ -27,8 +27,18 @@ import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
 from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from tinyattn.text import (
-    PAD, TOKENISERS, UNK, Batch, DataError, Vocab, batches, generate, greedy, guess_tokeniser,
-    read_pairs, split_by_source,
+    PAD,
+    TOKENISERS,
+    UNK,
+    Batch,
+    DataError,
+    Vocab,
+    batches,
+    generate,
+    greedy,
+    guess_tokeniser,
+    read_pairs,
+    split_by_source,
 )  # fmt: skip
 from tinyattn.viz import attention_figure, attention_text, curve_figure
 
@@ -291,9 +301,7 @@ def report(model: Translator, pairs: Sequence[tuple[str, str]], folder: Path) ->
     results = model.translate(sources)
     hypotheses = [text for text, _, _ in results]
     width = max(map(len, references.values()))
-    streams = [
-        [r[i] if i < len(r) else None for r in references.values()] for i in range(width)
-    ]
+    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
     chinese = model.options["target_tokens"] == "char"
     bleu = BLEU(tokenize="zh" if chinese else "13a")
     score = bleu.corpus_score(hypotheses, streams)
@@ -433,9 +441,13 @@ def newest_model() -> Path:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    top = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     commands = top.add_subparsers(dest="command")
-    add = commands.add_parser("train", help="train a model and report on held-out pairs").add_argument
+    add = commands.add_parser(
+        "train", help="train a model and report on held-out pairs"
+    ).add_argument
     add("--data", metavar="FILE", help="lines of source TAB target (default: the built-in corpus)")
     add("--swap", action="store_true", help="the second column is the source")
     add("--out", default="runs/translate", help="folder for the results (default: %(default)s)")
@@ -447,7 +459,9 @@ def parser() -> argparse.ArgumentParser:
     add("--warmup", type=positive, default=200, help="steps to the peak (default: %(default)s)")
     add("--dropout", type=float, default=0.0, help="default: %(default)s")
     add("--smoothing", type=float, default=0.0, help="label smoothing (default: %(default)s)")
-    add("--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)")
+    add(
+        "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
+    )
     names = ("auto", *TOKENISERS)
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
     add("--target-tokens", choices=names, default="auto", help="default: by the script")

@@ -66,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: from_numpy(file.get_tensor(name)) for name in file.keys()}
+            tensors = {name: from_numpy(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None
     if _STRUCTURE not in metadata:

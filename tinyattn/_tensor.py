@@ -12,8 +12,7 @@ from tinyattn.autograd import engine
 from tinyattn.autograd.dtypes import bool_, float32, float64, int32, int64
 from tinyattn.autograd.function import requires_grad_
 from tinyattn.autograd.storage import Leaf, TensorBase, results
-from tinyattn.ops import creation, elementwise, indexing, normalising, products, random
-from tinyattn.ops import reductions
+from tinyattn.ops import creation, elementwise, indexing, normalising, products, random, reductions
 from tinyattn.ops import shape as shapes
 
 

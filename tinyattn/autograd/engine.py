@@ -51,14 +51,17 @@ def run(
     nodes, leaves = _order([edge[0] for edge, _ in roots], wanted)
     for node in nodes:
         grads = arrived(node)
-        if grads is not None:
+        if grads is None:
+            continue
+        if node.versions or node.saved is None:
             node.check()
-            out = node.backward(*grads)
-            for edge, grad in zip(node.edges, _one_each(node, out), strict=False):
-                if edge is not None and grad is not None:
-                    _add(table, owned, edge, grad, node.fresh)
-            if node.saved and not retain_graph:
-                node.saved = None
+        out = node.backward(*grads)
+        fresh = node.fresh
+        for edge, grad in zip(node.edges, _one_each(node, out), strict=False):
+            if edge is not None and grad is not None:
+                _add(table, owned, edge, grad, fresh)
+        if node.saved and not retain_graph:
+            node.saved = None
     for node in leaves:
         grads = arrived(node)
         if grads is not None and not capture and type(node) is Leaf:

@@ -39,9 +39,8 @@ class RowSum:
         return same
 
     def value(self) -> np.ndarray:
-        rows = [
-            parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*self.parts)
-        ]
+        columns = zip(*self.parts, strict=True)
+        rows = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in columns]
         return self.function(*rows, *self.args)
 
 
@@ -96,10 +95,11 @@ class Function:
     def apply(cls, *args: Any, **options: Any) -> Any:
         node = cls()
         recording, tracked = state.enabled, False
-        arrays, edges = [], []
+        inputs, arrays, edges = [], [], []
         for arg in args:
             edge = None
             if isinstance(arg, TensorBase):
+                inputs.append(arg)
                 if recording:
                     edge = arg._edge
                     tracked = tracked or edge is not None
@@ -113,10 +113,15 @@ class Function:
             arrays[:2] = promote(*arrays)
         if cls.caching:
             node.caches = _caches(args, cls.caching)
-        if quiet.get():
-            out = node.forward(*arrays, **options)
-        else:
-            out = state.context.run(node.forward, *arrays, **options)
+        try:
+            if quiet.get():
+                out = node.forward(*arrays, **options)
+            else:
+                out = state.context.run(node.forward, *arrays, **options)
+        except ValueError:
+            if cls.promotes:
+                check_broadcast(arrays[0].shape, arrays[1].shape)
+            raise
         several = type(out) is tuple
         tensors = []
         for index, array in enumerate(out if several else (out,)):
@@ -135,7 +140,7 @@ class Function:
             node.number = next(_number)
             node.outputs = len(tensors)
             if node.saved:
-                node.versions = _versions(node.saved, (*args, *tensors))
+                node.versions = _versions(node.saved, inputs + tensors)
         return tuple(tensors) if several else tensor
 
     def check(self) -> None:
@@ -159,6 +164,17 @@ class Function:
         return f"<{type(self).__name__}Backward>"
 
 
+def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """RuntimeError, in PyTorch's words, where two shapes don't broadcast."""
+    for axis in range(-1, -min(len(a), len(b)) - 1, -1):
+        if a[axis] != b[axis] and 1 not in (a[axis], b[axis]):
+            raise RuntimeError(
+                f"The size of tensor a ({a[axis]}) must match the size of tensor b ({b[axis]}) at "
+                f"non-singleton dimension {max(len(a), len(b)) + axis}: got shapes {list(a)} and "
+                f"{list(b)}"
+            ) from None
+
+
 def stale(view: TensorBase) -> RuntimeError:
     return RuntimeError(
         f"this tensor of shape {list(view._array.shape)} shares memory with one that "
@@ -167,16 +183,13 @@ def stale(view: TensorBase) -> RuntimeError:
     )
 
 
-def _versions(saved: tuple, tensors: tuple) -> list:
-    versions = []
-    for tensor in tensors:
-        if isinstance(tensor, TensorBase):
-            for array in saved:
-                if tensor._array is array:
-                    storage = tensor._storage
-                    versions.append((storage, storage.version, array.shape))
-                    break
-    return versions
+def _versions(saved: tuple, tensors: list) -> list:
+    return [
+        (tensor._storage, tensor._storage.version, array.shape)
+        for array in saved
+        for tensor in tensors
+        if tensor._array is array
+    ]
 
 
 def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:

@@ -3,12 +3,13 @@
 Two operands broadcast as in NumPy and mix dtypes as in PyTorch. Look at Mul first.
 """
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.dtypes import as_dtype, promote, result_type
-from tinyattn.autograd.function import Function
+from tinyattn.autograd.function import Function, check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
@@ -373,6 +374,11 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     """input where condition (bool) is True, else other; a NaN on the other side has no effect."""
     if as_tensor(condition, "condition")._array.dtype != bool:
         raise RuntimeError(f"condition: expected a bool tensor, got {condition._array.dtype}")
+    shapes = [
+        t._array.shape if isinstance(t, TensorBase) else () for t in (condition, input, other)
+    ]
+    for a, b in combinations(shapes, 2):
+        check_broadcast(a, b)
     return Where.apply(condition, input, other)
 
 
@@ -392,6 +398,7 @@ def clone(input: Tensor) -> Tensor:
 def _compare(symbol: str, ufunc: np.ufunc) -> Any:
     def compare(input: Tensor, other: Tensor | Number) -> Any:
         x, y = (v._array if isinstance(v, TensorBase) else v for v in (input, other))
+        check_broadcast(np.shape(x), np.shape(y))
         return results.wrap(ufunc(*promote(x, y)))
 
     compare.__name__ = ufunc.__name__

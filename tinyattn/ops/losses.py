@@ -88,7 +88,7 @@ def cross_entropy(
         raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
     if as_tensor(target, "target")._array.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    index, classes = _check_target("cross_entropy", x, target, ignore_index)
+    index = _check_target("cross_entropy", x, target, ignore_index)
     out = CrossEntropy.apply(
         _rows(input), index, weight, ignore_index, reduction, float(label_smoothing)
     )
@@ -127,7 +127,7 @@ def nll_loss(
 ) -> Tensor:
     """-input[target] of log-probabilities; shapes as in cross_entropy."""
     x = _check("nll_loss", input, weight, reduction)
-    index, _ = _check_target("nll_loss", x, target, ignore_index)
+    index = _check_target("nll_loss", x, target, ignore_index)
     losses = NLLLoss.apply(_rows(input), index, weight, ignore_index)
     if reduction == "none":
         return losses.reshape(target._array.shape)
@@ -158,9 +158,7 @@ def _check(name: str, input: Any, weight: Any, reduction: str) -> np.ndarray:
     return x
 
 
-def _check_target(
-    name: str, x: np.ndarray, target: Any, ignore_index: int
-) -> tuple[np.ndarray, int]:
+def _check_target(name: str, x: np.ndarray, target: Any, ignore_index: int) -> np.ndarray:
     """The targets as int64 in one row, each a class or ignore_index."""
     index = as_tensor(target, "target")._array
     if index.dtype.kind != "i":
@@ -180,7 +178,7 @@ def _check_target(
                 f"Target {outside[0]} is out of bounds: expected a class in [0, {classes - 1}] or "
                 f"ignore_index = {ignore_index}"
             )
-    return index, classes
+    return index
 
 
 def _rows(input: Any) -> Any:

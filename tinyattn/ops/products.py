@@ -100,7 +100,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; batches broadcast, a vector stands for one row (left) or column (right)."""
+    """The matrix product; batches broadcast, a vector is one row (left) or one column (right)."""
     a, b = as_tensor(input, "input")._array, as_tensor(other, "other")._array
     _same_dtype("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:

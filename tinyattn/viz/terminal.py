@@ -10,7 +10,7 @@ _SHADES = " ░▒▓█"
 
 
 def attention_text(weights: Any, source: Sequence[str], target: Sequence[str]) -> str:
-    """The weights (Tq, Tk) of target tokens (Tq) over source tokens (Tk), drawn with five shades."""
+    """The weights (Tq, Tk) of target over source tokens, drawn with five shades."""
     array = check_weights(weights, source, target)
     cell = max((_width(token) for token in source), default=1) + 1
     margin = max((_width(token) for token in target), default=0) + 1
