@@ -23,7 +23,7 @@ def supported_isas() -> list[str]:
 
 
 def set_isa(name: str) -> None:
-    """Use the kernels compiled for `name`; all of them give results within rounding of each other."""
+    """Use the kernels compiled for `name`; results agree within rounding."""
     if lib.ta_set_isa(name.encode()):
         raise ValueError(f"instruction set: expected one of {supported_isas()}, got {name!r}")
 

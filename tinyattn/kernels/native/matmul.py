@@ -1,5 +1,5 @@
 """The product of matrices, native/matmul.c. What stands here is what a call costs before the first
-multiplication, so it is kept short: `address` and the cache of packed weights.
+multiplication, so it is kept short; look next at `_packed`, the cache of packed weights.
 """
 
 from typing import Any
@@ -9,8 +9,11 @@ import numpy as np
 from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.native import check, ffi, lib
 
-_F32 = ffi.typeof("float[]")
-_F64 = ffi.typeof("double[]")
+# By the size of a number: the type of a pointer to it, and the functions.
+_BY_SIZE = {
+    4: (ffi.typeof("float[]"), lib.ta_matmul_f32, lib.ta_pack_weights_f32),
+    8: (ffi.typeof("double[]"), lib.ta_matmul_f64, lib.ta_pack_weights_f64),
+}
 _from_buffer = ffi.from_buffer
 _NULL = ffi.NULL
 
@@ -18,38 +21,27 @@ _NULL = ffi.NULL
 SMALL = 1 << 18
 
 
-def address(ctype: Any, x: Array) -> Any:
-    """A pointer to x's first element that keeps x alive; from_buffer takes contiguous arrays only."""
-    flags = x.flags
-    if flags.c_contiguous:
-        return _from_buffer(ctype, x)
-    if flags.f_contiguous:
-        return _from_buffer(ctype, x.T)
-    return _from_buffer(ctype, x[:1, :1, :1])
+def _address(ctype: Any, x: Array) -> Any:
+    """A pointer to the first element of an array with gaps, or with its axes exchanged; from_buffer
+    takes contiguous ones only."""
+    return _from_buffer(ctype, x.T if x.flags.f_contiguous else x[:1, :1, :1])
 
 
 def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
     """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P)."""
     n, M, P = out.shape
-    K = a.shape[2]
-    if out.itemsize == 4:
-        ctype, kernel, pack = _F32, lib.ta_matmul_f32, lib.ta_pack_weights_f32
-    else:
-        ctype, kernel, pack = _F64, lib.ta_matmul_f64, lib.ta_pack_weights_f64
-    at = address(ctype, b)
-    packed = _NULL
-    if cache is not None and n == 1:
-        packed = _packed(cache, pack, ctype, b, at)
+    ctype, kernel, pack = _BY_SIZE[out.itemsize]
+    at = _from_buffer(ctype, b) if b.flags.c_contiguous else _address(ctype, b)
     status = kernel(
         n,
         M,
-        K,
+        a.shape[2],
         P,
-        address(ctype, a),
+        _from_buffer(ctype, a) if a.flags.c_contiguous else _address(ctype, a),
         *a.strides,
         at,
         *b.strides,
-        packed,
+        _NULL if cache is None or n != 1 else _packed(cache, pack, ctype, b, at),
         _NULL if bias is None else _from_buffer(ctype, bias),
         _from_buffer(ctype, out),
     )
