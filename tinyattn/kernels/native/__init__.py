@@ -16,7 +16,7 @@ def isa() -> str:
 
 def supported_isas() -> list[str]:
     """The instruction sets this processor runs, the best first."""
-    names = []
+    names: list[str] = []
     while (name := lib.ta_isa_supported(len(names))) != ffi.NULL:
         names.append(ffi.string(name).decode())
     return names

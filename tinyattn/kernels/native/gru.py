@@ -1,5 +1,5 @@
-"""The gated recurrent unit, native/gru.c. Where their owner lends a cache, the recurrent weights are
-packed once until they change, not once a call.
+"""The gated recurrent unit, native/gru.c. Where their owner lends a cache, the recurrent weights
+are packed once until they change, not once a call.
 """
 
 from typing import Any
