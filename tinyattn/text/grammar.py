@@ -23,8 +23,10 @@ from tinyattn.text.english import (
 )
 from tinyattn.text.lexicon import (
     ACTIONS,
+    ACTIVITIES,
     ADJECTIVES,
     ADVERBS,
+    ANYONES,
     BAD,
     BETWEEN_CITIES,
     BY_MISTAKE,
@@ -38,6 +40,7 @@ from tinyattn.text.lexicon import (
     GOOD,
     IN_TOWN,
     JOBS,
+    KIN,
     LOCAL,
     MEANWHILE,
     NUMBERS,
@@ -122,7 +125,7 @@ def event(r: Random) -> Pair:
 
 def habit(r: Random) -> Pair:
     subject, action = person(r), activity(r)
-    where, friend = place(r, action, 0.6), company(r, subject)
+    where, friend = place(r, action), company(r, subject)
     if r.random() < 0.5:
         frame, when = timed(r, "habit")
         return sentence(*statement(r, subject, frame, action, when, where, friend))
@@ -180,8 +183,9 @@ def journey(r: Random) -> Pair:
     subject, start, friend = person(r), NOTHING, NOTHING
     if r.random() < 0.5:
         vehicle = r.choice(BETWEEN_CITIES)
-        groups = ("city", "abroad") if vehicle == "坐飞机" else ("city",)
-        here, there = r.sample([row for row in PLACES if row[3] in groups], 2)
+        here, there = r.sample([row for row in PLACES if row[3] == "city"], 2)
+        if vehicle == "坐飞机" and r.random() < 0.6:
+            there = r.choice([row for row in PLACES if row[3] == "abroad"])
         if r.random() < 0.6:
             start = Phrase(f"从{here[0]}", "from " + here[1].removeprefix("in "))
         frames = EVENTS
@@ -362,6 +366,104 @@ def comparison(r: Random) -> Pair:
     )
 
 
+# --- lists and pairs ------------------------------------------------------------------------------
+
+
+def others(r: Random, count: int) -> list[Person]:
+    """`count` different people, none by a pronoun."""
+    people: list[Person] = []
+    while len(people) < count:
+        someone = r.choice((name, name, name, family))(r)
+        if all(someone.zh not in p.zh and p.zh not in someone.zh for p in people):
+            people.append(someone)
+    return people
+
+
+def listed(parts: Sequence[Noun | Person]) -> Phrase:
+    """甲、乙和丙: "A, B, and C"; the last comma in English always."""
+    *front, last = parts
+    if len(front) == 1:
+        return Phrase(f"{front[0].zh}和{last.zh}", f"{front[0].en} and {last.en}")
+    return Phrase(
+        "、".join(p.zh for p in front) + "和" + last.zh,
+        ", ".join(p.en for p in front) + ", and " + last.en,
+    )
+
+
+def goods(r: Random) -> Pair:
+    """Things by number: bought, owned, or lying somewhere."""
+    many = listed([some(r, row) for row in r.sample(things(SMALL_THINGS), r.choice((2, 2, 3)))])
+    subject, kind = person(r), r.random()
+    if kind < 0.6:
+        verb, en = r.choice((("买", "buy"), ("借", "borrow"), ("找到", "find")))
+        frame, when = timed(r, "past" if en == "find" else "past, past, want", chance=0.6)
+        action = Action(verb, many.zh, f"{en} {many.en}", (), False)
+        return sentence(*statement(r, subject, frame, action, when))
+    have = present("have", subject.agree)
+    return sentence(f"{subject.zh}有{many.zh}", f"{subject.en} {have} {many.en}")
+
+
+def company_of_three(r: Random) -> Pair:
+    people, kind = listed(others(r, 3)), r.random()
+    if kind < 0.4:
+        to, _, english, _ = r.choice([row for row in PLACES if row[3] in (*LOCAL, "city")])
+        frame, when = timed(r, "past, past, future, want, going")
+        action = Action(f"一起去{to}", "", f"go {english} together", (), True)
+        group = Person(*people, "", "", "p", "")
+        return sentence(*statement(r, group, frame, action, when))
+    if kind < 0.7:
+        zh, _, en, _ = r.choice(CAREERS)
+        return sentence(f"{people.zh}都是{zh}", f"{people.en} are all {plural(en)}")
+    verb, obj, en, _ = r.choice(ACTIVITIES)
+    obj = obj.removeprefix("-")
+    return sentence(f"{people.zh}都喜欢{verb}{obj}", f"{people.en} all like to {en}")
+
+
+def relation(r: Random) -> Pair:
+    """王伟的哥哥是李娜的同事: who is what to whom."""
+    one, two = name(r), name(r)
+    zh, en, _ = r.choice(ANYONES)
+    if r.random() < 0.3:
+        return sentence(f"{one.zh}是{two.zh}的{zh}", f"{one.en} is {two.poss} {en}")
+    kin_zh, kin_en, _ = r.choice(KIN)
+    return sentence(
+        f"{one.zh}的{kin_zh}是{two.zh}的{zh}", f"{one.poss} {kin_en} is {two.poss} {en}"
+    )
+
+
+def introduction(r: Random) -> Pair:
+    """把王伟介绍给李娜, "introduce Wang Wei to Li Na"."""
+    subject = person(r)
+    one, two = others(r, 2)
+    frame, when = timed(r, "past, past, future, want, should", chance=0.6)
+    action = Action(f"把{one.zh}介绍给{two.zh}", "", f"introduce {one.en} to {two.en}", (), True)
+    return sentence(*statement(r, subject, frame, action, when))
+
+
+def contrast(r: Random) -> Pair:
+    """Two people, each with something of the same sort."""
+    halves, kind = [], r.choice(("now", "want", "like", "can", "go", "have", "be"))
+    for subject in others(r, 2):
+        if kind in ("now", "want", "like"):
+            action = activity(r)
+            zh, en = statement(r, subject, FRAMES[kind], action, NOTHING, place(r, action))
+        elif kind == "can":
+            row = r.choice(SKILLS)
+            zh, en = f"{subject.zh}会{row[0]}{row[1]}", f"{subject.en} can {row[2]}"
+        elif kind == "go":
+            to, _, english, _ = r.choice([row for row in PLACES if row[3] in (*LOCAL, "city")])
+            zh, en = f"{subject.zh}去{to}了", f"{subject.en} went {english}"
+        elif kind == "have":
+            owned = some(r, r.choice(things("small animal reading car bike")))
+            zh, en = f"{subject.zh}有{owned.zh}", f"{subject.en} has {owned.en}"
+        else:
+            job, _, english, _ = r.choice(CAREERS)
+            zh, en = f"{subject.zh}是{job}", f"{subject.en} is {article(english)}"
+        halves.append(Phrase(zh, en))
+    first, second = halves
+    return sentence(f"{first.zh}，{second.zh}", f"{first.en}, and {second.en}")
+
+
 # --- word order turned round ----------------------------------------------------------------------
 
 
@@ -419,7 +521,7 @@ def passive(r: Random) -> Pair:
 
 FOR_SOMEONE = [
     ("买", "buy", "reading clothes headwear fruit food drink small"),
-    ("做", "make", "饺子 蛋糕 汉堡 面条"),
+    ("做", "make", "饺子 蛋糕 面条"),
     ("画", "draw", "animal"),
     ("唱", "sing", "song"),
     ("写", "write", "信 歌 文章"),
@@ -832,35 +934,40 @@ def opinion(r: Random) -> Pair:
 
 # Each construction and how often it is drawn.
 CONSTRUCTIONS: dict[Construction, int] = {
-    event: 20,
-    habit: 8,
-    going_on: 5,
-    experience: 6,
-    wish_or_duty: 6,
-    skill: 3,
-    journey: 7,
+    event: 18,
+    habit: 7,
+    going_on: 4,
+    experience: 5,
+    wish_or_duty: 5,
+    skill: 2,
+    journey: 6,
     errand: 5,
-    duration: 5,
-    being: 4,
-    existence: 4,
-    quality: 5,
+    duration: 4,
+    being: 3,
+    existence: 3,
+    quality: 4,
     comparison: 8,
-    disposal: 8,
+    goods: 7,
+    company_of_three: 10,
+    relation: 8,
+    introduction: 6,
+    contrast: 14,
+    disposal: 7,
     passive: 8,
     giving: 6,
-    request: 4,
+    request: 5,
     thing_by_clause: 8,
     person_by_clause: 7,
-    best_ever: 4,
-    yes_or_no: 6,
-    what: 6,
-    who: 5,
-    where_when_why_how: 8,
-    reason: 6,
+    best_ever: 3,
+    yes_or_no: 5,
+    what: 5,
+    who: 4,
+    where_when_why_how: 6,
+    reason: 5,
     condition: 5,
-    concession: 4,
+    concession: 3,
     before_or_after: 6,
-    at_once: 3,
+    at_once: 2,
     opinion: 5,
 }
 

@@ -55,7 +55,7 @@ SURNAMES = dict(
     for pair in _words("""
     王:Wang 李:Li 刘:Liu 陈:Chen 杨:Yang 赵:Zhao 吴:Wu 徐:Xu 孙:Sun 朱:Zhu 胡:Hu
     郭:Guo 林:Lin 罗:Luo 郑:Zheng 梁:Liang 宋:Song 唐:Tang
-    韩:Han 冯:Feng 曹:Cao 彭:Peng 蔡:Cai 潘:Pan
+    韩:Han 冯:Feng 曹:Cao 彭:Peng 蔡:Cai 潘:Pan 邓:Deng 董:Dong 苏:Su 叶:Ye 沈:Shen 袁:Yuan
     """)
 )
 # Chinese, English, the pronoun.
@@ -72,6 +72,9 @@ GIVEN_NAMES = _rows("""
     浩  Hao    他
     斌  Bin    他
     鹏  Peng   他
+    波  Bo     他
+    凯  Kai    他
+    健  Jian   他
     芳  Fang   她
     娜  Na     她
     敏  Min    她
@@ -84,6 +87,9 @@ GIVEN_NAMES = _rows("""
     琳  Lin    她
     倩  Qian   她
     欣  Xin    她
+    玲  Ling   她
+    蓉  Rong   她
+    珊  Shan   她
 """)
 TITLES = _rows("""
     先生  Mr.        他
@@ -111,6 +117,9 @@ KIN = _rows("""
     老板  boss             他
 """)
 
+# Whether the two are men or women, anyone can be this to anyone.
+ANYONES = [row for row in KIN if row[0] in ("朋友", "同学", "同事", "邻居", "老板")]
+
 # Chinese, classifier, English, the pronoun.
 JOBS = _rows("""
     学生    个  student     他
@@ -125,21 +134,17 @@ JOBS = _rows("""
     歌手    位  singer      她
     作家    位  writer      他
     记者    位  reporter    她
-    科学家  位  scientist   她
     画家    位  painter     他
     农民    个  farmer      他
-    经理    位  manager     他
     警察    个  policeman   他
     服务员  个  waiter      他
-    翻译    位  translator  她
     男孩    个  boy         他
     女孩    个  girl        她
     男人    个  man         他
     女人    个  woman       她
     老人    位  old man     他
-    客人    位  guest       他
 """)
-_NOT_CAREERS = _words("男孩 女孩 男人 女人 老人 客人")
+_NOT_CAREERS = _words("男孩 女孩 男人 女人 老人")
 CAREERS = [row for row in JOBS if row[0] not in _NOT_CAREERS]
 CHILDREN = [row for row in JOBS if row[0] in ("学生", "男孩", "女孩")]
 
@@ -160,12 +165,10 @@ THINGS = _rows("""
     歌      首  song       song
     故事    个  story      story
     苹果    个  apple      fruit
-    橙子    个  orange     fruit
     香蕉    根  banana     fruit
     鸡蛋    个  egg        food
     面包    个  bun        food
     饺子    个  dumpling   food
-    汉堡    个  hamburger  food
     蛋糕    块  piece of cake       food
     巧克力  块  piece of chocolate  food
     面条    碗  bowl of noodles     food
@@ -181,14 +184,12 @@ THINGS = _rows("""
     外套    件  coat       clothes
     裙子    条  skirt      clothes
     鞋      双  pair of shoes    clothes
-    袜子    双  pair of socks    clothes
     帽子    顶  hat        headwear
     围巾    条  scarf      headwear
     手表    块  watch      headwear
     眼镜    副  pair of glasses  headwear
     手套    副  pair of gloves   headwear
     汽车    辆  car        car
-    卡车    辆  truck      car
     出租车  辆  taxi       service
     公共汽车  辆  bus      service
     自行车  辆  bike       bike
@@ -201,7 +202,6 @@ THINGS = _rows("""
     电视    台  TV         machine
     电脑    台  computer   machine
     空调    台  air conditioner  machine
-    收音机  台  radio      machine
     雨伞    把  umbrella   small
     钥匙    把  key        small
     刀      把  knife      small
@@ -219,7 +219,6 @@ THINGS = _rows("""
     玩具    个  toy        small
     杯子    个  cup        dish
     盘子    个  plate      dish
-    碗      个  bowl       dish
     瓶子    个  bottle     dish
     桌子    张  table      furniture
     床      张  bed        furniture
@@ -231,16 +230,13 @@ THINGS = _rows("""
     鱼      条  fish       animal
     兔子    只  rabbit     animal
     鸭子    只  duck       animal
-    羊      只  sheep      animal
     马      匹  horse      animal
-    老鼠    只  mouse      animal
 """)
 
 PLURALS = dict(
     pair.split(":")
     for pair in _words("""
-    man:men woman:women policeman:policemen knife:knives scarf:scarves mouse:mice
-    fish:fish sheep:sheep
+    man:men woman:women policeman:policemen knife:knives scarf:scarves fish:fish
 """)
 )
 
@@ -341,7 +337,7 @@ ACTIONS = _rows("""
     讲    tell       story            home school
     吃    eat        fruit food       home kitchen eating
     喝    drink      drink            home kitchen eating
-    做    make       饺子 汉堡 蛋糕 面条  kitchen
+    做    make       饺子 蛋糕 面条  kitchen
     写    write      信 文章 小说 歌 故事  home office
     买    buy        reading clothes headwear fruit food drink machine small  shops city
     卖    sell       reading clothes headwear fruit furniture  shops city
@@ -479,7 +475,6 @@ PLACES = _rows("""
     杭州    in Hangzhou             to Hangzhou             city
     香港    in Hong Kong            to Hong Kong            city
     东京    in Tokyo                to Tokyo                abroad
-    纽约    in New York             to New York             abroad
     伦敦    in London               to London               abroad
     巴黎    in Paris                to Paris                abroad
 """)
@@ -708,6 +703,7 @@ IRREGULAR = {
     hide    hid      hidden
     throw   threw    thrown
     think   thought  thought
+    find    found    found
     know    knew     known
     get     got      got
     come    came     come

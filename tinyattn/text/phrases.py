@@ -165,7 +165,7 @@ def name(r: Random) -> Person:
 def family(r: Random) -> Person:
     """我爸爸, "my father"; 王伟的同事, "Wang Wei's colleague"."""
     zh, en, again = r.choice(KIN)
-    if r.random() < 0.65:
+    if r.random() < 0.5:
         owner = PRONOUNS[r.choice("我你他她")]
         zh = owner.zh + zh
     else:
@@ -190,7 +190,7 @@ def that_person(r: Random, jobs: Sequence[list[str]] = JOBS) -> Person:
 def person(r: Random, *without: str) -> Person:
     """Anyone; `without` names pronouns that would sound odd."""
     kind = r.random()
-    if kind < 0.35:
+    if kind < 0.3:
         return PRONOUNS[r.choice([p for p in PRONOUNS if p not in without])]
     if kind < 0.7:
         return name(r)
@@ -310,7 +310,7 @@ def outdoor_action(r: Random) -> Action:
             return action
 
 
-def place(r: Random, action: Action, chance: float = 0.45) -> Phrase:
+def place(r: Random, action: Action, chance: float = 0.35) -> Phrase:
     rows = [row for row in PLACES if row[3] in action.groups]
     if not rows or r.random() >= chance:
         return NOTHING
@@ -319,7 +319,7 @@ def place(r: Random, action: Action, chance: float = 0.45) -> Phrase:
     return Phrase(f"在{zh}", en)
 
 
-def company(r: Random, subject: Person, chance: float = 0.08) -> Phrase:
+def company(r: Random, subject: Person, chance: float = 0.05) -> Phrase:
     if r.random() >= chance:
         return NOTHING
     friend = other(r, subject)
@@ -330,7 +330,7 @@ def _day(r: Random, zh: str, en: str, short: str) -> Phrase:
     """昨天早上, "yesterday morning"; 昨天早上八点半, "at half past eight yesterday morning"."""
     part = r.choice(list(PARTS))
     word, hours = PARTS[part]
-    if r.random() < 0.6:
+    if r.random() < 0.7:
         return Phrase(zh + part, f"{en} {word}")
     hour = r.choice(hours)
     if r.random() < 0.3:
