@@ -34,38 +34,36 @@ def run(
     owned: set[Place] = set()
     captured: dict[Place, np.ndarray] = {}
 
-    def arrived(node: Node) -> list | None:
-        """The gradients of a node's outputs, now complete, after its hooks."""
-        grads = table.pop(node, None)
-        if grads is not None:
-            if type(grads[0]) is RowSum:
-                grads[0] = grads[0].value()
-            if node.hooks:
-                _run_hooks(node, grads, owned)
-            if wanted is not None and capture:
-                captured.update({(node, i): g for i, g in enumerate(grads) if (node, i) in wanted})
-        return grads
-
     for edge, grad in roots:
         _add(table, owned, edge, grad, False)
     nodes, leaves = _order([edge[0] for edge, _ in roots], wanted)
     for node in nodes:
-        grads = arrived(node)
+        grads = table.pop(node, None)
         if grads is None:
             continue
-        if node.versions or node.saved is None:
+        if node.hooks or capture:
+            _arrived(node, grads, owned, captured, wanted if capture else ())
+        if node.saved != ():
             node.check()
         out = node.backward(*grads)
-        fresh = node.fresh
-        for edge, grad in zip(node.edges, _one_each(node, out), strict=False):
+        if type(out) is not tuple:
+            out = (out,)
+        edges, fresh = node.edges, node.fresh
+        if len(out) != len(edges):
+            _check_number(node, out)
+        for edge, grad in zip(edges, out):  # noqa: B905
             if edge is not None and grad is not None:
                 _add(table, owned, edge, grad, fresh)
         if node.saved and not retain_graph:
             node.saved = None
     for node in leaves:
-        grads = arrived(node)
-        if grads is not None and not capture and type(node) is Leaf:
-            node.accumulate(grads[0], (node, 0) in owned)
+        grads = table.pop(node, None)
+        if grads is not None:
+            if type(grads[0]) is RowSum:
+                grads[0] = grads[0].value()
+            _arrived(node, grads, owned, captured, wanted if capture else ())
+            if not capture and type(node) is Leaf:
+                node.accumulate(grads[0], (node, 0) in owned)
     return captured
 
 
@@ -136,8 +134,18 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return grad.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
 
 
+def _arrived(
+    node: Node, grads: list, owned: set[Place], captured: dict, wanted: Collection[Place]
+) -> None:
+    """Run the hooks on a node's gradients, now complete, and capture those that are wanted."""
+    _run_hooks(node, grads, owned)
+    for index, grad in enumerate(grads):
+        if (node, index) in wanted:
+            captured[node, index] = grad
+
+
 def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
-    for index, hooks in node.hooks.items():
+    for index, hooks in (node.hooks or {}).items():
         grad = grads[index]
         for hook in list(hooks.values()) if grad is not None else ():
             new = hook(results.wrap(np.array(grad)))
@@ -154,17 +162,14 @@ def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
             owned.discard((node, index))
 
 
-def _one_each(node: Node, out: Any) -> tuple:
-    """What backward gave as a tuple; at its end, gradients that nobody needs may be left out."""
-    out = out if type(out) is tuple else (out,)
-    if len(out) != len(node.edges):
-        needed = max((i + 1 for i, edge in enumerate(node.edges) if edge is not None), default=0)
-        if not needed <= len(out) <= len(node.edges):
-            raise RuntimeError(
-                f"{type(node).__name__}.backward: expected a gradient for each input, got "
-                f"{len(out)} for {len(node.edges)}"
-            )
-    return out
+def _check_number(node: Node, out: tuple) -> None:
+    """At the end of what backward gives, gradients that nobody needs may be left out."""
+    needed = max((i + 1 for i, edge in enumerate(node.edges) if edge is not None), default=0)
+    if not needed <= len(out) <= len(node.edges):
+        raise RuntimeError(
+            f"{type(node).__name__}.backward: expected a gradient for each input, got {len(out)} "
+            f"for {len(node.edges)}"
+        )
 
 
 def backward(

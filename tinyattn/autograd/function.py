@@ -56,7 +56,7 @@ class Function:
 
     edges: Sequence[Any] = ()
     saved: Any = ()  # None once freed
-    versions: Sequence[Any] = ()
+    watched: Sequence[Any] = ()  # storage, version, id of the array: of every input and output
     outputs = 1
     hooks: dict[int, dict[Any, Callable]] | None = None
     number = 0
@@ -95,17 +95,19 @@ class Function:
     def apply(cls, *args: Any, **options: Any) -> Any:
         node = cls()
         recording, tracked = state.enabled, False
-        inputs, arrays, edges = [], [], []
+        arrays, edges, watched = [], [], []
         for arg in args:
             edge = None
             if isinstance(arg, TensorBase):
-                inputs.append(arg)
+                array = arg._array
                 if recording:
-                    edge = arg._edge
-                    tracked = tracked or edge is not None
-                    if arg._base is not None and arg._storage.recorded > arg._since:
+                    edge, storage = arg._edge, arg._storage
+                    if edge is not None:
+                        tracked = True
+                    if arg._base is not None and storage.recorded > arg._since:
                         raise stale(arg)
-                arg = arg._array
+                    watched.append((storage, storage.version, id(array)))
+                arg = array
             arrays.append(arg)
             edges.append(edge)
         node.edges = edges
@@ -114,19 +116,22 @@ class Function:
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         try:
-            if quiet.get():
-                out = node.forward(*arrays, **options)
-            else:
-                out = state.context.run(node.forward, *arrays, **options)
+            out = state.quietly(node.forward, *arrays, **options)
         except ValueError:
             if cls.promotes:
                 check_broadcast(arrays[0].shape, arrays[1].shape)
             raise
+        except RuntimeError:
+            if not quiet.get():
+                raise
+            out = node.forward(*arrays, **options)  # inside the forward of another operation
         several = type(out) is tuple
         tensors = []
         for index, array in enumerate(out if several else (out,)):
+            if type(array) is not np.ndarray:
+                array = np.asarray(array)
             tensor: Any = _new(results.cls)
-            tensor._array = array = array if type(array) is np.ndarray else np.asarray(array)
+            tensor._array = array
             if cls.view:
                 source = args[0]
                 tensor._storage, tensor._since = source._storage, source._storage.version
@@ -135,12 +140,12 @@ class Function:
                 tensor._storage = Storage()
             if tracked and array.dtype.kind == "f":
                 tensor._edge = (node, index, array.shape, array.dtype)
+                watched.append((tensor._storage, tensor._storage.version, id(array)))
             tensors.append(tensor)
         if tracked:
             node.number = next(_number)
             node.outputs = len(tensors)
-            if node.saved:
-                node.versions = _versions(node.saved, inputs + tensors)
+            node.watched = watched
         return tuple(tensors) if several else tensor
 
     def check(self) -> None:
@@ -151,13 +156,16 @@ class Function:
                 f"Trying to backward through the graph a second time: what {name} saved was freed "
                 "by the first pass. Pass retain_graph=True to the first backward() or grad()."
             )
-        for storage, version, shape in self.versions:
-            if storage.version != version:
+        for storage, version, key in self.watched:
+            if storage.version == version:
+                continue
+            for shape in (array.shape for array in self.saved if id(array) == key):
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: {name} saved a tensor of shape {list(shape)} at version "
-                    f"{version}; {storage.changed_by} has since made it version {storage.version}."
-                    " Clone it before the change, or use the operation that makes a new tensor."
+                    f"inplace operation: {name} saved a tensor of shape {list(shape)} at "
+                    f"version {version}; {storage.changed_by} has since made it version "
+                    f"{storage.version}. Clone it before the change, or use the operation that "
+                    "makes a new tensor."
                 )
 
     def __repr__(self) -> str:
@@ -181,15 +189,6 @@ def stale(view: TensorBase) -> RuntimeError:
         f"{view._storage.changed_by} changed in place, with a gradient, after the view was made: "
         "its own gradient would be wrong. Make the view again after the change."
     )
-
-
-def _versions(saved: tuple, tensors: list) -> list:
-    return [
-        (tensor._storage, tensor._storage.version, array.shape)
-        for array in saved
-        for tensor in tensors
-        if tensor._array is array
-    ]
 
 
 def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:

@@ -19,9 +19,9 @@ class _State(threading.local):
     enabled = True
 
     def __init__(self) -> None:
-        self.context = Context()
-        self.context.run(quiet.set, True)
-        self.context.run(np.seterr, all="ignore")
+        self.quietly = Context().run
+        self.quietly(quiet.set, True)
+        self.quietly(np.seterr, all="ignore")
 
 
 state = _State()

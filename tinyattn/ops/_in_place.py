@@ -70,4 +70,4 @@ def _keep_overwritten(node: Function, target: TensorBase) -> None:
         np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
         for a in saved
     )
-    node.versions = [entry for entry in node.versions if entry[0] is not target._storage]
+    node.watched = [entry for entry in node.watched if entry[0] is not target._storage]
