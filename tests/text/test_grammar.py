@@ -39,7 +39,7 @@ def test_sources_are_distinct_and_long_enough(corpus: Pairs) -> None:
 def test_one_source_has_one_target_whatever_the_seed(corpus: Pairs) -> None:
     target = dict(corpus)
     again = [(zh, en) for zh, en in generate(20_000, seed=1) if zh in target]
-    assert len(again) > 200
+    assert len(again) > 100
     assert all(target[zh] == en for zh, en in again)
 
 
@@ -58,7 +58,7 @@ def test_it_has_hundreds_of_words_each_often_enough(corpus: Pairs) -> None:
     assert len(words) >= 600
     assert [c for c, n in characters.items() if n < 50] == []
     assert [w for w, n in words.items() if n < 5] == []
-    assert sum(n < 50 for n in words.values()) < 60
+    assert sum(n < 50 for n in words.values()) < 80
 
 
 def test_the_lexicon_has_more_than_400_entries() -> None:

@@ -144,7 +144,7 @@ JOBS = _rows("""
     女人    个  woman       她
     老人    位  old man     他
 """)
-_NOT_CAREERS = _words("男孩 女孩 男人 女人 老人")
+_NOT_CAREERS = _words("学生 男孩 女孩 男人 女人 老人")
 CAREERS = [row for row in JOBS if row[0] not in _NOT_CAREERS]
 CHILDREN = [row for row in JOBS if row[0] in ("学生", "男孩", "女孩")]
 

@@ -190,7 +190,7 @@ def that_person(r: Random, jobs: Sequence[list[str]] = JOBS) -> Person:
 def person(r: Random, *without: str) -> Person:
     """Anyone; `without` names pronouns that would sound odd."""
     kind = r.random()
-    if kind < 0.3:
+    if kind < 0.27:
         return PRONOUNS[r.choice([p for p in PRONOUNS if p not in without])]
     if kind < 0.7:
         return name(r)
@@ -226,7 +226,7 @@ def things(words: str) -> list[list[str]]:
     return found
 
 
-def described(r: Random, row: list[str], chance: float = 0.35) -> tuple[str, str]:
+def described(r: Random, row: list[str], chance: float) -> tuple[str, str]:
     """The noun, now and then with an adjective: 有意思的书, "interesting book"."""
     zh, _, en, kind = row
     if r.random() >= chance:
@@ -238,12 +238,12 @@ def described(r: Random, row: list[str], chance: float = 0.35) -> tuple[str, str
     return before + zh, f"{word} {en}"
 
 
-def some(r: Random, row: list[str], numbers: Sequence[str] = FEW) -> Noun:
+def some(r: Random, row: list[str], adjectives: float = 0.25) -> Noun:
     """一本书, "a book"; 三本有意思的书, "three interesting books"."""
-    zh, en = described(r, row)
+    zh, en = described(r, row, adjectives)
     if r.random() < 0.5:
         return Noun(f"一{row[1]}{zh}", article(en), "s")
-    number = r.choice(numbers)
+    number = r.choice(FEW)
     return Noun(f"{number}{row[1]}{zh}", f"{NUMBERS[number]} {plural(en)}", "p")
 
 
