@@ -37,7 +37,10 @@ class Sub(Binary):
     """z = x - y;   dx = dz,  dy = -dz."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        return x - y
+        try:
+            return x - y
+        except TypeError:
+            raise _not_of_bools("sub") from None
 
     def backward(self, grad: Any) -> Any:
         return grad, -grad if self.needs(1) else None
@@ -56,7 +59,7 @@ class Mul(Binary):
 
 
 class Div(Binary):
-    """z = x / y;   dx = dz / y,  dy = -dz x / y^2 = -dx x / y."""
+    """z = x / y;   dx = dz / y,  dy = -dz x / y^2."""
 
     def forward(self, x: Any, y: Any) -> Any:
         self.save(x if self.needs(1) else None, y)
@@ -65,15 +68,17 @@ class Div(Binary):
 
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
-        dx = grad / y
-        return dx, -dx * (x / y) if self.needs(1) else None
+        dx = grad / y if self.needs(0) else None
+        return dx, -grad * (x / y / y) if self.needs(1) else None
 
 
 class Pow(Binary):
     """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        z = np.power(x, y)
+        if type(y) is np.ndarray and y.dtype.kind != "f":
+            self.check_integers(y)
+        z = x**y
         self.save(x, y, z)
         return z
 
@@ -81,16 +86,26 @@ class Pow(Binary):
         x, y, z = self.saved
         dx = dy = None
         if self.needs(0):
-            dx = np.where(y == 0, 0, grad * y * np.power(x, y - 1))
+            dx = np.where(y == 0, 0, grad * (y * x ** (y - 1)))
         if self.needs(1):
             dy = np.where((x == 0) & (y >= 0), 0, grad * z * np.log(x))
         return dx, dy
 
+    @staticmethod
+    def check_integers(y: np.ndarray) -> None:
+        if y.dtype == bool:
+            raise _not_of_bools("pow")
+        if (y < 0).any():
+            raise RuntimeError(
+                "pow: Integers to negative integer powers are not allowed; make one of them float"
+            )
+
 
 class Maximum(Binary):
-    """z = max(x, y);   the larger one gets dz, and each half of it in a tie (as in PyTorch)."""
+    """z = max(x, y);   the larger one gets dz, and each half of it in a tie; both get it where
+    one is NaN (as in PyTorch)."""
 
-    better = staticmethod(np.greater)
+    worse = staticmethod(np.less)
     choose = staticmethod(np.maximum)
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -99,14 +114,14 @@ class Maximum(Binary):
 
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
-        tie = np.where(x == y, grad / 2, 0)
-        return np.where(self.better(x, y), grad, tie), np.where(self.better(y, x), grad, tie)
+        best = np.where(x == y, grad / 2, grad)
+        return np.where(self.worse(x, y), 0, best), np.where(self.worse(y, x), 0, best)
 
 
 class Minimum(Maximum):
     """z = min(x, y);   the smaller one gets dz, and each half of it in a tie."""
 
-    better = staticmethod(np.less)
+    worse = staticmethod(np.greater)
     choose = staticmethod(np.minimum)
 
 
@@ -114,7 +129,10 @@ class Neg(Function):
     """y = -x;   dx = -dy."""
 
     def forward(self, x: Any) -> Any:
-        return -x
+        try:
+            return -x
+        except TypeError:
+            raise _not_of_bools("neg") from None
 
     def backward(self, grad: Any) -> Any:
         return -grad
@@ -210,7 +228,7 @@ class ReLU(Function):
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        return grad * (y > 0)
+        return grad * (y != 0)  # which is True for NaN
 
 
 class Clamp(Function):
@@ -263,6 +281,12 @@ class Clone(Function):
         return grad
 
 
+def _not_of_bools(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: not defined for bool tensors; masks have logical_not, &, | and !="
+    )
+
+
 def _floating(x: Any) -> Any:
     """Integers and booleans become float32, as in PyTorch's exp, sqrt, ..."""
     return x if as_tensor(x, "input")._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
@@ -270,12 +294,12 @@ def _floating(x: Any) -> Any:
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other."""
-    return Add.apply(input, other if alpha == 1 else Mul.apply(other, alpha))
+    return Add.apply(input, other if alpha == 1 else other * alpha)
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other."""
-    return Sub.apply(input, other if alpha == 1 else Mul.apply(other, alpha))
+    return Sub.apply(input, other if alpha == 1 else other * alpha)
 
 
 def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -366,6 +390,9 @@ def clamp(input: Tensor, min: Number | None = None, max: Number | None = None) -
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must not be None")
     x = as_tensor(input, "input")
+    for name, bound in (("min", min), ("max", max)):
+        if isinstance(bound, TensorBase):
+            raise TypeError(f"{name}: expected a number, got {type(bound).__name__}")
     dtype = result_type(x._array, *(bound for bound in (min, max) if bound is not None))
     return Clamp.apply(x if x._array.dtype == dtype else Cast.apply(x, dtype), min, max)
 
@@ -417,6 +444,7 @@ ge = _compare(">=", np.greater_equal)
 def _logical(ufunc: np.ufunc) -> Any:
     def logical(input: Tensor, other: Tensor) -> Any:
         x, y = as_tensor(input, "input")._array, as_tensor(other, "other")._array
+        check_broadcast(x.shape, y.shape)
         return results.wrap(ufunc(x, y))
 
     logical.__name__ = ufunc.__name__
@@ -449,7 +477,10 @@ def _in_place(function: Any) -> Any:
 
     def in_place(input: Tensor, *args: Any, **options: Any) -> Tensor:
         check_in_place(name, input, *args)
-        return rebind(name, input, function(input, *args, **options))
+        result, dtype = function(input, *args, **options), input._array.dtype
+        if result._array.dtype != dtype and np.can_cast(result._array.dtype, dtype, "same_kind"):
+            result = Cast.apply(result, dtype)
+        return rebind(name, input, result)
 
     in_place.__name__ = name
     in_place.__doc__ = f"{function.__name__} in place."
@@ -464,13 +495,13 @@ clamp_ = _in_place(clamp)
 
 
 class Fill(Function):
-    """y = v in every element, whatever x was;   dx = 0, dv = the sum of dy (by broadcasting)."""
+    """y = v, broadcast, whatever x was;   dx = 0, dv = dy (summed where v was broadcast)."""
 
     def forward(self, x: Any, value: Any) -> Any:
         return np.broadcast_to(np.asarray(value).astype(x.dtype), x.shape)
 
     def backward(self, grad: Any) -> Any:
-        return None, grad
+        return np.zeros_like(grad) if self.needs(0) else None, grad
 
 
 def copy_(input: Tensor, source: Tensor) -> Tensor:
@@ -489,6 +520,11 @@ def copy_(input: Tensor, source: Tensor) -> Tensor:
 def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
     """Write one number into every element."""
     check_in_place("fill_", input, value)
+    if isinstance(value, TensorBase) and value._array.ndim:
+        raise RuntimeError(
+            "fill_: value: expected a number or a tensor without axes, got shape "
+            f"{list(value._array.shape)}"
+        )
     return rebind("fill_", input, Fill.apply(input, value))
 
 

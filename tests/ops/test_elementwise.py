@@ -1,0 +1,456 @@
+"""Elementwise operations: PyTorch's results, gradients and errors; differences; awkward points.
+
+UNARY and BINARY list every operation once; all tests draw from them. Look at those tables first.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn.nn import functional as F
+from tinyattn.ops import elementwise
+
+from .parity import same_as_torch
+
+INF, NAN = math.inf, math.nan
+
+# name: (case, interval where it is smooth)
+UNARY = {
+    "neg": (lambda t, x: -x, (-2, 2)),
+    "exp": (lambda t, x: x.exp(), (-2, 2)),
+    "log": (lambda t, x: t.log(x), (0.3, 3)),
+    "sqrt": (lambda t, x: x.sqrt(), (0.3, 3)),
+    "abs": (lambda t, x: t.abs(x), (0.3, 3)),
+    "tanh": (lambda t, x: x.tanh(), (-2, 2)),
+    "sigmoid": (lambda t, x: t.sigmoid(x), (-4, 4)),
+    "relu": (lambda t, x: t.relu(x), (0.3, 3)),
+    "clamp": (lambda t, x: x.clamp(-1, 2), (-0.7, 1.7)),
+    "clamp_min": (lambda t, x: t.clamp(x, min=0), (0.3, 3)),
+    "clamp_max": (lambda t, x: x.clamp(max=1), (1.3, 3)),
+    "clamp_float": (lambda t, x: x.clamp(0.5, 1.5), (0.7, 1.3)),
+    "add a number": (lambda t, x: x + 2, (-2, 2)),
+    "add to a float": (lambda t, x: 0.5 + x, (-2, 2)),
+    "sub from a number": (lambda t, x: 1.5 - x, (-2, 2)),
+    "mul a float": (lambda t, x: x * 0.5, (-2, 2)),
+    "div a number": (lambda t, x: x / 3, (-2, 2)),
+    "div of a number": (lambda t, x: 2 / x, (0.3, 3)),
+    "square": (lambda t, x: x**2, (-2, 2)),
+    "cube": (lambda t, x: x.pow(3), (-2, 2)),
+    "pow 0": (lambda t, x: x**0, (-2, 2)),
+    "pow 1": (lambda t, x: x**1, (-2, 2)),
+    "pow 0.5": (lambda t, x: x**0.5, (0.3, 3)),
+    "pow -2.0": (lambda t, x: x**-2.0, (0.3, 3)),
+    "number to the x": (lambda t, x: 2.5**x, (-2, 2)),
+    "0 to the x": (lambda t, x: 0**x, (0.3, 3)),
+    "where": (lambda t, x: t.where(x > 0, x, 0), (0.3, 3)),
+    "where of numbers": (lambda t, x: t.where(x > 1, 2.0, 1) * x, (1.3, 3)),
+    "to": (lambda t, x: x.to(t.float64), (-2, 2)),
+    "clone": (lambda t, x: t.clone(x), (-2, 2)),
+}
+BINARY = {
+    "add": (lambda t, x, y: x + y, (-2, 2)),
+    "add_alpha": (lambda t, x, y: t.add(x, y, alpha=3), (-2, 2)),
+    "sub": (lambda t, x, y: t.sub(x, y), (-2, 2)),
+    "sub_alpha": (lambda t, x, y: x.sub(y, alpha=2), (-2, 2)),
+    "mul": (lambda t, x, y: x * y, (-2, 2)),
+    "div": (lambda t, x, y: x / y, (0.3, 3)),
+    "pow": (lambda t, x, y: x**y, (0.3, 3)),
+    "maximum": (lambda t, x, y: t.maximum(x, y), (-2, 2)),
+    "minimum": (lambda t, x, y: t.minimum(x, y), (-2, 2)),
+    "where": (lambda t, x, y: t.where(x > 0, x, y), (0.3, 3)),
+    "where by the other": (lambda t, x, y: t.where(y > 0, y * 2, x), (0.3, 3)),
+}
+# Without a gradient.
+BINARY_TESTS = {
+    "eq": lambda t, x, y: x == y,
+    "ne": lambda t, x, y: t.ne(x, y),
+    "lt": lambda t, x, y: x < y,
+    "le": lambda t, x, y: t.le(x, y),
+    "gt": lambda t, x, y: x > y,
+    "ge": lambda t, x, y: x.ge(y),
+    "eq a number": lambda t, x, y: x == 1,
+    "lt a float": lambda t, x, y: y < 0.5,
+    "number gt": lambda t, x, y: 1 > y,
+    "logical_and": lambda t, x, y: t.logical_and(x, y),
+    "logical_or": lambda t, x, y: t.logical_or(x, y),
+    "logical_not": lambda t, x, y: t.logical_not(x),
+    "and": lambda t, x, y: (x > 0) & (y > 0),
+    "or": lambda t, x, y: (x > 0) | (y > 0),
+    "invert": lambda t, x, y: ~(x > y),
+    "isnan": lambda t, x, y: t.isnan(x),
+    "isinf": lambda t, x, y: x.isinf(),
+    "isfinite": lambda t, x, y: t.isfinite(y),
+}
+# On a tensor in the middle of a graph, because a leaf refuses them.
+IN_PLACE = {
+    "add_": lambda t, x, y: x.add_(y),
+    "add_alpha": lambda t, x, y: x.add_(y, alpha=2),
+    "sub_": lambda t, x, y: x.sub_(y),
+    "mul_": lambda t, x, y: x.mul_(y),
+    "div_": lambda t, x, y: x.div_(y),
+    "itself": lambda t, x, y: x.mul_(x).add_(x),
+    "add_ a float": lambda t, x, y: x.add_(1.5),
+    "clamp_": lambda t, x, y: x.clamp_(0, 1),
+    "copy_": lambda t, x, y: x.copy_(y),
+    "copy_ of a part": lambda t, x, y: x.copy_(x * 2 + y),
+    "fill_": lambda t, x, y: x.fill_(2),
+    "fill_ a tensor": lambda t, x, y: x.fill_(y),
+    "fill_ a sum": lambda t, x, y: x.fill_(y.sum()),
+    "zero_": lambda t, x, y: x.zero_(),
+    "relu": lambda t, x, y: (
+        F.relu(x, inplace=True) if t is ta else t.nn.functional.relu(x, inplace=True)
+    ),
+}
+VIEWS = {
+    "whole": lambda x: x,
+    "transposed": lambda x: x.transpose(0, -1) if x.ndim else x,
+    "sliced": lambda x: x[1:] if x.ndim else x,
+    "every second": lambda x: x[..., ::2] if x.ndim else x,
+    "expanded": lambda x: x.expand(2, *x.shape),
+}
+
+SHAPES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+TWO_SHAPES = st.sampled_from(
+    [
+        ((), ()),
+        ((3,), ()),
+        ((), (2, 3)),
+        ((2, 3), (2, 3)),
+        ((2, 3), (3,)),
+        ((2, 1), (1, 3)),
+        ((1,), (2, 0)),
+        ((0,), (2, 1)),
+        ((2, 3), (2,)),
+        ((2, 2), (3, 2, 2)),
+    ]
+)
+DTYPES = st.sampled_from(["float32", "float64", "int64", "int32", "bool"])
+NUMBERS = st.sampled_from(["float32", "float64", "int64", "int32"])
+FLOATS = ["float32", "float64"]
+SPECIAL = [0.0, -0.0, 1, -1, 0.5, 2, 1e-45, -1e-320, 1000, -1000, 1e38, 1e4, -1e4, INF, -INF, NAN]
+
+
+def small(shape, dtype, seed=0):
+    """Few different values, so that many tie; zeros among them."""
+    return np.random.default_rng(seed).integers(-2, 3, shape).astype(dtype)
+
+
+def within(interval, shape, seed=0):
+    low, high = interval
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def leaf(values):
+    return ta.tensor(np.asarray(values), requires_grad=True)
+
+
+@pytest.mark.parametrize("name", UNARY)
+@given(shape=SHAPES, dtype=NUMBERS, view=st.sampled_from(list(VIEWS)), seed=st.integers(0, 9))
+@settings(max_examples=25)
+def test_one_operand_as_in_torch(torch, name, shape, dtype, view, seed):
+    case = UNARY[name][0]
+    values = (
+        np.abs(small(shape, dtype, seed)) if name == "0 to the x" else small(shape, dtype, seed)
+    )
+    same_as_torch(torch, lambda t, x: case(t, VIEWS[view](x)), values)
+
+
+REFUSED_IN_TORCH = ("neg", "abs", "relu", "sub from a number")
+
+
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in REFUSED_IN_TORCH])
+@pytest.mark.parametrize("shape", [(), (2,), (0,)])
+def test_a_bool_operand_as_in_torch(torch, name, shape):
+    same_as_torch(torch, UNARY[name][0], np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("name", BINARY | BINARY_TESTS)
+@given(
+    shapes=TWO_SHAPES,
+    dtypes=st.tuples(DTYPES, NUMBERS) | st.tuples(NUMBERS, DTYPES),
+    view=st.sampled_from(list(VIEWS)),
+    swap=st.booleans(),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=40)
+def test_two_operands_as_in_torch(torch, name, shapes, dtypes, view, swap, seed):
+    case = BINARY_TESTS[name] if name in BINARY_TESTS else BINARY[name][0]
+    shapes = shapes[::-1] if swap else shapes
+    x, y = (small(s, d, seed + i) for i, (s, d) in enumerate(zip(shapes, dtypes, strict=True)))
+    if name == "pow":
+        y = np.abs(y)
+    if name in ("sub", "sub_alpha", "add_alpha", "pow") and "bool" in dtypes:
+        return  # torch refuses one bool operand; here only two of them are
+    same_as_torch(torch, lambda t, x, y: case(t, VIEWS[view](x), y), x, y)
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "div", "maximum", "minimum", "where", "sub"])
+def test_two_bool_operands_as_in_torch(torch, name):
+    x = np.array([True, True, False])
+    if name == "where":
+        same_as_torch(torch, lambda t, x, y: t.where(x, x, y), x, x[::-1].copy())
+    else:
+        same_as_torch(torch, BINARY[name][0], x, x[::-1].copy())
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@given(
+    shapes=TWO_SHAPES, dtypes=st.tuples(DTYPES, DTYPES), swap=st.booleans(), seed=st.integers(0, 9)
+)
+@settings(max_examples=40)
+def test_in_place_as_in_torch(torch, name, shapes, dtypes, swap, seed):
+    if name == "itself" or (name in ("sub_", "add_alpha", "clamp_", "relu") and "bool" in dtypes):
+        return  # refused in torch
+    if name in ("fill_ a tensor", "fill_ a sum") and "float" not in dtypes[0]:
+        return  # torch's backward fails
+    shapes = shapes[::-1] if swap else shapes
+    x, y = (small(s, d, seed + i) for i, (s, d) in enumerate(zip(shapes, dtypes, strict=True)))
+
+    def case(t, x, y):
+        z = x.clone()
+        IN_PLACE[name](t, z, y)
+        return z
+
+    same_as_torch(torch, case, x, y)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", UNARY)
+def test_special_values_as_in_torch(torch, name, dtype):
+    values = SPECIAL
+    if name == "abs":
+        values = SPECIAL[:-1]  # the gradient at NaN: NaN here, 0 in torch
+    if name == "pow 0.5":
+        values = [v for v in SPECIAL if math.copysign(1, v) > 0]  # gradient at -0: inf, -inf
+    same_as_torch(torch, UNARY[name][0], np.array(values).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", BINARY | BINARY_TESTS)
+def test_pairs_of_special_values_as_in_torch(torch, name, dtype):
+    case = BINARY_TESTS[name] if name in BINARY_TESTS else BINARY[name][0]
+    x, y = np.meshgrid(np.array(SPECIAL).astype(dtype), np.array(SPECIAL).astype(dtype))
+    same_as_torch(torch, case, x, y)
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("view", VIEWS)
+def test_gradients_of_one_operand_match_differences(name, view):
+    case, interval = UNARY[name]
+    x = leaf(within(interval, (2, 3)))
+    assert ta.gradcheck(lambda x: case(ta, VIEWS[view](x) * 1), (x,))
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((2,), (2,))])
+@pytest.mark.parametrize("name", BINARY)
+def test_gradients_of_two_operands_match_differences(name, shapes):
+    case, interval = BINARY[name]
+    x, y = (leaf(within(interval, shape, i)) for i, shape in enumerate(shapes))
+    assert ta.gradcheck(lambda x, y: case(ta, x, y), (x, y))
+
+
+@pytest.mark.parametrize("name", [n for n in IN_PLACE if n != "fill_ a tensor"])
+def test_gradients_through_changes_match_differences(name):
+    x, y = leaf(within((0.3, 0.9), (2, 3))), leaf(within((0.3, 0.9), (3,), 1))
+    assert ta.gradcheck(lambda x, y: IN_PLACE[name](ta, x * 1, y) * y, (x, y))
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_gradients_of_tensors_without_elements_have_their_shape(name):
+    x = leaf(np.zeros((2, 0)))
+    (UNARY[name][0](ta, x) + x).sum().backward()
+    assert x.grad.shape == (2, 0)
+
+
+# Awkward points, in numbers that anyone can check by hand.
+
+
+def gradients(fn, *values):
+    leaves = [leaf(np.array(v, float)) for v in values]
+    fn(*leaves).sum().backward()
+    grads = [x.grad.tolist() for x in leaves]
+    return grads if len(grads) > 1 else grads[0]
+
+
+def test_ties_share_the_gradient():
+    assert gradients(ta.maximum, [1.0, 2], [1.0, 0]) == [[0.5, 1], [0.5, 0]]
+    assert gradients(ta.minimum, [1.0, 2], [1.0, 0]) == [[0.5, 0], [0.5, 1]]
+
+
+def test_gradients_at_the_corner():
+    assert gradients(ta.abs, [0.0, -0.0, -2]) == [0, 0, -1]
+    assert gradients(ta.relu, [0.0, -0.0, 2]) == [0, 0, 1]
+    assert gradients(ta.sqrt, [0.0, 4]) == [INF, 0.25]
+    assert gradients(lambda x: x.clamp(-1, 1), [-1.0, 1, 1.5, -1.5]) == [1, 1, 0, 0]
+
+
+def test_gradients_of_powers_at_zero():
+    assert gradients(lambda x: x**0, [0.0]) == [0]
+    assert gradients(lambda x: x**1, [0.0]) == [1]
+    assert gradients(lambda x: x**2, [0.0]) == [0]
+    assert gradients(lambda x: x**0.5, [0.0]) == [INF]
+    assert gradients(lambda x: 0**x, [0.0, 1, 2]) == [0, 0, 0]
+
+
+def test_a_nan_on_the_side_that_where_leaves_out_has_no_effect():
+    x, y = leaf([-1.0, 4.0]), leaf([NAN, 2.0])
+    z = ta.where(x > 0, y, x)
+    z.sum().backward()
+    assert z.tolist() == [-1, 2]
+    assert [x.grad.tolist(), y.grad.tolist()] == [[1, 0], [0, 1]]
+
+
+def test_sigmoid_keeps_its_precision_far_from_zero():
+    y = ta.sigmoid(ta.tensor([-80.0, 80.0, -1e4, 1e4]))
+    assert y.tolist() == pytest.approx([math.exp(-80), 1, 0, 1], rel=1e-6, abs=0)
+
+
+def test_an_array_drawn_through_an_operation_is_not_the_callers():
+    x = ta.tensor([1.0, 2.0])
+    for y in (x.clone(), x + 0, x * 1, x.to(ta.float32, copy=True), x.relu(), x.clamp(min=0)):
+        y.zero_()
+    assert x.tolist() == [1, 2]
+
+
+# Dtypes
+
+
+def test_bare_numbers_do_not_widen():
+    for number in (2, 2.5, True, np.float64(2.5), np.float32(2.5), np.int64(2)):
+        assert (ta.ones(2) * number).dtype == ta.float32
+        assert (ta.ones(2, dtype=ta.float64) - number).dtype == ta.float64
+    assert (ta.ones(2, dtype=ta.int32) + 2).dtype == ta.int32
+    assert (ta.ones(2, dtype=ta.int64) + 2.5).dtype == ta.float32
+    assert (ta.ones(2) * ta.tensor(2.0, dtype=ta.float64)).dtype == ta.float32
+    assert (ta.arange(3) / 2).dtype == ta.float32
+
+
+def test_alpha_keeps_the_precision_of_numbers():
+    x = ta.zeros(1, dtype=ta.float64)
+    assert ta.add(x, 0.1, alpha=3).item() == 0.1 * 3
+    assert ta.sub(x, 0.1, alpha=3).item() == -(0.1 * 3)
+
+
+def test_to_gives_the_tensor_itself_unless_a_copy_is_asked_for():
+    x = ta.ones(2, requires_grad=True)
+    assert x.to(ta.float32) is x
+    assert x.to(ta.ones(1)) is x
+    y = x.to(ta.float32, copy=True)
+    assert y is not x
+    (y * 3).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+    assert x.to(ta.float64).dtype == ta.float64
+    z = x.to(ta.zeros(1, dtype=ta.float64))
+    assert z.dtype == ta.float64
+    z.sum().backward()
+    assert x.grad.dtype == ta.float32
+    assert not x.to(ta.int64).requires_grad
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "complex64", "no such"])
+def test_to_refuses_other_dtypes_by_name(dtype):
+    with pytest.raises(TypeError, match=rf"dtype: expected float32.*got {dtype}"):
+        ta.ones(2).to(dtype)
+
+
+# Errors
+
+
+@pytest.mark.parametrize("name", [*BINARY, "logical_and", "logical_or", "eq", "lt"])
+def test_shapes_that_do_not_broadcast_are_named(name):
+    case = BINARY[name][0] if name in BINARY else BINARY_TESTS[name]
+    with pytest.raises(RuntimeError, match=r"tensor a \(3\).*tensor b \(2\).*\[2, 3\].*\[2\]"):
+        if name == "where by the other":
+            case = lambda t, x, y: t.where(x > 0, x, y)  # noqa: E731
+        case(ta, ta.ones(2, 3), ta.ones(2))
+
+
+@pytest.mark.parametrize("other", [None, "a", [1, 2], object()])
+def test_operands_that_are_no_numbers_are_refused(other):
+    for name in ("add", "sub", "mul", "div", "pow", "eq", "lt"):
+        with pytest.raises(TypeError, match="expected a Tensor or a number, got"):
+            getattr(ta, name)(ta.ones(2), other)
+    with pytest.raises(TypeError, match=r"other: expected a Tensor"):
+        ta.maximum(ta.ones(2), other)
+    with pytest.raises(TypeError, match="condition: expected a Tensor"):
+        ta.where(other, ta.ones(2), ta.ones(2))
+    with pytest.raises(TypeError, match="input: expected a Tensor"):
+        ta.exp(other)
+
+
+def test_integers_to_negative_powers_are_refused():
+    x = ta.tensor([1, 2])
+    for case in (lambda: x**-1, lambda: x ** ta.tensor([-1, 1]), lambda: 2 ** ta.tensor([-1])):
+        with pytest.raises(RuntimeError, match="Integers to negative integer powers"):
+            case()
+    assert (x**-1.0).tolist() == [1, 0.5]
+    assert (ta.tensor([-1]).double() ** -1).tolist() == [-1]
+
+
+def test_bools_are_not_subtracted_negated_or_raised():
+    x = ta.tensor([True, False])
+    for case in (lambda: x - x, lambda: -x, lambda: x**x):
+        with pytest.raises(RuntimeError, match="bool"):
+            case()
+
+
+def test_clamp_says_what_its_bounds_are():
+    with pytest.raises(RuntimeError, match="at least one of min and max"):
+        ta.ones(2).clamp()
+    with pytest.raises(TypeError, match=r"min: expected a number, got Tensor"):
+        ta.ones(2).clamp(ta.ones(2))
+
+
+def test_changes_in_place_keep_shape_and_kind():
+    x = ta.ones(3)
+    with pytest.raises(RuntimeError, match=r"add_: output with shape \[3\].*\[2, 3\]"):
+        x.add_(ta.ones(2, 3))
+    with pytest.raises(RuntimeError, match=r"copy_: .*\[2, 3\].*\[3\]"):
+        x.copy_(ta.ones(2, 3))
+    with pytest.raises(RuntimeError, match=r"add_: result type float32.*int64"):
+        ta.arange(3).add_(0.5)
+    with pytest.raises(RuntimeError, match=r"fill_: value: expected a number.*\[3\]"):
+        x.fill_(ta.ones(3))
+    with pytest.raises(RuntimeError, match="leaf"):
+        leaf([1.0]).add_(1)
+    assert x.tolist() == [1, 1, 1]
+
+
+def test_changes_in_place_give_the_tensor_itself():
+    for name, case in IN_PLACE.items():
+        x = ta.ones(3)
+        assert case(ta, x, ta.tensor(2.0)) is x, name
+
+
+def test_what_was_written_over_has_no_gradient():
+    x = leaf([1.0, 2.0])
+    for change in (
+        lambda y: y.zero_(),
+        lambda y: y.fill_(3),
+        lambda y: y.copy_(ta.zeros(2)),
+        lambda y: y.uniform_(),
+        lambda y: y.normal_(),
+    ):
+        x.grad = None
+        change(x * 2).sum().backward()
+        assert x.grad.tolist() == [0, 0]
+
+
+def test_a_wider_operand_that_overflows_a_narrow_tensor_gives_infinity():
+    big = ta.tensor([1e300], dtype=ta.float64)
+    assert ta.ones(1).mul_(big).item() == INF
+    assert ta.ones(1).copy_(big).item() == INF
+    assert (ta.ones(1) * 1e300).item() == INF
+
+
+def test_both_halves_run_by_hand():
+    f = elementwise.Mul()
+    assert f.forward(np.array([1.0, 2]), np.array([3.0, 4])).tolist() == [3, 8]
+    assert [g.tolist() for g in f.backward(np.ones(2))] == [[3, 4], [1, 2]]
+    g = elementwise.Tanh()
+    assert g.forward(np.zeros(2)).tolist() == [0, 0]
+    assert g.backward(np.ones(2)).tolist() == [1, 1]
