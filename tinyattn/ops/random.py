@@ -12,6 +12,7 @@ from tinyattn.autograd.function import Function, requires_grad_
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.ops._arguments import as_size, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.elementwise import Fill
 
 _bits = np.random.Philox()
 generator = np.random.Generator(_bits)
@@ -56,16 +57,25 @@ def _made(array: Any, dtype: Any, requires_grad: bool) -> Any:
     return requires_grad_(made) if requires_grad else made
 
 
+def _floats(draw: Any, size: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """draw(size) in a float dtype."""
+    if dtype.kind != "f":
+        raise RuntimeError(f"dtype: expected float32 or float64, got {dtype}")
+    if any(n < 0 for n in size):
+        raise RuntimeError(f"size: expected no negative dimension, got {list(size)}")
+    return np.asarray(draw(size, dtype.type))
+
+
 def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     """Uniform on [0, 1)."""
     wanted = as_dtype(dtype or float32)
-    return _made(generator.random(as_size(size), wanted.type), wanted, requires_grad)
+    return _made(_floats(generator.random, as_size(size), wanted), wanted, requires_grad)
 
 
 def randn(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
     """Normal, mean 0 and variance 1."""
     wanted = as_dtype(dtype or float32)
-    return _made(generator.standard_normal(as_size(size), wanted.type), wanted, requires_grad)
+    return _made(_floats(generator.standard_normal, as_size(size), wanted), wanted, requires_grad)
 
 
 def rand_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
@@ -81,11 +91,20 @@ def randn_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) ->
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: Any = None, requires_grad: bool = False
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
 ) -> Any:
     """Integers in [low, high); `randint(high, size)` starts at 0. int64 unless told."""
-    if size is None:
-        low, high, size = 0, low, high
+    if isinstance(high, (tuple, list)):
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"size: expected a tuple of ints, got {type(size).__name__}")
     if not low < high:
         raise RuntimeError(f"high: expected more than low = {low}, got {high}")
     return _made(generator.integers(low, high, as_size((size,))), dtype or int64, requires_grad)
@@ -93,23 +112,29 @@ def randint(
 
 def randperm(n: int, *, dtype: Any = None) -> Any:
     """The numbers 0 to n-1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"n: expected a number >= 0, got {n}")
     return _made(generator.permutation(n), dtype or int64, False)
 
 
 def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Fill with uniform numbers from [a, b)."""
+    if not a <= b:
+        raise RuntimeError(f"b: expected at least a = {a}, got {b}")
     check_in_place("uniform_", input)
     array = input._array
-    drawn = generator.random(array.shape, array.dtype.type)
-    return rebind("uniform_", input, results.wrap(drawn * array.dtype.type(b - a) + a))
+    drawn = _floats(generator.random, array.shape, array.dtype)
+    return rebind("uniform_", input, Fill.apply(input, results.wrap(drawn * (b - a) + a)))
 
 
 def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Fill with normal numbers."""
+    if not std >= 0:
+        raise RuntimeError(f"std: expected a number >= 0, got {std}")
     check_in_place("normal_", input)
     array = input._array
-    drawn = generator.standard_normal(array.shape, array.dtype.type)
-    return rebind("normal_", input, results.wrap(drawn * array.dtype.type(std) + mean))
+    drawn = _floats(generator.standard_normal, array.shape, array.dtype)
+    return rebind("normal_", input, Fill.apply(input, results.wrap(drawn * std + mean)))
 
 
 class Dropout(Function):
@@ -132,4 +157,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     Srivastava et al. 2014."""
     if not 0 <= p <= 1:
         raise ValueError(f"p: expected a probability between 0 and 1, got {p}")
-    return Dropout.apply(as_tensor(input, "input"), p) if training and p > 0 else input
+    if as_tensor(input, "input")._array.dtype.kind != "f":
+        raise RuntimeError(f"dropout: expected float32 or float64, got {input._array.dtype}")
+    return Dropout.apply(input, p) if training and p > 0 else input
