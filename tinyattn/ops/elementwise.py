@@ -282,9 +282,7 @@ class Clone(Function):
 
 
 def _not_of_bools(name: str) -> RuntimeError:
-    return RuntimeError(
-        f"{name}: not defined for bool tensors; masks have logical_not, &, | and !="
-    )
+    return RuntimeError(f"{name}: not defined for bool tensors; use logical_not, &, | or !=")
 
 
 def _floating(x: Any) -> Any:
@@ -292,14 +290,18 @@ def _floating(x: Any) -> Any:
     return x if as_tensor(x, "input")._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
 
 
+def _scaled(other: Any, alpha: Number) -> Any:
+    return other if alpha == 1 else other * alpha
+
+
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other."""
-    return Add.apply(input, other if alpha == 1 else other * alpha)
+    return Add.apply(input, _scaled(other, alpha))
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other."""
-    return Sub.apply(input, other if alpha == 1 else other * alpha)
+    return Sub.apply(input, _scaled(other, alpha))
 
 
 def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
