@@ -26,7 +26,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """
     if isinstance(data, (np.ndarray, np.generic, TensorBase)):
         array = data._array if isinstance(data, TensorBase) else np.asarray(data)
-        array = np.array(array, as_dtype(array.dtype if dtype is None else dtype), order="C")
+        array = np.array(_cast(array, array.dtype if dtype is None else dtype), order="C")
     else:
         array = _from_sequence(data, dtype)
     return _made(array, requires_grad)
@@ -39,11 +39,19 @@ def _from_sequence(data: Any, dtype: Any) -> np.ndarray:
         raise ValueError("data: expected sequences of equal lengths at every level") from None
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "u" and dtype is None):
         raise TypeError(f"data: expected numbers, got {type(data).__name__} of {array.dtype}")
-    if dtype is not None:
-        return array.astype(as_dtype(dtype))
-    if array.size == 0 or (array.dtype.kind == "f" and not _holds_array(data)):
-        return array.astype(float32)
-    return array if array.dtype in SUPPORTED else array.astype(as_dtype(array.dtype))
+    if dtype is None:
+        plain = array.size == 0 or (array.dtype.kind == "f" and not _holds_array(data))
+        dtype = float32 if plain else array.dtype
+    return _cast(array, dtype)
+
+
+def _cast(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """The array in a supported dtype; float64 that float32 can't hold becomes infinite."""
+    wanted = as_dtype(dtype)
+    if array.dtype.kind == "f" and wanted.kind == "i" and not np.isfinite(array).all():
+        raise RuntimeError(f"data: NaN and infinity can't be converted to {wanted}")
+    with np.errstate(over="ignore"):
+        return array.astype(wanted, copy=False)
 
 
 def _holds_array(data: Any) -> bool:
@@ -81,10 +89,10 @@ def full(
     size: Any, fill_value: bool | int | float, *, dtype: Any = None, requires_grad: bool = False
 ) -> Any:
     """A tensor of one number, of the number's own dtype unless told."""
-    array = np.full(as_size((size,) if isinstance(size, int) else (tuple(size),)), fill_value)
+    array = np.full(_shape((size,) if isinstance(size, int) else (tuple(size),)), fill_value)
     if dtype is None:
         dtype = float32 if array.dtype.kind == "f" else array.dtype
-    return _made(array.astype(as_dtype(dtype)), requires_grad)
+    return _made(_cast(array, dtype), requires_grad)
 
 
 def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
@@ -146,11 +154,12 @@ def arange(
     """start, start + step, ... below end; `arange(n)` counts from 0. int64 if all are ints."""
     if end is None:
         start, end = 0, start
-    if step == 0 or (end - start) * step < 0:
+    if not (np.isfinite([start, end, step]).all() and step != 0 and (end - start) * step >= 0):
         raise RuntimeError(f"step: expected one that leads from {start} to {end}, got {step}")
     if dtype is None:
-        dtype = int64 if all(isinstance(v, int) for v in (start, end, step)) else float32
-    return _made(np.arange(start, end, step).astype(as_dtype(dtype)), requires_grad)
+        whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+        dtype = int64 if whole else float32
+    return _made(_cast(np.arange(start, end, step), dtype), requires_grad)
 
 
 def linspace(
@@ -159,9 +168,10 @@ def linspace(
     """`steps` numbers at equal distances from start to end, both included."""
     if steps < 0:
         raise RuntimeError(f"steps: expected a number >= 0, got {steps}")
-    return _made(np.linspace(start, end, steps, dtype=as_dtype(dtype or float32)), requires_grad)
+    return _made(_cast(np.linspace(start, end, steps), dtype or float32), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """The identity matrix (n, m), m = n unless told."""
-    return _made(np.eye(n, m, dtype=as_dtype(dtype or float32)), requires_grad)
+    shape = _shape((n, n if m is None else m))
+    return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad)

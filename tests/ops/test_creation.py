@@ -1,0 +1,204 @@
+"""Making tensors: PyTorch's values, dtypes and errors; what is copied, what is shared."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+
+from .parity import same_as_torch
+
+DTYPES = ["float32", "float64", "int64", "int32", "bool"]
+INF, NAN = math.inf, math.nan
+
+# Each makes a tensor from nothing in the namespace t.
+MADE = {
+    "zeros": lambda t: t.zeros(2, 3),
+    "zeros of a tuple": lambda t: t.zeros((2, 3)),
+    "zeros of a list": lambda t: t.zeros([2, 0]),
+    "zeros without axes": lambda t: t.zeros(()),
+    "zeros int": lambda t: t.zeros(2, dtype=t.int64),
+    "ones": lambda t: t.ones(3, dtype=t.float64),
+    "ones bool": lambda t: t.ones((1, 2), dtype=t.bool),
+    "full": lambda t: t.full((2, 3), 1),
+    "full of a float": lambda t: t.full((2,), 1.5),
+    "full of a bool": lambda t: t.full((), True),
+    "full with a dtype": lambda t: t.full([2], 2, dtype=t.float64),
+    "full beyond float32": lambda t: t.full((2,), INF),
+    "full negative": lambda t: t.full((-1,), 1),
+    "zeros_like": lambda t: t.zeros_like(t.ones(2, 3, dtype=t.int32)),
+    "ones_like": lambda t: t.ones_like(t.ones(0), dtype=t.float64),
+    "full_like": lambda t: t.full_like(t.ones(2, dtype=t.int64), 3),
+    "full_like float": lambda t: t.full_like(t.ones(2), 3),
+    "arange": lambda t: t.arange(5),
+    "arange of nothing": lambda t: t.arange(0),
+    "arange from": lambda t: t.arange(2, 7, 2),
+    "arange down": lambda t: t.arange(5, 0, -2),
+    "arange of floats": lambda t: t.arange(0, 1, 0.3),
+    "arange of one float": lambda t: t.arange(3.0),
+    "arange with a dtype": lambda t: t.arange(4, dtype=t.float64),
+    "arange float64": lambda t: t.arange(1, 2, 0.1, dtype=t.float64),
+    "arange of a numpy int": lambda t: t.arange(np.int64(3)),
+    "arange upward from above": lambda t: t.arange(3, 0),
+    "arange in no steps": lambda t: t.arange(0, 3, 0),
+    "arange to infinity": lambda t: t.arange(INF),
+    "arange to nan": lambda t: t.arange(NAN),
+    "linspace": lambda t: t.linspace(0, 1, 5),
+    "linspace of one": lambda t: t.linspace(2, 3, 1),
+    "linspace of none": lambda t: t.linspace(2, 3, 0),
+    "linspace down": lambda t: t.linspace(1, -1, 4, dtype=t.float64),
+    "linspace negative": lambda t: t.linspace(0, 1, -1),
+    "eye": lambda t: t.eye(3),
+    "eye wide": lambda t: t.eye(2, 3, dtype=t.float64),
+    "eye int": lambda t: t.eye(2, dtype=t.int64),
+    "eye negative": lambda t: t.eye(-1),
+    "a negative size": lambda t: t.ones(2, -1),
+    "a float size": lambda t: t.zeros(2.5),
+    "tensor of an int": lambda t: t.tensor(3),
+    "tensor of a float": lambda t: t.tensor(2.5),
+    "tensor of a bool": lambda t: t.tensor(True),
+    "tensor of nothing": lambda t: t.tensor([]),
+    "tensor of nothings": lambda t: t.tensor([[], []]),
+    "tensor of ints": lambda t: t.tensor([[1, 2], [3, 4]]),
+    "tensor of a range": lambda t: t.tensor(range(3)),
+    "tensor of tuples": lambda t: t.tensor(((1.0, 2), (3, 4))),
+    "tensor of bools and ints": lambda t: t.tensor([True, 2]),
+    "tensor of bools and floats": lambda t: t.tensor([True, 2.5]),
+    "tensor of a numpy number": lambda t: t.tensor(np.float64(1)),
+    "tensor of numpy numbers": lambda t: t.tensor([np.float64(1), np.float64(2)]),
+    "tensor of tensors": lambda t: t.tensor([t.tensor(1.0), t.tensor(2.0)]),
+    "tensor with a dtype": lambda t: t.tensor([1.7, -1.7], dtype=t.int64),
+    "tensor of truth": lambda t: t.tensor([0.0, 0.5, NAN], dtype=t.bool),
+    "tensor of nan as int": lambda t: t.tensor([1.0, NAN], dtype=t.int64),
+    "tensor of nan": lambda t: t.tensor([1.0, NAN, -INF]),
+    "tensor beyond float32": lambda t: t.tensor(np.array([1e300]), dtype=t.float32),
+    "ragged": lambda t: t.tensor([[1], [1, 2]]),
+    "as_tensor": lambda t: t.as_tensor([1, 2]),
+    "as_tensor of an array": lambda t: t.as_tensor(np.ones(2), dtype=t.float32),
+    "a gradient of ints": lambda t: t.ones(2, dtype=t.int64, requires_grad=True),
+    "a gradient of bools": lambda t: t.tensor([True], requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_as_in_torch(torch, name):
+    same_as_torch(torch, MADE[name])
+
+
+@given(
+    start=st.integers(-5, 5) | st.sampled_from([0.5, -1.25]),
+    end=st.integers(-5, 5) | st.sampled_from([3.25]),
+    step=st.integers(-3, 3) | st.sampled_from([0.5, -0.75]),
+    dtype=st.sampled_from([None, "float32", "float64"]),
+)
+@settings(max_examples=100)
+def test_arange_as_in_torch(torch, start, end, step, dtype):
+    same_as_torch(torch, lambda t: t.arange(start, end, step, dtype=dtype and getattr(t, dtype)))
+
+
+@given(shape=st.lists(st.integers(0, 3), max_size=3), dtype=st.sampled_from(DTYPES))
+@settings(max_examples=30)
+def test_arrays_keep_shape_dtype_and_values(shape, dtype):
+    array = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    for made in (ta.tensor(array), ta.from_numpy(array), ta.as_tensor(array), ta.tensor(array.T).T):
+        assert made.shape == array.shape
+        assert made.dtype == array.dtype
+        assert made.tolist() == array.tolist()
+    assert ta.tensor(array.tolist(), dtype=dtype).tolist() == array.tolist()
+
+
+def test_one_size_or_several():
+    for size in ((2, 3), ((2, 3),), ([2, 3],)):
+        for make in (ta.zeros, ta.ones, ta.empty, ta.rand, ta.randn):
+            assert make(*size).shape == (2, 3)
+    assert ta.full(2, 1.0).tolist() == [1, 1]
+    assert ta.full((2, 3), 1).dtype == ta.int64
+    assert ta.empty_like(ta.ones(2, dtype=ta.int32)).dtype == ta.int32
+
+
+def test_tensor_copies_and_from_numpy_shares():
+    array = np.zeros(2)
+    copy, shared = ta.tensor(array), ta.from_numpy(array)
+    array[0] = 1
+    assert (copy.tolist(), shared.tolist()) == ([0, 0], [1, 0])
+    shared += 1
+    assert array.tolist() == [2, 1]
+    assert ta.tensor(shared) is not shared
+    assert ta.as_tensor(shared) is shared
+    assert ta.as_tensor(shared, dtype=ta.float64) is shared
+    assert ta.as_tensor(array).numpy() is not None
+    assert np.shares_memory(ta.as_tensor(array).numpy(), array)
+
+
+def test_a_read_only_array_is_not_written_to():
+    array = np.zeros(2)
+    array.flags.writeable = False
+    with pytest.raises(RuntimeError, match="read-only"):
+        ta.from_numpy(array).add_(1)
+
+
+def test_a_copy_of_a_tensor_is_outside_its_graph():
+    x = ta.ones(2, requires_grad=True)
+    assert not ta.tensor(x * 2).requires_grad
+    assert ta.tensor(x, requires_grad=True).is_leaf
+    assert ta.tensor([x.sum(), x.sum()]).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("make", [ta.ones, ta.zeros, ta.rand, ta.randn, ta.eye])
+def test_what_is_made_with_requires_grad_is_a_leaf(make):
+    x = make(2, dtype=ta.float64, requires_grad=True)
+    assert x.requires_grad
+    assert x.is_leaf
+    x.sum().backward()
+    assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "complex64", "int8"])
+def test_other_dtypes_are_refused_by_name(dtype):
+    array = np.ones(2, dtype)
+    for make in (
+        lambda: ta.tensor(array),
+        lambda: ta.from_numpy(array),
+        lambda: ta.as_tensor(array),
+        lambda: ta.tensor([1, 0], dtype=dtype),
+        lambda: ta.zeros(2, dtype=dtype),
+        lambda: ta.full((2,), 1, dtype=dtype),
+        lambda: ta.arange(3, dtype=dtype),
+        lambda: ta.rand(2, dtype=dtype),
+    ):
+        with pytest.raises(TypeError, match=rf"expected .*float32.*{dtype}"):
+            make()
+
+
+@pytest.mark.parametrize("data", ["a", None, [1, None], 1j, [1, "a"], {1: 2}, 2**70, object()])
+def test_data_that_is_no_numbers_is_refused(data):
+    with pytest.raises(TypeError, match="data: expected numbers, got"):
+        ta.tensor(data)
+
+
+def test_uneven_sequences_are_refused():
+    for data in ([[1], [1, 2]], [1, [2]], [[[1]], [[1, 2]]]):
+        with pytest.raises(ValueError, match="data: expected sequences of equal lengths"):
+            ta.tensor(data)
+
+
+def test_arguments_of_a_wrong_type_are_named():
+    with pytest.raises(TypeError, match="array: expected a numpy.ndarray, got list"):
+        ta.from_numpy([1])
+    with pytest.raises(TypeError, match="input: expected a Tensor, got list"):
+        ta.zeros_like([1])
+    with pytest.raises(TypeError, match="size: expected ints, got str"):
+        ta.ones("a")
+    with pytest.raises(TypeError, match="size: expected ints, got bool"):
+        ta.ones(True)
+
+
+def test_arrays_of_foreign_byte_order_are_copied_or_refused():
+    array = np.array([1.0, 2.0], ">f4")
+    assert ta.tensor(array).tolist() == [1, 2]
+    assert ta.as_tensor(array).dtype == ta.float32
+    with pytest.raises(TypeError, match="native"):
+        ta.from_numpy(array)
