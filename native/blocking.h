@@ -1,5 +1,5 @@
 /* The matrix product's loops: which tiles are computed when, from which copies, and by which thread.
- * Look first at block, the loops of one thread, then at divide and matmul, where the work is shared out.
+ * Look first at rectangle, the loops of one thread, then at divide, where the work is shared out.
  *
  * Each thread owns a rectangle of C and packs for itself what it needs, so there is no barrier inside a
  * product. Within the rectangle, NC columns by KC rows of B stay in the second-level cache while all
@@ -7,10 +7,12 @@
  * where they lie if the inner loop can: A by rows always, B by rows if it is small. */
 #undef KC
 #undef NC
+#undef WIDE_NC
 #undef MC
 #undef L2_SHARE
-#define KC ((long)(1536 / sizeof(real)))
+#define KC ((long)(2048 / sizeof(real)))
 #define NC 256L
+#define WIDE_NC 2048L
 #define MC (16L * MR)
 #define L2_SHARE (512L << 10) /* bytes of B that stay in the second-level cache */
 
@@ -108,12 +110,61 @@ static void FN(few_rows)(const struct FN(product) *p, const real *a, const real 
     }
 }
 
-/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. */
-static int FN(block)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0, long i1,
-                     long j0, long j1)
+/* What a thread does in one matrix: rows [i0, i1), its columns in blocks, and where it packs. */
+struct FN(block) {
+    const struct FN(product) *p;
+    const real *a, *b;
+    real *c, *a_space, *b_space; /* NULL: read where it lies */
+    long i0, i1;
+};
+
+/* Rows [pc, pc + depth) of B in columns [jc, jc + count), packed now if need be. */
+static struct FN(columns) FN(columns_of)(const struct FN(block) *block, long jc, long count, long pc,
+                                         long depth)
 {
-    const int a_by_rows = p->a_col == 1;
-    if (i1 - i0 <= DOT_ROWS && !p->packed && p->b_col != 1 && a_by_rows) {
+    const struct FN(product) *p = block->p;
+    if (p->packed)
+        return (struct FN(columns)){p->packed + jc * p->K, NR * p->K, 0, pc, p->P - jc};
+    if (!block->b_space) return (struct FN(columns)){block->b + jc, NR, p->b_row, pc, count};
+    FN(pack_b)(block->b + pc * p->b_row + jc * p->b_col, p->b_row, p->b_col, depth, count, block->b_space);
+    return (struct FN(columns)){block->b_space, NR * depth, 0, 0, count};
+}
+
+/* C += rows of A, at [pc, pc + depth), times these columns. A strip of A where it lies meets all of
+ * them in turn. Packed strips lie together in the second-level cache and meet them panel by panel. */
+static void FN(add_columns)(const struct FN(block) *block, const struct FN(columns) *all, long jc,
+                            long count, long pc, long depth)
+{
+    const struct FN(product) *p = block->p;
+    const long packed = block->a_space != NULL, strip_size = depth * MR + LANES;
+    const long group = packed ? NR : count;
+    const real *bias = pc + depth == p->K && p->bias ? p->bias + jc : NULL;
+    const real *a = block->a + pc * p->a_col;
+    for (long ic = block->i0; ic < block->i1; ic += MC) {
+        const long end = FN(smaller)(block->i1, ic + MC);
+        if (packed) FN(pack_a)(a + ic, p->a_col, depth, end - ic, block->a_space, strip_size);
+        for (long j = 0; j < count; j += group) {
+            struct FN(columns) columns = *all;
+            columns.b += j / NR * all->stride;
+            columns.total -= j;
+            for (long i = ic; i < end; i += MR) {
+                struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
+                job.c = block->c + i * p->P + jc + j;
+                job.a = packed ? block->a_space + (i - ic) / MR * strip_size : a + i * p->a_row;
+                job.lda = packed ? MR : p->a_col == 1 ? p->a_row : p->a_col;
+                FN(strip)(&job, FN(smaller)(MR, end - i), p->a_col == 1, &columns,
+                          FN(smaller)(group, count - j), bias ? bias + j : NULL);
+            }
+        }
+    }
+}
+
+/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. Where A is
+ * packed, wide blocks make that rarer. */
+static int FN(rectangle)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
+                         long i1, long j0, long j1)
+{
+    if (i1 - i0 <= DOT_ROWS && !p->packed && p->b_col != 1 && p->a_col == 1) {
         FN(few_rows)(p, a, b, c, i0, i1, j0, j1);
         return 0;
     }
@@ -121,43 +172,25 @@ static int FN(block)(const struct FN(product) *p, const real *a, const real *b, 
     const int pack_b = !p->packed && FN(must_pack_b)(p, i1 - i0, j1 - j0);
     const long deepest = FN(smaller)(KC, p->K);
     const int stays = !pack_b && deepest * (j1 - j0) * (long)sizeof(real) <= L2_SHARE;
-    const long wide = stays ? j1 - j0 : NC;
-    real *b_space = NULL, *a_space = NULL;
+    const long widest = stays ? j1 - j0 : pack_a ? WIDE_NC : NC;
+    struct FN(block) block = {p, a, b, c, NULL, NULL, i0, i1};
     if (pack_a || pack_b) {
-        const long b_count = pack_b ? deepest * FN(smaller)(NC, FN(whole)(j1 - j0, LANES)) : 0;
         const long a_count = pack_a ? (deepest * MR + LANES) * (MC / MR) : 0;
-        b_space = ta_scratch(TA_PART, (b_count + a_count) * sizeof(real));
-        if (!b_space) return 1;
-        a_space = b_space + b_count;
+        const long b_count = pack_b ? deepest * FN(smaller)(widest, FN(whole)(j1 - j0, LANES)) : 0;
+        real *space = ta_scratch(TA_PART, (a_count + b_count) * sizeof(real));
+        if (!space) return 1;
+        if (pack_b) block.b_space = space;
+        if (pack_a) block.a_space = space + b_count;
     }
-    for (long jc = j0; jc < j1; jc += wide) {
-        const long count = FN(smaller)(wide, j1 - jc);
+    for (long jc = j0; jc < j1; jc += widest) {
+        const long count = FN(smaller)(widest, j1 - jc);
         for (long pc = 0; pc == 0 || pc < p->K; pc += KC) {
-            const long depth = FN(smaller)(KC, p->K - pc), strip_size = depth * MR + LANES;
-            const real *bias = pc + depth == p->K && p->bias ? p->bias + jc : NULL;
-            struct FN(columns) columns;
-            if (p->packed)
-                columns = (struct FN(columns)){p->packed + jc * p->K, NR * p->K, 0, pc, p->P - jc};
-            else if (pack_b) {
-                FN(pack_b)(b + pc * p->b_row + jc * p->b_col, p->b_row, p->b_col, depth, count, b_space);
-                columns = (struct FN(columns)){b_space, NR * depth, 0, 0, count};
-            } else
-                columns = (struct FN(columns)){b + jc, NR, p->b_row, pc, count};
-            for (long ic = i0; ic < i1; ic += MC) {
-                const long end = FN(smaller)(i1, ic + MC);
-                const real *strips = a + pc * p->a_col;
-                if (pack_a) FN(pack_a)(strips + ic, p->a_col, depth, end - ic, a_space, strip_size);
-                for (long i = ic; i < end; i += MR) {
-                    struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
-                    job.c = c + i * p->P + jc;
-                    job.a = pack_a ? a_space + (i - ic) / MR * strip_size : strips + i * p->a_row;
-                    job.lda = pack_a ? MR : a_by_rows ? p->a_row : p->a_col;
-                    FN(strip)(&job, FN(smaller)(MR, end - i), a_by_rows, &columns, count, bias);
-                }
-            }
+            const long depth = FN(smaller)(KC, p->K - pc);
+            const struct FN(columns) columns = FN(columns_of)(&block, jc, count, pc, depth);
+            FN(add_columns)(&block, &columns, jc, count, pc, depth);
         }
     }
-    if (b_space) ta_scratch_done(TA_PART);
+    if (pack_a || pack_b) ta_scratch_done(TA_PART);
     return 0;
 }
 
@@ -172,14 +205,14 @@ static void FN(product_part)(void *arg, long part, long parts)
     const long j0 = units * col / p->col_parts * unit, j1 = units * (col + 1) / p->col_parts * unit;
     (void)parts;
     for (long n = p->batch * group / p->batch_parts; n < p->batch * (group + 1) / p->batch_parts; n++)
-        if (FN(block)(p, p->a + n * p->a_batch, p->b + n * p->b_batch, p->c + n * p->M * p->P, i0,
-                      FN(smaller)(i1, p->M), j0, FN(smaller)(j1, p->P)))
+        if (FN(rectangle)(p, p->a + n * p->a_batch, p->b + n * p->b_batch, p->c + n * p->M * p->P, i0,
+                          FN(smaller)(i1, p->M), j0, FN(smaller)(j1, p->P)))
             atomic_store(&p->failed, 1);
 }
 
 /* Rows by columns of C into `wanted` rectangles, in the ratio that makes the largest one cheapest:
- * vectors to compute, and its own copy of what has to be packed (moving a number costs about as much
- * as two vectors' arithmetic). */
+ * vectors to compute, and its own copy of what has to be packed (moving a number of A costs about as
+ * much as a vector's arithmetic, of B half of that). */
 static void FN(cut)(struct FN(product) *p, long wanted)
 {
     const long unit = p->packed ? NR : LANES;
@@ -189,8 +222,9 @@ static void FN(cut)(struct FN(product) *p, long wanted)
         const long cols = FN(smaller)(wanted / rows, units);
         const long high = FN(smaller)(p->M, (strips + rows - 1) / rows * MR);
         const long wide = FN(smaller)(p->P, (units + cols - 1) / cols * unit);
-        const long packing = !p->packed && FN(must_pack_b)(p, high, wide) ? 2 * wide : 0;
-        const long cost = high * ((wide + LANES - 1) / LANES) + packing;
+        const long b_moves = !p->packed && FN(must_pack_b)(p, high, wide) ? wide / 2 : 0;
+        const long a_moves = FN(must_pack_a)(p, high) ? high : 0;
+        const long cost = high * ((wide + LANES - 1) / LANES) + a_moves + b_moves;
         if (cost < best) {
             best = cost;
             p->row_parts = rows;
