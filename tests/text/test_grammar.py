@@ -56,7 +56,7 @@ def test_it_has_hundreds_of_words_each_often_enough(corpus: Pairs) -> None:
     words = Counter(w for _, en in corpus for w in TOKENISERS["word"].tokenize(en))
     assert len(characters) >= 450
     assert len(words) >= 600
-    assert [c for c, n in characters.items() if n < 50] == []
+    assert [c for c, n in characters.items() if n < 40] == []
     assert [w for w, n in words.items() if n < 5] == []
     assert sum(n < 50 for n in words.values()) < 80
 

@@ -251,12 +251,12 @@ def being(r: Random) -> Pair:
         owned = some(r, r.choice(things(kinds)))
         verb = present("have", owner.agree)
         return sentence(f"{owner.zh}有{owned.zh}", f"{owner.en} {verb} {owned.en}")
-    subject = r.choice((name, family))(r)
+    subject = family(r) if r.random() < 0.5 else name(r, titled=0)
     zh, classifier, en, _ = r.choice(CAREERS)
     if r.random() < 0.6:
         zh, en = described(r, [zh, classifier, en, "person"], 0.9)
         return sentence(f"{subject.zh}是一{classifier}{zh}", f"{subject.en} is {article(en)}")
-    also = other(r, subject)
+    also = name(r, titled=0)
     return sentence(
         f"{subject.zh}和{also.zh}都是{zh}", f"{subject.en} and {also.en} are both {plural(en)}"
     )
@@ -369,11 +369,11 @@ def comparison(r: Random) -> Pair:
 # --- lists and pairs ------------------------------------------------------------------------------
 
 
-def others(r: Random, count: int) -> list[Person]:
+def others(r: Random, count: int, titled: float = 0.2) -> list[Person]:
     """`count` different people, none by a pronoun."""
     people: list[Person] = []
     while len(people) < count:
-        someone = r.choice((name, name, name, family))(r)
+        someone = family(r) if r.random() < 0.25 else name(r, titled)
         if all(someone.zh not in p.zh and p.zh not in someone.zh for p in people):
             people.append(someone)
     return people
@@ -405,7 +405,8 @@ def goods(r: Random) -> Pair:
 
 
 def company_of_three(r: Random) -> Pair:
-    people, kind = listed(others(r, 3)), r.random()
+    kind = r.random()
+    people = listed(others(r, 3, titled=0))
     if kind < 0.4:
         to, _, english, _ = r.choice([row for row in PLACES if row[3] in (*LOCAL, "city")])
         frame, when = timed(r, "past, past, future, want, going")
@@ -444,7 +445,7 @@ def introduction(r: Random) -> Pair:
 def contrast(r: Random) -> Pair:
     """Two people, each with something of the same sort."""
     halves, kind = [], r.choice(("now", "want", "like", "can", "go", "have", "be"))
-    for subject in others(r, 2):
+    for subject in others(r, 2, titled=0 if kind == "be" else 0.2):
         if kind in ("now", "want", "like"):
             action = activity(r)
             zh, en = statement(r, subject, FRAMES[kind], action, NOTHING, place(r, action))

@@ -273,7 +273,6 @@ ADJECTIVES = {
     努力    努力的    diligent     more diligent
     忙      很忙的    busy         busier
     累      很累的    tired        more tired
-    高兴    高兴的    happy        happier
     难过    难过的    sad          sadder
     生气    生气的    angry        angrier
     渴      口渴的    thirsty      thirstier
@@ -322,7 +321,7 @@ SUPREME = _words("大 小 贵 便宜 漂亮 舒服 有意思 无聊 有名 奇�
 GOOD = _words("便宜 漂亮 舒服 快 有意思 好吃 有用")
 BAD = _words("贵 旧 小 重 奇怪")
 # Passing states of people, not compared; the first four keep one from doing things.
-STATES = _words("忙 累 难过 生气 高兴 渴 饿")
+STATES = _words("忙 累 难过 生气 渴 饿")
 
 # --- what is done ---------------------------------------------------------------------------------
 

@@ -150,10 +150,10 @@ def finite(frame: Frame, agree: str, phrase: str) -> tuple[str, str, str]:
 # --- people ---------------------------------------------------------------------------------------
 
 
-def name(r: Random) -> Person:
+def name(r: Random, titled: float = 0.2) -> Person:
     """王伟, "Wang Wei"; 王先生, "Mr. Wang"."""
     surname = r.choice(list(SURNAMES))
-    if r.random() < 0.2:
+    if r.random() < titled:
         zh, en, again = r.choice(TITLES)
         full = f"{en} {SURNAMES[surname]}"
     else:
@@ -306,7 +306,10 @@ def outdoor_action(r: Random) -> Action:
     """What the weather keeps one from."""
     while True:
         action = activity(r)
-        if not {"outdoors", "water", "-"}.isdisjoint(action.groups) and action.verb != "打扫":
+        if not {"outdoors", "water", "-"}.isdisjoint(action.groups) and action.verb not in (
+            "打扫",
+            "休息",
+        ):
             return action
 
 
