@@ -186,7 +186,7 @@ def test_uneven_sequences_are_refused():
 
 
 def test_arguments_of_a_wrong_type_are_named():
-    with pytest.raises(TypeError, match="array: expected a numpy.ndarray, got list"):
+    with pytest.raises(TypeError, match=r"array: expected a numpy\.ndarray, got list"):
         ta.from_numpy([1])
     with pytest.raises(TypeError, match="input: expected a Tensor, got list"):
         ta.zeros_like([1])

@@ -8,6 +8,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor
+from tinyattn.ops.products import as_rows
 
 
 class Softmax(Function):
@@ -64,17 +65,13 @@ class LayerNorm(Function):
 
     def forward(self, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
         self.kernels = backend()
-        size = x.shape[-1]
-        y, mean, rstd = self.kernels.layer_norm(x.reshape(-1, size), weight, bias, eps)
+        y, mean, rstd = self.kernels.layer_norm(as_rows(x), weight, bias, eps)
         self.save(x, weight, mean, rstd)
         return y.reshape(x.shape)
 
     def backward(self, grad: Any) -> Any:
         x, weight, mean, rstd = self.saved
-        rows = grad.reshape(-1, x.shape[-1])
-        dx, dw, db = self.kernels.layer_norm_backward(
-            rows, x.reshape(rows.shape), mean, rstd, weight
-        )
+        dx, dw, db = self.kernels.layer_norm_backward(as_rows(grad), as_rows(x), mean, rstd, weight)
         return dx.reshape(x.shape), dw, db
 
 

@@ -20,7 +20,7 @@ def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
     return kernels.matmul(a.T, b)
 
 
-def _as_rows(x: np.ndarray) -> np.ndarray:
+def as_rows(x: np.ndarray) -> np.ndarray:
     """(..., D) as (N, D)."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
@@ -45,7 +45,7 @@ class MatMul(Function):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
         if self.needs(1):
             if b.ndim == 2:  # one matrix for the whole batch
-                rows = _as_rows(a), _as_rows(grad)
+                rows = as_rows(a), as_rows(grad)
                 db = self.over_rows(rows_product, rows, self.kernels)
             else:
                 db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
@@ -64,12 +64,12 @@ class Linear(Function):
     def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
         self.save(x, weight)
         self.kernels = backend()
-        y = self.kernels.matmul(_as_rows(x), weight.T, bias, cache=self.cache(1))
+        y = self.kernels.matmul(as_rows(x), weight.T, bias, cache=self.cache(1))
         return y.reshape(*x.shape[:-1], len(weight))
 
     def backward(self, grad: Any) -> Any:
         x, weight = self.saved
-        x_rows, rows = _as_rows(x), _as_rows(grad)
+        x_rows, rows = as_rows(x), as_rows(grad)
         dx = dw = db = None
         if self.needs(0):
             dx = self.kernels.matmul(rows, weight, cache=self.cache(1)).reshape(x.shape)

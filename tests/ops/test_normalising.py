@@ -1,0 +1,201 @@
+"""Softmax, log-softmax and layer normalisation: PyTorch's results, differences, every backend."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn.nn import functional as F
+from tinyattn.ops import normalising
+
+from .parity import same_as_torch
+
+INF, NAN = np.inf, np.nan
+SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
+
+SOFT = {
+    "softmax": lambda t, x, d: t.softmax(x, d),
+    "softmax method": lambda t, x, d: x.softmax(dim=d),
+    "softmax dtype": lambda t, x, d: t.softmax(x, d, dtype=t.float64),
+    "log_softmax": lambda t, x, d: x.log_softmax(d),
+    "log_softmax dtype": lambda t, x, d: t.log_softmax(x, d, dtype=t.float64),
+}
+VIEWS = {
+    "whole": lambda x: x * 1,
+    "transposed": lambda x: x.transpose(0, -1),
+    "sliced": lambda x: x[..., 1:],
+    "backward": lambda x: x.flip(-1),
+    "expanded": lambda x: x.expand(2, *x.shape),
+}
+# normalized_shape for the shape
+NORMALIZED = [((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (2, 3)), ((2, 1), (1,)), ((0, 3), (3,))]
+
+
+def numbers(shape, seed=0, dtype="float64"):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def leaf(shape, seed=0):
+    return ta.tensor(numbers(shape, seed), requires_grad=True)
+
+
+def functional(t):
+    return F if t is ta else t.nn.functional
+
+
+@pytest.mark.parametrize("name", SOFT)
+@given(
+    shape=SHAPES,
+    dim=st.integers(-4, 3),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=40)
+def test_softmax_as_in_torch(torch, name, shape, dim, dtype, seed):
+    values = (numbers(shape, seed) * 3).astype(dtype)
+    same_as_torch(torch, lambda t, x: SOFT[name](t, x, dim), values)
+
+
+SPECIAL = [
+    [1e4, -1e4, 0],
+    [1e4, 1e4, 1e4],
+    [-1e4, -1e4, -1e4],
+    [-INF, 0, 1],
+    [-INF, -INF, 0],
+    [-INF, -INF, -INF],
+    [INF, 0, 1],
+    [NAN, 0, 1],
+    [1e-45, 0, -1e-45],
+    [3e38, -3e38, 3e38],
+]
+
+
+@pytest.mark.parametrize("name", SOFT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_of_special_values_as_in_torch(torch, backend, name, dtype):
+    same_as_torch(torch, lambda t, x: SOFT[name](t, x, -1), np.array(SPECIAL).astype(dtype))
+    same_as_torch(torch, lambda t, x: SOFT[name](t, x, 0), np.array(SPECIAL).T.astype(dtype))
+
+
+@pytest.mark.parametrize("function", [ta.softmax, ta.log_softmax])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1), (0, 3), (2, 0), (2, 2, 2), (2, 9)])
+def test_gradients_of_softmax_match_differences(backend, function, shape):
+    for dim in range(-1, len(shape) - 1):
+        assert ta.gradcheck(lambda x, dim=dim: function(x, dim), (leaf(shape),))
+
+
+@pytest.mark.parametrize("function", [ta.softmax, ta.log_softmax])
+@pytest.mark.parametrize("view", VIEWS)
+def test_gradients_of_softmax_through_views_match_differences(backend, function, view):
+    assert ta.gradcheck(lambda x: function(VIEWS[view](x), 1), (leaf((3, 4)),))
+
+
+@given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=3), shift=st.floats(-1e4, 1e4))
+@settings(max_examples=40)
+def test_softmax_sums_to_one_and_is_blind_to_a_shift(shape, shift):
+    x = ta.tensor(numbers(shape))
+    y = x.softmax(-1)
+    np.testing.assert_allclose(y.sum(-1).numpy(), 1, rtol=1e-12)
+    np.testing.assert_allclose((x + shift).softmax(-1).numpy(), y.numpy(), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(x.log_softmax(-1).exp().numpy(), y.numpy(), rtol=1e-12)
+
+
+def test_backends_agree(backend):
+    x = ta.tensor(numbers((7, 33)))
+    with ta.use_backend("numpy"):
+        expected = x.softmax(-1).numpy()
+    np.testing.assert_allclose(x.softmax(-1).numpy(), expected, rtol=1e-12)
+
+
+def test_softmax_without_axes():
+    x = ta.tensor(3.0, requires_grad=True)
+    assert x.softmax(0).item() == 1
+    assert x.log_softmax(-1).item() == 0
+    x.softmax(0).backward()
+    assert x.grad.item() == 0
+
+
+def test_arguments_of_softmax_are_named():
+    with pytest.raises(IndexError, match=r"dim: .*\[-2, 1\], but got 2"):
+        ta.softmax(ta.ones(2, 2), 2)
+    with pytest.raises(TypeError, match="dim: expected an int, got NoneType"):
+        F.softmax(ta.ones(2), None)
+    with pytest.raises(RuntimeError, match="softmax: expected float32 or float64, got int64"):
+        ta.arange(3).softmax(0)
+    with pytest.raises(TypeError, match="input: expected a Tensor, got list"):
+        ta.log_softmax([1.0], 0)
+
+
+def test_a_result_changed_in_place_is_noticed():
+    x = leaf((2, 3))
+    y = x.softmax(1)
+    y *= 2
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: Softmax"):
+        y.sum().backward()
+
+
+def layer_norm(t, shape, *tensors):
+    return functional(t).layer_norm(tensors[0], shape, *tensors[1:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "normalized"), [*NORMALIZED, ((2, 0), (0,)), ((0, 0), (0,))])
+def test_layer_norm_as_in_torch(torch, backend, shape, normalized, dtype):
+    x, w, b = (numbers(s, i, dtype) for i, s in enumerate((shape, normalized, normalized)))
+    for arrays in ((x,), (x, w), (x, w, b)):
+        same_as_torch(torch, lambda t, *tensors: layer_norm(t, normalized, *tensors), *arrays)
+
+
+@pytest.mark.parametrize(("shape", "normalized"), NORMALIZED)
+def test_gradients_of_layer_norm_match_differences(backend, shape, normalized):
+    x, w, b = (leaf(s, i) for i, s in enumerate((shape, normalized, normalized)))
+    assert ta.gradcheck(lambda x, w, b: F.layer_norm(x, normalized, w, b), (x, w, b))
+    assert ta.gradcheck(lambda x: F.layer_norm(x, normalized, eps=0.1), (x,))
+
+
+@pytest.mark.parametrize("view", [v for v in VIEWS if v != "sliced"])
+def test_gradients_of_layer_norm_through_views_match_differences(backend, view):
+    assert ta.gradcheck(lambda x: F.layer_norm(VIEWS[view](x), (3,)), (leaf((3, 3)),))
+
+
+@given(rows=st.integers(1, 4), size=st.integers(2, 6), scale=st.floats(0.5, 100))
+@settings(max_examples=30)
+def test_rows_have_mean_0_and_variance_1_whatever_their_scale(rows, size, scale):
+    x = numbers((rows, size)) + np.arange(size) * 3
+    y = F.layer_norm(ta.tensor(x), (size,), eps=0).numpy()
+    np.testing.assert_allclose(y.mean(-1), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var(-1), 1, rtol=1e-9)
+    scaled = F.layer_norm(ta.tensor(x * scale + 5), (size,), eps=0).numpy()
+    np.testing.assert_allclose(scaled, y, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("values", [[[0.0, 0, 0]], [[INF, 0, 0]], [[NAN, 1, 2]], [[1e4, -1e4, 0]]])
+def test_layer_norm_of_special_values_as_in_torch(torch, backend, values):
+    for dtype in ("float32", "float64"):
+        same_as_torch(torch, lambda t, x: layer_norm(t, (3,), x), np.array(values).astype(dtype))
+
+
+def test_layer_norm_takes_one_size():
+    x = ta.tensor(numbers((2, 3)))
+    assert F.layer_norm(x, 3).tolist() == F.layer_norm(x, (3,)).tolist()
+
+
+def test_arguments_of_layer_norm_are_named():
+    x = ta.ones(2, 3)
+    with pytest.raises(RuntimeError, match=r"normalized_shape: .*\[2, 3\], got \[2\]"):
+        F.layer_norm(x, (2,))
+    with pytest.raises(RuntimeError, match=r"weight: expected shape \[3\], got \[2\]"):
+        F.layer_norm(x, (3,), ta.ones(2))
+    with pytest.raises(RuntimeError, match=r"bias: expected shape \[3\], got \[1\]"):
+        F.layer_norm(x, (3,), ta.ones(3), ta.ones(1))
+    with pytest.raises(TypeError, match=r"weight: expected float32.*got float64"):
+        F.layer_norm(x, (3,), ta.ones(3, dtype=ta.float64))
+    with pytest.raises(RuntimeError, match="layer_norm: expected float32 or float64, got int64"):
+        F.layer_norm(x.long(), (3,))
+
+
+def test_both_halves_run_by_hand():
+    f = normalising.Softmax()
+    assert f.forward(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]
+    assert f.backward(np.array([[1.0, 0.0]])).tolist() == [[0.25, -0.25]]
