@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.function import RowSum
+from tinyattn.autograd.function import Part, RowSum
 from tinyattn.autograd.storage import Edge, Leaf, TensorBase, accumulate, results
 
 Node = Any  # a Function or a Leaf
@@ -108,6 +108,16 @@ def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fres
         if type(have) is RowSum and have.joins(grad):
             return
         grad, fresh = grad.value(), True
+    if type(have) is RowSum:
+        have = slots[index] = have.value()
+    if type(grad) is Part:
+        if have is None:
+            have = slots[index] = np.zeros(shape, dtype)
+        elif (node, index) not in owned:
+            have = slots[index] = np.array(have)
+        have[grad.index] += grad.grad
+        owned.add((node, index))
+        return
     if grad.shape != shape or grad.dtype is not dtype:
         grad, fresh = unbroadcast(grad, shape).astype(dtype, copy=False), False
     if have is None:
@@ -115,8 +125,6 @@ def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fres
         if fresh:
             owned.add((node, index))
         return
-    if type(have) is RowSum:
-        have = have.value()
     if (node, index) in owned:
         slots[index] = np.add(have, grad, out=have if type(have) is np.ndarray else None)
     else:

@@ -44,6 +44,16 @@ class RowSum:
         return self.function(*rows, *self.args)
 
 
+class Part:
+    """A gradient that is zero but for `grad` at `index`.
+
+    The steps of a loop over x[t] then fill one array, instead of adding as many as large as x.
+    """
+
+    def __init__(self, index: tuple, grad: np.ndarray) -> None:
+        self.index, self.grad = index, grad
+
+
 class Function:
     """An operation with its gradient. Subclasses define, on arrays:
 
@@ -86,6 +96,14 @@ class Function:
         if not self.edges or len(rows[0]) > RowSum.most:
             return function(*rows, *args)
         return RowSum(function, rows, args)
+
+    def placed(self, shape: tuple[int, ...], index: tuple, grad: np.ndarray) -> Any:
+        """A gradient of that shape which is zero but for `grad` at `index`."""
+        if self.edges:
+            return Part(index, grad)
+        whole = np.zeros(shape, grad.dtype)
+        whole[index] = grad
+        return whole
 
     def cache(self, index: int) -> dict | None:
         """Where a layout derived from parameter `index` may be kept until it changes."""

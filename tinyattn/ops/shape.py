@@ -6,6 +6,7 @@ View and Slice first: most functions below are one of the two with the right arg
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,7 @@ class Slice(Function):
         return x[index]
 
     def backward(self, grad: Any) -> Any:
-        dx = np.zeros(self.shape, grad.dtype)
-        dx[self.index] = grad
-        return dx
+        return self.placed(self.shape, self.index, grad)
 
 
 class Parts(Function):
@@ -93,12 +92,12 @@ class Cat(Function):
     """y = the inputs one after another along an axis;   dx_k = the part of dy where x_k stands."""
 
     def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
-        self.axis = axis
-        self.ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
+        self.before = (slice(None),) * axis
+        self.ends = list(accumulate((array.shape[axis] for array in arrays), initial=0))
         return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
 
     def backward(self, grad: Any) -> Any:
-        return tuple(np.split(grad, self.ends, self.axis))
+        return tuple(grad[(*self.before, slice(i, j))] for i, j in pairwise(self.ends))
 
 
 class Stack(Function):
@@ -331,7 +330,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """The dimensions dim0 and dim1 exchanged."""
     ndim = len(_shape(input))
     a, b = as_axis(dim0, ndim, "dim0"), as_axis(dim1, ndim, "dim1")
-    return Permute.apply(input, tuple({a: b, b: a}.get(i, i) for i in range(ndim)))
+    axes = list(range(ndim))
+    if ndim:
+        axes[a], axes[b] = b, a
+    return Permute.apply(input, axes)
 
 
 def t(input: Tensor) -> Tensor:
