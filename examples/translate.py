@@ -10,14 +10,20 @@ The model stands whole below: read Encoder, then AttentionDecoder.
 """
 
 import argparse
+import contextlib
 import csv
+import hashlib
+import importlib
 import math
+import os
+import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -44,6 +50,23 @@ from tinyattn.viz import attention_figure, attention_text, curve_figure
 
 SCORES = ("dot", "additive", "uniform")
 MAX_LENGTH = 60  # tokens of a translation
+
+# What has to be known to build a model again and to find its test pairs: a type, or the choices.
+OPTIONS: dict[str, Any] = {
+    "hidden": int,
+    "dropout": float,
+    "score": SCORES,
+    "source_tokens": tuple(TOKENISERS),
+    "target_tokens": tuple(TOKENISERS),
+    "min_count": int,
+    "data": str | None,
+    "swap": bool,
+    "pairs": int,
+    "valid": int,
+    "test": int,
+    "seed": int,
+    "fingerprint": str,
+}
 
 
 # The model. Letters: B sentences, Ts and Tt source and target tokens, H hidden, V vocabulary.
@@ -188,36 +211,59 @@ def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta
 
 
 def train(args: argparse.Namespace) -> None:
-    pairs = read_pairs(args.data, args.swap) if args.data else generate(args.pairs, seed=0)
-    parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
-    options = options_of(args, parts[0])
+    pairs = all_pairs(args.data, args.swap, args.pairs)
+    try:
+        parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
+    except DataError as error:
+        origin = args.data or "the built-in corpus"
+        raise DataError(f"{origin}: {error}; lower --valid and --test") from None
+    options = {**options_of(args, parts[0]), "fingerprint": fingerprint(pairs)}
     ta.manual_seed(args.seed)
     model = new_model(options, parts[0])
+    training, validation = map(model.ids, parts[:2])
+    require("tqdm", "matplotlib", "sacrebleu")
     folder = new_folder(Path(args.out))
-    print(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test pairs")
-    print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
-    started = time.perf_counter()
     try:
-        curve = fit(model, args, *map(model.ids, parts[:2]))
-    except KeyboardInterrupt:
+        print(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test pairs")
+        print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
+        started = time.perf_counter()
+        # Ctrl-C only leaves a note here: no step stays half done, and no file half written.
+        interrupts: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+        curve = fit(model, args, training, validation, interrupts)
+        print(f"trained in {time.perf_counter() - started:.0f} s")
         save_model(model, folder)
-        print(f"\nstopped; the model so far is in {folder / 'model.safetensors'}", file=sys.stderr)
+        write_curve(curve, folder)
+        signal.signal(signal.SIGINT, before)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # which is refused once there is something in it
+    if interrupts:
+        say(f"stopped; the model so far is in {folder / 'model.safetensors'}")
         sys.exit(130)
-    print(f"trained in {time.perf_counter() - started:.0f} s")
-    save_model(model, folder)
-    write_curve(curve, folder)
     report(model, parts[2], folder)
 
 
+def all_pairs(data: str | None, swap: bool, count: int) -> list[tuple[str, str]]:
+    """The pairs of a file, or `count` of the built-in corpus; swapped: the second column first."""
+    if data:
+        return read_pairs(data, swap)
+    return [(t, s) if swap else (s, t) for s, t in generate(count, seed=0)]
+
+
+def fingerprint(pairs: Sequence[tuple[str, str]]) -> str:
+    """Tells whether pairs are those of training, which the split depends on."""
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]
+
+
 def options_of(args: argparse.Namespace, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What has to be known to build the model again and to find its test pairs."""
-    kept = ("hidden", "dropout", "score", "min_count", "swap", "seed", "pairs", "valid", "test")
-    options = {name: getattr(args, name) for name in kept}
-    options["data"] = str(Path(args.data).resolve()) if args.data else None
+    """All of OPTIONS but the fingerprint, for these training pairs."""
+    options = {name: getattr(args, name) for name in OPTIONS if name != "fingerprint"}
+    if args.data:
+        options["data"] = str(Path(args.data).resolve())
     for side, name in enumerate(("source_tokens", "target_tokens")):
-        named = getattr(args, name)
-        texts = [pair[side] for pair in pairs]
-        options[name] = guess_tokeniser(texts) if named == "auto" else named
+        if options[name] == "auto":
+            options[name] = guess_tokeniser(pair[side] for pair in pairs)
     return options
 
 
@@ -229,40 +275,50 @@ def new_model(options: dict[str, Any], pairs: Sequence[tuple[str, str]]) -> Tran
     return Translator(options, *vocabs)
 
 
-def fit(model: Translator, args: argparse.Namespace, training: Any, validation: Any) -> list[dict]:
-    """Adam with a learning rate that rises for a while, then falls to zero; the learning curve."""
+def fit(
+    model: Translator,
+    args: argparse.Namespace,
+    training: Any,
+    validation: Any,
+    interrupts: Sequence[int] = (),
+) -> list[dict]:
+    """Adam with a learning rate that rises for a while, then falls to zero, until all epochs are
+    done or there is an interrupt; the learning curve."""
     from tqdm import tqdm
 
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
+    epochs = (batches(training, args.batch, args.seed, epoch) for epoch in range(args.epochs))
     steps = args.epochs * math.ceil(len(training) / args.batch)
-    curve, done, tokens, total = [], 0, 0, 0.0
     every = max(steps // 20, 1)
+    curve: list[dict] = []
+    done, tokens, losses = 0, 0, []
     with tqdm(total=steps, unit="batch", dynamic_ncols=True) as bar:
-        for epoch in range(args.epochs):
-            for batch in batches(training, args.batch, args.seed, epoch):
-                model.train()
-                rate = min((done + 1) / args.warmup, (steps - done) / max(steps - args.warmup, 1))
-                optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)
-                loss, count = loss_of(model, batch, args.smoothing)
-                optimizer.zero_grad()
-                loss.backward()
-                clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                done += 1
-                tokens += count + int(batch.lengths.sum())
-                total += loss.item()
-                bar.update()
-                if done % every == 0 or done == steps:
-                    mean = total / (done - curve[-1]["step"] if curve else done)
-                    curve.append(
-                        {"step": done, "loss": mean, "perplexity": perplexity(model, validation)}
-                    )
-                    total = 0.0
-                    rate = tokens / bar.format_dict["elapsed"]
-                    bar.set_postfix_str(
-                        f"loss {mean:.3f}, valid ppl {curve[-1]['perplexity']:.2f}, "
-                        f"{rate:.0f} tokens/s"
-                    )
+        for batch in chain.from_iterable(epochs):
+            model.train()
+            rate = min((done + 1) / args.warmup, (steps - done) / max(steps - args.warmup, 1))
+            optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)
+            loss, count = loss_of(model, batch, args.smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            norm = clip_grad_norm_(model.parameters(), 1.0)
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1] + norm.item()):
+                raise DataError(
+                    f"step {done + 1} of {steps}: expected a finite loss and gradient, got loss "
+                    f"{losses[-1]:g}, gradient norm {norm.item():g}; try an --lr below {args.lr:g}"
+                )
+            optimizer.step()
+            done += 1
+            tokens += count + int(batch.lengths.sum())
+            bar.update()
+            if done % every == 0 or done == steps or interrupts:
+                mean, losses = sum(losses) / len(losses), []
+                valid = perplexity(model, validation)
+                curve.append({"step": done, "loss": mean, "perplexity": valid})
+                speed = tokens / bar.format_dict["elapsed"]
+                bar.set_postfix_str(f"loss {mean:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
+            if interrupts:
+                break
     return curve
 
 
@@ -288,10 +344,17 @@ def perplexity(model: Translator, ids: Any) -> float:
         for batch in batches(ids, 128):
             loss, tokens = loss_of(model, batch)
             total, count = total + loss.item() * tokens, count + tokens
-    return math.exp(total / count)
+    mean = total / count
+    return math.exp(mean) if mean < 700 else math.inf  # a model that ran away
 
 
-def report(model: Translator, pairs: Sequence[tuple[str, str]], folder: Path) -> None:
+def report(
+    model: Translator,
+    pairs: Sequence[tuple[str, str]],
+    folder: Path,
+    title: str = "sentences never trained on",
+) -> None:
+    """Perplexity, BLEU, exact match with any reference, ten examples, an attention map."""
     from sacrebleu.metrics import BLEU
 
     references = defaultdict(list)
@@ -306,7 +369,7 @@ def report(model: Translator, pairs: Sequence[tuple[str, str]], folder: Path) ->
     bleu = BLEU(tokenize="zh" if chinese else "13a")
     score = bleu.corpus_score(hypotheses, streams)
     exact = sum(h in references[s] for s, h in zip(sources, hypotheses, strict=True))
-    print(f"\non {len(sources)} sentences never trained on:")
+    print(f"\non {len(sources)} {title}:")
     print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
     print(f"BLEU: {score.score:.1f}  ({bleu.get_signature()})")
     print(f"exact match: {100 * exact / len(sources):.1f} %\n")
@@ -321,83 +384,99 @@ def show_attention(model: Translator, sentence: str, folder: Path) -> None:
     source = TOKENISERS[model.options["source_tokens"]].tokenize(sentence)
     target = [*tokens, "<eos>"][: len(weights)]
     print(f"\n{attention_text(weights, source, target)}\n")
-    path = folder / "attention.png"
-    attention_figure(weights, source, target).savefig(path)
-    print(f"attention map: {path}")
+    path = unused(folder / "attention", ".png")
+    try:
+        attention_figure(weights, source, target).savefig(path)
+    except (OSError, RuntimeError) as error:  # no room for it, or no font that has Chinese
+        say(f"{path}: no attention map: {error}")
+    else:
+        print(f"attention map: {path}")
 
 
 def evaluate(args: argparse.Namespace) -> None:
     model, path = load_model(args.model)
-    options = model.options
+    require("matplotlib", "sacrebleu")
     if args.data:
         pairs = read_pairs(args.data, args.swap)
-    else:
-        whole = (
-            read_pairs(options["data"], options["swap"])
-            if options["data"]
-            else generate(options["pairs"], seed=0)
+        report(model, pairs, path.parent, f"sentences of {args.data}")
+        return
+    options = model.options
+    pairs = all_pairs(options["data"], options["swap"], options["pairs"])
+    if fingerprint(pairs) != options["fingerprint"]:
+        raise DataError(
+            f"{options['data'] or 'the built-in corpus'}: expected the pairs that {path} was "
+            "trained on, got others; give --data"
         )
-        pairs = split_by_source(whole, options["valid"], options["test"], options["seed"])[2]
-    report(model, pairs, path.parent)
+    parts = split_by_source(pairs, options["valid"], options["test"], options["seed"])
+    report(model, parts[2], path.parent)
+
+
+# Translation
 
 
 def translate(args: argparse.Namespace) -> None:
+    if args.sentence and args.file:
+        raise DataError("expected a sentence or --file, got both")
     model, _ = load_model(args.model)
     if args.sentence:
-        print(checked_translation(model, [" ".join(args.sentence)], "sentence")[0])
-        return
-    if args.file:
-        for line in checked_translation(model, read_lines(args.file), args.file):
-            print(line)
-        return
-    for number, line in enumerate(sys.stdin, start=1):
-        print(checked_translation(model, [line.rstrip("\n")], f"stdin:{number}")[0], flush=True)
+        print(*checked_translations(model, [("sentence", " ".join(args.sentence))]))
+    elif args.file:
+        with open(args.file, "rb") as file:
+            print(*checked_translations(model, lines_of(file, args.file)), sep="\n")
+    else:
+        for line in lines_of(sys.stdin.buffer, "standard input"):
+            print(*checked_translations(model, [line]))
 
 
-def read_lines(path: str) -> list[str]:
-    try:
-        lines = Path(path).read_bytes().decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: expected a text file, {str(error.strerror).lower()}") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}:{line}: expected UTF-8, got byte 0x{error.object[error.start]:02x}"
-        ) from None
-    if not lines:
-        raise DataError(f"{path}: expected a sentence a line, got an empty file")
-    return lines
+def lines_of(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file, each with its place (name:number)."""
+    place = None
+    for number, raw in enumerate(file, start=1):
+        place = f"{name}:{number}"
+        try:
+            yield place, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise DataError(f"{place}: expected UTF-8, got byte 0x{byte:02x}") from None
+    if place is None:
+        raise DataError(f"{name}: expected a sentence a line, got nothing")
 
 
-def checked_translation(model: Translator, sentences: list[str], origin: str) -> list[str]:
-    """The translations; DataError for a sentence without a known word."""
-    for number, sentence in enumerate(sentences, start=1):
-        place = f"{origin}:{number}" if len(sentences) > 1 else origin
+def checked_translations(model: Translator, lines: Iterable[tuple[str, str]]) -> list[str]:
+    """The translations of sentences that come with their places; all are checked first."""
+    sentences = []
+    for place, sentence in lines:
         ((ids, _),) = model.ids([(sentence, "")])
         if not ids:
             raise DataError(f"{place}: expected a sentence, got an empty line")
         if all(i == UNK for i in ids):
             raise DataError(
-                f"{place}: expected words of the training data, got none of them in {sentence!r}"
+                f"{place}: expected words of the training data, got {sentence.strip()!r:.40}"
             )
+        sentences.append(sentence)
     return [text for text, _, _ in model.translate(sentences)]
 
 
 # Files
 
 
+def unused(name: Path, suffix: str = "") -> Path:
+    """The first of name, name-2, name-3, ... (with the suffix) that doesn't exist."""
+    path, number = Path(f"{name}{suffix}"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{name}-{number}{suffix}")
+    return path
+
+
 def new_folder(wanted: Path) -> Path:
-    """`wanted`, or the next free of wanted-2, wanted-3, ...: no run overwrites another."""
-    folder, number = wanted, 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
-            folder = wanted.with_name(f"{wanted.name}-{number}")
-        except OSError as error:
-            raise DataError(f"{folder}: expected a folder to write to, {error.strerror}") from None
+    """A folder of its own for every run, so that none overwrites another."""
+    folder = unused(wanted)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{folder}: expected a folder to write to: {error.strerror}") from None
+    return folder
 
 
 def save_model(model: Translator, folder: Path) -> None:
@@ -419,15 +498,32 @@ def load_model(name: str | None) -> tuple[Translator, Path]:
     if path.is_dir():
         path = path / "model.safetensors"
     try:
-        saved = ta.load(path)
-        model = Translator(saved["options"], Vocab(saved["source"]), Vocab(saved["target"]))
+        saved = checked(
+            ta.load(path), {"options": dict, "source": list, "target": list, "model": dict}
+        )
+        options = checked(saved["options"], OPTIONS)
+        model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
         model.load_state_dict(saved["model"])
     except FileNotFoundError:
         raise DataError(f"{path}: expected a model that `train` saved, found no file") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: expected a model that `train` saved; {reason}") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).removeprefix(f"{path}: ").split("\n\t")[:2])
+        raise DataError(f"{path}: expected a model that `train` saved: {reason}") from None
     return model, path
+
+
+def checked(found: Any, wanted: dict[str, Any]) -> dict[str, Any]:
+    """`found`, a dict that has all that is wanted: for each name a type or a tuple of choices."""
+    if not isinstance(found, dict):
+        raise TypeError(f"expected a dict, got {type(found).__name__}")
+    for name, kind in wanted.items():
+        if name not in found:
+            raise ValueError(f"expected {name!r} in it, found none")
+        value = found[name]
+        if not (value in kind if isinstance(kind, tuple) else isinstance(value, kind)):
+            expected = kind.__name__ if isinstance(kind, type) else kind
+            raise ValueError(f"expected {name} to be {expected}, got {str(value)[:40]!r}")
+    return found
 
 
 def newest_model() -> Path:
@@ -440,10 +536,13 @@ def newest_model() -> Path:
 # The command line
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise DataError(message)  # one line, as for all other wrong input
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    top = Parser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = top.add_subparsers(dest="command")
     add = commands.add_parser(
         "train", help="train a model and report on held-out pairs"
@@ -455,10 +554,10 @@ def parser() -> argparse.ArgumentParser:
     add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
     add("--epochs", type=positive, default=6, help="default: %(default)s")
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
-    add("--lr", type=float, default=3e-3, help="peak learning rate (default: %(default)s)")
+    add("--lr", type=rate, default=3e-3, help="peak learning rate (default: %(default)s)")
     add("--warmup", type=positive, default=200, help="steps to the peak (default: %(default)s)")
-    add("--dropout", type=float, default=0.0, help="default: %(default)s")
-    add("--smoothing", type=float, default=0.0, help="label smoothing (default: %(default)s)")
+    add("--dropout", type=share, default=0.0, help="default: %(default)s")
+    add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
     add(
         "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
     )
@@ -468,7 +567,7 @@ def parser() -> argparse.ArgumentParser:
     add("--pairs", type=positive, default=60_000, help="of the built-in corpus (%(default)s)")
     add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
     add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
-    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--seed", type=natural, default=0, help="default: %(default)s")
     add = commands.add_parser("evaluate", help="report on a trained model").add_argument
     add("--model", help="its file or folder (default: the newest in runs/)")
     add("--data", metavar="FILE", help="pairs to use (default: the model's own test pairs)")
@@ -480,23 +579,59 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number >= 1, got {text}")
-    return number
+def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """A type for argparse: an int or a float within limits."""
+
+    def read(text: str) -> Any:
+        try:
+            if fits(value := kind(text)):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
+
+    return read
+
+
+positive = number(int, "a whole number from 1", lambda n: n >= 1)
+natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
+rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
+share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+
+
+def require(*packages: str) -> None:
+    for name in packages:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise DataError(f"{name} is missing: pip install 'tinyattn[examples]'") from None
+
+
+def say(message: str) -> None:
+    print(f"translate.py: {message}", file=sys.stderr)
 
 
 def main(arguments: list[str]) -> None:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    args = parser().parse_args(arguments)
-    command = {"train": train, "evaluate": evaluate, "translate": translate}[args.command]
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
-        command(args)
+        args = parser().parse_args(arguments)
+        {"train": train, "evaluate": evaluate, "translate": translate}[args.command](args)
     except DataError as error:
-        print(f"translate.py: {error}", file=sys.stderr)
+        say(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # the reader, head for one, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        say(f"{error.filename or 'output'}: expected to read or write it: {error.strerror}")
+        sys.exit(2)
+    except MemoryError as error:
+        say(f"out of memory: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

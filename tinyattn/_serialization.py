@@ -4,9 +4,10 @@ A flat dict of tensors, such as a state_dict, becomes a file that any safetensor
 understands; other structure is kept as JSON in the file's metadata. Loading executes nothing.
 """
 
+import errno
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,22 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.ops.creation import from_numpy
 
-_STRUCTURE = "structure"
-_TENSOR = "tensor"
+_STRUCTURE = "tinyattn.structure"  # where the JSON stands in a file's metadata
+_RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a tensor
 
 
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write obj (dicts with text keys, lists, tuples, tensors, numbers, text, None) to path.
 
     The file is written aside, flushed and renamed: path holds the old content or the new, whole.
+    Tensors are saved by value: those that share memory, or are views, come back apart.
     """
     from safetensors.numpy import save as to_bytes
 
     tensors: dict[str, np.ndarray] = {}
-    if isinstance(obj, dict) and all(isinstance(v, Tensor) for v in obj.values()):
+    if _is_flat(obj):
         for key, value in obj.items():
-            tensors[_text(key)] = np.ascontiguousarray(value._array)
+            tensors[_text(key, "")] = _array(value)
         structure = None
     else:
         structure = {_STRUCTURE: json.dumps(_flatten(obj, "", tensors))}
@@ -37,21 +39,24 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
 
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that it is never seen half written: aside, flushed, renamed."""
-    target = Path(path)
-    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    """Write a file so that it is never seen half written: aside, flushed, renamed.
+
+    OSError, naming path, where that fails; then the old file is still there.
+    """
+    target = Path(os.path.realpath(path))  # through a link, the file behind it
+    if target.exists() and not target.is_file():  # a rename would put a file in a device's place
+        raise OSError(errno.EINVAL, "a file, or none, expected there", os.fspath(path))
+    aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(aside, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(aside, 0o666 & ~mask)
         os.replace(aside, target)
-    except BaseException:
-        os.unlink(aside)
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -62,32 +67,61 @@ def load(path: str | os.PathLike[str]) -> Any:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a safetensors file, found none")
+        what = "a safetensors file expected, none found"
+        raise FileNotFoundError(errno.ENOENT, what, os.fspath(path))
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: from_numpy(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            tensors = {}
+            for name in file.keys():  # noqa: SIM118
+                try:
+                    tensors[name] = from_numpy(file.get_tensor(name))
+                except TypeError as error:  # a dtype that isn't ours, or not NumPy's
+                    raise ValueError(f"{path}: tensor {name!r}: {error}") from None
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None
     if _STRUCTURE not in metadata:
         return tensors
-    return _rebuild(json.loads(metadata[_STRUCTURE]), tensors)
+    try:
+        return _rebuild(json.loads(metadata[_STRUCTURE]), tensors)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected a structure that `save` wrote ({error!r})") from None
 
 
-def _text(key: Any) -> str:
+def _is_flat(obj: Any) -> bool:
+    """Whether obj can be a plain safetensors file: a dict of tensors only."""
+    return (
+        isinstance(obj, dict)
+        and _RESERVED not in obj
+        and all(isinstance(value, Tensor) for value in obj.values())
+    )
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor._array, order="C")
+
+
+def _text(key: Any, place: str) -> str:
     if not isinstance(key, str):
-        raise TypeError(f"save: expected text as keys, got {key!r}")
+        raise TypeError(f"save: {place or 'obj'}: expected text as keys, got {key!r}")
     return key
 
 
 def _flatten(obj: Any, place: str, tensors: dict[str, np.ndarray]) -> Any:
     """obj as JSON; each tensor goes to `tensors` under its place and leaves its name."""
     if isinstance(obj, Tensor):
-        tensors[place] = np.ascontiguousarray(obj._array)
-        return {_TENSOR: place}
+        name = place
+        while name in tensors or name == _RESERVED:  # {"a.b": ...} beside {"a": {"b": ...}}
+            name += "_"
+        tensors[name] = _array(obj)
+        return {"tensor": name}
     if isinstance(obj, dict):
-        items = {_text(k): _flatten(v, f"{place}.{k}".lstrip("."), tensors) for k, v in obj.items()}
-        return {"dict": items}
+        return {
+            "dict": {
+                _text(key, place): _flatten(value, f"{place}.{key}".lstrip("."), tensors)
+                for key, value in obj.items()
+            }
+        }
     if isinstance(obj, (list, tuple)):
         parts = [_flatten(v, f"{place}.{i}".lstrip("."), tensors) for i, v in enumerate(obj)]
         return {"list" if isinstance(obj, list) else "tuple": parts}
@@ -99,13 +133,12 @@ def _flatten(obj: Any, place: str, tensors: dict[str, np.ndarray]) -> Any:
     )
 
 
-def _rebuild(tree: Any, tensors: dict[str, Any]) -> Any:
+def _rebuild(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(tree, dict):
         return tree
     ((kind, content),) = tree.items()
-    if kind == _TENSOR:
+    if kind == "tensor":
         return tensors[content]
     if kind == "dict":
         return {key: _rebuild(value, tensors) for key, value in content.items()}
-    parts = [_rebuild(value, tensors) for value in content]
-    return parts if kind == "list" else tuple(parts)
+    return {"list": list, "tuple": tuple}[kind](_rebuild(value, tensors) for value in content)

@@ -17,7 +17,11 @@ def greedy(
     step: Step, state: Any, size: int, max_length: int
 ) -> tuple[list[list[int]], list[np.ndarray]]:
     """Ids and attention weights (Tq, Tk) of `size` sentences, each up to its end-of-sentence, which
-    is left out of the ids (its weights are the last row); at most max_length tokens."""
+    is left out of the ids (its weights are the last row); at most max_length tokens. PAD and BOS,
+    which no sentence holds, are never taken."""
+    for name, value in (("size", size), ("max_length", max_length)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
     tokens = np.full(size, BOS)
     alive = np.ones(size, bool)
     ids: list[list[int]] = [[] for _ in range(size)]
@@ -25,7 +29,7 @@ def greedy(
     with no_grad():
         for _ in range(max_length):
             scores, weights, state = step(from_numpy(tokens), state)
-            tokens = scores.numpy().argmax(axis=1)
+            tokens = scores.numpy()[:, EOS:].argmax(axis=1) + EOS
             for b in np.flatnonzero(alive):
                 rows[b].append(weights.numpy()[b])
                 if tokens[b] != EOS:

@@ -12,6 +12,7 @@ _CHINESE = (
     "WenQuanYi Micro Hei", "PingFang SC", "Heiti SC", "Hiragino Sans GB", "Arial Unicode MS",
     "Microsoft YaHei", "SimHei", "SimSun",
 )  # fmt: skip
+_INCHES = 100  # no figure is larger: Matplotlib draws at most 2^16 pixels a side
 
 
 def attention_figure(
@@ -21,15 +22,16 @@ def attention_figure(
     from matplotlib.figure import Figure
 
     array = check_weights(weights, source, target)
-    figure = Figure(figsize=(1.5 + 0.45 * len(source), 1.2 + 0.4 * len(target)), dpi=120)
+    size = (min(1.5 + 0.45 * len(source), _INCHES), min(1.2 + 0.4 * len(target), _INCHES))
+    figure = Figure(figsize=size, dpi=120)
     axes = figure.add_subplot()
     image = axes.imshow(array, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    font = {"family": _families(source, target)}
-    axes.set_xticks(range(len(source)), source, fontdict=font)
-    axes.set_yticks(range(len(target)), target, fontdict=font)
+    style: dict[str, Any] = {"family": _families(source, target, title), "parse_math": False}
+    axes.set_xticks(range(len(source)), source, **style)
+    axes.set_yticks(range(len(target)), target, **style)
     axes.xaxis.tick_top()
     if title:
-        axes.set_title(title, fontdict=font)
+        axes.set_title(title, **style)
     figure.colorbar(image, ax=axes, label="attention weight")
     figure.tight_layout()
     return figure
@@ -39,6 +41,11 @@ def curve_figure(steps: Sequence[float], curves: Mapping[str, Sequence[float]], 
     """Curves over the same steps, one panel each."""
     from matplotlib.figure import Figure
 
+    if not curves:
+        raise ValueError("curves: expected at least one, got none")
+    for name, values in curves.items():
+        if len(values) != len(steps):
+            raise ValueError(f"{name}: expected {len(steps)} values, one a step, got {len(values)}")
     figure = Figure(figsize=(4 * len(curves), 3), dpi=120)
     for number, (name, values) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(1, len(curves), number)
@@ -50,11 +57,11 @@ def curve_figure(steps: Sequence[float], curves: Mapping[str, Sequence[float]], 
     return figure
 
 
-def _families(source: Sequence[str], target: Sequence[str]) -> list[str]:
-    """Font families for these tokens; RuntimeError where Chinese is needed and no font has it."""
+def _families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
+    """Font families for this text; RuntimeError where Chinese is needed and no font has it."""
     from matplotlib import font_manager
 
-    if all(ord(c) < 0x2E80 for token in (*source, *target) for c in token):
+    if all(ord(c) < 0x2E80 for token in (*source, *target, title) for c in token):
         return ["DejaVu Sans"]
     present = {font.name for font in font_manager.fontManager.ttflist}
     found = [family for family in _CHINESE if family in present]
@@ -71,11 +78,12 @@ def _packaged_font() -> list[str]:
     from matplotlib import font_manager
 
     spec = find_spec("mplfonts")
-    if spec is None or spec.origin is None:
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    path = folder / "fonts" / "NotoSansCJKsc-Regular.otf" if folder else None
+    if path is None or not path.is_file():
         raise RuntimeError(
             "no installed font holds Chinese characters: install one such as Noto Sans CJK, or the "
             "package mplfonts"
         )
-    path = str(Path(spec.origin).parent / "fonts" / "NotoSansCJKsc-Regular.otf")
     font_manager.fontManager.addfont(path)
     return [font_manager.FontProperties(fname=path).get_name()]

@@ -30,12 +30,17 @@ def check_weights(weights: Any, source: Sequence[str], target: Sequence[str]) ->
             f"weights: expected (Tq, Tk) = ({len(target)}, {len(source)}) for the target and "
             f"source tokens, got {array.shape}"
         )
+    if not ((array >= 0) & (array <= 1 + 1e-3)).all():
+        raise ValueError("weights: expected numbers from 0 to 1")
     return array
 
 
 def _width(text: str) -> int:
     """Columns in a terminal: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def _pad(text: str, width: int) -> str:
