@@ -61,13 +61,13 @@ class NLLLoss(Function):
         safe = np.where(kept, target, 0)
         factor = np.where(kept, 1 if weight is None else weight[safe], 0).astype(x.dtype)
         self.rows = np.arange(len(target))
-        self.save(x, safe, factor)
+        self.save(x, safe, kept, factor)
         return np.where(kept, -factor * x[self.rows, safe], 0).astype(x.dtype)
 
     def backward(self, grad: Any) -> Any:
-        x, safe, factor = self.saved
+        x, safe, kept, factor = self.saved
         dx = np.zeros_like(x)
-        dx[self.rows, safe] = -factor * grad
+        dx[self.rows, safe] = np.where(kept, -factor * grad, 0)
         return dx
 
 
@@ -87,6 +87,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
     if as_tensor(target, "target")._array.dtype.kind == "f":
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index: has no meaning for targets that are probabilities")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     index = _check_target("cross_entropy", x, target, ignore_index)
     out = CrossEntropy.apply(
