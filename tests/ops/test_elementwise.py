@@ -304,6 +304,12 @@ def test_a_nan_on_the_side_that_where_leaves_out_has_no_effect():
     assert [x.grad.tolist(), y.grad.tolist()] == [[1, 0], [0, 1]]
 
 
+def test_an_infinite_gradient_stays_on_the_side_that_where_takes():
+    x, y = leaf([0.0]), leaf([0.0])
+    ta.where(x == 0, x, y).sqrt().backward()
+    assert [x.grad.tolist(), y.grad.tolist()] == [[INF], [0]]
+
+
 def test_sigmoid_keeps_its_precision_far_from_zero():
     y = ta.sigmoid(ta.tensor([-80.0, 80.0, -1e4, 1e4]))
     assert y.tolist() == pytest.approx([math.exp(-80), 1, 0, 1], rel=1e-6, abs=0)

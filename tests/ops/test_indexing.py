@@ -208,6 +208,12 @@ def test_gradients_match_differences(name):
     assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (leaf(),))
 
 
+@pytest.mark.parametrize("index", [[2, 0, 2], [[1, 1], [1, 0]], [], [[]]])
+def test_gradients_of_embedding_match_differences(backend, index):
+    index = ta.tensor(index, dtype=ta.int64)
+    assert ta.gradcheck(lambda w: embedding(index, w, padding_idx=3), (leaf((4, 2)),))
+
+
 def test_the_padding_row_gets_no_gradient():
     for padding in (1, -1):
         weight = leaf()

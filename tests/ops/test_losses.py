@@ -177,6 +177,15 @@ def test_what_is_ignored_counts_nowhere(backend):
     assert x.grad.tolist()[1] == [0, 0, 0, 0]
 
 
+def test_the_mean_is_weighted_by_the_classes_that_were_wanted(backend):
+    x, weight = leaf(numbers((3, 4))), ta.tensor([1, 2, 3, 4], dtype=ta.float64)
+    target = ta.tensor([0, 3, IGNORED])
+    a, b, _ = (-x.log_softmax(1)).tolist()
+    expected = (a[0] * 1 + b[3] * 4) / 5
+    assert F.cross_entropy(x, target, weight).item() == pytest.approx(expected, rel=1e-12)
+    assert F.nll_loss(x.log_softmax(1), target, weight).item() == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_mean_over_nothing_is_nan_without_a_gradient(backend, name):
     x = leaf(numbers((2, 3)))
