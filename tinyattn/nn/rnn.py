@@ -106,26 +106,18 @@ class GRU(Module):
         if ndim not in (2, 3):
             raise ValueError(f"GRU: Expected input to be 2D or 3D, got {ndim}D instead")
         self._check_input(input, ndim)
-        if ndim == 2:
-            T, B = len(input), 1
-            rows = input
-        else:
-            if self.batch_first:
-                input = input.transpose(0, 1)
-            T, B = input.shape[:2]
-            rows = input.reshape(T * B, self.input_size)
+        if ndim == 3 and self.batch_first:
+            input = input.transpose(0, 1)
+        T, B = len(input), input.shape[1] if ndim == 3 else 1
         if not T:
             raise RuntimeError("GRU: input: Expected sequence length T to be larger than 0")
-        rows, h_n = self._run(rows, self._first(hx, B, rows, ndim), _equal_sizes(T, B))
-        if ndim == 2:
-            return rows, h_n.reshape(h_n.shape[0], self.hidden_size)
-        output = rows.reshape(T, B, rows.shape[1])
-        return output.transpose(0, 1) if self.batch_first else output, h_n
+        output, h_n = self._run(input, self._first(hx, B, input, ndim), _equal_sizes(T, B))
+        return output.transpose(0, 1) if ndim == 3 and self.batch_first else output, h_n
 
     def _run(
         self, rows: Tensor, first: Iterator[Tensor], batch_sizes: np.ndarray
     ) -> tuple[Tensor, Tensor]:
-        """All layers over packed rows (N, I) -> (N, d*H), (L*d, B, H)."""
+        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), (L*d, B, H)."""
         last = []
         names = iter(self._names)
         values = self.__dict__
@@ -140,18 +132,17 @@ class GRU(Module):
                 )
                 outputs.append(output)
                 last.append(h_n)
-            rows = outputs[0] if len(outputs) == 1 else cat(outputs, 1)
-        return rows, last[0].unsqueeze(0) if len(last) == 1 else stack(last, 0)
+            rows = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
+        return rows, last[0] if len(last) == 1 else stack(last, 0)
 
     def _first(self, hx: Tensor | None, B: int, rows: Tensor, ndim: int) -> Iterator[Tensor]:
-        """The first states (B, H) of the layers and directions."""
+        """The first states of the layers and directions, (B, H); of a single one (1, B, H)."""
         count, H = len(self._names), self.hidden_size
         if hx is None:
-            return iter([_zeros(B, H, like=rows)] * count)
-        self._check_hidden(hx, B, ndim)
-        if count == 1:
-            return iter([hx.reshape(B, H)])
-        return iter(hx.reshape(count, B, H).unbind(0))
+            hx = _zeros(*((count, H) if ndim == 2 else (count, B, H)), like=rows)
+        else:
+            self._check_hidden(hx, B, ndim)
+        return iter([hx] if count == 1 else hx.unbind(0))
 
     def _check_input(self, input: Tensor, ndim: int) -> None:
         shape, dtype = input.shape, self.weight_ih_l0._array.dtype

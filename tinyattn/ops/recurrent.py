@@ -11,7 +11,7 @@ import numpy as np
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
-from tinyattn.ops.products import rows_product
+from tinyattn.ops.products import as_rows, rows_product
 
 
 class GRULayer(Function):
@@ -34,27 +34,34 @@ class GRULayer(Function):
     ) -> Any:
         k = self.kernels = backend()
         self.sizes, self.reverse = sizes, reverse
-        gx = k.matmul(x, w_ih.T, b_ih, cache=self.cache(2))
-        y, h_n, gates = k.gru(gx, h0, w_hh, b_hh, sizes, reverse, cache=self.cache(3))
+        gx = k.matmul(as_rows(x), w_ih.T, b_ih, cache=self.cache(2))
+        y, h_n, gates = k.gru(gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3))
+        y = y.reshape(*x.shape[:-1], y.shape[-1])
         self.save(x, h0, w_ih, w_hh, y, gates)
-        return y, h_n
+        return y, h_n.reshape(h0.shape)
 
     def backward(self, dy: Any, dh_n: Any) -> Any:
         x, h0, w_ih, w_hh, y, gates = self.saved
         k = self.kernels
+        x_rows, h0_rows, y = as_rows(x), as_rows(h0), as_rows(y)
+        dy, dh_n = (d if d is None else as_rows(d) for d in (dy, dh_n))
         a, c, dh0 = k.gru_backward(
-            dy, dh_n, gates, y, h0, w_hh, self.sizes, self.reverse, cache=self.cache(3)
+            dy, dh_n, gates, y, h0_rows, w_hh, self.sizes, self.reverse, cache=self.cache(3)
         )
-        dx = k.matmul(a, w_ih, cache=self.cache(2)) if self.needs(0) else None
-        dw_ih = self.over_rows(rows_product, (a, x), k) if self.needs(2) else None
-        rows = (c, self.before(h0, y))
+        dx = None
+        if self.needs(0):
+            dx = k.matmul(a, w_ih, cache=self.cache(2)).reshape(x.shape)
+        dw_ih = self.over_rows(rows_product, (a, x_rows), k) if self.needs(2) else None
+        rows = (c, self.before(h0_rows, y))
         dw_hh = self.over_rows(rows_product, rows, k) if self.needs(3) else None
         db_ih = a.sum(axis=0) if self.needs(4) else None
         db_hh = c.sum(axis=0) if self.needs(5) else None
-        return dx, dh0, dw_ih, dw_hh, db_ih, db_hh
+        return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
 
     def before(self, h0: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The state each row started from, packed as y is."""
+        if len(self.sizes) == 1:
+            return h0
         ends = np.cumsum(self.sizes)
         steps = range(len(ends) - 1)
         if self.reverse:
@@ -79,5 +86,7 @@ def gru_layer(
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """One GRU layer over packed rows: input (N, I), h0 (B, H), w_ih (3H, I), w_hh (3H, H), biases
-    (3H,), batch_sizes int64 (T,); gates in the order r, z, n. Returns (N, H) and (B, H)."""
+    (3H,), batch_sizes int64 (T,); gates in the order r, z, n. Returns (N, H) and (B, H).
+
+    N may stand as (T, B) and B as (1, B): the results then have the same axes."""
     return GRULayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
