@@ -234,13 +234,13 @@ def train(args: argparse.Namespace) -> None:
         print(f"trained in {time.perf_counter() - started:.0f} s")
         save_model(model, folder)
         write_curve(curve, folder)
-        signal.signal(signal.SIGINT, before)
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # which is refused once there is something in it
     if interrupts:
         say(f"stopped; the model so far is in {folder / 'model.safetensors'}")
         sys.exit(130)
+    signal.signal(signal.SIGINT, before)
     report(model, parts[2], folder)
 
 
