@@ -376,13 +376,12 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     elif array.dtype.kind == "i" and not np.isfinite(value):
         raise RuntimeError(f"value {value} cannot be converted to {array.dtype} without overflow")
     try:
-        np.broadcast_shapes(array.shape, where.shape)
+        return MaskedFill.apply(input, mask, value)
     except ValueError:
         raise RuntimeError(
             f"masked_fill: mask of shape {list(where.shape)} does not broadcast with input of "
             f"shape {list(array.shape)}"
         ) from None
-    return MaskedFill.apply(input, mask, value)
 
 
 def masked_fill_(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:

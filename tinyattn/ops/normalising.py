@@ -23,14 +23,14 @@ class Softmax(Function):
     def forward(self, x: Any, axis: int = -1) -> Any:
         self.kernels = backend()
         self.axis = axis
-        y = np.moveaxis(self.kernels.softmax(np.moveaxis(x, axis, -1)), -1, axis)
+        y = self.kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        rows, grad = np.moveaxis(y, self.axis, -1), np.moveaxis(grad, self.axis, -1)
-        return np.moveaxis(self.kernels.softmax_backward(rows, grad), -1, self.axis)
+        rows, grad = y.swapaxes(self.axis, -1), grad.swapaxes(self.axis, -1)
+        return self.kernels.softmax_backward(rows, grad).swapaxes(self.axis, -1)
 
 
 class LogSoftmax(Function):
@@ -44,14 +44,14 @@ class LogSoftmax(Function):
     def forward(self, x: Any, axis: int = -1) -> Any:
         self.kernels = backend()
         self.axis = axis
-        y = np.moveaxis(self.kernels.log_softmax(np.moveaxis(x, axis, -1)), -1, axis)
+        y = self.kernels.log_softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        rows, grad = np.moveaxis(y, self.axis, -1), np.moveaxis(grad, self.axis, -1)
-        return np.moveaxis(self.kernels.log_softmax_backward(rows, grad), -1, self.axis)
+        rows, grad = y.swapaxes(self.axis, -1), grad.swapaxes(self.axis, -1)
+        return self.kernels.log_softmax_backward(rows, grad).swapaxes(self.axis, -1)
 
 
 class LayerNorm(Function):

@@ -473,7 +473,9 @@ def _several(name: str, tensors: Any) -> tuple[list, np.dtype]:
     if not tensors:
         error = ValueError if name == "cat" else RuntimeError  # as in PyTorch
         raise error(f"{name}: tensors: expected a non-empty list of Tensors")
-    return list(tensors), result_type(*(tensor._array for tensor in tensors))
+    dtypes = {tensor._array.dtype for tensor in tensors}
+    dtype = dtypes.pop() if len(dtypes) == 1 else result_type(*(t._array for t in tensors))
+    return list(tensors), dtype
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
