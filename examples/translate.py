@@ -231,7 +231,7 @@ def train(args: argparse.Namespace) -> None:
         interrupts: list[int] = []
         before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
         curve = fit(model, args, training, validation, interrupts)
-        print(f"trained in {time.perf_counter() - started:.0f} s")
+        seconds = time.perf_counter() - started
         save_model(model, folder)
         write_curve(curve, folder)
     finally:
@@ -241,6 +241,7 @@ def train(args: argparse.Namespace) -> None:
         say(f"stopped; the model so far is in {folder / 'model.safetensors'}")
         sys.exit(130)
     signal.signal(signal.SIGINT, before)
+    print(f"trained in {seconds:.0f} s; in {folder}: model.safetensors, curve.csv, curve.png")
     report(model, parts[2], folder)
 
 
@@ -330,7 +331,6 @@ def write_curve(curve: list[dict], folder: Path) -> None:
     columns = {name: [row[name] for row in curve] for name in ("loss", "perplexity")}
     figure = curve_figure([row["step"] for row in curve], columns, "step")
     figure.savefig(folder / "curve.png")
-    print(f"learning curve: {folder / 'curve.png'}, {folder / 'curve.csv'}")
 
 
 # Evaluation
@@ -490,7 +490,6 @@ def save_model(model: Translator, folder: Path) -> None:
         },
         path,
     )
-    print(f"model: {path}")
 
 
 def load_model(name: str | None) -> tuple[Translator, Path]:

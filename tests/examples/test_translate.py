@@ -183,7 +183,9 @@ def test_evaluate_prints_the_report_of_training_and_overwrites_nothing(toy: Any)
 
 def test_evaluate_takes_other_pairs(toy: Any) -> None:
     (toy.folder / "other.txt").write_text("一二三。\tnothing like it\n", encoding="utf-8")
+    before = contents(toy.folder)
     done = run(toy.folder, "evaluate", "--model", "toy", "--data", "other.txt")
+    assert contents(toy.folder).items() > before.items()  # one more attention map
     assert "on 1 sentences of other.txt:" in done.stdout
     assert "exact match: 0.0 %" in done.stdout
 
@@ -294,6 +296,23 @@ def test_a_reader_that_has_enough_ends_the_program_quietly(toy: Any) -> None:
         process.stdin.close()
         assert process.stderr.read() == b""
     assert process.wait(timeout=60) == 0
+
+
+def test_training_whose_output_nobody_reads_still_saves(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), *SMALL],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    saved = {path.name for path in (tmp_path / "runs" / "translate").iterdir()}
+    assert saved >= {"model.safetensors", "curve.csv", "curve.png"}
 
 
 @pytest.mark.parametrize(
