@@ -204,6 +204,12 @@ class Tensor(TensorBase):
 
     # Operators and methods, each defined in ops/
 
+    def __eq__(self, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else self.eq(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return NotImplemented if other is None or isinstance(other, str) else self.ne(other)
+
     __add__ = __radd__ = add = elementwise.add
     __sub__ = sub = elementwise.sub
     __rsub__ = elementwise.rsub
@@ -214,15 +220,18 @@ class Tensor(TensorBase):
     __rpow__ = elementwise.rpow
     __matmul__ = matmul = products.matmul
     __neg__ = neg = elementwise.neg
-    __eq__ = eq = elementwise.eq
-    __ne__ = ne = elementwise.ne
+    eq = elementwise.eq
+    ne = elementwise.ne
     __lt__ = lt = elementwise.lt
     __le__ = le = elementwise.le
     __gt__ = gt = elementwise.gt
     __ge__ = ge = elementwise.ge
-    __and__ = logical_and = elementwise.logical_and
-    __or__ = logical_or = elementwise.logical_or
-    __invert__ = logical_not = elementwise.logical_not
+    __and__ = elementwise.bitwise_and
+    __or__ = elementwise.bitwise_or
+    __invert__ = elementwise.bitwise_not
+    logical_and = elementwise.logical_and
+    logical_or = elementwise.logical_or
+    logical_not = elementwise.logical_not
     __iadd__ = add_ = elementwise.add_
     __isub__ = sub_ = elementwise.sub_
     __imul__ = mul_ = elementwise.mul_

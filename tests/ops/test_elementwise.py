@@ -461,3 +461,20 @@ def test_both_halves_run_by_hand():
     g = elementwise.Tanh()
     assert g.forward(np.zeros(2)).tolist() == [0, 0]
     assert g.backward(np.ones(2)).tolist() == [1, 1]
+
+
+def test_a_tensor_equals_neither_none_nor_text():
+    x = ta.ones(2)
+    assert (x == None) is False and (x != None) is True  # noqa: E711
+    assert (x == "a") is False
+
+
+def test_bitwise_operators_are_logical_on_bools_and_bitwise_on_integers():
+    a, b = ta.tensor([True, True, False]), ta.tensor([True, False, False])
+    assert (a & b).tolist() == [True, False, False]
+    assert (a | b).tolist() == [True, True, False]
+    assert (~a).tolist() == [False, False, True]
+    assert (ta.tensor([6, 5]) & ta.tensor([3, 4])).tolist() == [2, 4]
+    assert (~ta.tensor([0, 5])).tolist() == [-1, -6]
+    with pytest.raises(RuntimeError, match="input: expected bool or integers, got float32"):
+        ta.ones(2) & a[:2]

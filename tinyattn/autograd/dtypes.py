@@ -38,9 +38,8 @@ def is_floating_point(dtype: np.dtype) -> bool:
 
 
 def scalar_dtype(value: Any) -> np.dtype:
-    """The dtype PyTorch gives a bare Python or NumPy number."""
-    if isinstance(value, np.generic):
-        return as_dtype(value.dtype)
+    """The dtype PyTorch gives a bare number; NumPy's scalars count as Python's numbers."""
+    value = value.item() if isinstance(value, np.generic) else value
     for kind, dtype in _PYTHON.items():
         if type(value) is kind:
             return dtype

@@ -443,19 +443,34 @@ gt = _compare(">", np.greater)
 ge = _compare(">=", np.greater_equal)
 
 
-def _logical(ufunc: np.ufunc) -> Any:
+def _logical(ufunc: np.ufunc, kinds: str, result: str) -> Any:
     def logical(input: Tensor, other: Tensor) -> Any:
         x, y = as_tensor(input, "input")._array, as_tensor(other, "other")._array
         check_broadcast(x.shape, y.shape)
+        for name, array in (("input", x), ("other", y)):
+            if array.dtype.kind not in kinds:
+                raise RuntimeError(
+                    f"{ufunc.__name__}: {name}: expected bool or integers, got {array.dtype}"
+                )
         return results.wrap(ufunc(x, y))
 
     logical.__name__ = ufunc.__name__
-    logical.__doc__ = f"{ufunc.__name__} of two tensors, element by element: a bool tensor."
+    logical.__doc__ = f"{ufunc.__name__} of two tensors, element by element: {result}."
     return logical
 
 
-logical_and = _logical(np.logical_and)
-logical_or = _logical(np.logical_or)
+logical_and = _logical(np.logical_and, "bif", "a bool tensor")
+logical_or = _logical(np.logical_or, "bif", "a bool tensor")
+bitwise_and = _logical(np.bitwise_and, "bi", "bool of bools, bits of integers")
+bitwise_or = _logical(np.bitwise_or, "bi", "bool of bools, bits of integers")
+
+
+def bitwise_not(input: Tensor) -> Any:
+    """not of bools, the complement of integers."""
+    array = as_tensor(input, "input")._array
+    if array.dtype.kind == "f":
+        raise RuntimeError(f"bitwise_not: input: expected bool or integers, got {array.dtype}")
+    return results.wrap(np.invert(array))
 
 
 def _test(ufunc: np.ufunc) -> Any:
