@@ -465,7 +465,8 @@ def test_both_halves_run_by_hand():
 
 def test_a_tensor_equals_neither_none_nor_text():
     x = ta.ones(2)
-    assert (x == None) is False and (x != None) is True  # noqa: E711
+    assert (x == None) is False  # noqa: E711
+    assert (x != None) is True  # noqa: E711
     assert (x == "a") is False
 
 

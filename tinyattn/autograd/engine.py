@@ -33,6 +33,7 @@ def run(
     table: dict[Node, list] = {}
     owned: set[Place] = set()
     captured: dict[Place, np.ndarray] = {}
+    keep: Collection[Place] = wanted if capture and wanted is not None else ()
 
     for edge, grad in roots:
         _add(table, owned, edge, grad, False)
@@ -41,8 +42,8 @@ def run(
         grads = table.pop(node, None)
         if grads is None:
             continue
-        if node.hooks or capture:
-            _arrived(node, grads, owned, captured, wanted if capture else ())
+        if node.hooks or keep:
+            _arrived(node, grads, owned, captured, keep)
         if node.saved != ():
             node.check()
         out = node.backward(*grads)
@@ -61,7 +62,7 @@ def run(
         if grads is not None:
             if type(grads[0]) is RowSum:
                 grads[0] = grads[0].value()
-            _arrived(node, grads, owned, captured, wanted if capture else ())
+            _arrived(node, grads, owned, captured, keep)
             if not capture and type(node) is Leaf:
                 node.accumulate(grads[0], (node, 0) in owned)
     return captured
