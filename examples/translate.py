@@ -563,7 +563,7 @@ def parser() -> argparse.ArgumentParser:
     names = ("auto", *TOKENISERS)
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
     add("--target-tokens", choices=names, default="auto", help="default: by the script")
-    add("--pairs", type=positive, default=75_000, help="of the built-in corpus (%(default)s)")
+    add("--pairs", type=positive, default=100_000, help="of the built-in corpus (%(default)s)")
     add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
     add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
     add("--seed", type=natural, default=0, help="default: %(default)s")

@@ -302,3 +302,15 @@ def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_uses():
     expected = np.tile(w[[1, 2]].sum(0), (5, 1))
     expected[[1, 2]] += w.sum(0)
     np.testing.assert_allclose(embedding.weight.grad, expected, rtol=1e-5)
+
+
+def test_activations_in_place_use_the_memory_of_their_input():
+    for layer in (nn.ReLU(inplace=True), nn.Dropout(1.0, inplace=True)):
+        x = ta.tensor([-1.0, 2.0], requires_grad=True)
+        h = x * 1
+        assert layer(h) is h
+        h.sum().backward()
+        assert h.tolist() == [0.0, 2.0 * isinstance(layer, nn.ReLU)]
+        assert x.grad.tolist() == [0.0, 1.0 * isinstance(layer, nn.ReLU)]
+    assert repr(nn.ReLU(inplace=True)) == "ReLU(inplace=True)"
+    assert repr(nn.Dropout(0.1, True)) == "Dropout(p=0.1, inplace=True)"

@@ -16,8 +16,17 @@ class Sigmoid(Module):
 
 
 class ReLU(Module):
+    """max(x, 0); with `inplace` the input's memory is used."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return F.relu(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
 
 
 class Softmax(Module):

@@ -1,7 +1,7 @@
 """The functions behind the modules, by PyTorch's names: a table that points to ops/."""
 
 from tinyattn.ops.elementwise import relu, sigmoid, tanh
-from tinyattn.ops.indexing import embedding
+from tinyattn.ops.indexing import embedding, one_hot
 from tinyattn.ops.losses import cross_entropy, nll_loss
 from tinyattn.ops.normalising import layer_norm, log_softmax, softmax
 from tinyattn.ops.products import linear
@@ -15,6 +15,7 @@ __all__ = [
     "linear",
     "log_softmax",
     "nll_loss",
+    "one_hot",
     "relu",
     "sigmoid",
     "softmax",

@@ -151,7 +151,9 @@ class Dropout(Function):
         return grad * mask
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     """Zero each element with probability p and scale the rest by 1/(1-p); nothing in evaluation.
 
     Srivastava et al. 2014."""
@@ -159,4 +161,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ValueError(f"p: expected a probability between 0 and 1, got {p}")
     if as_tensor(input, "input")._array.dtype.kind != "f":
         raise RuntimeError(f"dropout: expected float32 or float64, got {input._array.dtype}")
-    return Dropout.apply(input, p) if training and p > 0 else input
+    if not training or p == 0:
+        return input
+    if inplace:
+        check_in_place("dropout_", input)
+        return rebind("dropout_", input, Dropout.apply(input, p))
+    return Dropout.apply(input, p)
