@@ -211,7 +211,7 @@ def test_another_seed_is_another_model(builtin: Any) -> None:
     assert report_of(done.stdout) != report_of(builtin.stdout)
 
 
-@pytest.mark.parametrize("score", ["additive", "uniform"])
+@pytest.mark.parametrize("score", ["dot", "uniform"])
 def test_other_scores(tmp_path: Path, score: str) -> None:
     done = run(tmp_path, "train", *SMALL, "--score", score)
     assert re.search(r"^exact match: ", done.stdout, re.M), done.stderr
@@ -521,8 +521,8 @@ def without_option(saved: Saved) -> Saved:
         (option("hidden", "32"), "expected hidden to be int, got '32'"),
         (option("score", "cosine"), "expected score to be ('dot', 'additive', 'uniform')"),
         (
-            option("score", "additive"),
-            "Error(s) in loading state_dict for Translator: Missing key(s) in state_dict",
+            option("score", "dot"),
+            "Error(s) in loading state_dict for Translator: Unexpected key(s) in state_dict",
         ),
         (option("source_tokens", None), "expected source_tokens to be ('char', "),
         (without_option, "expected 'dropout' in it, found none"),
