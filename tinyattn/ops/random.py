@@ -151,9 +151,7 @@ class Dropout(Function):
         return grad * mask
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability p and scale the rest by 1/(1-p); nothing in evaluation.
 
     Srivastava et al. 2014."""
