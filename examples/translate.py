@@ -126,7 +126,7 @@ class AttentionDecoder(nn.Module):
             energy = self.energy(ta.tanh(self.query(query) + memory.keys))
             scores = energy.transpose(1, 2)
         else:  # every token alike: what is left without attention
-            scores = ta.zeros(memory.padding.shape)
+            scores = ta.zeros(memory.padding.shape, dtype=hidden.dtype)
         weights = F.softmax(scores.masked_fill(memory.padding, -math.inf), dim=-1)
         return weights, weights @ memory.outputs
 

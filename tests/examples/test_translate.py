@@ -501,6 +501,26 @@ def test_without_a_chinese_font_only_the_picture_is_missing(
     assert list(tmp_path.iterdir()) == []
 
 
+# --- the whole model's gradients ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("score", ["dot", "additive", "uniform"])
+def test_the_whole_translator_passes_gradcheck(example: Any, score: str) -> None:
+    """Encoder over packed sources of unequal length, masked attention, loss without padding."""
+    ta.manual_seed(0)
+    pairs = [("一二三", "one two three"), ("四", "four"), ("二一", "two one")]
+    options = {"hidden": 4, "dropout": 0.0, "score": score, "min_count": 1}
+    options |= {"source_tokens": "char", "target_tokens": "word"}
+    model = example.new_model(options, pairs).double()
+    (batch,) = example.batches(model.ids(pairs), 3)
+    gold = ta.from_numpy(batch.target_out.T.reshape(-1))
+
+    def loss(scores: ta.Tensor) -> ta.Tensor:
+        return example.F.cross_entropy(scores.flatten(0, 1), gold, ignore_index=example.PAD)
+
+    assert ta.gradcheck_module(model, (batch,), loss, samples=10)
+
+
 # --- models that can't be used --------------------------------------------------------------------
 
 Saved = dict[str, Any]
