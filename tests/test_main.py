@@ -17,6 +17,7 @@ def python(*arguments: str, **env: str) -> str:
     settings = {
         "PYTHONPATH": str(Path(ta.__file__).parents[1]),
         "TINYATTN_BACKEND": ta.backend().name,
+        "PYTHONDONTWRITEBYTECODE": "",  # compiling the package is not importing it
     }
     done = subprocess.run(
         [sys.executable, *arguments],
