@@ -35,7 +35,7 @@ def compare(workers: dict[str, Worker], case: Case, rounds: int, seconds: float)
         worker.ask("prepare", CASES.index(case), seconds)
     for _ in range(rounds):
         for side, worker in workers.items():
-            time.sleep(0.04)  # until the last side's threads are asleep
+            time.sleep(0.3)  # until the last side's threads are asleep
             times[side].append(worker.ask("measure"))
     ratios = {
         side: median(other / own for other, own in zip(times[side], times[OURS], strict=True))
