@@ -1,8 +1,11 @@
-/* Layer normalisation over rows of D elements, and its gradient.
+/* Layer normalisation over rows of D elements, and its gradient; without a mean it is rms_norm's.
  *
  *   mean = sum x / D,  rstd = 1 / sqrt(sum (x - mean)^2 / D + eps),  xhat = (x - mean) rstd
  *   y = xhat w + b;   with g' = g w:   dx = rstd (g' - sum g' / D - xhat sum(g' xhat) / D)
  *   dw = sum over rows of g xhat,  db = sum over rows of g
+ *
+ * With `mean` NULL (rms_norm) the mean is taken to be 0 and no constant, so the two terms with it
+ * leave the formulas above, and there is no b.
  *
  * The sums over rows are taken in chunks of rows whose number depends on the shape only, and the
  * chunks' sums are added in order: the same bits for any number of threads. */
@@ -21,15 +24,18 @@ static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
     real *y = job->y + row * D;
 
     vec a = splat(0), b = a, c = a, d = a;
-    for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
-        a += load(x + i);
-        b += load(x + i + LANES);
-        c += load(x + i + 2 * LANES);
-        d += load(x + i + 3 * LANES);
+    real mean = 0;
+    if (job->mean) {
+        for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
+            a += load(x + i);
+            b += load(x + i + LANES);
+            c += load(x + i + 2 * LANES);
+            d += load(x + i + 3 * LANES);
+        }
+        for (; i + LANES <= D; i += LANES) a += load(x + i);
+        if (i < D) b += load_part(x + i, D - i);
+        job->mean[row] = mean = hsum((a + b) + (c + d)) / (real)D;
     }
-    for (; i + LANES <= D; i += LANES) a += load(x + i);
-    if (i < D) b += load_part(x + i, D - i);
-    real mean = hsum((a + b) + (c + d)) / (real)D;
 
     vec m = splat(mean), e;
     a = b = c = d = splat(0);
@@ -58,7 +64,6 @@ static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
         if (job->bias) shift = load_part(job->bias + i, D - i);
         store_part(y + i, (load_part(x + i, D - i) - m) * r * w + shift, D - i);
     }
-    job->mean[row] = mean;
     job->rstd[row] = rstd;
 }
 
@@ -80,23 +85,23 @@ static int FN(layer_norm)(const real *x, const real *weight, const real *bias, d
 struct FN(layer_norm_grad_job) {
     const real *g, *x, *mean, *rstd, *weight;
     real *dx;
-    real *dw, *db; /* (chunks, D) each */
+    real *dw, *db; /* (chunks, D) each; db NULL without a mean */
     long N, D;
 };
 
-/* `dw` and `db` take this row's share. */
+/* `dw` and `db` take this row's share (db NULL: dropped). */
 static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, long row, real *dw,
                                     real *db)
 {
     long D = job->D, i;
     const real *g = job->g + row * D, *x = job->x + row * D, *weight = job->weight;
     real *dx = job->dx + row * D;
-    vec m = splat(job->mean[row]), r = splat(job->rstd[row]);
+    vec m = splat(job->mean ? job->mean[row] : 0), r = splat(job->rstd[row]);
     vec w = splat(1), sum_g = splat(0), sum_gx = splat(0);
     for (i = 0; i + LANES <= D; i += LANES) {
         vec gi = load(g + i), xhat = (load(x + i) - m) * r;
         if (weight) w = load(weight + i);
-        store(db + i, load(db + i) + gi);
+        if (db) store(db + i, load(db + i) + gi);
         store(dw + i, load(dw + i) + gi * xhat);
         sum_g += gi * w;
         sum_gx += gi * w * xhat;
@@ -106,12 +111,12 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
         vec gi = load_part(g + i, rest), xhat = (load_part(x + i, rest) - m) * r;
         if (weight) w = load_part(weight + i, rest);
         xhat = vselect(FN(lanes_below)(rest), xhat, splat(0));
-        store_part(db + i, load_part(db + i, rest) + gi, rest);
+        if (db) store_part(db + i, load_part(db + i, rest) + gi, rest);
         store_part(dw + i, load_part(dw + i, rest) + gi * xhat, rest);
         sum_g += gi * w;
         sum_gx += gi * w * xhat;
     }
-    vec mean_g = splat(hsum(sum_g) / (real)D), mean_gx = splat(hsum(sum_gx) / (real)D);
+    vec mean_g = splat(job->mean ? hsum(sum_g) / (real)D : 0), mean_gx = splat(hsum(sum_gx) / (real)D);
     for (i = 0; i + LANES <= D; i += LANES) {
         vec xhat = (load(x + i) - m) * r;
         if (weight) w = load(weight + i);
@@ -128,10 +133,10 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
 static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
 {
     const struct FN(layer_norm_grad_job) *job = arg;
-    real *dw = job->dw + part * job->D, *db = job->db + part * job->D;
+    real *dw = job->dw + part * job->D, *db = job->db ? job->db + part * job->D : NULL;
     long end = job->N * (part + 1) / parts;
     memset(dw, 0, job->D * sizeof *dw);
-    memset(db, 0, job->D * sizeof *db);
+    if (db) memset(db, 0, job->D * sizeof *db);
     for (long row = job->N * part / parts; row < end; row++)
         FN(layer_norm_grad_row)(job, row, dw, db);
 }
@@ -145,14 +150,14 @@ static int FN(layer_norm_backward)(const real *grad, const real *x, const real *
     real *sums = ta_scratch(TA_SHARED, (size_t)(2 * chunks * D + 1) * sizeof *sums);
     if (!sums) return 1;
     struct FN(layer_norm_grad_job) job = {grad, x,    mean, rstd, weight, dx, sums,
-                                          sums + chunks * D, (long)N, (long)D};
+                                          mean ? sums + chunks * D : NULL, (long)N, (long)D};
     ta_parallel(FN(layer_norm_grad_part), &job, chunks);
     memset(dweight, 0, D * sizeof *dweight);
-    memset(dbias, 0, D * sizeof *dbias);
+    if (mean) memset(dbias, 0, D * sizeof *dbias);
     for (long chunk = 0; chunk < chunks; chunk++)
         for (long i = 0; i < D; i++) {
             dweight[i] += job.dw[chunk * D + i];
-            dbias[i] += job.db[chunk * D + i];
+            if (mean) dbias[i] += job.db[chunk * D + i];
         }
     ta_scratch_done(TA_SHARED);
     return 0;

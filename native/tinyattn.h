@@ -80,7 +80,7 @@ int ta_embedding_backward_f32(const float *grad, const int64_t *index, int64_t p
 int ta_embedding_backward_f64(const double *grad, const int64_t *index, int64_t padding_idx,
                               double *out, int64_t N, int64_t D, int64_t V);
 
-/* layer_norm.c: x (N, D), weight, bias (D,) or NULL, mean, rstd (N,) */
+/* layer_norm.c: x (N, D), weight, bias (D,) or NULL, mean, rstd (N,); mean NULL: rms_norm, no bias */
 int ta_layer_norm_f32(const float *x, const float *weight, const float *bias, double eps, float *y,
                       float *mean, float *rstd, int64_t N, int64_t D);
 int ta_layer_norm_f64(const double *x, const double *weight, const double *bias, double eps,

@@ -322,6 +322,12 @@ def layer_norm() -> Iterator[Case]:
     )
 
 
+def rms_norm() -> Iterator[Case]:
+    for name, args in layer_norm():
+        if args["bias"] is None or args["weight"] is None:
+            yield name, {key: value for key, value in args.items() if key != "bias"}
+
+
 def adam() -> Iterator[Case]:
     r = rng(9)
     shapes = [(3,), (4, 5), (129, 7), (0,), (), (1, 1), (9000,)]

@@ -214,6 +214,31 @@ def test_layer_norm_backward(
     assert_within(dx, want_dx, size, summing(D))
 
 
+@each(cases.rms_norm)
+def test_rms_norm_and_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    N, D = args["x"].shape
+    y, rstd = kernels.rms_norm(**args)
+    want, want_rstd = definition.rms_norm(**exact)
+    assert_within(rstd, want_rstd, want_rstd, summing(D))
+    assert_within(y, want, np.abs(want), summing(D))
+
+    grad = cases.rng(22).normal(size=(N, D))
+    rest = cast({"grad": grad, "x": args["x"], "weight": args["weight"]}, dtype) | {"rstd": rstd}
+    exact = as_float64(rest)
+    dx, dweight = kernels.rms_norm_backward(**rest)
+    want_dx, want_dweight = definition.rms_norm_backward(**exact)
+    g, scale = np.abs(exact["grad"]), exact["rstd"][:, None]
+    xhat = np.abs(exact["x"]) * scale
+    assert_within(dweight, want_dweight, (g * xhat).sum(axis=0), summing(N))
+    gw = g if exact["weight"] is None else g * np.abs(exact["weight"])
+    size = scale * (gw + xhat * (gw * xhat).sum(axis=1, keepdims=True) / D)
+    assert_within(dx, want_dx, size, summing(D))
+
+
 @each(cases.adam)
 def test_adam(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
     ours = cast(args, dtype)

@@ -257,6 +257,25 @@ def test_gradients_of_layer_norm(definition: Backend, affine: bool) -> None:
     close(db, slope(lambda b: loss(x, ones, b), zeros))
 
 
+@pytest.mark.parametrize("affine", [False, True])
+def test_rms_norm_of_a_row_and_its_gradients(definition: Backend, affine: bool) -> None:
+    x, g = r.normal(size=(3, 4)), r.normal(size=(3, 4))
+    w = r.normal(size=4) if affine else None
+
+    def loss(x: np.ndarray, w: np.ndarray | None) -> float:
+        return float((definition.rms_norm(x, w, 0.1)[0] * g).sum())
+
+    y, rstd = definition.rms_norm(x, w, 0.1)
+    ones = np.ones(4) if w is None else w
+    for i, row in enumerate(x.tolist()):
+        scale = (sum(v * v for v in row) / 4 + 0.1) ** -0.5
+        close(rstd[i], scale, 1e-14)
+        close(y[i], [v * scale * k for v, k in zip(row, ones, strict=True)], 1e-14)
+    dx, dw = definition.rms_norm_backward(g, x, rstd, w)
+    close(dx, slope(lambda x: loss(x, w), x))
+    close(dw, slope(lambda w: loss(x, w), ones))
+
+
 @pytest.mark.parametrize("decoupled", [False, True])
 @pytest.mark.parametrize("maximize", [False, True])
 def test_adam_number_by_number(definition: Backend, decoupled: bool, maximize: bool) -> None:

@@ -49,6 +49,13 @@ CALLS: dict[str, dict[str, Any]] = {
         "rstd": r.random(4),
         "weight": r.normal(size=6),
     },
+    "rms_norm": {"x": r.normal(size=(4, 6)), "weight": r.normal(size=6), "eps": 1e-5},
+    "rms_norm_backward": {
+        "grad": r.normal(size=(4, 6)),
+        "x": r.normal(size=(4, 6)),
+        "rstd": r.random(4),
+        "weight": r.normal(size=6),
+    },
 }
 with use_backend("numpy") as numpy_kernels:
     _gru = CALLS["gru"]

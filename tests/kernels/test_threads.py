@@ -46,6 +46,8 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     out["gru"] = [y, h_n, saved, *back]
     y, mean, rstd = kernels.layer_norm(x, g[0], g[1], 1e-5)
     out["layer_norm"] = [y, mean, rstd, *kernels.layer_norm_backward(g, x, mean, rstd, g[0])]
+    y, rstd = kernels.rms_norm(x, g[0], 1e-5)
+    out["rms_norm"] = [y, rstd, *kernels.rms_norm_backward(g, x, rstd, g[0])]
     p, m, v, w = normal(70001), normal(70001), normal(70001) ** 2, normal(70001)
     out["norm"] = [np.array(kernels.global_norm([p, m, v]))]
     kernels.adam([p], [w], [m], [v], [3], 0.1, 0.9, 0.99, 1e-8, 0.1, True)

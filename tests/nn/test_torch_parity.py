@@ -18,6 +18,8 @@ MODULES = {
     "LayerNorm": ("LayerNorm", ((3, 4),), {"eps": 1e-3}, (2, 3, 4)),
     "LayerNorm, no bias": ("LayerNorm", (4,), {"bias": False}, (2, 4)),
     "LayerNorm, plain": ("LayerNorm", (4,), {"elementwise_affine": False}, (2, 4)),
+    "RMSNorm": ("RMSNorm", ((3, 4),), {}, (2, 3, 4)),
+    "RMSNorm, plain": ("RMSNorm", (4,), {"eps": 0.1, "elementwise_affine": False}, (2, 4)),
     "Softmax": ("Softmax", (), {"dim": 1}, (2, 3, 4)),
     "LogSoftmax": ("LogSoftmax", (), {"dim": -1}, (2, 3, 4)),
     "Tanh": ("Tanh", (), {}, (3, 4)),

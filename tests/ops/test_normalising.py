@@ -1,4 +1,4 @@
-"""Softmax, log-softmax and layer normalisation: PyTorch's results, differences, every backend."""
+"""Softmax, log-softmax, layer and RMS normalisation: PyTorch's results, differences, backends."""
 
 import numpy as np
 import pytest
@@ -193,6 +193,43 @@ def test_arguments_of_layer_norm_are_named():
         F.layer_norm(x, (3,), ta.ones(3, dtype=ta.float64))
     with pytest.raises(RuntimeError, match="layer_norm: expected float32 or float64, got int64"):
         F.layer_norm(x.long(), (3,))
+
+
+def rms_norm(t, shape, *tensors, eps=None):
+    return functional(t).rms_norm(tensors[0], shape, *tensors[1:], eps=eps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "normalized"), NORMALIZED)
+def test_rms_norm_as_in_torch(torch, backend, shape, normalized, dtype):
+    arrays = [numbers(s, i, dtype) for i, s in enumerate((shape, normalized))]
+    for given_eps in (None, 0.1):
+        for n in (1, 2):
+            case = lambda t, *x: rms_norm(t, normalized, *x, eps=given_eps)  # noqa: B023, E731
+            same_as_torch(torch, case, *arrays[:n])
+
+
+@pytest.mark.parametrize("values", [[[0.0, 0, 0]], [[INF, 0, 0]], [[NAN, 1, 2]], [[1e4, -1e4, 0]]])
+def test_rms_norm_of_special_values_as_in_torch(torch, backend, values):
+    for dtype in ("float32", "float64"):
+        same_as_torch(torch, lambda t, x: rms_norm(t, (3,), x), np.array(values).astype(dtype))
+
+
+@pytest.mark.parametrize(("shape", "normalized"), NORMALIZED)
+def test_gradients_of_rms_norm_match_differences(backend, shape, normalized):
+    x, w = leaf(shape), leaf(normalized, 1)
+    assert ta.gradcheck(lambda x, w: F.rms_norm(x, normalized, w, 0.01), (x, w))
+    assert ta.gradcheck(lambda x: F.rms_norm(x.transpose(0, -1), x.shape[0]), (leaf((2, 3)),))
+
+
+def test_arguments_of_rms_norm_are_named():
+    x = ta.ones(2, 3)
+    with pytest.raises(RuntimeError, match=r"normalized_shape: .*\[2, 3\], got \[2\]"):
+        F.rms_norm(x, (2,))
+    with pytest.raises(RuntimeError, match=r"weight: expected shape \[3\], got \[2\]"):
+        F.rms_norm(x, 3, ta.ones(2))
+    with pytest.raises(RuntimeError, match="rms_norm: expected float32 or float64, got int64"):
+        F.rms_norm(x.long(), (3,))
 
 
 def test_both_halves_run_by_hand():

@@ -436,7 +436,7 @@ class Backend:
         )
         return dgx, dgh, dh0
 
-    # Layer norm
+    # Layer norm and RMS norm
 
     def layer_norm(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float
@@ -486,6 +486,62 @@ class Backend:
         steps: Sequence[int],
         lr: float,
         beta1: float,
+    def rms_norm(self, x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
+        """x (N, D), weight (D,) -> y (N, D), rstd (N,)."""
+        dtype = _float_type("rms_norm", "x", x)
+        N, D = _two_dims("rms_norm", "x", x, "(N, D)")
+        x = _fit("rms_norm", "x", x, dtype, "(N, D)", (N, D))
+        if weight is not None:
+            weight = _fit("rms_norm", "weight", weight, dtype, "(D,)", (D,))
+        out = np.empty((N, D), dtype)
+        rstd = np.empty(N, dtype)
+        self._layer_norm.rms_norm(x, weight, eps, out, rstd)
+        return out, rstd
+
+    def rms_norm_backward(
+        self, grad: Array, x: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, Array]:
+        """grad (N, D), x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
+        dtype = _float_type("rms_norm_backward", "x", x)
+        N, D = _two_dims("rms_norm_backward", "x", x, "(N, D)")
+        grad = _fit("rms_norm_backward", "grad", grad, dtype, "(N, D)", (N, D))
+        x = _fit("rms_norm_backward", "x", x, dtype, "(N, D)", (N, D))
+        rstd = _fit("rms_norm_backward", "rstd", rstd, dtype, "(N,)", (N,))
+        if weight is not None:
+            weight = _fit("rms_norm_backward", "weight", weight, dtype, "(D,)", (D,))
+        dx = np.empty((N, D), dtype)
+        dweight = np.empty(D, dtype)
+        self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
+        return dx, dweight
+
+    # Additive scores
+
+    def additive(self, q: Array, k: Array, v: Array) -> Array:
+        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
+        dtype = _float_type("additive", "q", q)
+        B, Tq, Tk, H = _queries_and_keys("additive", q, k)
+        q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit("additive", "v", v, dtype, "(H,)", (H,))
+        out = np.empty((B, Tq, Tk), dtype)
+        self._additive.additive(q, k, v, out)
+        return out
+
+    def additive_backward(
+        self, grad: Array, q: Array, k: Array, v: Array
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
+        kernel = "additive_backward"
+        dtype = _float_type(kernel, "q", q)
+        B, Tq, Tk, H = _queries_and_keys(kernel, q, k)
+        grad = _fit(kernel, "grad", grad, dtype, "(B, Tq, Tk)", (B, Tq, Tk))
+        q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
+        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
+        self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
+        return dq, dk, dv
+
         beta2: float,
         eps: float,
         weight_decay: float,

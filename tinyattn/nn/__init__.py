@@ -7,7 +7,7 @@ from tinyattn.nn.dropout import Dropout
 from tinyattn.nn.linear import Identity, Linear
 from tinyattn.nn.loss import CrossEntropyLoss, NLLLoss
 from tinyattn.nn.module import Module
-from tinyattn.nn.normalization import LayerNorm
+from tinyattn.nn.normalization import LayerNorm, RMSNorm
 from tinyattn.nn.parameter import Parameter
 from tinyattn.nn.rnn import GRU, GRUCell
 from tinyattn.nn.sparse import Embedding
@@ -27,6 +27,7 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "Sigmoid",

@@ -3,7 +3,7 @@
 from tinyattn.ops.elementwise import relu, sigmoid, tanh
 from tinyattn.ops.indexing import embedding, one_hot
 from tinyattn.ops.losses import cross_entropy, nll_loss
-from tinyattn.ops.normalising import layer_norm, log_softmax, softmax
+from tinyattn.ops.normalising import layer_norm, log_softmax, rms_norm, softmax
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
 
@@ -17,6 +17,7 @@ __all__ = [
     "nll_loss",
     "one_hot",
     "relu",
+    "rms_norm",
     "sigmoid",
     "softmax",
     "tanh",

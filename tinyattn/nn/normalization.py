@@ -1,10 +1,12 @@
-"""LayerNorm: mean 0 and variance 1 over the last axes, then a learnt scale and shift."""
+"""LayerNorm: mean 0 and variance 1 over the last axes, then a learnt scale and shift.
+RMSNorm: root mean square 1, then a learnt scale.
+"""
 
 from typing import Any
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
-from tinyattn.nn.functional import layer_norm
+from tinyattn.nn.functional import layer_norm, rms_norm
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import unset
 
@@ -44,4 +46,36 @@ class LayerNorm(Module):
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """(..., *normalized_shape) -> the same; Zhang, Sennrich 2019. eps None: the dtype's own."""
+
+    def __init__(
+        self,
+        normalized_shape: int | list[int] | tuple[int, ...],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape = tuple(shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        made = unset(*self.normalized_shape, dtype=dtype) if elementwise_affine else None
+        self.register_parameter("weight", made)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )

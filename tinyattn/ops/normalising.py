@@ -1,5 +1,8 @@
-"""Softmax, log-softmax and layer normalisation. The kernels work on rows: the last axis."""
+"""Softmax, log-softmax, layer and RMS normalisation: kernels on rows, which are the last axis; and
+what norms make: normalize, cosine_similarity, pairwise_distance.
+"""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -75,6 +78,27 @@ class LayerNorm(Function):
         return dx.reshape(x.shape), dw, db
 
 
+class RMSNorm(Function):
+    """y = w x^  with  x^ = x s,  s = 1 / sqrt(mean(x^2) + eps), over rows of D features.
+
+    dw = sum over rows of g x^;  with h = g w, since s depends on x (ds/dx_j = -s^3 x_j / D),
+    dx = s (h - x^ mean(h x^)).   (Zhang, Sennrich 2019, arXiv:1910.07467)
+    """
+
+    fresh = True
+
+    def forward(self, x: Any, weight: Any = None, eps: float = 1e-5) -> Any:
+        self.kernels = backend()
+        y, rstd = self.kernels.rms_norm(as_rows(x), weight, eps)
+        self.save(x, weight, rstd)
+        return y.reshape(x.shape)
+
+    def backward(self, grad: Any) -> Any:
+        x, weight, rstd = self.saved
+        dx, dw = self.kernels.rms_norm_backward(as_rows(grad), as_rows(x), rstd, weight)
+        return dx.reshape(x.shape), dw
+
+
 def _floats(input: Any, name: str, dtype: Any) -> Any:
     if dtype is not None:
         input = input.to(dtype)
@@ -110,19 +134,37 @@ def layer_norm(
 ) -> Tensor:
     """input brought to mean 0, variance 1 over its last axes (normalized_shape), times weight,
     plus bias (both of normalized_shape)."""
+    affine = {"weight": weight, "bias": bias}
+    return _normalised(LayerNorm, "layer_norm", input, normalized_shape, affine, eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """input divided by its root mean square over its last axes (normalized_shape), times weight (of
+    normalized_shape); eps: by default that of input's dtype."""
+    if eps is None:
+        eps = float(np.finfo(_floats(input, "rms_norm", None)._array.dtype).eps)
+    return _normalised(RMSNorm, "rms_norm", input, normalized_shape, {"weight": weight}, eps)
+
+
+def _normalised(
+    operation: Any, name: str, input: Any, normalized_shape: Any, affine: dict, eps: float
+) -> Any:
+    """A kernel over rows, for the axes of normalized_shape as one."""
     shape = as_size((normalized_shape,), "normalized_shape")
-    x = _floats(input, "layer_norm", None)
+    x = _floats(input, name, None)
     whole = x._array.shape
     if not shape or whole[-len(shape) :] != shape:
         raise RuntimeError(
             f"normalized_shape: expected the last sizes of input {list(whole)}, got {list(shape)}"
         )
-    for name, value in (("weight", weight), ("bias", bias)):
+    for name, value in affine.items():
         if value is not None and as_tensor(value, name)._array.shape != shape:
             raise RuntimeError(
                 f"{name}: expected shape {list(shape)}, got {list(value._array.shape)}"
             )
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     rows = x.reshape(*whole[: -len(shape)], size)
-    weight, bias = (v if v is None else v.reshape(size) for v in (weight, bias))  # type: ignore
-    return LayerNorm.apply(rows, weight, bias, eps=eps).reshape(whole)
+    flat = (value if value is None else value.reshape(size) for value in affine.values())
+    return operation.apply(rows, *flat, eps=eps).reshape(whole)

@@ -1,5 +1,5 @@
 """Layer normalisation over the last axis, a row at a time; the weights' gradients in fixed blocks
-of rows.
+of rows. The same loops without means (`mean` empty) are RMS normalisation.
 """
 
 import numba
@@ -15,10 +15,12 @@ BLOCK = 64  # rows whose share of the weights' gradients is added up on its own
 def forward_row(x, i, weight, bias, eps, out, mean, rstd):
     D = x.shape[1]
     real = x.dtype.type
-    total = square = real(0)
-    for j in range(D):
-        total += x[i, j]
-    m = total / real(D)
+    m = square = real(0)
+    if mean.size:
+        for j in range(D):
+            m += x[i, j]
+        m /= real(D)
+        mean[i] = m
     for j in range(D):
         centred = x[i, j] - m
         square += centred * centred
@@ -31,7 +33,6 @@ def forward_row(x, i, weight, bias, eps, out, mean, rstd):
     if bias.size:
         for j in range(D):
             out[i, j] += bias[j]
-    mean[i] = m
     rstd[i] = s
 
 
@@ -48,7 +49,7 @@ def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, d
     for j in range(D):
         dweights[part, j] = dbiases[part, j] = 0
     for i in range(begin, end):
-        m, s = mean[i], rstd[i]
+        m, s = mean[i] if mean.size else real(0), rstd[i]
         of_g = of_gx = real(0)
         for j in range(D):
             dx[i, j] = grad[i, j] * weight[j] if weight.size else grad[i, j]
@@ -59,7 +60,7 @@ def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, d
         for j in range(D):
             of_g += dx[i, j]
             of_gx += dx[i, j] * ((x[i, j] - m) * s)
-        of_g /= real(D)
+        of_g = of_g / real(D) if mean.size else real(0)
         of_gx /= real(D)
         for j in range(D):
             xhat = (x[i, j] - m) * s
@@ -112,3 +113,16 @@ def layer_norm_backward(
     none = np.empty(0, x.dtype)
     affine = none if weight is None else weight
     backward(grad, x, mean, rstd, affine, dx, dweight, dbias, alone=x.size < SMALL)
+
+
+def rms_norm(x: Array, weight: Array | None, eps: float, out: Array, rstd: Array) -> None:
+    """x (N, D), weight (D,) -> out (N, D), rstd (N,)."""
+    layer_norm(x, weight, None, eps, out, np.empty(0, x.dtype), rstd)
+
+
+def rms_norm_backward(
+    grad: Array, x: Array, rstd: Array, weight: Array | None, dx: Array, dweight: Array
+) -> None:
+    """grad, x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
+    none, dbias = np.empty(0, x.dtype), np.empty_like(dweight)
+    layer_norm_backward(grad, x, none, rstd, weight, dx, dweight, dbias)

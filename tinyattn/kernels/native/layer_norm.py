@@ -1,4 +1,4 @@
-"""Layer normalisation and its gradient, native/layer_norm.c."""
+"""Layer and RMS normalisation and their gradients, native/layer_norm.c."""
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check, ffi, lib
@@ -15,7 +15,7 @@ def layer_norm(
     bias: Array | None,
     eps: float,
     out: Array,
-    mean: Array,
+    mean: Array | None,
     rstd: Array,
 ) -> None:
     """x (N, D), weight, bias (D,) -> out (N, D), mean (N,), rstd (N,)."""
@@ -31,7 +31,7 @@ def layer_norm(
             _NULL if bias is None else _at(real, bias),
             eps,
             _at(real, out),
-            _at(real, mean),
+            _NULL if mean is None else _at(real, mean),
             _at(real, rstd),
             N,
             D,
@@ -42,12 +42,12 @@ def layer_norm(
 def layer_norm_backward(
     grad: Array,
     x: Array,
-    mean: Array,
+    mean: Array | None,
     rstd: Array,
     weight: Array | None,
     dx: Array,
     dweight: Array,
-    dbias: Array,
+    dbias: Array | None,
 ) -> None:
     """grad, x (N, D), mean, rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
     N, D = x.shape
@@ -59,13 +59,25 @@ def layer_norm_backward(
         kernel(
             _at(real, grad),
             _at(real, x),
-            _at(real, mean),
+            _NULL if mean is None else _at(real, mean),
             _at(real, rstd),
             _NULL if weight is None else _at(real, weight),
             _at(real, dx),
             _at(real, dweight),
-            _at(real, dbias),
+            _NULL if dbias is None else _at(real, dbias),
             N,
             D,
         )
     )
+
+
+def rms_norm(x: Array, weight: Array | None, eps: float, out: Array, rstd: Array) -> None:
+    """x (N, D), weight (D,) -> out (N, D), rstd (N,)."""
+    layer_norm(x, weight, None, eps, out, None, rstd)
+
+
+def rms_norm_backward(
+    grad: Array, x: Array, rstd: Array, weight: Array | None, dx: Array, dweight: Array
+) -> None:
+    """grad, x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
+    layer_norm_backward(grad, x, None, rstd, weight, dx, dweight, None)

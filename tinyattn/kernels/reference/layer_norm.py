@@ -8,6 +8,9 @@ the mean and through the variance: dxhat_i/dx_j = rstd ([i = j] - 1/D - xhat_i x
 
     dx = rstd (g' - mean(g') - xhat mean(g' xhat))
     dweight = sum over rows of g xhat,  dbias = sum over rows of g
+
+RMS normalisation (Zhang, Sennrich 2019) takes no mean away, which leaves xhat = x rstd with
+rstd = 1 / sqrt(sum(x^2) / D + eps),  y = xhat weight,  dx = rstd (g' - xhat mean(g' xhat)).
 """
 
 import numpy as np
@@ -57,3 +60,23 @@ def layer_norm_backward(
     mean_g = g.sum(axis=1, keepdims=True) / D
     mean_gx = (g * xhat).sum(axis=1, keepdims=True) / D
     dx[:] = rstd[:, None] * (g - mean_g - xhat * mean_gx)
+
+
+@np.errstate(all="ignore")
+def rms_norm(x: Array, weight: Array | None, eps: float, out: Array, rstd: Array) -> None:
+    """x (N, D), weight (D,) -> out (N, D), rstd (N,)."""
+    rstd[:] = 1 / np.sqrt((x * x).sum(axis=1) / x.shape[1] + eps)
+    np.multiply(x, rstd[:, None], out=out)
+    if weight is not None:
+        out *= weight
+
+
+@np.errstate(all="ignore")
+def rms_norm_backward(
+    grad: Array, x: Array, rstd: Array, weight: Array | None, dx: Array, dweight: Array
+) -> None:
+    """grad, x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
+    xhat = x * rstd[:, None]
+    dweight[:] = (grad * xhat).sum(axis=0)
+    g = grad if weight is None else grad * weight
+    dx[:] = rstd[:, None] * (g - xhat * ((g * xhat).sum(axis=1, keepdims=True) / x.shape[1]))
