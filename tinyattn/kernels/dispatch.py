@@ -475,17 +475,6 @@ class Backend:
         self._layer_norm.layer_norm_backward(grad, x, mean, rstd, weight, dx, dweight, dbias)
         return dx, dweight, dbias
 
-    # Optimisers, in place
-
-    def adam(
-        self,
-        params: Sequence[Array],
-        grads: Sequence[Array],
-        exp_avgs: Sequence[Array],
-        exp_avg_sqs: Sequence[Array],
-        steps: Sequence[int],
-        lr: float,
-        beta1: float,
     def rms_norm(self, x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
         """x (N, D), weight (D,) -> y (N, D), rstd (N,)."""
         dtype = _float_type("rms_norm", "x", x)
@@ -514,34 +503,17 @@ class Backend:
         self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
         return dx, dweight
 
-    # Additive scores
+    # Optimisers, in place
 
-    def additive(self, q: Array, k: Array, v: Array) -> Array:
-        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
-        dtype = _float_type("additive", "q", q)
-        B, Tq, Tk, H = _queries_and_keys("additive", q, k)
-        q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
-        k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
-        v = _fit("additive", "v", v, dtype, "(H,)", (H,))
-        out = np.empty((B, Tq, Tk), dtype)
-        self._additive.additive(q, k, v, out)
-        return out
-
-    def additive_backward(
-        self, grad: Array, q: Array, k: Array, v: Array
-    ) -> tuple[Array, Array, Array]:
-        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
-        kernel = "additive_backward"
-        dtype = _float_type(kernel, "q", q)
-        B, Tq, Tk, H = _queries_and_keys(kernel, q, k)
-        grad = _fit(kernel, "grad", grad, dtype, "(B, Tq, Tk)", (B, Tq, Tk))
-        q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
-        k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
-        v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
-        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
-        self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
-        return dq, dk, dv
-
+    def adam(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        steps: Sequence[int],
+        lr: float,
+        beta1: float,
         beta2: float,
         eps: float,
         weight_decay: float,
