@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels.reference.attention import mask_gradient
 
 Shape = tuple[int, ...]
 
@@ -78,6 +79,16 @@ def _two_dims(kernel: str, name: str, x: Array, letters: str) -> tuple[int, int]
     return x.shape
 
 
+def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, int]:
+    """B, Tq, Tk and H of q (B, Tq, H) and k (B, Tk, H)."""
+    if len(q.shape) != 3 or len(k.shape) != 3:
+        raise ValueError(
+            f"{kernel}: expected q (B, Tq, H) and k (B, Tk, H), got {q.shape} and {k.shape}"
+        )
+    B, Tq, H = q.shape
+    return B, Tq, k.shape[1], H
+
+
 def _rows(kernel: str, name: str, x: Array) -> Shape | None:
     """(N, n), every axis but the last folded into rows; None where x stands so already."""
     shape = x.shape
@@ -115,6 +126,56 @@ def _spread(x: Array, batch: Shape, n: int) -> Array:
     if x.shape[:-2] != batch:
         x = np.broadcast_to(x, batch + tail)
     return x.reshape((n, *tail))
+
+
+def _head_rows(
+    kernel: str, name: str, x: Array, dtype: np.dtype[Any], letters: str, shape: Shape
+) -> Array:
+    """`x` itself where its last axis has no gaps, else a copy."""
+    if x.dtype is not dtype and _float_type(kernel, name, x) is not dtype:
+        raise TypeError(f"{kernel}: {name}: expected {dtype} like the others, got {x.dtype}")
+    if x.shape != shape:
+        raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
+    flags = x.flags
+    if x.dtype is dtype and flags.aligned and (flags.c_contiguous or x.strides[3] == x.itemsize):
+        return x
+    return np.array(x, dtype, order="C")
+
+
+def _attention_inputs(
+    kernel: str, q: Array, k: Array, v: Array, mask: Array | None
+) -> tuple[Array, Array, Array, Array | None]:
+    """q, k and v readable by rows, the mask seen through strides as (B, h, Tq, Tk)."""
+    dtype = _float_type(kernel, "q", q)
+    if not len(q.shape) == len(k.shape) == len(v.shape) == 4:
+        raise ValueError(
+            f"{kernel}: expected q (B, h, Tq, D), k (B, h_kv, Tk, D) and v (B, h_kv, Tk, Dv), got "
+            f"{q.shape}, {k.shape} and {v.shape}"
+        )
+    B, h, Tq, D = q.shape
+    _, h_kv, Tk, Dv = v.shape
+    if h % h_kv if h_kv else h:
+        raise ValueError(f"{kernel}: h = {h} heads of q are no multiple of the {h_kv} of k and v")
+    q = _head_rows(kernel, "q", q, dtype, "(B, h, Tq, D)", q.shape)
+    k = _head_rows(kernel, "k", k, dtype, "(B, h_kv, Tk, D)", (B, h_kv, Tk, D))
+    v = _head_rows(kernel, "v", v, dtype, "(B, h_kv, Tk, Dv)", (B, h_kv, Tk, Dv))
+    if mask is None:
+        return q, k, v, None
+    if mask.dtype != BOOL and _float_type(kernel, "mask", mask) is not dtype:
+        raise TypeError(f"{kernel}: mask: expected bool or {dtype} like q, got {mask.dtype}")
+    if not mask.flags.aligned or not mask.dtype.isnative:
+        mask = mask.astype(mask.dtype.newbyteorder("="))
+    if mask.ndim and mask.shape[-1] > 1 and mask.strides[-1] not in (0, mask.itemsize):
+        mask = np.ascontiguousarray(mask)
+    if mask.shape != (B, h, Tq, Tk):
+        try:
+            mask = np.broadcast_to(mask, (B, h, Tq, Tk))
+        except ValueError:
+            raise ValueError(
+                f"{kernel}: mask {mask.shape} does not broadcast to (B, h, Tq, Tk) = "
+                f"{(B, h, Tq, Tk)}"
+            ) from None
+    return q, k, v, mask
 
 
 def _sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> Array:
@@ -192,8 +253,11 @@ class Backend:
         self._softmax = twins("softmax")
         self._cross_entropy = twins("cross_entropy")
         self._embedding = twins("embedding")
+        self._attention = twins("attention")
         self._gru = twins("gru")
+        self._lstm = twins("lstm")
         self._layer_norm = twins("layer_norm")
+        self._additive = twins("additive")
         self._optim = twins("optim")
         self._norm = twins("norm")
 
@@ -436,6 +500,166 @@ class Backend:
         )
         return dgx, dgh, dh0
 
+    def lstm(
+        self,
+        gx: Array,
+        h0: Array,
+        c0: Array,
+        w_hh: Array,
+        b_hh: Array | None,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array, Array]:
+        """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,), batch_sizes (T,) int64 -> y (N, H),
+        h_n, c_n (B, H), saved (N, 5H).
+
+        As gru, with the gates in the order i, f, g, o; `saved` is [i | f | g | o | c], c the cell
+        state after the step.
+        """
+        dtype = _float_type("lstm", "gx", gx)
+        B, H = _two_dims("lstm", "h0", h0, "(B, H)")
+        N = len(gx)
+        gx = _fit("lstm", "gx", gx, dtype, "(N, 4H)", (N, 4 * H))
+        h0 = _fit("lstm", "h0", h0, dtype, "(B, H)", (B, H))
+        c0 = _fit("lstm", "c0", c0, dtype, "(B, H)", (B, H))
+        weights = _fit("lstm", "w_hh", w_hh, dtype, "(4H, H)", (4 * H, H))
+        if weights is not w_hh:
+            w_hh, cache = weights, None  # a copy is no one's to keep
+        if b_hh is not None:
+            b_hh = _fit("lstm", "b_hh", b_hh, dtype, "(4H,)", (4 * H,))
+        batch_sizes = _sizes("lstm", batch_sizes, N, B)
+        y = np.empty((N, H), dtype)
+        h_n, c_n = np.empty((B, H), dtype), np.empty((B, H), dtype)
+        saved = np.empty((N, 5 * H), dtype)
+        self._lstm.lstm(gx, h0, c0, w_hh, b_hh, batch_sizes, reverse, y, h_n, c_n, saved, cache)
+        return y, h_n, c_n, saved
+
+    def lstm_backward(
+        self,
+        dy: Array | None,
+        dh_n: Array | None,
+        dc_n: Array | None,
+        saved: Array,
+        c0: Array,
+        w_hh: Array,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """dy (N, H), dh_n, dc_n (B, H), each or None for zeros, the rest as lstm had it -> dgates
+        (N, 4H), dh0, dc0 (B, H).
+        """
+        dtype = _float_type("lstm_backward", "saved", saved)
+        B, H = _two_dims("lstm_backward", "c0", c0, "(B, H)")
+        N = len(saved)
+        if dy is not None:
+            dy = _fit("lstm_backward", "dy", dy, dtype, "(N, H)", (N, H))
+        if dh_n is not None:
+            dh_n = _fit("lstm_backward", "dh_n", dh_n, dtype, "(B, H)", (B, H))
+        if dc_n is not None:
+            dc_n = _fit("lstm_backward", "dc_n", dc_n, dtype, "(B, H)", (B, H))
+        saved = _fit("lstm_backward", "saved", saved, dtype, "(N, 5H)", (N, 5 * H))
+        c0 = _fit("lstm_backward", "c0", c0, dtype, "(B, H)", (B, H))
+        weights = _fit("lstm_backward", "w_hh", w_hh, dtype, "(4H, H)", (4 * H, H))
+        if weights is not w_hh:
+            w_hh, cache = weights, None  # a copy is no one's to keep
+        batch_sizes = _sizes("lstm_backward", batch_sizes, N, B)
+        dgates = np.empty((N, 4 * H), dtype)
+        dh0, dc0 = np.empty((B, H), dtype), np.empty((B, H), dtype)
+        self._lstm.lstm_backward(
+            dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes, reverse, dgates, dh0, dc0, cache
+        )
+        return dgates, dh0, dc0
+
+    # Attention
+
+    def attention(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None,
+        causal: bool,
+        scale: float,
+        dropout_p: float = 0.0,
+        key: int = 0,
+    ) -> tuple[Array, Array]:
+        """q (B, h, Tq, D), k (B, h_kv, Tk, D), v (B, h_kv, Tk, Dv), mask (B, h, Tq, Tk) or
+        broadcastable to it, bool with True = attend or float to be added -> out (B, h, Tq, Dv),
+        lse (B, h, Tq), the logarithms of the sums of exponentials.
+
+        Read through their strides where the last axis has no gaps; out stands in memory as q does.
+        h / h_kv heads share a key. `causal`: key j <= query i only. A query that attends nothing
+        gives zeros. Dropout's numbers depend on `key` (64 bits) and the position only.
+        """
+        q, k, v, mask = _attention_inputs("attention", q, k, v, mask)
+        B, h, Tq, _ = q.shape
+        Tk, Dv = v.shape[2:]
+        out = np.empty_like(q, shape=(B, h, Tq, Dv))
+        lse = np.empty((B, h, Tq), q.dtype)
+        if out.size and Tk:
+            self._attention.attention(q, k, v, mask, causal, scale, dropout_p, key, out, lse)
+        else:
+            out[...], lse[...] = 0, -np.inf
+        return out, lse
+
+    def attention_backward(
+        self,
+        grad: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        out: Array,
+        lse: Array,
+        mask: Array | None,
+        causal: bool,
+        scale: float,
+        dropout_p: float = 0.0,
+        key: int = 0,
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, h, Tq, Dv), the rest as attention had and gave it -> dq, dk, dv, each in the
+        shape and memory order of q, k, v.
+        """
+        kernel = "attention_backward"
+        q, k, v, mask = _attention_inputs(kernel, q, k, v, mask)
+        shape = (*q.shape[:3], v.shape[3])
+        grad = _head_rows(kernel, "grad", grad, q.dtype, "(B, h, Tq, Dv)", shape)
+        out = _head_rows(kernel, "out", out, q.dtype, "(B, h, Tq, Dv)", shape)
+        lse = _fit(kernel, "lse", lse, q.dtype, "(B, h, Tq)", shape[:3])
+        dq, dk, dv = np.empty_like(q), np.empty_like(k), np.empty_like(v)
+        if grad.size and k.shape[2]:
+            self._attention.attention_backward(
+                grad, q, k, v, out, lse, mask, causal, scale, dropout_p, key, dq, dk, dv
+            )
+        else:
+            dq[...], dk[...], dv[...] = 0, 0, 0
+        return dq, dk, dv
+
+    def attention_mask_gradient(
+        self,
+        grad: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        out: Array,
+        lse: Array,
+        mask: Array,
+        causal: bool,
+        scale: float,
+        dropout_p: float = 0.0,
+        key: int = 0,
+    ) -> Array:
+        """The gradient at an added mask, before it is summed over broadcast axes: (B, h, Tq, Tk).
+
+        It is as large as all the scores, and NumPy's work in every backend.
+        """
+        dmask = np.zeros((*q.shape[:3], k.shape[2]), q.dtype)
+        mask = np.broadcast_to(mask, dmask.shape)
+        if dmask.size:
+            mask_gradient(grad, q, k, v, out, lse, mask, causal, scale, dropout_p, key, dmask)
+        return dmask
+
     # Layer norm and RMS norm
 
     def layer_norm(
@@ -502,6 +726,34 @@ class Backend:
         dweight = np.empty(D, dtype)
         self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
         return dx, dweight
+
+    # Additive scores
+
+    def additive(self, q: Array, k: Array, v: Array) -> Array:
+        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
+        dtype = _float_type("additive", "q", q)
+        B, Tq, Tk, H = _queries_and_keys("additive", q, k)
+        q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit("additive", "v", v, dtype, "(H,)", (H,))
+        out = np.empty((B, Tq, Tk), dtype)
+        self._additive.additive(q, k, v, out)
+        return out
+
+    def additive_backward(
+        self, grad: Array, q: Array, k: Array, v: Array
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
+        kernel = "additive_backward"
+        dtype = _float_type(kernel, "q", q)
+        B, Tq, Tk, H = _queries_and_keys(kernel, q, k)
+        grad = _fit(kernel, "grad", grad, dtype, "(B, Tq, Tk)", (B, Tq, Tk))
+        q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
+        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
+        self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
+        return dq, dk, dv
 
     # Optimisers, in place
 
