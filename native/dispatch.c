@@ -46,6 +46,14 @@
       (const real *grad, const real *x, const real *mean, const real *rstd, const real *weight, \
        real *dx, real *dweight, real *dbias, int64_t N, int64_t D), \
       (grad, x, mean, rstd, weight, dx, dweight, dbias, N, D)) \
+    X(additive, \
+      (const real *q, const real *k, const real *v, real *s, int64_t B, int64_t Tq, int64_t Tk, \
+       int64_t H), \
+      (q, k, v, s, B, Tq, Tk, H)) \
+    X(additive_backward, \
+      (const real *grad, const real *q, const real *k, const real *v, real *dq, real *dk, real *dv, \
+       int64_t B, int64_t Tq, int64_t Tk, int64_t H), \
+      (grad, q, k, v, dq, dk, dv, B, Tq, Tk, H)) \
     X(global_norm, \
       (const real *const *arrays, const int64_t *lengths, int64_t count, double *norm), \
       (arrays, lengths, count, norm)) \

@@ -92,6 +92,16 @@ int ta_layer_norm_backward_f64(const double *grad, const double *x, const double
                                const double *rstd, const double *weight, double *dx,
                                double *dweight, double *dbias, int64_t N, int64_t D);
 
+/* additive.c: q (B, Tq, H), k (B, Tk, H), v (H), s, grad (B, Tq, Tk) */
+int ta_additive_f32(const float *q, const float *k, const float *v, float *s, int64_t B, int64_t Tq,
+                    int64_t Tk, int64_t H);
+int ta_additive_backward_f32(const float *grad, const float *q, const float *k, const float *v,
+                             float *dq, float *dk, float *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H);
+int ta_additive_f64(const double *q, const double *k, const double *v, double *s, int64_t B, int64_t Tq,
+                    int64_t Tk, int64_t H);
+int ta_additive_backward_f64(const double *grad, const double *q, const double *k, const double *v,
+                             double *dq, double *dk, double *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H);
+
 /* norm.c: `count` arrays of `lengths` elements each */
 int ta_global_norm_f32(const float *const *arrays, const int64_t *lengths, int64_t count,
                        double *norm);

@@ -89,6 +89,16 @@ def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, i
     return B, Tq, k.shape[1], H
 
 
+def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, int]:
+    """B, Tq, Tk and H of q (B, Tq, H) and k (B, Tk, H)."""
+    if len(q.shape) != 3 or len(k.shape) != 3:
+        raise ValueError(
+            f"{kernel}: expected q (B, Tq, H) and k (B, Tk, H), got {q.shape} and {k.shape}"
+        )
+    B, Tq, H = q.shape
+    return B, Tq, k.shape[1], H
+
+
 def _rows(kernel: str, name: str, x: Array) -> Shape | None:
     """(N, n), every axis but the last folded into rows; None where x stands so already."""
     shape = x.shape
@@ -257,6 +267,7 @@ class Backend:
         self._gru = twins("gru")
         self._lstm = twins("lstm")
         self._layer_norm = twins("layer_norm")
+        self._additive = twins("additive")
         self._additive = twins("additive")
         self._optim = twins("optim")
         self._norm = twins("norm")
@@ -726,6 +737,34 @@ class Backend:
         dweight = np.empty(D, dtype)
         self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
         return dx, dweight
+
+    # Additive scores
+
+    def additive(self, q: Array, k: Array, v: Array) -> Array:
+        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
+        dtype = _float_type("additive", "q", q)
+        B, Tq, Tk, H = _queries_and_keys("additive", q, k)
+        q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit("additive", "v", v, dtype, "(H,)", (H,))
+        out = np.empty((B, Tq, Tk), dtype)
+        self._additive.additive(q, k, v, out)
+        return out
+
+    def additive_backward(
+        self, grad: Array, q: Array, k: Array, v: Array
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
+        kernel = "additive_backward"
+        dtype = _float_type(kernel, "q", q)
+        B, Tq, Tk, H = _queries_and_keys(kernel, q, k)
+        grad = _fit(kernel, "grad", grad, dtype, "(B, Tq, Tk)", (B, Tq, Tk))
+        q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
+        k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
+        v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
+        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
+        self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
+        return dq, dk, dv
 
     # Additive scores
 

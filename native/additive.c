@@ -1,0 +1,116 @@
+/* Additive attention scores (Bahdanau et al. 2014) and their gradient, for every batch:
+ *
+ *   s_ij = sum_h v_h tanh(q_ih + k_jh)
+ *   dq_i = sum_j d_ij,  dk_j = sum_i d_ij  with  d_ijh = g_ij v_h (1 - tanh^2(q_ih + k_jh))
+ *   dv_h = sum_ij g_ij tanh(q_ih + k_jh)
+ *
+ * Backwards tanh is computed again, so that nothing of size Tq Tk H is ever kept. The columns h don't
+ * meet there: a part owns some of them for some batches, and only dv has sums of parts to add. */
+
+struct FN(additive_job) {
+    const real *g, *q, *k, *v;
+    real *s, *dq, *dk;
+    real *dv; /* (chunks, H) */
+    long B, Tq, Tk, H;
+};
+
+static void FN(additive_part)(void *arg, long part, long parts)
+{
+    const struct FN(additive_job) *job = arg;
+    long Tq = job->Tq, Tk = job->Tk, H = job->H, count = job->B * Tq * Tk;
+    long end = count * (part + 1) / parts;
+    for (long at = count * part / parts; at < end; at++) {
+        long row = at / Tk, h = 0;
+        const real *q = job->q + row * H, *k = job->k + (row / Tq * Tk + at % Tk) * H, *v = job->v;
+        vec a = splat(0), b = a;
+        for (; h + 2 * LANES <= H; h += 2 * LANES) {
+            a += load(v + h) * FN(tanh)(load(q + h) + load(k + h));
+            b += load(v + h + LANES) * FN(tanh)(load(q + h + LANES) + load(k + h + LANES));
+        }
+        if (h + LANES <= H) a += load(v + h) * FN(tanh)(load(q + h) + load(k + h)), h += LANES;
+        if (h < H) {
+            vec x = load_part(q + h, H - h) + load_part(k + h, H - h);
+            b += load_part(v + h, H - h) * FN(tanh)(x);
+        }
+        job->s[at] = hsum(a + b);
+    }
+}
+
+static int FN(additive)(const real *q, const real *k, const real *v, real *s, int64_t B, int64_t Tq,
+                        int64_t Tk, int64_t H)
+{
+    struct FN(additive_job) job = {.q = q, .k = k, .v = v, .s = s, .B = (long)B, .Tq = (long)Tq,
+                                   .Tk = (long)Tk, .H = (long)H};
+    ta_parallel(FN(additive_part), &job, ta_row_parts(job.B * job.Tq * job.Tk, job.H));
+    return 0;
+}
+
+#define ADDITIVE_COLUMNS ((long)(128 / sizeof(real)))
+#define LOAD(p) (n == LANES ? load(p) : load_part(p, n))
+#define STORE(p, x) (n == LANES ? store(p, x) : store_part(p, x, n))
+
+/* Columns h to h + n of batch b; their share of dv. */
+TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, long h, long n)
+{
+    long Tq = job->Tq, Tk = job->Tk, H = job->H;
+    const real *k = job->k + b * Tk * H + h;
+    real *dk = job->dk + b * Tk * H + h;
+    vec v = LOAD(job->v + h), dv = splat(0);
+    for (long j = 0; j < Tk; j++) STORE(dk + j * H, splat(0));
+    for (long i = 0; i < Tq; i++) {
+        long row = b * Tq + i;
+        const real *g = job->g + row * Tk;
+        vec q = LOAD(job->q + row * H + h), dq = splat(0);
+        for (long j = 0; j < Tk; j++) {
+            vec t = FN(tanh)(q + LOAD(k + j * H)), gt = splat(g[j]) * t;
+            vec d = splat(g[j]) - gt * t;
+            dv += gt;
+            dq += d;
+            STORE(dk + j * H, LOAD(dk + j * H) + d * v);
+        }
+        STORE(job->dq + row * H + h, dq * v);
+    }
+    return dv;
+}
+
+static void FN(additive_grad_part)(void *arg, long part, long parts)
+{
+    const struct FN(additive_job) *job = arg;
+    long blocks = (job->H + ADDITIVE_COLUMNS - 1) / ADDITIVE_COLUMNS, chunks = parts / blocks;
+    long chunk = part / blocks, h = part % blocks * ADDITIVE_COLUMNS, n = LANES;
+    long end = h + ADDITIVE_COLUMNS < job->H ? h + ADDITIVE_COLUMNS : job->H;
+    long first = job->B * chunk / chunks, last = job->B * (chunk + 1) / chunks;
+    for (; h < end; h += LANES) {
+        real *sum = job->dv + chunk * job->H + h;
+        vec dv = splat(0);
+        if (h + LANES <= end) {
+            for (long b = first; b < last; b++) dv += FN(additive_columns)(job, b, h, LANES);
+        } else {
+            n = end - h;
+            for (long b = first; b < last; b++) dv += FN(additive_columns)(job, b, h, n);
+        }
+        STORE(sum, dv);
+    }
+}
+
+static int FN(additive_backward)(const real *grad, const real *q, const real *k, const real *v, real *dq,
+                                 real *dk, real *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H)
+{
+    long blocks = ((long)H + ADDITIVE_COLUMNS - 1) / ADDITIVE_COLUMNS;
+    long chunks = ta_row_parts((long)B, (long)(Tq * Tk * H));
+    chunks = chunks > 32 ? 32 : chunks;
+    real *sums = ta_scratch(TA_SHARED, (size_t)(chunks * H + 1) * sizeof *sums);
+    if (!sums) return 1;
+    struct FN(additive_job) job = {grad, q, k, v, NULL, dq, dk, sums,
+                                   (long)B, (long)Tq, (long)Tk, (long)H};
+    ta_parallel(FN(additive_grad_part), &job, chunks * blocks);
+    memset(dv, 0, H * sizeof *dv);
+    for (long chunk = 0; chunk < chunks; chunk++)
+        for (long h = 0; h < H; h++) dv[h] += sums[chunk * H + h];
+    ta_scratch_done(TA_SHARED);
+    return 0;
+}
+
+#undef ADDITIVE_COLUMNS
+#undef LOAD
+#undef STORE

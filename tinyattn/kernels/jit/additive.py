@@ -1,0 +1,89 @@
+"""Additive attention scores: forward a query at a time; backward a block of columns of a batch at a
+time, each with its own share of v's gradient.
+"""
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
+from tinyattn.kernels.jit.vmath import tanh
+
+COLUMNS = 64
+
+
+@sums
+def scores_of_query(q, k, v, out):
+    for j in range(len(k)):
+        key = k[j]
+        total = v.dtype.type(0)
+        for h in range(len(v)):
+            total += v[h] * tanh(q[h] + key[h])
+        out[j] = total
+
+
+@kernel("r3 r3 r1 w3")
+def forward(q, k, v, out):
+    B, Tq = q.shape[0], q.shape[1]
+    for row in numba.prange(B * Tq):
+        b, i = row // Tq, row % Tq
+        scores_of_query(q[b, i], k[b], v, out[b, i])
+
+
+@sums
+def backward_columns(grad, q, k, v, dq, dk, dv):
+    one = v.dtype.type(1)
+    t = np.empty_like(v)  # a loop that writes several arrays would not vectorise
+    dk[:] = 0
+    dq[:] = 0
+    dv[:] = 0
+    for i in range(len(q)):
+        query, into = q[i], dq[i]
+        for j in range(len(k)):
+            key, into_key = k[j], dk[j]
+            g = grad[i, j]
+            for h in range(len(v)):
+                t[h] = tanh(query[h] + key[h])
+            for h in range(len(v)):
+                dv[h] += g * t[h]
+            for h in range(len(v)):
+                t[h] = g * v[h] * (one - t[h] * t[h])
+            for h in range(len(v)):
+                into[h] += t[h]
+            for h in range(len(v)):
+                into_key[h] += t[h]
+
+
+@kernel("r3 r3 r3 r1 w3 w3 w1")
+def backward(grad, q, k, v, dq, dk, dv):
+    B, H = len(q), len(v)
+    blocks = (H + COLUMNS - 1) // COLUMNS
+    dvs = np.empty((B, H), v.dtype)
+    for part in numba.prange(B * blocks):
+        b, h = part // blocks, part % blocks * COLUMNS
+        to = min(h + COLUMNS, H)
+        backward_columns(
+            grad[b],
+            q[b, :, h:to],
+            k[b, :, h:to],
+            v[h:to],
+            dq[b, :, h:to],
+            dk[b, :, h:to],
+            dvs[b, h:to],
+        )
+    dv[:] = 0
+    for b in range(B):
+        for h in range(H):
+            dv[h] += dvs[b, h]
+
+
+def additive(q: Array, k: Array, v: Array, out: Array) -> None:
+    """q (B, Tq, H), k (B, Tk, H), v (H,) -> out (B, Tq, Tk)."""
+    forward(q, k, v, out, alone=out.size * len(v) < SMALL)
+
+
+def additive_backward(
+    grad: Array, q: Array, k: Array, v: Array, dq: Array, dk: Array, dv: Array
+) -> None:
+    """grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,) -> dq, dk, dv of their shapes."""
+    backward(grad, q, k, v, dq, dk, dv, alone=grad.size * len(v) < SMALL)
