@@ -9,7 +9,7 @@
       (batch, M, K, P, a, a_batch, a_row, a_col, b, b_batch, b_row, b_col, packed, bias, c)) \
     X(pack_weights, (int64_t K, int64_t P, const real *b, int64_t b_row, int64_t b_col, real *out), \
       (K, P, b, b_row, b_col, out)) \
-    X(gru_pack, (int64_t H, const real *w_hh, real *out), (H, w_hh, out)) \
+    X(pack_gates, (int64_t gates, int64_t H, const real *w_hh, real *out), (gates, H, w_hh, out)) \
     X(gru, \
       (const real *gx, const real *h0, const real *w_hh, const real *packed, const real *b_hh, \
        const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N, int reverse, real *y, \
@@ -20,6 +20,16 @@
        const real *w_hh, const real *packed, const int64_t *batch_sizes, int64_t T, int64_t B, \
        int64_t H, int64_t N, int reverse, real *dgx, real *dgh, real *dh0), \
       (dy, dh_n, saved, y, h0, w_hh, packed, batch_sizes, T, B, H, N, reverse, dgx, dgh, dh0)) \
+    X(lstm, \
+      (const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed, \
+       const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N, \
+       int reverse, real *y, real *h_n, real *c_n, real *saved), \
+      (gx, h0, c0, w_hh, packed, b_hh, batch_sizes, T, B, H, N, reverse, y, h_n, c_n, saved)) \
+    X(lstm_backward, \
+      (const real *dy, const real *dh_n, const real *dc_n, const real *saved, const real *c0, \
+       const real *w_hh, const real *packed, const int64_t *batch_sizes, int64_t T, int64_t B, \
+       int64_t H, int64_t N, int reverse, real *dgates, real *dh0, real *dc0), \
+      (dy, dh_n, dc_n, saved, c0, w_hh, packed, batch_sizes, T, B, H, N, reverse, dgates, dh0, dc0)) \
     X(array_exp, (const real *x, real *out, int64_t count), (x, out, count)) \
     X(array_tanh, (const real *x, real *out, int64_t count), (x, out, count)) \
     X(array_sigmoid, (const real *x, real *out, int64_t count), (x, out, count)) \

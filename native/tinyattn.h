@@ -26,11 +26,13 @@ int ta_matmul_f64(int64_t batch, int64_t M, int64_t K, int64_t P, const double *
                   int64_t b_col, const double *packed, const double *bias, double *c);
 int ta_pack_weights_f64(int64_t K, int64_t P, const double *b, int64_t b_row, int64_t b_col, double *out);
 
+/* recurrent.h: w_hh (gates H, H), which takes gates H times H rounded up to a multiple of 16 */
+int ta_pack_gates_f32(int64_t gates, int64_t H, const float *w_hh, float *out);
+int ta_pack_gates_f64(int64_t gates, int64_t H, const double *w_hh, double *out);
+
 /* gru.c: packed layout; gx (N, 3H), h0, h_n (B, H), w_hh (3H, H), b_hh (3H) or NULL, batch_sizes (T),
  * y (N, H), saved (N, 4H), dgx, dgh (N, 3H), dh0 (B, H); dy, dh_n may be NULL. packed may be NULL;
- * forwards it is w_hh as gru_pack left it, backwards as pack_weights did (K = 3H, P = H); either takes
- * 3H times H rounded up to a multiple of 16. */
-int ta_gru_pack_f32(int64_t H, const float *w_hh, float *out);
+ * forwards it is w_hh as pack_gates left it, backwards as pack_weights did (K = 3H, P = H). */
 int ta_gru_f32(const float *gx, const float *h0, const float *w_hh, const float *packed, const float *b_hh,
                const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N, int reverse,
                float *y, float *h_n, float *saved);
@@ -38,7 +40,6 @@ int ta_gru_backward_f32(const float *dy, const float *dh_n, const float *saved, 
                         const float *h0, const float *w_hh, const float *packed,
                         const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
                         int reverse, float *dgx, float *dgh, float *dh0);
-int ta_gru_pack_f64(int64_t H, const double *w_hh, double *out);
 int ta_gru_f64(const double *gx, const double *h0, const double *w_hh, const double *packed, const double *b_hh,
                const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N, int reverse,
                double *y, double *h_n, double *saved);
@@ -46,6 +47,22 @@ int ta_gru_backward_f64(const double *dy, const double *dh_n, const double *save
                         const double *h0, const double *w_hh, const double *packed,
                         const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
                         int reverse, double *dgx, double *dgh, double *dh0);
+
+/* lstm.c: the same with gx, dgates (N, 4H), c0, c_n, dc0 (B, H), saved (N, 5H); dc_n may be NULL */
+int ta_lstm_f32(const float *gx, const float *h0, const float *c0, const float *w_hh, const float *packed,
+                const float *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
+                int64_t N, int reverse, float *y, float *h_n, float *c_n, float *saved);
+int ta_lstm_backward_f32(const float *dy, const float *dh_n, const float *dc_n, const float *saved,
+                         const float *c0, const float *w_hh, const float *packed,
+                         const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
+                         int reverse, float *dgates, float *dh0, float *dc0);
+int ta_lstm_f64(const double *gx, const double *h0, const double *c0, const double *w_hh, const double *packed,
+                const double *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
+                int64_t N, int reverse, double *y, double *h_n, double *c_n, double *saved);
+int ta_lstm_backward_f64(const double *dy, const double *dh_n, const double *dc_n, const double *saved,
+                         const double *c0, const double *w_hh, const double *packed,
+                         const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
+                         int reverse, double *dgates, double *dh0, double *dc0);
 
 /* elementwise.c */
 int ta_array_exp_f32(const float *x, float *out, int64_t count);

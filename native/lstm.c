@@ -1,0 +1,101 @@
+/* Long short-term memory over a packed batch, and its gradient with respect to everything but the
+ * weights: what its gates do; the rest is recurrent.h. Formulas and derivation:
+ * tinyattn/kernels/reference/lstm.py. */
+
+static void FN(lstm_tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums)
+{
+    FN(gate_tile)(4, rows, h, ldh, w, H, sums);
+}
+
+/* The cell states before some rows: the last part of what was saved, or c0. */
+TA_INLINE const real *FN(cell_before)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows,
+                                      long *width)
+{
+    *width = rows->before < 0 ? g->H : 5 * g->H;
+    return rows->before < 0 ? g->c0 + rows->b * g->H : g->saved + rows->before * 5 * g->H + 4 * g->H;
+}
+
+/* One loop a function, so that the rows' long chains of dependent operations overlap. */
+static void FN(lstm_states)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, vec *sums,
+                            long col, long count)
+{
+    const long H = g->H, stride = rows->stride;
+    const real *gx = g->gx + rows->row * 4 * H + col;
+    real *saved = g->saved + rows->row * 5 * H + col, *y = g->y + rows->row * H + col;
+    long width;
+    const real *before = FN(cell_before)(g, rows, &width) + col;
+    for (long gate = 0; gate < 4; gate++) {
+        const vec b = g->b_hh ? FN(load_some)(g->b_hh + gate * H + col, count) : splat(0);
+        for (long i = 0; i < rows->count; i++) {
+            vec x = FN(load_some)(gx + i * stride * 4 * H + gate * H, count) + (sums[4 * i + gate] + b);
+            sums[4 * i + gate] = gate == 2 ? FN(tanh)(x) : FN(sigmoid)(x);
+            FN(store_some)(saved + i * stride * 5 * H + gate * H, sums[4 * i + gate], count);
+        }
+    }
+    for (long i = 0; i < rows->count; i++) {
+        vec past = FN(load_some)(before + i * stride * width, count);
+        vec c = sums[4 * i + 1] * past + sums[4 * i] * sums[4 * i + 2];
+        FN(store_some)(saved + i * stride * 5 * H + 4 * H, c, count);
+        FN(store_some)(y + i * stride * H, sums[4 * i + 3] * FN(tanh)(c), count);
+    }
+}
+
+/* Columns [col, col + count) of one row. */
+TA_INLINE void FN(lstm_gradients_at)(const struct FN(recurrence) *g, const struct FN(some_rows) *row,
+                                     const real *before, long col, long count)
+{
+    const long H = g->H;
+    const real *saved = g->saved + row->row * 5 * H + col;
+    real *d = g->dgh + row->row * 4 * H + col;
+    vec i = FN(load_some)(saved, count), f = FN(load_some)(saved + H, count);
+    vec n = FN(load_some)(saved + 2 * H, count), o = FN(load_some)(saved + 3 * H, count);
+    vec t = FN(tanh)(FN(load_some)(saved + 4 * H, count)), one = splat(1);
+    vec dh = FN(load_some)(g->dh + row->b * H + col, count);
+    if (g->dy) dh += FN(load_some)(g->dy + row->row * H + col, count);
+    vec dc = FN(load_some)(g->dc + row->b * H + col, count) + dh * o * (one - t * t);
+    FN(store_some)(d, dc * n * i * (one - i), count);
+    FN(store_some)(d + H, dc * FN(load_some)(before + col, count) * f * (one - f), count);
+    FN(store_some)(d + 2 * H, dc * i * (one - n * n), count);
+    FN(store_some)(d + 3 * H, dh * t * o * (one - o), count);
+    FN(store_some)(g->dc + row->b * H + col, dc * f, count);
+}
+
+static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row)
+{
+    long width, col = 0;
+    const real *before = FN(cell_before)(g, row, &width);
+    for (; col + LANES <= g->H; col += LANES) FN(lstm_gradients_at)(g, row, before, col, LANES);
+    if (col < g->H) FN(lstm_gradients_at)(g, row, before, col, g->H - col);
+}
+
+static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .rows = MOST_ROWS(4), .tile = FN(lstm_tile),
+                                              .states = FN(lstm_states),
+                                              .gradients = FN(lstm_gradients)};
+
+static int FN(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed,
+                    const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
+                    int64_t N, int reverse, real *y, real *h_n, real *c_n, real *saved)
+{
+    struct FN(recurrence) g = {.cell = &FN(lstm_cell), .gx = gx, .h0 = h0, .c0 = c0, .w_hh = w_hh,
+                               .packed = packed, .b_hh = b_hh, .batch_sizes = batch_sizes, .T = T,
+                               .B = B, .H = H, .N = N, .reverse = reverse, .y = y, .saved = saved};
+    const int status = FN(forwards)(&g);
+    if (status) return status;
+    FN(last_states)(&g, y, H, h_n);
+    FN(last_states)(&g, saved + 4 * H, 5 * H, c_n);
+    return 0;
+}
+
+static int FN(lstm_backward)(const real *dy, const real *dh_n, const real *dc_n, const real *saved,
+                             const real *c0, const real *w_hh, const real *packed,
+                             const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
+                             int reverse, real *dgates, real *dh0, real *dc0)
+{
+    struct FN(recurrence) g = {.cell = &FN(lstm_cell), .dy = dy, .saved = (real *)saved, .c0 = c0,
+                               .w_hh = w_hh, .packed = packed, .batch_sizes = batch_sizes, .T = T,
+                               .B = B, .H = H, .N = N, .reverse = reverse, .dgh = dgates, .dh = dh0,
+                               .dc = dc0};
+    FN(begin_with)(dh0, dh_n, B * H);
+    FN(begin_with)(dc0, dc_n, B * H);
+    return FN(backwards)(&g);
+}

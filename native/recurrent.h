@@ -1,0 +1,348 @@
+/* What the recurrent kernels share: the walk through a packed batch, the products of its states with the
+ * recurrent weights, and how both are shared out among threads. A cell (gru.c, lstm.c) adds what it does
+ * with the sums in its gates, forwards and backwards.
+ *
+ * Row b of a step needs row b of the step before and no other, so threads share the rows out among
+ * themselves (row r to thread r mod parts, which balances sequences of any lengths) and each walks
+ * through all of time without waiting. Only a batch of very few rows is cut into columns, step by step.
+ * A tile of the product h W^T holds the same LANES columns of all gates; they turn into the new state
+ * as soon as it is done. Look first at forward_step and forward_rows. */
+
+/* Rows of a forward tile of 3 or 4 gates: what the registers hold. */
+#undef MOST_ROWS
+#undef FEW_ROWS
+#if LEVEL_NUMBER == 2 || defined(__aarch64__)
+#define MOST_ROWS(gates) ((gates) == 3 ? 8 : 6)
+#elif LEVEL_NUMBER == 1
+#define MOST_ROWS(gates) ((gates) == 3 ? 4 : 3)
+#else
+#define MOST_ROWS(gates) ((gates) == 3 ? 3 : 2)
+#endif
+#define FEW_ROWS 4
+
+struct FN(cell);
+
+struct FN(recurrence) {
+    const struct FN(cell) *cell;
+    const real *gx, *h0, *c0, *b_hh;
+    const real *packed;                    /* w_hh in panels: pack_gates forwards, pack_b backwards */
+    const real *w_hh;                      /* needed where packed is NULL */
+    const real *dy;
+    const int64_t *batch_sizes;
+    long T, B, H, N;
+    int reverse;
+    real *y, *saved, *dgx, *dgh;
+    real *dh, *dc;                         /* at the state of every row; in the end dh0 and dc0 */
+    long start, t;                         /* the step that is cut into columns */
+};
+
+/* `count` rows, `stride` apart, of one step: they begin at `row` of the packed layout and at `b` of the
+ * batch, and continue those that begin at `before`, or, where that is negative, h0. */
+struct FN(some_rows) {
+    long row, count, stride, b, before;
+};
+
+struct FN(cell) {
+    long gates, rows;
+    int keeps_dh; /* part of dh passes by the gates: `gradients` leaves it in dh */
+    /* sums[i][gate] = h[i] . W_gate for one panel */
+    void (*tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums);
+    /* from the sums to gates and states, columns [col, col + count) */
+    void (*states)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, vec *sums, long col,
+                   long count);
+    /* one row's gradients at the sums, from that at its state */
+    void (*gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *one);
+};
+
+/* A step's rows begin at `start` and are `count`; the first `common` of them continue the rows that
+ * begin at `before`, the others begin with h0. */
+struct FN(step) {
+    long start, count, before, common;
+};
+
+static struct FN(step) FN(step_at)(const struct FN(recurrence) *g, long t, long start)
+{
+    struct FN(step) step = {start, g->batch_sizes[t], 0, 0};
+    const long other = g->reverse ? t + 1 : t - 1;
+    if (other < 0 || other >= g->T) return step;
+    step.before = g->reverse ? start + step.count : start - g->batch_sizes[other];
+    step.common = FN(smaller)(step.count, g->batch_sizes[other]);
+    return step;
+}
+
+/* How many of the rows first, first + stride, ... lie below `end`. */
+TA_INLINE long FN(rows_below)(long first, long stride, long end)
+{
+    return end > first ? (end - first + stride - 1) / stride : 0;
+}
+
+TA_INLINE const real *FN(state_before)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows)
+{
+    return rows->before < 0 ? g->h0 + rows->b * g->H : g->y + rows->before * g->H;
+}
+
+TA_INLINE vec FN(load_some)(const real *p, long count)
+{
+    return count == LANES ? load(p) : load_part(p, count);
+}
+
+TA_INLINE void FN(store_some)(real *p, vec v, long count)
+{
+    if (count == LANES)
+        store(p, v);
+    else
+        store_part(p, v, count);
+}
+
+TA_INLINE void FN(tile_of)(const long gates, const long rows, const real *h, long ldh, const real *w,
+                           long H, vec *sums)
+{
+    vec acc[8][4], wk[4];
+#pragma GCC unroll 8
+    for (long i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (long gate = 0; gate < gates; gate++) acc[i][gate] = splat(0);
+    for (long k = 0; k < H; k++, h++, w += gates * LANES) {
+#pragma GCC unroll 4
+        for (long gate = 0; gate < gates; gate++) wk[gate] = load(w + gate * LANES);
+#pragma GCC unroll 8
+        for (long i = 0; i < rows; i++) {
+            vec x = splat(h[i * ldh]);
+#pragma GCC unroll 4
+            for (long gate = 0; gate < gates; gate++) acc[i][gate] += x * wk[gate];
+        }
+    }
+#pragma GCC unroll 8
+    for (long i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (long gate = 0; gate < gates; gate++) sums[gates * i + gate] = acc[i][gate];
+}
+
+/* The number of gates and rows are constants in each branch, so that the sums stay in registers. */
+TA_INLINE void FN(gate_tile)(const long gates, long rows, const real *h, long ldh, const real *w, long H,
+                             vec *sums)
+{
+#define ROWS(count)                                                                                     \
+    case count:                                                                                         \
+        if (count <= MOST_ROWS(gates)) FN(tile_of)(gates, count, h, ldh, w, H, sums);                   \
+        break;
+    switch (rows) {
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
+    }
+#undef ROWS
+}
+
+/* One step of the rows first, first + stride, ... and the panels [p0, p1). */
+static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) step, long first, long stride,
+                             long p0, long p1)
+{
+    const struct FN(cell) *cell = g->cell;
+    const long H = g->H, gates = cell->gates;
+    const long continued = FN(rows_below)(first, stride, step.common);
+    const long all = FN(rows_below)(first, stride, step.count);
+    vec sums[24];
+    for (long panel = p0; panel < p1; panel++) {
+        const long col = panel * LANES, count = FN(smaller)(LANES, H - col);
+        const real *w = g->packed + panel * gates * LANES * H;
+        for (long i = 0; i < all;) {
+            const long end = i < continued ? continued : all, b = first + i * stride;
+            const struct FN(some_rows) rows = {step.start + b, FN(smaller)(cell->rows, end - i), stride, b,
+                                               i < continued ? step.before + b : -1};
+            cell->tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
+            cell->states(g, &rows, sums, col, count);
+            i += rows.count;
+        }
+    }
+}
+
+/* The rows part, part + parts, ... through all of time. */
+static void FN(forward_rows)(void *arg, long part, long parts)
+{
+    const struct FN(recurrence) *g = arg;
+    const long panels = (g->H + LANES - 1) / LANES;
+    long start = g->reverse ? g->N : 0;
+    for (long i = 0; i < g->T; i++) {
+        const long t = g->reverse ? g->T - 1 - i : i;
+        if (g->reverse) start -= g->batch_sizes[t];
+        FN(forward_step)(g, FN(step_at)(g, t, start), part, parts, 0, panels);
+        if (!g->reverse) start += g->batch_sizes[t];
+    }
+}
+
+static void FN(forward_columns)(void *arg, long part, long parts)
+{
+    const struct FN(recurrence) *g = arg;
+    const long panels = (g->H + LANES - 1) / LANES;
+    FN(forward_step)(g, FN(step_at)(g, g->t, g->start), 0, 1, panels * part / parts,
+                     panels * (part + 1) / parts);
+}
+
+/* The last state of every row: that of its own last step, or of step 0 where time runs backwards. A
+ * state is H numbers of a row of `width`. */
+static void FN(last_states)(const struct FN(recurrence) *g, const real *states, long width, real *last)
+{
+    long start = 0;
+    for (long t = 0; t < g->T; t++) {
+        const long count = g->batch_sizes[t];
+        const long ended = g->reverse ? 0 : t + 1 < g->T ? g->batch_sizes[t + 1] : 0;
+        for (long b = ended; b < count; b++)
+            memcpy(last + b * g->H, states + (start + b) * width, g->H * sizeof(real));
+        if (g->reverse) return;
+        start += count;
+    }
+}
+
+static void FN(packing_gates_part)(void *arg, long part, long parts)
+{
+    const struct FN(packing) *job = arg;
+    const long H = job->K, gates = job->P / H, col = part * LANES, count = FN(smaller)(LANES, H - col);
+    (void)parts;
+    for (long gate = 0; gate < gates; gate++)
+        FN(pack_columns)(job->b + (gate * H + col) * H, H, H, count,
+                         job->out + part * gates * LANES * H + gate * LANES, gates * LANES);
+}
+
+/* w_hh (gates H, H) panel after panel, each H rows of LANES columns of every gate's transpose. */
+static int FN(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
+{
+    struct FN(packing) job = {.b = w_hh, .K = H, .P = gates * H, .out = out};
+    ta_parallel(FN(packing_gates_part), &job, (H + LANES - 1) / LANES);
+    return 0;
+}
+
+/* The way a job is cut: rows for whole sequences, columns step by step, or not at all. */
+enum FN(cut_kind) { FN(CUT_NOTHING), FN(CUT_ROWS), FN(CUT_COLUMNS) };
+
+static enum FN(cut_kind) FN(cut_of)(const struct FN(recurrence) *g)
+{
+    const long a_row = g->cell->gates * g->H * (g->H + 16);
+    if (g->B > FEW_ROWS) return g->N * a_row < SERIAL_WORK ? FN(CUT_NOTHING) : FN(CUT_ROWS);
+    return g->B * a_row < SERIAL_WORK ? FN(CUT_NOTHING) : FN(CUT_COLUMNS);
+}
+
+static int FN(forwards)(struct FN(recurrence) *g)
+{
+    const long H = g->H, gates = g->cell->gates;
+    if (!g->N || !H) return 0;
+    real *space = NULL;
+    if (!g->packed) {
+        space = ta_scratch(TA_SHARED, gates * H * FN(whole)(H, LANES) * sizeof(real));
+        if (!space) return 1;
+        FN(pack_gates)(gates, H, g->w_hh, space);
+        g->packed = space;
+    }
+    const long threads = ta_get_num_threads(), panels = (H + LANES - 1) / LANES;
+    switch (FN(cut_of)(g)) {
+    case FN(CUT_NOTHING):
+        FN(forward_rows)(g, 0, 1);
+        break;
+    case FN(CUT_ROWS):
+        ta_parallel(FN(forward_rows), g, FN(smaller)(threads, g->B));
+        break;
+    case FN(CUT_COLUMNS):
+        g->start = g->reverse ? g->N : 0;
+        for (long i = 0; i < g->T; i++) {
+            g->t = g->reverse ? g->T - 1 - i : i;
+            if (g->reverse) g->start -= g->batch_sizes[g->t];
+            ta_parallel(FN(forward_columns), g, FN(smaller)(threads, panels));
+            if (!g->reverse) g->start += g->batch_sizes[g->t];
+        }
+    }
+    if (space) ta_scratch_done(TA_SHARED);
+    return 0;
+}
+
+static void FN(backward_gates)(const struct FN(recurrence) *g, struct FN(step) step, long first,
+                               long stride)
+{
+    for (long b = first; b < step.count; b += stride) {
+        const struct FN(some_rows) one = {step.start + b, 1, stride, b,
+                                          b < step.common ? step.before + b : -1};
+        g->cell->gradients(g, &one);
+    }
+}
+
+/* dh = dgh W_hh (added to what dh keeps) for the rows first, first + stride, ... and the columns
+ * [j0, j1), whole panels. */
+static void FN(backward_product)(const struct FN(recurrence) *g, struct FN(step) step, long first,
+                                 long stride, long j0, long j1)
+{
+    const long H = g->H, K = g->cell->gates * H, all = FN(rows_below)(first, stride, step.count);
+    for (long j = j0; j < j1; j += NR) {
+        struct FN(columns) columns = {g->w_hh + j, 0, H, 0, H - j};
+        if (g->packed) columns = (struct FN(columns)){g->packed + j * K, 0, 0, 0, H - j};
+        for (long i = 0; i < all; i += MR) {
+            const long b = first + i * stride;
+            struct FN(tile_job) job = {.K = K, .a = g->dgh + (step.start + b) * K, .lda = stride * K,
+                                       .c = g->dh + b * H + j, .ldc = stride * H,
+                                       .first = !g->cell->keeps_dh};
+            FN(strip)(&job, FN(smaller)(MR, all - i), 1, &columns, FN(smaller)(NR, j1 - j), NULL);
+        }
+    }
+}
+
+/* From the last step that was run to the first. */
+static void FN(backward_rows)(void *arg, long part, long parts)
+{
+    const struct FN(recurrence) *g = arg;
+    long start = g->reverse ? 0 : g->N;
+    for (long i = 0; i < g->T; i++) {
+        const long t = g->reverse ? i : g->T - 1 - i;
+        if (!g->reverse) start -= g->batch_sizes[t];
+        const struct FN(step) step = FN(step_at)(g, t, start);
+        FN(backward_gates)(g, step, part, parts);
+        FN(backward_product)(g, step, part, parts, 0, g->H);
+        if (g->reverse) start += g->batch_sizes[t];
+    }
+}
+
+static void FN(backward_columns)(void *arg, long part, long parts)
+{
+    const struct FN(recurrence) *g = arg;
+    const long panels = (g->H + NR - 1) / NR;
+    FN(backward_product)(g, FN(step_at)(g, g->t, g->start), 0, 1, panels * part / parts * NR,
+                         FN(smaller)(g->H, panels * (part + 1) / parts * NR));
+}
+
+/* The gradient at the last states, NULL for zeros, is where the gradient at the states begins. */
+static void FN(begin_with)(real *d, const real *last, long count)
+{
+    if (last)
+        memcpy(d, last, count * sizeof(real));
+    else
+        memset(d, 0, count * sizeof(real));
+}
+
+static int FN(backwards)(struct FN(recurrence) *g)
+{
+    const long H = g->H, K = g->cell->gates * H;
+    if (!g->N || !H) return 0;
+    real *space = NULL;
+    const int ragged = !MASKED_LOADS && H % LANES;
+    if (!g->packed && (ragged || (g->T > 1 && g->N >= 128))) { /* so many rows make up for the packing */
+        space = ta_scratch(TA_SHARED, K * FN(whole)(H, LANES) * sizeof(real));
+        if (!space) return 1;
+        FN(pack_weights)(K, H, g->w_hh, H * sizeof(real), sizeof(real), space);
+        g->packed = space;
+    }
+    const long threads = ta_get_num_threads(), panels = (H + NR - 1) / NR;
+    switch (FN(cut_of)(g)) {
+    case FN(CUT_NOTHING):
+        FN(backward_rows)(g, 0, 1);
+        break;
+    case FN(CUT_ROWS):
+        ta_parallel(FN(backward_rows), g, FN(smaller)(threads, g->B));
+        break;
+    case FN(CUT_COLUMNS):
+        g->start = g->reverse ? 0 : g->N;
+        for (long i = 0; i < g->T; i++) {
+            g->t = g->reverse ? i : g->T - 1 - i;
+            if (!g->reverse) g->start -= g->batch_sizes[g->t];
+            FN(backward_gates)(g, FN(step_at)(g, g->t, g->start), 0, 1);
+            ta_parallel(FN(backward_columns), g, FN(smaller)(threads, panels));
+            if (g->reverse) g->start += g->batch_sizes[g->t];
+        }
+    }
+    if (space) ta_scratch_done(TA_SHARED);
+    return 0;
+}
