@@ -270,7 +270,7 @@ def _watched(tensors: list[Any], checked: list[_Checked]) -> None:
     """What an operation keeps of an input or output must be under a version that it looks at."""
     known = {f"output {i}": tensor for i, tensor in enumerate(tensors)}
     known |= {leaf.name: leaf.tensor for leaf in checked}
-    for node in engine._order([t._edge[0] for t in tensors if t._edge is not None], None)[0]:
+    for node in engine.nodes_below([t._edge[0] for t in tensors if t._edge is not None]):
         kept = [id(array) for array in getattr(node, "saved", ())]
         watched = [s for s, _, array in getattr(node, "watched", ()) if array in kept]
         for value in vars(node).values():

@@ -1,18 +1,19 @@
 """The backward pass: one loop over the nodes of the graph, newest first.
 
 An operation can only use what already exists, so the order of creation, reversed, is a topological
-order: when a node's turn comes, every gradient that flows into it has arrived. `run` is the pass.
+order: of the nodes that a gradient has reached, the newest has all of it. `run` is the pass.
 """
 
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Part, RowSum
-from tinyattn.autograd.storage import Edge, Leaf, TensorBase, accumulate, results
+from tinyattn.autograd.storage import Edge, Leaf, Storage, TensorBase, accumulate, results
 
 Node = Any  # a Function or a Leaf
 Place = tuple[Node, int]  # a node and which of its outputs
@@ -30,21 +31,18 @@ def run(
     `wanted` keeps the pass to the way to those places; with `capture` the gradients there are
     returned and no `.grad` changes.
     """
-    table: dict[Node, list] = {}
-    owned: set[Place] = set()
-    captured: dict[Place, np.ndarray] = {}
     keep: Collection[Place] = wanted if capture and wanted is not None else ()
-
+    captured: dict[Place, np.ndarray] = {}
+    pending = _Pending(*_way([edge[0] for edge, _ in roots], wanted))
     for edge, grad in roots:
-        _add(table, owned, edge, grad, False)
-    nodes, leaves = _order([edge[0] for edge, _ in roots], wanted)
-    for node in nodes:
-        grads = table.pop(node, None)
-        if grads is None:
-            continue
+        pending.add(edge, grad, False)
+    heap, table, add = pending.heap, pending.table, pending.add
+    while heap:
+        node = heappop(heap)[1]
+        grads = table.pop(node)
         if node.hooks or keep:
-            _arrived(node, grads, owned, captured, keep)
-        if node.saved != ():
+            _arrived(node, grads, pending.owned, captured, keep)
+        if node.saved is None or Storage.last_change > node.number:
             node.check()
         out = node.backward(*grads)
         if type(out) is not tuple:
@@ -54,25 +52,89 @@ def run(
             _check_number(node, out)
         for edge, grad in zip(edges, out):  # noqa: B905
             if edge is not None and grad is not None:
-                _add(table, owned, edge, grad, fresh)
+                add(edge, grad, fresh)
         if node.saved and not retain_graph:
             node.saved = None
-    for node in leaves:
-        grads = table.pop(node, None)
-        if grads is not None:
-            if type(grads[0]) is RowSum:
-                grads[0] = grads[0].value()
-            _arrived(node, grads, owned, captured, keep)
-            if not capture and type(node) is Leaf:
-                node.accumulate(grads[0], (node, 0) in owned)
+    for node in pending.ends:
+        grads = table.pop(node)
+        if type(grads[0]) is RowSum:
+            grads[0] = grads[0].value()
+        _arrived(node, grads, pending.owned, captured, keep)
+        if not capture and type(node) is Leaf:
+            node.accumulate(grads[0], (node, 0) in pending.owned)
     return captured
 
 
-def _order(
-    roots: list[Node], wanted: Collection[Place] | None
-) -> tuple[list[Node], Collection[Node]]:
-    """The nodes that the pass goes through, newest first, and those where it ends: leaves, or the
-    wanted nodes that lead to no other."""
+class _Pending:
+    """The gradients that have arrived at nodes whose turn has not come.
+
+    `table` has one slot an output; `owned` names the arrays that are nobody else's: only they are
+    added to in place; `heap` gives the newest node first; at `ends`, leaves above all, a pass ends.
+    """
+
+    def __init__(self, way: Collection[Node] | None, last: Collection[Node]) -> None:
+        self.way, self.last = way, last
+        self.table: dict[Node, list] = {}
+        self.owned: set[Place] = set()
+        self.heap: list[tuple[int, Node]] = []
+        self.ends: list[Node] = []
+
+    def add(self, edge: Edge, grad: Any, fresh: bool) -> None:
+        node, index, shape, dtype = edge
+        slots = self.table.get(node)
+        if slots is None:
+            if self.way is not None and node not in self.way:
+                return
+            slots = self.table[node] = [None] * node.outputs
+            if type(node) is Leaf or (self.last and node in self.last):
+                self.ends.append(node)
+            else:
+                heappush(self.heap, (-node.number, node))
+        have = slots[index]
+        if type(grad) is not np.ndarray or type(have) is RowSum:
+            grad, fresh = self._special(slots, edge, grad, fresh)
+            if grad is None:
+                return
+            have = slots[index]
+        if grad.shape != shape or grad.dtype is not dtype:
+            grad, fresh = unbroadcast(grad, shape).astype(dtype, copy=False), False
+        if have is None:
+            slots[index] = grad
+            if fresh:
+                self.owned.add((node, index))
+        elif (node, index) in self.owned:
+            slots[index] = np.add(have, grad, out=have if type(have) is np.ndarray else None)
+        else:
+            slots[index] = have + grad
+            self.owned.add((node, index))
+
+    def _special(self, slots: list, edge: Edge, grad: Any, fresh: bool) -> tuple[Any, bool]:
+        """A gradient that is not an array, or meets a sum of rows: what of it is left to add."""
+        node, index, shape, dtype = edge
+        have = slots[index]
+        if type(grad) is RowSum:
+            if type(node) is Leaf and have is None:
+                slots[index] = grad
+                self.owned.add((node, index))
+                return None, False
+            if type(have) is RowSum and have.joins(grad):
+                return None, False
+            grad, fresh = grad.value(), True
+        if type(have) is RowSum:
+            have = slots[index] = have.value()
+        if type(grad) is Part:
+            if have is None:
+                have = slots[index] = np.zeros(shape, dtype)
+            elif (node, index) not in self.owned:
+                have = slots[index] = np.array(have)
+            have[grad.index] += grad.grad
+            self.owned.add((node, index))
+            return None, False
+        return grad, fresh
+
+
+def nodes_below(roots: list[Node]) -> set[Node]:
+    """The nodes of the graph that ends at `roots`, themselves included."""
     seen = set(roots)
     stack = list(seen)
     while stack:
@@ -80,57 +142,23 @@ def _order(
             if edge is not None and edge[0] not in seen:
                 seen.add(edge[0])
                 stack.append(edge[0])
-    order = sorted(seen, key=attrgetter("number"))
+    return seen
+
+
+def _way(
+    roots: list[Node], wanted: Collection[Place] | None
+) -> tuple[Collection[Node] | None, Collection[Node]]:
+    """The nodes that lead to the wanted ones, themselves included, and those of these at which a
+    pass can end. None stands for every node."""
     if wanted is None:
-        ends = {node for node in order if type(node) is Leaf}
-    else:
-        leads = {node for node, _ in wanted}
-        ends = leads.copy()
-        for node in order:
-            if any(edge is not None and edge[0] in leads for edge in node.edges):
-                leads.add(node)
-                ends.discard(node)
-        order = [node for node in order if node in leads]
-    return [node for node in reversed(order) if node not in ends], ends
-
-
-def _add(table: dict[Node, list], owned: set[Place], edge: Edge, grad: Any, fresh: bool) -> None:
-    """Add `grad` to the table; arrays are changed only once the table owns them."""
-    node, index, shape, dtype = edge
-    slots = table.get(node)
-    if slots is None:
-        slots = table[node] = [None] * node.outputs
-    have = slots[index]
-    if type(grad) is RowSum:
-        if type(node) is Leaf and have is None:
-            slots[index] = grad
-            owned.add((node, index))
-            return
-        if type(have) is RowSum and have.joins(grad):
-            return
-        grad, fresh = grad.value(), True
-    if type(have) is RowSum:
-        have = slots[index] = have.value()
-    if type(grad) is Part:
-        if have is None:
-            have = slots[index] = np.zeros(shape, dtype)
-        elif (node, index) not in owned:
-            have = slots[index] = np.array(have)
-        have[grad.index] += grad.grad
-        owned.add((node, index))
-        return
-    if grad.shape != shape or grad.dtype is not dtype:
-        grad, fresh = unbroadcast(grad, shape).astype(dtype, copy=False), False
-    if have is None:
-        slots[index] = grad
-        if fresh:
-            owned.add((node, index))
-        return
-    if (node, index) in owned:
-        slots[index] = np.add(have, grad, out=have if type(have) is np.ndarray else None)
-    else:
-        slots[index] = have + grad
-        owned.add((node, index))
+        return None, ()
+    way = {node for node, _ in wanted}
+    last = way.copy()
+    for node in sorted(nodes_below(roots), key=attrgetter("number")):
+        if any(edge is not None and edge[0] in way for edge in node.edges):
+            way.add(node)
+            last.discard(node)
+    return way, last
 
 
 def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,7 +5,6 @@ forward on tensors and, where a gradient is needed, leaves the instance as a nod
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -13,9 +12,8 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.modes import quiet, state
-from tinyattn.autograd.storage import Leaf, Storage, TensorBase, results
+from tinyattn.autograd.storage import Leaf, Storage, TensorBase, clock, results
 
-_number = count()
 _new = object.__new__
 
 
@@ -111,26 +109,27 @@ class Function:
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
-        node = cls()
-        recording, tracked = state.enabled, False
+        node, tracked = cls(), False
         arrays, edges, watched = [], [], []
         for arg in args:
             edge = None
             if isinstance(arg, TensorBase):
-                array = arg._array
-                if recording:
-                    edge, storage = arg._edge, arg._storage
-                    if edge is not None:
-                        tracked = True
-                    if arg._base is not None and storage.recorded > arg._since:
-                        raise stale(arg)
-                    watched.append((storage, storage.version, id(array)))
+                edge, storage, array = arg._edge, arg._storage, arg._array
+                if edge is not None:
+                    tracked = True
+                if arg._base is not None and storage.recorded > arg._since and state.enabled:
+                    raise stale(arg)
+                watched.append((storage, storage.version, id(array)))
                 arg = array
             arrays.append(arg)
             edges.append(edge)
+        if tracked and not state.enabled:
+            tracked, edges = False, [None] * len(edges)
         node.edges = edges
         if cls.promotes:
-            arrays[:2] = promote(*arrays)
+            x, y = arrays
+            if type(x) is not np.ndarray or type(y) is not np.ndarray or x.dtype is not y.dtype:
+                arrays = promote(x, y)
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         try:
@@ -143,28 +142,32 @@ class Function:
             if not quiet.get():
                 raise
             out = node.forward(*arrays, **options)  # inside the forward of another operation
-        several = type(out) is tuple
-        tensors = []
-        for index, array in enumerate(out if several else (out,)):
-            if type(array) is not np.ndarray:
-                array = np.asarray(array)
-            tensor: Any = _new(results.cls)
-            tensor._array = array
-            if cls.view:
-                source = args[0]
-                tensor._storage, tensor._since = source._storage, source._storage.version
-                tensor._base = source if source._base is None else source._base
-            else:
-                tensor._storage = Storage()
-            if tracked and array.dtype.kind == "f":
-                tensor._edge = (node, index, array.shape, array.dtype)
-                watched.append((tensor._storage, tensor._storage.version, id(array)))
-            tensors.append(tensor)
         if tracked:
-            node.number = next(_number)
-            node.outputs = len(tensors)
-            node.watched = watched
-        return tuple(tensors) if several else tensor
+            node.number, node.watched = next(clock), watched
+        source = args[0] if cls.view else None
+        if type(out) is not tuple:
+            return node._result(out, 0, tracked, source)
+        node.outputs = len(out)
+        return tuple([node._result(x, i, tracked, source) for i, x in enumerate(out)])
+
+    def _result(self, array: Any, index: int, tracked: bool, source: Any) -> Any:
+        """The tensor of output `index`; `source` is the tensor whose memory it shares."""
+        tensor: Any = _new(results.cls)
+        if type(array) is not np.ndarray:
+            array = np.asarray(array)
+        tensor._array = array
+        if source is None:
+            tensor._storage = storage = Storage()
+        else:
+            tensor._storage = storage = source._storage
+            tensor._since = storage.version
+            tensor._base = source if source._base is None else source._base
+        if tracked:
+            dtype = array.dtype
+            if dtype.kind == "f":
+                tensor._edge = (self, index, array.shape, dtype)
+                self.watched.append((storage, storage.version, id(array)))
+        return tensor
 
     def check(self) -> None:
         """Refuse a backward without, or over changed, saved arrays."""
@@ -231,7 +234,7 @@ def requires_grad_(tensor: TensorBase, requires_grad: bool = True) -> Any:
             raise RuntimeError(
                 f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
             )
-        tensor._edge = (Leaf(tensor, next(_number)), 0, array.shape, array.dtype)
+        tensor._edge = (Leaf(tensor, next(clock)), 0, array.shape, array.dtype)
     elif edge is not None and not requires_grad:
         if type(edge[0]) is not Leaf:
             raise RuntimeError(

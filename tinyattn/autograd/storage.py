@@ -4,12 +4,16 @@ The class people meet, with its operators and methods, is `Tensor` in tinyattn/_
 """
 
 import weakref
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+clock = count(1)  # counts the nodes of all graphs and the changes in place, in one order
 
 
 class Storage:
@@ -20,6 +24,7 @@ class Storage:
     can change unnoticed; `cache` holds layouts derived from the present version.
     """
 
+    last_change = 0  # of all storages, by the clock
     version = 0
     recorded = 0
     changed_by = ""
@@ -28,6 +33,7 @@ class Storage:
 
     def changed(self, by: str) -> None:
         self.version += 1
+        Storage.last_change = next(clock)
         self.changed_by = by
         self.cache = None
 
