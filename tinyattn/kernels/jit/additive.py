@@ -31,16 +31,17 @@ def forward(q, k, v, out):
 
 
 @sums
-def backward_columns(grad, q, k, v, dq, dk, dv):
+def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
     one = v.dtype.type(1)
+    v, dv = v[begin:end], dv[begin:end]
     t = np.empty_like(v)  # a loop that writes several arrays would not vectorise
-    dk[:] = 0
-    dq[:] = 0
+    dk[:, begin:end] = 0
     dv[:] = 0
     for i in range(len(q)):
-        query, into = q[i], dq[i]
+        query, into = q[i][begin:end], dq[i][begin:end]
+        into[:] = 0
         for j in range(len(k)):
-            key, into_key = k[j], dk[j]
+            key, into_key = k[j][begin:end], dk[j][begin:end]
             g = grad[i, j]
             for h in range(len(v)):
                 t[h] = tanh(query[h] + key[h])
@@ -61,16 +62,8 @@ def backward(grad, q, k, v, dq, dk, dv):
     dvs = np.empty((B, H), v.dtype)
     for part in numba.prange(B * blocks):
         b, h = part // blocks, part % blocks * COLUMNS
-        to = min(h + COLUMNS, H)
-        backward_columns(
-            grad[b],
-            q[b, :, h:to],
-            k[b, :, h:to],
-            v[h:to],
-            dq[b, :, h:to],
-            dk[b, :, h:to],
-            dvs[b, h:to],
-        )
+        end = min(h + COLUMNS, H)
+        backward_columns(grad[b], q[b], k[b], v, h, end, dq[b], dk[b], dvs[b])
     dv[:] = 0
     for b in range(B):
         for h in range(H):
