@@ -27,7 +27,7 @@ def packed(w_hh: Array, w: Any, T: int, backward: bool, cache: Cache | None) -> 
 
     One use for one step is only noted: packing may not pay.
     """
-    if cache is None or (backward and w_hh.nbytes <= SMALL):
+    if cache is None or not w_hh.size or (backward and w_hh.nbytes <= SMALL):
         return NULL
     K, H = w_hh.shape
     key = ("recurrent", backward, w, K, lib.ta_isa())
