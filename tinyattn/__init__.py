@@ -18,6 +18,7 @@ from tinyattn.kernels import (
     set_num_threads,
     use_backend,
 )
+from tinyattn.ops.activations import relu
 from tinyattn.ops.creation import (
     arange,
     as_tensor,
@@ -39,9 +40,12 @@ from tinyattn.ops.elementwise import (
     add,
     clamp,
     clone,
+    cos,
     div,
     eq,
+    erf,
     exp,
+    expm1,
     ge,
     gt,
     isfinite,
@@ -49,6 +53,7 @@ from tinyattn.ops.elementwise import (
     isnan,
     le,
     log,
+    log1p,
     logical_and,
     logical_not,
     logical_or,
@@ -59,16 +64,20 @@ from tinyattn.ops.elementwise import (
     ne,
     neg,
     pow,
-    relu,
+    reciprocal,
+    rsqrt,
     sigmoid,
+    sign,
+    sin,
     sqrt,
+    square,
     sub,
     tanh,
     where,
 )
 from tinyattn.ops.indexing import gather, index_select, masked_fill
 from tinyattn.ops.normalising import log_softmax, softmax
-from tinyattn.ops.products import bmm, dot, matmul, mm, mv, outer
+from tinyattn.ops.products import addmm, baddbmm, bmm, dot, einsum, matmul, mm, mv, outer
 from tinyattn.ops.random import (
     dropout,
     get_rng_state,

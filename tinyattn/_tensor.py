@@ -12,7 +12,16 @@ from tinyattn.autograd import engine
 from tinyattn.autograd.dtypes import bool_, float32, float64, int32, int64
 from tinyattn.autograd.function import requires_grad_
 from tinyattn.autograd.storage import Leaf, TensorBase, results
-from tinyattn.ops import creation, elementwise, indexing, normalising, products, random, reductions
+from tinyattn.ops import (
+    activations,
+    creation,
+    elementwise,
+    indexing,
+    normalising,
+    products,
+    random,
+    reductions,
+)
 from tinyattn.ops import shape as shapes
 
 
@@ -240,12 +249,21 @@ class Tensor(TensorBase):
     __setitem__ = indexing.setitem
 
     abs = elementwise.abs
-    exp = elementwise.exp
-    log = elementwise.log
+    sign = elementwise.sign
+    square = elementwise.square
+    reciprocal = elementwise.reciprocal
     sqrt = elementwise.sqrt
+    rsqrt = elementwise.rsqrt
+    exp = elementwise.exp
+    expm1 = elementwise.expm1
+    log = elementwise.log
+    log1p = elementwise.log1p
+    sin = elementwise.sin
+    cos = elementwise.cos
+    erf = elementwise.erf
     tanh = elementwise.tanh
     sigmoid = elementwise.sigmoid
-    relu = elementwise.relu
+    relu = activations.relu
     maximum = elementwise.maximum
     minimum = elementwise.minimum
     clamp = elementwise.clamp
@@ -262,6 +280,8 @@ class Tensor(TensorBase):
 
     mm = products.mm
     bmm = products.bmm
+    addmm = products.addmm
+    baddbmm = products.baddbmm
     mv = products.mv
     dot = products.dot
     outer = products.outer

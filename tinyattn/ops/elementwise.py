@@ -1,8 +1,10 @@
-"""Operations on each element: arithmetic, comparisons, exp, log, tanh, sigmoid, relu, where.
+"""Operations on each element: arithmetic, comparisons, exp, log, tanh, sigmoid, clamp, where.
 
-Two operands broadcast as in NumPy and mix dtypes as in PyTorch. Look at Mul first.
+Two operands broadcast as in NumPy and mix dtypes as in PyTorch. Look at Mul and Unary first.
 """
 
+import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -125,127 +127,163 @@ class Minimum(Maximum):
     choose = staticmethod(np.minimum)
 
 
-class Neg(Function):
+class Unary(Function):
+    """y = f(x);   dx = dy f'(x), a function of dy and of what is kept: x, y or neither."""
+
+    fresh = True
+    keeps = "x"
+    function: Callable[[Any], Any]
+    gradient: Callable[..., Any]
+
+    def forward(self, x: Any) -> Any:
+        y = self.function(x)
+        if self.keeps:
+            self.save(x if self.keeps == "x" else y)
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        return self.gradient(grad, *self.saved)
+
+
+class Neg(Unary):
     """y = -x;   dx = -dy."""
 
-    def forward(self, x: Any) -> Any:
-        try:
-            return -x
-        except TypeError:
-            raise _not_of_bools("neg") from None
-
-    def backward(self, grad: Any) -> Any:
-        return -grad
+    function = gradient = np.negative
+    keeps = ""
 
 
-class Exp(Function):
-    """y = e^x;   dx = dy y."""
-
-    def forward(self, x: Any) -> Any:
-        y = np.exp(x)
-        self.save(y)
-        return y
-
-    def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        return grad * y
-
-
-class Log(Function):
-    """y = log x;   dx = dy / x."""
-
-    def forward(self, x: Any) -> Any:
-        self.save(x)
-        return np.log(x)
-
-    def backward(self, grad: Any) -> Any:
-        (x,) = self.saved
-        return grad / x
-
-
-class Sqrt(Function):
-    """y = sqrt x;   dx = dy / (2 y)."""
-
-    def forward(self, x: Any) -> Any:
-        y = np.sqrt(x)
-        self.save(y)
-        return y
-
-    def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        return grad / (2 * y)
-
-
-class Abs(Function):
+class Abs(Unary):
     """y = |x|;   dx = dy sign x, so 0 at 0."""
 
-    def forward(self, x: Any) -> Any:
-        self.save(x)
-        return np.abs(x)
-
-    def backward(self, grad: Any) -> Any:
-        (x,) = self.saved
-        return grad * np.sign(x)
+    function = np.abs
+    gradient = staticmethod(lambda dy, x: dy * _sign(x))
 
 
-class Tanh(Function):
+class Sign(Unary):
+    """y = 1 where x > 0, -1 where x < 0, else 0 (NaN too);   dx = 0."""
+
+    function = staticmethod(lambda x: _sign(x) if x.dtype != bool else x.copy())
+    gradient = staticmethod(np.zeros_like)
+    keeps = ""
+
+
+class Square(Unary):
+    """y = x^2;   dx = 2 dy x."""
+
+    function = staticmethod(lambda x: x * x if x.dtype != bool else x.astype(np.int64))
+    gradient = staticmethod(lambda dy, x: 2 * dy * x)
+
+
+class Reciprocal(Unary):
+    """y = 1 / x;   dx = -dy y^2."""
+
+    function = np.reciprocal
+    gradient = staticmethod(lambda dy, y: -dy * y * y)
+    keeps = "y"
+
+
+class Sqrt(Unary):
+    """y = sqrt x, NaN below 0;   dx = dy / (2 y), infinite at 0."""
+
+    function = np.sqrt
+    gradient = staticmethod(lambda dy, y: dy / (2 * y))
+    keeps = "y"
+
+
+class Rsqrt(Unary):
+    """y = 1 / sqrt x;   dx = -dy x^(-3/2) / 2 = -dy y^3 / 2."""
+
+    function = staticmethod(lambda x: 1 / np.sqrt(x))
+    gradient = staticmethod(lambda dy, y: -0.5 * dy * (y * y * y))
+    keeps = "y"
+
+
+class Exp(Unary):
+    """y = e^x;   dx = dy y."""
+
+    function = np.exp
+    gradient = staticmethod(lambda dy, y: dy * y)
+    keeps = "y"
+
+
+class Expm1(Unary):
+    """y = e^x - 1, exact near 0;   dx = dy (y + 1)."""
+
+    function = np.expm1
+    gradient = staticmethod(lambda dy, y: dy * (y + 1))
+    keeps = "y"
+
+
+class Log(Unary):
+    """y = log x, -inf at 0, NaN below;   dx = dy / x."""
+
+    function = np.log
+    gradient = staticmethod(lambda dy, x: dy / x)
+
+
+class Log1p(Unary):
+    """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
+
+    function = np.log1p
+    gradient = staticmethod(lambda dy, x: dy / (1 + x))
+
+
+class Sin(Unary):
+    """y = sin x;   dx = dy cos x."""
+
+    function = np.sin
+    gradient = staticmethod(lambda dy, x: dy * np.cos(x))
+
+
+class Cos(Unary):
+    """y = cos x;   dx = -dy sin x."""
+
+    function = np.cos
+    gradient = staticmethod(lambda dy, x: -dy * np.sin(x))
+
+
+class Tanh(Unary):
     """y = tanh x;   dx = dy (1 - y^2)."""
 
-    def forward(self, x: Any) -> Any:
-        y = np.tanh(x)
-        self.save(y)
-        return y
-
-    def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        return grad * (1 - y * y)
+    function = np.tanh
+    gradient = staticmethod(lambda dy, y: dy * (1 - y * y))
+    keeps = "y"
 
 
-class Sigmoid(Function):
-    """y = 1 / (1 + e^-x);   dx = dy y (1 - y).
+class Sigmoid(Unary):
+    """y = 1 / (1 + e^-x);   dx = dy y (1 - y).  Where e^-x overflows, y is 0 but for denormals."""
 
-    With t = e^-|x| <= 1 nothing overflows:  y = 1 / (1 + t) for x >= 0 and t / (1 + t) for x < 0.
-    """
-
-    def forward(self, x: Any) -> Any:
-        t = np.exp(-np.abs(x))
-        y = np.where(x < 0, t, np.ones_like(t)) / (1 + t)
-        self.save(y)
-        return y
-
-    def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        return grad * y * (1 - y)
+    function = staticmethod(lambda x: 1 / (1 + np.exp(-x)))
+    gradient = staticmethod(lambda dy, y: dy * y * (1 - y))
+    keeps = "y"
 
 
-class ReLU(Function):
-    """y = max(x, 0);   dx = dy where x > 0, else 0."""
+class Erf(Unary):
+    """y = 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x;   dx = dy 2/sqrt(pi) e^(-x^2)."""
 
-    def forward(self, x: Any) -> Any:
-        y = np.maximum(x, 0)
-        self.save(y)
-        return y
+    gradient = staticmethod(lambda dy, x: dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
 
-    def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        return grad * (y != 0)  # which is True for NaN
+    def function(self, x: Any) -> Any:
+        from scipy.special import erf  # a quarter of a second to import
+
+        return erf(x)
 
 
 class Clamp(Function):
-    """y = min(max(x, low), high);   dx = dy where low <= x <= high (the bounds included)."""
+    """y = min(max(x, low), high);   dx = dy where low <= x <= high (the bounds included),
+    dlow = dy where x < low < high,  dhigh = dy where x > high or low > high."""
 
     def forward(self, x: Any, low: Any, high: Any) -> Any:
         self.save(x, low, high)
-        return np.clip(x, low, high)
+        y = x if low is None else np.maximum(x, low)
+        return y if high is None else np.minimum(y, high)
 
     def backward(self, grad: Any) -> Any:
         x, low, high = self.saved
-        inside = np.ones(x.shape, bool)
-        if low is not None:
-            inside &= x >= low
-        if high is not None:
-            inside &= x <= high
-        return np.where(inside, grad, 0)
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
+        dx = np.where((x >= low) & (x <= high), grad, 0)
+        dlow = np.where((x < low) & (low < high), grad, 0) if self.needs(1) else None
+        return dx, dlow, np.where((x > high) | (low > high), grad, 0) if self.needs(2) else None
 
 
 class Where(Function):
@@ -285,9 +323,23 @@ def _not_of_bools(name: str) -> RuntimeError:
     return RuntimeError(f"{name}: not defined for bool tensors; use logical_not, &, | or !=")
 
 
-def _floating(x: Any) -> Any:
+def _tensor(x: Any) -> Any:
+    return as_tensor(x, "input")
+
+
+def floating(x: Any) -> Any:
     """Integers and booleans become float32, as in PyTorch's exp, sqrt, ..."""
-    return x if as_tensor(x, "input")._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
+    return x if _tensor(x)._array.dtype.kind == "f" else Cast.apply(x, np.dtype("f4"))
+
+
+def not_bool(x: Any) -> Any:
+    if _tensor(x)._array.dtype == bool:
+        raise _not_of_bools("input")
+    return x
+
+
+def _sign(x: Any) -> Any:
+    return np.subtract(x > 0, x < 0, dtype=x.dtype)
 
 
 def _scaled(other: Any, alpha: Number) -> Any:
@@ -344,71 +396,59 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return Minimum.apply(as_tensor(input, "input"), as_tensor(other, "other"))
 
 
-def neg(input: Tensor) -> Tensor:
-    """-input."""
-    return Neg.apply(as_tensor(input, "input"))
+def _unary(operation: type[Unary], prepared: Callable[[Any], Any]) -> Callable[[Tensor], Tensor]:
+    def unary(input: Tensor) -> Tensor:
+        return operation.apply(prepared(input))
+
+    unary.__name__ = operation.__name__.lower()
+    unary.__doc__ = operation.__doc__
+    return unary
 
 
-def exp(input: Tensor) -> Tensor:
-    """e to the power of each element."""
-    return Exp.apply(_floating(input))
+neg = _unary(Neg, not_bool)
+abs = _unary(Abs, not_bool)
+sign = _unary(Sign, _tensor)
+square = _unary(Square, _tensor)
+reciprocal = _unary(Reciprocal, floating)
+sqrt = _unary(Sqrt, floating)
+rsqrt = _unary(Rsqrt, floating)
+exp = _unary(Exp, floating)
+expm1 = _unary(Expm1, floating)
+log = _unary(Log, floating)
+log1p = _unary(Log1p, floating)
+sin = _unary(Sin, floating)
+cos = _unary(Cos, floating)
+tanh = _unary(Tanh, floating)
+sigmoid = _unary(Sigmoid, floating)
+erf = _unary(Erf, floating)
 
 
-def log(input: Tensor) -> Tensor:
-    """The natural logarithm; -inf at 0, NaN below."""
-    return Log.apply(_floating(input))
-
-
-def sqrt(input: Tensor) -> Tensor:
-    """The square root; NaN below 0, an infinite gradient at 0."""
-    return Sqrt.apply(_floating(input))
-
-
-def abs(input: Tensor) -> Tensor:
-    """The absolute value; gradient 0 at 0."""
-    return Abs.apply(as_tensor(input, "input"))
-
-
-def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
-    return Tanh.apply(_floating(input))
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-input))."""
-    return Sigmoid.apply(_floating(input))
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0); gradient 0 at 0."""
-    if inplace:
-        check_in_place("relu_", input)
-        return rebind("relu_", input, ReLU.apply(input))
-    return ReLU.apply(as_tensor(input, "input"))
-
-
-def clamp(input: Tensor, min: Number | None = None, max: Number | None = None) -> Tensor:
+def clamp(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
+) -> Tensor:
     """Each element brought into [min, max]; the gradient passes inside and at the bounds."""
-    if min is None and max is None:
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds:
         raise RuntimeError("clamp: at least one of min and max must not be None")
-    x = as_tensor(input, "input")
-    for name, bound in (("min", min), ("max", max)):
-        if isinstance(bound, TensorBase):
-            raise TypeError(f"{name}: expected a number, got {type(bound).__name__}")
-    dtype = result_type(x._array, *(bound for bound in (min, max) if bound is not None))
-    return Clamp.apply(x if x._array.dtype == dtype else Cast.apply(x, dtype), min, max)
+    _check_shapes(as_tensor(input, "input"), *bounds)
+    dtype = result_type(*(t._array if isinstance(t, TensorBase) else t for t in (input, *bounds)))
+    return Clamp.apply(
+        *(to(t, dtype) if isinstance(t, TensorBase) else t for t in (input, min, max))
+    )
 
 
 def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input where condition (bool) is True, else other; a NaN on the other side has no effect."""
     if as_tensor(condition, "condition")._array.dtype != bool:
         raise RuntimeError(f"condition: expected a bool tensor, got {condition._array.dtype}")
-    shapes = [
-        t._array.shape if isinstance(t, TensorBase) else () for t in (condition, input, other)
-    ]
+    _check_shapes(condition, input, other)
+    return Where.apply(condition, input, other)
+
+
+def _check_shapes(*operands: Any) -> None:
+    shapes = [t._array.shape if isinstance(t, TensorBase) else () for t in operands]
     for a, b in combinations(shapes, 2):
         check_broadcast(a, b)
-    return Where.apply(condition, input, other)
 
 
 def to(input: Tensor, dtype: Any, copy: bool = False) -> Tensor:

@@ -1,0 +1,212 @@
+"""Activations: relu, gelu, silu, softplus, elu, glu, ... Look at SiLU first.
+
+Forward finds the slope f'(x) beside f(x), while what both are made of is at hand, and keeps nothing
+else: backward is one product.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor
+from tinyattn.ops._arguments import as_axis, as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.elementwise import Unary, floating, not_bool
+
+
+class Activation(Function):
+    """y = f(x);   dx = dy f'(x), with the slope f'(x) saved if a gradient is needed."""
+
+    fresh = True
+
+    def backward(self, grad: Any) -> Any:
+        (slope,) = self.saved
+        return grad * slope
+
+
+class ReLU(Unary):
+    """y = max(x, 0);   dx = dy where x > 0, else 0 (NaN passes dy, as in PyTorch)."""
+
+    function = staticmethod(lambda x: np.maximum(x, 0))
+    gradient = staticmethod(lambda dy, y: dy * (y != 0))
+    keeps = "y"
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0, else a x;   f' = 1 where x > 0, else a."""
+
+    def forward(self, x: Any, negative_slope: float) -> Any:
+        slope = np.take(np.array([negative_slope, 1], x.dtype), (x > 0).view(np.int8))
+        self.save(slope)
+        return x * slope
+
+
+class ELU(Activation):
+    """y = x where x > 0, else a (e^x - 1);   f' = 1 where x > 0, else a e^x.
+    (Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289)"""
+
+    def forward(self, x: Any, alpha: float) -> Any:
+        below = np.minimum(x, 0)
+        if self.needs(0):
+            self.save(np.where(x <= 0, alpha * np.exp(below), 1))
+        return np.where(x <= 0, alpha * np.expm1(below), x)
+
+
+class SiLU(Activation):
+    """y = x s  with  s = 1 / (1 + e^-x);   f' = s + x s (1 - s) = s + y (1 - s)."""
+
+    def forward(self, x: Any) -> Any:
+        s = 1 / (1 + np.exp(-x))
+        y = x * s
+        if self.needs(0):
+            self.save(s + y * (1 - s))
+        return y
+
+
+class GELU(Activation):
+    """y = x P(x), P the distribution function of the normal distribution;   f' = P + x p  with
+    p(x) = P'(x) = e^(-x^2 / 2) / sqrt(2 pi).   (Hendrycks, Gimpel 2016, arXiv:1606.08415)"""
+
+    def forward(self, x: Any) -> Any:
+        from scipy.special import ndtr  # a quarter of a second to import
+
+        below = ndtr(x)
+        if self.needs(0):
+            self.save(below + x * (np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)))
+        return x * below
+
+
+class GELUTanh(Activation):
+    """y = x (1 + t) / 2  with  t = tanh(u),  u = k (x + c x^3),  k = sqrt(2 / pi), c = 0.044715;
+    f' = (1 + t) / 2 + x (1 - t^2) u' / 2,  u' = k (1 + 3 c x^2)."""
+
+    def forward(self, x: Any) -> Any:
+        k, c = math.sqrt(2 / math.pi), 0.044715
+        square = x * x
+        t = np.tanh(x * (k + k * c * square))
+        half = 0.5 * (1 + t)
+        if self.needs(0):
+            self.save(half + (0.5 * x) * (1 - t * t) * (k + 3 * k * c * square))
+        return x * half
+
+
+class Softplus(Activation):
+    """y = log(1 + e^z) / b  with  z = b x;   f' = 1 / (1 + e^-z).  Above the threshold y is x.
+
+    log(1 + e^z) = max(z, 0) + log(1 + e^-|z|), where nothing overflows.
+    """
+
+    def forward(self, x: Any, beta: float, threshold: float) -> Any:
+        z = beta * x
+        linear = z > threshold
+        if self.needs(0):
+            self.save(np.where(linear, 1, 1 / (1 + np.exp(-z))))
+        return np.where(linear, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
+
+
+class LogSigmoid(Activation):
+    """y = log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e^-|x|);   f' = 1 / (1 + e^x)."""
+
+    def forward(self, x: Any) -> Any:
+        if self.needs(0):
+            self.save(1 / (1 + np.exp(x)))
+        return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+class Softsign(Activation):
+    """y = x / (1 + |x|);   f' = 1 / (1 + |x|)^2."""
+
+    def forward(self, x: Any) -> Any:
+        scale = 1 / (1 + np.abs(x))
+        self.save(scale * scale)
+        return x * scale
+
+
+class GLU(Function):
+    """y = a s  with  s = 1 / (1 + e^-b), x the two halves [a | b];   da = dy s,
+    db = dy a s (1 - s).   (Dauphin et al. 2017, arXiv:1612.08083)"""
+
+    fresh = True
+
+    def forward(self, x: Any, axis: int) -> Any:
+        self.axis = axis
+        a, b = np.split(x, 2, axis)
+        s = 1 / (1 + np.exp(-b))
+        self.save(x, s)
+        return a * s
+
+    def backward(self, grad: Any) -> Any:
+        x, s = self.saved
+        da = grad * s
+        return np.concatenate((da, da * np.split(x, 2, self.axis)[0] * (1 - s)), self.axis)
+
+
+def _activate(operation: type[Function], input: Any, inplace: bool, *options: Any) -> Any:
+    name = operation.__name__.lower()
+    if inplace:
+        check_in_place(f"{name}_", input)
+    result = operation.apply(input, *options)
+    return rebind(f"{name}_", input, result) if inplace else result
+
+
+def _floats(input: Any, name: str) -> Any:
+    if as_tensor(input, "input")._array.dtype.kind != "f":
+        raise RuntimeError(f"{name}: input: expected float32 or float64, got {input._array.dtype}")
+    return input
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0); gradient 0 at 0."""
+    return _activate(ReLU, not_bool(input), inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is positive, else negative_slope * input."""
+    return _activate(LeakyReLU, _floats(input, "leaky_relu"), inplace, negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    return _activate(ELU, _floats(input, "elu"), inplace, alpha)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input)."""
+    return _activate(SiLU, _floats(input, "silu"), inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input * P(X <= input), X normal; with approximate="tanh" by the formula without erf."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate: expected 'none' or 'tanh', got {approximate!r}")
+    return (GELU if approximate == "none" else GELUTanh).apply(_floats(input, "gelu"))
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold."""
+    return Softplus.apply(_floats(input, "softplus"), beta, threshold)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(input)), without the overflow."""
+    return LogSigmoid.apply(_floats(input, "logsigmoid"))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return Softsign.apply(floating(not_bool(input)))
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a * sigmoid(b) of the two halves of input along dim."""
+    shape = _floats(input, "glu")._array.shape
+    if not shape:
+        raise RuntimeError("glu: input: expected at least 1 dimension, got a scalar")
+    axis = as_axis(dim, len(shape))
+    if shape[axis] % 2:
+        raise RuntimeError(
+            f"glu: dimension {axis} is halved and must be even, but has size {shape[axis]}"
+        )
+    return GLU.apply(input, axis)
