@@ -1,4 +1,4 @@
-"""Matrix products and linear: PyTorch's results and errors, differences, every backend.
+"""Matrix products, linear and einsum: PyTorch's results and errors, differences, every backend.
 
 SHAPES lists the pairs of shapes once; all tests draw from it.
 """
@@ -138,6 +138,137 @@ def test_the_product_is_the_sum_of_products(batch, m, k, p, transpose):
             if transpose:
                 a = ta.tensor(np.ascontiguousarray(x.swapaxes(-1, -2))).transpose(-1, -2)
             np.testing.assert_allclose((a @ b).numpy(), expected, atol=1e-12)
+
+
+ADDED = {
+    "addmm": [
+        ((2, 4), (2, 3), (3, 4)),
+        ((4,), (2, 3), (3, 4)),
+        ((2, 1), (2, 3), (3, 4)),
+        ((), (2, 0), (0, 4)),
+        ((4,), (0, 3), (3, 4)),
+        ((3,), (2, 3), (3, 4)),
+        ((2, 4), (2, 3), (2, 4)),
+        ((1, 2, 4), (2, 3), (3, 4)),
+        ((2, 4), (3,), (3, 4)),
+    ],
+    "baddbmm": [
+        ((2, 2, 4), (2, 2, 3), (2, 3, 4)),
+        ((4,), (2, 2, 3), (2, 3, 4)),
+        ((2, 4), (2, 2, 3), (1, 3, 4)),
+        ((3, 4), (2, 2, 3), (2, 3, 4)),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"), [(name, shapes) for name in ADDED for shapes in ADDED[name]]
+)
+@given(
+    dtype=st.sampled_from(["float32", "float64", "int64", "int32"]),
+    beta=st.sampled_from([1, 0, 3, 0.5]),
+    alpha=st.sampled_from([1, 0, -2, 0.5]),
+)
+@settings(max_examples=20)
+def test_sums_with_products_as_in_torch(torch, name, shapes, dtype, beta, alpha):
+    arrays = [numbers(shape, i).astype(dtype) for i, shape in enumerate(shapes)]
+    if dtype.startswith("int"):
+        beta, alpha = int(beta), int(alpha)
+    options = {"beta": beta, "alpha": alpha}
+    same_as_torch(torch, lambda t, *x: getattr(t, name)(*x, **options), *arrays)
+    same_as_torch(torch, lambda t, x, a, b: getattr(x, name)(a, b, **options), *arrays)
+
+
+def test_a_beta_of_zero_drops_input_even_if_it_is_nan(torch):
+    arrays = np.full((2, 2), np.nan), numbers((2, 3)), numbers((3, 2))
+    same_as_torch(torch, lambda t, *x: t.addmm(*x, beta=0), *arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"), [("addmm", ADDED["addmm"][2]), ("baddbmm", ADDED["baddbmm"][1])]
+)
+def test_gradients_of_sums_with_products_match_differences(backend, name, shapes):
+    leaves = tuple(leaf(s, i) for i, s in enumerate(shapes))
+    assert ta.gradcheck(lambda *x: getattr(ta, name)(*x, beta=0.5, alpha=-2), leaves)
+
+
+EINSUMS = """
+    ij,jk->ik  ij,jk  ij,kj->ik  bhqd,bhkd->bhqk  bqhd,bkhd->bhqk  ii  ii->i  iij->ij  iji->ji
+    ij->  ij->ji  ij  ...ij,...jk->...ik  ...ij,jk  i,j->ij  i,i  ij,ij->i  i,i->i  ijij->ij
+    bij,bjk,bkl->bil  ijk->j  ...->  i...->...  a...b,b...->a...  bn,anm,bm->ba  Ab,bA  ij,j->i
+    ij,k->ij  ...,...->...  ij,->ij  abc,abc->  abcd,cbe->aed  ij,jk,kl,lm->im
+""".split()  # noqa: SIM905
+SIZES = dict(zip("bhqdijklmneacA", [2, 3, 2, 4, 3, 3, 2, 4, 2, 3, 2, 2, 3, 2], strict=True))
+
+
+def operands(equation, broadcast=False):
+    """Arrays that fit; broadcast: those after the first have size 1 wherever they start."""
+    arrays = []
+    for term in equation.split("->")[0].split(","):
+        before, dots, after = term.partition("...")
+        shape = [SIZES[letter] for letter in before] + ([2, 3] if dots else [])
+        shape += [SIZES[letter] for letter in after]
+        if broadcast and arrays and shape:
+            shape[0] = 1
+        arrays.append(numbers(tuple(shape), len(arrays)))
+    return arrays
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+@pytest.mark.parametrize("broadcast", [False, True])
+def test_einsum_as_in_torch(torch, equation, broadcast):
+    for dtype in ("float32", "float64", "int64"):
+        arrays = [x.astype(dtype) for x in operands(equation, broadcast)]
+        same_as_torch(torch, lambda t, *x: t.einsum(equation, *x), *arrays)
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+def test_gradients_of_einsum_match_differences(equation):
+    leaves = tuple(ta.tensor(x, requires_grad=True) for x in operands(equation))
+    assert ta.gradcheck(lambda *x: ta.einsum(equation, *x), leaves)
+
+
+FORMS = {
+    "lists": lambda t, x, y: t.einsum(x, [0, 1], y, [1, 2], [0, 2]),
+    "lists without output": lambda t, x, y: t.einsum(x, [0, 1], y, [1, 2]),
+    "dots in lists": lambda t, x, y: t.einsum(x, [..., 0], [...]),
+    "operands in a list": lambda t, x, y: t.einsum("ij,jk", [x, y]),
+    "spaces": lambda t, x, y: t.einsum(" i j , j k -> k i ", x, y),
+    "dots only in one": lambda t, x, y: t.einsum("i...,...->i", x, y[0, 0]),
+    "dots summed": lambda t, x, y: t.einsum("...i->i", x),
+    "too few operands": lambda t, x, y: t.einsum("ij,jk", x),
+    "a letter from nowhere": lambda t, x, y: t.einsum("ij,jk->il", x, y),
+    "an output letter twice": lambda t, x, y: t.einsum("ij,kj->ii", x, x),
+    "a digit": lambda t, x, y: t.einsum("i1,jk", x, y),
+    "too many letters": lambda t, x, y: t.einsum("ijk,jk", x, y),
+    "too few letters": lambda t, x, y: t.einsum("i,jk", x, y),
+    "sizes that differ": lambda t, x, y: t.einsum("ij,ij->ij", x, y),
+    "a diagonal of no square": lambda t, x, y: t.einsum("ii", x),
+    "no operand": lambda t, x, y: t.einsum("ij"),
+    "a number out of range": lambda t, x, y: t.einsum(x, [60, 1], y, [1, 2]),
+    "one dot": lambda t, x, y: t.einsum("i.j,jk", x, y),
+    "dots twice": lambda t, x, y: t.einsum("......", x),
+    "an arrow twice": lambda t, x, y: t.einsum("ij->ij->i", x),
+    "two dtypes": lambda t, x, y: t.einsum("ij,jk->ik", x, y.float()),
+    "no tensor": lambda t, x, y: t.einsum("ij,jk->ik", x, 3),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_einsum_as_in_torch(torch, name):
+    same_as_torch(torch, FORMS[name], numbers((2, 3)), numbers((3, 4), 1))
+
+
+def test_what_does_not_fit_an_equation_is_named():
+    x, y = ta.ones(2, 3), ta.ones(4, 2)
+    with pytest.raises(RuntimeError, match=r"'j' has size 4 in operand 1 of shape \[4, 2\], but 3"):
+        ta.einsum("ij,jk->ik", x, y)
+    with pytest.raises(RuntimeError, match=r"'ijk' names 3 dimensions.*shape \[2, 3\]"):
+        ta.einsum("ijk", x)
+    with pytest.raises(RuntimeError, match="2 operands, but 1 were given"):
+        ta.einsum("ij,jk", x)
+    with pytest.raises(RuntimeError, match=r"addmm: input: \[3\] .* product's \[2, 2\]"):
+        ta.addmm(ta.ones(3), x, ta.ones(3, 2))
 
 
 def test_a_weight_used_many_times_sums_its_gradients(backend):

@@ -1,9 +1,11 @@
-"""Matrix products: matmul and its kin, and `linear`. The kernel is kernels/*/matmul.
+"""Matrix products: matmul and its kin, `linear` and einsum. The kernel is kernels/*/matmul.
 
 Letters: A (..., M, K) times B (..., K, P) is C (..., M, P).
 """
 
 import math
+import string
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,36 @@ class MatMul(Function):
             else:
                 db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
         return da, db
+
+
+class AddMatMul(MatMul):
+    """C = p X + q A B;   dX = p dC, and A and B as above with q dC for dC. p = 0 drops X."""
+
+    def forward(self, a: Any, b: Any, x: Any = 0, p: float = 1, q: float = 1) -> Any:
+        self.p, self.q = p, q
+        c = super().forward(a, b) * np.asarray(q, a.dtype)
+        return c + np.asarray(p, a.dtype) * x if p else c
+
+    def backward(self, grad: Any) -> Any:
+        da, db = super().backward(grad * np.asarray(self.q, grad.dtype))
+        return da, db, grad * np.asarray(self.p, grad.dtype)
+
+
+class Diagonal(Function):
+    """y[..., i] = x[..., i, ..., i, ...], two axes as one at the end;   dx = dy there, else 0."""
+
+    fresh = True
+
+    def forward(self, x: Any, first: int, second: int) -> Any:
+        self.shape, self.axes = x.shape, (first, second)
+        return np.array(np.diagonal(x, 0, first, second))
+
+    def backward(self, grad: Any) -> Any:
+        dx = np.zeros(self.shape, grad.dtype)
+        line = np.diagonal(dx, 0, *self.axes)
+        line.setflags(write=True)
+        line[...] = grad
+        return dx
 
 
 class Linear(Function):
@@ -102,7 +134,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; batches broadcast, a vector is one row (left) or one column (right)."""
     a, b = as_tensor(input, "input")._array, as_tensor(other, "other")._array
-    _same_dtype("matmul", a, b)
+    _numbers("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(
             f"matmul: both arguments need at least 1 dimension, got {a.ndim} and {b.ndim}"
@@ -144,6 +176,42 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """beta input + alpha mat1 mat2, of (M, K) and (K, P); input broadcasts to (M, P)."""
+    _has_dims("addmm", "mat1", mat1, 2)
+    _has_dims("addmm", "mat2", mat2, 2)
+    return _added("addmm", input, mat1, mat2, beta, alpha)
+
+
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """beta input + alpha batch1 batch2, of (B, M, K) and (B, K, P); input broadcasts."""
+    _has_dims("baddbmm", "batch1", batch1, 3)
+    _has_dims("baddbmm", "batch2", batch2, 3)
+    return _added("baddbmm", input, batch1, batch2, beta, alpha)
+
+
+def _added(name: str, input: Any, left: Any, right: Any, beta: float, alpha: float) -> Any:
+    x, a, b = as_tensor(input, "input")._array, left._array, right._array
+    _same_dtype(name, x, a)
+    _numbers(name, a, b)
+    shape = (*a.shape[:-1], b.shape[-1])
+    if a.shape[-1] != b.shape[-2] or a.shape[:-2] != b.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: expected (..., M, K) and (..., K, P), got {list(a.shape)} and {list(b.shape)}"
+        )
+    if x.ndim > len(shape) or any(
+        n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1], strict=False)
+    ):
+        raise RuntimeError(
+            f"{name}: input: {list(x.shape)} does not broadcast to the product's {list(shape)}"
+        )
+    return AddMatMul.apply(left, right, input, beta, alpha)
+
+
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """(M, K) times (K,)."""
     _has_dims("mv", "input", input, 2)
@@ -165,6 +233,141 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.unsqueeze(1) * vec2  # type: ignore[attr-defined]
 
 
+# Einstein's sums
+
+_LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in PyTorch's order
+
+
+def einsum(*args: Any) -> Any:
+    """einsum("ij,jk->ik", a, b) = sum_j a[i, j] b[j, k]: operands are multiplied, and summed over
+    the letters that the output has not. A letter twice in an operand is its diagonal, ... stands
+    for dimensions that broadcast; without -> the output has the letters that occur once, in
+    alphabetical order. Also einsum(a, [0, 1], b, [1, 2], [0, 2]).
+
+    Operands are taken from left to right, two at a time, by the matrix product.
+    """
+    if len(args) < 2:
+        raise ValueError("einsum: expected the equation and at least one operand")
+    if not isinstance(args[0], str):
+        terms = [_term(labels) for labels in args[1::2]]
+        arrow = "->" + _term(args[-1]) if len(args) % 2 else ""
+        return einsum(",".join(terms) + arrow, *args[: 2 * len(terms) : 2])
+    equation, *operands = args
+    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
+        operands = list(operands[0])
+    equation = equation.replace(" ", "")
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise RuntimeError(
+            f"einsum: {equation!r} has {len(terms)} operands, but {len(operands)} were given"
+        )
+    shapes = [as_tensor(x, f"operand {i}")._array.shape for i, x in enumerate(operands)]
+    named = [_labels(term, shape) for term, shape in zip(terms, shapes, strict=True)]
+    dots = sorted({label for labels in named for label in labels if isinstance(label, int)})
+    if arrow:
+        before, _, after = right.partition("...")
+        output = [*before, *(dots if "..." in right else ()), *after]
+    else:
+        times = Counter(letter for term in terms for letter in term.replace("...", ""))
+        output = [*dots, *(letter for letter in _LETTERS if times[letter] == 1)]
+    known = {label for labels in named for label in labels}
+    if len(set(output)) != len(output) or not known >= set(output):
+        raise RuntimeError(
+            f"einsum: expected output letters of the operands, each once, got {equation!r}"
+        )
+    _check_sizes(equation, named, shapes)
+    for i in range(len(operands)):
+        operands[i] = _diagonals(operands[i], named[i])
+    x, labels = operands[0], named[0]
+    for i in range(1, len(operands)):
+        keep = {*output, *(label for later in named[i + 1 :] for label in later)}
+        x, labels = _contracted(x, labels, operands[i], named[i], keep)
+    x, labels = _without(x, labels, set(labels) - set(output))
+    return _ordered(x, labels, output)
+
+
+def _term(labels: Any) -> str:
+    """A list of numbers in [0, 52) and ... as letters."""
+    if not all(n is ... or n in range(52) for n in labels):
+        raise ValueError(f"einsum: expected subscripts in [0, 52) and ..., got {list(labels)}")
+    return "".join("..." if n is ... else _LETTERS[n] for n in labels)
+
+
+def _labels(term: str, shape: tuple[int, ...]) -> list:
+    """A label for every dimension: its letter or, for those under the dots, -1 for the last, ..."""
+    before, dots, after = term.partition("...")
+    if not set(before + after) <= set(_LETTERS):
+        raise RuntimeError(f"einsum: expected letters and at most one ... in {term!r}")
+    rest = len(shape) - len(before) - len(after)
+    if rest < 0 or (rest and not dots):
+        raise RuntimeError(
+            f"einsum: {term!r} names {len(before) + len(after)} dimensions, but its operand is of "
+            f"shape {list(shape)}"
+        )
+    return [*before, *range(-rest, 0), *after]
+
+
+def _check_sizes(equation: str, named: list, shapes: list) -> None:
+    sizes: dict[Any, int] = {}
+    for i, (labels, shape) in enumerate(zip(named, shapes, strict=True)):
+        for label, n in zip(labels, shape, strict=True):
+            if n != 1 and sizes.setdefault(label, n) != n:
+                raise RuntimeError(
+                    f"einsum: {equation!r}: {label!r} has size {n} in operand {i} of shape "
+                    f"{list(shape)}, but {sizes[label]} before"
+                )
+
+
+def _diagonals(x: Any, labels: list) -> Any:
+    """x with one dimension a label; labels are changed to match."""
+    while len(set(labels)) < len(labels):
+        label = next(label for label in labels if labels.count(label) > 1)
+        first = labels.index(label)
+        second = labels.index(label, first + 1)
+        if x.shape[first] != x.shape[second]:
+            raise RuntimeError(
+                f"einsum: {label!r} occurs twice in an operand, with the sizes {x.shape[first]} "
+                f"and {x.shape[second]}"
+            )
+        x = Diagonal.apply(x, first, second)
+        labels[:] = [other for i, other in enumerate(labels) if i not in (first, second)] + [label]
+    return x
+
+
+def _without(x: Any, labels: list, gone: set) -> tuple[Any, list]:
+    """x summed over the labels that go."""
+    axes = tuple(i for i, label in enumerate(labels) if label in gone)
+    if axes:
+        x = x.squeeze(axes) if all(x.shape[i] == 1 for i in axes) else x.sum(axes)
+    return x, [label for label in labels if label not in gone]
+
+
+def _ordered(x: Any, labels: list, order: list) -> Any:
+    return x if labels == order else x.permute([labels.index(label) for label in order])
+
+
+def _contracted(x: Any, a: list, y: Any, b: list, keep: set) -> tuple[Any, list]:
+    """The sum of x times y over the labels that nothing later needs, as one product of matrices."""
+    x, a = _without(x, a, {m for m, n in zip(a, x.shape, strict=True) if n == 1 and m in b})
+    y, b = _without(y, b, {m for m, n in zip(b, y.shape, strict=True) if n == 1 and m in a})
+    x, a = _without(x, a, set(a) - keep - set(b))
+    y, b = _without(y, b, set(b) - keep - set(a))
+    batch = [label for label in a if label in b and label in keep]
+    summed = [label for label in a if label in b and label not in keep]
+    rows = [label for label in a if label not in b]
+    columns = [label for label in b if label not in a]
+    x, y = _ordered(x, a, batch + rows + summed), _ordered(y, b, batch + summed + columns)
+    outer = x.shape[: len(batch)]
+    M, P = x.shape[len(batch) : len(batch) + len(rows)], y.shape[len(batch) + len(summed) :]
+    if summed:
+        K = math.prod(y.shape[len(batch) : len(batch) + len(summed)])
+        x = x.reshape((*outer, math.prod(M), K)) @ y.reshape((*outer, K, math.prod(P)))
+    else:
+        x = x.reshape((*outer, *M, *(1 for _ in P))) * y.reshape((*outer, *(1 for _ in M), *P))
+    return x.reshape((*outer, *M, *P)), batch + rows + columns
+
+
 def _has_dims(function: str, name: str, tensor: Any, ndim: int) -> None:
     shape = as_tensor(tensor, name)._array.shape
     if len(shape) != ndim:
@@ -176,3 +379,9 @@ def _same_dtype(function: str, a: np.ndarray, b: np.ndarray) -> None:
         raise RuntimeError(
             f"{function}: expected both arguments of one dtype, got {a.dtype} and {b.dtype}"
         )
+
+
+def _numbers(function: str, a: np.ndarray, b: np.ndarray) -> None:
+    _same_dtype(function, a, b)
+    if a.dtype.kind == "b":
+        raise RuntimeError(f"{function}: expected numbers, got two tensors of bool")
