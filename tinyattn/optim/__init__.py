@@ -1,7 +1,10 @@
-"""Floor 6: optimisers by PyTorch's names. Read optimizer.py first, then sgd.py."""
+"""Floor 6: optimisers by PyTorch's names. Read optimizer.py first, then rmsprop.py."""
 
+from tinyattn.optim import lr_scheduler
+from tinyattn.optim.adagrad import Adagrad
 from tinyattn.optim.adam import Adam, AdamW
 from tinyattn.optim.optimizer import Optimizer
+from tinyattn.optim.rmsprop import RMSprop
 from tinyattn.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

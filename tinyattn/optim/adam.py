@@ -1,14 +1,16 @@
-"""Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019): look first at Adam.step."""
+"""Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), AMSGrad (Reddi et al. 2018).
 
-from collections.abc import Callable, Iterable
+Look first at Adam._update.
+"""
+
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
-from tinyattn.autograd.storage import results
 from tinyattn.kernels import backend
-from tinyattn.optim.optimizer import Optimizer, flag, number
+from tinyattn.optim.optimizer import Group, Optimizer, descent, flag, number
 
 
 def _betas(value: Any) -> str:
@@ -21,6 +23,7 @@ class Adam(Optimizer):
     """p -= lr m / (sqrt(v) + eps), m and v the running means of g and g^2, freed of their start 0.
 
     weight_decay p is added to g or, decoupled, lr weight_decay p taken from p. maximize: -g for g.
+    amsgrad: the largest v so far for v.
     """
 
     checks: ClassVar = {
@@ -28,6 +31,7 @@ class Adam(Optimizer):
         "betas": _betas,
         "eps": number(0),
         "weight_decay": number(0),
+        "amsgrad": flag,
         "maximize": flag,
         "decoupled_weight_decay": flag,
     }
@@ -39,6 +43,7 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
@@ -48,44 +53,48 @@ class Adam(Optimizer):
             "betas": tuple(betas),
             "eps": eps,
             "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
             "maximize": maximize,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what the closure gives."""
-        loss = self._loss(closure)
-        for group, params in self._work():
-            states = [self.state[param] or self._start(param) for param in params]
-            for state in states:
-                state["step"]._array += 1
-            beta1, beta2 = group["betas"]
-            backend().adam(
-                [param._array for param in params],
-                [param.grad._array for param in params],
-                [state["exp_avg"]._array for state in states],
-                [state["exp_avg_sq"]._array for state in states],
-                [int(state["step"]._array) for state in states],
-                group["lr"],
-                beta1,
-                beta2,
-                group["eps"],
-                group["weight_decay"],
-                group["decoupled_weight_decay"],
-                group["maximize"],
-            )
+    def _update(self, group: Group, params: list[Tensor]) -> None:
+        if group["amsgrad"]:
             for param in params:
-                param._storage.changed("Adam.step")
-        return loss
+                self._amsgrad(group, param)
+            return
+        states = [self._state(param, "exp_avg", "exp_avg_sq") for param in params]
+        beta1, beta2 = group["betas"]
+        backend().adam(
+            [param._array for param in params],
+            [param.grad._array for param in params],
+            [state["exp_avg"]._array for state in states],
+            [state["exp_avg_sq"]._array for state in states],
+            [int(state["step"]._array) for state in states],
+            group["lr"],
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
 
-    def _start(self, param: Tensor) -> dict[str, Any]:
-        self.state[param] = {
-            "step": results.wrap(np.zeros((), np.float32)),
-            "exp_avg": results.wrap(np.zeros_like(param._array)),
-            "exp_avg_sq": results.wrap(np.zeros_like(param._array)),
-        }
-        return self.state[param]
+    def _amsgrad(self, group: Group, param: Tensor) -> None:
+        state = self._state(param, "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+        m, v, largest = (value._array for name, value in state.items() if name != "step")
+        t, (beta1, beta2), lr = int(state["step"]._array), group["betas"], group["lr"]
+        if group["decoupled_weight_decay"]:
+            param._array[...] *= 1 - lr * group["weight_decay"]
+            g = descent({**group, "weight_decay": 0.0}, param)
+        else:
+            g = descent(group, param)
+        m[...] += (1 - beta1) * (g - m)
+        v[...] = beta2 * v + (1 - beta2) * g * g
+        np.maximum(largest, v, out=largest)
+        denominator = np.sqrt(largest) / (1 - beta2**t) ** 0.5 + group["eps"]
+        param._array[...] -= lr / (1 - beta1**t) * m / denominator
 
 
 class AdamW(Adam):
@@ -98,9 +107,17 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
         *,
         maximize: bool = False,
     ) -> None:
         super().__init__(
-            params, lr, betas, eps, weight_decay, maximize=maximize, decoupled_weight_decay=True
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
         )

@@ -1,6 +1,6 @@
 """What all optimisers share: groups of parameters with options, a state per parameter, saving.
 
-An optimiser is a subclass with `checks` on its options and a `step`; see sgd.py.
+An optimiser is a subclass with `checks` on its options and an `_update`; see rmsprop.py.
 """
 
 from collections import defaultdict
@@ -15,7 +15,8 @@ from tinyattn.autograd.storage import results
 from tinyattn.nn.module import clear_gradients
 
 Group = dict[str, Any]
-_LABELS = ("name", "initial_lr")  # what a group may carry besides options
+# What a group may carry besides options: its name, and what schedules of the learning rate keep.
+_LABELS = ("name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
 
 
 def number(low: float, below: float = float("inf")) -> Callable[[Any], str]:
@@ -32,6 +33,12 @@ def flag(value: Any) -> str:
     return "" if isinstance(value, bool) else "True or False"
 
 
+def descent(group: Group, param: Tensor) -> np.ndarray:
+    """The gradient to go down: -g to maximize, and weight_decay p added."""
+    g = -param.grad._array if group["maximize"] else param.grad._array
+    return g + group["weight_decay"] * param._array if group["weight_decay"] else g
+
+
 class Optimizer:
     """Updates parameters, given as an iterable or as dicts {"params": ..., option: ...}, in place.
 
@@ -39,6 +46,7 @@ class Optimizer:
     """
 
     checks: ClassVar[dict[str, Callable[[Any], str]]]
+    _stepped = False  # schedules of the learning rate ask
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         self.defaults = defaults
@@ -56,7 +64,32 @@ class Optimizer:
             self.add_param_group(group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; returns what the closure gives."""
+        self._stepped = True
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        by = f"{type(self).__name__}.step"
+        for group, params in self._work():
+            self._update(group, params)
+            for param in params:
+                param._storage.changed(by)
+        return loss
+
+    def _update(self, group: Group, params: list[Tensor]) -> None:
+        """Change these arrays in place; each has a gradient, and all have one dtype."""
         raise NotImplementedError(f"{type(self).__name__}.step")
+
+    def _state(self, param: Tensor, *names: str) -> dict[str, Any]:
+        """The state of a parameter, one step further; before the first all of it is zero."""
+        state = self.state[param]
+        if not state:
+            state["step"] = results.wrap(np.zeros((), np.float32))
+            for name in names:
+                state[name] = results.wrap(np.zeros_like(param._array))
+        state["step"]._array += 1
+        return state
 
     def add_param_group(self, param_group: Group) -> None:
         """Optimise these too, with options of their own."""
@@ -90,13 +123,6 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         for group in self.param_groups:
             clear_gradients(group["params"], set_to_none)
-
-    def _loss(self, closure: Callable[[], Any] | None) -> Any:
-        """What the closure gives, computed with gradients whatever the mode around it."""
-        if closure is None:
-            return None
-        with enable_grad():
-            return closure()
 
     def _work(self) -> Iterator[tuple[Group, list[Tensor]]]:
         """The parameters that have gradients: one list a group and dtype, for one kernel call."""

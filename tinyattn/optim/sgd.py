@@ -1,10 +1,11 @@
 """Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
 from tinyattn.kernels import backend
 from tinyattn.optim.optimizer import Group, Optimizer, flag, number
@@ -55,30 +56,24 @@ class SGD(Optimizer):
                 f"momentum {every['momentum']} and dampening {every['dampening']}"
             )
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what the closure gives."""
-        loss = self._loss(closure)
-        for group, params in self._work():
-            buffers, first = None, [False] * len(params)
-            if group["momentum"]:
-                states = [self.state[param] for param in params]
-                first = ["momentum_buffer" not in state for state in states]
-                for state, param, new in zip(states, params, first, strict=True):
-                    if new:
-                        state["momentum_buffer"] = results.wrap(np.zeros_like(param._array))
-                buffers = [state["momentum_buffer"]._array for state in states]
-            backend().sgd(
-                [param._array for param in params],
-                [param.grad._array for param in params],
-                buffers,
-                group["lr"],
-                group["momentum"],
-                group["dampening"],
-                group["nesterov"],
-                group["weight_decay"],
-                first,
-                group["maximize"],
-            )
-            for param in params:
-                param._storage.changed("SGD.step")
-        return loss
+    def _update(self, group: Group, params: list[Tensor]) -> None:
+        buffers, first = None, [False] * len(params)
+        if group["momentum"]:
+            states = [self.state[param] for param in params]
+            first = ["momentum_buffer" not in state for state in states]
+            for state, param, new in zip(states, params, first, strict=True):
+                if new:
+                    state["momentum_buffer"] = results.wrap(np.zeros_like(param._array))
+            buffers = [state["momentum_buffer"]._array for state in states]
+        backend().sgd(
+            [param._array for param in params],
+            [param.grad._array for param in params],
+            buffers,
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["nesterov"],
+            group["weight_decay"],
+            first,
+            group["maximize"],
+        )

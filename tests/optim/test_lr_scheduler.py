@@ -1,0 +1,276 @@
+"""Schedules of the learning rate: PyTorch's rates over many steps, going on, what is refused."""
+
+import json
+import math
+import warnings
+
+import pytest
+
+import tinyattn as ta
+from tinyattn import optim
+
+MINE = optim.lr_scheduler
+
+
+class Triangle:
+    """A function with a state."""
+
+    def __init__(self, period):
+        self.period = period
+
+    def __call__(self, epoch):
+        return abs(epoch % self.period - self.period / 2)
+
+
+SCHEDULES = [
+    ("LambdaLR", lambda: {"lr_lambda": lambda epoch: 0.95**epoch}),
+    ("LambdaLR", lambda: {"lr_lambda": [Triangle(7), lambda epoch: 1 / (1 + epoch)]}),
+    ("StepLR", lambda: {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", lambda: {"milestones": [9, 2, 2, 5], "gamma": 0.3}),
+    ("ExponentialLR", lambda: {"gamma": 0.9}),
+    ("LinearLR", lambda: {}),
+    ("LinearLR", lambda: {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 13}),
+    ("CosineAnnealingLR", lambda: {"T_max": 6, "eta_min": 0.01}),
+    ("OneCycleLR", lambda: {"max_lr": [1.0, 0.2], "total_steps": 40}),
+    (
+        "OneCycleLR",
+        lambda: {
+            "max_lr": 0.3,
+            "epochs": 5,
+            "steps_per_epoch": 8,
+            "pct_start": 0.4,
+            "anneal_strategy": "linear",
+            "three_phase": True,
+            "base_momentum": [0.5, 0.6],
+        },
+    ),
+]
+IDS = [f"{name} {i}" for i, (name, _) in enumerate(SCHEDULES)]
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")
+
+
+def groups(library, optimizer="SGD", **options):
+    params = [library.ones(2, requires_grad=True) for _ in range(2)]
+    return getattr(library.optim, optimizer)(
+        [{"params": params[:1]}, {"params": params[1:], "lr": 0.05}], lr=0.4, **options
+    )
+
+
+def course(scheduler, steps):
+    """Rates, and what OneCycleLR moves beside them, over some steps."""
+    seen = []
+    for _ in range(steps):
+        scheduler.optimizer.step()
+        scheduler.step()
+        for group, last in zip(
+            scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True
+        ):
+            assert last == group["lr"]
+            momentum = group["betas"][0] if "betas" in group else group["momentum"]
+            seen += [scheduler.last_epoch, group["lr"], momentum]
+    return seen
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_the_rates_are_pytorchs(torch, name, options, optimizer):
+    momentum = {"momentum": 0.9} if optimizer == "SGD" else {}
+    mine, other = (
+        getattr(library.optim.lr_scheduler, name)(
+            groups(library, optimizer, **momentum), **options()
+        )
+        for library in (ta, torch)
+    )
+    assert mine.base_lrs == pytest.approx(other.base_lrs, rel=1e-15)
+    assert mine.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-15)
+    assert course(mine, 40) == pytest.approx(course(other, 40), rel=1e-12)
+    assert mine.state_dict().keys() <= other.state_dict().keys()
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_a_schedule_goes_on_from_its_state(name, options):
+    make = getattr(MINE, name)
+    first = make(groups(ta, momentum=0.9), **options())
+    course(first, 10)
+    saved = first.state_dict(), first.optimizer.state_dict()["param_groups"]
+    kept = json.loads(json.dumps(saved))
+    again = make(groups(ta, momentum=0.9), **options())
+    again.load_state_dict(kept[0])
+    again.optimizer.load_state_dict({"state": {}, "param_groups": kept[1]})
+    assert course(first, 20) == course(again, 20)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_a_state_of_pytorchs_is_continued(torch, name, options):
+    other = getattr(torch.optim.lr_scheduler, name)(groups(torch, momentum=0.9), **options())
+    course(other, 10)
+    mine = getattr(MINE, name)(groups(ta, momentum=0.9), **options())
+    mine.load_state_dict(other.state_dict())
+    mine.optimizer.load_state_dict(other.optimizer.state_dict())
+    assert course(mine, 20) == pytest.approx(course(other, 20), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=IDS)
+def test_pytorch_continues_a_state_of_ours(torch, name, options):
+    mine = getattr(MINE, name)(groups(ta, momentum=0.9), **options())
+    course(mine, 10)
+    other = getattr(torch.optim.lr_scheduler, name)(groups(torch, momentum=0.9), **options())
+    state = mine.state_dict()
+    if name == "MultiStepLR":
+        state["milestones"] = type(other.milestones)(state["milestones"])
+    other.load_state_dict(state)
+    for group, ours in zip(other.optimizer.param_groups, mine.optimizer.param_groups, strict=True):
+        group.update({key: ours[key] for key in ours if key != "params"})
+    assert course(mine, 20) == pytest.approx(course(other, 20), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES[:8], ids=IDS[:8])
+def test_a_schedule_starts_at_a_later_epoch_as_pytorchs(torch, name, options):
+    def build(library):
+        optimizer = groups(library, momentum=0.9)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = 0.7
+        return getattr(library.optim.lr_scheduler, name)(optimizer, **options(), last_epoch=4)
+
+    mine, other = build(ta), build(torch)
+    assert mine.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-15)
+    assert course(mine, 20) == pytest.approx(course(other, 20), rel=1e-12)
+
+
+def test_schedules_over_one_optimizer_multiply_as_pytorchs(torch):
+    def rates(library):
+        schedules, optimizer = library.optim.lr_scheduler, groups(library)
+        both = [
+            schedules.LinearLR(optimizer, 0.25, total_iters=4),
+            schedules.ExponentialLR(optimizer, 0.9),
+            schedules.MultiStepLR(optimizer, [3, 7]),
+        ]
+        seen = []
+        for step in range(15):
+            optimizer.step()
+            for schedule in both:
+                schedule.step()
+            if step == 5:
+                optimizer.param_groups[0]["lr"] = 1.0  # by hand: gone on from
+            seen += both[-1].get_last_lr()
+        return seen
+
+    assert rates(ta) == pytest.approx(rates(torch), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"patience": 2},
+        {"mode": "max", "factor": 0.5, "patience": 0, "cooldown": 2},
+        {"threshold": 0.3, "patience": 1, "min_lr": [0.1, 0.0]},
+        {"threshold": 0.3, "threshold_mode": "abs", "patience": 1, "eps": 0.05},
+        {"threshold": 0.3, "threshold_mode": "abs", "mode": "max", "patience": 1, "min_lr": 0.01},
+    ],
+)
+def test_plateaus_are_pytorchs(torch, options):
+    metrics = [3.0, 2.0, 2.5, 2.1, math.nan, 1.9999, 1.0, 1.2, 1.1, -0.5, -0.6, 4.0, 5.0, 5.1] * 2
+    mine, other = (
+        library.optim.lr_scheduler.ReduceLROnPlateau(groups(library), **options)
+        for library in (ta, torch)
+    )
+    assert mine.get_last_lr() == other.get_last_lr()
+    for step, metric in enumerate(metrics):
+        mine.step(ta.tensor(metric))
+        other.step(metric)
+        assert mine.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-15)
+        assert mine.last_epoch == other.last_epoch
+        if step == 9:
+            saved = json.loads(json.dumps(mine.state_dict()))
+            assert saved.keys() <= other.state_dict().keys()
+            mine = MINE.ReduceLROnPlateau(mine.optimizer)
+            mine.load_state_dict(saved)
+
+
+def test_the_warm_up_with_inverse_square_root_is_vaswanis():
+    D, W = 512, 40
+    optimizer = optim.Adam([ta.ones(1, requires_grad=True)], lr=(D * W) ** -0.5)
+    schedule = MINE.InverseSquareRootLR(optimizer, W)
+    for step in range(1, 200):
+        expected = D**-0.5 * min(step**-0.5, step * W**-1.5)
+        assert schedule.get_last_lr() == pytest.approx([expected])
+        optimizer.step()
+        schedule.step()
+    again = MINE.InverseSquareRootLR(optim.Adam(optimizer.param_groups[0]["params"]), 7)
+    again.load_state_dict(schedule.state_dict())
+    again.step()
+    assert again.get_last_lr() == pytest.approx([D**-0.5 * 201**-0.5])
+
+
+def test_a_schedule_of_ones_own_overrides_get_lr():
+    class Halves(MINE.LRScheduler):
+        def get_lr(self):
+            return [base / 2**self.last_epoch for base in self.base_lrs]
+
+    schedule = Halves(groups(ta))
+    assert course(schedule, 2)[1::3] == [0.2, 0.025, 0.1, 0.0125]
+
+
+def test_a_step_before_the_optimizers_first_warns_once():
+    schedule = MINE.ExponentialLR(groups(ta), 0.9)
+    with pytest.warns(UserWarning, match=r"before optimizer\.step\(\)"):
+        schedule.step()
+    schedule.step()
+
+
+def test_an_optimizer_with_a_step_of_its_own_is_not_warned_about():
+    class Still(optim.SGD):
+        def step(self, closure=None):
+            return None
+
+    schedule = MINE.ExponentialLR(Still([ta.ones(1, requires_grad=True)]), 0.9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schedule.step()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda s, o: s.StepLR(3, 2), TypeError, "optimizer"),
+        (lambda s, o: s.StepLR(o, 2, last_epoch=3), KeyError, r"param_groups\[0\]"),
+        (lambda s, o: s.StepLR(o, 0), ValueError, "step_size: expected a positive integer, got 0"),
+        (lambda s, o: s.LambdaLR(o, [abs]), ValueError, "lr_lambda: expected 2 values"),
+        (lambda s, o: s.LinearLR(o, 0.0), ValueError, "start_factor"),
+        (lambda s, o: s.LinearLR(o, 0.5, 2.0), ValueError, "end_factor"),
+        (lambda s, o: s.CosineAnnealingLR(o, 0), ValueError, "T_max"),
+        (lambda s, o: s.InverseSquareRootLR(o, -1), ValueError, "warmup_steps"),
+        (lambda s, o: s.ReduceLROnPlateau(o, "best"), ValueError, "mode"),
+        (lambda s, o: s.ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode"),
+        (lambda s, o: s.ReduceLROnPlateau(o, factor=1.0), ValueError, "factor"),
+        (lambda s, o: s.ReduceLROnPlateau(o, min_lr=[0.1]), ValueError, "min_lr: expected 2"),
+        (lambda s, o: s.OneCycleLR(o, 1.0), ValueError, "total_steps"),
+        (lambda s, o: s.OneCycleLR(o, 1.0, 0), ValueError, "total_steps"),
+        (lambda s, o: s.OneCycleLR(o, 1.0, epochs=1.5, steps_per_epoch=2), ValueError, "epochs"),
+        (lambda s, o: s.OneCycleLR(o, 1.0, 10, pct_start=2.0), ValueError, "pct_start"),
+        (lambda s, o: s.OneCycleLR(o, 1.0, 10, anneal_strategy="x"), ValueError, "anneal"),
+        (lambda s, o: s.OneCycleLR(o, [1.0], 10), ValueError, "max_lr: expected 2"),
+        (lambda s, o: s.LRScheduler(o), NotImplementedError, "get_lr"),
+        (
+            lambda s, o: s.StepLR(o, 2).load_state_dict(s.ExponentialLR(o, 2.0).state_dict()),
+            ValueError,
+            r"no \['step_size'\]",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make(MINE, groups(ta))
+
+
+def test_one_cycle_ends_and_needs_a_momentum():
+    schedule = MINE.OneCycleLR(groups(ta, momentum=0.9), 1.0, 3, pct_start=0.5)
+    course(schedule, 3)
+    with pytest.raises(ValueError, match="total_steps is 3"):
+        schedule.step()
+    with pytest.raises(ValueError, match="neither momentum nor betas"):
+        MINE.OneCycleLR(groups(ta, "Adagrad"), 1.0, 3)

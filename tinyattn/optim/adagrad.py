@@ -1,0 +1,65 @@
+"""Adagrad (Duchi, Hazan and Singer 2011): each step over the root of the sum of all g^2 so far."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinyattn._tensor import Tensor
+from tinyattn.autograd.storage import results
+from tinyattn.optim.optimizer import Group, Optimizer, descent, flag, number
+
+
+class Adagrad(Optimizer):
+    """p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps), s the sum of g^2 so far.
+
+    s starts at initial_accumulator_value; g includes weight_decay p.
+    """
+
+    checks: ClassVar = {
+        "lr": number(0),
+        "lr_decay": number(0),
+        "eps": number(0),
+        "weight_decay": number(0),
+        "initial_accumulator_value": number(0),
+        "maximize": flag,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Optimise these too; their sums start here, as in PyTorch."""
+        super().add_param_group(param_group)
+        start = self.defaults["initial_accumulator_value"]
+        for param in self.param_groups[-1]["params"]:
+            self.state[param] = {
+                "step": results.wrap(np.zeros((), np.float32)),
+                "sum": results.wrap(np.full_like(param._array, start)),
+            }
+
+    def _update(self, group: Group, params: list[Tensor]) -> None:
+        for param in params:
+            state = self._state(param)
+            g, s = descent(group, param), state["sum"]._array
+            s[...] += g * g
+            lr = group["lr"] / (1 + (float(state["step"]._array) - 1) * group["lr_decay"])
+            param._array[...] -= lr * g / (np.sqrt(s) + group["eps"])

@@ -1,0 +1,396 @@
+"""Schedules of the learning rate by PyTorch's names: each is one formula, `_next`.
+
+Look at LRScheduler first. `_next` is PyTorch's recursion from the rate that stands in the group, so
+that several schedules over one optimiser multiply, and a rate set by hand is gone on from.
+"""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
+from typing import Any
+
+from tinyattn.optim.optimizer import Group, Optimizer
+
+
+class LRScheduler:
+    """Sets the "lr" of every group of the optimiser, now and at each `step()`.
+
+    Call it after optimizer.step(). `last_epoch` counts the steps; one that isn't -1 goes on with an
+    optimiser whose groups have "initial_lr". A schedule of your own overrides `get_lr`.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.optimizer = _checked(optimizer)
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"initial_lr: missing in param_groups[{i}], needed to resume with last_epoch "
+                    f"{last_epoch}: load the optimizer's state_dict first"
+                )
+        self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._step_count = 0
+        self._is_initial = True
+        self.step()
+        self._is_initial = False
+
+    def get_lr(self) -> list[float]:
+        """The rates of this epoch, from those that stand in the groups."""
+        groups = self.optimizer.param_groups
+        return [
+            self._next(group["lr"], base) for group, base in zip(groups, self.base_lrs, strict=True)
+        ]
+
+    def _next(self, lr: float, base: float) -> float:
+        raise NotImplementedError(f"{type(self).__name__}.get_lr")
+
+    def get_last_lr(self) -> list[float]:
+        """The rates that the last step set, one a group."""
+        return self._last_lr
+
+    def step(self) -> None:
+        """One epoch (or batch: the unit is yours) further."""
+        optimizer = self.optimizer
+        followed = type(optimizer).step is Optimizer.step  # not a step of the user's own
+        if self._step_count == 1 and followed and not optimizer._stepped:
+            warnings.warn(
+                "lr_scheduler.step() was called before optimizer.step(): the first value of the "
+                "schedule is skipped; call optimizer.step() first",
+                stacklevel=2,
+            )
+        self._step_count += 1
+        self.last_epoch += 1
+        for group, lr in zip(optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
+        self._last_lr = _rates(optimizer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimiser: numbers, strings and lists."""
+        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state_dict of the same schedule, PyTorch's too."""
+        missing = self.state_dict().keys() - state_dict.keys()
+        if missing:
+            raise ValueError(f"state_dict: no state of {type(self).__name__}: no {sorted(missing)}")
+        self.__dict__.update(state_dict)
+
+
+def _checked(optimizer: Any) -> Optimizer:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer: expected an Optimizer, got {type(optimizer).__name__}")
+    return optimizer
+
+
+def _rates(optimizer: Optimizer) -> list[float]:
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+def _each(name: str, value: Any, optimizer: Optimizer) -> list[Any]:
+    """One value a group: a list of them, or one for all."""
+    n = len(optimizer.param_groups)
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * n
+    if len(values) != n:
+        raise ValueError(f"{name}: expected {n} values, one a parameter group, got {len(values)}")
+    return values
+
+
+def _positive(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value <= 0:
+        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    return value
+
+
+class LambdaLR(LRScheduler):
+    """base lr_lambda(epoch), for one function or one a group."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self.lr_lambdas = _each("lr_lambda", lr_lambda, _checked(optimizer))
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        return [base * function(self.last_epoch) for base, function in pairs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """As PyTorch: of an object that is called, its attributes; of a function, None."""
+        kept = [
+            None if isinstance(function, FunctionType) else dict(function.__dict__)
+            for function in self.lr_lambdas
+        ]
+        return {**super().state_dict(), "lr_lambdas": kept}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        functions = self.lr_lambdas
+        super().load_state_dict(state_dict)
+        for function, kept in zip(functions, state_dict["lr_lambdas"], strict=True):
+            function.__dict__.update(kept or {})
+        self.lr_lambdas = functions
+
+
+class StepLR(LRScheduler):
+    """Times gamma every step_size epochs."""
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        self.step_size, self.gamma = _positive("step_size", step_size), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        return lr * self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else lr
+
+
+class MultiStepLR(LRScheduler):
+    """Times gamma at each milestone."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Iterable[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        return lr * self.gamma ** self.milestones.count(self.last_epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.milestones = sorted(Counter(self.milestones).elements())  # PyTorch keeps a Counter
+
+
+class ExponentialLR(LRScheduler):
+    """Times gamma at every epoch."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        return lr if self._is_initial else lr * self.gamma
+
+
+class LinearLR(LRScheduler):
+    """base times a factor that goes from start_factor to end_factor over total_iters epochs."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not 0 < start_factor <= 1:
+            raise ValueError(f"start_factor: expected a number in (0, 1], got {start_factor}")
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f"end_factor: expected a number in [0, 1], got {end_factor}")
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        if self.last_epoch == 0:
+            return lr * self.start_factor
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return lr
+        slope = self.end_factor - self.start_factor
+        before = self.total_iters * self.start_factor + (self.last_epoch - 1) * slope
+        return lr * (1 + slope / before)
+
+
+class CosineAnnealingLR(LRScheduler):
+    """eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov and Hutter 2017)."""
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        if T_max <= 0:
+            raise ValueError(f"T_max: expected a positive number, got {T_max}")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        if self._is_initial:
+            return lr
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # up again, from eta_min
+            return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
+        height = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
+        before = 1 + math.cos(math.pi * (self.last_epoch - 1) / self.T_max)
+        return height / before * (lr - self.eta_min) + self.eta_min
+
+
+class InverseSquareRootLR(LRScheduler):
+    """base min(n / warmup_steps, sqrt(warmup_steps / n)), n = epoch + 1: up to base, then down.
+
+    Vaswani et al. 2017 have base = 1 / sqrt(d_model warmup_steps), a step being one batch.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup_steps: int, last_epoch: int = -1) -> None:
+        self.warmup_steps = _positive("warmup_steps", warmup_steps)
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        n = self.last_epoch + 1
+        return base * min(n / self.warmup_steps, math.sqrt(self.warmup_steps / n))
+
+
+class OneCycleLR(LRScheduler):
+    """From max_lr / div_factor up to max_lr, then far down (Smith and Topin 2018); momentum, the
+    first of betas if there are betas, goes the other way. A step is one batch."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | list[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | list[float] = 0.85,
+        max_momentum: float | list[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("total_steps: expected it, or both epochs and steps_per_epoch")
+            total_steps = _positive("epochs", epochs) * _positive(
+                "steps_per_epoch", steps_per_epoch
+            )
+        self.total_steps = _positive("total_steps", total_steps)
+        if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
+            raise ValueError(f"pct_start: expected a float in [0, 1], got {pct_start}")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f'anneal_strategy: expected "cos" or "linear", got {anneal_strategy}')
+        options = _checked(optimizer).defaults
+        if cycle_momentum and not {"momentum", "betas"} & options.keys():
+            raise ValueError("cycle_momentum: the optimizer has neither momentum nor betas")
+        self._anneal_func_type = anneal_strategy
+        self.cycle_momentum, self.use_beta1 = cycle_momentum, "betas" in options
+        end = pct_start * total_steps - 1.0
+        last = total_steps - 1
+        phases: list[tuple] = [(end, *_RISE), (last, *_FALL)]
+        if three_phase:
+            phases = [(end, *_RISE), (2 * end, *_BACK), (last, *_CALM)]
+        self._schedule_phases: list[dict[str, Any]] = [
+            dict(zip(_PHASE, phase, strict=True)) for phase in phases
+        ]
+        tops = _each("max_lr", max_lr, optimizer)
+        lows = _each("base_momentum", base_momentum, optimizer)
+        highs = _each("max_momentum", max_momentum, optimizer)
+        if last_epoch == -1:
+            for group, top, low, high in zip(
+                optimizer.param_groups, tops, lows, highs, strict=True
+            ):
+                first = top / div_factor
+                group.update(initial_lr=first, max_lr=top, min_lr=first / final_div_factor)
+                if cycle_momentum:
+                    group.update(base_momentum=low, max_momentum=high)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        step, phases = self.last_epoch, self._schedule_phases
+        if step > self.total_steps:
+            raise ValueError(f"step: called {step} times, and total_steps is {self.total_steps}")
+        i = sum(step > phase["end_step"] for phase in phases[:-1])
+        start = phases[i - 1]["end_step"] if i else 0.0
+        part = (step - start) / (phases[i]["end_step"] - start)
+        if self._anneal_func_type == "cos":
+            part = (1 - math.cos(math.pi * part)) / 2
+
+        def at(group: Group, what: str) -> float:
+            first, last = (group[phases[i][f"{side}_{what}"]] for side in ("start", "end"))
+            return first + (last - first) * part
+
+        for group in self.optimizer.param_groups if self.cycle_momentum else ():
+            if self.use_beta1:
+                group["betas"] = (at(group, "momentum"), *group["betas"][1:])
+            else:
+                group["momentum"] = at(group, "momentum")
+        return [at(group, "lr") for group in self.optimizer.param_groups]
+
+
+_PHASE = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+_RISE = ("initial_lr", "max_lr", "max_momentum", "base_momentum")
+_FALL = ("max_lr", "min_lr", "base_momentum", "max_momentum")
+_BACK = ("max_lr", "initial_lr", "base_momentum", "max_momentum")
+_CALM = ("initial_lr", "min_lr", "max_momentum", "max_momentum")
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """Times factor once step(metric) has seen no better metric for more than `patience` epochs.
+
+    Better than best: below it by threshold, a fraction ("rel") or a difference ("abs"); for mode
+    "max" above it. Nothing counts for `cooldown` epochs after a change; none up to eps is made.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | list[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        if factor >= 1:
+            raise ValueError(f"factor: expected a number below 1, got {factor}")
+        if mode not in ("min", "max"):
+            raise ValueError(f'mode: expected "min" or "max", got {mode}')
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f'threshold_mode: expected "rel" or "abs", got {threshold_mode}')
+        self.optimizer = _checked(optimizer)
+        self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
+        self.factor, self.eps = factor, eps
+        self.patience, self.cooldown = patience, cooldown
+        self.min_lrs = _each("min_lr", min_lr, optimizer)
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.best = math.inf if mode == "min" else -math.inf
+        self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
+        self._last_lr = _rates(optimizer)
+
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
+        """One epoch further, with what was measured after it: a number or a tensor of one."""
+        current = float(metrics)
+        self.last_epoch += 1
+        self.num_bad_epochs += 1
+        if self._is_better(current):
+            self.best, self.num_bad_epochs = current, 0
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+            lows = self.min_lrs if self.default_min_lr is None else self.default_min_lr
+            lows = _each("min_lr", lows, self.optimizer)
+            for group, low in zip(self.optimizer.param_groups, lows, strict=True):
+                lr = max(group["lr"] * self.factor, low)
+                if group["lr"] - lr > self.eps:
+                    group["lr"] = lr
+        self._last_lr = _rates(self.optimizer)
+
+    def _is_better(self, current: float) -> bool:
+        sign = 1 if self.mode == "max" else -1
+        if self.threshold_mode == "rel":
+            return sign * current > sign * self.best * (1 + sign * self.threshold)
+        return sign * current > sign * self.best + self.threshold
