@@ -64,7 +64,7 @@ class Function:
 
     edges: Sequence[Any] = ()
     saved: Any = ()  # None once freed
-    watched: Sequence[Any] = ()  # storage, version, id of the array: of every input and output
+    watched: Any = ()  # storage, version, id of the array: of every input and output
     outputs = 1
     hooks: dict[int, dict[Any, Callable]] | None = None
     number = 0
@@ -129,7 +129,7 @@ class Function:
         if cls.promotes:
             x, y = arrays
             if type(x) is not np.ndarray or type(y) is not np.ndarray or x.dtype is not y.dtype:
-                arrays = promote(x, y)
+                arrays = [*promote(x, y)]
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         try:
