@@ -1,0 +1,437 @@
+"""What can be wrong with a gradient: text patches, made from the source itself.
+
+Python is taken apart by `ast`, C by the layout of the kernel files. A new operation or kernel gets
+its faults without a line here. Look first at `expression_faults`, then at `mutants`.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FACTORS = ("37", "1.001", "-1")
+# Calls that keep the elements where they are: without them nothing, or only the shape, changes.
+LAYOUT = {"reshape", "astype", "as_rows", "array", "asarray", "ascontiguousarray", "copy"}
+MADE = {"zeros", "zeros_like", "empty", "empty_like", "ones", "ones_like", "full", "arange"}
+OPPOSITE = {
+    ast.Eq: "!=", ast.NotEq: "==", ast.Lt: ">=", ast.GtE: "<", ast.Gt: "<=", ast.LtE: ">"
+}  # fmt: skip
+
+# A gradient is an array, a tuple of them, or one that the engine is to compute or place.
+TIMES = '''
+
+def _times(factor, grad):
+    from tinyattn.autograd.function import Part, RowSum
+    if isinstance(grad, (tuple, list)):
+        return tuple(_times(factor, g) for g in grad)
+    if isinstance(grad, Part):
+        return Part(grad.index, factor * grad.grad)
+    if isinstance(grad, RowSum):
+        grad.parts = [(factor * first, *rest) for first, *rest in grad.parts]
+        return grad
+    return grad if grad is None else factor * grad
+'''
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old`, at the bytes [start, end) of a file, becomes `new`."""
+
+    path: str
+    where: str  # the function, after its class
+    line: int
+    fault: str
+    old: str
+    new: str
+    start: int
+    end: int
+    entries: tuple[str, ...] = ()  # the kernels that run this code
+
+    def __str__(self) -> str:
+        """The name, without line numbers: it outlives changes elsewhere in the file."""
+        old, new = (" ".join(text.split()) for text in (self.old, self.new))
+        return f"{self.path} {self.where}: {self.fault}: {old} -> {new}"
+
+    def apply(self, source: bytes) -> bytes:
+        patched = source[: self.start] + self.new.encode() + source[self.end :]
+        return patched + TIMES.encode() if "_times(" in self.new else patched
+
+
+class Python:
+    """One Python file: its text, its functions, and which of them call which."""
+
+    def __init__(self, root: Path, path: str) -> None:
+        self.path, self.source = path, (root / path).read_bytes()
+        self.tree = ast.parse(self.source)
+        lines = self.source.split(b"\n")
+        self.starts = [sum(len(line) + 1 for line in lines[:i]) for i in range(len(lines))]
+        self.functions = {n.name: n for n in self.tree.body if isinstance(n, ast.FunctionDef)}
+        self.classes = {n.name: n for n in self.tree.body if isinstance(n, ast.ClassDef)}
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        assert isinstance(node, ast.expr | ast.stmt)
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start = self.starts[node.lineno - 1] + node.col_offset
+        return start, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def text(self, node: ast.AST) -> str:
+        start, end = self.span(node)
+        return self.source[start:end].decode()
+
+    def mutant(self, where: str, node: ast.AST, fault: str, new: str, entries: tuple = ()) -> Mutant:
+        start, end = self.span(node)
+        line = self.source[:start].count(b"\n") + 1
+        return Mutant(self.path, where, line, fault, self.text(node), new, start, end, entries)
+
+    def reached(self, entry: ast.FunctionDef) -> dict[str, ast.FunctionDef]:
+        """The functions of this file that `entry` runs, itself among them."""
+        found, waiting = {}, [entry]
+        while waiting:
+            function = waiting.pop()
+            if function.name not in found:
+                found[function.name] = function
+                names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
+                waiting += [self.functions[name] for name in names & self.functions.keys()]
+        return found
+
+
+def spared(test: ast.expr) -> bool:
+    """Conditions that save work or tell None from an array: not what a gradient is made of."""
+    if isinstance(test, ast.Call):
+        return isinstance(test.func, ast.Attribute) and test.func.attr == "needs"
+    if isinstance(test, ast.BoolOp):
+        return any(spared(value) for value in test.values)
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is | ast.IsNot)
+
+
+def expression_faults(file: Python, n: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
+    """(what is replaced, the kind of fault, the replacement) at one node of a function."""
+
+    def text(node: ast.AST) -> str:
+        return f"({file.text(node)})"
+
+    match n:
+        case ast.BinOp(left=a, op=ast.Add() | ast.Sub(), right=b):
+            minus = isinstance(n.op, ast.Sub)
+            yield n, "dropped term", text(a)
+            yield n, "dropped term", f"(-{text(b)})" if minus else text(b)
+            yield n, "flipped sign", f"({text(a)} {'+' if minus else '-'} {text(b)})"
+        case ast.BinOp(left=a, op=ast.Mult(), right=b):
+            yield n, "dropped factor", text(a)
+            yield n, "dropped factor", text(b)
+        case ast.BinOp(left=a, op=ast.Div() | ast.Pow(), right=b):
+            yield n, "dropped factor", text(a)
+        case ast.UnaryOp(op=ast.USub() | ast.Invert(), operand=a) if type(a) is not ast.Constant:
+            yield n, "flipped sign", text(a)
+        case ast.Compare(left=a, ops=[op], comparators=[b]) if type(op) in OPPOSITE:
+            yield n, "wrong condition", f"({text(a)} {OPPOSITE[type(op)]} {text(b)})"
+        case ast.IfExp(test=test, body=a, orelse=b) if not spared(test):
+            yield n, "wrong branch", text(a)
+            yield n, "wrong branch", text(b)
+        case ast.Call(func=ast.Attribute(attr="where"), args=[_, a, b]):
+            for branch in (a, b):
+                if not isinstance(branch, ast.Constant):
+                    yield n, "mask ignored", text(branch)
+        case ast.Call(args=[a, *_], keywords=options) if any(k.arg == "out" for k in options):
+            for factor in FACTORS:
+                yield a, f"factor {factor}", f"{factor} * {text(a)}"
+        case ast.Call(func=ast.Attribute(value=ast.Name("np"), attr=name), args=[a, *_]):
+            if name not in LAYOUT | MADE:
+                yield n, f"without {name}", text(a)
+        case ast.Call(func=ast.Attribute(value=a, attr="swapaxes" | "transpose")):
+            yield n, "without transposition", text(a)
+        case ast.Call(func=ast.Attribute(value=a, attr="sum") as method):
+            yield method, "mean for sum", f"{text(a)}.mean"
+        case ast.Subscript(value=a, slice=ast.Slice(step=ast.UnaryOp(op=ast.USub()))):
+            yield n, "without reversal", text(a)
+        case ast.List(elts=parts) | ast.Assign(targets=[ast.Tuple(elts=parts)]) if len(parts) > 1:
+            if all(isinstance(part, ast.Name) for part in parts):
+                names = [file.text(part) for part in parts]
+                whole = n if isinstance(n, ast.List) else n.targets[0]
+                for i in range(len(names) - 1):
+                    new = ", ".join([*names[:i], names[i + 1], names[i], *names[i + 2 :]])
+                    yield whole, "swapped", f"[{new}]"
+        case ast.Assign(targets=[ast.Subscript()], value=a) if not isinstance(a, ast.Constant):
+            for factor in FACTORS:
+                yield a, f"factor {factor}", f"{factor} * {text(a)}"
+        case ast.AugAssign(target=a, op=ast.Add() | ast.Sub(), value=b):
+            other = "-" if isinstance(n.op, ast.Add) else "+"
+            yield n, "flipped sign", f"{file.text(a)} {other}= {text(b)}"
+            yield n, "overwrites", f"{file.text(a)} = {text(b)}"
+        case ast.AugAssign():
+            yield n, "dropped", "pass"
+        case ast.If(test=test) if not spared(test):
+            yield test, "never", "False"
+            yield test, "always", "True"
+        case ast.For(iter=a):
+            yield a, "first step lost", f"list({file.text(a)})[1:]"
+            yield a, "last step lost", f"list({file.text(a)})[:-1]"
+
+
+def body_faults(
+    file: Python, function: ast.FunctionDef, where: str, entries: tuple[str, ...] = ()
+) -> Iterator[Mutant]:
+    for statement in function.body:
+        yield from node_faults(file, statement, where, entries)
+
+
+def node_faults(
+    file: Python, whole: ast.AST, where: str, entries: tuple[str, ...] = ()
+) -> Iterator[Mutant]:
+    for node in ast.walk(whole):
+        for target, fault, new in expression_faults(file, node):
+            yield file.mutant(where, target, fault, new, entries)
+
+
+def return_faults(file: Python, function: ast.FunctionDef, where: str) -> Iterator[Mutant]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            value = node.value
+            for part in value.elts if isinstance(value, ast.Tuple) else [value]:
+                if not isinstance(part, ast.Constant):
+                    for factor in FACTORS:
+                        new = f"_times({factor}, {file.text(part)})"
+                        yield file.mutant(where, part, f"factor {factor}", new)
+
+
+def operation_faults(file: Python, operations: set[str]) -> Iterator[Mutant]:
+    """Every class of `operations`: its backward, what of this file backward calls, what forward
+    makes for it alone."""
+    for name, node in file.classes.items():
+        if name not in operations:
+            continue
+        methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+        where = f"{name}.backward"
+        for call in ast.walk(methods.get("forward", ast.Pass())):
+            if isinstance(call, ast.Call) and file.text(call.func) == "self.save":
+                for made in [a for a in call.args if not isinstance(a, ast.Name | ast.IfExp)]:
+                    yield from node_faults(file, made, f"{name}.forward")
+        for gradient in node.body:  # of the classes that are rows of a table
+            for made in ast.walk(gradient) if isinstance(gradient, ast.Assign) else ():
+                if isinstance(made, ast.Lambda) and made.args.args[0].arg in ("dy", "grad"):
+                    yield from node_faults(file, made, where)
+        backward = methods.get("backward")
+        if backward is None:
+            if concrete(node):
+                end, line = file.span(node)[1], node.end_lineno or 0
+                for factor in FACTORS:
+                    new = "\n\n    def backward(self, *grads):\n"
+                    new += f"        return _times({factor}, super().backward(*grads))"
+                    yield Mutant(file.path, where, line, f"factor {factor}", "", new, end, end)
+            continue
+        yield from return_faults(file, backward, where)
+        called = {n.attr for n in ast.walk(backward) if isinstance(n, ast.Attribute)}
+        for method in methods.keys() & called - {"forward"} | {"backward"}:
+            yield from body_faults(file, methods[method], f"{name}.{method}")
+        for helper, function in file.reached(backward).items():
+            if helper in file.functions:
+                yield from body_faults(file, function, helper)
+
+
+def concrete(node: ast.ClassDef) -> bool:
+    """Whether a class is an operation, and no base of some: it says what forward computes."""
+    names = {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
+    methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
+    return bool(methods & {"forward"} or names - {"promotes", "fresh", "view", "keeps"})
+
+
+def operations_of(files: list[Python]) -> dict[str, set[str]]:
+    """The subclasses of Function by file: those with a backward of their own or inherited."""
+    bases = {
+        name: {base.id for base in node.bases if isinstance(base, ast.Name)}
+        for file in files
+        for name, node in file.classes.items()
+    }
+    known = {"Function"}
+    while new := {name for name, of in bases.items() if of & known} - known:
+        known |= new
+    return {file.path: known & file.classes.keys() for file in files}
+
+
+def kernel_entries(file: Python) -> list[ast.FunctionDef]:
+    """The twins that compute a gradient."""
+    return [
+        function
+        for name, function in file.functions.items()
+        if not name.startswith("_")
+        and not function.decorator_list
+        or "reference" in file.path
+        if name.endswith("_backward") or any(a.arg == "grad" for a in function.args.args)
+    ]
+
+
+def python_kernel_faults(file: Python) -> Iterator[Mutant]:
+    runs: dict[str, list[str]] = {}
+    for entry in kernel_entries(file):
+        for name in file.reached(entry):
+            runs.setdefault(name, []).append(entry.name)
+    for name, entries in runs.items():
+        yield from body_faults(file, file.functions[name], name, tuple(entries))
+
+
+# C, whose kernel files are written in one way: a function begins at the margin, ends with "}" there,
+# and is named by FN(name).
+
+HEAD = re.compile(
+    r"^(?:static |TA_INLINE )[\w ()]*?\*?FN\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}", re.M | re.S
+)
+TABLE = re.compile(r"^static const struct FN\(\w+\) FN\((\w+)\) = \{(.*?)\};", re.M | re.S)
+STORE = re.compile(r"\b(?:store|store_part|STORE|FN\(store_some\))\(")
+ACCESS = re.compile(r"\b(?:load|load_part|LOAD|store|store_part|STORE|FN\((?:load|store)_some\))\(")
+ADDRESSES = [
+    re.compile(pattern, re.S | re.M)
+    for pattern in (
+        r"/\*.*?\*/",
+        r"for \([^;]*;[^;]*;[^)]*\)",
+        r"\[[^\]]*\]",
+        r"^\s*(?:const )?(?:long|int|size_t|struct)\b[^;]*;",
+        r"^\s*(?:const )?(?:real|long) \*[^;]*;",
+        r"^.*\b(?:memset|memcpy|ta_parallel|ta_scratch)\([^;]*;",
+    )
+]
+# Which of two ways to the same result is taken; and how the work is cut.
+CHOICE = re.compile(r"packed|space|ROW_IN_CACHE")
+CUTS = {"cut_of", "rows_below", "load_some", "store_some", "row_parts"}
+# What products are made of has no gradient of its own.
+NOT_C_KERNELS = {"vector.h", "vmath.h", "blocking.h", "matmul.c", "pool.c", "parts.h", "optim.c"}
+
+
+@dataclass(frozen=True)
+class CFunction:
+    path: str
+    source: str
+    name: str
+    parameters: str
+    body: str
+    at: int  # where the body begins
+
+    def mutant(self, fault: str, start: int, end: int, new: str, entries: tuple) -> Mutant:
+        """The patch of a span of the body; its name holds the whole lines."""
+        left, right = self.body.rfind("\n", 0, start) + 1, self.body.find("\n", end)
+        became = self.body[left:start] + new + self.body[end:right]
+        begin, stop = (len(self.source[: self.at + i].encode()) for i in (left, right))
+        line = self.source.count("\n", 0, self.at + start) + 1
+        old = self.body[left:right]
+        return Mutant(self.path, self.name, line, fault, old, became, begin, stop, entries)
+
+
+def c_functions(root: Path) -> tuple[dict[str, CFunction], dict[str, set[str]]]:
+    """The functions of the kernel files, and the names that each of them uses."""
+    functions: dict[str, CFunction] = {}
+    uses: dict[str, set[str]] = {}
+    for p in sorted(root.glob("native/*.[ch]")):
+        if p.name not in NOT_C_KERNELS:
+            source = p.read_text(encoding="utf-8")
+            for m in HEAD.finditer(source):
+                path = str(p.relative_to(root))
+                functions[m[1]] = CFunction(path, source, m[1], m[2], m[3], m.start(3))
+                uses[m[1]] = set(re.findall(r"FN\((\w+)\)", m[3]))
+            for m in TABLE.finditer(source):  # of functions: only those for gradients are meant
+                uses[m[1]] = set(re.findall(r"\.\w*grad\w* = FN\((\w+)\)", m[2]))
+    return functions, uses
+
+
+def arguments(text: str, at: int) -> list[tuple[int, int]]:
+    """The spans of the arguments of the call whose "(" ends at `at`."""
+    spans, depth, begin = [], 0, at
+    for i in range(at, len(text)):
+        if text[i] in "([{":
+            depth += 1
+        elif text[i] in ")]}" and depth:
+            depth -= 1
+        elif text[i] in ",)" and not depth:
+            spans.append((begin, i))
+            begin = i + 1
+            if text[i] == ")":
+                break
+    return spans
+
+
+def without_addresses(body: str) -> str:
+    """The body, with comments and what computes addresses, bounds and counts blanked out."""
+    for pattern in ADDRESSES:
+        body = pattern.sub(lambda match: " " * len(match[0]), body)
+    chars = list(body)
+    for call in ACCESS.finditer(body):
+        for i, (a, b) in enumerate(arguments(body, call.end())):
+            if "tore" not in call[0].lower() or i != 1:
+                chars[a:b] = " " * (b - a)
+    return "".join(chars)
+
+
+def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
+    live = without_addresses(f.body)
+
+    def mutant(fault: str, span: tuple[int, int], new: str) -> Mutant:
+        return f.mutant(fault, *span, new, entries)
+
+    for m in re.finditer(r" ([-+])= ", live):
+        yield mutant("overwrites", m.span(), " = ")
+        yield mutant("flipped sign", m.span(), " -= " if m[1] == "+" else " += ")
+    for m in re.finditer(r"(?<=[\w)\]]) ([-+*/]) (?=[\w(])", live):
+        yield mutant("wrong operator", m.span(), f" {dict(zip('+-*/', '-++*', strict=True))[m[1]]} ")
+    values = [arguments(f.body, m.end())[1] for m in STORE.finditer(live)]
+    stored = re.finditer(r"^\s+[\w>.()*-]+\[[^;=]*\] [-+*]?= ([^;]+);", f.body, re.M)
+    for a, b in values + [m.span(1) for m in stored]:
+        for factor in FACTORS:
+            yield mutant(f"factor {factor}", (a, b), f" {factor} * ({f.body[a:b].strip()})")
+    for m in re.finditer(r"\+ (2 \* )?H(?=[,)])", f.body):
+        yield mutant("wrong gate", m.span(), "+ H" if m[1] else "+ 2 * H")
+    for m in re.finditer(r"\? ([^?:;()]+) : ([^?:;,(){}]+)", f.body):
+        yield mutant("wrong branch", m.span(), f"? {m[2]} : {m[1]}")
+    for m in re.finditer(r"\bif \(([^()]+)\)(?! return)", f.body):
+        if not CHOICE.search(m[1]):
+            yield mutant("never", m.span(), "if (0)")
+    for m in re.finditer(r"\bfor \(long \w+ = [^;]+", f.body):
+        yield mutant("first step lost", (m.end(), m.end()), " + 1")
+    for m in re.finditer(r"vselect\(", f.body):
+        (_, (a, b), (_, end)) = arguments(f.body, m.end())
+        yield mutant("mask ignored", (m.start(), end + 1), f"({f.body[a:b].strip()})")
+
+
+def c_kernel_faults(root: Path) -> Iterator[Mutant]:
+    functions, uses = c_functions(root)
+    runs: dict[str, list[str]] = {}
+    for entry, f in functions.items():
+        if entry.endswith("_backward") or re.search(r"\*grad\b", f.parameters):
+            waiting, seen = [entry], set()
+            while waiting:
+                name = waiting.pop()
+                if name not in seen:
+                    seen.add(name)
+                    runs.setdefault(name, []).append(entry)
+                    waiting += uses.get(name, ())
+    for name in (runs.keys() & functions.keys()) - CUTS:
+        yield from c_faults(functions[name], tuple(runs[name]))
+
+
+ENGINE = {
+    "tinyattn/autograd/engine.py": {"_add", "unbroadcast", "run", "_order"},
+    "tinyattn/autograd/storage.py": {"accumulate"},
+}
+
+
+def mutants(root: Path) -> list[Mutant]:
+    """All faults of the tree at `root`, each once; RuntimeError for an operation that has none."""
+    found: list[Mutant] = []
+    files = [Python(root, str(p.relative_to(root))) for p in sorted(root.glob("tinyattn/ops/*.py"))]
+    for file in files:
+        operations = operations_of(files)[file.path]
+        new = list(operation_faults(file, operations))
+        found += new
+        for name in operations:
+            known = any(m.where.startswith(f"{name}.") for m in new)
+            if concrete(file.classes[name]) and not known:
+                raise RuntimeError(f"{file.path}: no fault is known for the backward of {name}")
+    for folder in ("reference", "jit"):
+        for p in sorted(root.glob(f"tinyattn/kernels/{folder}/*.py")):
+            found += python_kernel_faults(Python(root, str(p.relative_to(root))))
+    found += c_kernel_faults(root)
+    for path, names in ENGINE.items():
+        file = Python(root, path)
+        for name in names & file.functions.keys():
+            found += body_faults(file, file.functions[name], name)
+    once = {(m.path, m.start, m.end, m.new): m for m in found}
+    return sorted(once.values(), key=lambda m: (m.path, m.start, m.end, m.new))
