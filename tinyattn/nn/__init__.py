@@ -1,11 +1,35 @@
 """Floor 5: modules by PyTorch's names. Read module.py first, then linear.py and rnn.py."""
 
 from tinyattn.nn import functional, init, utils
-from tinyattn.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from tinyattn.nn.activation import (
+    ELU,
+    GELU,
+    GLU,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
 from tinyattn.nn.containers import ModuleDict, ModuleList, Sequential
+from tinyattn.nn.conv import Conv1d
 from tinyattn.nn.dropout import Dropout
 from tinyattn.nn.linear import Identity, Linear
-from tinyattn.nn.loss import CrossEntropyLoss, NLLLoss
+from tinyattn.nn.loss import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from tinyattn.nn.module import Module
 from tinyattn.nn.normalization import LayerNorm, RMSNorm
 from tinyattn.nn.parameter import Parameter
@@ -13,15 +37,26 @@ from tinyattn.nn.rnn import GRU, GRUCell
 from tinyattn.nn.sparse import Embedding
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "GLU",
     "GRU",
+    "BCEWithLogitsLoss",
+    "Conv1d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "GRUCell",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
+    "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -30,8 +65,12 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
+    "Softplus",
+    "Softsign",
     "Tanh",
     "functional",
     "init",

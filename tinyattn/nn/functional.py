@@ -11,31 +11,59 @@ from tinyattn.ops.activations import (
     softplus,
     softsign,
 )
+from tinyattn.ops.convolution import conv1d, pad
 from tinyattn.ops.elementwise import sigmoid, tanh
 from tinyattn.ops.indexing import embedding, one_hot
 from tinyattn.ops.losses import cross_entropy, nll_loss
-from tinyattn.ops.normalising import layer_norm, log_softmax, rms_norm, softmax
+from tinyattn.ops.normalising import (
+    cosine_similarity,
+    layer_norm,
+    log_softmax,
+    normalize,
+    pairwise_distance,
+    rms_norm,
+    softmax,
+)
+from tinyattn.ops.pointwise_losses import (
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
 
 __all__ = [
+    "binary_cross_entropy_with_logits",
+    "conv1d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "gelu",
     "glu",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
+    "pad",
+    "pairwise_distance",
     "relu",
     "rms_norm",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "softsign",

@@ -156,13 +156,13 @@ class Abs(Unary):
     """y = |x|;   dx = dy sign x, so 0 at 0."""
 
     function = np.abs
-    gradient = staticmethod(lambda dy, x: dy * _sign(x))
+    gradient = staticmethod(lambda dy, x: dy * sign_of(x))
 
 
 class Sign(Unary):
     """y = 1 where x > 0, -1 where x < 0, else 0 (NaN too);   dx = 0."""
 
-    function = staticmethod(lambda x: _sign(x) if x.dtype != bool else x.copy())
+    function = staticmethod(lambda x: sign_of(x) if x.dtype != bool else x.copy())
     gradient = staticmethod(np.zeros_like)
     keeps = ""
 
@@ -338,7 +338,7 @@ def not_bool(x: Any) -> Any:
     return x
 
 
-def _sign(x: Any) -> Any:
+def sign_of(x: Any) -> Any:
     return np.subtract(x > 0, x < 0, dtype=x.dtype)
 
 
