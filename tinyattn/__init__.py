@@ -110,6 +110,7 @@ from tinyattn.ops.reductions import (
     topk,
     var,
 )
+from tinyattn.ops.scores import attention
 from tinyattn.ops.shape import (
     broadcast_to,
     cat,

@@ -11,6 +11,7 @@ from tinyattn.ops.activations import (
     softplus,
     softsign,
 )
+from tinyattn.ops.attention import scaled_dot_product_attention
 from tinyattn.ops.convolution import conv1d, pad
 from tinyattn.ops.elementwise import sigmoid, tanh
 from tinyattn.ops.indexing import embedding, one_hot
@@ -34,8 +35,10 @@ from tinyattn.ops.pointwise_losses import (
 )
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
+from tinyattn.ops.scores import attention
 
 __all__ = [
+    "attention",
     "binary_cross_entropy_with_logits",
     "conv1d",
     "cosine_similarity",
@@ -61,6 +64,7 @@ __all__ = [
     "pairwise_distance",
     "relu",
     "rms_norm",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
