@@ -70,7 +70,7 @@ static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(so
     if (col < g->H) FN(gru_gradients_at)(g, row, h, col, g->H - col);
 }
 
-static const struct FN(cell) FN(gru_cell) = {.gates = 3, .rows = MOST_ROWS(3), .keeps_dh = 1,
+static const struct FN(cell) FN(gru_cell) = {.gates = 3, .saved = 4, .rows = MOST_ROWS(3), .keeps_dh = 1,
                                              .tile = FN(gru_tile), .states = FN(gru_states),
                                              .gradients = FN(gru_gradients)};
 

@@ -68,7 +68,7 @@ static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(s
     if (col < g->H) FN(lstm_gradients_at)(g, row, before, col, g->H - col);
 }
 
-static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .rows = MOST_ROWS(4), .tile = FN(lstm_tile),
+static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4), .tile = FN(lstm_tile),
                                               .states = FN(lstm_states),
                                               .gradients = FN(lstm_gradients)};
 

@@ -43,7 +43,7 @@ struct FN(some_rows) {
 };
 
 struct FN(cell) {
-    long gates, rows;
+    long gates, saved, rows; /* saved: H numbers so many times a row */
     int keeps_dh; /* part of dh passes by the gates: `gradients` leaves it in dh */
     /* sums[i][gate] = h[i] . W_gate for one panel */
     void (*tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums);
@@ -132,6 +132,17 @@ TA_INLINE void FN(gate_tile)(const long gates, long rows, const real *h, long ld
 #undef ROWS
 }
 
+/* What `states` will touch comes while the tile is computed: a cache line here and there, in which no
+ * processor sees a pattern. */
+TA_INLINE void FN(fetch)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, long col)
+{
+    const long H = g->H, gates = g->cell->gates, kept = g->cell->saved;
+    for (long i = 0, row = rows->row; i < rows->count; i++, row += rows->stride) {
+        for (long k = 0; k < gates; k++) __builtin_prefetch(g->gx + (row * gates + k) * H + col, 0);
+        for (long k = 0; k < kept; k++) __builtin_prefetch(g->saved + (row * kept + k) * H + col, 1);
+    }
+}
+
 /* One step of the rows first, first + stride, ... and the panels [p0, p1). */
 static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) step, long first, long stride,
                              long p0, long p1)
@@ -148,6 +159,7 @@ static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) ste
             const long end = i < continued ? continued : all, b = first + i * stride;
             const struct FN(some_rows) rows = {step.start + b, FN(smaller)(cell->rows, end - i), stride, b,
                                                i < continued ? step.before + b : -1};
+            FN(fetch)(g, &rows, col);
             cell->tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
             cell->states(g, &rows, sums, col, count);
             i += rows.count;
