@@ -30,6 +30,8 @@
        const real *w_hh, const real *packed, const int64_t *batch_sizes, int64_t T, int64_t B, \
        int64_t H, int64_t N, int reverse, real *dgates, real *dh0, real *dc0), \
       (dy, dh_n, dc_n, saved, c0, w_hh, packed, batch_sizes, T, B, H, N, reverse, dgates, dh0, dc0)) \
+    X(attention, (const struct ta_attention *all), (all)) \
+    X(attention_backward, (const struct ta_attention *all), (all)) \
     X(array_exp, (const real *x, real *out, int64_t count), (x, out, count)) \
     X(array_tanh, (const real *x, real *out, int64_t count), (x, out, count)) \
     X(array_sigmoid, (const real *x, real *out, int64_t count), (x, out, count)) \

@@ -83,6 +83,29 @@ int ta_log_softmax_backward_f32(const float *y, const float *grad, float *dx, in
 int ta_log_softmax_backward_f64(const double *y, const double *grad, double *dx, int64_t N,
                                 int64_t n);
 
+/* attention.c: q, out, grad, dq (B, h, Tq, .), k, v, dk, dv (B, h_kv, Tk, .) with steps in bytes and
+ * unit steps along the last axis, which is Dv for v, out, grad and dv, and D for the others; lse
+ * (B, h, Tq) contiguous; mask (B, h, Tq, Tk) by steps in bytes, the last a number's size or 0, or NULL.
+ * grad, dq, dk and dv are the backward's. */
+struct ta_heads {
+    void *at;
+    int64_t batch, head, row;
+};
+struct ta_attention {
+    int64_t B, h, h_kv, Tq, Tk, D, Dv;
+    double scale, dropout_p;
+    uint64_t key; /* dropout's */
+    int causal, mask_is_bool;
+    const void *mask;
+    int64_t mask_steps[4];
+    void *lse;
+    struct ta_heads q, k, v, out, grad, dq, dk, dv;
+};
+int ta_attention_f32(const struct ta_attention *all);
+int ta_attention_backward_f32(const struct ta_attention *all);
+int ta_attention_f64(const struct ta_attention *all);
+int ta_attention_backward_f64(const struct ta_attention *all);
+
 /* cross_entropy.c: x, grad (N, V), target, losses (N,), weight (V,); weight, grad may be NULL */
 int ta_cross_entropy_f32(const float *x, const int64_t *target, const float *weight,
                          int64_t ignore_index, double label_smoothing, double scale, float *losses,

@@ -89,16 +89,6 @@ def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, i
     return B, Tq, k.shape[1], H
 
 
-def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, int]:
-    """B, Tq, Tk and H of q (B, Tq, H) and k (B, Tk, H)."""
-    if len(q.shape) != 3 or len(k.shape) != 3:
-        raise ValueError(
-            f"{kernel}: expected q (B, Tq, H) and k (B, Tk, H), got {q.shape} and {k.shape}"
-        )
-    B, Tq, H = q.shape
-    return B, Tq, k.shape[1], H
-
-
 def _rows(kernel: str, name: str, x: Array) -> Shape | None:
     """(N, n), every axis but the last folded into rows; None where x stands so already."""
     shape = x.shape
@@ -150,6 +140,12 @@ def _head_rows(
     if x.dtype is dtype and flags.aligned and (flags.c_contiguous or x.strides[3] == x.itemsize):
         return x
     return np.array(x, dtype, order="C")
+
+
+def _empty_heads(x: Array, shape: Shape) -> Array:
+    """Room in the memory order of x, whose heads may stand inside its rows; no gaps in a row."""
+    out = np.empty_like(x, shape=shape)
+    return out if out.strides[3] == out.itemsize else np.empty(shape, x.dtype)
 
 
 def _attention_inputs(
@@ -267,7 +263,6 @@ class Backend:
         self._gru = twins("gru")
         self._lstm = twins("lstm")
         self._layer_norm = twins("layer_norm")
-        self._additive = twins("additive")
         self._additive = twins("additive")
         self._optim = twins("optim")
         self._norm = twins("norm")
@@ -607,7 +602,7 @@ class Backend:
         q, k, v, mask = _attention_inputs("attention", q, k, v, mask)
         B, h, Tq, _ = q.shape
         Tk, Dv = v.shape[2:]
-        out = np.empty_like(q, shape=(B, h, Tq, Dv))
+        out = _empty_heads(q, (B, h, Tq, Dv))
         lse = np.empty((B, h, Tq), q.dtype)
         if out.size and Tk:
             self._attention.attention(q, k, v, mask, causal, scale, dropout_p, key, out, lse)
@@ -638,7 +633,7 @@ class Backend:
         grad = _head_rows(kernel, "grad", grad, q.dtype, "(B, h, Tq, Dv)", shape)
         out = _head_rows(kernel, "out", out, q.dtype, "(B, h, Tq, Dv)", shape)
         lse = _fit(kernel, "lse", lse, q.dtype, "(B, h, Tq)", shape[:3])
-        dq, dk, dv = np.empty_like(q), np.empty_like(k), np.empty_like(v)
+        dq, dk, dv = (_empty_heads(x, x.shape) for x in (q, k, v))
         if grad.size and k.shape[2]:
             self._attention.attention_backward(
                 grad, q, k, v, out, lse, mask, causal, scale, dropout_p, key, dq, dk, dv
@@ -737,34 +732,6 @@ class Backend:
         dweight = np.empty(D, dtype)
         self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
         return dx, dweight
-
-    # Additive scores
-
-    def additive(self, q: Array, k: Array, v: Array) -> Array:
-        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
-        dtype = _float_type("additive", "q", q)
-        B, Tq, Tk, H = _queries_and_keys("additive", q, k)
-        q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
-        k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
-        v = _fit("additive", "v", v, dtype, "(H,)", (H,))
-        out = np.empty((B, Tq, Tk), dtype)
-        self._additive.additive(q, k, v, out)
-        return out
-
-    def additive_backward(
-        self, grad: Array, q: Array, k: Array, v: Array
-    ) -> tuple[Array, Array, Array]:
-        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
-        kernel = "additive_backward"
-        dtype = _float_type(kernel, "q", q)
-        B, Tq, Tk, H = _queries_and_keys(kernel, q, k)
-        grad = _fit(kernel, "grad", grad, dtype, "(B, Tq, Tk)", (B, Tq, Tk))
-        q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
-        k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
-        v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
-        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
-        self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
-        return dq, dk, dv
 
     # Additive scores
 

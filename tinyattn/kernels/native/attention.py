@@ -1,5 +1,87 @@
-"""Scaled dot-product attention."""
+"""Scaled dot-product attention, native/attention.c."""
 
-from tinyattn.kernels.reference.attention import attention, attention_backward
+from typing import Any
 
-__all__ = ["attention", "attention_backward"]
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.native import check, ffi, lib
+
+_FORWARD = {4: lib.ta_attention_f32, 8: lib.ta_attention_f64}
+_BACKWARD = {4: lib.ta_attention_backward_f32, 8: lib.ta_attention_backward_f64}
+_new = ffi.new
+_at = ffi.from_buffer
+
+
+def _heads(x: Array) -> tuple[Any, ...]:
+    """struct ta_heads: from_buffer takes contiguous arrays only, such as a single element."""
+    batch, head, row, _ = x.strides
+    return _at(x if x.flags.c_contiguous else x[:1, :1, :1, :1]), batch, head, row
+
+
+def _arguments(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    dropout_p: float,
+    key: int,
+    out: Array,
+    lse: Array,
+    *others: Array,
+) -> Any:
+    """struct ta_attention, which doesn't keep the arrays alive."""
+    B, h, Tq, D = q.shape
+    _, h_kv, Tk, Dv = v.shape
+    if mask is None:
+        is_bool, at_mask, steps = 0, ffi.NULL, (0, 0, 0, 0)
+    else:
+        is_bool, at_mask, steps = mask.itemsize == 1, _at(mask[:1, :1, :1, :1]), mask.strides
+    heads = [_heads(x) for x in (q, k, v, out, *others)]
+    return _new(
+        "struct ta_attention *",
+        (B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal, is_bool, at_mask, steps)
+        + (_at(lse), *heads),
+    )
+
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    dropout_p: float,
+    key: int,
+    out: Array,
+    lse: Array,
+) -> None:
+    """q (B, h, Tq, D), k (B, h_kv, Tk, D), v (B, h_kv, Tk, Dv), mask (B, h, Tq, Tk) bool (True =
+    attend) or float (added) -> out (B, h, Tq, Dv), lse (B, h, Tq).
+    """
+    arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse)
+    check(_FORWARD[q.itemsize](arguments))
+
+
+def attention_backward(
+    grad: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    out: Array,
+    lse: Array,
+    mask: Array | None,
+    causal: bool,
+    scale: float,
+    dropout_p: float,
+    key: int,
+    dq: Array,
+    dk: Array,
+    dv: Array,
+) -> None:
+    """grad (B, h, Tq, Dv) and what the forward had and gave -> dq, dk, dv in the shapes of q, k, v."""
+    arguments = _arguments(
+        q, k, v, mask, causal, scale, dropout_p, key, out, lse, grad, dq, dk, dv
+    )
+    check(_BACKWARD[q.itemsize](arguments))
