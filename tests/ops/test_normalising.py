@@ -232,6 +232,71 @@ def test_arguments_of_rms_norm_are_named():
         F.rms_norm(x.long(), (3,))
 
 
+@given(
+    shape=SHAPES,
+    p=st.sampled_from([2.0, 1, 3, INF, 0.5]),
+    dim=st.integers(-3, 2),
+    eps=st.sampled_from([1e-12, 2.5]),
+    zero=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64", "int64"]),
+)
+@settings(max_examples=80, deadline=None)
+def test_normalize_as_in_torch(torch, shape, p, dim, eps, zero, dtype):
+    x = (numbers(shape) * 3 * (not zero)).astype(dtype)
+    same_as_torch(torch, lambda t, x: functional(t).normalize(x, p, dim, eps), x)
+
+
+PAIRS = st.sampled_from([(), (3,), (2, 3), (1, 3), (2, 1), (2, 2, 3), (0, 3), (2, 0)])
+
+
+@given(
+    shapes=st.tuples(PAIRS, PAIRS),
+    dim=st.integers(-2, 2),
+    eps=st.sampled_from([1e-8, 2.5]),
+    zero=st.booleans(),
+    dtypes=st.tuples(*[st.sampled_from(["float32", "float64", "int64"])] * 2),
+)
+@settings(max_examples=100, deadline=None)
+def test_cosine_similarity_as_in_torch(torch, shapes, dim, eps, zero, dtypes):
+    x = (numbers(shapes[0]) * 3 * (not zero)).astype(dtypes[0])
+    y = (numbers(shapes[1], 1) * 3).astype(dtypes[1])
+    case = lambda t, x, y: functional(t).cosine_similarity(x, y, dim, eps)  # noqa: E731
+    same_as_torch(torch, case, x, y)
+
+
+@given(
+    shapes=st.tuples(PAIRS, PAIRS),
+    p=st.sampled_from([2.0, 1, 3, INF]),
+    eps=st.sampled_from([1e-6, 0.0]),
+    keepdim=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+@settings(max_examples=80, deadline=None)
+def test_pairwise_distance_as_in_torch(torch, shapes, p, eps, keepdim, dtype):
+    x, y = (np.round(numbers(s, i)).astype(dtype) for i, s in enumerate(shapes))
+    case = lambda t, x, y: functional(t).pairwise_distance(x, y, p, eps, keepdim)  # noqa: E731
+    same_as_torch(torch, case, x, y)
+
+
+def test_gradients_of_norms_and_distances_match_differences():
+    x, y = leaf((2, 3)), leaf((3,), 1)
+    for p in (1, 2, 3, INF):
+        assert ta.gradcheck(lambda x, p=p: F.normalize(x, p, -1), (x,))
+        assert ta.gradcheck(lambda x, y, p=p: F.pairwise_distance(x, y, p), (x, y))
+    assert ta.gradcheck(lambda x, y: F.cosine_similarity(x, y, -1), (x, y))
+
+
+def test_gradients_at_the_zero_vector_are_finite():
+    for case in (
+        lambda x: F.normalize(x, dim=0),
+        lambda x: F.cosine_similarity(x, ta.ones(3), 0),
+        lambda x: F.pairwise_distance(x, x.detach(), eps=0.0),
+    ):
+        x = ta.zeros(3, requires_grad=True)
+        case(x).sum().backward()
+        assert x.grad.isfinite().all().item()
+
+
 def test_both_halves_run_by_hand():
     f = normalising.Softmax()
     assert f.forward(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]

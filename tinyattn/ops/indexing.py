@@ -4,6 +4,7 @@ An index of ints, slices, None and ... gives a view; integer and boolean arrays 
 Pick first: every gradient of a copy is `scatter_add`.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -76,8 +77,11 @@ class IndexSelect(Function):
         return np.take(x, index, axis)
 
     def backward(self, grad: Any) -> Any:
-        (index,) = self.saved
-        return scatter_add(self.shape, lambda x: np.take(x, index, self.axis), grad)
+        index = self.saved[0].astype(np.int64, copy=False)
+        parts = np.moveaxis(grad, self.axis, 0)
+        rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
+        dx = self.kernels.embedding_backward(rows, index, self.size, -1)
+        return np.moveaxis(dx.reshape(self.size, *parts.shape[1:]), 0, self.axis)
 
 
 class Gather(Function):

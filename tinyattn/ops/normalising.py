@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.function import Function
+from tinyattn.autograd.dtypes import result_type
+from tinyattn.autograd.function import Function, check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor
 from tinyattn.ops.products import as_rows
+from tinyattn.ops.reductions import norm
+from tinyattn.ops.shape import expand
 
 
 class Softmax(Function):
@@ -168,3 +171,37 @@ def _normalised(
     rows = x.reshape(*whole[: -len(shape)], size)
     flat = (value if value is None else value.reshape(size) for value in affine.values())
     return operation.apply(rows, *flat, eps=eps).reshape(whole)
+
+
+# What a norm makes
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
+    """input / max(|input|_p, eps) over dim (an int or several)."""
+    x = _floats(input, "normalize", None)
+    return x / norm(x, p, dim, keepdim=True).clamp(min=eps)  # type: ignore[attr-defined]
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim; the two broadcast. The gradient is that
+    of the norms themselves even where eps takes their place, as in PyTorch."""
+    dtype = result_type(as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array)
+    if dtype.kind != "f":
+        raise RuntimeError(f"cosine_similarity: expected floats, got a common dtype of {dtype}")
+    check_broadcast(x1._array.shape, x2._array.shape)
+    shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
+    axis, units = as_axis(dim, len(shape)), []
+    for x in (x1, x2):
+        whole = expand(x, shape).to(dtype)  # type: ignore[attr-defined]
+        length: Any = norm(whole, 2, axis, keepdim=True)
+        missing = eps - length.detach()
+        units.append(whole / (length + missing.clamp(min=0)))
+    return (units[0] * units[1]).sum(axis)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """|x1 - x2 + eps|_p over the last dimension: the distance of rows; the two broadcast."""
+    difference = as_tensor(x1, "x1") - as_tensor(x2, "x2")
+    return norm(difference + eps, p, -1, keepdim)

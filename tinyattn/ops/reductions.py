@@ -377,9 +377,10 @@ def norm(
     p = 2 if p in (None, "fro") else p
     if not isinstance(p, (int, float)):
         raise RuntimeError(f"norm(): p: expected a number, None or 'fro', got {p!r}")
+    sizes = [x._array.shape[axis] for axis in as_axes(dim, x._array.ndim)]
+    if 0 in sizes and (p < 0 or p == math.inf):
+        raise RuntimeError(f"norm(): p = {p} of nothing, input {list(x._array.shape)}")
     if p in (math.inf, -math.inf):
-        if 0 in (x._array.shape[axis] for axis in as_axes(dim, x._array.ndim)):
-            raise RuntimeError(f"norm(): p = {p} of nothing, input {list(x._array.shape)}")
         return (amax if p > 0 else amin)(abs(x), dim, keepdim)
     if p == 0:
         return to(sum(ne(x, 0), dim, keepdim), x._array.dtype)

@@ -1,0 +1,84 @@
+"""Conv1d: a linear map of every window of K time steps."""
+
+import math
+from typing import Any
+
+from tinyattn._tensor import Tensor
+from tinyattn.nn import init
+from tinyattn.nn.functional import conv1d, pad
+from tinyattn.nn.module import Module
+from tinyattn.nn.parameter import unset
+from tinyattn.ops._arguments import as_size
+from tinyattn.ops.convolution import same_padding
+
+_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class Conv1d(Module):
+    """(B, in_channels, T) -> (B, out_channels, T'), or both without B; weight (out_channels,
+    in_channels / groups, kernel_size). padding: an int, "valid" or "same"."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: str | int | tuple[int] = 0,
+        dilation: int | tuple[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if groups <= 0 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups: expected a positive divisor of in_channels {in_channels} and "
+                f"out_channels {out_channels}, got {groups}"
+            )
+        if padding_mode not in _MODES:
+            raise ValueError(f"padding_mode: expected one of {_MODES}, got {padding_mode!r}")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = as_size((kernel_size,), "kernel_size")
+        self.stride, self.dilation = as_size((stride,), "stride"), as_size((dilation,), "dilation")
+        self.groups, self.padding_mode = groups, padding_mode
+        strided = padding == "same" and self.stride != (1,)
+        if isinstance(padding, str) and (padding not in ("valid", "same") or strided):
+            raise ValueError(
+                "padding: expected an int, 'valid' or, with stride 1, 'same', got "
+                f"{padding!r} with stride {self.stride}"
+            )
+        self.padding = padding if isinstance(padding, str) else as_size((padding,), "padding")
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = unset(*shape, dtype=dtype)
+        self.register_parameter("bias", unset(out_channels, dtype=dtype) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        fan_in = math.prod(self.weight.shape[1:])
+        if self.bias is not None and fan_in:
+            init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+    def forward(self, input: Tensor) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros" and padding != "valid":
+            if padding == "same":
+                widths = same_padding(self.kernel_size[0], self.dilation[0])
+            else:
+                widths = (padding[0], padding[0])
+            input, padding = pad(input, widths, self.padding_mode), 0
+        return conv1d(
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
+        text += f", padding={self.padding}" if self.padding != (0,) else ""
+        text += f", dilation={self.dilation}" if self.dilation != (1,) else ""
+        text += f", groups={self.groups}" if self.groups != 1 else ""
+        text += ", bias=False" if self.bias is None else ""
+        text += f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else ""
+        return text
