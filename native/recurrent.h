@@ -20,6 +20,10 @@
 #endif
 #define FEW_ROWS 4
 
+/* Bytes beyond which gates and states don't wait in the second-level cache. */
+#undef FAR
+#define FAR (8L << 20)
+
 struct FN(cell);
 
 struct FN(recurrence) {
@@ -151,6 +155,7 @@ static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) ste
     const long H = g->H, gates = cell->gates;
     const long continued = FN(rows_below)(first, stride, step.common);
     const long all = FN(rows_below)(first, stride, step.count);
+    const int far = g->N * H * (gates + cell->saved) * (long)sizeof(real) > FAR;
     vec sums[24];
     for (long panel = p0; panel < p1; panel++) {
         const long col = panel * LANES, count = FN(smaller)(LANES, H - col);
@@ -159,7 +164,7 @@ static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) ste
             const long end = i < continued ? continued : all, b = first + i * stride;
             const struct FN(some_rows) rows = {step.start + b, FN(smaller)(cell->rows, end - i), stride, b,
                                                i < continued ? step.before + b : -1};
-            FN(fetch)(g, &rows, col);
+            if (far) FN(fetch)(g, &rows, col);
             cell->tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
             cell->states(g, &rows, sums, col, count);
             i += rows.count;
