@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
 I64 = np.dtype(np.int64)
+U64 = np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 
 # In order of preference. The value is the folder of the twins.
@@ -39,9 +40,16 @@ def _float_type(kernel: str, name: str, x: Array) -> np.dtype[Any]:
         raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(x).__name__}") from None
     if dtype is F32 or dtype is F64:
         return dtype
-    if dtype.kind == "f" and dtype.itemsize in (4, 8):
+    if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize in (4, 8):
         return F32 if dtype.itemsize == 4 else F64
     raise TypeError(f"{kernel}: {name}: expected float32 or float64, got {dtype}")
+
+
+def _shape(kernel: str, name: str, x: Array) -> Shape:
+    try:
+        return x.shape
+    except AttributeError:
+        raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(x).__name__}") from None
 
 
 def _fit(
@@ -68,20 +76,31 @@ def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) 
     if x.shape != shape:
         raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
     flags = x.flags
-    if flags.c_contiguous and flags.aligned and x.dtype.isnative:
+    if type(x) is np.ndarray and flags.c_contiguous and flags.aligned and x.dtype.isnative:
         return x
     return np.array(x, I64, order="C")
 
 
+def _check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | None) -> None:
+    """Refuse what a twin would read or write outside an array of n rows; a negative number is a
+    very large one without its sign."""
+    if not index.size or index.view(U64).max() < n:
+        return
+    outside = index[((index < 0) | (index >= n)) & (True if ignored is None else index != ignored)]
+    if outside.size:
+        raise IndexError(f"{kernel}: {name} must be in [0, {n}), got {outside[0]}")
+
+
 def _two_dims(kernel: str, name: str, x: Array, letters: str) -> tuple[int, int]:
-    if len(x.shape) != 2:
-        raise ValueError(f"{kernel}: {name} must be {letters}, got shape {x.shape}")
-    return x.shape
+    shape = _shape(kernel, name, x)
+    if len(shape) != 2:
+        raise ValueError(f"{kernel}: {name} must be {letters}, got shape {shape}")
+    return shape
 
 
 def _queries_and_keys(kernel: str, q: Array, k: Array) -> tuple[int, int, int, int]:
     """B, Tq, Tk and H of q (B, Tq, H) and k (B, Tk, H)."""
-    if len(q.shape) != 3 or len(k.shape) != 3:
+    if len(_shape(kernel, "q", q)) != 3 or len(_shape(kernel, "k", k)) != 3:
         raise ValueError(
             f"{kernel}: expected q (B, Tq, H) and k (B, Tk, H), got {q.shape} and {k.shape}"
         )
@@ -106,7 +125,7 @@ def _folded(x: Array, rows: Shape | None) -> Array:
 def _strided(x: Array, dtype: np.dtype[Any]) -> Array:
     """`x` itself where one of its last two axes has unit stride and the other a wide enough one."""
     flags = x.flags
-    if x.dtype is dtype and flags.aligned:
+    if type(x) is np.ndarray and x.dtype is dtype and flags.aligned:
         if flags.c_contiguous:
             return x
         rows, columns = x.strides[-2:]
@@ -132,12 +151,17 @@ def _head_rows(
     kernel: str, name: str, x: Array, dtype: np.dtype[Any], letters: str, shape: Shape
 ) -> Array:
     """`x` itself where its last axis has no gaps, else a copy."""
-    if x.dtype is not dtype and _float_type(kernel, name, x) is not dtype:
+    if _float_type(kernel, name, x) is not dtype:
         raise TypeError(f"{kernel}: {name}: expected {dtype} like the others, got {x.dtype}")
     if x.shape != shape:
         raise ValueError(f"{kernel}: {name} must be {letters} = {shape}, got {x.shape}")
     flags = x.flags
-    if x.dtype is dtype and flags.aligned and (flags.c_contiguous or x.strides[3] == x.itemsize):
+    if (
+        type(x) is np.ndarray
+        and x.dtype is dtype
+        and flags.aligned
+        and (flags.c_contiguous or x.strides[3] == x.itemsize)
+    ):
         return x
     return np.array(x, dtype, order="C")
 
@@ -153,10 +177,11 @@ def _attention_inputs(
 ) -> tuple[Array, Array, Array, Array | None]:
     """q, k and v readable by rows, the mask seen through strides as (B, h, Tq, Tk)."""
     dtype = _float_type(kernel, "q", q)
-    if not len(q.shape) == len(k.shape) == len(v.shape) == 4:
+    shapes = [_shape(kernel, name, x) for name, x in (("q", q), ("k", k), ("v", v))]
+    if any(len(shape) != 4 for shape in shapes):
         raise ValueError(
             f"{kernel}: expected q (B, h, Tq, D), k (B, h_kv, Tk, D) and v (B, h_kv, Tk, Dv), got "
-            f"{q.shape}, {k.shape} and {v.shape}"
+            f"{shapes[0]}, {shapes[1]} and {shapes[2]}"
         )
     B, h, Tq, D = q.shape
     _, h_kv, Tk, Dv = v.shape
@@ -167,7 +192,7 @@ def _attention_inputs(
     v = _head_rows(kernel, "v", v, dtype, "(B, h_kv, Tk, Dv)", (B, h_kv, Tk, Dv))
     if mask is None:
         return q, k, v, None
-    if mask.dtype != BOOL and _float_type(kernel, "mask", mask) is not dtype:
+    if getattr(mask, "dtype", None) != BOOL and _float_type(kernel, "mask", mask) is not dtype:
         raise TypeError(f"{kernel}: mask: expected bool or {dtype} like q, got {mask.dtype}")
     if not mask.flags.aligned or not mask.dtype.isnative:
         mask = mask.astype(mask.dtype.newbyteorder("="))
@@ -186,7 +211,8 @@ def _attention_inputs(
 
 def _sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> Array:
     """Check the packed layout: batch_sizes[0] = B, non-increasing, N rows in all."""
-    batch_sizes = _fit_integers(kernel, "batch_sizes", batch_sizes, "(T,)", (len(batch_sizes),))
+    T = _shape(kernel, "batch_sizes", batch_sizes)[:1]
+    batch_sizes = _fit_integers(kernel, "batch_sizes", batch_sizes, "(T,)", T)
     sizes = batch_sizes.tolist()
     if not sizes:
         raise ValueError(f"{kernel}: batch_sizes is empty: expected at least one time step")
@@ -225,8 +251,9 @@ class _InPlace:
         self.flat: list[Array] = []
         self.gaps: list[tuple[Array, Array]] = []
         for i, (x, p) in enumerate(zip(arrays, like, strict=True)):
-            dtype = _float_type(kernel, "params[0]", like[0])
-            fit = _fit(kernel, f"{name}[{i}]", x, dtype, f"the shape of params[{i}]", p.shape)
+            dtype = _float_type(kernel, f"{name}[0]", like[0])
+            shape = _shape(kernel, f"{name}[{i}]", p)
+            fit = _fit(kernel, f"{name}[{i}]", x, dtype, f"the shape of params[{i}]", shape)
             if not x.flags.writeable:
                 raise ValueError(f"{kernel}: {name}[{i}] is read-only, it cannot change in place")
             if fit is not x:
@@ -281,8 +308,10 @@ class Backend:
         empties it when b changes.
         """
         dtype = _float_type("matmul", "a", a)
-        if b.dtype is not dtype and _float_type("matmul", "b", b) is not dtype:
+        if _float_type("matmul", "b", b) is not dtype:
             raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
+        if type(a) is not np.ndarray or type(b) is not np.ndarray:
+            a, b = np.asarray(a), np.asarray(b)
         shape, other = a.shape, b.shape
         if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
             raise ValueError(
@@ -401,6 +430,7 @@ class Backend:
         N, V = _two_dims("cross_entropy", "logits", logits, "(N, V)")
         logits = _fit("cross_entropy", "logits", logits, dtype, "(N, V)", (N, V))
         target = _fit_integers("cross_entropy", "target", target, "(N,)", (N,))
+        _check_indices("cross_entropy", "target", target, V, ignore_index)
         if weight is not None:
             weight = _fit("cross_entropy", "weight", weight, dtype, "(V,)", (V,))
         if not 0.0 <= label_smoothing <= 1.0:
@@ -428,6 +458,7 @@ class Backend:
         N, D = _two_dims("embedding_backward", "grad", grad, "(N, D)")
         grad = _fit("embedding_backward", "grad", grad, dtype, "(N, D)", (N, D))
         index = _fit_integers("embedding_backward", "index", index, "(N,)", (N,))
+        _check_indices("embedding_backward", "index", index, num_embeddings, None)
         out = np.zeros((num_embeddings, D), dtype)
         self._embedding.embedding_backward(grad, index, padding_idx, out)
         return out
@@ -454,7 +485,7 @@ class Backend:
         """
         dtype = _float_type("gru", "gx", gx)
         B, H = _two_dims("gru", "h0", h0, "(B, H)")
-        N = len(gx)
+        N, _ = _two_dims("gru", "gx", gx, "(N, 3H)")
         gx = _fit("gru", "gx", gx, dtype, "(N, 3H)", (N, 3 * H))
         h0 = _fit("gru", "h0", h0, dtype, "(B, H)", (B, H))
         weights = _fit("gru", "w_hh", w_hh, dtype, "(3H, H)", (3 * H, H))
@@ -486,7 +517,7 @@ class Backend:
         """
         dtype = _float_type("gru_backward", "saved", saved)
         B, H = _two_dims("gru_backward", "h0", h0, "(B, H)")
-        N = len(saved)
+        N, _ = _two_dims("gru_backward", "saved", saved, "(N, 4H)")
         if dy is not None:
             dy = _fit("gru_backward", "dy", dy, dtype, "(N, H)", (N, H))
         if dh_n is not None:
@@ -525,7 +556,7 @@ class Backend:
         """
         dtype = _float_type("lstm", "gx", gx)
         B, H = _two_dims("lstm", "h0", h0, "(B, H)")
-        N = len(gx)
+        N, _ = _two_dims("lstm", "gx", gx, "(N, 4H)")
         gx = _fit("lstm", "gx", gx, dtype, "(N, 4H)", (N, 4 * H))
         h0 = _fit("lstm", "h0", h0, dtype, "(B, H)", (B, H))
         c0 = _fit("lstm", "c0", c0, dtype, "(B, H)", (B, H))
@@ -558,7 +589,7 @@ class Backend:
         """
         dtype = _float_type("lstm_backward", "saved", saved)
         B, H = _two_dims("lstm_backward", "c0", c0, "(B, H)")
-        N = len(saved)
+        N, _ = _two_dims("lstm_backward", "saved", saved, "(N, 5H)")
         if dy is not None:
             dy = _fit("lstm_backward", "dy", dy, dtype, "(N, H)", (N, H))
         if dh_n is not None:
@@ -852,7 +883,9 @@ class Backend:
             return 0.0
         dtype = _float_type("global_norm", "arrays[0]", arrays[0])
         flat = [
-            _fit("global_norm", f"arrays[{i}]", x, dtype, "", x.shape).reshape(-1)
+            _fit(
+                "global_norm", name := f"arrays[{i}]", x, dtype, "", _shape("global_norm", name, x)
+            ).reshape(-1)
             for i, x in enumerate(arrays)
         ]
         return float(self._norm.global_norm(flat))
