@@ -1,7 +1,8 @@
-"""The recurrent layers over packed sequences; here one GRU layer in one direction.
+"""The recurrent layers over packed sequences, each in one direction: GRU, LSTM, RNN.
 
 Packed: the rows of step t stand together, batch_sizes[t] of them, longest sequence first; a padded
-batch is the case of equal sizes. Letters: N rows in all, B sequences, I inputs, H hidden.
+batch is the case of equal sizes. Letters: N rows in all, B sequences, I inputs, H hidden, G gates.
+Look first at Layer, what the three share.
 """
 
 from typing import Any
@@ -14,48 +15,37 @@ from tinyattn.kernels import backend
 from tinyattn.ops.products import as_rows, rows_product
 
 
-class GRULayer(Function):
-    """h' = (1 - z) n + z h  with  r = s(x W_ir + h W_hr), z = s(x W_iz + h W_hz),
-    n = tanh(x W_in + r (h W_hn)), biases b_ih and b_hh left out here (Cho et al. 2014,
-    arXiv:1406.1078, with the reset gate behind the product, as in cuDNN and PyTorch).
-
-    Backward in time, with g = dL/dh':
-        dn = g (1 - z) (1 - n^2)    dz = g (h - n) z (1 - z)    dr = dn (h W_hn) r (1 - r)
-        dh = g z + [dr, dz, dn r] W_hh  goes to the step before.
-    The input side sees a = [dr, dz, dn], the hidden side c = [dr, dz, dn r]; over all rows at once
-        dx = a W_ih,  dW_ih = a^T x,  db_ih = sum a,  dW_hh = c^T h,  db_hh = sum c.
+class Layer(Function):
+    """The sums inside the gates are x W_ih^T + b_ih and h W_hh^T + b_hh, the first for all steps at
+    once. With a and c the gradients at the two,
+        dx = a W_ih,  dW_ih = a^T x,  db_ih = sum a,  dW_hh = c^T h,  db_hh = sum c
+    over all rows at once, h being the state that each row started from.
     """
 
     fresh = True
     caching = (2, 3)
 
-    def forward(
-        self, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Any, reverse: bool
-    ) -> Any:
-        k = self.kernels = backend()
-        self.sizes, self.reverse = sizes, reverse
-        gx = k.matmul(as_rows(x), w_ih.T, b_ih, cache=self.cache(2))
-        y, h_n, gates = k.gru(gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3))
-        y = y.reshape(*x.shape[:-1], y.shape[-1])
-        self.save(x, h0, w_ih, w_hh, y, gates)
-        return y, h_n.reshape(h0.shape)
+    def inputs(self, x: Any, w_ih: Any, b_ih: Any, sizes: Any, reverse: bool) -> Any:
+        """x W_ih^T + b_ih, (N, GH)."""
+        self.kernels, self.sizes, self.reverse = backend(), sizes, reverse
+        return self.kernels.matmul(as_rows(x), w_ih.T, b_ih, cache=self.cache(2))
 
-    def backward(self, dy: Any, dh_n: Any) -> Any:
-        x, h0, w_ih, w_hh, y, gates = self.saved
+    def gradients(self, a: Any, c: Any, dh0: Any) -> tuple:
+        """Those of x, h0, the weights and the biases; x, h0, w_ih, w_hh and y were saved first."""
+        x, h0, w_ih, _, y = self.saved[:5]
         k = self.kernels
-        x_rows, h0_rows, y = as_rows(x), as_rows(h0), as_rows(y)
-        dy, dh_n = (d if d is None else as_rows(d) for d in (dy, dh_n))
-        a, c, dh0 = k.gru_backward(
-            dy, dh_n, gates, y, h0_rows, w_hh, self.sizes, self.reverse, cache=self.cache(3)
-        )
-        dx = None
+        dx = dw_ih = dw_hh = db_ih = db_hh = None
         if self.needs(0):
             dx = k.matmul(a, w_ih, cache=self.cache(2)).reshape(x.shape)
-        dw_ih = self.over_rows(rows_product, (a, x_rows), k) if self.needs(2) else None
-        rows = (c, self.before(h0_rows, y))
-        dw_hh = self.over_rows(rows_product, rows, k) if self.needs(3) else None
-        db_ih = a.sum(axis=0) if self.needs(4) else None
-        db_hh = c.sum(axis=0) if self.needs(5) else None
+        if self.needs(2):
+            dw_ih = self.over_rows(rows_product, (a, as_rows(x)), k)
+        if self.needs(3):
+            rows = c, self.before(as_rows(h0), as_rows(y))
+            dw_hh = self.over_rows(rows_product, rows, k)
+        if self.needs(4):
+            db_ih = a.sum(axis=0)
+        if self.needs(5):
+            db_hh = db_ih.copy() if a is c and db_ih is not None else c.sum(axis=0)
         return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
 
     def before(self, h0: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -74,6 +64,133 @@ class GRULayer(Function):
         return np.concatenate([h0, *starts])
 
 
+def _folded(*grads: Any) -> list:
+    return [None if d is None else as_rows(d) for d in grads]
+
+
+class GRULayer(Layer):
+    """h' = (1 - z) n + z h  with  r = s(x W_ir + h W_hr), z = s(x W_iz + h W_hz),
+    n = tanh(x W_in + r (h W_hn)), biases b_ih and b_hh left out here (Cho et al. 2014,
+    arXiv:1406.1078, with the reset gate behind the product, as in cuDNN and PyTorch).
+
+    Backward in time, with g = dL/dh':
+        dn = g (1 - z) (1 - n^2)    dz = g (h - n) z (1 - z)    dr = dn (h W_hn) r (1 - r)
+        dh = g z + [dr, dz, dn r] W_hh  goes to the step before.
+    The input side sees a = [dr, dz, dn], the hidden side c = [dr, dz, dn r].
+    """
+
+    def forward(
+        self, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Any, reverse: bool
+    ) -> Any:
+        gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
+        y, h_n, gates = self.kernels.gru(
+            gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
+        )
+        y = y.reshape(*x.shape[:-1], y.shape[-1])
+        self.save(x, h0, w_ih, w_hh, y, gates)
+        return y, h_n.reshape(h0.shape)
+
+    def backward(self, dy: Any, dh_n: Any) -> Any:
+        _, h0, _, w_hh, y, gates = self.saved
+        dy, dh_n = _folded(dy, dh_n)
+        a, c, dh0 = self.kernels.gru_backward(
+            *(dy, dh_n, gates, as_rows(y), as_rows(h0), w_hh, self.sizes, self.reverse),
+            cache=self.cache(3),
+        )
+        return self.gradients(a, c, dh0)
+
+
+class LSTMLayer(Layer):
+    """c' = f c + i g,  h' = o tanh c'  with  i = s(x W_ii + h W_hi), f = s(x W_if + h W_hf),
+    g = tanh(x W_ig + h W_hg), o = s(x W_io + h W_ho), biases left out here (Hochreiter &
+    Schmidhuber 1997; the forget gate f of Gers et al. 2000).
+
+    Backward in time, with dh' and dc' the gradients at h' and c', t = tanh c':
+        dc' += dh' o (1 - t^2)
+        a = [dc' g i (1 - i), dc' c f (1 - f), dc' i (1 - g^2), dh' t o (1 - o)]
+        dc = dc' f and dh = a W_hh  go to the step before.
+    """
+
+    def forward(
+        self,
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        b_ih: Any,
+        b_hh: Any,
+        c0: Any,
+        sizes: Any,
+        reverse: bool,
+    ) -> Any:
+        gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
+        y, h_n, c_n, gates = self.kernels.lstm(
+            gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
+        )
+        y = y.reshape(*x.shape[:-1], y.shape[-1])
+        self.save(x, h0, w_ih, w_hh, y, gates, c0)
+        return y, h_n.reshape(h0.shape), c_n.reshape(c0.shape)
+
+    def backward(self, dy: Any, dh_n: Any, dc_n: Any) -> Any:
+        *_, w_hh, _, gates, c0 = self.saved
+        a, dh0, dc0 = self.kernels.lstm_backward(
+            *(*_folded(dy, dh_n, dc_n), gates, as_rows(c0), w_hh, self.sizes, self.reverse),
+            cache=self.cache(3),
+        )
+        return *self.gradients(a, a, dh0), dc0.reshape(c0.shape)
+
+
+class RNNLayer(Layer):
+    """h' = f(x W_ih + h W_hh), biases left out here, f = tanh or relu (Elman 1990).
+
+    Backward in time, with g = dL/dh':  a = g f',  f' = 1 - h'^2 or [h' > 0];  dh = a W_hh.
+    One gate leaves little to fuse behind the product, so time is a loop here and not a kernel.
+    """
+
+    def forward(
+        self,
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        b_ih: Any,
+        b_hh: Any,
+        sizes: Any,
+        reverse: bool,
+        nonlinearity: str,
+    ) -> Any:
+        y = self.inputs(x, w_ih, b_ih, sizes, reverse)
+        h = as_rows(h0).copy()  # of every row so far
+        self.tanh = nonlinearity == "tanh"
+        for rows, n in self.steps():
+            new = y[rows]
+            new += self.kernels.matmul(h[:n], w_hh.T, b_hh, cache=self.cache(3))
+            h[:n] = np.tanh(new, out=new) if self.tanh else np.maximum(new, 0, out=new)
+        y = y.reshape(*x.shape[:-1], y.shape[-1])
+        self.save(x, h0, w_ih, w_hh, y)
+        return y, h.reshape(h0.shape)
+
+    def backward(self, dy: Any, dh_n: Any) -> Any:
+        _, h0, _, w_hh, y = self.saved
+        dy, dh_n = _folded(dy, dh_n)
+        y = as_rows(y)
+        dh = np.zeros_like(as_rows(h0)) if dh_n is None else dh_n.copy()
+        a = 1 - y * y if self.tanh else (y > 0).astype(y.dtype)
+        for rows, n in reversed(self.steps()):
+            if dy is not None:
+                dh[:n] += dy[rows]
+            a[rows] *= dh[:n]
+            dh[:n] = self.kernels.matmul(a[rows], w_hh, cache=self.cache(3))
+        return self.gradients(a, a, dh)
+
+    def steps(self) -> list[tuple[slice, int]]:
+        """The rows of each step and how many they are, in the order of the recurrence."""
+        ends = np.cumsum(self.sizes)
+        counts = self.sizes.tolist()
+        steps = [(slice(e - n, e), n) for e, n in zip(ends.tolist(), counts, strict=True)]
+        return steps[::-1] if self.reverse else steps
+
+
 def gru_layer(
     input: Tensor,
     h0: Tensor,
@@ -90,3 +207,36 @@ def gru_layer(
 
     N may stand as (T, B) and B as (1, B): the results then have the same axes."""
     return GRULayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
+
+
+def lstm_layer(
+    input: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    batch_sizes: np.ndarray,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One LSTM layer, as gru_layer: w_ih (4H, I), w_hh (4H, H), gates in the order i, f, g, o.
+    Returns the states (N, H) and the last ones, h_n and c_n (B, H)."""
+    return LSTMLayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, c0, batch_sizes, reverse)
+
+
+def rnn_layer(
+    input: Tensor,
+    h0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    batch_sizes: np.ndarray,
+    reverse: bool = False,
+    nonlinearity: str = "tanh",
+) -> tuple[Tensor, Tensor]:
+    """One layer without gates, as gru_layer: w_ih (H, I), w_hh (H, H); tanh or relu."""
+    return RNNLayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, nonlinearity)

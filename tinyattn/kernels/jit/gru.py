@@ -97,7 +97,6 @@ def gates_backward(dh, saved, h, dgx, dgh):
 @exact
 def backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin, end, dgx, dgh, dh):
     """Rows begin..end of the batch; dh starts as dh_n and ends as dh0."""
-    H = dh.shape[1]
     T = len(batch_sizes)
     acc = np.zeros(4 * WIDTH, dh.dtype)
     for step in range(T):

@@ -1,5 +1,5 @@
-"""What the recurrent kernels share: where their owner lends a cache, the recurrent weights are packed
-once until they change, not once a call.
+"""What the recurrent kernels share: where their owner lends a cache, the recurrent weights are
+packed once until they change, not once a call.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000) over
-a packed batch; the layout is that of gru.py.
+"""Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000)
+over a packed batch; the layout is that of gru.py.
 
 For each step, with s = sigmoid and the sums a = gx + W_hh h + b_hh:
 
@@ -97,7 +97,12 @@ def lstm_backward(
         t = np.tanh(new)
         dc += dh * o * (1 - t * t)
         dgates[rows] = np.concatenate(
-            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)],
+            [
+                dc * g * i * (1 - i),
+                dc * c * f * (1 - f),
+                dc * i * (1 - g * g),
+                dh * t * o * (1 - o),
+            ],
             axis=1,
         )
         dc *= f
