@@ -72,7 +72,8 @@ class IndexSelect(Function):
     fresh = True
 
     def forward(self, x: Any, index: Any, axis: int) -> Any:
-        self.shape, self.axis = x.shape, axis
+        self.kernels = backend()
+        self.size, self.axis = x.shape[axis], axis
         self.save(index)
         return np.take(x, index, axis)
 
