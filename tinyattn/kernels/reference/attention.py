@@ -163,7 +163,8 @@ def _scores(
     if mask is not None and mask.dtype == np.bool_:
         s = np.where(mask[:, :, rows], s, -np.inf)
     elif mask is not None:
-        s += mask[:, :, rows]
+        added = mask[:, :, rows]
+        s = np.where(added == -np.inf, added, s + added)
     if causal:
         s = np.where(np.arange(Tk) <= np.arange(rows.start, rows.stop)[:, None], s, -np.inf)
     return s

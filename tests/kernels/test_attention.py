@@ -1,0 +1,328 @@
+"""Scaled dot-product attention in every backend: against the definition in float64, itself held to
+plain softmax; dropout's numbers; strides; threads; memory.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend, available_backends, set_num_threads
+from tinyattn.kernels.native import set_isa, supported_isas
+from tinyattn.kernels.reference.attention import kept, philox
+
+from . import cases
+from .bounds import assert_within, summing
+from .cases import cast
+
+
+def inputs(*sizes: int, seed: int = 60) -> dict[str, Any]:
+    """q, k, v and grad for B, h, h_kv, Tq, Tk, D, Dv."""
+    B, h, h_kv, Tq, Tk, D, Dv = sizes
+    r = cases.rng(seed, *sizes)
+    return {
+        "q": r.normal(size=(B, h, Tq, D)),
+        "k": r.normal(size=(B, h_kv, Tk, D)),
+        "v": r.normal(size=(B, h_kv, Tk, Dv)),
+        "grad": r.normal(size=(B, h, Tq, Dv)),
+        "mask": None,
+        "causal": False,
+        "scale": D**-0.5 if D else 1.0,
+        "dropout_p": 0.0,
+        "key": 0,
+    }
+
+
+def attention() -> Iterator[cases.Case]:
+    r = cases.rng(61)
+    for sizes in [
+        (1, 1, 1, 1, 1, 1, 1),
+        (2, 3, 3, 5, 7, 4, 6),
+        (1, 2, 1, 16, 16, 32, 32),
+        (2, 4, 2, 17, 67, 13, 3),
+        (1, 1, 1, 64, 64, 64, 64),
+        (1, 2, 2, 131, 193, 20, 70),
+        (1, 1, 1, 3, 1100, 5, 5),
+        (1, 1, 1, 70, 1, 3, 4),
+    ]:
+        name = "x".join(map(str, sizes))
+        plain = inputs(*sizes)
+        B, h, _, Tq, Tk, _, _ = sizes
+        yield name, plain
+        yield name + " causal", plain | {"causal": True}
+        yield name + " bool mask", plain | {"mask": r.random((B, h, Tq, Tk)) < 0.6}
+        yield name + " added mask", plain | {"mask": 3 * r.normal(size=(Tq, Tk)), "scale": -0.3}
+        holes = np.where(r.random((B, 1, Tq, Tk)) < 0.5, -np.inf, r.normal(size=(B, 1, Tq, Tk)))
+        yield name + " added -inf", plain | {"mask": holes}
+        padding = np.arange(Tk) < r.integers(0, Tk + 1, size=(B, 1, 1, 1))
+        yield name + " padding, causal", plain | {"mask": padding, "causal": True}
+        yield name + " queries masked", plain | {"mask": r.random((Tq, 1)) < 0.5}
+        yield name + " dropout", plain | {"dropout_p": 0.3, "key": 2**64 - 5, "causal": True}
+        yield name + " ±1e4", plain | {"q": 1e4 * np.sign(plain["q"])}
+    plain = inputs(2, 2, 2, 70, 150, 8, 8)
+    band = np.abs(np.arange(70)[:, None] * 2 - np.arange(150)) < 9
+    yield "band", plain | {"mask": band}
+    yield "nothing open", plain | {"mask": np.zeros((70, 150), bool)}
+    yield "nothing open, added", plain | {"mask": np.full((1, 150), -np.inf)}
+    yield "one mask column", plain | {"mask": r.normal(size=(2, 1, 70, 1))}
+    yield "mask of odd strides", plain | {"mask": r.normal(size=(150, 140))[:, ::-2].T}
+    yield "causal, more queries", inputs(1, 2, 2, 150, 70, 8, 8) | {"causal": True}
+    hidden = inputs(1, 1, 1, 20, 40, 8, 8)
+    hidden["k"][..., 5, 2] = np.nan
+    yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
+    yield "all dropped", plain | {"dropout_p": 1.0, "key": 3}
+    for sizes in [
+        (0, 2, 2, 3, 4, 5, 6),
+        (1, 0, 0, 3, 4, 5, 6),
+        (1, 2, 2, 0, 4, 5, 6),
+        (1, 2, 2, 3, 0, 5, 6),
+        (1, 2, 2, 3, 4, 0, 6),
+        (1, 2, 2, 3, 4, 5, 0),
+    ]:
+        yield f"empty {sizes}", inputs(*sizes)
+
+
+def split(args: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return args["grad"], {name: value for name, value in args.items() if name != "grad"}
+
+
+def run(kernels: Backend, args: dict[str, Any]) -> list[np.ndarray]:
+    grad, rest = split(args)
+    out, lse = kernels.attention(**rest)
+    return [out, lse, *kernels.attention_backward(grad, out=out, lse=lse, **rest)]
+
+
+def plainly(args: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    """Weights after dropout, before it, and the scores' magnitudes, all (B, h, Tq, Tk)."""
+    q, k = args["q"], args["k"]
+    B, h, Tq, _ = q.shape
+    Tk = k.shape[2]
+    k = k.repeat(h // max(k.shape[1], 1), axis=1)
+    s = args["scale"] * (q @ k.swapaxes(-1, -2))
+    size = abs(args["scale"]) * (np.abs(q) @ np.abs(k).swapaxes(-1, -2))
+    mask = args["mask"]
+    if mask is not None and mask.dtype == bool:
+        mask = np.where(mask, 0, -np.inf)
+    if mask is not None:
+        s = np.where(mask == -np.inf, mask, s + mask)
+        size = np.where(mask == -np.inf, 0, size + np.where(np.isfinite(mask), np.abs(mask), 0))
+    if args["causal"]:
+        s = np.where(np.tri(Tq, Tk, dtype=bool), s, -np.inf)
+    top = s.max(axis=-1, keepdims=True, initial=-np.inf)
+    e = np.exp(s - np.where(np.isfinite(top), top, 0))
+    total = e.sum(axis=-1, keepdims=True)
+    p = e / np.where(total == 0, 1, total)
+    dropped = p
+    if args["dropout_p"]:
+        dropped = p * kept(p.shape, 0, args["dropout_p"], args["key"], p.dtype)
+    return dropped, p, np.where(p > 0, size, 0)
+
+
+ATTENTION = [pytest.param(args, id=name) for name, args in attention()]
+
+
+@pytest.mark.parametrize("args", ATTENTION)
+def test_agrees_with_the_definition(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    exact = cast(args, np.float64)
+    got, want = run(kernels, args), run(definition, exact)
+    (q, k, v), grad = (np.abs(exact[name]) for name in "qkv"), np.abs(exact["grad"])
+    group = q.shape[1] // max(k.shape[1], 1)
+    k, v = np.nan_to_num(k).repeat(group, axis=1), v.repeat(group, axis=1)
+    dropped, p, size = plainly(exact)
+    Tq, Tk = size.shape[2:]
+    # A score's rounding is a weight's relative error; l's is one more.
+    largest = size.max(axis=-1, keepdims=True, initial=0) + np.log(Tk + 1)
+    room = (2 * q.shape[3] + 8) * largest + summing(Tk)
+    scale = abs(exact["scale"])
+    ds = p * (grad @ v.swapaxes(-1, -2) / max(1 - exact["dropout_p"], 0.5))
+    ds = room * (ds + p * (grad * np.abs(want[0])).sum(axis=-1, keepdims=True))
+
+    def shared(x: np.ndarray) -> np.ndarray:
+        B, h, T, D = x.shape
+        return x.reshape(B, h // group, group, T, D).sum(axis=2) if x.size else x
+
+    magnitudes = [
+        room * (dropped @ v),
+        np.where(np.isfinite(want[1]), room[..., 0], 0),
+        scale * (ds @ k),
+        shared(scale * ds.swapaxes(-1, -2) @ q),
+        shared((room * dropped).swapaxes(-1, -2) @ grad),
+    ]
+    roundings = [4, 1, summing(v.shape[3] + Tk), *2 * [summing(v.shape[3] + Tq * group)]]
+    for g, w, m, n in zip(got, want, magnitudes, roundings, strict=True):
+        assert_within(g, w, m, n)
+
+
+@pytest.mark.parametrize("args", ATTENTION)
+def test_the_definition_is_softmax_times_values(definition: Backend, args: dict[str, Any]) -> None:
+    _, rest = split(args)
+    if not args["k"].size or "NaN" in str(args["k"][..., 5:6, :]):
+        return
+    out, _ = definition.attention(**rest)
+    group = args["q"].shape[1] // args["k"].shape[1]
+    with np.errstate(all="ignore"):
+        want = plainly(args)[0] @ args["v"].repeat(group, axis=1)
+    finite = ~np.isnan(want)
+    np.testing.assert_allclose(out[finite], want[finite], rtol=1e-12, atol=1e-12)
+
+
+def test_philox_gives_the_published_numbers() -> None:
+    zero = np.zeros(1, np.uint64)
+    words = [int(word[0]) for word in philox(zero, zero, zero, 0)]
+    assert words == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+
+
+def test_dropout_keeps_the_same_elements_everywhere(
+    kernels: Backend, definition: Backend, dtype: Any
+) -> None:
+    args = inputs(2, 3, 3, 70, 133, 4, 133) | {"dropout_p": 0.25, "key": 0x123456789ABCDEF0}
+    args["v"] = np.broadcast_to(np.eye(133), (2, 3, 133, 133)).copy()
+    _, rest = split(cast(args, dtype))
+    out, _ = kernels.attention(**rest)
+    want = kept((2, 3, 70, 133), 0, 0.25, args["key"], np.dtype(dtype)) > 0
+    np.testing.assert_array_equal(out > 0, want)
+    assert abs(want.mean() - 0.75) < 0.01
+    assert (want != kept(want.shape, 0, 0.25, 1, np.dtype(dtype)) > 0).any()
+
+
+def test_a_query_that_attends_nothing_gives_zeros_and_gets_none(
+    kernels: Backend, dtype: Any
+) -> None:
+    args = inputs(2, 2, 2, 70, 80, 8, 8)
+    closed = np.arange(70) % 3 == 0
+    for mask in (~closed[:, None], np.where(closed, -np.inf, 0)[:, None]):
+        out, lse, dq, dk, dv = run(kernels, cast(args | {"mask": mask}, dtype))
+        assert not out[:, :, closed].any()
+        assert not dq[:, :, closed].any()
+        assert (lse[:, :, closed] == -np.inf).all()
+        for x in (out, dq, dk, dv):
+            assert np.isfinite(x).all()
+        assert np.isfinite(lse[:, :, ~closed]).all()
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_spoiled_query_spoils_its_own_row_only(kernels: Backend, dtype: Any, bad: float) -> None:
+    args = inputs(1, 2, 2, 70, 80, 8, 8)
+    args["q"] = np.abs(args["q"])
+    args["k"] = np.abs(args["k"])
+    args["q"][0, 1, 33, 2] = bad
+    out, *_ = run(kernels, cast(args, dtype))
+    spoiled = np.zeros((2, 70), bool)
+    spoiled[1, 33] = True
+    assert np.isnan(out[0][spoiled]).all()
+    assert np.isfinite(out[0][~spoiled]).all()
+
+
+@pytest.mark.parametrize("T", [7, 130])
+def test_heads_inside_rows_are_read_and_written_where_they_lie(
+    kernels: Backend, dtype: Any, T: int
+) -> None:
+    args = cast(inputs(2, 16, 16, T, T, 64, 64) | {"causal": True}, dtype)
+    inside = {
+        name: x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)
+        for name, x in args.items()
+        if name in ("q", "k", "v", "grad")
+    }
+    for got, want in zip(run(kernels, args | inside), run(kernels, args), strict=True):
+        np.testing.assert_array_equal(got, want)
+        if got.ndim == 4:
+            assert got.transpose(0, 2, 1, 3).flags.c_contiguous
+
+
+@pytest.mark.parametrize("layout", cases.LAYOUTS)
+def test_any_layout_gives_the_same(kernels: Backend, dtype: Any, layout: Any) -> None:
+    args = cast(inputs(2, 2, 1, 9, 11, 6, 5) | {"mask": cases.rng(62).normal(size=(9, 11))}, dtype)
+    awkward = {name: layout(x) if isinstance(x, np.ndarray) else x for name, x in args.items()}
+    for got, want in zip(run(kernels, awkward), run(kernels, args), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_the_same_bits_for_any_number_of_threads(native: Backend, dtype: Any) -> None:
+    jobs = [
+        inputs(64, 4, 4, 16, 16, 32, 32),
+        inputs(1, 2, 1, 130, 1500, 24, 24) | {"causal": True},
+        inputs(1, 2, 2, 300, 1100, 24, 40) | {"dropout_p": 0.1, "key": 5},
+        inputs(2, 3, 3, 67, 67, 8, 8) | {"mask": cases.rng(63).random((67, 67)) < 0.5},
+    ]
+    for job in jobs:
+        args = cast(job, dtype)
+        set_num_threads(1)
+        alone = [x.tobytes() for x in run(native, args)]
+        for threads in (1, 2, 3, 8):
+            set_num_threads(threads)
+            assert [x.tobytes() for x in run(native, args)] == alone
+
+
+def test_every_instruction_set_agrees(native: Backend, definition: Backend, dtype: Any) -> None:
+    best = supported_isas()[0]
+    cases_ = [
+        inputs(1, 2, 2, 131, 193, 20, 70) | {"causal": True, "dropout_p": 0.2, "key": 9},
+        inputs(2, 2, 1, 67, 61, 16, 16) | {"mask": cases.rng(64).random((67, 61)) < 0.5},
+        inputs(1, 1, 1, 5, 70, 33, 3) | {"mask": np.arange(70) < 50},
+    ]
+    try:
+        for args in cases_:
+            want = run(definition, cast(args, np.float64))
+            for isa in supported_isas():
+                set_isa(isa)
+                for got, w in zip(run(native, cast(args, dtype)), want, strict=True):
+                    np.testing.assert_allclose(
+                        got, w, rtol=0, atol=2000 * np.finfo(dtype).eps * (1 + np.abs(w).max())
+                    )
+    finally:
+        set_isa(best)
+
+
+LONG = """
+import resource, sys
+import numpy as np
+from tinyattn.kernels import use_backend
+kernels = use_backend("native").__enter__()
+q, k, v, g = (np.random.default_rng(i).normal(size=(1, 2, T, 64)).astype("f") for i, T in
+              enumerate([T := int(sys.argv[1])] * 4))
+rest = q, k, v, None, True, 0.125
+room = [np.ones_like(q) for _ in range(4)]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+del room
+out, lse = kernels.attention(*rest[:3], *rest[3:])
+kernels.attention_backward(g, q, k, v, out, lse, *rest[3:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no resource module")
+@pytest.mark.skipif("native" not in available_backends(), reason="the extension is not built")
+def test_memory_grows_with_the_length_not_with_its_square() -> None:
+    """T 8192, 2 heads, D 64 with backward: the scores alone would take 512 MB."""
+    run = subprocess.run(
+        [sys.executable, "-c", LONG, "8192"], capture_output=True, text=True, check=True
+    )
+    kilobytes = int(run.stdout) / (1024 if sys.platform == "darwin" else 1)
+    assert kilobytes < 60_000
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"q": np.zeros((2, 5, 4))}, ValueError, r"q \(B, h, Tq, D\)"),
+        ({"k": np.zeros((1, 3, 7, 4))}, ValueError, r"k must be .* \(2, 3, 7, 4\)"),
+        ({"k": np.zeros((2, 3, 7, 5))}, ValueError, r"k must be"),
+        ({"v": np.zeros((2, 2, 7, 6))}, ValueError, "h = 3 heads of q are no multiple of the 2"),
+        ({"mask": np.zeros((5, 6))}, ValueError, r"mask \(5, 6\) does not broadcast"),
+        ({"mask": np.zeros((5, 7), int)}, TypeError, "mask: expected float32 or float64"),
+        ({"mask": np.zeros((5, 7), np.float32)}, TypeError, "mask: expected bool or float64"),
+        ({"v": np.zeros((2, 3, 7, 6), np.float32)}, TypeError, "v: expected float64"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    kernels: Backend, change: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    _, rest = split(inputs(2, 3, 3, 5, 7, 4, 6) | change)
+    with pytest.raises(error, match=words):
+        kernels.attention(**rest)
