@@ -50,8 +50,9 @@ class ELU(Activation):
     def forward(self, x: Any, alpha: float) -> Any:
         below = np.minimum(x, 0)
         if self.needs(0):
-            self.save(np.where(x <= 0, alpha * np.exp(below), 1))
-        return np.where(x <= 0, alpha * np.expm1(below), x)
+            low = x <= 0
+            self.save(alpha * np.exp(below) * low + ~low)
+        return np.maximum(x, 0) + alpha * np.expm1(below)
 
 
 class SiLU(Activation):
