@@ -16,6 +16,7 @@ from tinyattn.nn.activation import (
     Softsign,
     Tanh,
 )
+from tinyattn.nn.attention import Attention, KeyValueCache, MultiheadAttention
 from tinyattn.nn.containers import ModuleDict, ModuleList, Sequential
 from tinyattn.nn.conv import Conv1d
 from tinyattn.nn.dropout import Dropout
@@ -33,14 +34,28 @@ from tinyattn.nn.loss import (
 from tinyattn.nn.module import Module
 from tinyattn.nn.normalization import LayerNorm, RMSNorm
 from tinyattn.nn.parameter import Parameter
+from tinyattn.nn.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+    apply_rotary,
+)
 from tinyattn.nn.rnn import GRU, GRUCell
 from tinyattn.nn.sparse import Embedding
+from tinyattn.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "ELU",
     "GELU",
     "GLU",
     "GRU",
+    "Attention",
     "BCEWithLogitsLoss",
     "Conv1d",
     "CrossEntropyLoss",
@@ -50,9 +65,11 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -60,18 +77,27 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "RMSNorm",
     "ReLU",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "apply_rotary",
     "functional",
     "init",
     "utils",

@@ -177,13 +177,15 @@ class AdditiveScores(Function):
     def forward(self, q: Any, k: Any, v: Any) -> Any:
         self.kernels = backend()
         self.save(q, k, v)
-        s = self.kernels.additive(*self._three(q, k), v)
+        q3, k3 = self._three(q, k)
+        s = self.kernels.additive(q3, k3, v)
         return s.reshape(*self.batch, *s.shape[1:])
 
     def backward(self, grad: Any) -> Any:
         q, k, v = self.saved
         grad = grad.reshape(math.prod(self.batch), *grad.shape[-2:])
-        dq, dk, dv = self.kernels.additive_backward(grad, *self._three(q, k), v)
+        q3, k3 = self._three(q, k)
+        dq, dk, dv = self.kernels.additive_backward(grad, q3, k3, v)
         dq, dk = (d.reshape(*self.batch, *d.shape[1:]) for d in (dq, dk))
         return dq, dk, dv
 
