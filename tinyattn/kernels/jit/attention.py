@@ -183,7 +183,7 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv) and what the forward had and gave -> dq, dk, dv in the shapes of q, k, v."""
+    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
     inputs = (np.ascontiguousarray(x) for x in (grad, q, k, v, out))
     whole = [np.empty(x.shape, x.dtype) for x in (dq, dk, dv)]
     alone = out.size * k.shape[2] < SMALL

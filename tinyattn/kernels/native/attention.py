@@ -37,12 +37,9 @@ def _arguments(
         is_bool, at_mask, steps = 0, ffi.NULL, (0, 0, 0, 0)
     else:
         is_bool, at_mask, steps = mask.itemsize == 1, _at(mask[:1, :1, :1, :1]), mask.strides
+    sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal
     heads = [_heads(x) for x in (q, k, v, out, *others)]
-    return _new(
-        "struct ta_attention *",
-        (B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal, is_bool, at_mask, steps)
-        + (_at(lse), *heads),
-    )
+    return _new("struct ta_attention *", (*sizes, is_bool, at_mask, steps, _at(lse), *heads))
 
 
 def attention(
@@ -80,8 +77,6 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv) and what the forward had and gave -> dq, dk, dv in the shapes of q, k, v."""
-    arguments = _arguments(
-        q, k, v, mask, causal, scale, dropout_p, key, out, lse, grad, dq, dk, dv
-    )
+    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
+    arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse, grad, dq, dk, dv)
     check(_BACKWARD[q.itemsize](arguments))

@@ -71,7 +71,7 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv) and what the forward had and gave -> dq, dk, dv in the shapes of q, k, v."""
+    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
     dk[...] = 0
     dv[...] = 0
     with np.errstate(all="ignore"):
