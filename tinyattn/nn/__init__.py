@@ -40,7 +40,7 @@ from tinyattn.nn.positions import (
     SinusoidalPositions,
     apply_rotary,
 )
-from tinyattn.nn.rnn import GRU, GRUCell
+from tinyattn.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from tinyattn.nn.sparse import Embedding
 from tinyattn.nn.transformer import (
     Transformer,
@@ -55,6 +55,8 @@ __all__ = [
     "GELU",
     "GLU",
     "GRU",
+    "LSTM",
+    "RNN",
     "Attention",
     "BCEWithLogitsLoss",
     "Conv1d",
@@ -67,6 +69,7 @@ __all__ = [
     "KLDivLoss",
     "KeyValueCache",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LearnedPositions",
@@ -81,6 +84,7 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "RotaryPositions",
     "Sequential",

@@ -1,6 +1,7 @@
-"""GRU: layers and directions over a batch of sequences. GRUCell: one step.
+"""GRU, LSTM, RNN: layers and directions over a batch of sequences. Their cells: one step.
 
-The recurrence itself, with its gradient, is ops/recurrent.py; look first at GRU.forward.
+The recurrences themselves, with their gradients, are ops/recurrent.py; look first at
+RNNBase.forward.
 """
 
 import math
@@ -14,11 +15,11 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
 from tinyattn.nn import init
-from tinyattn.nn.functional import dropout
+from tinyattn.nn.functional import dropout, linear
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import Parameter, unset
-from tinyattn.nn.utils.rnn import PackedSequence
-from tinyattn.ops.recurrent import gru_layer
+from tinyattn.nn.utils.rnn import PackedSequence, Place
+from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
 
@@ -32,12 +33,16 @@ def _zeros(*shape: int, like: Tensor) -> Tensor:
     return results.wrap(np.zeros(shape, like._array.dtype))
 
 
-class GRU(Module):
+class RNNBase(Module):
     """input (T, B, I), with batch_first (B, T, I), unbatched (T, I), or packed; h_0 (L*d, B, H).
 
     Returns the last layer's states (T, B, d*H), in the form of the input, and h_n (L*d, B, H), for
-    L layers and d directions. Gates in the order r, z, n; Cho et al. 2014.
+    L layers and d directions.
     """
+
+    _gates: int
+    _states: tuple[str, ...] = ("hx",)  # what a state consists of
+    _layer: Any  # one layer in one direction, of ops/recurrent.py
 
     def __init__(
         self,
@@ -48,17 +53,24 @@ class GRU(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        _check_sizes(**sizes)
+        _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        for name, flag in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name}: should be of type bool, got {type(flag).__name__}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout: should be a number in range [0, 1], got {dropout!r}")
         if dropout and num_layers == 1:
             warnings.warn(
                 f"dropout: acts between layers; with num_layers 1, {dropout} does nothing",
                 stacklevel=2,
+            )
+        if not 0 <= proj_size < hidden_size or (proj_size and len(self._states) == 1):
+            raise ValueError(
+                f"proj_size: should be 0, or for an LSTM less than hidden_size, got {proj_size}"
             )
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -67,57 +79,63 @@ class GRU(Module):
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
+        self.proj_size = proj_size
         self._suffixes = ("", "_reverse") if bidirectional else ("",)
+        self._widths = (proj_size or hidden_size, hidden_size)[: len(self._states)]
+        rows, width = self._gates * hidden_size, self._widths[0]
+        self._names = []
         for layer in range(num_layers):
-            inputs = hidden_size * len(self._suffixes) if layer else input_size
+            inputs = width * len(self._suffixes) if layer else input_size
+            shapes: dict[str, Any] = {"weight_ih": (rows, inputs), "weight_hh": (rows, width)}
+            if bias:
+                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            if proj_size:
+                shapes["weight_hr"] = (proj_size, hidden_size)
             for suffix in self._suffixes:
-                end = f"l{layer}{suffix}"
-                setattr(self, f"weight_ih_{end}", unset(3 * hidden_size, inputs, dtype=dtype))
-                setattr(self, f"weight_hh_{end}", unset(3 * hidden_size, hidden_size, dtype=dtype))
-                if bias:
-                    setattr(self, f"bias_ih_{end}", unset(3 * hidden_size, dtype=dtype))
-                    setattr(self, f"bias_hh_{end}", unset(3 * hidden_size, dtype=dtype))
-        self._names = [
-            tuple(f"{kind}_l{layer}{suffix}" for kind in _KINDS[: 4 if bias else 2])
-            for layer in range(num_layers)
-            for suffix in self._suffixes
-        ]
+                names = {kind: f"{kind}_l{layer}{suffix}" for kind in shapes}
+                for kind, name in names.items():
+                    setattr(self, name, unset(*shapes[kind], dtype=dtype))
+                self._names.append(tuple(names.values()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         _draw(self, self.hidden_size)
 
-    def forward(
-        self, input: Tensor | PackedSequence, hx: Tensor | None = None
-    ) -> tuple[Tensor | PackedSequence, Tensor]:
+    def flatten_parameters(self) -> None:
+        """For PyTorch's sake: there is nothing to flatten."""
+
+    def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):
             rows, sizes, order, back = input
             self._check_input(rows, 2)
             batch_sizes = sizes._array
-            B = int(batch_sizes[0])
-            if hx is not None and order is not None:
-                self._check_hidden(hx, B, 3)
-                hx = hx.index_select(1, order)
-            rows, h_n = self._run(rows, self._first(hx, B, rows, 3), batch_sizes)
+            first = self._first(hx, int(batch_sizes[0]), rows, 3, order)
+            rows, last = self._run(rows, first, batch_sizes)
             if back is not None:
-                h_n = h_n.index_select(1, back)
-            return PackedSequence(rows, sizes, order, back), h_n
+                last = [state.index_select(1, back) for state in last]
+            return PackedSequence(rows, sizes, order, back), _one_or_all(last)
         ndim = input.dim()
         if ndim not in (2, 3):
-            raise ValueError(f"GRU: Expected input to be 2D or 3D, got {ndim}D instead")
+            raise ValueError(
+                f"{type(self).__name__}: Expected input to be 2D or 3D, got {ndim}D instead"
+            )
         self._check_input(input, ndim)
         if ndim == 3 and self.batch_first:
             input = input.transpose(0, 1)
         T, B = len(input), input.shape[1] if ndim == 3 else 1
         if not T:
-            raise RuntimeError("GRU: input: Expected sequence length T to be larger than 0")
-        output, h_n = self._run(input, self._first(hx, B, input, ndim), _equal_sizes(T, B))
-        return output.transpose(0, 1) if ndim == 3 and self.batch_first else output, h_n
+            raise RuntimeError(
+                f"{type(self).__name__}: input: Expected sequence length T to be larger than 0"
+            )
+        output, last = self._run(input, self._first(hx, B, input, ndim), _equal_sizes(T, B))
+        if ndim == 3 and self.batch_first:
+            output = output.transpose(0, 1)
+        return output, _one_or_all(last)
 
     def _run(
-        self, rows: Tensor, first: Iterator[Tensor], batch_sizes: np.ndarray
-    ) -> tuple[Tensor, Tensor]:
-        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), (L*d, B, H)."""
+        self, rows: Tensor, first: Iterator[Any], batch_sizes: np.ndarray
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), and h_n (and c_n)."""
         last = []
         names = iter(self._names)
         values = self.__dict__
@@ -127,55 +145,64 @@ class GRU(Module):
             outputs = []
             for suffix in self._suffixes:
                 weights = [values[name] for name in next(names)]
-                output, h_n = gru_layer(
-                    rows, next(first), *weights, batch_sizes=batch_sizes, reverse=bool(suffix)
+                output, *state = self._layer(
+                    rows, *next(first), *weights, batch_sizes=batch_sizes, reverse=bool(suffix)
                 )
                 outputs.append(output)
-                last.append(h_n)
+                last.append(state)
             rows = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
-        return rows, last[0] if len(last) == 1 else stack(last, 0)
+        return rows, last[0] if len(last) == 1 else [
+            stack(parts, 0) for parts in zip(*last, strict=True)
+        ]
 
-    def _first(self, hx: Tensor | None, B: int, rows: Tensor, ndim: int) -> Iterator[Tensor]:
+    def _first(
+        self, hx: Any, B: int, rows: Tensor, ndim: int, order: Tensor | None = None
+    ) -> Iterator[Any]:
         """The first states of the layers and directions, (B, H); of a single one (1, B, H)."""
-        count, H = len(self._names), self.hidden_size
+        count = len(self._names)
+        batch = (B,) if ndim == 3 else ()
         if hx is None:
-            hx = _zeros(*((count, H) if ndim == 2 else (count, B, H)), like=rows)
+            states = [_zeros(count, *batch, width, like=rows) for width in self._widths]
         else:
-            self._check_hidden(hx, B, ndim)
-        return iter([hx] if count == 1 else hx.unbind(0))
+            states = _parts(self, hx)
+            for i, state in enumerate(states):
+                self._check_hidden(i, state, batch)
+            if order is not None:
+                states = [state.index_select(1, order) for state in states]
+        return zip(*([x] if count == 1 else x.unbind(0) for x in states), strict=True)
 
     def _check_input(self, input: Tensor, ndim: int) -> None:
-        shape, dtype = input.shape, self.weight_ih_l0._array.dtype
+        name, shape, dtype = type(self).__name__, input.shape, self.weight_ih_l0._array.dtype
         if input._array.dtype != dtype:
             raise ValueError(
-                f"GRU: input dtype ({input.dtype}) does not match weight dtype ({dtype}): convert "
-                f"the input, input.to({dtype}), or the model, model.to({input.dtype})"
+                f"{name}: input dtype ({input.dtype}) does not match weight dtype ({dtype}): "
+                f"convert the input, input.to({dtype}), or the model, model.to({input.dtype})"
             )
         if len(shape) != ndim:
-            raise RuntimeError(f"GRU: input must have {ndim} dimensions, got {len(shape)}")
+            raise RuntimeError(f"{name}: input must have {ndim} dimensions, got {len(shape)}")
         if shape[-1] != self.input_size:
             raise RuntimeError(
-                f"GRU: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
+                f"{name}: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
                 f"got {shape[-1]} in shape {list(shape)}"
             )
 
-    def _check_hidden(self, hx: Tensor, B: int, ndim: int) -> None:
-        shape = hx.shape
+    def _check_hidden(self, i: int, state: Tensor, batch: tuple[int, ...]) -> None:
+        name, shape, ndim = f"{type(self).__name__}: {self._states[i]}", state.shape, 2 + len(batch)
         if len(shape) != ndim:
-            batched = "batched 3-D" if ndim == 3 else "unbatched 2-D"
+            batched = "batched 3-D" if batch else "unbatched 2-D"
             raise RuntimeError(
-                f"GRU: For {batched} input, hx should also be {ndim}-D "
+                f"{name}: For {batched} input, the hidden state should also be {ndim}-D "
                 f"but got {len(shape)}-D tensor"
             )
-        count, H = len(self._names), self.hidden_size
-        batch = (B,) if ndim == 3 else ()
-        letters, expected = "(L*d, B, H)" if batch else "(L*d, H)", (count, *batch, H)
+        expected = (len(self._names), *batch, self._widths[i])
         if shape != expected:
+            width = "H" if self._widths[i] == self.hidden_size else "P"
+            letters = f"(L*d, B, {width})" if batch else f"(L*d, {width})"
             raise RuntimeError(
-                f"GRU: hx: Expected hidden size {letters} = {expected}, got {list(shape)}"
+                f"{name}: Expected hidden size {letters} = {expected}, got {list(shape)}"
             )
-        if hx._array.dtype != self.weight_ih_l0._array.dtype:
-            raise ValueError(f"GRU: hx: expected {self.weight_ih_l0.dtype}, got {hx.dtype}")
+        if state._array.dtype != self.weight_ih_l0._array.dtype:
+            raise ValueError(f"{name}: expected {self.weight_ih_l0.dtype}, got {state.dtype}")
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -186,8 +213,8 @@ class GRU(Module):
         return text
 
 
-_KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _DEFAULTS = {
+    "proj_size": 0,
     "num_layers": 1,
     "bias": True,
     "batch_first": False,
@@ -196,9 +223,81 @@ _DEFAULTS = {
 }
 
 
-class GRUCell(Module):
+class GRU(RNNBase):
+    __doc__ = f"""{RNNBase.__doc__}
+    Gates in the order r, z, n; Cho et al. 2014."""
+
+    _gates = 3
+    _layer = staticmethod(gru_layer)
+
+
+class LSTM(RNNBase):
+    __doc__ = f"""{RNNBase.__doc__}
+    The state is a pair, hx = (h_0, c_0), and so is the last. Gates in the order i, f, g, o;
+    Hochreiter & Schmidhuber 1997. With proj_size P, h is W_hr (o tanh c), P numbers wide."""
+
+    _gates = 4
+    _states = ("h_0", "c_0")
+
+    def _layer(
+        self, rows: Tensor, h0: Tensor, c0: Tensor, *weights: Tensor, **steps: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if not self.proj_size:
+            return lstm_layer(rows, h0, c0, *weights, **steps)
+        # After a step, W_hh h is (W_hh W_hr) (o tanh c): an LSTM without projection. Only h_0 was
+        # never projected, and joins the first input of its sequence.
+        w_ih, w_hh, *biases, w_hr = weights
+        sizes = steps["batch_sizes"]
+        N, B, H = int(sizes.sum()), int(sizes[0]), self.hidden_size
+        at = np.arange(B)
+        if steps["reverse"]:
+            lengths = (sizes[:, None] > at).sum(axis=0)
+            at += (np.cumsum(sizes) - sizes)[lengths - 1]
+        started = Place.apply(h0.reshape(B, self.proj_size), at, N, 0.0)
+        y, h_n, c_n = lstm_layer(
+            cat([rows.reshape(N, rows.shape[-1]), started], 1),
+            _zeros(B, H, like=rows),
+            c0,
+            cat([w_ih, w_hh], 1),
+            w_hh.matmul(w_hr),
+            *biases,
+            **steps,
+        )
+        output = linear(y, w_hr).reshape(*rows.shape[:-1], self.proj_size)
+        return output, linear(h_n, w_hr).reshape(h0.shape), c_n
+
+
+class RNN(RNNBase):
+    __doc__ = f"""{RNNBase.__doc__}
+    h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or with nonlinearity "relu" relu; Elman 1990."""
+
+    _gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        """As the others, with `nonlinearity` before `bias`."""
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
+        super().__init__(input_size, hidden_size, num_layers, *args, **options)
+        self.nonlinearity = nonlinearity
+
+    def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:
+        return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)
+
+
+class RNNCellBase(Module):
     """One step: input (B, I) or (I,), hx (B, H) or (H,), zeros unless given -> the new state."""
 
+    _gates: int
+    _states: tuple[str, ...] = ("hx",)
+    _layer: Any
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
@@ -210,54 +309,107 @@ class GRUCell(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        self.weight_ih = unset(3 * hidden_size, input_size, dtype=dtype)
-        self.weight_hh = unset(3 * hidden_size, hidden_size, dtype=dtype)
+        rows = self._gates * hidden_size
+        self.weight_ih = unset(rows, input_size, dtype=dtype)
+        self.weight_hh = unset(rows, hidden_size, dtype=dtype)
         for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, unset(3 * hidden_size, dtype=dtype) if bias else None)
+            self.register_parameter(name, unset(rows, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         _draw(self, self.hidden_size)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        shape = input.shape
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        shape, name, H = input.shape, type(self).__name__, self.hidden_size
         if len(shape) not in (1, 2):
-            raise ValueError(f"GRUCell: Expected input to be 1D or 2D, got {len(shape)}D instead")
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {len(shape)}D instead")
         if shape[-1] != self.input_size:
             raise RuntimeError(
-                f"GRUCell: input has inconsistent input_size: expected I = {self.input_size}, "
+                f"{name}: input has inconsistent input_size: expected I = {self.input_size}, "
                 f"got {shape[-1]} in shape {list(shape)}"
             )
         single = len(shape) == 1
-        if single:
-            input = input.unsqueeze(0)
-        B = len(input)
+        B = 1 if single else shape[0]
         if hx is None:
-            hx = _zeros(B, self.hidden_size, like=input)
+            states = [_zeros(B, H, like=input) for _ in self._states]
         else:
-            expected = (*shape[:-1], self.hidden_size)
-            if hx.shape != expected:
-                letters = "(H,)" if single else "(B, H)"
-                raise RuntimeError(
-                    f"GRUCell: hx: expected {letters} = {expected} for input {list(shape)}, "
-                    f"got {list(hx.shape)}"
-                )
-            if single:
-                hx = hx.unsqueeze(0)
-        state, _ = gru_layer(
-            input,
-            hx,
-            self.weight_ih,
-            self.weight_hh,
-            self.bias_ih,
-            self.bias_hh,
+            states = _parts(self, hx)
+            expected = (*shape[:-1], H)
+            for label, state in zip(self._states, states, strict=True):
+                found = state.shape
+                if found != expected:
+                    letters = "(H,)" if single else "(B, H)"
+                    error = RuntimeError if len(found) in (1, 2) else ValueError
+                    raise error(
+                        f"{name}: {label}: expected {letters} = {expected} for input "
+                        f"{list(shape)}, got {list(found)}"
+                    )
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        output, _, *rest = self._layer(
+            input.unsqueeze(0) if single else input,
+            *states,
+            *weights,
             batch_sizes=_equal_sizes(1, B),
         )
-        return state.reshape(self.hidden_size) if single else state
+        new = [output, *rest]
+        return _one_or_all([state.reshape(H) for state in new] if single else new)
 
     def extra_repr(self) -> str:
-        bias = "" if self.bias is True else f", bias={self.bias}"
-        return f"{self.input_size}, {self.hidden_size}{bias}"
+        text = f"{self.input_size}, {self.hidden_size}"
+        for name, default in (("bias", True), ("nonlinearity", "tanh")):
+            value = getattr(self, name, default)
+            if value != default:
+                text += f", {name}={value}"
+        return text
+
+
+class GRUCell(RNNCellBase):
+    __doc__ = RNNCellBase.__doc__
+    _gates = 3
+    _layer = staticmethod(gru_layer)
+
+
+class LSTMCell(RNNCellBase):
+    __doc__ = f"""{RNNCellBase.__doc__} Both states are pairs, (h, c)."""
+    _gates = 4
+    _states = ("h_0", "c_0")
+    _layer = staticmethod(lstm_layer)
+
+
+class RNNCell(RNNCellBase):
+    __doc__ = f"""{RNNCellBase.__doc__} nonlinearity: tanh or relu."""
+    _gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, dtype)
+        self.nonlinearity = nonlinearity
+
+    def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise RuntimeError(f"RNNCell: Unknown nonlinearity: {self.nonlinearity}")
+        return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)
+
+
+def _parts(module: Any, hx: Any) -> list[Tensor]:
+    """What the state `hx` of a module consists of: itself, or h and c."""
+    if len(module._states) == 1:
+        return [hx]
+    if len(hx) != 2:
+        raise RuntimeError(
+            f"{type(module).__name__}: hx: expected two hidden states, (h_0, c_0), got {len(hx)}"
+        )
+    return list(hx)
+
+
+def _one_or_all(states: list[Tensor]) -> Any:
+    return states[0] if len(states) == 1 else tuple(states)
 
 
 def _draw(module: Module, hidden_size: int) -> None:

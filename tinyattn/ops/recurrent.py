@@ -93,9 +93,9 @@ class GRULayer(Layer):
     def backward(self, dy: Any, dh_n: Any) -> Any:
         _, h0, _, w_hh, y, gates = self.saved
         dy, dh_n = _folded(dy, dh_n)
+        y, h0 = as_rows(y), as_rows(h0)
         a, c, dh0 = self.kernels.gru_backward(
-            *(dy, dh_n, gates, as_rows(y), as_rows(h0), w_hh, self.sizes, self.reverse),
-            cache=self.cache(3),
+            dy, dh_n, gates, y, h0, w_hh, self.sizes, self.reverse, cache=self.cache(3)
         )
         return self.gradients(a, c, dh0)
 
@@ -133,9 +133,9 @@ class LSTMLayer(Layer):
 
     def backward(self, dy: Any, dh_n: Any, dc_n: Any) -> Any:
         *_, w_hh, _, gates, c0 = self.saved
+        dy, dh_n, dc_n = _folded(dy, dh_n, dc_n)
         a, dh0, dc0 = self.kernels.lstm_backward(
-            *(*_folded(dy, dh_n, dc_n), gates, as_rows(c0), w_hh, self.sizes, self.reverse),
-            cache=self.cache(3),
+            dy, dh_n, dc_n, gates, as_rows(c0), w_hh, self.sizes, self.reverse, cache=self.cache(3)
         )
         return *self.gradients(a, a, dh0), dc0.reshape(c0.shape)
 
