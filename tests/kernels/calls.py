@@ -1,4 +1,4 @@
-"""Every call of every kernel that cases.py knows, the backwards included: what the tests of threads,
+"""Every call of every kernel that cases.py knows, the backwards included: what tests of threads,
 accuracy, hostile input and the C driver walk through. Look first at `calls`.
 
 A new kernel needs its generator in cases.py and, if it has a backward, a line in OUTPUTS; a test in
@@ -26,6 +26,7 @@ OUTPUTS = {
     "layer_norm": ["y", "mean", "rstd"],
     "rms_norm": ["y", "rstd"],
     "additive": ["s"],
+    "attention": ["out", "lse"],
 }
 LARGE = 1_000_000  # bytes of float64 arguments of a call
 

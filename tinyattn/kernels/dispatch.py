@@ -211,8 +211,8 @@ def _attention_inputs(
 
 def _sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> Array:
     """Check the packed layout: batch_sizes[0] = B, non-increasing, N rows in all."""
-    T = _shape(kernel, "batch_sizes", batch_sizes)[:1]
-    batch_sizes = _fit_integers(kernel, "batch_sizes", batch_sizes, "(T,)", T)
+    T = math.prod(_shape(kernel, "batch_sizes", batch_sizes))
+    batch_sizes = _fit_integers(kernel, "batch_sizes", batch_sizes, "(T,)", (T,))
     sizes = batch_sizes.tolist()
     if not sizes:
         raise ValueError(f"{kernel}: batch_sizes is empty: expected at least one time step")
