@@ -1,10 +1,10 @@
-"""Writes what tests/native/driver.c replays: every call that the package makes of the C core for the
-kernel tests' cases, with the results of the NumPy reference.
+"""Writes what tests/native/driver.c replays: every call that the package makes of the C core for
+the kernel tests' cases, with the results of the NumPy reference.
 
-    python -m tests.native.vectors DIRECTORY     (calls.h and vectors.bin; tests/native/run does all)
+    python -m tests.native.vectors DIRECTORY     (calls.h, vectors.bin; tests/native/run does all)
 
-The package runs with a `lib` and `ffi` that note calls and memory before they pass them on, so a new
-kernel needs nothing here. Look first at `Recorder`; the file's format is what `write` does.
+The package runs with a `lib` and `ffi` that note calls and memory before they pass them on, so a
+new kernel needs nothing here. Look first at `Recorder`; the file's format is what `write` does.
 """
 
 import ctypes
