@@ -28,6 +28,15 @@ UNARY = {
     "tanh": (lambda t, x: x.tanh(), (-2, 2)),
     "sigmoid": (lambda t, x: t.sigmoid(x), (-4, 4)),
     "relu": (lambda t, x: t.relu(x), (0.3, 3)),
+    "rsqrt": (lambda t, x: x.rsqrt(), (0.3, 3)),
+    "reciprocal": (lambda t, x: t.reciprocal(x), (0.3, 3)),
+    "square": (lambda t, x: x.square(), (-2, 2)),
+    "sign": (lambda t, x: t.sign(x), (0.3, 3)),
+    "sin": (lambda t, x: x.sin(), (-2, 2)),
+    "cos": (lambda t, x: t.cos(x), (-2, 2)),
+    "erf": (lambda t, x: t.erf(x), (-2, 2)),
+    "expm1": (lambda t, x: x.expm1(), (-2, 2)),
+    "log1p": (lambda t, x: t.log1p(x), (-0.7, 2)),
     "clamp": (lambda t, x: x.clamp(-1, 2), (-0.7, 1.7)),
     "clamp_min": (lambda t, x: t.clamp(x, min=0), (0.3, 3)),
     "clamp_max": (lambda t, x: x.clamp(max=1), (1.3, 3)),
@@ -38,7 +47,7 @@ UNARY = {
     "mul a float": (lambda t, x: x * 0.5, (-2, 2)),
     "div a number": (lambda t, x: x / 3, (-2, 2)),
     "div of a number": (lambda t, x: 2 / x, (0.3, 3)),
-    "square": (lambda t, x: x**2, (-2, 2)),
+    "pow 2": (lambda t, x: x**2, (-2, 2)),
     "cube": (lambda t, x: x.pow(3), (-2, 2)),
     "pow 0": (lambda t, x: x**0, (-2, 2)),
     "pow 1": (lambda t, x: x**1, (-2, 2)),
@@ -61,6 +70,9 @@ BINARY = {
     "pow": (lambda t, x, y: x**y, (0.3, 3)),
     "maximum": (lambda t, x, y: t.maximum(x, y), (-2, 2)),
     "minimum": (lambda t, x, y: t.minimum(x, y), (-2, 2)),
+    "clamp below": (lambda t, x, y: t.clamp(x, min=y), (-2, 2)),
+    "clamp above": (lambda t, x, y: x.clamp(max=y), (-2, 2)),
+    "clamp between": (lambda t, x, y: x.clamp(y, -y), (-2, 2)),
     "where": (lambda t, x, y: t.where(x > 0, x, y), (0.3, 3)),
     "where by the other": (lambda t, x, y: t.where(y > 0, y * 2, x), (0.3, 3)),
 }
@@ -159,10 +171,7 @@ def test_one_operand_as_in_torch(torch, name, shape, dtype, view, seed):
     same_as_torch(torch, lambda t, x: case(t, VIEWS[view](x)), values)
 
 
-REFUSED_IN_TORCH = ("neg", "abs", "relu", "sub from a number")
-
-
-@pytest.mark.parametrize("name", [n for n in UNARY if n not in REFUSED_IN_TORCH])
+@pytest.mark.parametrize("name", [n for n in UNARY if n != "sub from a number"])
 @pytest.mark.parametrize("shape", [(), (2,), (0,)])
 def test_a_bool_operand_as_in_torch(torch, name, shape):
     same_as_torch(torch, UNARY[name][0], np.ones(shape, bool))
@@ -222,8 +231,6 @@ def test_in_place_as_in_torch(torch, name, shapes, dtypes, swap, seed):
 @pytest.mark.parametrize("name", UNARY)
 def test_special_values_as_in_torch(torch, name, dtype):
     values = SPECIAL
-    if name == "abs":
-        values = SPECIAL[:-1]  # the gradient at NaN: NaN here, 0 in torch
     if name == "pow 0.5":
         values = [v for v in SPECIAL if math.copysign(1, v) > 0]  # gradient at -0: inf, -inf
     same_as_torch(torch, UNARY[name][0], np.array(values).astype(dtype))
@@ -366,7 +373,7 @@ def test_to_refuses_other_dtypes_by_name(dtype):
 # Errors
 
 
-BROADCAST = [n for n in BINARY if n != "where by the other"]
+BROADCAST = [n for n in BINARY if n not in ("where by the other", "clamp between")]
 
 
 @pytest.mark.parametrize("name", [*BROADCAST, "logical_and", "logical_or", "eq", "lt"])

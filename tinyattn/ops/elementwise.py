@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import as_dtype, promote, result_type
+from tinyattn.autograd.dtypes import as_dtype, bool_, promote, result_type, scalar_dtype
 from tinyattn.autograd.function import Function, check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_tensor
@@ -39,10 +39,7 @@ class Sub(Binary):
     """z = x - y;   dx = dz,  dy = -dz."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        try:
-            return x - y
-        except TypeError:
-            raise _not_of_bools("sub") from None
+        return x - y
 
     def backward(self, grad: Any) -> Any:
         return grad, -grad if self.needs(1) else None
@@ -72,6 +69,21 @@ class Div(Binary):
         x, y = self.saved
         dx = grad / y if self.needs(0) else None
         return dx, -grad * (x / y / y) if self.needs(1) else None
+
+
+class RoundedDiv(Binary):
+    """z = x / y rounded down or towards zero;   dx = dy = 0."""
+
+    def forward(self, x: Any, y: Any, mode: str) -> Any:
+        if mode == "trunc" and np.result_type(x, y).kind == "f":
+            return np.trunc(np.true_divide(x, y))
+        if np.result_type(x, y).kind != "f" and not np.all(y):
+            raise RuntimeError("div: an integer is divided by 0")
+        z = np.floor_divide(x, y)
+        return z + ((z < 0) & (z * y != x)) if mode == "trunc" else z
+
+    def backward(self, grad: Any) -> Any:
+        return np.zeros_like(grad), np.zeros_like(grad)
 
 
 class Pow(Binary):
@@ -280,10 +292,15 @@ class Clamp(Function):
 
     def backward(self, grad: Any) -> Any:
         x, low, high = self.saved
-        low, high = -np.inf if low is None else low, np.inf if high is None else high
-        dx = np.where((x >= low) & (x <= high), grad, 0)
-        dlow = np.where((x < low) & (low < high), grad, 0) if self.needs(1) else None
-        return dx, dlow, np.where((x > high) | (low > high), grad, 0) if self.needs(2) else None
+        inside, below, above = np.True_, np.False_, np.False_
+        if low is not None:
+            inside, below = x >= low, x < low
+        if high is not None:
+            inside, above = inside & (x <= high), x > high
+        if low is not None and high is not None:
+            below, above = below & (low < high), above | (low > high)
+        taken = (inside, below, above)
+        return tuple(np.where(t, grad, 0) if self.needs(i) else None for i, t in enumerate(taken))
 
 
 class Where(Function):
@@ -342,23 +359,31 @@ def sign_of(x: Any) -> Any:
     return np.subtract(x > 0, x < 0, dtype=x.dtype)
 
 
-def _scaled(other: Any, alpha: Number) -> Any:
+def _scaled(input: Any, other: Any, alpha: Number) -> Any:
+    if isinstance(alpha, float) and all(_dtype(x).kind != "f" for x in (input, other)):
+        raise RuntimeError(f"alpha: expected an integer for operands of integers, got {alpha}")
     return other if alpha == 1 else other * alpha
+
+
+def _dtype(operand: Any) -> np.dtype:
+    return operand._array.dtype if isinstance(operand, TensorBase) else scalar_dtype(operand)
 
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input + alpha * other."""
-    return Add.apply(input, _scaled(other, alpha))
+    return Add.apply(input, _scaled(input, other, alpha))
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other."""
-    return Sub.apply(input, _scaled(other, alpha))
+    if bool_ in (_dtype(input), _dtype(other)):
+        raise _not_of_bools("sub")
+    return Sub.apply(input, _scaled(input, other, alpha))
 
 
 def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
     """other - input."""
-    return Sub.apply(other, input)
+    return sub(other, input)
 
 
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -366,9 +391,13 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     return Mul.apply(input, other)
 
 
-def div(input: Tensor, other: Tensor | Number) -> Tensor:
-    """input / other; integers give float32."""
-    return Div.apply(input, other)
+def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; integers give float32. rounding_mode: "floor", "trunc" (towards 0) or None."""
+    if rounding_mode is None:
+        return Div.apply(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(f'rounding_mode: expected None, "floor" or "trunc", got {rounding_mode}')
+    return RoundedDiv.apply(input, other, rounding_mode)
 
 
 def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -492,7 +521,7 @@ def _logical(ufunc: np.ufunc, kinds: str, result: str) -> Any:
                 raise RuntimeError(
                     f"{ufunc.__name__}: {name}: expected bool or integers, got {array.dtype}"
                 )
-        return results.wrap(ufunc(x, y))
+        return results.wrap(ufunc(*promote(x, y)))
 
     logical.__name__ = ufunc.__name__
     logical.__doc__ = f"{ufunc.__name__} of two tensors, element by element: {result}."
@@ -509,7 +538,7 @@ def bitwise_not(input: Tensor) -> Any:
     """not of bools, the complement of integers."""
     array = as_tensor(input, "input")._array
     if array.dtype.kind == "f":
-        raise RuntimeError(f"bitwise_not: input: expected bool or integers, got {array.dtype}")
+        raise TypeError(f"bitwise_not: input: expected bool or integers, got {array.dtype}")
     return results.wrap(np.invert(array))
 
 
@@ -561,9 +590,9 @@ class Fill(Function):
         return np.zeros_like(grad) if self.needs(0) else None, grad
 
 
-def copy_(input: Tensor, source: Tensor) -> Tensor:
+def copy_(input: Tensor, source: Any) -> Tensor:
     """Write source, broadcast and cast, into input; the gradient goes to source."""
-    check_in_place("copy_", input, as_tensor(source, "source"))
+    check_in_place("copy_", input, source)
     try:
         result = Fill.apply(input, source)
     except ValueError:
