@@ -1,0 +1,381 @@
+"""Attention, multi-head attention, positions, the cache: torch's numbers, and what it lacks."""
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn
+from tinyattn.ops.scores import scores
+
+F64 = ta.float64
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")
+
+
+def values(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def twins(torch, name, *args, **options):
+    """Our module and torch's with the same random weights, in float64, loaded both ways."""
+    ours = getattr(nn, name)(*args, **options).double()
+    theirs = getattr(torch.nn, name)(*args, **options).double()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    state = {k: values(*v.shape, seed=i) for i, (k, v) in enumerate(ours.state_dict().items())}
+    ours.load_state_dict(state)
+    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+def agree(ours, theirs, tolerance=1e-10):
+    np.testing.assert_allclose(
+        ours.detach().numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance
+    )
+
+
+def same_gradients(ours, theirs, ours_out, theirs_out, ours_in, theirs_in):
+    weights = np.cos(np.arange(theirs_out.numel())).reshape(theirs_out.shape)
+    (ours_out * ta.tensor(weights)).sum().backward()
+    (theirs_out * theirs_out.new_tensor(weights)).sum().backward()
+    for a, b in zip(ours_in, theirs_in, strict=True):
+        agree(a.grad, b.grad)
+    for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None), name
+        if b.grad is not None:
+            agree(a.grad, b.grad)
+
+
+B, Tq, Tk, E, h = 3, 4, 5, 8, 2
+MASKS = {
+    "none": {},
+    "padding": {"key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None]},
+    "bool": {"attn_mask": np.triu(np.ones((Tq, Tk), bool), 2)},
+    "float": {"attn_mask": values(Tq, Tk)},
+    "heads": {"attn_mask": values(B * h, Tq, Tk)},
+    "bool and padding": {
+        "attn_mask": np.triu(np.ones((Tq, Tk), bool), 2),
+        "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
+    },
+    "float and padding": {
+        "attn_mask": values(Tq, Tk),
+        "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
+    },
+    "float padding": {"key_padding_mask": values(B, Tk)},
+}
+KINDS = {
+    "plain": {},
+    "batch first": {"batch_first": True},
+    "no bias": {"bias": False},
+    "own widths": {"kdim": 6, "vdim": 7},
+    "bias_kv and zeros": {"add_bias_kv": True, "add_zero_attn": True},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched")
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_multihead_attention_is_torchs(torch, kind, mask, need_weights):
+    ours, theirs = twins(torch, "MultiheadAttention", E, h, **KINDS[kind])
+    arrays = [values(Tq, B, E), values(Tk, B, ours.kdim, seed=1), values(Tk, B, ours.vdim, seed=2)]
+    if ours.batch_first:
+        arrays = [x.swapaxes(0, 1).copy() for x in arrays]
+    a = [ta.tensor(x, requires_grad=True) for x in arrays]
+    b = [torch.tensor(x, requires_grad=True) for x in arrays]
+    options = {"need_weights": need_weights, "average_attn_weights": kind != "plain"}
+    out, weights = ours(*a, **{k: ta.tensor(m) for k, m in MASKS[mask].items()}, **options)
+    want, want_weights = theirs(
+        *b, **{k: torch.tensor(m) for k, m in MASKS[mask].items()}, **options
+    )
+    agree(out, want)
+    assert (weights is None) == (want_weights is None)
+    if weights is not None:
+        agree(weights, want_weights)
+    same_gradients(ours, theirs, out, want, a, b)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_causal_self_attention_is_torchs(torch, backend, need_weights, padded):
+    ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=True)
+    x = values(B, Tk, E)
+    a, b = ta.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    mask = np.triu(np.ones((Tk, Tk), bool), 1)
+    padding = np.arange(Tk) >= np.array([5, 3, 1])[:, None] if padded else None
+
+    def call(t, module, x):
+        named = {"attn_mask": t.tensor(mask), "need_weights": need_weights, "is_causal": True}
+        if padded:
+            named["key_padding_mask"] = t.tensor(padding)
+        return module(x, x, x, **named)[0]
+
+    out, want = call(ta, ours, a), call(torch, theirs, b)
+    agree(out, want)
+    same_gradients(ours, theirs, out, want, [a], [b])
+
+
+def test_one_sequence_without_a_batch(torch):
+    for batch_first in (False, True):
+        ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=batch_first)
+        q, k = values(Tq, E), values(Tk, E)
+        padding, mask = np.arange(Tk) >= 3, values(h, Tq, Tk)
+        got = ours(
+            ta.tensor(q), ta.tensor(k), ta.tensor(k), ta.tensor(padding), True, ta.tensor(mask)
+        )
+        with torch.no_grad():
+            want = theirs(
+                torch.tensor(q),
+                torch.tensor(k),
+                torch.tensor(k),
+                torch.tensor(padding).double().masked_fill(torch.tensor(padding), -np.inf),
+                True,
+                torch.tensor(mask),
+            )
+        for x, y in zip(got, want, strict=True):
+            agree(x, y)
+
+
+def test_the_start_is_torchs(torch):
+    ours = nn.MultiheadAttention(64, 4, add_bias_kv=True)
+    theirs = torch.nn.MultiheadAttention(64, 4, add_bias_kv=True)
+    for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+        a, b = a.numpy(), b.numpy()
+        assert (a.std() == 0) == (b.std() == 0), name
+        if a.std():
+            np.testing.assert_allclose(np.abs(a).max(), np.abs(b).max(), rtol=0.5, err_msg=name)
+            np.testing.assert_allclose(a.std(), b.std(), rtol=0.25, err_msg=name)
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_a_query_that_may_attend_nothing_gives_zeros(backend, need_weights, kind):
+    attention = nn.MultiheadAttention(4, 2, bias=False)
+    x = ta.randn(3, 2, 4, requires_grad=True)
+    mask = ta.zeros(3, 3, dtype=bool)
+    mask[1] = True
+    if kind == "float":
+        mask = ta.zeros(3, 3).masked_fill(mask, -np.inf)
+    q = ta.randn(3, 2, 4, requires_grad=True)
+    out, weights = attention(q, x, x, attn_mask=mask, need_weights=need_weights)
+    out.sum().backward()
+    assert not out.detach().numpy()[1].any()
+    assert weights is None or not weights.detach().numpy()[:, 1].any()
+    assert not q.grad.numpy()[1].any()
+    for grad in [q.grad, x.grad, *(p.grad for p in attention.parameters())]:
+        assert np.isfinite(grad.numpy()).all()
+
+
+def test_dropout_acts_on_the_weights_in_training_only():
+    attention = nn.MultiheadAttention(8, 2, dropout=0.5)
+    x = ta.randn(6, 3, 8)
+    _, weights = attention(x, x, x, average_attn_weights=False)
+    assert 0.2 < (weights.detach().numpy() == 0).mean() < 0.8
+    attention.eval()
+    _, weights = attention(x, x, x)
+    np.testing.assert_allclose(weights.sum(-1).detach().numpy(), 1, rtol=1e-5)
+
+
+ERRORS = [
+    (lambda m, x: m(x[0, 0], x, x), "unbatched 2D or batched 3D tensor but received 1-D"),
+    (lambda m, x: m(x, x[0], x), "For batched .3-D. `query`, expected `key` and `value` to be 3-D"),
+    (
+        lambda m, x: m(x[0], x, x),
+        "For unbatched .2-D. `query`, expected `key` and `value` to be 2-D",
+    ),
+    (
+        lambda m, x: m(x, x, x, ta.ones(5, dtype=bool)),
+        "expected `key_padding_mask` .* 2-D but found 1",
+    ),
+    (
+        lambda m, x: m(x, x, x, attn_mask=ta.ones(5)),
+        "`attn_mask` to be `None`, 2-D or 3-D but found 1",
+    ),
+    (lambda m, x: m(x[..., :4], x, x), r"query: .*E = 8, but got 4 in \[5, 2, 4\]"),
+    (
+        lambda m, x: m(x, x, x[:3]),
+        r"value: expected the Tk and B of key \[5, 2, 8\], got \[3, 2, 8\]",
+    ),
+    (lambda m, x: m(x[:, :1], x, x), r"key: expected B = 1 .* got B = 2"),
+    (lambda m, x: m(x.double(), x, x), "query: expected float32 as the weights have, got float64"),
+    (lambda m, x: m(x, x, x, is_causal=True), "Need attn_mask if specifying the is_causal hint"),
+    (
+        lambda m, x: m(x, x, x, attn_mask=ta.ones(2, 5, dtype=bool)),
+        r"attn_mask is \[2, 5\], but should be \(Tq, Tk\) = \[5, 5\]; padding.*key_padding_mask",
+    ),
+    (lambda m, x: m(x, x, x, attn_mask=ta.ones(2, 5, 5)), r"\(B h, Tq, Tk\) = \[8, 5, 5\]"),
+    (
+        lambda m, x: m(x, x, x, ta.ones(5, 2, dtype=bool)),
+        r"key_padding_mask is \[5, 2\], but should be \(B, Tk\) = \[2, 5\]",
+    ),
+    (
+        lambda m, x: m(x, x, x, attn_mask=ta.ones(5, 5, dtype=ta.int64)),
+        "only bool and floating types",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), ERRORS)
+def test_errors_name_the_argument_and_both_sizes(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call(nn.MultiheadAttention(8, 4), ta.randn(5, 2, 8))
+
+
+def test_heads_must_divide_the_features():
+    with pytest.raises(AssertionError, match=r"divisible by num_heads, got E = 8 .* h = 3"):
+        nn.MultiheadAttention(8, 3)
+    with pytest.raises(ValueError, match="greater than 0, got embed_dim=8 and num_heads=0"):
+        nn.MultiheadAttention(8, 0)
+
+
+# The cache
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("sizes", [[1] * 6, [2, 1, 3], [6]])
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_steps_through_a_cache_are_the_whole_sequence(backend, sizes, batch_first, need_weights):
+    attention = nn.MultiheadAttention(8, 2, batch_first=batch_first, dtype=F64)
+    x = ta.randn(3, 6, 8, dtype=F64) if batch_first else ta.randn(6, 3, 8, dtype=F64)
+    mask = ta.ones(6, 6, dtype=bool).triu(1)
+    want, want_weights = attention(x, x, x, attn_mask=mask, is_causal=True)
+    cache, parts, at = nn.KeyValueCache(), [], 0
+    for size in sizes:
+        step = x.narrow(1 if batch_first else 0, at, size)
+        at += size
+        out, weights = attention(
+            step, step, step, is_causal=True, cache=cache, need_weights=need_weights
+        )
+        parts.append(out)
+        assert len(cache) == at
+    agree(ta.cat(parts, 1 if batch_first else 0), want, 1e-13)
+    if need_weights:
+        agree(weights, want_weights[:, -sizes[-1] :], 1e-13)
+
+
+def test_gradients_flow_through_a_cache():
+    attention = nn.MultiheadAttention(4, 2, dtype=F64)
+    x = ta.randn(3, 2, 4, dtype=F64, requires_grad=True)
+
+    def by_steps(x):
+        cache = nn.KeyValueCache()
+        return ta.cat(
+            [attention(x[t : t + 1], *[x[t : t + 1]] * 2, cache=cache)[0] for t in range(3)]
+        )
+
+    assert ta.gradcheck(by_steps, (x,))
+
+
+def test_a_memory_is_projected_once():
+    attention = nn.MultiheadAttention(8, 2, dtype=F64)
+    memory, query = ta.randn(5, 3, 8, dtype=F64), ta.randn(2, 3, 8, dtype=F64)
+    cache = nn.KeyValueCache(grows=False)
+    want = attention(query, memory, memory)[0]
+    agree(attention(query, memory, memory, cache=cache)[0], want, 1e-14)
+    kept = cache.keys
+    agree(attention(query, memory, memory, cache=cache)[0], want, 1e-14)
+    assert cache.keys is kept
+
+
+def test_a_reordered_cache_is_that_of_the_reordered_batch():
+    attention = nn.MultiheadAttention(8, 2, dtype=F64)
+    x = ta.randn(4, 3, 8, dtype=F64)
+    order = ta.tensor([2, 0, 0])
+    cache = nn.KeyValueCache()
+    attention(x[:3], x[:3], x[:3], is_causal=True, cache=cache)
+    cache.reorder(order)
+    out, _ = attention(x[3:], x[3:], x[3:], cache=cache)
+    y = ta.cat([x[:3].index_select(1, order), x[3:]])
+    want, _ = attention(y, y, y, attn_mask=ta.ones(4, 4, dtype=bool).triu(1))
+    agree(out[0], want[3], 1e-13)
+
+
+# Attention by any score
+
+
+@pytest.mark.parametrize("score", scores)
+def test_attention_module_is_the_function_with_its_parameters(score):
+    module = nn.Attention(score, 6, 6, 5, dtype=F64)
+    q, k, v = (
+        ta.randn(2, n, d, dtype=F64, requires_grad=True) for n, d in ((3, 6), (4, 6), (4, 7))
+    )
+    mask = ta.tensor([True, True, False, True])
+    parameters = dict(module.named_parameters())
+    assert bool(parameters) == (score in ("general", "additive"))
+    out, weights = module(q, k, v, mask, need_weights=True)
+    want = ta.attention(q, k, v, score, mask, **parameters)
+    agree(out, want, 1e-13)
+    assert weights.shape == (2, 3, 4)
+    assert not weights.detach().numpy()[..., 2].any()
+    assert ta.gradcheck_module(module, (q, k, v))
+
+
+def test_attention_module_needs_its_sizes():
+    with pytest.raises(ValueError, match="query_size: the score 'general' has weights"):
+        nn.Attention("general")
+    assert repr(nn.Attention("cosine", temperature=0.1)) == "Attention('cosine', temperature=0.1)"
+
+
+# Positions
+
+
+def test_sinusoids_by_the_formula():
+    x = ta.zeros(4, 2, 6, dtype=F64)
+    p = nn.SinusoidalPositions(6)(x, start=3).numpy()
+    for t in range(4):
+        for i in range(3):
+            a = (3 + t) / 10000 ** (2 * i / 6)
+            np.testing.assert_allclose(p[t, :, 2 * i], np.sin(a), rtol=1e-12)
+            np.testing.assert_allclose(p[t, :, 2 * i + 1], np.cos(a), rtol=1e-12)
+    first = nn.SinusoidalPositions(6, batch_first=True)(x.transpose(0, 1), start=3)
+    np.testing.assert_array_equal(first.numpy(), p.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("kind", ["sinusoidal", "learned"])
+def test_positions_of_a_part_are_those_of_the_whole(kind, batch_first):
+    if kind == "learned":
+        module = nn.LearnedPositions(7, 4, batch_first, dtype=F64)
+    else:
+        module = nn.SinusoidalPositions(4, batch_first)
+    axis = 1 if batch_first else 0
+    x = ta.randn(2, 7, 4, dtype=F64) if batch_first else ta.randn(7, 2, 4, dtype=F64)
+    parts = [module(x.narrow(axis, 0, 3)), module(x.narrow(axis, 3, 4), start=3)]
+    agree(ta.cat(parts, axis), module(x), 0)
+    agree(module(x.select(1 - axis, 0)), module(x).select(1 - axis, 0), 0)
+
+
+def test_learned_positions_end():
+    module = nn.LearnedPositions(5, 4)
+    with pytest.raises(IndexError, match="steps 3 to 6 are not all among the max_len = 5"):
+        module(ta.zeros(3, 2, 4), start=3)
+    with pytest.raises(RuntimeError, match=r"x: expected \(T, B, D\) or \(T, D\) with D = 4"):
+        module(ta.zeros(3, 2, 5))
+    assert ta.gradcheck_module(
+        nn.LearnedPositions(5, 4, dtype=F64), (ta.randn(3, 2, 4, dtype=F64),)
+    )
+
+
+def test_rotary_products_depend_on_the_distance_only():
+    q, k = ta.randn(1, 8, dtype=F64), ta.randn(1, 8, dtype=F64)
+
+    def product(s, t):
+        return (nn.apply_rotary(q, s) * nn.apply_rotary(k, t)).sum().item()
+
+    np.testing.assert_allclose(product(9, 4), product(105, 100), rtol=1e-10)
+    np.testing.assert_allclose(product(0, 0), (q * k).sum().item(), rtol=1e-12)
+    assert abs(product(9, 4) - product(9, 5)) > 1e-3
+    x = ta.randn(2, 3, 5, 8, dtype=F64)
+    turned = nn.RotaryPositions()(x)
+    agree((turned * turned).sum(-1), (x * x).sum(-1), 1e-12)
+    agree(nn.apply_rotary(x[:, :, 3:], start=3), turned[:, :, 3:], 1e-14)
+
+
+def test_rotary_gradients_and_odd_widths():
+    x = ta.randn(2, 3, 4, dtype=F64, requires_grad=True)
+    assert ta.gradcheck(lambda x: nn.apply_rotary(x, 2), (x,))
+    with pytest.raises(ValueError, match="got D = 3"):
+        nn.apply_rotary(ta.zeros(2, 3))
