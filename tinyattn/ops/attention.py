@@ -47,7 +47,7 @@ class ScaledDotProductAttention(Function):
         key = int(generator.integers(2**64, dtype=np.uint64)) if dropout_p else 0
         self.options = causal, scale, dropout_p, key
         self.group = group  # heads of q that share one of k and v
-        self.batch = np.broadcast_shapes(q.shape[:-2], self._for_queries(k), self._for_queries(v))
+        self.batch = _batch(q, k, v, group)
         out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), *self.options)
         y = out.reshape(*self.batch, *out.shape[2:])
         self.save(q, k, v, mask, y, lse)
@@ -68,10 +68,6 @@ class ScaledDotProductAttention(Function):
             dmask = dmask.reshape(*self.batch, *dmask.shape[2:])
         return dq, dk, dv, dmask
 
-    def _for_queries(self, k: Any) -> tuple[int, ...]:
-        batch = k.shape[:-2]
-        return batch if self.group == 1 else (*batch[:-1], batch[-1] * self.group)
-
     def _for_keys(self) -> tuple[int, ...]:
         batch = self.batch
         return batch if self.group == 1 else (*batch[:-1], batch[-1] // self.group)
@@ -86,6 +82,22 @@ class ScaledDotProductAttention(Function):
         if mask is not None and len(self.batch) > 2:
             mask = _as_four(np.broadcast_to(mask, (*self.batch, q.shape[-2], k.shape[-2])))
         return [*whole, mask]
+
+
+def _batch(q: Any, k: Any, v: Any, group: int) -> tuple[int, ...]:
+    """The axes before T, broadcast; RuntimeError where they don't."""
+    mine, *theirs = (x.shape[:-2] for x in (q, k, v))
+    if group > 1:
+        theirs = [(*batch[:-1], batch[-1] * group) for batch in theirs]
+    if theirs == [mine, mine]:
+        return mine
+    try:
+        return np.broadcast_shapes(mine, *theirs)
+    except ValueError:
+        raise RuntimeError(
+            f"scaled_dot_product_attention: the axes before T of query {list(q.shape)}, key "
+            f"{list(k.shape)} and value {list(v.shape)} don't broadcast"
+        ) from None
 
 
 def _as_four(x: Any) -> Any:
@@ -129,7 +141,7 @@ def scaled_dot_product_attention(
             raise RuntimeError(
                 f"{name}: attn_mask: Explicit attn_mask should not be set when is_causal=True"
             )
-        attn_mask = _as_mask(name, attn_mask, q, k)
+        attn_mask = _as_mask(name, attn_mask, q, k, _batch(q, k, v, group))
     return ScaledDotProductAttention.apply(
         query,
         key,
@@ -184,7 +196,7 @@ def _group(name: str, q: Any, k: Any, v: Any) -> int:
     return h // h_k
 
 
-def _as_mask(name: str, attn_mask: Any, q: Any, k: Any) -> Any:
+def _as_mask(name: str, attn_mask: Any, q: Any, k: Any, batch: tuple[int, ...]) -> Any:
     """The mask in the query's dtype if it is added, once its shape is known to fit."""
     mask = as_tensor(attn_mask, "attn_mask")._array
     if mask.dtype != np.bool_ and mask.dtype != q.dtype:
@@ -194,10 +206,6 @@ def _as_mask(name: str, attn_mask: Any, q: Any, k: Any) -> Any:
                 f"but got attn_mask {mask.dtype} and query {q.dtype}"
             )
         attn_mask = attn_mask.to(q.dtype)
-    try:
-        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-    except ValueError:
-        batch = q.shape[:-2]  # heads in groups
     scores = (*batch, q.shape[-2], k.shape[-2])
     fits = mask.ndim <= len(scores) and all(
         size in (1, whole) for size, whole in zip(mask.shape[::-1], scores[::-1], strict=False)
