@@ -47,6 +47,7 @@ CASES = {
     "narrow_tensor": (lambda t, x, a: x.narrow(0, t.tensor(a), 1), DIM),
     "split": (lambda t, x, n, d: x.split(n, d), st.integers(1, 4), DIM),
     "split_sizes": (lambda t, x, s, d: t.split(x, s, dim=d), COUNTS, DIM),
+    "split_into_nothing": (lambda t, x, d: t.split(x, [], d), DIM),
     "chunk": (lambda t, x, n, d: t.chunk(x, n, d), st.integers(1, 4), DIM),
     "split_wrong": (lambda t, x, n: x.split(n), st.integers(-1, 0)),
     "chunk_wrong": (lambda t, x, n: x.chunk(n), st.integers(-1, 0)),

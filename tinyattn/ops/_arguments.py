@@ -35,6 +35,11 @@ def as_axes(dim: Any, ndim: int, name: str = "dim") -> tuple[int, ...]:
     return axes if ndim else ()
 
 
+def some_axes(dim: Any, ndim: int, name: str = "dim") -> tuple[int, ...]:
+    """As `as_axes`, but an empty tuple names no dimension."""
+    return () if isinstance(dim, Iterable) and not tuple(dim) else as_axes(dim, ndim, name)
+
+
 def _scalar_axis(dim: Any, name: str) -> tuple[int, ...]:
     as_axis(dim, 0, name)
     return ()

@@ -12,7 +12,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import as_dtype
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
-from tinyattn.ops._arguments import as_axes, as_axis, as_tensor
+from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
 from tinyattn.ops.elementwise import abs, maximum, minimum, ne, to
 from tinyattn.ops.indexing import Gather
 from tinyattn.ops.shape import flatten, squeeze, view_as
@@ -44,7 +44,7 @@ class Sum(Reduction):
     """y = sum_i x_i;   dx_i = dy."""
 
     def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
-        return np.sum(x, **self.over(x, axes, keepdim))
+        return np.sum(x, dtype=x.dtype, **self.over(x, axes, keepdim))
 
     def backward(self, grad: Any) -> Any:
         return np.broadcast_to(self.spread(grad), self.shape)
@@ -61,20 +61,28 @@ class Mean(Sum):
 
 
 class Amax(Reduction):
-    """y = max_i x_i;   dx_i = dy / k for the k elements that attain it, else 0 (as in PyTorch)."""
+    """y = max_i x_i;   dx_i = dy / k for the k elements that attain it, else 0 (as in PyTorch).
+
+    A NaN is the largest and the smallest; it attains y if `nan`, else the gradient is NaN.
+    """
 
     reduce = staticmethod(np.max)
 
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
+    def forward(
+        self, x: Any, axes: tuple[int, ...], keepdim: bool = False, nan: bool = False
+    ) -> Any:
         y = self.reduce(x, **self.over(x, axes, keepdim))
+        self.nan = nan
         self.save(x, y)
         return y
 
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
-        best = (x == self.spread(y)) | (x != x)  # a NaN is the largest and the smallest
+        best = x == self.spread(y)
+        if self.nan:
+            best |= x != x
         share = self.spread(grad) / best.sum(axis=self.axes, keepdims=True, dtype=grad.dtype)
-        return np.where(best, share, 0)
+        return best * share
 
 
 class Amin(Amax):
@@ -93,8 +101,8 @@ class Var(Reduction):
         self, x: Any, axes: tuple[int, ...], correction: float = 1, keepdim: bool = False
     ) -> Any:
         options = self.over(x, axes, keepdim)
-        self.free = np.asarray(np.maximum(self.count - correction, 0), x.dtype)
-        y = np.sum(np.square(self.centred(x)), **options) / self.free
+        self.free = np.asarray(self.count - correction, x.dtype)
+        y = np.sum(np.square(self.centred(x)), **options) / np.maximum(self.free, 0)
         self.save(x, y)
         return y
 
@@ -211,6 +219,8 @@ def _floats(name: str, input: Any, dtype: Any = None) -> Any:
 def _filled(name: str, input: Any, dim: Any, error: type[Exception] = RuntimeError) -> tuple:
     """The axes that dim names, none of which may be empty."""
     shape = as_tensor(input, "input")._array.shape
+    if isinstance(dim, (tuple, list)) and not dim:
+        dim = None
     axes = as_axes(dim, len(shape))
     for axis in axes:
         if not shape[axis] and dim is not None:
@@ -245,23 +255,23 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return Amin.apply(input, _filled("amin", input, dim), keepdim)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Without dim the largest element (ties share the gradient); with dim (values, indices), the
-    gradient going to the index; with a tensor for dim, `maximum`."""
-    if isinstance(dim, TensorBase):
-        return maximum(input, dim)
+    gradient going to the index; with another tensor, `maximum`."""
+    if other is not None or isinstance(dim, TensorBase):
+        return maximum(input, dim if other is None else other)
     if dim is None:
-        return Amax.apply(input, _filled("max", input, None), keepdim)
-    return _picked(input, argmax(input, dim, True), dim, keepdim)
+        return Amax.apply(input, _filled("max", input, None), keepdim, nan=True)
+    return _picked(input, _position("max", np.argmax, input, dim, True), dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """As `max`, of the smallest."""
-    if isinstance(dim, TensorBase):
-        return minimum(input, dim)
+    if other is not None or isinstance(dim, TensorBase):
+        return minimum(input, dim if other is None else other)
     if dim is None:
-        return Amin.apply(input, _filled("min", input, None), keepdim)
-    return _picked(input, argmin(input, dim, True), dim, keepdim)
+        return Amin.apply(input, _filled("min", input, None), keepdim, nan=True)
+    return _picked(input, _position("min", np.argmin, input, dim, True), dim, keepdim)
 
 
 def _picked(input: Any, indices: Any, dim: int, keepdim: bool = True) -> ValuesIndices:
@@ -276,6 +286,8 @@ def _picked(input: Any, indices: Any, dim: int, keepdim: bool = True) -> ValuesI
 
 def _position(name: str, find: Any, input: Any, dim: Any, keepdim: bool) -> Any:
     array = as_tensor(input, "input")._array
+    if array.dtype.kind == "b" and find.__name__ == name:
+        raise RuntimeError(f"{name}(): input: expected numbers, got bool")
     axis = None if dim is None else as_axis(dim, array.ndim)
     _filled(name, input, dim, IndexError)
     if not array.ndim:
@@ -294,15 +306,15 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether every element over dim is nonzero: bool; True of nothing."""
+    """Whether every element over dim is nonzero: bool; True of nothing. () is no dim."""
     array = as_tensor(input, "input")._array
-    return results.wrap(np.all(array, as_axes(dim, array.ndim), keepdims=keepdim))
+    return results.wrap(np.all(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether some element over dim is nonzero: bool; False of nothing."""
+    """Whether some element over dim is nonzero: bool; False of nothing. () is no dim."""
     array = as_tensor(input, "input")._array
-    return results.wrap(np.any(array, as_axes(dim, array.ndim), keepdims=keepdim))
+    return results.wrap(np.any(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
 
 def var(
@@ -409,6 +421,8 @@ def topk(
 ) -> ValuesIndices:
     """(values, indices) of the k largest (smallest) along dim, in order, whatever sorted says."""
     array = as_tensor(input, "input")._array
+    if array.dtype.kind == "b":
+        raise RuntimeError("topk(): input: expected numbers, got bool")
     axis = as_axis(dim, array.ndim)
     rows = np.atleast_1d(array)
     n = rows.shape[axis]

@@ -14,7 +14,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase
-from tinyattn.ops._arguments import as_axes, as_axis, as_size, as_tensor
+from tinyattn.ops._arguments import as_axis, as_size, as_tensor, some_axes
 from tinyattn.ops.elementwise import clone
 
 
@@ -173,11 +173,6 @@ def _shape(input: Any, name: str = "input") -> tuple[int, ...]:
     return as_tensor(input, name)._array.shape
 
 
-def _some_axes(dim: Any, ndim: int, name: str) -> tuple[int, ...]:
-    """As `as_axes`, but an empty tuple names no dimension."""
-    return () if isinstance(dim, Iterable) and not tuple(dim) else as_axes(dim, ndim, name)
-
-
 def _along(axis: int, item: Any) -> tuple:
     """The index that is `item` on one axis and everything on the others."""
     return (slice(None),) * axis + (item, ...)
@@ -279,7 +274,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """input without those of the dimensions dim (default: all) that have size 1."""
     shape = _shape(input)
-    axes = _some_axes(dim, len(shape), "dim")
+    axes = some_axes(dim, len(shape), "dim")
     return View.apply(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
 
 
@@ -323,7 +318,7 @@ def permute(input: Tensor, dims: Any, *more: int) -> Tensor:
     ndim, order = len(_shape(input)), as_size((dims, *more), "dims")
     if len(order) != ndim:
         raise RuntimeError(f"dims: expected {ndim} dimensions, got {list(order)}")
-    return Permute.apply(input, _some_axes(order, ndim, "dims"))
+    return Permute.apply(input, some_axes(order, ndim, "dims"))
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -412,15 +407,16 @@ def _cut(input: Any, axis: int, starts: Iterable[int], ends: Iterable[int]) -> t
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of parts along dim: of one size (the last may be smaller), or of the sizes listed."""
     axis, size = _size_along("split", tensor, dim)
-    (each, *rest) = sizes = as_size((split_size_or_sections,), "split_size_or_sections") or (0,)
+    sizes = as_size((split_size_or_sections,), "split_size_or_sections")
     if isinstance(split_size_or_sections, (tuple, list)):
-        if min(sizes) < 0 or sum(sizes) != size:
+        if min(sizes, default=0) < 0 or sum(sizes) != size:
             raise RuntimeError(
                 f"split: expects sizes that are non-negative and sum exactly to {size} (input "
                 f"tensor's size at dimension {axis}), but got {list(split_size_or_sections)}"
             )
-        ends = np.cumsum([each, *rest]).tolist()
-        return _cut(tensor, axis, [0, *ends[:-1]], ends)
+        ends = list(accumulate(sizes, initial=0))
+        return _cut(tensor, axis, ends[:-1], ends[1:])
+    (each,) = sizes
     if each < 0 or (each == 0 and size):
         raise RuntimeError(
             f"split: expects a positive split_size, but got {each} for a dimension of size {size}"
@@ -524,7 +520,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def flip(input: Tensor, dims: Any, *more: int) -> Tensor:
     """A copy with the order of elements reversed along dims."""
-    return Flip.apply(input, _some_axes(as_size((dims, *more), "dims"), len(_shape(input)), "dims"))
+    return Flip.apply(input, some_axes(as_size((dims, *more), "dims"), len(_shape(input)), "dims"))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
