@@ -135,7 +135,7 @@ class RNNBase(Module):
     def _run(
         self, rows: Tensor, first: Iterator[Any], batch_sizes: np.ndarray
     ) -> tuple[Tensor, list[Tensor]]:
-        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), and h_n (and c_n)."""
+        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), h_n (and c_n)."""
         last = []
         names = iter(self._names)
         values = self.__dict__
@@ -151,9 +151,9 @@ class RNNBase(Module):
                 outputs.append(output)
                 last.append(state)
             rows = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
-        return rows, last[0] if len(last) == 1 else [
-            stack(parts, 0) for parts in zip(*last, strict=True)
-        ]
+        if len(last) == 1:
+            return rows, last[0]
+        return rows, [stack(parts, 0) for parts in zip(*last, strict=True)]
 
     def _first(
         self, hx: Any, B: int, rows: Tensor, ndim: int, order: Tensor | None = None
