@@ -76,18 +76,19 @@ class BCEWithLogits(Function):
     promotes = True
     fresh = True
 
-    def forward(self, x: Any, target: Any, pos_weight: Any = 1) -> Any:
+    def forward(self, x: Any, target: Any, pos_weight: Any = None) -> Any:
         m = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
-        self.save(x, target, pos_weight, m)
-        return (1 - target) * x + (1 + (pos_weight - 1) * target) * m
+        w = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+        self.save(x, target, pos_weight, m, w)
+        return (1 - target) * x + w * m
 
     def backward(self, grad: Any) -> Any:
-        x, t, p, m = self.saved
+        x, t, p, m, w = self.saved
         dx = dt = None
         if self.needs(0):
-            dx = grad * ((1 + (p - 1) * t) / (1 + np.exp(-x)) - p * t)
+            dx = grad * (w / (1 + np.exp(-x)) - (t if p is None else p * t))
         if self.needs(1):
-            dt = grad * ((p - 1) * m - x)
+            dt = grad * (-x if p is None else (p - 1) * m - x)
         return dx, dt
 
 
@@ -198,7 +199,7 @@ def binary_cross_entropy_with_logits(
             )
         if value._edge is not None:
             raise RuntimeError(f"{argument}: {name} has no gradient for it; use detach()")
-    positive = 1 if pos_weight is None else pos_weight._array
+    positive = None if pos_weight is None else pos_weight._array
     losses = BCEWithLogits.apply(input, target, pos_weight=positive)
     return _reduced(losses if weight is None else losses * weight, reduction)
 
