@@ -301,6 +301,23 @@ def gru() -> Iterator[Case]:
         yield name + ", saturated", plain | {"gx": 1e4 * plain["gx"]}
 
 
+def lstm() -> Iterator[Case]:
+    """The GRU's cases with four gates and a second state."""
+    r = rng(12)
+    for name, args in gru():
+        H = args["h0"].shape[1]
+        yield (
+            name,
+            args
+            | {
+                "gx": np.repeat(args["gx"], 2, axis=1)[:, : 4 * H],
+                "c0": r.normal(size=args["h0"].shape),
+                "w_hh": r.normal(size=(4 * H, H)) / max(H, 1) ** 0.5,
+                "b_hh": None if args["b_hh"] is None else r.normal(size=4 * H),
+            },
+        )
+
+
 def layer_norm() -> Iterator[Case]:
     r = rng(8)
     for N, D in [(1, 1), (4, 2), (7, 33), (64, 64), (3, 1000), (257, 5), (2, 20011), (0, 4)]:
@@ -326,6 +343,15 @@ def rms_norm() -> Iterator[Case]:
     for name, args in layer_norm():
         if args["bias"] is None or args["weight"] is None:
             yield name, {key: value for key, value in args.items() if key != "bias"}
+
+
+def additive() -> Iterator[Case]:
+    r = rng(13)
+    sizes = [(1, 1, 1, 1), (2, 3, 5, 7), (3, 1, 17, 33), (2, 9, 4, 130), (1, 40, 31, 64)]
+    for B, Tq, Tk, H in [*sizes, (0, 2, 2, 3), (2, 0, 3, 4), (2, 3, 0, 4), (2, 3, 2, 0)]:
+        q, k, v = r.normal(size=(B, Tq, H)), r.normal(size=(B, Tk, H)), r.normal(size=H)
+        yield f"B{B} Tq{Tq} Tk{Tk} H{H}", {"q": q, "k": k, "v": v}
+        yield f"B{B} Tq{Tq} Tk{Tk} H{H} saturated", {"q": 1e4 * q, "k": k, "v": v}
 
 
 def adam() -> Iterator[Case]:

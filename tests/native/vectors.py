@@ -41,14 +41,14 @@ class Recorder:
         self.memory: list[tuple[int, bytes, Any]] = []  # address, content, what keeps it alive
         self.calls: list[tuple[str, list[tuple[int, Any]]]] = []
 
-    def from_buffer(self, ctype: Any, x: np.ndarray) -> Any:
-        whole = x
+    def from_buffer(self, *arguments: Any) -> Any:
+        whole = arguments[-1]
         while isinstance(whole.base, np.ndarray):
             whole = whole.base
         if not any(kept is whole for _, _, kept in self.memory):
             address = np.lib.array_utils.byte_bounds(whole)[0]
             self.memory.append((address, ctypes.string_at(address, whole.nbytes), whole))
-        return self._ffi.from_buffer(ctype, x)
+        return self._ffi.from_buffer(*arguments)
 
     def place(self, address: int) -> tuple[int, int] | None:
         """The number of an array and the offset in it."""

@@ -91,6 +91,11 @@ def _check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | 
         raise IndexError(f"{kernel}: {name} must be in [0, {n}), got {outside[0]}")
 
 
+def _check_probability(kernel: str, name: str, p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"{kernel}: {name} must be in [0, 1], got {p}")
+
+
 def _two_dims(kernel: str, name: str, x: Array, letters: str) -> tuple[int, int]:
     shape = _shape(kernel, name, x)
     if len(shape) != 2:
@@ -433,10 +438,7 @@ class Backend:
         _check_indices("cross_entropy", "target", target, V, ignore_index)
         if weight is not None:
             weight = _fit("cross_entropy", "weight", weight, dtype, "(V,)", (V,))
-        if not 0.0 <= label_smoothing <= 1.0:
-            raise ValueError(
-                f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}"
-            )
+        _check_probability("cross_entropy", "label_smoothing", label_smoothing)
         losses = np.empty(N, dtype)
         grad = np.empty((N, V), dtype) if with_grad else None
         self._cross_entropy.cross_entropy(
@@ -631,6 +633,7 @@ class Backend:
         gives zeros. Dropout's numbers depend on `key` (64 bits) and the position only.
         """
         q, k, v, mask = _attention_inputs("attention", q, k, v, mask)
+        _check_probability("attention", "dropout_p", dropout_p)
         B, h, Tq, _ = q.shape
         Tk, Dv = v.shape[2:]
         out = _empty_heads(q, (B, h, Tq, Dv))
@@ -660,6 +663,7 @@ class Backend:
         """
         kernel = "attention_backward"
         q, k, v, mask = _attention_inputs(kernel, q, k, v, mask)
+        _check_probability(kernel, "dropout_p", dropout_p)
         shape = (*q.shape[:3], v.shape[3])
         grad = _head_rows(kernel, "grad", grad, q.dtype, "(B, h, Tq, Dv)", shape)
         out = _head_rows(kernel, "out", out, q.dtype, "(B, h, Tq, Dv)", shape)
