@@ -46,6 +46,18 @@ MODULES = {
     "Tanh": ("Tanh", (), {}, (3, 4)),
     "Sigmoid": ("Sigmoid", (), {}, (3, 4)),
     "ReLU": ("ReLU", (), {}, (3, 4)),
+    "LeakyReLU": ("LeakyReLU", (), {}, (3, 4)),
+    "LeakyReLU, steep": ("LeakyReLU", (0.2,), {}, (3, 4)),
+    "ELU": ("ELU", (1.5,), {}, (3, 4)),
+    "SiLU": ("SiLU", (), {}, (3, 4)),
+    "GELU": ("GELU", (), {}, (3, 4)),
+    "GELU, tanh": ("GELU", (), {"approximate": "tanh"}, (3, 4)),
+    "Softplus": ("Softplus", (), {}, (3, 4)),
+    "Softplus, beta": ("Softplus", (2, 1), {}, (3, 4)),
+    "GLU": ("GLU", (), {}, (3, 4)),
+    "GLU, dim": ("GLU", (1,), {}, (2, 4, 3)),
+    "Softsign": ("Softsign", (), {}, (3, 4)),
+    "LogSigmoid": ("LogSigmoid", (), {}, (3, 4)),
     "Dropout": ("Dropout", (0.3,), {}, (3, 4)),
     "Identity": ("Identity", (3,), {"any": 1}, (3, 4)),
 }
@@ -149,6 +161,55 @@ def test_losses(name, extra, reduction, weighted, ignore_index):
     outputs = [(ours(x, ta.tensor(target)), theirs(y, torch.tensor(target)))]
     same(*outputs[0])
     same_gradients(ours, theirs, outputs, [(x, y)])
+
+
+POINTWISE = {
+    "MSELoss": {},
+    "L1Loss": {},
+    "SmoothL1Loss": {"beta": 0.5},
+    "HuberLoss": {"delta": 0.5},
+    "BCEWithLogitsLoss": {},
+    "KLDivLoss": {},
+    "KLDivLoss, log": {"log_target": True},
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
+@pytest.mark.parametrize("case", POINTWISE)
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+def test_pointwise_losses(case, reduction):
+    name, options = case.split(",")[0], POINTWISE[case] | {"reduction": reduction}
+    if reduction == "batchmean" and name != "KLDivLoss":
+        return
+    ours, theirs = getattr(nn, name)(**options), getattr(torch.nn, name)(**options)
+    assert repr(ours) == repr(theirs)
+    rng = np.random.default_rng(0)
+    inputs = [both(rng.uniform(0.1, 0.9, (3, 4))) for _ in range(2)]
+    outputs = [(ours(*(x for x, _ in inputs)), theirs(*(y for _, y in inputs)))]
+    same(*outputs[0])
+    same_gradients(ours, theirs, outputs, inputs)
+
+
+def test_weights_of_binary_cross_entropy_are_buffers():
+    weight, positive = np.array([0.5, 2.0]), np.array([1.5, 3.0])
+    ours = nn.BCEWithLogitsLoss(ta.tensor(weight), pos_weight=ta.tensor(positive))
+    theirs = torch.nn.BCEWithLogitsLoss(torch.tensor(weight), pos_weight=torch.tensor(positive))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    (x, y), (t, s) = both(np.array([[1.0, -1], [2, 0]])), both(np.array([[1.0, 0], [0.5, 1]]))
+    outputs = [(ours(x, t), theirs(y, s))]
+    same(*outputs[0])
+    same_gradients(ours, theirs, outputs, [(x, y), (t, s)])
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("ReLU", ()), ("SiLU", ()), ("ELU", (2,)), ("LeakyReLU", (0.1,))]
+)
+def test_activations_in_place(name, args):
+    ours, theirs = getattr(nn, name)(*args, inplace=True), getattr(torch.nn, name)(*args, True)
+    assert repr(ours) == repr(theirs)
+    x = ta.tensor([-1.0, 2.0])
+    assert ours(x) is x
+    same(x, theirs(torch.tensor([-1.0, 2.0])), 1e-6)
 
 
 @pytest.mark.parametrize("form", ["padded", "packed", "unbatched"])
