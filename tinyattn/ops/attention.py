@@ -55,8 +55,8 @@ class ScaledDotProductAttention(Function):
 
     def backward(self, grad: Any) -> Any:
         q, k, v, mask, y, lse = self.saved
-        *qkv, wide = self._as_heads(q, k, v, mask)
-        rest = (_as_four(grad), *qkv, _as_four(y), lse, wide, *self.options)
+        q, k, v, whole = self._as_heads(q, k, v, mask)
+        rest = (_as_four(grad), q, k, v, _as_four(y), lse, whole, *self.options)
         grads = self.kernels.attention_backward(*rest)
         dq, dk, dv = (
             d.reshape(*batch, *d.shape[2:])
@@ -72,16 +72,19 @@ class ScaledDotProductAttention(Function):
         batch = self.batch
         return batch if self.group == 1 else (*batch[:-1], batch[-1] // self.group)
 
-    def _as_heads(self, q: Any, k: Any, v: Any, mask: Any) -> list[Any]:
+    def _as_heads(self, q: Any, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
         """All as the kernel takes them, (B, h, T, D), views where strides allow."""
-        whole = []
-        for x, batch in ((q, self.batch), (k, self._for_keys()), (v, self._for_keys())):
-            if x.shape[:-2] != batch:
-                x = np.broadcast_to(x, batch + x.shape[-2:])
-            whole.append(_as_four(x))
         if mask is not None and len(self.batch) > 2:
             mask = _as_four(np.broadcast_to(mask, (*self.batch, q.shape[-2], k.shape[-2])))
-        return [*whole, mask]
+        of_keys = self._for_keys()
+        return _spread(q, self.batch), _spread(k, of_keys), _spread(v, of_keys), mask
+
+
+def _spread(x: Any, batch: tuple[int, ...]) -> Any:
+    """(..., T, D) with its first axes broadcast to `batch`, as (B, h, T, D)."""
+    if x.shape[:-2] != batch:
+        x = np.broadcast_to(x, batch + x.shape[-2:])
+    return _as_four(x)
 
 
 def _batch(q: Any, k: Any, v: Any, group: int) -> tuple[int, ...]:

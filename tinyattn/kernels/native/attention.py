@@ -33,13 +33,12 @@ def _arguments(
     """struct ta_attention, which doesn't keep the arrays alive."""
     B, h, Tq, D = q.shape
     _, h_kv, Tk, Dv = v.shape
-    if mask is None:
-        is_bool, at_mask, steps = 0, ffi.NULL, (0, 0, 0, 0)
-    else:
-        is_bool, at_mask, steps = mask.itemsize == 1, _at(mask[:1, :1, :1, :1]), mask.strides
+    added = False, ffi.NULL, (0, 0, 0, 0)
+    if mask is not None:
+        added = mask.itemsize == 1, _at(mask[:1, :1, :1, :1]), mask.strides  # type: ignore
     sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal
     heads = [_heads(x) for x in (q, k, v, out, *others)]
-    return _new("struct ta_attention *", (*sizes, is_bool, at_mask, steps, _at(lse), *heads))
+    return _new("struct ta_attention *", (*sizes, *added, _at(lse), *heads))
 
 
 def attention(
