@@ -272,7 +272,16 @@ def embedding_backward() -> Iterator[Case]:
 
 
 def gru() -> Iterator[Case]:
-    r = rng(7)
+    yield from _recurrent(7, gates=3)
+
+
+def lstm() -> Iterator[Case]:
+    for name, args in _recurrent(12, gates=4):
+        yield name, args | {"c0": rng(13).normal(size=args["h0"].shape)}
+
+
+def _recurrent(seed: int, gates: int) -> Iterator[Case]:
+    r = rng(seed)
     shapes = [
         ("one", [1], 1),
         ("T = 1", [5], 4),
@@ -288,10 +297,10 @@ def gru() -> Iterator[Case]:
     for name, sizes, H in shapes:
         B, N = sizes[0], sum(sizes)
         plain = {
-            "gx": r.normal(size=(N, 3 * H)),
+            "gx": r.normal(size=(N, gates * H)),
             "h0": np.tanh(r.normal(size=(B, H))),
-            "w_hh": r.normal(size=(3 * H, H)) / max(H, 1) ** 0.5,
-            "b_hh": r.normal(size=3 * H),
+            "w_hh": r.normal(size=(gates * H, H)) / max(H, 1) ** 0.5,
+            "b_hh": r.normal(size=gates * H),
             "batch_sizes": np.array(sizes, np.int64),
             "reverse": False,
         }
@@ -299,23 +308,6 @@ def gru() -> Iterator[Case]:
         yield name + ", reverse", plain | {"reverse": True}
         yield name + ", no bias", plain | {"b_hh": None, "h0": np.zeros((B, H))}
         yield name + ", saturated", plain | {"gx": 1e4 * plain["gx"]}
-
-
-def lstm() -> Iterator[Case]:
-    """The GRU's cases with four gates and a second state."""
-    r = rng(12)
-    for name, args in gru():
-        H = args["h0"].shape[1]
-        yield (
-            name,
-            args
-            | {
-                "gx": np.repeat(args["gx"], 2, axis=1)[:, : 4 * H],
-                "c0": r.normal(size=args["h0"].shape),
-                "w_hh": r.normal(size=(4 * H, H)) / max(H, 1) ** 0.5,
-                "b_hh": None if args["b_hh"] is None else r.normal(size=4 * H),
-            },
-        )
 
 
 def layer_norm() -> Iterator[Case]:

@@ -168,6 +168,37 @@ def test_gru_backward(
         assert not any(g.any() for g in got)
 
 
+@each(cases.lstm)
+def test_lstm(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    # A cell that forgets nothing adds up, so its state grows with time.
+    size = 1 + np.abs(args["c0"]).max(initial=0) + len(args["batch_sizes"])
+    for got, want in zip(kernels.lstm(**args), definition.lstm(**as_float64(args)), strict=True):
+        assert_within(got, want, size, gru_room(args))
+
+
+@each(cases.lstm)
+@pytest.mark.parametrize("given", ["dy", "dh_n, dc_n", "dy, dh_n, dc_n", "dc_n", "nothing"])
+def test_lstm_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any], given: str
+) -> None:
+    args = cast(args, dtype)
+    y, h_n, c_n, saved = kernels.lstm(**args)
+    r = cases.rng(24)
+    shapes = {"dy": y.shape, "dh_n": h_n.shape, "dc_n": c_n.shape}
+    rest: dict[str, Any] = {
+        name: r.normal(size=shape) if name in given else None for name, shape in shapes.items()
+    }
+    rest = cast(rest | {"saved": saved}, dtype)
+    rest |= {name: args[name] for name in ("c0", "w_hh", "batch_sizes", "reverse")}
+    got = kernels.lstm_backward(**rest)
+    want = definition.lstm_backward(**as_float64(rest))
+    for g, w in zip(got, want, strict=True):
+        assert_within(g, w, 1 + np.abs(w).max(initial=0), gru_room(args))
+    if given == "nothing":
+        assert not any(g.any() for g in got)
+
+
 @each(cases.layer_norm)
 def test_layer_norm(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]

@@ -60,6 +60,24 @@ def test_gru_with_a_cache(kernels: Backend, dtype: Any, name: str) -> None:
         args["w_hh"] = -args["w_hh"]
 
 
+@pytest.mark.parametrize("name", ["T = 1", "unequal", "odd"])
+def test_lstm_with_a_cache(kernels: Backend, dtype: Any, name: str) -> None:
+    args = cast(dict(cases.lstm())[name], dtype)
+    cache: dict[Any, Any] = {}
+    for _ in range(2):
+        want = kernels.lstm(**args)
+        y, _, _, saved = want
+        rest = [args[key] for key in ("c0", "w_hh", "batch_sizes", "reverse")]
+        want_back = kernels.lstm_backward(y, None, None, saved, *rest)
+        for _ in range(3):
+            got = kernels.lstm(**args, cache=cache)
+            back = kernels.lstm_backward(y, None, None, saved, *rest, cache=cache)
+            for x, w in zip((*got, *back), (*want, *want_back), strict=True):
+                np.testing.assert_array_equal(x, w)
+        cache.clear()
+        args["w_hh"] = -args["w_hh"]
+
+
 def test_gru_shares_its_cache_with_products_of_the_same_weights(
     kernels: Backend, dtype: Any
 ) -> None:

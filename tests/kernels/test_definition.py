@@ -232,6 +232,70 @@ def test_gru_agrees_with_torch(definition: Backend, reverse: bool) -> None:
     close(dgx.T @ x, getattr(twin, "weight_ih" + suffix).grad.numpy(), 1e-12)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_lstm_agrees_with_torch(definition: Backend, reverse: bool, bias: bool) -> None:
+    torch = pytest.importorskip("torch")
+    sizes, D, H = [4, 3, 3, 1], 3, 5
+    twin = torch.nn.LSTM(D, H, bias=bias, bidirectional=True, dtype=torch.float64)
+    suffix = "_l0_reverse" if reverse else "_l0"
+    weights = {k.removesuffix(suffix): v for k, v in twin.named_parameters() if k.endswith(suffix)}
+    w_ih, w_hh, b_ih, b_hh = (
+        weights[k].detach().numpy() if k in weights else None
+        for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    x, h0, c0 = r.normal(size=(sum(sizes), D)), r.normal(size=(4, H)), r.normal(size=(4, H))
+    packed = torch.nn.utils.rnn.PackedSequence(
+        torch.tensor(x, requires_grad=True), torch.tensor(sizes)
+    )
+    first = [torch.tensor(np.stack([s, s]), requires_grad=True) for s in (h0, c0)]
+    out, last = twin(packed, first)
+    half, side = slice(H, None) if reverse else slice(0, H), int(reverse)
+
+    gx = x @ w_ih.T + (b_ih if bias else 0)
+    y, h_n, c_n, saved = definition.lstm(gx, h0, c0, w_hh, b_hh, np.array(sizes), reverse)
+    theirs = [out.data[:, half], *(state[side] for state in last)]
+    for mine, other in zip((y, h_n, c_n), theirs, strict=True):
+        close(mine, other.detach().numpy(), 1e-12)
+    grads = [r.normal(size=a.shape) for a in (y, h_n, c_n)]
+    sum((a * torch.tensor(g)).sum() for a, g in zip(theirs, grads, strict=True)).backward()
+    da, dh0, dc0 = definition.lstm_backward(*grads, saved, c0, w_hh, np.array(sizes), reverse)
+    close(da @ w_ih, packed.data.grad.numpy(), 1e-12)
+    close(dh0, first[0].grad[side].numpy(), 1e-12)
+    close(dc0, first[1].grad[side].numpy(), 1e-12)
+    if bias:
+        close(da.sum(axis=0), weights["bias_hh"].grad.numpy(), 1e-12)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_of_lstm(definition: Backend, reverse: bool) -> None:
+    H, sizes = 2, np.array([3, 2, 2, 1])
+    args = {
+        "gx": r.normal(size=(8, 4 * H)),
+        "h0": r.normal(size=(3, H)),
+        "c0": r.normal(size=(3, H)),
+        "w_hh": r.normal(size=(4 * H, H)),
+        "b_hh": r.normal(size=4 * H),
+    }
+
+    def run(**others: np.ndarray) -> tuple[np.ndarray, ...]:
+        return definition.lstm(**(args | others), batch_sizes=sizes, reverse=reverse)
+
+    *results, saved = run()
+    grads = [r.normal(size=x.shape) for x in results]
+
+    def loss(name: str) -> Callable[[np.ndarray], float]:
+        return lambda x: sum(
+            float((a * g).sum()) for a, g in zip(run(**{name: x}), grads, strict=False)
+        )
+
+    da, dh0, dc0 = definition.lstm_backward(*grads, saved, args["c0"], args["w_hh"], sizes, reverse)
+    close(da, slope(loss("gx"), args["gx"]))
+    close(dh0, slope(loss("h0"), args["h0"]))
+    close(dc0, slope(loss("c0"), args["c0"]))
+    close(da.sum(axis=0), slope(loss("b_hh"), args["b_hh"]))
+
+
 def test_layer_norm_of_a_row(definition: Backend) -> None:
     x, w, b = [1.0, 2.0, 4.0], [1.0, -1.0, 0.5], [0.0, 1.0, 2.0]
     mean = sum(x) / 3

@@ -36,6 +36,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "padding_idx": 0,
     },
     "gru": dict(cases.gru())["unequal"],
+    "lstm": dict(cases.lstm())["unequal"],
     "layer_norm": {
         "x": r.normal(size=(4, 6)),
         "weight": r.normal(size=6),
@@ -68,6 +69,15 @@ with use_backend("numpy") as numpy_kernels:
         "h0": _gru["h0"],
         "w_hh": _gru["w_hh"],
         "batch_sizes": _gru["batch_sizes"],
+        "reverse": False,
+    }
+    _lstm = CALLS["lstm"]
+    _y, _h_n, _c_n, _saved = numpy_kernels.lstm(**_lstm)
+    CALLS["lstm_backward"] = {"dy": _h_n[[0] * len(_y)], "dh_n": _c_n, "dc_n": _h_n} | {
+        "saved": _saved,
+        "c0": _lstm["c0"],
+        "w_hh": _lstm["w_hh"],
+        "batch_sizes": _lstm["batch_sizes"],
         "reverse": False,
     }
 
@@ -183,6 +193,11 @@ REFUSED: list[tuple[str, Callable[[Backend], Any], str]] = [
         "weights of another size",
         lambda k: k.gru(f((1, 3)), f((1, 1)), f((3, 2)), None, ONE, False),
         r"w_hh must be \(3H, H\) = \(3, 1\), got \(3, 2\)",
+    ),
+    (
+        "cell state of another size",
+        lambda k: k.lstm(f((1, 4)), f((1, 1)), f((2, 1)), f((4, 1)), None, ONE, False),
+        r"c0 must be \(B, H\) = \(1, 1\), got \(2, 1\)",
     ),
     (
         "step 0",

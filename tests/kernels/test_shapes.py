@@ -125,6 +125,34 @@ def test_a_row_of_a_packed_gru_does_not_see_the_others(
 
 @few
 @given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=9),
+    H=st.integers(1, 20),
+    reverse=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_a_row_of_a_packed_lstm_does_not_see_the_others(
+    kernels: Backend, lengths: list[int], H: int, reverse: bool, seed: int
+) -> None:
+    lengths = sorted(lengths, reverse=True)
+    sizes = np.array([sum(n > t for n in lengths) for t in range(lengths[0])])
+    starts = np.cumsum(sizes) - sizes
+    r = np.random.default_rng(seed)
+    gx, (h0, c0) = r.normal(size=(sum(lengths), 4 * H)), r.normal(size=(2, len(lengths), H))
+    w, bias = r.normal(size=(4 * H, H)) / H**0.5, r.normal(size=4 * H)
+    y, h_n, c_n, saved = kernels.lstm(gx, h0, c0, w, bias, sizes, reverse)
+    dgates, dh0, dc0 = kernels.lstm_backward(y, h_n, c_n, saved, c0, w, sizes, reverse)
+    for row, length in enumerate(lengths):
+        mine, one = starts[:length] + row, slice(row, row + 1)
+        ones = np.ones(length, np.int64)
+        alone = kernels.lstm(gx[mine], h0[one], c0[one], w, bias, ones, reverse)
+        back = kernels.lstm_backward(*alone[:3], alone[3], c0[one], w, ones, reverse)
+        packed = y[mine], h_n[one], c_n[one], saved[mine], dgates[mine], dh0[one], dc0[one]
+        for got, want in zip(packed, (*alone, *back), strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-12 * length)
+
+
+@few
+@given(
     index=st.lists(st.integers(0, 6), max_size=60),
     D=st.integers(0, 20),
     padding_idx=st.integers(-1, 6),

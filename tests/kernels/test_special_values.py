@@ -8,6 +8,8 @@ import pytest
 
 from tinyattn.kernels import Backend
 
+from . import cases
+
 inf, nan = np.inf, np.nan
 
 
@@ -105,6 +107,33 @@ def test_gru_gates_saturate_cleanly(kernels: Backend, dtype: Any) -> None:
     assert (saved == np.repeat(np.array([1, 1, -1, 0], dtype), H)).all()
     y, _, _ = kernels.gru(-gx, h0, w, None, np.array([1]), False)
     assert (y == 1).all()
+
+
+def test_lstm_gates_saturate_cleanly(kernels: Backend, dtype: Any) -> None:
+    H = 5
+    h0, w = np.zeros((1, H), dtype), np.zeros((4 * H, H), dtype)
+    c0 = np.full((1, H), 0.25, dtype)
+    gx = np.repeat(np.array([-1e30, 1e30, 1e30, 1e30], dtype), H)[None]
+    y, h_n, c_n, saved = kernels.lstm(gx, h0, c0, w, None, np.array([1]), False)
+    assert (c_n == 0.25).all()  # nothing is written, nothing forgotten
+    np.testing.assert_allclose(y, np.tanh(c0), rtol=1e-6)
+    assert (y == h_n).all()
+    assert (saved == np.repeat(np.array([0, 1, 1, 1, 0.25], dtype), H)).all()
+    dgates, dh0, dc0 = kernels.lstm_backward(y, None, c0, saved, c0, w, np.array([1]), False)
+    assert not dgates.any()
+    assert not dh0.any()
+    np.testing.assert_allclose(dc0, c0 + y * (1 - y * y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [inf, nan])
+def test_a_bad_row_of_an_lstm_spoils_no_other(kernels: Backend, dtype: Any, bad: float) -> None:
+    args = cases.cast(dict(cases.lstm())["unequal"], dtype)
+    want = kernels.lstm(**args)
+    args["c0"][2] = bad
+    got = kernels.lstm(**args)
+    assert np.isnan(got[0]).any() == np.isnan(bad)
+    for x, y in zip(got[1:3], want[1:3], strict=True):
+        np.testing.assert_array_equal(np.delete(x, 2, 0), np.delete(y, 2, 0))
 
 
 def test_infinite_gradients_have_an_infinite_norm(kernels: Backend, dtype: Any) -> None:

@@ -44,6 +44,11 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     rest = [args[name] for name in ("h0", "w_hh", "batch_sizes", "reverse")]
     back = kernels.gru_backward(normal(*y.shape), normal(*h_n.shape), saved, y, *rest)
     out["gru"] = [y, h_n, saved, *back]
+    args = cast(dict(cases.lstm())["a warp of rows"], dtype)
+    y, h_n, c_n, saved = kernels.lstm(**args)
+    rest = [args[name] for name in ("c0", "w_hh", "batch_sizes", "reverse")]
+    back = kernels.lstm_backward(*(normal(*x.shape) for x in (y, h_n, c_n)), saved, *rest)
+    out["lstm"] = [y, h_n, c_n, saved, *back]
     y, mean, rstd = kernels.layer_norm(x, g[0], g[1], 1e-5)
     out["layer_norm"] = [y, mean, rstd, *kernels.layer_norm_backward(g, x, mean, rstd, g[0])]
     y, rstd = kernels.rms_norm(x, g[0], 1e-5)

@@ -169,7 +169,9 @@ class RNNBase(Module):
                 self._check_hidden(i, state, batch)
             if order is not None:
                 states = [state.index_select(1, order) for state in states]
-        return zip(*([x] if count == 1 else x.unbind(0) for x in states), strict=True)
+        if count == 1:
+            return iter([states])
+        return zip(*(state.unbind(0) for state in states), strict=True)
 
     def _check_input(self, input: Tensor, ndim: int) -> None:
         name, shape, dtype = type(self).__name__, input.shape, self.weight_ih_l0._array.dtype
