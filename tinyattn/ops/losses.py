@@ -86,7 +86,7 @@ def cross_entropy(
     """
     x = _check("cross_entropy", input, weight, reduction)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
+        raise RuntimeError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
     if as_tensor(target, "target")._array.dtype.kind == "f":
         if ignore_index >= 0:
             raise RuntimeError("ignore_index: has no meaning for targets that are probabilities")
@@ -104,13 +104,13 @@ def _soft_cross_entropy(
     """Targets that are probabilities: -sum_j w_j t_j log p_j."""
     x = input._array
     if target._array.shape != x.shape:
-        raise RuntimeError(
+        raise _shape_error(x, target._array)(
             f"target: expected probabilities of shape {list(x.shape)} as input, "
             f"got {list(target._array.shape)}"
         )
     dim = min(x.ndim - 1, 1)
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / x.shape[dim]
+        target = target * (1 - label_smoothing) + label_smoothing / max(x.shape[dim], 1)
     terms = -(target * log_softmax(input, dim))
     if weight is not None:
         terms = terms * weight.reshape(*([-1] + [1] * (x.ndim - 1 - dim)))
@@ -169,7 +169,7 @@ def _check_target(name: str, x: np.ndarray, target: Any, ignore_index: int) -> n
         raise RuntimeError(f"{name}: target: expected int64 class indices, got {index.dtype}")
     expected = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
     if index.shape != expected:
-        raise ValueError(
+        raise _shape_error(x, index)(
             f"{name}: target: expected shape {list(expected)} for input {list(x.shape)}, "
             f"got {list(index.shape)}"
         )
@@ -183,6 +183,11 @@ def _check_target(name: str, x: np.ndarray, target: Any, ignore_index: int) -> n
                 f"ignore_index = {ignore_index}"
             )
     return index
+
+
+def _shape_error(x: np.ndarray, target: np.ndarray) -> type[Exception]:
+    """PyTorch's: a ValueError where the batch sizes differ, a RuntimeError where another does."""
+    return ValueError if x.ndim > 1 and target.shape[:1] != x.shape[:1] else RuntimeError
 
 
 def _rows(input: Any) -> Any:
