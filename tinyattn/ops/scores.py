@@ -260,6 +260,13 @@ def _check_inputs(query: Any, key: Any, value: Any, mask: Any) -> None:
             f"attention: value: expected Tk = {k.shape[-2]} steps as in key {list(k.shape)}, got "
             f"Tk = {v.shape[-2]} in {list(v.shape)}"
         )
+    try:
+        np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
+    except ValueError:
+        raise RuntimeError(
+            f"attention: the axes before T of query {list(q.shape)}, key {list(k.shape)} and value "
+            f"{list(v.shape)} don't broadcast"
+        ) from None
     if mask is None:
         return
     m = as_tensor(mask, "mask")._array
@@ -268,14 +275,7 @@ def _check_inputs(query: Any, key: Any, value: Any, mask: Any) -> None:
             f"attention: mask: expected bool (True = attend) or {q.dtype} as the query, got "
             f"{m.dtype}"
         )
-    try:
-        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-    except ValueError:
-        raise RuntimeError(
-            f"attention: the batch axes of query {list(q.shape)} and key {list(k.shape)} don't "
-            "broadcast"
-        ) from None
-    whole = (*batch, q.shape[-2], k.shape[-2])
+    whole = (*np.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2])
     fits = m.ndim <= len(whole) and all(
         a in (1, b) for a, b in zip(m.shape[::-1], whole[::-1], strict=False)
     )
