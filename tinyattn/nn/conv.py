@@ -49,7 +49,7 @@ class Conv1d(Module):
                 "padding: expected an int, 'valid' or, with stride 1, 'same', got "
                 f"{padding!r} with stride {self.stride}"
             )
-        self.padding = padding if isinstance(padding, str) else as_size((padding,), "padding")
+        self.padding: Any = padding if isinstance(padding, str) else as_size((padding,), "padding")
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = unset(*shape, dtype=dtype)
         self.register_parameter("bias", unset(out_channels, dtype=dtype) if bias else None)
@@ -62,7 +62,7 @@ class Conv1d(Module):
             init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros" and padding != "valid":
             if padding == "same":
                 widths = same_padding(self.kernel_size[0], self.dilation[0])

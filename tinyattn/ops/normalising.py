@@ -14,7 +14,6 @@ from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
-from tinyattn.ops.shape import expand
 
 
 class Softmax(Function):
@@ -102,6 +101,36 @@ class RMSNorm(Function):
         return dx.reshape(x.shape), dw
 
 
+class CosineSimilarity(Function):
+    """c = sum_i u_i v_i along an axis, u = x / a with a = max(|x|, e), v = y / b likewise.
+
+    As da = x / |x| dx (0 at 0; where e is the larger, too, as in PyTorch),
+    dx = (v - c x / |x|) dc / a  and  dy = (u - c y / |y|) dc / b.
+    """
+
+    promotes = True
+    fresh = True
+
+    def forward(self, x: Any, y: Any, axis: int, eps: float) -> Any:
+        self.axis, self.eps = axis, eps
+        self.save(x, y)
+        (u, _, _), (v, _, _) = self.units()
+        return np.sum(u * v, axis=axis)
+
+    def backward(self, grad: Any) -> Any:
+        (u, dx, a), (v, dy, b) = self.units()
+        c = np.sum(u * v, axis=self.axis, keepdims=True)
+        grad = np.expand_dims(grad, self.axis)
+        return (v - c * dx) * (grad / a), (u - c * dy) * (grad / b)
+
+    def units(self) -> Any:
+        """Of x and of y: itself / a, itself / its norm (or 0), and a."""
+        for x in np.broadcast_arrays(*self.saved):
+            norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
+            a = np.maximum(norm, np.asarray(self.eps, x.dtype))
+            yield x / a, np.where(norm == 0, 0, x / norm), a
+
+
 def _floats(input: Any, name: str, dtype: Any) -> Any:
     if dtype is not None:
         input = input.to(dtype)
@@ -179,24 +208,18 @@ def _normalised(
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
     """input / max(|input|_p, eps) over dim (an int or several)."""
     x = _floats(input, "normalize", None)
-    return x / norm(x, p, dim, keepdim=True).clamp(min=eps)  # type: ignore[attr-defined]
+    return x / norm(x, p, dim, keepdim=True).clamp(min=eps)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim; the two broadcast. The gradient is that
-    of the norms themselves even where eps takes their place, as in PyTorch."""
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim; the two broadcast."""
     dtype = result_type(as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array)
     if dtype.kind != "f":
         raise RuntimeError(f"cosine_similarity: expected floats, got a common dtype of {dtype}")
     check_broadcast(x1._array.shape, x2._array.shape)
     shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
-    axis, units = as_axis(dim, len(shape)), []
-    for x in (x1, x2):
-        whole = expand(x, shape).to(dtype)  # type: ignore[attr-defined]
-        length: Any = norm(whole, 2, axis, keepdim=True)
-        missing = eps - length.detach()
-        units.append(whole / (length + missing.clamp(min=0)))
-    return (units[0] * units[1]).sum(axis)
+    axis = as_axis(dim, len(shape)) - len(shape)
+    return CosineSimilarity.apply(x1, x2, axis=axis, eps=eps)
 
 
 def pairwise_distance(
