@@ -335,7 +335,7 @@ def test_an_array_drawn_through_an_operation_is_not_the_callers():
 def test_bare_numbers_do_not_widen():
     for number in (2, 2.5, True, np.float64(2.5), np.float32(2.5), np.int64(2)):
         assert (ta.ones(2) * number).dtype == ta.float32
-        assert (ta.ones(2, dtype=ta.float64) - number).dtype == ta.float64
+        assert (ta.ones(2, dtype=ta.float64) + number).dtype == ta.float64
     assert (ta.ones(2, dtype=ta.int32) + 2).dtype == ta.int32
     assert (ta.ones(2, dtype=ta.int64) + 2.5).dtype == ta.float32
     assert (ta.ones(2) * ta.tensor(2.0, dtype=ta.float64)).dtype == ta.float32

@@ -320,7 +320,13 @@ def mismatches(name: str, entry: Entry) -> list[Mismatch]:
             COUNTS[name] += 1
     for i, wrong in enumerate(entry.wrong):
         results = [
-            outcome(lib, lambda lib, wrong=wrong: wrong(lib), Call(), Builder(lib, [], False, False), False)
+            outcome(
+                lib,
+                lambda lib, wrong=wrong: wrong(lib),
+                Call(),
+                Builder(lib, [], False, False),
+                False,
+            )
             for lib in (ta, torch)
         ]
         assert isinstance(results[1], Exception), f"{name}: wrong call {i} is right in torch"

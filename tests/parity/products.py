@@ -4,7 +4,7 @@ from .harness import Call, Entry
 
 
 def shapes(*letters):
-    """Arrays of these letters' sizes, `...` a batch that broadcasts; now and then one size is off."""
+    """Arrays of these letters' sizes; now and then one size is off."""
 
     def draw(d, kinds="ffff"):
         sizes = {c: 0 if d.chance(0.04) else d.int(1, 4) for word in letters for c in word}
@@ -46,8 +46,26 @@ def added(letters):
     return draw
 
 
-EQUATIONS = """ij,jk->ik bij,bjk->bik bhid,bhjd->bhij ij->ji ij-> ii->i ii i,j->ij ij,ij->i bij,bj
- ...ij,...jk->...ik bi,ij,bj->b ij,kj i,i-> ... ...i->... abc,cd,de->abe a...,b...->ab...""".split()
+EQUATIONS = [
+    "ij,jk->ik",
+    "bij,bjk->bik",
+    "bhid,bhjd->bhij",
+    "ij->ji",
+    "ij->",
+    "ii->i",
+    "ii",
+    "i,j->ij",
+    "ij,ij->i",
+    "bij,bj",
+    "...ij,...jk->...ik",
+    "bi,ij,bj->b",
+    "ij,kj",
+    "i,i->",
+    "...",
+    "...i->...",
+    "abc,cd,de->abe",
+    "a...,b...->ab...",
+]
 
 
 def einsum(d):
@@ -76,13 +94,18 @@ TABLE = {
     "matmul": Entry(matmul, clash("matmul"), cases=80),
     "__matmul__": Entry(matmul, (lambda t: t.ones(2) @ 2,), {"x @ y": lambda t, x, y: x @ y}),
     "mm": Entry(shapes("ij", "jk"), (*clash("mm"), lambda t: t.mm(t.ones(2), t.ones(2, 2)))),
-    "bmm": Entry(shapes("bij", "bjk"), (*clash("bmm"), lambda t: t.bmm(t.ones(1, 2, 2), t.ones(2, 2, 2)))),
+    "bmm": Entry(
+        shapes("bij", "bjk"), (*clash("bmm"), lambda t: t.bmm(t.ones(1, 2, 2), t.ones(2, 2, 2)))
+    ),
     "mv": Entry(shapes("ij", "j"), clash("mv")),
     "dot": Entry(shapes("i", "i"), (*clash("dot"), lambda t: t.dot(t.ones(2), t.ones(3)))),
     "outer": Entry(shapes("i", "j"), (lambda t: t.outer(t.ones(2, 2), t.ones(2)),)),
-    "addmm": Entry(added(("ik", "ij", "jk")), (lambda t: t.addmm(t.ones(3, 3), t.ones(2, 2), t.ones(2, 2)),)),
+    "addmm": Entry(
+        added(("ik", "ij", "jk")), (lambda t: t.addmm(t.ones(3, 3), t.ones(2, 2), t.ones(2, 2)),)
+    ),
     "baddbmm": Entry(
-        added(("bik", "bij", "bjk")), (lambda t: t.baddbmm(t.ones(1), t.ones(1, 2, 2), t.ones(2, 2, 2)),)
+        added(("bik", "bij", "bjk")),
+        (lambda t: t.baddbmm(t.ones(1), t.ones(1, 2, 2), t.ones(2, 2, 2)),),
     ),
     "einsum": Entry(
         einsum,

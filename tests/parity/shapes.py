@@ -122,9 +122,7 @@ def cut(kind):
         x = d.array(d.shape(1, 3), "ffib")
         dim = d.dim(x.ndim)
         n = x.shape[dim] if -x.ndim <= dim < x.ndim else 3
-        if kind == "chunk":
-            how = d.int(1, n + 2)
-        elif kind == "split" and d.chance(0.5):
+        if kind == "chunk" or (kind == "split" and d.chance(0.5)):
             how = d.int(1, n + 2)
         elif kind == "split":
             first = d.int(0, n)
@@ -183,7 +181,9 @@ def masked(d):
     one, two = d.broadcast(2)
     value = d.pick(0.0, -1e9, float("-inf"), 2, np.array(1.5))
     x = d.array(one, "ff")
-    return Call(x, d.array(two, "b"), value.astype(x.dtype) if isinstance(value, np.ndarray) else value)
+    return Call(
+        x, d.array(two, "b"), value.astype(x.dtype) if isinstance(value, np.ndarray) else value
+    )
 
 
 def masked_in_place(d):
@@ -289,7 +289,9 @@ TABLE = {
         lambda d: Call(d.array((2, 6)), d.array(d.pick((3, 4), (12,), (5,)))),
     ),
     "reshape": Entry(
-        shaped, (lambda t: t.ones(6).reshape(4), lambda t: t.reshape(t.ones(6), 2.0)), spread("reshape")
+        shaped,
+        (lambda t: t.ones(6).reshape(4), lambda t: t.reshape(t.ones(6), 2.0)),
+        spread("reshape"),
     ),
     "contiguous": Entry(lambda d: Call(d.array(kinds="ffib"))),
     "transpose": Entry(axes(2), (lambda t: t.ones(2, 3).transpose(0, 2),)),
@@ -312,7 +314,11 @@ TABLE = {
         (lambda t: t.ones(2).unsqueeze(3),),
     ),
     "squeeze": Entry(squeezed, (lambda t: t.ones(2).squeeze(1),)),
-    "expand": Entry(expanded, (lambda t: t.ones(2, 3).expand(3), lambda t: t.ones(2).expand(3)), methods("expand")),
+    "expand": Entry(
+        expanded,
+        (lambda t: t.ones(2, 3).expand(3), lambda t: t.ones(2).expand(3)),
+        methods("expand"),
+    ),
     "expand_as": Entry(lambda d: Call(*(d.array(s, "ff") for s in d.broadcast(2)))),
     "broadcast_to": Entry(
         expanded,
@@ -322,19 +328,38 @@ TABLE = {
     "flatten": Entry(flattened, (lambda t: t.flatten(t.ones(2, 3), 1, 0),)),
     "unflatten": Entry(unflattened, (lambda t: t.unflatten(t.ones(6), 0, (4, 2)),)),
     "cat": Entry(
-        joined(False), (lambda t: t.cat([]), lambda t: t.cat([t.ones(2), t.ones(2, 2)]), lambda t: t.cat(t.ones(2)))
+        joined(False),
+        (
+            lambda t: t.cat([]),
+            lambda t: t.cat([t.ones(2), t.ones(2, 2)]),
+            lambda t: t.cat(t.ones(2)),
+        ),
     ),
-    "stack": Entry(joined(True), (lambda t: t.stack([]), lambda t: t.stack([t.ones(2), t.ones(3)]))),
+    "stack": Entry(
+        joined(True), (lambda t: t.stack([]), lambda t: t.stack([t.ones(2), t.ones(3)]))
+    ),
     "split": Entry(
-        cut("split"), (lambda t: t.split(t.ones(4), [1, 2]), lambda t: t.split(t.ones(4), -1), lambda t: t.split(t.ones(()), 1))
+        cut("split"),
+        (
+            lambda t: t.split(t.ones(4), [1, 2]),
+            lambda t: t.split(t.ones(4), -1),
+            lambda t: t.split(t.ones(()), 1),
+        ),
     ),
-    "chunk": Entry(cut("chunk"), (lambda t: t.chunk(t.ones(4), 0), lambda t: t.chunk(t.ones(()), 2))),
+    "chunk": Entry(
+        cut("chunk"), (lambda t: t.chunk(t.ones(4), 0), lambda t: t.chunk(t.ones(()), 2))
+    ),
     "tensor_split": Entry(
-        cut("tensor_split"), (lambda t: t.tensor_split(t.ones(4), 0), lambda t: t.tensor_split(t.ones(()), 2))
+        cut("tensor_split"),
+        (lambda t: t.tensor_split(t.ones(4), 0), lambda t: t.tensor_split(t.ones(()), 2)),
     ),
     "unbind": Entry(axes(1), (lambda t: t.unbind(t.ones(())),)),
-    "narrow": Entry(narrowed, (lambda t: t.narrow(t.ones(3), 0, 1, 3), lambda t: t.narrow(t.ones(3), 0, 1, -1))),
-    "select": Entry(selected, (lambda t: t.select(t.ones(3), 0, 3), lambda t: t.select(t.ones(()), 0, 0))),
+    "narrow": Entry(
+        narrowed, (lambda t: t.narrow(t.ones(3), 0, 1, 3), lambda t: t.narrow(t.ones(3), 0, 1, -1))
+    ),
+    "select": Entry(
+        selected, (lambda t: t.select(t.ones(3), 0, 3), lambda t: t.select(t.ones(()), 0, 0))
+    ),
     "index_select": Entry(
         by_index,
         (
@@ -360,7 +385,9 @@ TABLE = {
             lambda t: t.ones(3).masked_fill(t.ones(3) > 0, t.ones(3)),
         ),
     ),
-    "masked_fill_": Entry(masked_in_place, (lambda t: t.ones(3).masked_fill_(t.ones(2, 3) > 0, 1.0),)),
+    "masked_fill_": Entry(
+        masked_in_place, (lambda t: t.ones(3).masked_fill_(t.ones(2, 3) > 0, 1.0),)
+    ),
     "flip": Entry(
         flipped,
         (lambda t: t.flip(t.ones(2, 3), (0, 0)), lambda t: t.flip(t.ones(2), (1,))),
@@ -372,8 +399,14 @@ TABLE = {
     ),
     "tril": Entry(triangle, (lambda t: t.tril(t.ones(3)),)),
     "triu": Entry(triangle, (lambda t: t.triu(t.ones(3)),)),
-    "repeat": Entry(repeated, (lambda t: t.ones(2, 3).repeat(2), lambda t: t.ones(2).repeat(-1)), methods("repeat")),
-    "roll": Entry(rolled, (lambda t: t.roll(t.ones(2, 3), (1, 2), 0), lambda t: t.roll(t.ones(2), 1, 1))),
+    "repeat": Entry(
+        repeated,
+        (lambda t: t.ones(2, 3).repeat(2), lambda t: t.ones(2).repeat(-1)),
+        methods("repeat"),
+    ),
+    "roll": Entry(
+        rolled, (lambda t: t.roll(t.ones(2, 3), (1, 2), 0), lambda t: t.roll(t.ones(2), 1, 1))
+    ),
     "__getitem__": Entry(
         got,
         (
@@ -399,12 +432,27 @@ TABLE = {
         {"x[i] = v": put},
         cases=100,
     ),
-    "__len__": Entry(lambda d: Call(d.array(d.shape(1, 3))), (lambda t: len(t.ones(())),), {"len(x)": lambda t, x: len(x)}),
-    "__iter__": Entry(lambda d: Call(d.array(d.shape(1, 3))), (lambda t: list(t.ones(())),), {"list(x)": lambda t, x: list(x)}),
+    "__len__": Entry(
+        lambda d: Call(d.array(d.shape(1, 3))),
+        (lambda t: len(t.ones(())),),
+        {"len(x)": lambda t, x: len(x)},
+    ),
+    "__iter__": Entry(
+        lambda d: Call(d.array(d.shape(1, 3))),
+        (lambda t: list(t.ones(())),),
+        {"list(x)": lambda t, x: list(x)},
+    ),
     "item": Entry(lambda d: Call(d.array(d.pick((), (1,), (1, 1), (2,)), "fib"))),
     "tolist": Entry(lambda d: Call(d.array(kinds="dib")), layouts=False),
-    "size": Entry(lambda d: (lambda x: Call(x) if d.chance(0.3) else Call(x, d.dim(x.ndim)))(d.array(d.shape(1, 3)))),
-    **{name: Entry(lambda d: Call(d.array(kinds="fib"))) for name in ("dim", "numel", "is_floating_point", "detach")},
+    "size": Entry(
+        lambda d: (lambda x: Call(x) if d.chance(0.3) else Call(x, d.dim(x.ndim)))(
+            d.array(d.shape(1, 3))
+        )
+    ),
+    **{
+        name: Entry(lambda d: Call(d.array(kinds="fib")))
+        for name in ("dim", "numel", "is_floating_point", "detach")
+    },
     "is_contiguous": Entry(lambda d: Call(d.array(d.shape(2, 3, empty=0)))),
     "requires_grad_": Entry(
         lambda d: Call(d.array(kinds="ff"), True),

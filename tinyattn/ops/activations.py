@@ -50,8 +50,7 @@ class ELU(Activation):
     def forward(self, x: Any, alpha: float) -> Any:
         below = np.minimum(x, 0)
         if self.needs(0):
-            low = x <= 0
-            self.save(alpha * np.exp(below) * low + ~low)
+            self.save(np.where(x <= 0, alpha * np.exp(below), x.dtype.type(1)))
         return np.maximum(x, 0) + alpha * np.expm1(below)
 
 

@@ -71,19 +71,29 @@ class Div(Binary):
         return dx, -grad * (x / y / y) if self.needs(1) else None
 
 
-class RoundedDiv(Binary):
-    """z = x / y rounded down or towards zero;   dx = dy = 0."""
+class FloorDiv(Binary):
+    """z = x / y rounded down;   dx = dy = 0."""
 
-    def forward(self, x: Any, y: Any, mode: str) -> Any:
-        if mode == "trunc" and np.result_type(x, y).kind == "f":
-            return np.trunc(np.true_divide(x, y))
+    def forward(self, x: Any, y: Any) -> Any:
         if np.result_type(x, y).kind != "f" and not np.all(y):
             raise RuntimeError("div: an integer is divided by 0")
-        z = np.floor_divide(x, y)
-        return z + ((z < 0) & (z * y != x)) if mode == "trunc" else z
+        return np.floor_divide(x, y)
 
     def backward(self, grad: Any) -> Any:
         return np.zeros_like(grad), np.zeros_like(grad)
+
+
+class TruncDiv(FloorDiv):
+    """z = x / y rounded towards zero;   dx = dy = 0."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        if np.result_type(x, y).kind == "f":
+            return np.trunc(np.true_divide(x, y))
+        z = super().forward(x, y)
+        return z + ((z < 0) & (z * y != x))
+
+
+_ROUNDED: dict[str | None, type[Binary]] = {None: Div, "floor": FloorDiv, "trunc": TruncDiv}
 
 
 class Pow(Binary):
@@ -381,7 +391,7 @@ def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     return Sub.apply(input, _scaled(input, other, alpha))
 
 
-def rsub(input: Tensor, other: Tensor | Number) -> Tensor:
+def rsub(input: Tensor, other: Any) -> Tensor:
     """other - input."""
     return sub(other, input)
 
@@ -393,11 +403,9 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; integers give float32. rounding_mode: "floor", "trunc" (towards 0) or None."""
-    if rounding_mode is None:
-        return Div.apply(input, other)
-    if rounding_mode not in ("floor", "trunc"):
+    if rounding_mode not in _ROUNDED:
         raise RuntimeError(f'rounding_mode: expected None, "floor" or "trunc", got {rounding_mode}')
-    return RoundedDiv.apply(input, other, rounding_mode)
+    return _ROUNDED[rounding_mode].apply(input, other)
 
 
 def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:

@@ -202,7 +202,8 @@ def _item(item: Any) -> Any:
     elif isinstance(item, (int, np.integer)):
         return int(item)
     if not isinstance(item, np.ndarray):
-        raise IndexError(
+        kind = TypeError if isinstance(item, (str, bytes)) else IndexError  # as PyTorch
+        raise kind(
             "only integers, slices (`:`), ellipsis (`...`), None and integer or bool tensors are "
             f"valid indices (got {type(item).__name__})"
         )

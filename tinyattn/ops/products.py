@@ -159,15 +159,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """(M, K) times (K, P)."""
-    _has_dims("mm", "input", input, 2)
-    _has_dims("mm", "mat2", mat2, 2)
+    _has_dims("mm", 2, input=input, mat2=mat2)
     return matmul(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """(B, M, K) times (B, K, P), the same B."""
-    _has_dims("bmm", "input", input, 3)
-    _has_dims("bmm", "mat2", mat2, 3)
+    _has_dims("bmm", 3, input=input, mat2=mat2)
     if input._array.shape[0] != mat2._array.shape[0]:
         raise RuntimeError(
             f"bmm: expected batches of one size, got {list(input._array.shape)} and "
@@ -180,8 +178,7 @@ def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """beta input + alpha mat1 mat2, of (M, K) and (K, P); input broadcasts to (M, P)."""
-    _has_dims("addmm", "mat1", mat1, 2)
-    _has_dims("addmm", "mat2", mat2, 2)
+    _has_dims("addmm", 2, mat1=mat1, mat2=mat2)
     return _added("addmm", input, mat1, mat2, beta, alpha)
 
 
@@ -189,8 +186,7 @@ def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """beta input + alpha batch1 batch2, of (B, M, K) and (B, K, P); input broadcasts."""
-    _has_dims("baddbmm", "batch1", batch1, 3)
-    _has_dims("baddbmm", "batch2", batch2, 3)
+    _has_dims("baddbmm", 3, batch1=batch1, batch2=batch2)
     return _added("baddbmm", input, batch1, batch2, beta, alpha)
 
 
@@ -214,22 +210,21 @@ def _added(name: str, input: Any, left: Any, right: Any, beta: float, alpha: flo
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """(M, K) times (K,)."""
-    _has_dims("mv", "input", input, 2)
-    _has_dims("mv", "vec", vec, 1)
+    as_tensor(vec, "vec")
+    _has_dims("mv", 2, input=input)
+    _has_dims("mv", 1, vec=vec)
     return matmul(input, vec)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors of the same length."""
-    _has_dims("dot", "input", input, 1)
-    _has_dims("dot", "tensor", tensor, 1)
+    _has_dims("dot", 1, input=input, tensor=tensor)
     return matmul(input, tensor)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """(M,) times (P,): (M, P), every product of an element of each."""
-    _has_dims("outer", "input", input, 1)
-    _has_dims("outer", "vec2", vec2, 1)
+    _has_dims("outer", 1, input=input, vec2=vec2)
     return input.unsqueeze(1) * vec2  # type: ignore[attr-defined]
 
 
@@ -368,10 +363,11 @@ def _contracted(x: Any, a: list, y: Any, b: list, keep: set) -> tuple[Any, list]
     return x.reshape((*outer, *M, *P)), batch + rows + columns
 
 
-def _has_dims(function: str, name: str, tensor: Any, ndim: int) -> None:
-    shape = as_tensor(tensor, name)._array.shape
-    if len(shape) != ndim:
-        raise RuntimeError(f"{function}: {name}: expected a {ndim}-D tensor, got {list(shape)}")
+def _has_dims(function: str, ndim: int, **tensors: Any) -> None:
+    shapes = {name: as_tensor(tensor, name)._array.shape for name, tensor in tensors.items()}
+    for name, shape in shapes.items():
+        if len(shape) != ndim:
+            raise RuntimeError(f"{function}: {name}: expected a {ndim}-D tensor, got {list(shape)}")
 
 
 def _same_dtype(function: str, a: np.ndarray, b: np.ndarray) -> None:
