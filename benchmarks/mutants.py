@@ -12,7 +12,7 @@ from pathlib import Path
 
 FACTORS = ("37", "1.001", "-1")
 # Calls that keep the elements where they are: without them nothing, or only the shape, changes.
-LAYOUT = {"reshape", "astype", "as_rows", "array", "asarray", "ascontiguousarray", "copy"}
+LAYOUT = {"reshape", "astype", "as_rows", "array", "asarray", "ascontiguousarray", "copy", "atleast_1d"}
 MADE = {"zeros", "zeros_like", "empty", "empty_like", "ones", "ones_like", "full", "arange"}
 OPPOSITE = {
     ast.Eq: "!=", ast.NotEq: "==", ast.Lt: ">=", ast.GtE: "<", ast.Gt: "<=", ast.LtE: ">"
@@ -144,6 +144,8 @@ def expression_faults(file: Python, n: ast.AST) -> Iterator[tuple[ast.AST, str, 
             yield n, "without transposition", text(a)
         case ast.Call(func=ast.Attribute(value=a, attr="sum") as method):
             yield method, "mean for sum", f"{text(a)}.mean"
+        case ast.Attribute(value=ast.Name("np"), attr="zeros_like"):
+            yield n, "not zero", "np.ones_like"
         case ast.Subscript(value=a, slice=ast.Slice(step=ast.UnaryOp(op=ast.USub()))):
             yield n, "without reversal", text(a)
         case ast.List(elts=parts) | ast.Assign(targets=[ast.Tuple(elts=parts)]) if len(parts) > 1:
@@ -190,7 +192,7 @@ def return_faults(file: Python, function: ast.FunctionDef, where: str) -> Iterat
         if isinstance(node, ast.Return) and node.value is not None:
             value = node.value
             for part in value.elts if isinstance(value, ast.Tuple) else [value]:
-                if not isinstance(part, ast.Constant):
+                if not isinstance(part, ast.Constant) and "np.zeros" not in file.text(part):
                     for factor in FACTORS:
                         new = f"_times({factor}, {file.text(part)})"
                         yield file.mutant(where, part, f"factor {factor}", new)
@@ -208,13 +210,12 @@ def operation_faults(file: Python, operations: set[str]) -> Iterator[Mutant]:
             if isinstance(call, ast.Call) and file.text(call.func) == "self.save":
                 for made in [a for a in call.args if not isinstance(a, ast.Name | ast.IfExp)]:
                     yield from node_faults(file, made, f"{name}.forward")
-        for gradient in node.body:  # of the classes that are rows of a table
-            for made in ast.walk(gradient) if isinstance(gradient, ast.Assign) else ():
-                if isinstance(made, ast.Lambda) and made.args.args[0].arg in ("dy", "grad"):
-                    yield from node_faults(file, made, where)
+        for row in node.body:  # of the classes that are rows of a table
+            if isinstance(row, ast.Assign) and "gradient" in map(file.text, row.targets):
+                yield from node_faults(file, row.value, where)
         backward = methods.get("backward")
         if backward is None:
-            if concrete(node):
+            if concrete(node) and "zeros_like" not in file.text(node):
                 end, line = file.span(node)[1], node.end_lineno or 0
                 for factor in FACTORS:
                     new = "\n\n    def backward(self, *grads):\n"
