@@ -465,3 +465,46 @@ def test_a_leaf_that_is_gone_takes_nothing():
     gc.collect()
     z.backward()
     assert y.grad.tolist() == [1.0]
+
+
+# Sums over time that wait: a product with the same batch of matrices at every step
+
+
+def random(*shape):
+    values = np.random.default_rng(sum(shape)).standard_normal(shape)
+    return ta.tensor(values, requires_grad=True)
+
+
+def steps(memory, queries):
+    """Dot attention without softmax, a query a step, the memory transposed anew each time."""
+    total = 0
+    for query in queries:
+        scores = ta.matmul(query, memory.transpose(1, 2))
+        total = total + (ta.matmul(scores, memory) * query).sum()
+    return total
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_products_with_one_memory_at_every_step(hooked):
+    leaves = [random(*s) for s in ((2, 3, 4), (2, 1, 4), (2, 1, 4), (1, 2, 4))]
+    seen = []
+
+    def run(memory, *queries):
+        memory = memory * 1
+        if hooked and memory.requires_grad:
+            memory.register_hook(lambda grad: seen.append(grad.shape))
+            memory.retain_grad()
+        return steps(memory, queries)
+
+    assert ta.gradcheck(run, leaves)
+    assert set(seen) == ({(2, 3, 4)} if hooked else set())
+
+
+def test_a_sum_over_time_meets_an_ordinary_gradient():
+    memory, query = random(2, 3, 4), random(2, 1, 4)
+    assert ta.gradcheck(lambda m, q: steps(m * 1, [q, q]) + (m * m).sum(), (memory, query))
+    assert ta.gradcheck(lambda m, q: (m.exp() * 2).sum() + steps(m, [q, q]), (memory, query))
+    flat = random(4, 6)
+    assert ta.gradcheck(
+        lambda f, q: steps(f.reshape(2, 2, 6)[..., :4].permute(0, 1, 2) * 1, [q]), (flat, query)
+    )

@@ -36,10 +36,13 @@ def run(
     pending = _Pending(*_way([edge[0] for edge, _ in roots], wanted))
     for edge, grad in roots:
         pending.add(edge, grad, False)
-    heap, table, add = pending.heap, pending.table, pending.add
+    heap, table, sums, add = pending.heap, pending.table, pending.sums, pending.add
     while heap:
         node = heappop(heap)[1]
         grads = table.pop(node)
+        if node in sums:
+            value = RowSum.value if node.hooks or keep else node.arriving
+            grads = [value(grad) if type(grad) is RowSum else grad for grad in grads]
         if node.hooks or keep:
             _arrived(node, grads, pending.owned, captured, keep)
         if node.saved is None or Storage.last_change > node.number:
@@ -57,8 +60,8 @@ def run(
             node.saved = None
     for node in pending.ends:
         grads = table.pop(node)
-        if type(grads[0]) is RowSum:
-            grads[0] = grads[0].value()
+        if node in sums:
+            grads = [grad.value() if type(grad) is RowSum else grad for grad in grads]
         _arrived(node, grads, pending.owned, captured, keep)
         if not capture and type(node) is Leaf:
             node.accumulate(grads[0], (node, 0) in pending.owned)
@@ -69,13 +72,15 @@ class _Pending:
     """The gradients that have arrived at nodes whose turn has not come.
 
     `table` has one slot an output; `owned` names the arrays that are nobody else's: only they are
-    added to in place; `heap` gives the newest node first; at `ends`, leaves above all, a pass ends.
+    added to in place; `sums` names nodes with sums not computed yet; `heap` gives the newest node
+    first; at `ends`, leaves above all, a pass ends.
     """
 
     def __init__(self, way: Collection[Node] | None, last: Collection[Node]) -> None:
         self.way, self.last = way, last
         self.table: dict[Node, list] = {}
         self.owned: set[Place] = set()
+        self.sums: set[Node] = set()
         self.heap: list[tuple[int, Node]] = []
         self.ends: list[Node] = []
 
@@ -113,8 +118,9 @@ class _Pending:
         node, index, shape, dtype = edge
         have = slots[index]
         if type(grad) is RowSum:
-            if type(node) is Leaf and have is None:
+            if have is None:
                 slots[index] = grad
+                self.sums.add(node)
                 self.owned.add((node, index))
                 return None, False
             if type(have) is RowSum and have.joins(grad):

@@ -21,13 +21,19 @@ class RowSum:
     """A gradient that is a sum over rows, function(*rows, *args), not computed yet.
 
     A weight used at every time step gets dW = sum_t a_t^T b_t, which is one product of all the
-    rows: the engine stacks the rows instead of adding matrices as large as the weight.
+    rows: the engine stacks the rows instead of adding matrices as large as the weight. What a
+    decoder attends to at every step is the same, a batch of them.
     """
 
     most = 256  # rows; with more of them, adding costs little beside the product
 
-    def __init__(self, function: Callable, rows: tuple, args: tuple) -> None:
-        self.function, self.parts, self.args = function, [rows], args
+    def __init__(self, function: Callable, parts: list[tuple], args: tuple) -> None:
+        self.function, self.parts, self.args = function, parts, args
+
+    def transposed(self) -> "RowSum":
+        """With the last two axes exchanged, where function is the product a^T b of two rows:
+        (sum_t a_t^T b_t)^T = sum_t b_t^T a_t."""
+        return RowSum(self.function, [(b, a) for a, b in self.parts], self.args)
 
     def joins(self, other: Any) -> bool:
         """Take the rows of another gradient of the same kind."""
@@ -37,8 +43,10 @@ class RowSum:
         return same
 
     def value(self) -> np.ndarray:
-        columns = zip(*self.parts, strict=True)
-        rows = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in columns]
+        if len(self.parts) == 1:
+            return self.function(*self.parts[0], *self.args)
+        axis = self.parts[0][0].ndim - 2
+        rows = [np.concatenate(parts, axis) for parts in zip(*self.parts, strict=True)]
         return self.function(*rows, *self.args)
 
 
@@ -91,9 +99,13 @@ class Function:
     def over_rows(self, function: Callable, rows: tuple, *args: Any) -> Any:
         """function(*rows, *args), a sum over the rows, computed when the pass needs it if it is
         small and at once otherwise (and when called by hand)."""
-        if not self.edges or len(rows[0]) > RowSum.most:
+        if not self.edges or rows[0].shape[-2] > RowSum.most:
             return function(*rows, *args)
-        return RowSum(function, rows, args)
+        return RowSum(function, [rows], args)
+
+    def arriving(self, grad: RowSum) -> Any:
+        """What backward gets for a sum over rows: its value, unless the operation knows better."""
+        return grad.value()
 
     def placed(self, shape: tuple[int, ...], index: tuple, grad: np.ndarray) -> Any:
         """A gradient of that shape which is zero but for `grad` at `index`."""

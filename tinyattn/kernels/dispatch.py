@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.reference.attention import mask_gradient
 
 Shape = tuple[int, ...]
@@ -330,14 +331,14 @@ class Backend:
         if readable is not b:
             b, cache = readable, None  # a copy is no one's to keep
         if len(shape) == 2 and len(other) == 2:
-            out = np.empty((M, P), dtype)
+            out = empty((M, P), dtype)
             self._matmul.matmul(_strided(a, dtype)[None], b[None], bias, out[None], cache)
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
             # Rows of the whole batch against one b: a single product, and worth a copy where a has
             # gaps.
             rows = math.prod(shape[:-1])
-            out = np.empty((*shape[:-1], P), dtype)
+            out = empty((*shape[:-1], P), dtype)
             folded = _strided(a.reshape(rows, K), dtype)[None]
             self._matmul.matmul(folded, b[None], bias, out.reshape(1, rows, P), cache)
             return out
@@ -350,7 +351,7 @@ class Backend:
                     f"matmul: batch axes {shape[:-2]} and {other[:-2]} do not broadcast"
                 ) from None
         n = math.prod(batch)
-        out = np.empty((*batch, M, P), dtype)
+        out = empty((*batch, M, P), dtype)
         self._matmul.matmul(
             _strided(_spread(a, batch, n), dtype),
             _strided(_spread(b, batch, n), dtype),
@@ -384,7 +385,7 @@ class Backend:
                         f"softmax: mask {mask.shape} does not broadcast to x {shape}"
                     ) from None
             mask = _folded(np.ascontiguousarray(mask), rows)
-        out = np.empty(shape, dtype)
+        out = empty(shape, dtype)
         self._softmax.softmax(_folded(x, rows), mask, _folded(out, rows))
         return out
 
@@ -397,7 +398,7 @@ class Backend:
         dtype = _float_type("log_softmax", "x", x)
         rows = _rows("log_softmax", "x", x)
         x = _fit("log_softmax", "x", x, dtype, "(..., n)", x.shape)
-        out = np.empty(x.shape, dtype)
+        out = empty(x.shape, dtype)
         self._softmax.log_softmax(_folded(x, rows), _folded(out, rows))
         return out
 
@@ -410,7 +411,7 @@ class Backend:
         rows = _rows(kernel, "y", y)
         y = _fit(kernel, "y", y, dtype, "(..., n)", y.shape)
         grad = _fit(kernel, "grad", grad, dtype, "the shape of y", y.shape)
-        out = np.empty(y.shape, dtype)
+        out = empty(y.shape, dtype)
         twin(_folded(y, rows), _folded(grad, rows), _folded(out, rows))
         return out
 
@@ -440,7 +441,7 @@ class Backend:
             weight = _fit("cross_entropy", "weight", weight, dtype, "(V,)", (V,))
         _check_probability("cross_entropy", "label_smoothing", label_smoothing)
         losses = np.empty(N, dtype)
-        grad = np.empty((N, V), dtype) if with_grad else None
+        grad = empty((N, V), dtype) if with_grad else None
         self._cross_entropy.cross_entropy(
             logits, target, weight, ignore_index, label_smoothing, scale, losses, grad
         )
@@ -496,9 +497,9 @@ class Backend:
         if b_hh is not None:
             b_hh = _fit("gru", "b_hh", b_hh, dtype, "(3H,)", (3 * H,))
         batch_sizes = _sizes("gru", batch_sizes, N, B)
-        y = np.empty((N, H), dtype)
+        y = empty((N, H), dtype)
         h_n = np.empty((B, H), dtype)
-        saved = np.empty((N, 4 * H), dtype)
+        saved = empty((N, 4 * H), dtype)
         self._gru.gru(gx, h0, w_hh, b_hh, batch_sizes, reverse, y, h_n, saved, cache)
         return y, h_n, saved
 
@@ -531,8 +532,8 @@ class Backend:
         if weights is not w_hh:
             w_hh, cache = weights, None  # a copy is no one's to keep
         batch_sizes = _sizes("gru_backward", batch_sizes, N, B)
-        dgx = np.empty((N, 3 * H), dtype)
-        dgh = np.empty((N, 3 * H), dtype)
+        dgx = empty((N, 3 * H), dtype)
+        dgh = empty((N, 3 * H), dtype)
         dh0 = np.empty((B, H), dtype)
         self._gru.gru_backward(
             dy, dh_n, saved, y, h0, w_hh, batch_sizes, reverse, dgx, dgh, dh0, cache
@@ -568,9 +569,9 @@ class Backend:
         if b_hh is not None:
             b_hh = _fit("lstm", "b_hh", b_hh, dtype, "(4H,)", (4 * H,))
         batch_sizes = _sizes("lstm", batch_sizes, N, B)
-        y = np.empty((N, H), dtype)
+        y = empty((N, H), dtype)
         h_n, c_n = np.empty((B, H), dtype), np.empty((B, H), dtype)
-        saved = np.empty((N, 5 * H), dtype)
+        saved = empty((N, 5 * H), dtype)
         self._lstm.lstm(gx, h0, c0, w_hh, b_hh, batch_sizes, reverse, y, h_n, c_n, saved, cache)
         return y, h_n, c_n, saved
 
@@ -604,7 +605,7 @@ class Backend:
         if weights is not w_hh:
             w_hh, cache = weights, None  # a copy is no one's to keep
         batch_sizes = _sizes("lstm_backward", batch_sizes, N, B)
-        dgates = np.empty((N, 4 * H), dtype)
+        dgates = empty((N, 4 * H), dtype)
         dh0, dc0 = np.empty((B, H), dtype), np.empty((B, H), dtype)
         self._lstm.lstm_backward(
             dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes, reverse, dgates, dh0, dc0, cache
@@ -714,7 +715,7 @@ class Backend:
             weight = _fit("layer_norm", "weight", weight, dtype, "(D,)", (D,))
         if bias is not None:
             bias = _fit("layer_norm", "bias", bias, dtype, "(D,)", (D,))
-        out = np.empty((N, D), dtype)
+        out = empty((N, D), dtype)
         mean = np.empty(N, dtype)
         rstd = np.empty(N, dtype)
         self._layer_norm.layer_norm(x, weight, bias, eps, out, mean, rstd)
@@ -734,7 +735,7 @@ class Backend:
         rstd = _fit("layer_norm_backward", "rstd", rstd, dtype, "(N,)", (N,))
         if weight is not None:
             weight = _fit("layer_norm_backward", "weight", weight, dtype, "(D,)", (D,))
-        dx = np.empty((N, D), dtype)
+        dx = empty((N, D), dtype)
         dweight = np.empty(D, dtype)
         dbias = np.empty(D, dtype)
         self._layer_norm.layer_norm_backward(grad, x, mean, rstd, weight, dx, dweight, dbias)
@@ -747,7 +748,7 @@ class Backend:
         x = _fit("rms_norm", "x", x, dtype, "(N, D)", (N, D))
         if weight is not None:
             weight = _fit("rms_norm", "weight", weight, dtype, "(D,)", (D,))
-        out = np.empty((N, D), dtype)
+        out = empty((N, D), dtype)
         rstd = np.empty(N, dtype)
         self._layer_norm.rms_norm(x, weight, eps, out, rstd)
         return out, rstd
@@ -763,7 +764,7 @@ class Backend:
         rstd = _fit("rms_norm_backward", "rstd", rstd, dtype, "(N,)", (N,))
         if weight is not None:
             weight = _fit("rms_norm_backward", "weight", weight, dtype, "(D,)", (D,))
-        dx = np.empty((N, D), dtype)
+        dx = empty((N, D), dtype)
         dweight = np.empty(D, dtype)
         self._layer_norm.rms_norm_backward(grad, x, rstd, weight, dx, dweight)
         return dx, dweight
@@ -777,7 +778,7 @@ class Backend:
         q = _fit("additive", "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
         k = _fit("additive", "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
         v = _fit("additive", "v", v, dtype, "(H,)", (H,))
-        out = np.empty((B, Tq, Tk), dtype)
+        out = empty((B, Tq, Tk), dtype)
         self._additive.additive(q, k, v, out)
         return out
 
@@ -792,7 +793,7 @@ class Backend:
         q = _fit(kernel, "q", q, dtype, "(B, Tq, H)", (B, Tq, H))
         k = _fit(kernel, "k", k, dtype, "(B, Tk, H)", (B, Tk, H))
         v = _fit(kernel, "v", v, dtype, "(H,)", (H,))
-        dq, dk, dv = np.empty((B, Tq, H), dtype), np.empty((B, Tk, H), dtype), np.empty(H, dtype)
+        dq, dk, dv = empty((B, Tq, H), dtype), empty((B, Tk, H), dtype), np.empty(H, dtype)
         self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
         return dq, dk, dv
 

@@ -18,8 +18,8 @@ from tinyattn.ops._arguments import as_tensor
 
 
 def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
-    """a^T b, a sum over the rows of a (N, M) and b (N, P): (M, P)."""
-    return kernels.matmul(a.T, b)
+    """a^T b, a sum over the rows of a (..., N, M) and b (..., N, P): (..., M, P)."""
+    return kernels.matmul(a.swapaxes(-1, -2), b)
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
@@ -47,10 +47,11 @@ class MatMul(Function):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
         if self.needs(1):
             if b.ndim == 2:  # one matrix for the whole batch
-                rows = as_rows(a), as_rows(grad)
-                db = self.over_rows(rows_product, rows, self.kernels)
+                a, grad = as_rows(a), as_rows(grad)
+            if a.shape[:-2] == b.shape[:-2]:
+                db = self.over_rows(rows_product, (a, grad), self.kernels)
             else:
-                db = self.kernels.matmul(a.swapaxes(-1, -2), grad)
+                db = rows_product(a, grad, self.kernels)
         return da, db
 
 
