@@ -69,12 +69,27 @@ class GELU(Activation):
     """y = x P(x), P the distribution function of the normal distribution;   f' = P + x p  with
     p(x) = P'(x) = e^(-x^2 / 2) / sqrt(2 pi).   (Hendrycks, Gimpel 2016, arXiv:1606.08415)"""
 
-    def forward(self, x: Any) -> Any:
-        from scipy.special import ndtr  # a quarter of a second to import
+    # log(1/P - 1) = x (c_0 x^12 + c_1 x^10 + ... + c_6): a minimax fit of x P(x) on [-6, 6], where
+    # it is off by 7e-8 at most, which float32 can't tell; scipy's P takes five times as long.
+    coefficients = (
+        *(-3.6112944e-09, 2.6689559e-07, -7.9382639e-06, 0.00011048065),
+        *(6.6258886e-05, -0.072668566, -1.5957684),
+    )
 
-        below = ndtr(x)
+    def forward(self, x: Any) -> Any:
+        square = x * x
+        if x.dtype == np.float32:
+            odds = square * self.coefficients[0]
+            for c in self.coefficients[1:-1]:
+                odds += c
+                odds *= square
+            below = 1 / (1 + np.exp(x * (odds + self.coefficients[-1])))
+        else:
+            from scipy.special import ndtr  # a quarter of a second to import
+
+            below = ndtr(x)
         if self.needs(0):
-            self.save(below + x * (np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)))
+            self.save(below + x * np.exp(-0.5 * square) * (1 / math.sqrt(2 * math.pi)))
         return x * below
 
 
