@@ -75,6 +75,7 @@ TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
         job->b = columns->b + j / NR * columns->stride + columns->first_row * job->ldb;
         job->c = c + j;
         job->bias = bias ? bias + j : NULL;
+        job->plain = columns->ldb != 0;
         job->last = width - (vectors - 1) * LANES;
         if (rows == MR && width == NR)
             a_by_rows ? FN(rows_full)(job) : FN(cols_full)(job);

@@ -44,6 +44,7 @@ struct FN(tile_job) {
     const real *bias; /* added after the last block of k, else NULL */
     long last;
     int first; /* the first block of k: C isn't read */
+    int plain; /* B's rows are as they lie: behind the last lane may be nothing to read */
 };
 
 TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const long nv,
@@ -53,6 +54,7 @@ TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const lon
     const long lda = job->lda, ldb = job->ldb, ldc = job->ldc, K = job->K, last = job->last;
     const real *pa = job->a, *pb = job->b;
     real *c = job->c;
+    const int part = partial && (MASKED_LOADS || job->plain);
 
 #pragma GCC unroll 8
     for (long i = 0; i < mr; i++)
@@ -69,8 +71,7 @@ TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const lon
     for (long k = 0; k < K; k++) {
 #pragma GCC unroll 8
         for (long j = 0; j < nv; j++)
-            b[j] = partial && MASKED_LOADS && j == nv - 1 ? load_part(pb + j * LANES, last)
-                                                          : load(pb + j * LANES);
+            b[j] = part && j == nv - 1 ? load_part(pb + j * LANES, last) : load(pb + j * LANES);
 #pragma GCC unroll 8
         for (long i = 0; i < mr; i++) {
             vec x = splat(a_by_rows ? pa[i * lda] : pa[i]);
