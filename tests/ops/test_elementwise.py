@@ -67,6 +67,8 @@ BINARY = {
     "sub_alpha": (lambda t, x, y: x.sub(y, alpha=2), (-2, 2)),
     "mul": (lambda t, x, y: x * y, (-2, 2)),
     "div": (lambda t, x, y: x / y, (0.3, 3)),
+    "div, floor": (lambda t, x, y: t.div(x, y, rounding_mode="floor"), (0.7, 0.9)),
+    "div, trunc": (lambda t, x, y: x.div(y, rounding_mode="trunc"), (0.7, 0.9)),
     "pow": (lambda t, x, y: x**y, (0.3, 3)),
     "maximum": (lambda t, x, y: t.maximum(x, y), (-2, 2)),
     "minimum": (lambda t, x, y: t.minimum(x, y), (-2, 2)),
