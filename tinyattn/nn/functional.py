@@ -35,7 +35,7 @@ from tinyattn.ops.pointwise_losses import (
 )
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
-from tinyattn.ops.scores import attention
+from tinyattn.ops.scores import attention, scores
 
 __all__ = [
     "attention",
@@ -65,6 +65,7 @@ __all__ = [
     "relu",
     "rms_norm",
     "scaled_dot_product_attention",
+    "scores",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

@@ -164,7 +164,9 @@ class TransformerEncoder(Module):
         """src (S, B, E) -> the same. is_causal None: find out whether mask is the causal one."""
         causal = _is_causal(mask, is_causal)
         for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, is_causal=causal)
+            src = layer(
+                src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=causal
+            )
         return src if self.norm is None else self.norm(src)
 
 
@@ -207,12 +209,12 @@ class TransformerDecoder(Module):
             tgt = layer(
                 tgt,
                 memory,
-                tgt_mask,
-                memory_mask,
-                tgt_key_padding_mask,
-                memory_key_padding_mask,
-                causal,
-                memory_is_causal,
+                tgt_mask=tgt_mask,
+                memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
+                memory_key_padding_mask=memory_key_padding_mask,
+                tgt_is_causal=causal,
+                memory_is_causal=memory_is_causal,
                 **({} if cache is None else {"cache": cache[i]}),
             )
         return tgt if self.norm is None else self.norm(tgt)
@@ -289,16 +291,18 @@ class Transformer(Module):
                     f"{name}: the feature number of src and tgt must be equal to d_model, expected "
                     f"E = {self.d_model}, got {x.shape[-1]} in {list(x.shape)}"
                 )
-        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        memory = self.encoder(
+            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
+        )
         return self.decoder(
             tgt,
             memory,
-            tgt_mask,
-            memory_mask,
-            tgt_key_padding_mask,
-            memory_key_padding_mask,
-            tgt_is_causal,
-            memory_is_causal,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
         )
 
     @staticmethod
