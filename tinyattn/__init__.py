@@ -19,6 +19,7 @@ from tinyattn.kernels import (
     use_backend,
 )
 from tinyattn.ops.activations import relu
+from tinyattn.ops.convolution import conv1d
 from tinyattn.ops.creation import (
     arange,
     as_tensor,
@@ -76,7 +77,14 @@ from tinyattn.ops.elementwise import (
     where,
 )
 from tinyattn.ops.indexing import gather, index_select, masked_fill
-from tinyattn.ops.normalising import log_softmax, softmax
+from tinyattn.ops.normalising import (
+    cosine_similarity,
+    layer_norm,
+    log_softmax,
+    pairwise_distance,
+    rms_norm,
+    softmax,
+)
 from tinyattn.ops.products import addmm, baddbmm, bmm, dot, einsum, matmul, mm, mv, outer
 from tinyattn.ops.random import (
     dropout,
