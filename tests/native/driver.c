@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096, CALLERS = 4, MOST_ARGUMENTS = 32 };
-enum { INTEGER, REAL, POINTER, TABLE };
+enum { INTEGER, REAL, POINTER, MADE }; /* MADE: a struct or a table of pointers, for this call */
 
 union argument {
     int64_t i;
@@ -66,6 +66,20 @@ static void *pointer(struct array *arrays, const char **file)
     return arrays[number].at + next(file);
 }
 
+/* A copy of some bytes in which pointers to arrays are put in. */
+static char *make(struct array *arrays, const char **file)
+{
+    int64_t size = next(file), pointers = next(file);
+    char *made = memcpy(malloc(size + 1), *file, size);
+    *file += size;
+    while (pointers-- > 0) {
+        int64_t at = next(file);
+        void *p = pointer(arrays, file);
+        memcpy(made + at, &p, sizeof p);
+    }
+    return made;
+}
+
 /* The calls of a case, on fresh arrays; returns the first status that isn't 0. */
 static int make_calls(struct array *arrays, int64_t calls, const char **file)
 {
@@ -73,20 +87,18 @@ static int make_calls(struct array *arrays, int64_t calls, const char **file)
     while (calls-- > 0) {
         int64_t function = next(file), count = next(file);
         union argument a[MOST_ARGUMENTS];
-        void **tables[MOST_ARGUMENTS] = {NULL};
+        char *made[MOST_ARGUMENTS] = {NULL};
         for (int64_t k = 0; k < count; k++) {
-            int64_t kind = next(file), places;
-            if (kind == INTEGER || kind == REAL) {
+            int64_t kind = next(file);
+            if (kind == INTEGER || kind == REAL)
                 a[k].i = next(file); /* the bits of either */
-                continue;
-            }
-            places = next(file);
-            a[k].p = tables[k] = malloc((places + 1) * sizeof(void *));
-            for (int64_t i = 0; i < places; i++) tables[k][i] = pointer(arrays, file);
-            if (kind == POINTER) a[k].p = tables[k][0];
+            else if (kind == POINTER)
+                a[k].p = pointer(arrays, file);
+            else
+                a[k].p = made[k] = make(arrays, file);
         }
         if (!status) status = call(function, a);
-        for (int64_t k = 0; k < count; k++) free(tables[k]);
+        for (int64_t k = 0; k < count; k++) free(made[k]);
     }
     return status;
 }

@@ -26,7 +26,19 @@ from tinyattn.kernels import Backend
 HEADER = Path(__file__).parents[2] / "native" / "tinyattn.h"
 DECLARATION = re.compile(r"^int (ta_\w+_f(?:32|64))\(([^;]*)\);", re.MULTILINE)
 LARGE = 200_000  # bytes of arguments of a case that is left out
-INTEGER, REAL, POINTER, TABLE = range(4)
+INTEGER, REAL, POINTER, MADE = range(4)
+
+
+def pointers(struct: Any, start: int = 0) -> list[int]:
+    """Where in a struct its pointers stand."""
+    out = []
+    for _, field in struct.fields:
+        at = start + field.offset
+        if field.type.kind == "struct":
+            out += pointers(field.type, at)
+        elif field.type.kind == "pointer":
+            out.append(at)
+    return out
 
 
 class Recorder:
@@ -50,12 +62,12 @@ class Recorder:
             self.memory.append((address, ctypes.string_at(address, whole.nbytes), whole))
         return self._ffi.from_buffer(*arguments)
 
-    def place(self, address: int) -> tuple[int, int] | None:
-        """The number of an array and the offset in it."""
+    def place(self, address: int) -> tuple[int, ...]:
+        """The number of an array and the offset in it; nothing where it is no known array."""
         for i, (start, content, _) in reversed(list(enumerate(self.memory))):
             if start <= address < start + max(len(content), 1):
                 return i, address - start
-        return None
+        return ()
 
     def argument(self, value: Any, ctype: Any) -> tuple[int, Any]:
         ffi = self._ffi
@@ -63,10 +75,15 @@ class Recorder:
             return (REAL, float(value)) if ctype.cname == "double" else (INTEGER, int(value))
         if value == ffi.NULL:
             return INTEGER, 0
-        if ctype.item.kind == "pointer":
-            return TABLE, [self.place(int(ffi.cast("intptr_t", p))) for p in value]
+        if ctype.item.kind in ("pointer", "struct"):
+            content = bytes(ffi.buffer(value))
+            offsets = pointers(ctype.item) if ctype.item.kind == "struct" else []
+            if ctype.item.kind == "pointer":
+                offsets = list(range(0, len(content), ffi.sizeof("void *")))
+            found = [(at, int.from_bytes(content[at:][:8], "little")) for at in offsets]
+            return MADE, (content, [(at, *self.place(where)) for at, where in found if where])
         address = int(ffi.cast("intptr_t", value))
-        if (place := self.place(address)) is None:  # made by ffi.new: numbers of the call itself
+        if not (place := self.place(address)):  # made by ffi.new: numbers of the call itself
             self.memory.append((address, bytes(ffi.buffer(value)), value))
             place = len(self.memory) - 1, 0
         return POINTER, place
@@ -92,13 +109,15 @@ def expected(call: calls.Call, dtype: Any) -> list[tuple[np.ndarray, float]]:
     args = cast(call.args, dtype)
     rough = calls.outputs(reference, call.kernel, cast(args, dtype))
     exact = calls.outputs(reference, call.kernel, cast(args, np.float64))
+    inputs = [np.abs(x[np.isfinite(x)]).max(initial=1) for x in calls.arrays(call.args)]
+    largest = max(inputs, default=1.0)
     out = []
     for near, want in zip(rough, exact, strict=True):
         finite = np.isfinite(want)
         with np.errstate(all="ignore"):
             error = np.abs(near - want)[finite].max(initial=0)
             size = np.abs(want)[finite].max(initial=0)
-        out.append((want, float(16 * error + 64 * np.finfo(dtype).eps * max(size, 1))))
+        out.append((want, float(16 * error + 64 * np.finfo(dtype).eps * max(size, 1) * largest)))
     return out
 
 
@@ -113,10 +132,13 @@ def write(file: Any, names: list[str], name: str, record: Recorder, results: lis
     for function, arguments in record.calls:
         put("qq", names.index(function), len(arguments))
         for kind, value in arguments:
-            places = value if kind == TABLE else [value] if kind == POINTER else []
-            if places or kind == TABLE:
-                put("qq", kind, len(places))
-                put(f"{2 * len(places)}q", *(n for place in places for n in place))
+            if kind == MADE:
+                content, places = value
+                put("qqq", kind, len(content), len(places))
+                file.write(content)
+                put(f"{3 * len(places)}q", *(n for place in places for n in place))
+            elif kind == POINTER:
+                put("qqq", kind, *value)
             else:
                 put("qd" if kind == REAL else "qq", kind, value)
     for (where, offset), size, want, tolerance in results:

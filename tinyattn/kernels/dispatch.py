@@ -663,12 +663,13 @@ class Backend:
         shape and memory order of q, k, v.
         """
         kernel = "attention_backward"
+        dtype = _float_type(kernel, "q", q)
         q, k, v, mask = _attention_inputs(kernel, q, k, v, mask)
         _check_probability(kernel, "dropout_p", dropout_p)
         shape = (*q.shape[:3], v.shape[3])
-        grad = _head_rows(kernel, "grad", grad, q.dtype, "(B, h, Tq, Dv)", shape)
-        out = _head_rows(kernel, "out", out, q.dtype, "(B, h, Tq, Dv)", shape)
-        lse = _fit(kernel, "lse", lse, q.dtype, "(B, h, Tq)", shape[:3])
+        grad = _head_rows(kernel, "grad", grad, dtype, "(B, h, Tq, Dv)", shape)
+        out = _head_rows(kernel, "out", out, dtype, "(B, h, Tq, Dv)", shape)
+        lse = _fit(kernel, "lse", lse, dtype, "(B, h, Tq)", shape[:3])
         dq, dk, dv = (_empty_heads(x, x.shape) for x in (q, k, v))
         if grad.size and k.shape[2]:
             self._attention.attention_backward(
