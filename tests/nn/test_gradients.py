@@ -24,17 +24,28 @@ def unordered(*shape):
 
 
 class Packed(nn.Module):
-    """A GRU over a batch of unequal lengths, given and taken padded."""
+    """A recurrent module over a batch of unequal lengths, given and taken padded."""
 
-    def __init__(self, lengths, **options):
+    def __init__(self, lengths, kind=nn.GRU, **options):
         super().__init__()
         self.lengths = lengths
-        self.gru = nn.GRU(3, 2, dtype=F64, **options)
+        self.rnn = kind(3, 2, dtype=F64, **options)
 
-    def forward(self, x, h0):
+    def forward(self, x, *first):
         packed = pack_padded_sequence(x, self.lengths, enforce_sorted=False)
-        output, h_n = self.gru(packed, h0)
+        output, h_n = self.rnn(packed, first if len(first) == 2 else first[0])
         return pad_packed_sequence(output)[0], h_n
+
+
+class TwoSteps(nn.Module):
+    """An LSTM cell by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 2, dtype=F64)
+
+    def forward(self, x, h, c):
+        return self.cell(x[1], self.cell(x[0], (h, c)))
 
 
 CASES = {
@@ -59,6 +70,22 @@ CASES = {
         Packed([2, 4, 1], num_layers=2, bidirectional=True),
         (randn(4, 3, 3), randn(4, 3, 2)),
     ),
+    "LSTM": lambda: (nn.LSTM(3, 2, dtype=F64), (randn(4, 2, 3),)),
+    "LSTM, packed": lambda: (
+        Packed([2, 4, 1], nn.LSTM, num_layers=2, bidirectional=True),
+        (randn(4, 3, 3), randn(4, 3, 2), randn(4, 3, 2)),
+    ),
+    "LSTM, packed, projected": lambda: (
+        Packed([2, 4, 1], nn.LSTM, bidirectional=True, proj_size=1),
+        (randn(4, 3, 3), randn(2, 3, 1), randn(2, 3, 2)),
+    ),
+    "RNN": lambda: (nn.RNN(3, 2, dtype=F64), (randn(4, 2, 3), randn(1, 2, 2))),
+    "RNN, packed, relu": lambda: (
+        Packed([2, 4, 1], nn.RNN, nonlinearity="relu", bidirectional=True),
+        (randn(4, 3, 3), randn(2, 3, 2)),
+    ),
+    "LSTMCell": lambda: (TwoSteps(), (randn(2, 4, 3), randn(4, 2), randn(4, 2))),
+    "RNNCell": lambda: (nn.RNNCell(3, 2, dtype=F64), (randn(4, 3), randn(4, 2))),
     "GRUCell": lambda: (nn.GRUCell(3, 2, dtype=F64), (randn(4, 3), randn(4, 2))),
     "GRUCell, unbatched": lambda: (nn.GRUCell(3, 2, dtype=F64), (randn(3), randn(2))),
     "LayerNorm": lambda: (nn.LayerNorm(4, dtype=F64), (randn(2, 3, 4),)),

@@ -1,4 +1,4 @@
-"""The GRU: its definition, its invariances, and what it refuses."""
+"""GRU, LSTM, RNN: their definitions, their invariances, and what they refuse."""
 
 import numpy as np
 import pytest
@@ -28,21 +28,89 @@ def test_a_cell_is_the_formula(backend):
     np.testing.assert_allclose(array(cell(x, h)), (1 - z) * n + z * array(h), rtol=1e-12)
 
 
-def test_a_layer_is_a_cell_at_every_step(backend):
-    gru = nn.GRU(3, 4, dtype=ta.float64)
-    cell = nn.GRUCell(3, 4, dtype=ta.float64)
-    cell.load_state_dict({k.removesuffix("_l0"): v for k, v in gru.state_dict().items()})
+def test_an_lstm_cell_is_the_formula(backend):
+    cell = nn.LSTMCell(3, 4, dtype=ta.float64)
+    x, h, c = (ta.randn(2, n, dtype=ta.float64) for n in (3, 4, 4))
+    w, u, b, d = (p._array for p in cell.parameters())
+    i, f, g, o = np.split(array(x) @ w.T + b + array(h) @ u.T + d, 4, axis=1)
+    i, f, o = (1 / (1 + np.exp(-a)) for a in (i, f, o))
+    new, shown = f * array(c) + i * np.tanh(g), cell(x, (h, c))
+    np.testing.assert_allclose(array(shown[1]), new, rtol=1e-12)
+    np.testing.assert_allclose(array(shown[0]), o * np.tanh(new), rtol=1e-12)
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_an_rnn_cell_is_the_formula(backend, nonlinearity):
+    cell = nn.RNNCell(3, 4, nonlinearity=nonlinearity, dtype=ta.float64)
+    x, h = ta.randn(2, 3, dtype=ta.float64), ta.randn(2, 4, dtype=ta.float64)
+    w, u, b, c = (p._array for p in cell.parameters())
+    sums = array(x) @ w.T + b + array(h) @ u.T + c
+    want = np.tanh(sums) if nonlinearity == "tanh" else np.maximum(sums, 0)
+    np.testing.assert_allclose(array(cell(x, h)), want, rtol=1e-12)
+
+
+KINDS = {
+    "GRU": (nn.GRU, {}),
+    "LSTM": (nn.LSTM, {}),
+    "LSTM, projected": (nn.LSTM, {"proj_size": 1}),
+    "RNN": (nn.RNN, {"nonlinearity": "relu"}),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def make(kind, *sizes, **options):
+    cls, more = KINDS[kind]
+    return cls(*sizes, **options, **more, dtype=ta.float64)
+
+
+def parts(state):
+    """The state of an LSTM is a pair, of the others itself."""
+    return list(state) if isinstance(state, tuple) else [state]
+
+
+def whole(states):
+    return states[0] if len(states) == 1 else tuple(states)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+def test_a_layer_is_a_cell_at_every_step(backend, kind):
+    layer = make(kind, 3, 4)
+    cell = getattr(nn, f"{kind}Cell")(3, 4, dtype=ta.float64, **KINDS[kind][1])
+    cell.load_state_dict({k.removesuffix("_l0"): v for k, v in layer.state_dict().items()})
     x = ta.randn(5, 2, 3, dtype=ta.float64)
-    h = ta.randn(2, 4, dtype=ta.float64)
-    output, last = gru(x, h.unsqueeze(0))
+    states = [ta.randn(2, 4, dtype=ta.float64) for _ in parts(cell(x[0]))]
+    output, last = layer(x, whole([s.unsqueeze(0) for s in states]))
     for t in range(5):
-        h = cell(x[t], h)
-        close(output[t], h)
-    close(last[0], h)
-    close(cell(x[0, 0]), cell(x[0])[0])
-    close(cell(x[0, 0], h[0]), cell(x[0], h)[0])
+        states = parts(cell(x[t], whole(states)))
+        close(output[t], states[0])
+    for one, other in zip(parts(last), states, strict=True):
+        close(one[0], other)
+    first = whole([s[0] for s in states])
+    close(parts(cell(x[0, 0]))[0], parts(cell(x[0]))[0][0])
+    close(parts(cell(x[0, 0], first))[-1], parts(cell(x[0], whole(states)))[-1][0])
 
 
+def test_a_projected_lstm_is_the_formula(backend):
+    lstm = make("LSTM, projected", 3, 4, bidirectional=True)
+    x = ta.randn(3, 2, 3, dtype=ta.float64)
+    h0, c0 = ta.randn(2, 2, 1, dtype=ta.float64), ta.randn(2, 2, 4, dtype=ta.float64)
+    output, (h_n, c_n) = lstm(x, (h0, c0))
+    for d, suffix in enumerate(("", "_reverse")):
+        h, c = h0[d], c0[d]
+        w, u, b, e, p = (getattr(lstm, f"{kind}_l0{suffix}") for kind in PROJECTED)
+        for t in range(3)[:: -1 if d else 1]:
+            i, f, g, o = (x[t] @ w.t() + b + h @ u.t() + e).chunk(4, 1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = (o.sigmoid() * c.tanh()) @ p.t()
+            close(output[t, :, d : d + 1], h)
+        close(h_n[d], h)
+        close(c_n[d], c)
+
+
+PROJECTED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+@kinds
 @given(
     st.lists(st.integers(1, 5), min_size=1, max_size=4),
     st.integers(1, 2),
@@ -50,38 +118,42 @@ def test_a_layer_is_a_cell_at_every_step(backend):
     st.booleans(),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_in_a_packed_batch_every_sequence_is_as_if_alone(
-    lengths, layers, bidirectional, batch_first, first
+    kind, lengths, layers, bidirectional, batch_first, first
 ):
-    gru = nn.GRU(3, 2, layers, True, batch_first, bidirectional=bidirectional, dtype=ta.float64)
-    B, T, D = len(lengths), max(lengths), layers * (1 + bidirectional)
+    layer = make(kind, 3, 2, layers, batch_first=batch_first, bidirectional=bidirectional)
+    B, T = len(lengths), max(lengths)
     x = ta.randn(B, T, 3, dtype=ta.float64)
-    h0 = ta.randn(D, B, 2, dtype=ta.float64) if first else None
     packed = pack_padded_sequence(
         x if batch_first else x.transpose(0, 1), lengths, batch_first, enforce_sorted=False
     )
-    output, h_n = gru(packed, h0)
+    states = None
+    if first:
+        states = [ta.randn(*s.shape, dtype=ta.float64) for s in parts(layer(packed)[1])]
+    output, last = layer(packed, whole(states) if first else None)
     output, found = pad_packed_sequence(output, batch_first=True)
     assert found.tolist() == lengths
     for b, n in enumerate(lengths):
-        alone, last = gru(x[b, :n], None if h0 is None else h0[:, b])
+        alone, ends = layer(x[b, :n], whole([s[:, b] for s in states]) if first else None)
         close(output[b, :n], alone)
-        close(h_n[:, b], last)
+        for one, other in zip(parts(last), parts(ends), strict=True):
+            close(one[:, b], other)
         assert not array(output)[b, n:].any()
 
 
-def test_the_reverse_direction_reads_from_the_end():
-    gru = nn.GRU(3, 2, bidirectional=True, dtype=ta.float64)
-    plain = nn.GRU(3, 2, dtype=ta.float64)
+@kinds
+def test_the_reverse_direction_reads_from_the_end(kind):
+    layer, plain = make(kind, 3, 2, bidirectional=True), make(kind, 3, 2)
     plain.load_state_dict(
-        {k.removesuffix("_reverse"): v for k, v in gru.state_dict().items() if "reverse" in k}
+        {k.removesuffix("_reverse"): v for k, v in layer.state_dict().items() if "reverse" in k}
     )
     x = ta.randn(4, 2, 3, dtype=ta.float64)
-    output, h_n = gru(x)
+    output, states = layer(x)
     backwards, last = plain(x.flip(0))
-    close(output[:, :, 2:], backwards.flip(0))
-    close(h_n[1:], last)
+    close(output[:, :, backwards.shape[2] :], backwards.flip(0))
+    for one, other in zip(parts(states), parts(last), strict=True):
+        close(one[1:], other)
 
 
 def test_forms_of_the_input_give_the_same():
@@ -120,6 +192,7 @@ def test_dropout_acts_between_layers_in_training_only():
 
 
 GRU, CELL = nn.GRU(3, 4), nn.GRUCell(3, 4)
+LSTM, LSTM_CELL = nn.LSTM(3, 4, proj_size=2), nn.LSTMCell(3, 4)
 PACKED = pack_padded_sequence(ta.ones(3, 2, 5), [3, 2])
 
 
@@ -140,6 +213,35 @@ PACKED = pack_padded_sequence(ta.ones(3, 2, 5), [3, 2])
         (lambda: GRU(ta.ones(5, 3), ta.ones(2, 4)), RuntimeError, r"\(1, 4\), got \[2, 4\]"),
         (lambda: GRU(ta.ones(5, 3), ta.ones(1, 4).double()), ValueError, "hx: expected float32"),
         (lambda: GRU(PACKED), RuntimeError, "Expected 3, got 5"),
+        (
+            lambda: LSTM(ta.ones(5, 2, 3), (ta.ones(1, 2, 4), ta.ones(1, 2, 4))),
+            RuntimeError,
+            r"LSTM: h_0: .*\(L\*d, B, P\) = \(1, 2, 2\), got \[1, 2, 4\]",
+        ),
+        (
+            lambda: LSTM(ta.ones(5, 2, 3), (ta.ones(1, 2, 2), ta.ones(1, 3, 4))),
+            RuntimeError,
+            r"LSTM: c_0: .*\(L\*d, B, H\) = \(1, 2, 4\), got \[1, 3, 4\]",
+        ),
+        (
+            lambda: LSTM(ta.ones(5, 2, 3), (ta.ones(1, 2, 2), ta.ones(2, 4))),
+            RuntimeError,
+            "LSTM: c_0: For batched 3-D input, .* also be 3-D but got 2-D",
+        ),
+        (
+            lambda: LSTM(ta.ones(5, 3), (ta.ones(1, 2),)),
+            RuntimeError,
+            r"LSTM: hx: expected two hidden states, \(h_0, c_0\), got 1",
+        ),
+        (
+            lambda: LSTM_CELL(ta.ones(2, 3), (ta.ones(2, 4), ta.ones(3, 4))),
+            RuntimeError,
+            r"LSTMCell: c_0: expected \(B, H\) = \(2, 4\) for input \[2, 3\], got \[3, 4\]",
+        ),
+        (lambda: nn.LSTM(3, 4, proj_size=4), ValueError, "proj_size: .*got 4"),
+        (lambda: nn.GRU(3, 4, proj_size=2), ValueError, "proj_size: .*for an LSTM"),
+        (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "nonlinearity: .* got 'sin'"),
+        (lambda: nn.LSTM(3, 4, bias=1), TypeError, "bias: should be of type bool, got int"),
         (lambda: CELL(ta.ones(1, 2, 3)), ValueError, "1D or 2D, got 3D"),
         (lambda: CELL(ta.ones(2, 4)), RuntimeError, "expected I = 3, got 4"),
         (lambda: CELL(ta.ones(2, 3), ta.ones(3, 4)), RuntimeError, r"\(B, H\) = \(2, 4\)"),

@@ -212,30 +212,44 @@ def test_activations_in_place(name, args):
     same(x, theirs(torch.tensor([-1.0, 2.0])), 1e-6)
 
 
+RECURRENT = {
+    "GRU": {},
+    "LSTM": {},
+    "LSTM, projected": {"proj_size": 2},
+    "RNN": {},
+    "RNN, relu": {"nonlinearity": "relu"},
+}
+
+
+@pytest.mark.parametrize("case", RECURRENT)
 @pytest.mark.parametrize("form", ["padded", "packed", "unbatched"])
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(("bias", "batch_first"), [(True, False), (False, True)])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("first", [False, True])
-def test_gru(form, layers, bias, batch_first, bidirectional, first):
+def test_recurrent(case, form, layers, bias, batch_first, bidirectional, first):
+    name = case.split(",")[0]
     options = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
-    ours, theirs = pair("GRU", 3, 4, layers, **options)
+    ours, theirs = pair(name, 3, 4, layers, **options, **RECURRENT[case])
     assert repr(ours) == repr(theirs)
     rng = np.random.default_rng(0)
     B, T, D = 4, 5, layers * (1 + bidirectional)
+    batch = () if form == "unbatched" else (B,)
     shape = (T, 3) if form == "unbatched" else (B, T, 3) if batch_first else (T, B, 3)
     inputs = [both(rng.standard_normal(shape))]
     if first:
-        inputs.append(both(rng.standard_normal((D, 4) if form == "unbatched" else (D, B, 4))))
+        widths = [RECURRENT[case].get("proj_size", 4), 4][: 1 + (name == "LSTM")]
+        inputs += [both(rng.standard_normal((D, *batch, width))) for width in widths]
     x, y = ([column[side] for column in inputs] for side in (0, 1))
+    if first and name == "LSTM":
+        x[1:], y[1:] = [tuple(x[1:])], [tuple(y[1:])]
     if form == "packed":
         lengths = [2, 5, 1, 4]
         pack = (lengths, batch_first, False)
         x[0] = nn.utils.rnn.pack_padded_sequence(x[0], *pack)
         y[0] = torch.nn.utils.rnn.pack_padded_sequence(y[0], *pack)
     (out, h), (out_, h_) = ours(*x), theirs(*y)
-    outputs = [(h, h_)]
+    outputs = list(zip(h, h_, strict=True)) if name == "LSTM" else [(h, h_)]
     if form == "packed":
         for mine, other in zip(out, out_, strict=True):
             same(mine, other)
@@ -250,19 +264,27 @@ def test_gru(form, layers, bias, batch_first, bidirectional, first):
     same_gradients(ours, theirs, outputs, inputs)
 
 
+@pytest.mark.parametrize("case", ["GRU", "LSTM", "RNN", "RNN, relu"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("batch", [(), (5,)])
 @pytest.mark.parametrize("first", [False, True])
-def test_gru_cell(bias, batch, first):
-    ours, theirs = pair("GRUCell", 3, 4, bias=bias)
+def test_recurrent_cell(case, bias, batch, first):
+    name = case.split(",")[0]
+    ours, theirs = pair(f"{name}Cell", 3, 4, bias=bias, **RECURRENT[case])
     assert repr(ours) == repr(theirs)
     rng = np.random.default_rng(0)
     inputs = [both(rng.standard_normal((*batch, 3)))]
     if first:
-        inputs.append(both(rng.standard_normal((*batch, 4))))
+        inputs += [both(rng.standard_normal((*batch, 4))) for _ in range(1 + (name == "LSTM"))]
     x, y = ([column[side] for column in inputs] for side in (0, 1))
-    outputs = [(ours(*x), theirs(*y))]
-    same(*outputs[0])
+    if name == "LSTM":
+        arguments = ([z[0], tuple(z[1:])] if first else z for z in (x, y))
+        mine, other = next(arguments), next(arguments)
+        outputs = list(zip(ours(*mine), theirs(*other), strict=True))
+    else:
+        outputs = [(ours(*x), theirs(*y))]
+    for pairs in outputs:
+        same(*pairs)
     same_gradients(ours, theirs, outputs, inputs)
 
 
@@ -302,6 +324,9 @@ def test_texts_of_whole_models():
                     [nn.Sequential(nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1))]
                 ),
                 rnn=nn.GRU(2, 3, 2, bias=False, batch_first=True, dropout=0.1, bidirectional=True),
+                deep_rnn=nn.LSTM(2, 3, 2, dropout=0.2, proj_size=2),
+                plain=nn.RNN(2, 3, 1, "relu", False),
+                cells=nn.ModuleList([nn.LSTMCell(2, 3, False), nn.RNNCell(2, 3, True, "relu")]),
                 norm=nn.LayerNorm(2),
                 loss=nn.CrossEntropyLoss(),
             )
@@ -382,6 +407,26 @@ def test_clipping(norm_type, max_norm):
         lambda lib: lib.nn.GRU(3, 4)(lib.ones(3)),
         lambda lib: lib.nn.GRU(3, 0),
         lambda lib: lib.nn.GRU(3.0, 4),
+        lambda lib: lib.nn.GRU(3, 4, proj_size=2),
+        lambda lib: lib.nn.GRU(3, 4, bias=1),
+        lambda lib: lib.nn.RNN(3, 4, 1, "gelu"),
+        lambda lib: lib.nn.RNN(3, 4)(lib.ones(2, 2, 3), lib.ones(1, 3, 4)),
+        lambda lib: lib.nn.RNN(3, 4)(lib.ones(2)),
+        lambda lib: lib.nn.LSTM(3, 4, proj_size=4),
+        lambda lib: lib.nn.LSTM(3, 4, proj_size=-1),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(3)),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3), (lib.ones(1, 2, 4), lib.ones(1, 3, 4))),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3), (lib.ones(1, 3, 4), lib.ones(1, 2, 4))),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3), (lib.ones(1, 2, 4), lib.ones(2, 4))),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 3), (lib.ones(1, 2, 4), lib.ones(1, 4))),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3), lib.ones(2, 2, 4)),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3), [lib.ones(1, 2, 4)] * 3),
+        lambda lib: lib.nn.LSTM(3, 4)(lib.ones(2, 2, 3).double()),
+        lambda lib: lib.nn.LSTMCell(3, 4)(lib.ones(1, 1, 3)),
+        lambda lib: lib.nn.LSTMCell(3, 4)(lib.ones(2, 3), (lib.ones(2, 4), lib.ones(3, 4))),
+        lambda lib: lib.nn.LSTMCell(3, 4)(lib.ones(2, 3), (lib.ones(2, 4), lib.ones(1, 2, 4))),
+        lambda lib: lib.nn.RNNCell(3, 4, nonlinearity="gelu")(lib.ones(2, 3)),
+        lambda lib: lib.nn.RNNCell(3, 4)(lib.ones(2, 3), lib.ones(1, 2, 4)),
         lambda lib: lib.nn.GRUCell(3, 4)(lib.ones(1, 1, 3)),
         lambda lib: lib.nn.GRUCell(3, 4)(lib.ones(2, 3), lib.ones(3, 4)),
         lambda lib: lib.nn.Dropout(1.5),
