@@ -61,6 +61,7 @@ def guarded() -> Iterator[Guards]:
     guards = Guards()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "np", guards)
+        patch.setattr(dispatch, "empty", guards.empty)
         yield guards
     guards.check()
 
