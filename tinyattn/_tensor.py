@@ -211,6 +211,9 @@ class Tensor(TensorBase):
     def type_as(self, other: "Tensor") -> "Tensor":
         return self.to(other.dtype)
 
+    def where(self, condition: "Tensor", other: Any) -> "Tensor":
+        return elementwise.where(condition, self, other)
+
     # Operators and methods, each defined in ops/
 
     def __eq__(self, other: Any) -> Any:

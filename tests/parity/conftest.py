@@ -1,16 +1,14 @@
 """The count of comparisons with torch, printed per name at the end; a line if torch is missing."""
 
-import importlib.util
-
 import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if importlib.util.find_spec("torch") is None:
+    try:
+        from .harness import COUNTS
+    except ModuleNotFoundError:
         terminalreporter.write_line("parity with torch: skipped, torch is not installed")
         return
-    from .harness import COUNTS
-
     if not COUNTS:
         return
     terminalreporter.section("parity with torch: comparisons per name")

@@ -75,7 +75,7 @@ def where(d):
 
 
 def where_method(lib, condition, x, y):
-    return x.where(condition, y)
+    return x.where(condition, y) if isinstance(x, lib.Tensor) else lib.where(condition, x, y)
 
 
 def reflected(kinds="ffi", number=None):
@@ -188,9 +188,7 @@ TABLE = {
         ),
         {
             "where": lambda t, c, x, y: t.where(c, x, y),
-            "Tensor.where": lambda t, c, x, y: (
-                t.where(c, x, y) if not hasattr(x, "where") else x.where(c, y)
-            ),
+            "Tensor.where": where_method,
         },
     ),
     "__radd__": Entry(reflected("ffib"), forms=other_way("+")),

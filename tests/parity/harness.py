@@ -17,6 +17,8 @@ import torch
 
 import tinyattn as ta
 
+from .draw import Draw
+
 CASES = int(os.environ.get("PARITY_CASES", "40"))  # for each form of a name
 COUNTS: Counter = Counter()  # name: comparisons made
 KINDS = (IndexError, TypeError, ValueError, KeyError, AssertionError, RuntimeError)
@@ -228,7 +230,7 @@ def kind(error: BaseException) -> type:
 
 
 def same_error(ours: Any, theirs: Any) -> None:
-    if not isinstance(ours, Exception) or kind(ours) is not kind(theirs):
+    if not isinstance(ours, kind(theirs)):
         texts = [repr(e)[:200] if isinstance(e, Exception) else "none" for e in (ours, theirs)]
         raise Mismatch("the error", *texts)
 
@@ -299,10 +301,9 @@ def forms_of(name: str, entry: Entry) -> dict[str, Callable]:
     return found
 
 
-def mismatches(name: str, entry: Entry) -> list[Mismatch]:
-    """Every form on every drawn call, then the wrong calls; counts what it compared."""
-    from .draw import Draw
-
+def mismatches(name: str, entry: Entry, title: str = "") -> list[Mismatch]:
+    """Every form on every drawn call, then the wrong calls; counts what it compared as `title`."""
+    title = title or name
     found = []
     forms = forms_of(name, entry)
     assert forms, f"{name}: tinyattn has no such name where torch has it"
@@ -317,7 +318,7 @@ def mismatches(name: str, entry: Entry) -> list[Mismatch]:
                 compare(label, form, entry, call, [name, i])
             except Mismatch as mismatch:
                 found.append(mismatch)
-            COUNTS[name] += 1
+            COUNTS[title] += 1
     for i, wrong in enumerate(entry.wrong):
         results = [
             outcome(
@@ -335,5 +336,5 @@ def mismatches(name: str, entry: Entry) -> list[Mismatch]:
         except Mismatch as mismatch:
             mismatch.where = f"{name}, wrong call {i}"
             found.append(mismatch)
-        COUNTS[name] += 1
+        COUNTS[title] += 1
     return found

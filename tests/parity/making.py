@@ -145,7 +145,7 @@ def backwards(t, x):
     y.register_hook(lambda g: seen.append(g.clone()))
     z, w = (y * 3).sum(), (x * 2).sum()
     (one,) = t.autograd.grad(z, [x], retain_graph=True)
-    t.autograd.backward([z, w])
+    t.autograd.backward([z, w], [None, None])
     return one, x.grad, y.grad, *seen, y.grad_fn is None, x.grad_fn is None
 
 

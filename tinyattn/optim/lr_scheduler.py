@@ -13,6 +13,19 @@ from typing import Any
 
 from tinyattn.optim.optimizer import Group, Optimizer
 
+__all__ = [
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "InverseSquareRootLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "ReduceLROnPlateau",
+    "StepLR",
+]
+
 
 class LRScheduler:
     """Sets the "lr" of every group of the optimiser, now and at each `step()`.
