@@ -13,6 +13,7 @@ from tinyattn.nn.functional import attention, linear, scaled_dot_product_attenti
 from tinyattn.nn.linear import Linear
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import unset
+from tinyattn.ops.attention import SplitHeads
 from tinyattn.ops.creation import ones, zeros
 from tinyattn.ops.shape import cat
 
@@ -266,9 +267,7 @@ class MultiheadAttention(Module):
 
     def _heads(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         """(T, B, count E), or with B first, as `count` tensors (B, h, T, D): views."""
-        x = x.reshape(*x.shape[:2], count, self.num_heads, self.head_dim)
-        x = x.permute(2, 0, 3, 1, 4) if self.batch_first else x.permute(2, 1, 3, 0, 4)
-        return x.unbind(0)
+        return SplitHeads.apply(x, count, self.num_heads, self.batch_first)
 
     def _check_inputs(
         self, query: Any, key: Any, value: Any, key_padding_mask: Any, attn_mask: Any

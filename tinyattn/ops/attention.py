@@ -112,6 +112,27 @@ def _as_four(x: Any) -> Any:
     return x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
 
 
+class SplitHeads(Function):
+    """x (T, B, count h D), with batch_first (B, T, ...), as `count` views (B, h, T, D): projections
+    side by side, each by heads;  dx has their gradients side by side.
+    """
+
+    view = True
+    fresh = True
+
+    def forward(self, x: Any, count: int, h: int, batch_first: bool) -> Any:
+        self.folded = x.shape
+        self.shape = *x.shape[:2], count, h, x.shape[2] // (count * h)
+        self.order = (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)
+        return tuple(x.reshape(self.shape).transpose(self.order))
+
+    def backward(self, *grads: Any) -> Any:
+        dx = np.empty(self.shape, next(grad.dtype for grad in grads if grad is not None))
+        for part, grad in zip(dx.transpose(self.order), grads, strict=True):
+            part[...] = 0 if grad is None else grad
+        return dx.reshape(self.folded)
+
+
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
