@@ -1,9 +1,13 @@
 """Bitwise the same for any number of threads and from run to run; many callers at once; fork."""
 
+import contextlib
+import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import pytest
 
 from tinyattn.kernels import Backend, available_backends, set_num_threads, use_backend
 
-from . import cases
+from . import calls, cases
 from .cases import cast
 
 
@@ -75,6 +79,24 @@ def test_the_same_bits_for_any_number_of_threads(native: Backend, dtype: Any) ->
         same(alone, work(native, dtype))
 
 
+def test_every_kernel_is_walked_through() -> None:
+    """By the test below and all others that use calls.py; here a new kernel shows that it isn't."""
+    assert {call.kernel for call in calls.calls()} == set(calls.kernels())
+
+
+@pytest.mark.parametrize("kernel", calls.kernels())
+def test_every_case_has_the_same_bits_for_any_number_of_threads(
+    native: Backend, dtype: Any, kernel: str
+) -> None:
+    for call in calls.calls(kernel):
+        want: list[bytes] = []
+        for threads in (1, 2, 3, 8):
+            set_num_threads(threads)
+            got = [x.tobytes() for x in calls.outputs(native, kernel, cast(call.args, dtype))]
+            want = want or got
+            assert got == want, f"{call.case}: other bits with {threads} threads"
+
+
 def test_numpy_gives_the_same_bits_every_time(definition: Backend, dtype: Any) -> None:
     same(work(definition, dtype), work(definition, dtype))
 
@@ -101,6 +123,82 @@ def test_many_callers_at_once(kernels: Backend) -> None:
         caller.join(60)
     assert not any(caller.is_alive() for caller in callers)
     assert not errors
+
+
+@contextlib.contextmanager
+def meanwhile(*tasks: Callable[[], Any]) -> Iterator[None]:
+    """Each task over and over in a thread of its own until the block ends; none may fail."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def repeat(task: Callable[[], Any]) -> None:
+        try:
+            while not stop.is_set():
+                task()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=repeat, args=(task,)) for task in tasks]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not errors, errors
+
+
+def test_the_number_of_threads_may_change_at_work(native: Backend) -> None:
+    numbers = itertools.cycle([1, 5, 2, 8, 3])
+    set_num_threads(1)
+    alone = work(native, np.float32)
+    with meanwhile(lambda: set_num_threads(next(numbers)), lambda: work(native, np.float32)):
+        for _ in range(10):
+            same(alone, work(native, np.float32))
+
+
+BIG = cases.rng(51).integers(-8, 9, size=(700, 700)).astype(np.float32)  # results above 1 MB
+
+
+def big_product(name: str) -> bool:
+    """Whole numbers: right to the bit in every backend. For a process of its own, too."""
+    with use_backend(name) as kernels:
+        got = kernels.matmul(BIG, BIG)
+        return np.array_equal(got[:, :3], BIG.astype(np.int64) @ BIG[:, :3].astype(np.int64))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("name", ["numpy", "native"])
+def test_both_sides_of_a_fork_in_the_middle_of_kernels_go_on(name: str) -> None:
+    if name not in available_backends():
+        pytest.skip(f"backend {name} is not installed")
+    with use_backend(name) as kernels:
+        x = np.ones((600, 700), np.float32)  # NumPy's own products are not ours to promise for
+        want = kernels.softmax(x).tobytes()
+        with meanwhile(lambda: kernels.softmax(x), lambda: kernels.layer_norm(x, None, None, 0.1)):
+            children = []
+            for _ in range(8):
+                child = os.fork()
+                if not child:
+                    signal.alarm(30)  # a child that hangs ends by itself
+                    os._exit(0 if kernels.softmax(x).tobytes() == want else 1)
+                children.append(child)
+                assert kernels.softmax(x).tobytes() == want
+            for child in children:
+                assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_of_every_kind_work(native: Backend, method: str) -> None:
+    with meanwhile(lambda: native.softmax(BIG)):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            assert all(pool.map_async(big_product, ["native"] * 4).get(60))
+        assert big_product("native")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")

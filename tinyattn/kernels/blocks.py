@@ -5,6 +5,7 @@ numpy.empty for everything small; KEPT bounds what waits here for its next use.
 """
 
 import math
+import os
 import threading
 from typing import Any
 
@@ -21,6 +22,10 @@ class _Blocks:
     """The blocks nobody uses, by size."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew; after a fork, since another thread may have held the lock."""
         self.lock = threading.RLock()  # a block can come back in the middle of `take`
         self.free: dict[int, list[Array]] = {}
         self.kept = 0
@@ -44,6 +49,8 @@ class _Blocks:
 
 
 _blocks = _Blocks()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blocks.forget)
 
 
 class _Lease:
