@@ -13,11 +13,14 @@
 #define QB 64L
 #define KB 64L
 
-/* Backwards, fewer heads than PIECES are cut into pieces of at least PIECE_KEYS keys. */
+/* Backwards, fewer heads than PIECES are cut into pieces of at least PIECE_KEYS keys. PANEL_KEYS of them
+ * meet all queries while they and their gradients stay in the second-level cache. */
 #undef PIECES
 #undef PIECE_KEYS
+#undef PANEL_KEYS
 #define PIECES 8
 #define PIECE_KEYS 512
+#define PANEL_KEYS 256L
 
 /* A thread's room, and where one block of queries and one of keys meet. */
 struct FN(meeting) {
@@ -28,7 +31,8 @@ struct FN(meeting) {
     real *queries, *grads;             /* transposed: (D, QB), scaled, and (Dv, QB) */
     real *s, *ds, *factors;            /* (KB, QB): a key a row; factors: dropout's */
     real *mask, *raw;                  /* (KB, QB), and (QB, KB) as it was read */
-    real *out, *dq;                    /* (QB, Dv), (QB, D) */
+    real *out;                         /* (QB, Dv); backwards unused */
+    real *panel;                       /* (PANEL_KEYS, 2 D + 2 Dv), backwards */
     real *top, *sum, *change;          /* (QB) each; backwards l, g . o and unused */
 };
 
@@ -322,27 +326,23 @@ static void FN(attend_queries)(struct FN(meeting) *m)
     }
 }
 
-/* Room for a thread's meeting; `backward` needs more. NULL: out of memory. */
+/* Room for a thread's meetings; not 0 if there is none. */
 static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, int backward)
 {
-    const long tile = KB * QB;
-    const long wide = all->D > all->Dv ? all->D : all->Dv;
-    const long count = 3 * QB + QB * (all->D + wide) + (backward ? QB * all->Dv : 0) +
-                       tile * (1 + backward + (all->dropout_p > 0) + 2 * (all->mask != NULL)) + LANES;
+    const long tiles = 1 + backward + (all->dropout_p > 0) + 2 * (all->mask != NULL);
+    const long panel = backward ? 2 * PANEL_KEYS : 0;
+    const long count = 3 * QB + tiles * KB * QB + (QB + panel) * (all->D + all->Dv);
     real *at = ta_scratch(TA_PART, count * sizeof(real));
     if (!at) return 1;
-    *m = (struct FN(meeting)){.all = all};
-    m->top = at;
-    m->sum = at += QB;
-    m->change = at += QB;
-    m->s = at += QB;
-    at += tile;
-    if (backward) m->ds = at, at += tile;
-    if (all->dropout_p > 0) m->factors = at, at += tile;
-    if (all->mask) m->mask = at, m->raw = at + tile, at += 2 * tile;
+    *m = (struct FN(meeting)){.all = all, .top = at, .sum = at + QB, .change = at + 2 * QB};
+    m->s = at += 3 * QB;
+    at += KB * QB;
+    if (backward) m->ds = at, at += KB * QB;
+    if (all->dropout_p > 0) m->factors = at, at += KB * QB;
+    if (all->mask) m->mask = at, m->raw = at + KB * QB, at += 2 * KB * QB;
     m->queries = at;
-    m->out = at += QB * all->D;
-    if (backward) m->grads = at;
+    m->out = m->grads = at += QB * all->D;
+    m->panel = at + QB * all->Dv;
     return 0;
 }
 
@@ -442,30 +442,36 @@ static void FN(prepare_backward)(struct FN(meeting) *m, const real *q, const rea
     }
 }
 
-/* One block of queries meets the keys [begin, end): adds to their dk and dv and makes its own dq. */
-static void FN(attend_queries_backward)(struct FN(meeting) *m, long begin, long end, real *dq, long lddq)
+/* The keys [begin, end), or copies of them, and their gradients. */
+struct FN(panel) {
+    long begin, end;
+    real *k, *v, *dk, *dv;
+    long ldk, ldv, lddk, lddv;
+};
+
+/* One block of queries meets a panel: adds to the panel's gradients, and makes its own dq if `first`, or
+ * adds to it. */
+static void FN(attend_queries_backward)(struct FN(meeting) *m, const struct FN(panel) *panel, int first,
+                                        real *dq, long lddq)
 {
     const struct ta_attention *all = m->all;
-    const long head = m->head / (all->h / all->h_kv), D = all->D, Dv = all->Dv;
+    const long D = all->D, Dv = all->Dv;
+    const long end = all->causal ? FN(smaller)(panel->end, m->q0 + m->nq) : panel->end;
     const real *q = FN(row_of)(&all->q, m->batch, m->head, m->q0);
     const real *g = FN(row_of)(&all->grad, m->batch, m->head, m->q0);
     const long ldq = FN(row_step)(&all->q), ldg = FN(row_step)(&all->grad);
-    int first = 1;
     FN(prepare_backward)(m, q, g);
-    if (all->causal) end = FN(smaller)(end, m->q0 + m->nq);
-    for (m->k0 = begin; m->k0 < end; m->k0 += KB) {
-        const real *k = FN(row_of)(&all->k, m->batch, head, m->k0);
-        const real *v = FN(row_of)(&all->v, m->batch, head, m->k0);
+    for (m->k0 = panel->begin; m->k0 < end; m->k0 += KB) {
+        const long j = m->k0 - panel->begin;
+        const real *k = panel->k + j * panel->ldk, *v = panel->v + j * panel->ldv;
         m->nk = FN(smaller)(KB, end - m->k0);
-        if (FN(scores)(m, k, FN(row_step)(&all->k)) == FN(NOTHING)) continue;
-        FN(against_queries)(m, v, FN(row_step)(&all->v), Dv, m->grads, m->ds);
+        if (FN(scores)(m, k, panel->ldk) == FN(NOTHING)) continue;
+        FN(against_queries)(m, v, panel->ldv, Dv, m->grads, m->ds);
         if (all->dropout_p > 0) FN(drop)(m);
         FN(weigh_backward)(m);
-        FN(sum_over_queries)(m, m->s, g, ldg, FN(row_of)(&all->dv, m->batch, head, m->k0),
-                             FN(row_step)(&all->dv), Dv);
-        FN(sum_over_queries)(m, m->ds, q, ldq, FN(row_of)(&all->dk, m->batch, head, m->k0),
-                             FN(row_step)(&all->dk), D);
-        FN(sum_over_keys)(m, m->ds, k, FN(row_step)(&all->k), dq, lddq, D, first);
+        FN(sum_over_queries)(m, m->s, g, ldg, panel->dv + j * panel->lddv, panel->lddv, Dv);
+        FN(sum_over_queries)(m, m->ds, q, ldq, panel->dk + j * panel->lddk, panel->lddk, D);
+        FN(sum_over_keys)(m, m->ds, k, panel->ldk, dq, lddq, D, first);
         first = 0;
     }
     for (long i = 0; first && i < m->nq; i++) memset(dq + i * lddq, 0, D * sizeof(real));
@@ -478,30 +484,73 @@ TA_INLINE long FN(piece_begin)(const struct FN(attention_job) *job, long piece)
     return FN(smaller)(blocks * piece / job->pieces * KB, job->all->Tk);
 }
 
+/* All queries that share a panel's keys meet it. `fresh`: their dq has nothing in it yet. */
+static void FN(meet_panel)(const struct FN(attention_job) *job, struct FN(meeting) *m, long head, long piece,
+                           const struct FN(panel) *panel, int fresh)
+{
+    const struct ta_attention *all = job->all;
+    const long group = all->h / all->h_kv, heads = all->B * all->h;
+    for (m->head = head * group; m->head < (head + 1) * group; m->head++)
+        for (m->q0 = all->causal ? panel->begin / QB * QB : 0; m->q0 < all->Tq; m->q0 += QB) {
+            const long row = (m->batch * all->h + m->head) * all->Tq + m->q0;
+            m->nq = FN(smaller)(QB, all->Tq - m->q0);
+            m->lanes = FN(whole)(m->nq, LANES);
+            if (piece)
+                FN(attend_queries_backward)(m, panel, fresh,
+                                            job->dq + ((piece - 1) * heads * all->Tq + row) * all->D,
+                                            all->D);
+            else
+                FN(attend_queries_backward)(m, panel, fresh,
+                                            FN(row_of)(&all->dq, m->batch, m->head, m->q0),
+                                            FN(row_step)(&all->dq));
+        }
+}
+
+TA_INLINE void FN(copy_rows)(real *to, long ldt, const real *from, long ldf, long rows, long n)
+{
+    for (long i = 0; i < rows; i++) memcpy(to + i * ldt, from + i * ldf, n * sizeof(real));
+}
+
+TA_INLINE void FN(clear_rows)(real *x, long ldx, long rows, long n)
+{
+    for (long i = 0; i < rows; i++) memset(x + i * ldx, 0, n * sizeof(real));
+}
+
+/* Rows of heads inside longer rows would share few lines of the caches: where many queries meet a panel,
+ * it is worked on in a copy. */
 static void FN(attention_backward_unit)(const struct FN(attention_job) *job, struct FN(meeting) *m,
                                         long unit)
 {
     const struct ta_attention *all = job->all;
-    const long piece = unit % job->pieces, head = unit / job->pieces, group = all->h / all->h_kv;
+    const long piece = unit % job->pieces, head = unit / job->pieces % all->h_kv;
     const long begin = FN(piece_begin)(job, piece), end = FN(piece_begin)(job, piece + 1);
-    m->batch = head / all->h_kv;
-    for (long j = begin; j < end; j++) {
-        memset(FN(row_of)(&all->dk, m->batch, head % all->h_kv, j), 0, all->D * sizeof(real));
-        memset(FN(row_of)(&all->dv, m->batch, head % all->h_kv, j), 0, all->Dv * sizeof(real));
-    }
-    for (long member = 0; member < group; member++) {
-        m->head = head % all->h_kv * group + member;
-        for (m->q0 = all->causal ? begin / QB * QB : 0; m->q0 < all->Tq; m->q0 += QB) {
-            m->nq = FN(smaller)(QB, all->Tq - m->q0);
-            m->lanes = FN(whole)(m->nq, LANES);
-            real *dq = FN(row_of)(&all->dq, m->batch, m->head, m->q0);
-            long lddq = FN(row_step)(&all->dq);
-            if (piece) {
-                const long heads = all->B * all->h, number = m->batch * all->h + m->head;
-                dq = job->dq + (((piece - 1) * heads + number) * all->Tq + m->q0) * all->D;
-                lddq = all->D;
-            }
-            FN(attend_queries_backward)(m, begin, end, dq, lddq);
+    const long D = all->D, Dv = all->Dv, h = all->h / all->h_kv;
+    const int copied = h * all->Tq >= 4 * QB && (FN(row_step)(&all->k) > 2 * D || FN(row_step)(&all->v) > 2 * Dv);
+    m->batch = unit / job->pieces / all->h_kv;
+    for (long j = begin; j < end; j += PANEL_KEYS) {
+        const struct FN(panel) lying = {
+            j, FN(smaller)(end, j + PANEL_KEYS),
+            FN(row_of)(&all->k, m->batch, head, j), FN(row_of)(&all->v, m->batch, head, j),
+            FN(row_of)(&all->dk, m->batch, head, j), FN(row_of)(&all->dv, m->batch, head, j),
+            FN(row_step)(&all->k), FN(row_step)(&all->v), FN(row_step)(&all->dk), FN(row_step)(&all->dv),
+        };
+        const long rows = lying.end - j;
+        struct FN(panel) panel = lying;
+        if (copied) {
+            panel = (struct FN(panel)){.begin = j, .end = lying.end, .ldk = D, .ldv = Dv, .lddk = D, .lddv = Dv};
+            panel.k = m->panel;
+            panel.v = panel.k + PANEL_KEYS * D;
+            panel.dk = panel.v + PANEL_KEYS * Dv;
+            panel.dv = panel.dk + PANEL_KEYS * D;
+            FN(copy_rows)(panel.k, D, lying.k, lying.ldk, rows, D);
+            FN(copy_rows)(panel.v, Dv, lying.v, lying.ldv, rows, Dv);
+        }
+        FN(clear_rows)(panel.dk, panel.lddk, rows, D);
+        FN(clear_rows)(panel.dv, panel.lddv, rows, Dv);
+        FN(meet_panel)(job, m, head, piece, &panel, j == begin);
+        if (copied) {
+            FN(copy_rows)(lying.dk, lying.lddk, panel.dk, D, rows, D);
+            FN(copy_rows)(lying.dv, lying.lddv, panel.dv, Dv, rows, Dv);
         }
     }
 }
