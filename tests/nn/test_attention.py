@@ -118,6 +118,16 @@ def test_causal_self_attention_is_torchs(torch, backend, need_weights, padded):
     same_gradients(ours, theirs, out, want, [a], [b])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_multihead_attention_passes_the_gradient_check(kind, backend):
+    module = nn.MultiheadAttention(4, 2, **KINDS[kind], dtype=F64)
+    q, k, v = (
+        ta.randn(2, 2, size, dtype=F64, requires_grad=True)
+        for size in (4, module.kdim, module.vdim)
+    )
+    assert ta.gradcheck_module(module, (q, k, v, ta.tensor([[False, True], [False, False]])))
+
+
 def test_one_sequence_without_a_batch(torch):
     for batch_first in (False, True):
         ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=batch_first)
@@ -279,6 +289,14 @@ def test_a_memory_is_projected_once():
     kept = cache.keys
     agree(attention(query, memory, memory, cache=cache)[0], want, 1e-14)
     assert cache.keys is kept
+
+
+def test_a_refused_step_leaves_the_cache_as_it_was():
+    attention, cache, x = nn.MultiheadAttention(8, 2), nn.KeyValueCache(), ta.randn(1, 3, 8)
+    attention(x, x, x, cache=cache)
+    with pytest.raises(RuntimeError, match=r"\(B, Tk\) = \[3, 2\]"):
+        attention(x, x, x, ta.zeros(3, 1, dtype=bool), cache=cache)
+    assert len(cache) == 1
 
 
 def test_a_reordered_cache_is_that_of_the_reordered_batch():

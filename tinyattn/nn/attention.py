@@ -92,8 +92,8 @@ class KeyValueCache:
     brings its own. With `grows` false they are those of a memory, projected at the first step.
     """
 
-    keys: Tensor | None = None
-    values: Tensor | None = None
+    keys: Any = None
+    values: Any = None
 
     def __init__(self, grows: bool = True) -> None:
         self.grows = grows
@@ -103,14 +103,14 @@ class KeyValueCache:
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add steps behind those seen; all of them."""
-        if self.keys is not None and self.values is not None:
+        if self.keys is not None:
             keys, values = cat([self.keys, keys], -2), cat([self.values, values], -2)
         self.keys, self.values = keys, values
         return keys, values
 
     def reorder(self, index: Tensor) -> None:
         """Row index[b] becomes row b of the batch: what beam search does to its hypotheses."""
-        if self.keys is not None and self.values is not None:
+        if self.keys is not None:
             self.keys = self.keys.index_select(0, index)
             self.values = self.values.index_select(0, index)
 
@@ -204,10 +204,12 @@ class MultiheadAttention(Module):
             query, key, value = (new[id(x)] for x in (query, key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask.unsqueeze(0)
-        before = len(cache) if cache is not None and cache.grows else 0
-        q, k, v = self._project(query, key, value, cache)
-        (B, h, Tq, D), Tk = q.shape, k.shape[2]
-        if is_causal and cache is not None and cache.grows:
+        time = 1 if self.batch_first else 0
+        fixed = cache is not None and not cache.grows
+        before = 0 if cache is None else len(cache)
+        B, Tq, h = query.shape[1 - time], query.shape[time], self.num_heads
+        Tk = before if before and fixed else before + key.shape[time]
+        if is_causal and cache is not None and not fixed:
             attn_mask = ones(Tq, Tk, dtype=bool).triu(before + 1) if Tq > 1 else None
             is_causal = before == 0 and Tq > 1
         elif is_causal and attn_mask is None:
@@ -216,14 +218,15 @@ class MultiheadAttention(Module):
             attn_mask = None
         else:
             is_causal = False
-        mask = _allowed(key_padding_mask, attn_mask, (B, h, Tq, Tk), q)
+        mask = _allowed(key_padding_mask, attn_mask, (B, h, Tq, Tk), query.dtype)
+        q, k, v = self._project(query, key, value, cache)
         extra = []
         if self.bias_k is not None:
             extra.append(
-                [b.reshape(1, h, 1, D).expand(B, h, 1, D) for b in (self.bias_k, self.bias_v)]
+                [b.reshape(1, h, 1, -1).expand(B, h, 1, -1) for b in (self.bias_k, self.bias_v)]
             )
         if self.add_zero_attn:
-            extra.append([zeros(B, h, 1, D, dtype=q.dtype)] * 2)
+            extra.append([zeros(B, h, 1, self.head_dim, dtype=q.dtype)] * 2)
         for more_k, more_v in extra:
             k, v = cat([k, more_k], 2), cat([v, more_v], 2)
             if mask is not None:  # what is added may always be attended
@@ -246,23 +249,21 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values by heads, (B, h, T, D); one product for each different input."""
         E, w, b = self.embed_dim, self.in_proj_weight, self.in_proj_bias
-        bias = (None, None, None) if b is None else (b[:E], b[E : 2 * E], b[2 * E :])
-        known = cache is not None and not cache.grows and cache.keys is not None
-        if w is None:
-            weights = self.q_proj_weight, self.k_proj_weight, self.v_proj_weight
-        elif query is key and key is value and not known:
+        kept = (None, None) if cache is None or cache.grows else (cache.keys, cache.values)
+        if w is not None and query is key and key is value and kept[0] is None:
             q, k, v = self._heads(linear(query, w, b), 3)
             return q, *(cache.append(k, v) if cache is not None else (k, v))
-        else:
-            weights = w[:E], w[E : 2 * E], w[2 * E :]
-        (q,) = self._heads(linear(query, weights[0], bias[0]), 1)
-        if cache is not None and cache.keys is not None and cache.values is not None and known:
-            return q, cache.keys, cache.values
-        if key is value and w is not None:
+        w_q = self.q_proj_weight if w is None else w[:E]
+        (q,) = self._heads(linear(query, w_q, b if b is None else b[:E]), 1)
+        if kept[0] is not None:
+            return q, *kept
+        if w is not None and key is value:
             k, v = self._heads(linear(key, w[E:], b if b is None else b[E:]), 2)
         else:
-            (k,) = self._heads(linear(key, weights[1], bias[1]), 1)
-            (v,) = self._heads(linear(value, weights[2], bias[2]), 1)
+            w_k, w_v = (self.k_proj_weight, self.v_proj_weight) if w is None else w[E:].chunk(2)
+            b_k, b_v = (None, None) if b is None else b[E:].chunk(2)
+            (k,) = self._heads(linear(key, w_k, b_k), 1)
+            (v,) = self._heads(linear(value, w_v, b_v), 1)
         return q, *(cache.append(k, v) if cache is not None else (k, v))
 
     def _heads(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
@@ -322,9 +323,9 @@ class MultiheadAttention(Module):
         return f"{self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
 
 
-def _allowed(key_padding_mask: Any, attn_mask: Any, shape: tuple[int, ...], like: Any) -> Any:
+def _allowed(key_padding_mask: Any, attn_mask: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Both masks as one that broadcasts to (B, h, Tq, Tk): bool with True = attend if both are
-    bool, else float to be added, in the dtype of `like`."""
+    bool, else float to be added, in that dtype."""
     B, h, Tq, Tk = shape
     masks = []
     letters: str
@@ -356,9 +357,9 @@ def _allowed(key_padding_mask: Any, attn_mask: Any, shape: tuple[int, ...], like
         whole = masks[0] if len(masks) == 1 else masks[0].logical_or(masks[1])
         return whole.logical_not()
     added = [
-        zeros(*mask.shape, dtype=like.dtype).masked_fill(mask, float("-inf"))
+        zeros(*mask.shape, dtype=dtype).masked_fill(mask, float("-inf"))
         if mask.dtype == bool
-        else mask.to(like.dtype)
+        else mask.to(dtype)
         for mask in masks
     ]
     return added[0] if len(added) == 1 else added[0] + added[1]
