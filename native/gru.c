@@ -38,6 +38,12 @@ static void FN(gru_states)(const struct FN(recurrence) *g, const struct FN(some_
     }
 }
 
+static void FN(gru_forward)(const struct FN(recurrence) *g, const struct FN(step) *step, long first,
+                            long stride, long p0, long p1)
+{
+    FN(forward_step)(g, step, first, stride, p0, p1, FN(gru_tile), FN(gru_states));
+}
+
 /* Columns [col, col + count) of one row; dh keeps what doesn't pass through the gates. */
 TA_INLINE void FN(gru_gradients_at)(const struct FN(recurrence) *g, const struct FN(some_rows) *row,
                                     const real *h, long col, long count)
@@ -71,8 +77,7 @@ static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(so
 }
 
 static const struct FN(cell) FN(gru_cell) = {.gates = 3, .saved = 4, .rows = MOST_ROWS(3), .keeps_dh = 1,
-                                             .tile = FN(gru_tile), .states = FN(gru_states),
-                                             .gradients = FN(gru_gradients)};
+                                            .forward = FN(gru_forward), .gradients = FN(gru_gradients)};
 
 static int FN(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed,
                    const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,

@@ -40,6 +40,12 @@ static void FN(lstm_states)(const struct FN(recurrence) *g, const struct FN(some
     }
 }
 
+static void FN(lstm_forward)(const struct FN(recurrence) *g, const struct FN(step) *step, long first,
+                            long stride, long p0, long p1)
+{
+    FN(forward_step)(g, step, first, stride, p0, p1, FN(lstm_tile), FN(lstm_states));
+}
+
 /* Columns [col, col + count) of one row. */
 TA_INLINE void FN(lstm_gradients_at)(const struct FN(recurrence) *g, const struct FN(some_rows) *row,
                                      const real *before, long col, long count)
@@ -68,9 +74,8 @@ static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(s
     if (col < g->H) FN(lstm_gradients_at)(g, row, before, col, g->H - col);
 }
 
-static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4), .tile = FN(lstm_tile),
-                                              .states = FN(lstm_states),
-                                              .gradients = FN(lstm_gradients)};
+static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4),
+                                             .forward = FN(lstm_forward), .gradients = FN(lstm_gradients)};
 
 static int FN(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed,
                     const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,

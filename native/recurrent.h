@@ -46,14 +46,14 @@ struct FN(some_rows) {
     long row, count, stride, b, before;
 };
 
+struct FN(step);
+
 struct FN(cell) {
     long gates, saved, rows; /* saved: H numbers so many times a row */
     int keeps_dh; /* part of dh passes by the gates: `gradients` leaves it in dh */
-    /* sums[i][gate] = h[i] . W_gate for one panel */
-    void (*tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums);
-    /* from the sums to gates and states, columns [col, col + count) */
-    void (*states)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, vec *sums, long col,
-                   long count);
+    /* forward_step with the cell's own tile and states */
+    void (*forward)(const struct FN(recurrence) *g, const struct FN(step) *step, long first, long stride,
+                    long p0, long p1);
     /* one row's gradients at the sums, from that at its state */
     void (*gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *one);
 };
@@ -147,14 +147,22 @@ TA_INLINE void FN(fetch)(const struct FN(recurrence) *g, const struct FN(some_ro
     }
 }
 
-/* One step of the rows first, first + stride, ... and the panels [p0, p1). */
-static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) step, long first, long stride,
-                             long p0, long p1)
+/* sums[i][gate] = h[i] . W_gate for one panel */
+typedef void FN(tile_of_gates)(long rows, const real *h, long ldh, const real *w, long H, vec *sums);
+/* From the sums to gates and states, columns [col, col + count). */
+typedef void FN(states_of_sums)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows,
+                                vec *sums, long col, long count);
+
+/* One step of the rows first, first + stride, ... and the panels [p0, p1). Inlined in each cell's
+ * `forward`, so that the calls are direct. */
+TA_INLINE void FN(forward_step)(const struct FN(recurrence) *g, const struct FN(step) *step, long first,
+                                long stride, long p0, long p1, FN(tile_of_gates) *tile,
+                                FN(states_of_sums) *states)
 {
     const struct FN(cell) *cell = g->cell;
     const long H = g->H, gates = cell->gates;
-    const long continued = FN(rows_below)(first, stride, step.common);
-    const long all = FN(rows_below)(first, stride, step.count);
+    const long continued = FN(rows_below)(first, stride, step->common);
+    const long all = FN(rows_below)(first, stride, step->count);
     const int far = g->N * H * (gates + cell->saved) * (long)sizeof(real) > FAR;
     vec sums[24];
     for (long panel = p0; panel < p1; panel++) {
@@ -162,11 +170,11 @@ static void FN(forward_step)(const struct FN(recurrence) *g, struct FN(step) ste
         const real *w = g->packed + panel * gates * LANES * H;
         for (long i = 0; i < all;) {
             const long end = i < continued ? continued : all, b = first + i * stride;
-            const struct FN(some_rows) rows = {step.start + b, FN(smaller)(cell->rows, end - i), stride, b,
-                                               i < continued ? step.before + b : -1};
+            const struct FN(some_rows) rows = {step->start + b, FN(smaller)(cell->rows, end - i), stride, b,
+                                               i < continued ? step->before + b : -1};
             if (far) FN(fetch)(g, &rows, col);
-            cell->tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
-            cell->states(g, &rows, sums, col, count);
+            tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
+            states(g, &rows, sums, col, count);
             i += rows.count;
         }
     }
@@ -181,7 +189,8 @@ static void FN(forward_rows)(void *arg, long part, long parts)
     for (long i = 0; i < g->T; i++) {
         const long t = g->reverse ? g->T - 1 - i : i;
         if (g->reverse) start -= g->batch_sizes[t];
-        FN(forward_step)(g, FN(step_at)(g, t, start), part, parts, 0, panels);
+        const struct FN(step) step = FN(step_at)(g, t, start);
+        g->cell->forward(g, &step, part, parts, 0, panels);
         if (!g->reverse) start += g->batch_sizes[t];
     }
 }
@@ -190,8 +199,8 @@ static void FN(forward_columns)(void *arg, long part, long parts)
 {
     const struct FN(recurrence) *g = arg;
     const long panels = (g->H + LANES - 1) / LANES;
-    FN(forward_step)(g, FN(step_at)(g, g->t, g->start), 0, 1, panels * part / parts,
-                     panels * (part + 1) / parts);
+    const struct FN(step) step = FN(step_at)(g, g->t, g->start);
+    g->cell->forward(g, &step, 0, 1, panels * part / parts, panels * (part + 1) / parts);
 }
 
 /* The last state of every row: that of its own last step, or of step 0 where time runs backwards. A
