@@ -101,9 +101,7 @@ def gates_backward(dh, dc, saved, c, d):
 
 
 @exact
-def backward_rows(
-    dy, saved, c0, panels, batch_sizes, starts, reverse, begin, end, dgates, dh, dc
-):
+def backward_rows(dy, saved, c0, panels, batch_sizes, starts, reverse, begin, end, dgates, dh, dc):
     """Rows begin..end of the batch; dh and dc start as dh_n and dc_n and end as dh0 and dc0."""
     H = dh.shape[1]
     T = len(batch_sizes)
