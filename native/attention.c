@@ -33,6 +33,7 @@ struct FN(meeting) {
     real *mask, *raw;                  /* (KB, QB), and (QB, KB) as it was read */
     real *out;                         /* (QB, Dv); backwards unused */
     real *panel;                       /* (PANEL_KEYS, 2 D + 2 Dv), backwards */
+    real *few;                         /* (Tq, Tk) where Tq is small */
     real *top, *sum, *change;          /* (QB) each; backwards l, g . o and unused */
 };
 
@@ -278,6 +279,8 @@ static void FN(multiply_weights)(const struct FN(meeting) *m)
             store(m->s + j * QB + i, load(m->s + j * QB + i) * load(m->factors + j * QB + i));
 }
 
+TA_INLINE real FN(log_of)(real x) { return sizeof(real) == 4 ? logf((float)x) : log((double)x); }
+
 TA_INLINE void FN(scale_row)(real *x, const real *from, long n, real factor)
 {
     long i = 0;
@@ -318,7 +321,7 @@ static void FN(attend_queries)(struct FN(meeting) *m)
     for (long i = 0; i < m->nq; i++) {
         real *out = FN(row_of)(&all->out, m->batch, m->head, m->q0 + i);
         const real sum = m->sum[i];
-        lse[i] = m->top[i] + (sizeof(real) == 4 ? logf((float)sum) : log((double)sum));
+        lse[i] = m->top[i] + FN(log_of)(sum);
         if (first || sum == 0)
             memset(out, 0, Dv * sizeof(real));
         else
@@ -326,12 +329,49 @@ static void FN(attend_queries)(struct FN(meeting) *m)
     }
 }
 
+/* Up to DOT_ROWS queries, as when decoding step by step: most lanes of a transposed block would be idle.
+ * Scores stand in rows here, (nq, Tk) of them in `few`, and keys are transposed as they are read. */
+static void FN(attend_few)(struct FN(meeting) *m)
+{
+    const struct ta_attention *all = m->all;
+    const long head = m->head / (all->h / all->h_kv), Tk = all->Tk, Dv = all->Dv;
+    const long ldk = FN(row_step)(&all->k);
+    const real *k = FN(row_of)(&all->k, m->batch, head, 0), *v = FN(row_of)(&all->v, m->batch, head, 0);
+    const char *mask = all->mask;
+    const int64_t *step = all->mask_steps;
+    real *lse = (real *)all->lse + (m->batch * all->h + m->head) * all->Tq;
+    for (long j = 0; j < Tk; j += LANES) {
+        struct FN(tile_job) job = {.a = FN(row_of)(&all->q, m->batch, m->head, 0), .b = k + j * ldk,
+                                   .lda = FN(row_step)(&all->q), .ldb = ldk, .K = all->D,
+                                   .c = m->few + j, .ldc = Tk, .last = FN(smaller)(LANES, Tk - j)};
+        FN(dots_of)[m->nq - 1](&job);
+    }
+    for (long i = 0; i < m->nq; i++) {
+        real *s = m->few + i * Tk;
+        const long end = all->causal ? FN(smaller)(Tk, i + 1) : Tk;
+        FN(scale_row)(s, s, end, (real)all->scale);
+        for (long j = 0; mask && j < end; j++) {
+            const char *at = mask + m->batch * step[0] + m->head * step[1] + i * step[2] + j * step[3];
+            const real added = !all->mask_is_bool ? *(const real *)at : *at ? 0 : -INFINITY;
+            s[j] = added == -INFINITY ? added : s[j] + added;
+        }
+        const real top = FN(row_max)(s, end), shift = top == -INFINITY ? 0 : top;
+        const real sum = FN(row_exp)(s, s, end, shift);
+        memset(s + end, 0, (Tk - end) * sizeof(real));
+        FN(scale_row)(s, s, end, sum == 0 ? 0 : 1 / sum);
+        lse[i] = shift + FN(log_of)(sum);
+    }
+    FN(strip_of)(m->few, Tk, 1, v, FN(row_step)(&all->v), Tk, FN(row_of)(&all->out, m->batch, m->head, 0),
+                 FN(row_step)(&all->out), m->nq, Dv, 1);
+}
+
 /* Room for a thread's meetings; not 0 if there is none. */
 static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, int backward)
 {
     const long tiles = 1 + backward + (all->dropout_p > 0) + 2 * (all->mask != NULL);
     const long panel = backward ? 2 * PANEL_KEYS : 0;
-    const long count = 3 * QB + tiles * KB * QB + (QB + panel) * (all->D + all->Dv);
+    const int few = !backward && all->Tq <= DOT_ROWS && all->dropout_p == 0;
+    const long count = 3 * QB + tiles * KB * QB + (QB + panel) * (all->D + all->Dv) + few * all->Tq * all->Tk;
     real *at = ta_scratch(TA_PART, count * sizeof(real));
     if (!at) return 1;
     *m = (struct FN(meeting)){.all = all, .top = at, .sum = at + QB, .change = at + 2 * QB};
@@ -342,7 +382,8 @@ static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, 
     if (all->mask) m->mask = at, m->raw = at + KB * QB, at += 2 * KB * QB;
     m->queries = at;
     m->out = m->grads = at += QB * all->D;
-    m->panel = at + QB * all->Dv;
+    m->panel = at += QB * all->Dv;
+    if (few) m->few = at;
     return 0;
 }
 
@@ -377,7 +418,7 @@ static void FN(attention_part)(void *arg, long part, long parts)
         m.q0 = unit % blocks * QB;
         m.nq = FN(smaller)(QB, all->Tq - m.q0);
         m.lanes = FN(whole)(m.nq, LANES);
-        FN(attend_queries)(&m);
+        m.few ? FN(attend_few)(&m) : FN(attend_queries)(&m);
     }
     ta_scratch_done(TA_PART);
 }

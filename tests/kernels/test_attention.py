@@ -265,6 +265,7 @@ def test_every_instruction_set_agrees(native: Backend, definition: Backend, dtyp
         inputs(1, 2, 2, 131, 193, 20, 70) | {"causal": True, "dropout_p": 0.2, "key": 9},
         inputs(2, 2, 1, 67, 61, 16, 16) | {"mask": cases.rng(64).random((67, 61)) < 0.5},
         inputs(1, 1, 1, 5, 70, 33, 3) | {"mask": np.arange(70) < 50},
+        inputs(1, 2, 1, 2, 70, 33, 3) | {"mask": np.arange(70) < 50, "causal": True},
     ]
     try:
         for args in cases_:
