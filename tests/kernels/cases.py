@@ -291,6 +291,7 @@ def _recurrent(seed: int, gates: int) -> Iterator[Case]:
         ("a warp of rows", [33, 20, 8], 32),
         ("odd", [3, 3, 2], 67),
         ("wide", [6, 6, 5], 130),
+        ("few rows, cut into columns", [2, 2, 1], 150),
         ("H = 0", [2, 1], 0),
         ("B = 0", [0, 0], 3),
     ]

@@ -189,22 +189,23 @@ class RNNBase(Module):
             )
 
     def _check_hidden(self, i: int, state: Tensor, batch: tuple[int, ...]) -> None:
-        name, shape, ndim = f"{type(self).__name__}: {self._states[i]}", state.shape, 2 + len(batch)
+        shape, expected = state.shape, (len(self._names), *batch, self._widths[i])
+        if shape == expected and state._array.dtype == self.weight_ih_l0._array.dtype:
+            return
+        name, ndim = f"{type(self).__name__}: {self._states[i]}", len(expected)
         if len(shape) != ndim:
             batched = "batched 3-D" if batch else "unbatched 2-D"
             raise RuntimeError(
                 f"{name}: For {batched} input, the hidden state should also be {ndim}-D "
                 f"but got {len(shape)}-D tensor"
             )
-        expected = (len(self._names), *batch, self._widths[i])
         if shape != expected:
             width = "H" if self._widths[i] == self.hidden_size else "P"
             letters = f"(L*d, B, {width})" if batch else f"(L*d, {width})"
             raise RuntimeError(
                 f"{name}: Expected hidden size {letters} = {expected}, got {list(shape)}"
             )
-        if state._array.dtype != self.weight_ih_l0._array.dtype:
-            raise ValueError(f"{name}: expected {self.weight_ih_l0.dtype}, got {state.dtype}")
+        raise ValueError(f"{name}: expected {self.weight_ih_l0.dtype}, got {state.dtype}")
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
