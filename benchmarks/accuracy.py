@@ -1,0 +1,91 @@
+"""How exact every kernel is, in every backend and float type, over the kernel tests' cases.
+
+    python -m benchmarks.accuracy
+
+Prints, a line a kernel, the largest error in ULP: float32 against the definition in float64,
+float64 against it in the machine's long double. A ULP is that of the largest number of a result,
+since a sum that cancels can be as exact as its terms only; in losses and gradients, which may all
+cancel, at least that of 1. Cases made to cancel or to saturate are left out.
+tests/kernels/test_accuracy.py holds the figures to its table.
+"""
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from tests.kernels import calls
+from tests.kernels.cases import cast
+from tinyattn.kernels import Backend, available_backends, dispatch
+
+ILL_CONDITIONED = ("1e4", "saturated", "off centre", "cancelling", "large", "constant", "tiny")
+TYPES = (np.float32, np.float64)
+FINER = {np.float32: np.float64, np.float64: np.longdouble}
+
+
+@contextlib.contextmanager
+def any_float() -> Iterator[None]:
+    """The dispatcher takes long doubles, which the definition can work with."""
+    with mock.patch.object(dispatch, "_float_type", lambda kernel, name, x: x.dtype):
+        yield
+
+
+def ulps(got: np.ndarray, want: np.ndarray, least: float) -> float:
+    """The largest error of a result, in ULP of the largest number in it or of `least`."""
+    if not want.size:
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got.astype(want.dtype) - want)
+    finite = np.isfinite(want)
+    if np.any(np.isfinite(got) != finite):
+        return math.inf
+    largest = max(least, float(np.abs(want[finite]).max(initial=0)))
+    return float(error[finite].max(initial=0) / np.spacing(got.dtype.type(largest)))
+
+
+@functools.cache
+def exact(dtype: Any, kernel: str) -> list[tuple[dict[str, Any], list[np.ndarray]]]:
+    """The kernel's calls in a float type, and their results by the definition in the next finer."""
+    out = []
+    for call in calls.calls(kernel):
+        if not any(word in call.case for word in ILL_CONDITIONED):
+            args = cast(call.args, dtype)
+            with any_float(), np.errstate(all="ignore"):
+                finer = cast(args, FINER[dtype])
+                out.append((args, calls.outputs(Backend("numpy"), kernel, finer)))
+    return out
+
+
+def measure(kernel: str, dtype: Any, backends: tuple[str, ...]) -> dict[str, float]:
+    """By backend, the largest error over all calls."""
+    wanted = exact(dtype, kernel)
+    least = 1.0 if kernel == "cross_entropy" or kernel.endswith("_backward") else 0.0
+    worst = {}
+    for name in backends:
+        chosen = Backend(name)
+        errors = [
+            ulps(got, want, least)
+            for args, results in wanted
+            for got, want in zip(
+                calls.outputs(chosen, kernel, cast(args, dtype)), results, strict=True
+            )
+        ]
+        worst[name] = max(errors)
+    return worst
+
+
+def main() -> None:
+    backends = available_backends()
+    print(f"{'largest error in ULP':24}", *(f"{n + ' f32':>11}{n + ' f64':>12}" for n in backends))
+    for kernel in calls.kernels():
+        by_type = [measure(kernel, dtype, backends) for dtype in TYPES]
+        figures = (f"{by_type[0][n]:11.1f}{by_type[1][n]:12.1f}" for n in backends)
+        print(f"{kernel:24}", *figures)
+
+
+if __name__ == "__main__":
+    main()
