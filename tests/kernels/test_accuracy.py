@@ -13,31 +13,32 @@ from tinyattn.kernels import Backend
 from . import calls
 
 # The largest error in ULP: native float32, float64, numba float32, float64, numpy float32, float64.
-# Powers of two, at least 1.4 times what was measured, at the worst instruction set.
+# Powers of two, at least 1.4 times what was measured at the worst instruction set; twice that for
+# NumPy, whose products are not the same on every machine.
 BOUNDS = {
-    "adam": (16, 8, 16, 8, 8, 8),
-    "additive": (2, 4, 4, 2, 2, 4),
-    "additive_backward": (8, 16, 16, 16, 8, 8),
-    "attention": (32, 32, 32, 32, 16, 32),
-    "attention_backward": (128, 128, 32, 16, 128, 128),
-    "cross_entropy": (8, 32, 4, 4, 4, 4),
-    "embedding_backward": (8, 8, 8, 8, 8, 8),
-    "global_norm": (4, 2, 4, 2, 1, 1),
-    "gru": (16, 16, 16, 32, 8, 8),
-    "gru_backward": (32, 32, 32, 32, 4, 4),
-    "layer_norm": (8, 16, 8, 16, 8, 16),
-    "layer_norm_backward": (32, 64, 16, 16, 16, 16),
-    "log_softmax": (2, 2, 2, 2, 2, 2),
-    "log_softmax_backward": (4, 2, 4, 4, 4, 4),
-    "lstm": (16, 8, 16, 16, 16, 8),
-    "lstm_backward": (16, 16, 16, 16, 16, 16),
-    "matmul": (8, 8, 8, 8, 8, 8),
-    "rms_norm": (4, 4, 2, 4, 2, 4),
-    "rms_norm_backward": (8, 16, 8, 8, 8, 16),
-    "scale": (2, 1, 2, 1, 2, 1),
-    "sgd": (2, 2, 2, 2, 2, 2),
-    "softmax": (2, 4, 16, 16, 4, 4),
-    "softmax_backward": (2, 2, 1, 4, 2, 2),
+    "adam": (16, 8, 16, 8, 16, 16),
+    "additive": (2, 4, 4, 2, 4, 8),
+    "additive_backward": (8, 16, 16, 16, 16, 16),
+    "attention": (32, 32, 32, 32, 32, 64),
+    "attention_backward": (128, 128, 32, 16, 256, 256),
+    "cross_entropy": (8, 32, 4, 4, 8, 8),
+    "embedding_backward": (8, 8, 8, 8, 16, 16),
+    "global_norm": (4, 2, 4, 2, 2, 2),
+    "gru": (16, 16, 16, 32, 16, 16),
+    "gru_backward": (32, 32, 32, 32, 8, 8),
+    "layer_norm": (8, 16, 8, 16, 16, 32),
+    "layer_norm_backward": (32, 64, 16, 16, 32, 32),
+    "log_softmax": (2, 2, 2, 2, 4, 4),
+    "log_softmax_backward": (4, 2, 4, 4, 8, 8),
+    "lstm": (16, 8, 16, 16, 32, 16),
+    "lstm_backward": (16, 16, 16, 16, 32, 32),
+    "matmul": (8, 8, 8, 8, 16, 16),
+    "rms_norm": (4, 4, 2, 4, 4, 8),
+    "rms_norm_backward": (8, 16, 8, 8, 16, 32),
+    "scale": (2, 2, 2, 2, 4, 2),
+    "sgd": (2, 2, 2, 2, 4, 4),
+    "softmax": (2, 4, 16, 16, 8, 8),
+    "softmax_backward": (2, 2, 2, 4, 4, 4),
 }
 
 
