@@ -313,11 +313,13 @@ class Backend:
         `cache` belongs to the owner of b: a layout derived from b may be kept there, and the owner
         empties it when b changes.
         """
-        dtype = _float_type("matmul", "a", a)
-        if _float_type("matmul", "b", b) is not dtype:
-            raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
-        if type(a) is not np.ndarray or type(b) is not np.ndarray:
-            a, b = np.asarray(a), np.asarray(b)
+        dtype = getattr(a, "dtype", None)
+        plain = type(a) is np.ndarray and type(b) is np.ndarray and b.dtype is dtype
+        if not plain or (dtype is not F32 and dtype is not F64):
+            dtype = _float_type("matmul", "a", a)
+            if _float_type("matmul", "b", b) is not dtype:
+                raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
+            a, b, cache = np.asarray(a, dtype), np.asarray(b, dtype), None
         shape, other = a.shape, b.shape
         if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
             raise ValueError(
@@ -327,20 +329,23 @@ class Backend:
         P = other[-1]
         if bias is not None:
             bias = _fit("matmul", "bias", bias, dtype, "(P,)", (P,))
-        readable = _strided(b, dtype)
-        if readable is not b:
-            b, cache = readable, None  # a copy is no one's to keep
+        if not b.flags.carray:
+            readable = _strided(b, dtype)
+            if readable is not b:
+                b, cache = readable, None  # a copy is no one's to keep
         if len(shape) == 2 and len(other) == 2:
-            out = empty((M, P), dtype)
-            self._matmul.matmul(_strided(a, dtype)[None], b[None], bias, out[None], cache)
+            if not a.flags.carray:
+                a = _strided(a, dtype)
+            out = np.empty((M, P), dtype) if M * P < 1 << 16 else empty((M, P), dtype)
+            self._matmul.matmul(a, b, bias, out, cache)
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
             # Rows of the whole batch against one b: a single product, and worth a copy where a has
             # gaps.
             rows = math.prod(shape[:-1])
             out = empty((*shape[:-1], P), dtype)
-            folded = _strided(a.reshape(rows, K), dtype)[None]
-            self._matmul.matmul(folded, b[None], bias, out.reshape(1, rows, P), cache)
+            folded = _strided(a.reshape(rows, K), dtype)
+            self._matmul.matmul(folded, b, bias, out.reshape(rows, P), cache)
             return out
         batch = shape[:-2]
         if batch != other[:-2]:

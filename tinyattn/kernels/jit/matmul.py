@@ -176,7 +176,9 @@ def few_rows_transposed(a, b, bias, out):
 
 
 def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
-    """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P)."""
+    """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
+    if out.ndim == 2:
+        a, b, out = a[None], b[None], out[None]
     if bias is None:
         bias = np.empty(0, out.dtype)
     alone = out.size * a.shape[2] < FEW

@@ -24,24 +24,28 @@ SMALL = 1 << 18
 def _address(ctype: Any, x: Array) -> Any:
     """A pointer to the first element of an array with gaps, or with its axes exchanged; from_buffer
     takes contiguous ones only."""
-    return _from_buffer(ctype, x.T if x.flags.f_contiguous else x[:1, :1, :1])
+    return _from_buffer(ctype, x.T if x.flags.f_contiguous else x[(slice(1),) * x.ndim])
 
 
 def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
-    """a (n, M, K), b (n, K, P), bias (P,) -> out (n, M, P)."""
-    n, M, P = out.shape
+    """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
     ctype, kernel, pack = _BY_SIZE[out.itemsize]
     at = _from_buffer(ctype, b) if b.flags.c_contiguous else _address(ctype, b)
+    if out.ndim == 2:
+        n, (M, P), a_strides, b_strides = 1, out.shape, (0, *a.strides), (0, *b.strides)
+        packed = _NULL if cache is None else _packed(cache, pack, ctype, b, at)
+    else:
+        (n, M, P), a_strides, b_strides, packed = out.shape, a.strides, b.strides, _NULL
     status = kernel(
         n,
         M,
-        a.shape[2],
+        a.shape[-1],
         P,
         _from_buffer(ctype, a) if a.flags.c_contiguous else _address(ctype, a),
-        *a.strides,
+        *a_strides,
         at,
-        *b.strides,
-        _NULL if cache is None or n != 1 else _packed(cache, pack, ctype, b, at),
+        *b_strides,
+        packed,
         _NULL if bias is None else _from_buffer(ctype, bias),
         _from_buffer(ctype, out),
     )
@@ -51,8 +55,8 @@ def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | No
 
 def _packed(cache: Cache, pack: Any, ctype: Any, b: Array, at: Any) -> Any:
     """b as panels, if this is at least its second use since the cache was emptied."""
-    _, K, P = b.shape
-    _, row, column = b.strides
+    K, P = b.shape
+    row, column = b.strides
     if column == b.itemsize and b.nbytes <= SMALL:
         return _NULL
     key = ("matmul", at, K, P, row, column, lib.ta_isa())
