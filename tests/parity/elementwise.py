@@ -34,17 +34,16 @@ def scaled(d):
 
 
 def division(d):
-    call = pair("ffib", special=0.2)(d)
+    call = pair("ffi", special=0.2)(d)
     if d.chance(0.4):
         call.options["rounding_mode"] = d.pick("floor", "trunc", None)
-        if call.args[0].dtype.kind != "f":  # an integer over zero is an error, whose place differs
-            call.args = (np.where(call.args[0] == 0, 1, call.args[0]).astype("float64"), 2.5)
     return call
 
 
 def power(d):
     x = d.array(kinds="ffi", values=d.pick("positive", "any"), special=0.1)
-    x = np.where(x == 0, 0, x).astype(x.dtype)  # at -0 PyTorch takes pow(x, -0.5) for rsqrt
+    # at -0 and -inf PyTorch takes x^0.5 for sqrt, x^-0.5 for rsqrt
+    x = np.where((x == 0) | (x == -np.inf), 0, x).astype(x.dtype)
     if d.chance(0.5):
         return Call(
             x, d.pick(2, 3, 0.5, -1.0, 0, 1, -0.5, 2.0) if x.dtype.kind == "f" else d.int(0, 4)
@@ -54,7 +53,11 @@ def power(d):
 
 
 def clamped(d):
-    one, two, three = d.broadcast(3)
+    one = d.shape()  # bounds that widen one another PyTorch refuses
+    two, three = (
+        tuple(1 if d.chance(0.2) else n for n in one[d.int(0, len(one)) :]) for _ in range(2)
+    )
+    three = (*three, 7) if d.chance(0.04) else three
     x = d.array(one, "ffi", special=0.2)
     if d.chance(0.5):
         low, high = d.pick(None, -1, 0.0, -0.5), d.pick(None, 1, 0.5, -2)

@@ -1,6 +1,6 @@
 """What products of matrices are called with: every rank, empty axes, shapes that clash."""
 
-from .harness import Call, Entry
+from .harness import CASES, Call, Entry
 
 
 def shapes(*letters):
@@ -117,6 +117,6 @@ TABLE = {
             lambda t: t.einsum("ij->ii", t.ones(2, 2)),
             lambda t: t.einsum("i", t.ones(2, 2)),
         ),
-        cases=80,
+        cases=2 * CASES,
     ),
 }

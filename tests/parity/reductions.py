@@ -35,7 +35,7 @@ def spread(d):
     if choice < 0.3 and len(call.args) == 1:
         call.options["unbiased"] = d.chance(0.5)
     elif choice < 0.7:
-        call.options["correction"] = d.pick(0, 1, 2)
+        call.options["correction"] = d.pick(0, 1, 0.5)
     return call
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .harness import Call, Const, Entry
+from .harness import CASES, Call, Const, Entry
 
 
 def factored(d, n):
@@ -157,7 +157,7 @@ def by_index(d):
     dim = d.dim(x.ndim)
     n = x.shape[dim] if -x.ndim <= dim < x.ndim else 3
     index = d.indices(n, d.pick((3,), (0,), (5,), (1,)))
-    if d.chance(0.05):
+    if d.chance(0.05) and x.ndim == 1:  # with more axes PyTorch's error is another
         index = index + n
     index = index if n or not index.size else index[:0]
     return Call(x, dim, index.astype(d.pick("int64", "int64", "int32")))
@@ -420,7 +420,7 @@ TABLE = {
             lambda t: t.ones(2, 2)[..., ..., 0],
         ),
         {"x[i]": lambda t, x, i: x[i]},
-        cases=200,
+        cases=5 * CASES,
     ),
     "__setitem__": Entry(
         assigned,
@@ -430,7 +430,7 @@ TABLE = {
             lambda t: t.ones(2, 3).__setitem__(slice(None), t.ones(2)),
         ),
         {"x[i] = v": put},
-        cases=100,
+        cases=2 * CASES,
     ),
     "__len__": Entry(
         lambda d: Call(d.array(d.shape(1, 3))),

@@ -12,10 +12,10 @@ import torch
 import tinyattn as ta
 
 from .draw import Draw
-from .harness import COUNTS, Call, Entry, Mismatch, mismatches, same_value, seeded
+from .harness import CASES, COUNTS, Call, Entry, Mismatch, mismatches, same_value, seeded
 from .optimisers import COMMON, OPTIONS, SCHEDULES, WRONG, WRONG_SCHEDULES, optimiser
 
-CASES, STEPS = 12, 15
+STEPS = 15
 
 
 def made(lib, name, arrays, options):
@@ -94,7 +94,7 @@ def test_an_optimiser_does_what_torchs_does(name):
     title = f"optim.{name}"
     check = Check(optimiser(name), lambda i, options: compare(name, i, options))
     report(
-        differences(title, CASES, check)
+        differences(title, CASES // 3, check)
         + wrong(
             title,
             [lambda t, f=f: f(getattr(t.optim, name), t) for f in (*COMMON, *WRONG[name])],
@@ -147,4 +147,4 @@ def test_a_schedule_does_what_torchs_does(name):
         )
 
     check = Check(SCHEDULES[name], lambda i, options: compare_rates(name, i, options))
-    report(differences(title, CASES, check) + wrong(title, map(on, WRONG_SCHEDULES[name])))
+    report(differences(title, CASES // 3, check) + wrong(title, map(on, WRONG_SCHEDULES[name])))

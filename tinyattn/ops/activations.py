@@ -50,7 +50,7 @@ class ELU(Activation):
     def forward(self, x: Any, alpha: float) -> Any:
         below = np.minimum(x, 0)
         if self.needs(0):
-            self.save(np.where(x <= 0, alpha * np.exp(below), x.dtype.type(1)))
+            self.save(np.where(x > 0, x.dtype.type(1), alpha * np.exp(below)))
         return np.maximum(x, 0) + alpha * np.expm1(below)
 
 

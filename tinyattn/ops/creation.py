@@ -154,6 +154,8 @@ def arange(
     """start, start + step, ... below end; `arange(n)` counts from 0. int64 if all are ints."""
     if end is None:
         start, end = 0, start
+    if dtype is not None and as_dtype(dtype).kind == "i":
+        start, end, step = int(start), int(end), int(step)  # as PyTorch
     if not (np.isfinite([start, end, step]).all() and step != 0 and (end - start) * step >= 0):
         raise RuntimeError(f"step: expected one that leads from {start} to {end}, got {step}")
     if dtype is None:

@@ -75,7 +75,8 @@ class FloorDiv(Binary):
     """z = x / y rounded down;   dx = dy = 0."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        if np.result_type(x, y).kind != "f" and not np.all(y):
+        whole = np.result_type(x, y).kind != "f"
+        if whole and not np.all(y) and np.broadcast(x, y).size:
             raise RuntimeError("div: an integer is divided by 0")
         return np.floor_divide(x, y)
 
@@ -370,9 +371,14 @@ def sign_of(x: Any) -> Any:
 
 
 def _scaled(input: Any, other: Any, alpha: Number) -> Any:
-    if isinstance(alpha, float) and all(_dtype(x).kind != "f" for x in (input, other)):
+    if alpha == 1 and not isinstance(alpha, float):
+        return other
+    operands = (x._array if isinstance(x, TensorBase) else x for x in (input, other))
+    dtype = result_type(*operands)
+    if isinstance(alpha, float) and dtype.kind != "f":
         raise RuntimeError(f"alpha: expected an integer for operands of integers, got {alpha}")
-    return other if alpha == 1 else other * alpha
+    scaled: Any = to(other, dtype) if isinstance(other, TensorBase) else other
+    return scaled * alpha
 
 
 def _dtype(operand: Any) -> np.dtype:
