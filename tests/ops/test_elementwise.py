@@ -290,6 +290,13 @@ def test_ties_share_the_gradient():
     assert gradients(ta.minimum, [1.0, 2], [1.0, 0]) == [[0.5, 0], [0.5, 1]]
 
 
+def test_the_gradient_of_a_cast_is_cast_back():
+    x = ta.tensor([1.0, -2.0], dtype=ta.float32, requires_grad=True)
+    (x.double() * ta.tensor([3.0, 0.5], dtype=ta.float64)).sum().backward()
+    assert x.grad.dtype == ta.float32
+    assert x.grad.tolist() == [3, 0.5]
+
+
 def test_gradients_at_the_corner():
     assert gradients(ta.abs, [0.0, -0.0, -2]) == [0, 0, -1]
     assert gradients(ta.relu, [0.0, -0.0, 2]) == [0, 0, 1]

@@ -243,6 +243,16 @@ def test_ties_share_the_gradient_without_dim_and_the_first_takes_it_with_dim():
     assert gradient(lambda x: x.max(0).values, [1.0, 2, 2]) == [0, 1, 0]
 
 
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("name", ["prod", "cumsum", "norm_3", "logsumexp", "var"])
+def test_gradients_along_either_dimension_match_differences(name, keepdim):
+    cases = OVER_DIMS | OVER_A_DIM
+    for dim in (0, 1):
+        assert ta.gradcheck(
+            lambda x, dim=dim: cases[name](ta, x, dim, keepdim), (leaf(apart((2, 3))),)
+        )
+
+
 def test_the_gradient_of_a_product_is_right_at_zeros():
     assert gradient(lambda x: x.prod(), [2.0, 0, 3]) == [0, 6, 0]
     assert gradient(lambda x: x.prod(), [0.0, 0, 3]) == [0, 0, 0]

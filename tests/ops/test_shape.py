@@ -122,7 +122,9 @@ SMOOTH = {
     "unbind": lambda x: x.unbind(1),
     "flip": lambda x: x.flip(0, 1),
     "roll": lambda x: x.roll((1, 2), (0, 1)),
+    "roll of all": lambda x: x.roll(2),
     "repeat": lambda x: x.repeat(2, 1, 3),
+    "repeat to more dimensions": lambda x: x.repeat(3, 2, 1, 2),
     "tril": lambda x: x.tril(),
     "triu": lambda x: x.triu(1),
     "cat": lambda x: ta.cat([x, x[:1], ta.zeros(0)]),
@@ -133,6 +135,12 @@ SMOOTH = {
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_match_differences(name):
     assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (leaf(),))
+
+
+def test_roll_moves_elements_on():
+    x = ta.tensor([[0, 1, 2], [3, 4, 5]])
+    assert x.roll(2).tolist() == [[4, 5, 0], [1, 2, 3]]
+    assert x.roll((1, -1), (0, 1)).tolist() == [[4, 5, 3], [1, 2, 0]]
 
 
 @pytest.mark.parametrize("name", sorted(set(SMOOTH) - {"unbind"}))
