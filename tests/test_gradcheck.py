@@ -241,8 +241,10 @@ def test_a_pole_beside_the_input_is_stepped_around():
 
 def test_random_functions_are_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(GradcheckError, match="random: fix the seed"):
-        gradcheck(lambda x: x * float(rng.random()), random(3))
+    with pytest.raises(GradcheckError, match=r"fix the seed; output 1 differs .* input 0"):
+        gradcheck(lambda x: (x, x * float(rng.random())), random(3))
+    with pytest.raises(GradcheckError, match=r"fix the seed; output \d+ differs"):
+        gradcheck(lambda x: (x,) * int(rng.integers(1, 1000)), random(3))
 
 
 def test_the_global_generator_stays_as_it_is():
@@ -261,6 +263,32 @@ def test_an_unreached_input_is_refused():
         gradcheck(lambda x, y: x * 2, (random(3), random(3)))
     with pytest.raises(GradcheckError, match="no gradient reaches input 0"):
         gradcheck(lambda x: x.detach() * 2, random(3))
+
+
+def test_a_gradient_of_zeros_is_compared_and_none_is_refused():
+    constant = operation(np.ones_like, lambda xs, y, g: np.zeros_like(g))
+    assert gradcheck(constant, random(3))
+    wrong = operation(np.ones_like, lambda xs, y, g: g * 1e-6)
+    with pytest.raises(GradcheckError, match="gradients are wrong at 3 of 3"):
+        gradcheck(wrong, random(3))
+    nothing = operation(np.ones_like, lambda xs, y, g: None)
+    with pytest.raises(GradcheckError, match="no gradient reaches input 0"):
+        gradcheck(nothing, random(3))
+
+
+def test_one_side_of_a_kink_is_no_excuse():
+    x = ta.tensor(np.array([0.0]), requires_grad=True)
+    for slope in (0.0, 0.5, 1.0):  # that of one side, the mean, that of the other
+        corner = operation(lambda x: np.maximum(x, 0), lambda xs, y, g, s=slope: g * s)
+        with pytest.raises(GradcheckError, match=r"too close to a kink: input 0 at index \(0\)"):
+            gradcheck(corner, x)
+
+
+def test_a_function_that_no_step_resolves_is_refused():
+    x = ta.tensor(np.array([0.3]), requires_grad=True)
+    rough = operation(lambda x: np.sin(1e13 * x), lambda xs, y, g: g * 1e13 * np.cos(1e13 * xs[0]))
+    with pytest.raises(GradcheckError, match=r"too close to a kink: input 0 .* too uncertain"):
+        gradcheck(rough, x)
 
 
 def test_float32_is_refused():
