@@ -49,7 +49,7 @@ class ScaledDotProductAttention(Function):
         self.group = group  # heads of q that share one of k and v
         self.batch = _batch(q, k, v, group)
         out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), *self.options)
-        y = out.reshape(*self.batch, *out.shape[2:])
+        y = out if len(self.batch) == 2 else out.reshape(*self.batch, *out.shape[2:])
         self.save(q, k, v, mask, y, lse)
         return y
 
@@ -74,6 +74,8 @@ class ScaledDotProductAttention(Function):
 
     def _as_heads(self, q: Any, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
         """All as the kernel takes them, (B, h, T, D), views where strides allow."""
+        if q.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2]:
+            return q, k, v, mask
         if mask is not None and len(self.batch) > 2:
             mask = _as_four(np.broadcast_to(mask, (*self.batch, q.shape[-2], k.shape[-2])))
         of_keys = self._for_keys()
@@ -150,10 +152,8 @@ def scaled_dot_product_attention(
     query that may attend nothing gives zeros. enable_gqa: h / h_kv heads of query share one of key.
     """
     name = "scaled_dot_product_attention"
-    q, k, v = (
-        as_tensor(x, x_name)._array
-        for x, x_name in ((query, "query"), (key, "key"), (value, "value"))
-    )
+    q = as_tensor(query, "query")._array
+    k, v = as_tensor(key, "key")._array, as_tensor(value, "value")._array
     _check_inputs(name, q, k, v)
     group = _group(name, q, k, v) if enable_gqa else 1
     if not 0 <= dropout_p <= 1:
