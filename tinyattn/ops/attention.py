@@ -74,7 +74,7 @@ class ScaledDotProductAttention(Function):
 
     def _as_heads(self, q: Any, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
         """All as the kernel takes them, (B, h, T, D), views where strides allow."""
-        if q.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2]:
+        if q.ndim == 4 and q.shape[:2] == k.shape[:-2] == v.shape[:-2]:
             return q, k, v, mask
         if mask is not None and len(self.batch) > 2:
             mask = _as_four(np.broadcast_to(mask, (*self.batch, q.shape[-2], k.shape[-2])))
