@@ -57,7 +57,6 @@ def clamped(d):
     two, three = (
         tuple(1 if d.chance(0.2) else n for n in one[d.int(0, len(one)) :]) for _ in range(2)
     )
-    three = (*three, 7) if d.chance(0.04) else three
     x = d.array(one, "ffi", special=0.2)
     if d.chance(0.5):
         low, high = d.pick(None, -1, 0.0, -0.5), d.pick(None, 1, 0.5, -2)

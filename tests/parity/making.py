@@ -63,7 +63,7 @@ def like(name, *more, values=True):
 def whole(d):
     ends = [d.int(-5, 8) for _ in range(d.int(1, 3))]
     if d.chance(0.4):
-        ends = [float(e) / 2 for e in ends]
+        ends = [e / 2 for e in ends]
     options = {"dtype": Of(d.pick("float32", "float64", "int64"))} if d.chance(0.3) else {}
     return Call(*ends, **options)
 

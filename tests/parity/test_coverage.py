@@ -1,5 +1,6 @@
 """No public name that torch has too goes without a comparison."""
 
+import inspect
 import types
 
 import pytest
@@ -85,3 +86,32 @@ def test_every_public_name_that_torch_has_too_is_compared(place, tables):
         and not any(name in table for table in tables)
     ]
     assert not missing
+
+
+def parameters(function):
+    if not (inspect.isroutine(function) or isinstance(function, type)):
+        return {}
+    try:
+        found = inspect.signature(function).parameters.values()
+    except ValueError:  # a builtin
+        return {}
+    return {p.name: p.default for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+
+
+@pytest.mark.parametrize(
+    "place", ["nn.functional", "nn", "nn.init", "nn.utils", "optim", "optim.lr_scheduler"]
+)
+def test_arguments_have_torchs_names_order_and_defaults(place):
+    ours, theirs = at(ta, place), at(torch, place)
+    for name in getattr(ours, "__all__", dir(ours)):
+        mine, other = (parameters(getattr(side, name, None)) for side in (ours, theirs))
+        if not other:
+            continue
+        assert list(mine) == [p for p in other if p in mine], name
+        for parameter, default in mine.items():
+            implicit = parameter == "dim" and other[parameter] is None  # one PyTorch warns about
+            named = getattr(default, "__name__", default)
+            assert implicit or named == getattr(other[parameter], "__name__", other[parameter]), (
+                name,
+                parameter,
+            )

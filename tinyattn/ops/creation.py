@@ -154,10 +154,12 @@ def arange(
     """start, start + step, ... below end; `arange(n)` counts from 0. int64 if all are ints."""
     if end is None:
         start, end = 0, start
-    if dtype is not None and as_dtype(dtype).kind == "i":
-        start, end, step = int(start), int(end), int(step)  # as PyTorch
     if not (np.isfinite([start, end, step]).all() and step != 0 and (end - start) * step >= 0):
         raise RuntimeError(f"step: expected one that leads from {start} to {end}, got {step}")
+    if dtype is not None and as_dtype(dtype).kind == "i":  # as PyTorch: of whole numbers alone
+        if not int(step):
+            raise ValueError(f"step: expected at least 1 for {as_dtype(dtype)}, got {step}")
+        start, end, step = int(start), int(end), int(step)
     if dtype is None:
         whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
         dtype = int64 if whole else float32
