@@ -26,6 +26,7 @@ ACTIVATIONS = {
     "leaky_relu, falling": ("leaky_relu", {"negative_slope": -0.5}, (-3, -0.3)),
     "elu": ("elu", {}, (-3, -0.3)),
     "elu, alpha": ("elu", {"alpha": -1.5}, (-3, -0.3)),
+    "elu, alpha, above 0": ("elu", {"alpha": -1.5}, (0.3, 3)),
     "silu": ("silu", {}, (-4, 4)),
     "gelu": ("gelu", {}, (-4, 4)),
     "gelu, tanh": ("gelu", {"approximate": "tanh"}, (-4, 4)),

@@ -53,6 +53,15 @@ def functional(t):
     return F if t is ta else t.nn.functional
 
 
+def test_conv1d_is_the_sum_over_windows():
+    x, w = numbers((2, 4, 9)), numbers((6, 2, 3), 1)
+    y = F.conv1d(ta.tensor(x), ta.tensor(w), stride=2, dilation=2, groups=2).numpy()
+    assert y.shape == (2, 6, 3)
+    for b, f, t in np.ndindex(y.shape):
+        seen = x[b, f // 3 * 2 : f // 3 * 2 + 2, 2 * t : 2 * t + 5 : 2]
+        assert y[b, f, t] == (seen * w[f]).sum()
+
+
 @pytest.mark.parametrize("mode", [*MODES, "mirror"])
 @given(
     shape=st.sampled_from(SHAPES),
