@@ -10,6 +10,8 @@ from tinyattn.autograd.storage import TensorBase
 
 def as_axis(dim: Any, ndim: int, name: str = "dim") -> int:
     """A dimension, counted from the front; IndexError outside [-ndim, ndim-1]."""
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim % ndim
     if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
         raise TypeError(f"{name}: expected an int, got {type(dim).__name__}")
     low = max(ndim, 1)

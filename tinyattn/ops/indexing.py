@@ -115,7 +115,7 @@ class MaskedFill(Function):
 
     def forward(self, x: Any, mask: Any, value: Any) -> Any:
         self.save(mask)
-        return np.where(mask, np.asarray(value).astype(x.dtype), x)
+        return np.where(mask, x.dtype.type(value), x)
 
     def backward(self, grad: Any) -> Any:
         (mask,) = self.saved

@@ -100,9 +100,10 @@ class Cat(Function):
     """y = the inputs one after another along an axis;   dx_k = the part of dy where x_k stands."""
 
     def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+        y = np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
         self.before = (slice(None),) * axis
-        self.ends = list(accumulate((array.shape[axis] for array in arrays), initial=0))
-        return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
+        self.ends = list(accumulate([array.shape[axis] for array in arrays], initial=0))
+        return y
 
     def backward(self, grad: Any) -> Any:
         return tuple(grad[(*self.before, slice(i, j))] for i, j in pairwise(self.ends))
@@ -466,47 +467,62 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 # Several tensors in one
 
 
-def _several(name: str, tensors: Any) -> tuple[list, np.dtype]:
-    """The tensors as a list, and the dtype they have together."""
+def _several(name: str, tensors: Any) -> tuple[list, np.dtype | None]:
+    """The tensors as a list, and the dtype they have together where they have different ones."""
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(
             f"{name}: tensors: expected a tuple or list of Tensors, got {type(tensors).__name__}"
         )
     for i, tensor in enumerate(tensors):
-        as_tensor(tensor, f"{name}: tensors: element {i}")
+        if not isinstance(tensor, TensorBase):
+            as_tensor(tensor, f"{name}: tensors: element {i}")
     if not tensors:
         error = ValueError if name == "cat" else RuntimeError  # as in PyTorch
         raise error(f"{name}: tensors: expected a non-empty list of Tensors")
-    dtypes = {tensor._array.dtype for tensor in tensors}
-    dtype = dtypes.pop() if len(dtypes) == 1 else result_type(*(t._array for t in tensors))
-    return list(tensors), dtype
+    first = tensors[0]._array.dtype
+    same = all([tensor._array.dtype is first for tensor in tensors])
+    return list(tensors), None if same else result_type(*(t._array for t in tensors))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after another along dim; their other sizes agree. A 1-D tensor without
     elements fits everywhere."""
     given, dtype = _several("cat", tensors)
-    for i, tensor in enumerate(given):
-        if not tensor._array.ndim:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     shapes = [tensor._array.shape for tensor in given]
-    first = next((shape for shape in shapes if shape != (0,)), (0,))
-    axis = 0 if first == (0,) else as_axis(dim, len(first))
-    nothing = (*first[:axis], 0, *first[axis + 1 :])
+    if (0,) in shapes:
+        first = next((shape for shape in shapes if shape != (0,)), (0,))
+        axis = 0 if first == (0,) else as_axis(dim, len(first))
+        nothing = (*first[:axis], 0, *first[axis + 1 :])
+        given = [View.apply(t, nothing) if t._array.shape == (0,) else t for t in given]
+    else:
+        axis = as_axis(dim, len(shapes[0])) if shapes[0] else 0
+    try:
+        return Cat.apply(*given, axis=axis, dtype=dtype)
+    except ValueError:
+        raise _not_alike(shapes, axis) from None
+
+
+def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
+    """Why `cat` can't put tensors of these shapes one after another along the axis."""
+    if () in shapes:
+        return RuntimeError(
+            f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated"
+        )
+    first = next(shape for shape in shapes if shape != (0,))
     for i, shape in enumerate(shapes):
         if shape == (0,):
-            given[i] = View.apply(given[i], nothing)
-        elif len(shape) != len(first):
-            raise RuntimeError(
+            continue
+        if len(shape) != len(first):
+            return RuntimeError(
                 f"cat: Tensors must have same number of dimensions: got {len(first)} and "
                 f"{len(shape)}"
             )
-        elif (*shape[:axis], 0, *shape[axis + 1 :]) != nothing:
-            raise RuntimeError(
-                f"cat: Sizes of tensors must match except in dimension {axis}. Expected "
-                f"{list(first)} but got {list(shape)} for tensor number {i} in the list."
-            )
-    return Cat.apply(*given, axis=axis, dtype=dtype)
+        if shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+            break
+    return RuntimeError(
+        f"cat: Sizes of tensors must match except in dimension {axis}. Expected {list(first)} "
+        f"but got {list(shape)} for tensor number {i} in the list."
+    )
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
