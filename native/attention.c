@@ -566,7 +566,8 @@ static void FN(attention_backward_unit)(const struct FN(attention_job) *job, str
     const long piece = unit % job->pieces, head = unit / job->pieces % all->h_kv;
     const long begin = FN(piece_begin)(job, piece), end = FN(piece_begin)(job, piece + 1);
     const long D = all->D, Dv = all->Dv, h = all->h / all->h_kv;
-    const int copied = h * all->Tq >= 4 * QB && (FN(row_step)(&all->k) > 2 * D || FN(row_step)(&all->v) > 2 * Dv);
+    const int gaps = FN(row_step)(&all->k) > 2 * D || FN(row_step)(&all->v) > 2 * Dv;
+    const int copied = gaps && h * all->Tq >= 4 * QB;
     m->batch = unit / job->pieces / all->h_kv;
     for (long j = begin; j < end; j += PANEL_KEYS) {
         const struct FN(panel) lying = {
@@ -578,7 +579,8 @@ static void FN(attention_backward_unit)(const struct FN(attention_job) *job, str
         const long rows = lying.end - j;
         struct FN(panel) panel = lying;
         if (copied) {
-            panel = (struct FN(panel)){.begin = j, .end = lying.end, .ldk = D, .ldv = Dv, .lddk = D, .lddv = Dv};
+            panel.ldk = panel.lddk = D;
+            panel.ldv = panel.lddv = Dv;
             panel.k = m->panel;
             panel.v = panel.k + PANEL_KEYS * D;
             panel.dk = panel.v + PANEL_KEYS * Dv;
