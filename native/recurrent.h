@@ -8,21 +8,25 @@
  * A tile of the product h W^T holds the same LANES columns of all gates; they turn into the new state
  * as soon as it is done. Look first at forward_step and forward_rows. */
 
-/* Rows of a forward tile of 3 or 4 gates: what the registers hold. */
+/* What a forward tile of 3 or 4 gates has in registers: so many rows of so many gates at a time. */
 #undef MOST_ROWS
+#undef TOGETHER
 #undef FEW_ROWS
 #if LEVEL_NUMBER == 2 || defined(__aarch64__)
 #define MOST_ROWS(gates) ((gates) == 3 ? 8 : 6)
+#define TOGETHER(gates) (gates)
 #elif LEVEL_NUMBER == 1
-#define MOST_ROWS(gates) ((gates) == 3 ? 4 : 3)
+#define MOST_ROWS(gates) ((gates) == 3 ? 4 : 6)
+#define TOGETHER(gates) ((gates) == 3 ? 3 : 2)
 #else
-#define MOST_ROWS(gates) ((gates) == 3 ? 3 : 2)
+#define MOST_ROWS(gates) ((gates) == 3 ? 3 : 5)
+#define TOGETHER(gates) ((gates) == 3 ? 3 : 2)
 #endif
 #define FEW_ROWS 4
 
 /* Bytes beyond which gates and states don't wait in the second-level cache. */
 #undef FAR
-#define FAR (8L << 20)
+#define FAR (1L << 20)
 
 struct FN(cell);
 
@@ -101,25 +105,29 @@ TA_INLINE void FN(store_some)(real *p, vec v, long count)
 TA_INLINE void FN(tile_of)(const long gates, const long rows, const real *h, long ldh, const real *w,
                            long H, vec *sums)
 {
-    vec acc[8][4], wk[4];
+    const long together = TOGETHER(gates);
+    for (long first = 0; first < gates; first += together) {
+        const real *x = h, *panel = w + first * LANES;
+        vec acc[8][4], wk[4];
 #pragma GCC unroll 8
-    for (long i = 0; i < rows; i++)
+        for (long i = 0; i < rows; i++)
 #pragma GCC unroll 4
-        for (long gate = 0; gate < gates; gate++) acc[i][gate] = splat(0);
-    for (long k = 0; k < H; k++, h++, w += gates * LANES) {
+            for (long gate = 0; gate < together; gate++) acc[i][gate] = splat(0);
+        for (long k = 0; k < H; k++, x++, panel += gates * LANES) {
 #pragma GCC unroll 4
-        for (long gate = 0; gate < gates; gate++) wk[gate] = load(w + gate * LANES);
+            for (long gate = 0; gate < together; gate++) wk[gate] = load(panel + gate * LANES);
 #pragma GCC unroll 8
-        for (long i = 0; i < rows; i++) {
-            vec x = splat(h[i * ldh]);
+            for (long i = 0; i < rows; i++) {
+                vec xk = splat(x[i * ldh]);
 #pragma GCC unroll 4
-            for (long gate = 0; gate < gates; gate++) acc[i][gate] += x * wk[gate];
+                for (long gate = 0; gate < together; gate++) acc[i][gate] += xk * wk[gate];
+            }
         }
-    }
 #pragma GCC unroll 8
-    for (long i = 0; i < rows; i++)
+        for (long i = 0; i < rows; i++)
 #pragma GCC unroll 4
-        for (long gate = 0; gate < gates; gate++) sums[gates * i + gate] = acc[i][gate];
+            for (long gate = 0; gate < together; gate++) sums[gates * i + first + gate] = acc[i][gate];
+    }
 }
 
 /* The number of gates and rows are constants in each branch, so that the sums stay in registers. */
