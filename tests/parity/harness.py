@@ -28,11 +28,17 @@ class Call:
     """Positional and named arguments; arrays become tensors, an `Of` what it gives."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.args, self.options = args, options
+        self.args = tuple(map(whole, args))
+        self.options = {name: whole(value) for name, value in options.items()}
 
     def __repr__(self) -> str:
         parts = [show(arg) for arg in self.args]
         return ", ".join(parts + [f"{name}={show(v)}" for name, v in self.options.items()])
+
+
+def whole(value: Any) -> Any:
+    """What NumPy made a scalar of is an array without axes."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 class Of:
