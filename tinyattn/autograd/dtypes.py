@@ -55,7 +55,8 @@ def result_type(*operands: Any) -> np.dtype:
     ranked = []
     for operand in operands:
         if type(operand) is np.ndarray:
-            ranked.append((_CATEGORY[operand.dtype], 2 if operand.ndim else 1, operand.dtype))
+            dtype = operand.dtype if operand.dtype in _CATEGORY else as_dtype(operand.dtype)
+            ranked.append((_CATEGORY[dtype], 2 if operand.ndim else 1, dtype))
         else:
             dtype = scalar_dtype(operand)
             ranked.append((_CATEGORY[dtype], 0, dtype))

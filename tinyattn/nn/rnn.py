@@ -19,6 +19,7 @@ from tinyattn.nn.functional import dropout, linear
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.nn.utils.rnn import PackedSequence, Place
+from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
@@ -114,7 +115,7 @@ class RNNBase(Module):
             if back is not None:
                 last = [state.index_select(1, back) for state in last]
             return PackedSequence(rows, sizes, order, back), _one_or_all(last)
-        ndim = input.dim()
+        ndim = as_tensor(input, "input").dim()
         if ndim not in (2, 3):
             raise ValueError(
                 f"{type(self).__name__}: Expected input to be 2D or 3D, got {ndim}D instead"
@@ -403,12 +404,14 @@ class RNNCell(RNNCellBase):
 def _parts(module: Any, hx: Any) -> list[Tensor]:
     """What the state `hx` of a module consists of: itself, or h and c."""
     if len(module._states) == 1:
-        return [hx]
+        return [as_tensor(hx, "hx")]
+    if not isinstance(hx, (tuple, list)):
+        raise TypeError(f"hx: expected (h_0, c_0), got {type(hx).__name__}")
     if len(hx) != 2:
         raise RuntimeError(
             f"{type(module).__name__}: hx: expected two hidden states, (h_0, c_0), got {len(hx)}"
         )
-    return list(hx)
+    return [as_tensor(state, name) for state, name in zip(hx, ("h_0", "c_0"), strict=True)]
 
 
 def _one_or_all(states: list[Tensor]) -> Any:

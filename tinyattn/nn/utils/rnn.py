@@ -12,6 +12,7 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import results
+from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.shape import cat
 
 
@@ -78,7 +79,7 @@ def pack_padded_sequence(
     lengths, (B,), must not increase, unless enforce_sorted is False: then the batch is sorted here.
     """
     sizes = _as_lengths(lengths)
-    if input.dim() < 2:
+    if as_tensor(input, "input").dim() < 2:
         raise RuntimeError(f"input: expected at least 2 dimensions, got {list(input.shape)}")
     B, T = input.shape[:2] if batch_first else input.shape[1::-1]
     if len(sizes) != B or not B:
