@@ -489,13 +489,17 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     elements fits everywhere."""
     given, dtype = _several("cat", tensors)
     shapes = [tensor._array.shape for tensor in given]
+    if () in shapes:
+        raise RuntimeError(
+            f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated"
+        )
     if (0,) in shapes:
         first = next((shape for shape in shapes if shape != (0,)), (0,))
         axis = 0 if first == (0,) else as_axis(dim, len(first))
         nothing = (*first[:axis], 0, *first[axis + 1 :])
         given = [View.apply(t, nothing) if t._array.shape == (0,) else t for t in given]
     else:
-        axis = as_axis(dim, len(shapes[0])) if shapes[0] else 0
+        axis = as_axis(dim, len(shapes[0]))
     try:
         return Cat.apply(*given, axis=axis, dtype=dtype)
     except ValueError:
@@ -504,10 +508,6 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
     """Why `cat` can't put tensors of these shapes one after another along the axis."""
-    if () in shapes:
-        return RuntimeError(
-            f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated"
-        )
     first = next(shape for shape in shapes if shape != (0,))
     for i, shape in enumerate(shapes):
         if shape == (0,):
