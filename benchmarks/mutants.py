@@ -12,7 +12,17 @@ from pathlib import Path
 
 FACTORS = ("37", "1.001", "-1")
 # Calls that keep the elements where they are: without them nothing, or only the shape, changes.
-LAYOUT = {"reshape", "astype", "as_rows", "array", "asarray", "ascontiguousarray", "copy", "atleast_1d"}
+LAYOUT = {
+    "reshape",
+    "astype",
+    "as_rows",
+    "array",
+    "asarray",
+    "ascontiguousarray",
+    "copy",
+    "atleast_1d",
+    "broadcast_to",
+}
 MADE = {"zeros", "zeros_like", "empty", "empty_like", "ones", "ones_like", "full", "arange"}
 # How work is cut; and random numbers, which forward and backward draw alike, whatever they are.
 SPARED = {"cut_of", "parts_of", "rows_below", "load_some", "store_some", "rows_per_task"}
@@ -22,7 +32,7 @@ OPPOSITE = {
 }  # fmt: skip
 
 # A gradient is an array, a tuple of them, or one that the engine is to compute or place.
-TIMES = '''
+TIMES = """
 
 def _times(factor, grad):
     from tinyattn.autograd.function import Part, RowSum
@@ -34,7 +44,7 @@ def _times(factor, grad):
         grad.parts = [(factor * first, *rest) for first, *rest in grad.parts]
         return grad
     return grad if grad is None else factor * grad
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,9 @@ class Python:
         start, end = self.span(node)
         return self.source[start:end].decode()
 
-    def mutant(self, where: str, node: ast.AST, fault: str, new: str, entries: tuple = ()) -> Mutant:
+    def mutant(
+        self, where: str, node: ast.AST, fault: str, new: str, entries: tuple = ()
+    ) -> Mutant:
         start, end = self.span(node)
         line = self.source[:start].count(b"\n") + 1
         return Mutant(self.path, where, line, fault, self.text(node), new, start, end, entries)
@@ -141,7 +153,7 @@ def expression_faults(file: Python, n: ast.AST) -> Iterator[tuple[ast.AST, str, 
             for factor in FACTORS:
                 yield a, f"factor {factor}", f"{factor} * {text(a)}"
         case ast.Call(func=ast.Attribute(value=ast.Name("np"), attr=name), args=[a, *_]):
-            if name not in LAYOUT | MADE:
+            if name not in LAYOUT | MADE and not isinstance(a, ast.Starred):
                 yield n, f"without {name}", text(a)
         case ast.Call(func=ast.Attribute(value=a, attr="swapaxes" | "transpose")):
             yield n, "without transposition", text(a)
@@ -257,13 +269,12 @@ def operations_of(files: list[Python]) -> dict[str, set[str]]:
 
 def kernel_entries(file: Python) -> list[ast.FunctionDef]:
     """The twins that compute a gradient."""
+    public = [f for name, f in file.functions.items() if name[0] != "_"]
     return [
-        function
-        for name, function in file.functions.items()
-        if not name.startswith("_")
-        and not function.decorator_list
-        or "reference" in file.path
-        if name.endswith("_backward") or any(a.arg == "grad" for a in function.args.args)
+        f
+        for f in public
+        if ("reference" in file.path or not f.decorator_list)  # in jit/, those are inner loops
+        and (f.name.endswith("_backward") or any(a.arg == "grad" for a in f.args.args))
     ]
 
 
@@ -276,8 +287,8 @@ def python_kernel_faults(file: Python) -> Iterator[Mutant]:
         yield from body_faults(file, file.functions[name], name, tuple(runs[name]))
 
 
-# C, whose kernel files are written in one way: a function begins at the margin, ends with "}" there,
-# and is named by FN(name).
+# C, whose kernel files are written in one way: a function begins at the margin, ends with "}"
+# there, and is named by FN(name).
 
 HEAD = re.compile(
     r"^(?:static |TA_INLINE )[\w ()]*?\*?FN\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}", re.M | re.S
@@ -375,7 +386,9 @@ def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
         yield mutant("overwrites", m.span(), " = ")
         yield mutant("flipped sign", m.span(), " -= " if m[1] == "+" else " += ")
     for m in re.finditer(r"(?<=[\w)\]]) ([-+*/]) (?=[\w(])", live):
-        yield mutant("wrong operator", m.span(), f" {dict(zip('+-*/', '-++*', strict=True))[m[1]]} ")
+        yield mutant(
+            "wrong operator", m.span(), f" {dict(zip('+-*/', '-++*', strict=True))[m[1]]} "
+        )
     values = [arguments(f.body, m.end())[1] for m in STORE.finditer(live)]
     stored = re.finditer(r"^\s+[\w>.()*-]+\[[^;=]*\] [-+*]?= ([^;]+);", f.body, re.M)
     for a, b in values + [m.span(1) for m in stored]:
@@ -411,10 +424,22 @@ def c_kernel_faults(root: Path) -> Iterator[Mutant]:
         yield from c_faults(functions[name], tuple(runs[name]))
 
 
+# What the engine does to gradients, and not to the order of its work.
 ENGINE = {
-    "tinyattn/autograd/engine.py": {"_add", "unbroadcast", "run", "_order"},
-    "tinyattn/autograd/storage.py": {"accumulate"},
+    "tinyattn/autograd/engine.py": ["_Pending.add", "_Pending._special", "unbroadcast"],
+    "tinyattn/autograd/function.py": ["RowSum.value", "RowSum.transposed", "Function.placed"],
+    "tinyattn/autograd/storage.py": ["accumulate"],
 }
+
+
+def engine_faults(file: Python) -> Iterator[Mutant]:
+    for where in ENGINE[file.path]:
+        owner, _, name = where.rpartition(".")
+        body = file.classes[owner].body if owner else file.tree.body
+        (function,) = (n for n in body if isinstance(n, ast.FunctionDef) and n.name == name)
+        yield from body_faults(file, function, where)
+        if owner != "_Pending":  # whose methods return no gradients
+            yield from return_faults(file, function, where)
 
 
 def mutants(root: Path) -> list[Mutant]:
@@ -433,9 +458,7 @@ def mutants(root: Path) -> list[Mutant]:
         for p in sorted(root.glob(f"tinyattn/kernels/{folder}/*.py")):
             found += python_kernel_faults(Python(root, str(p.relative_to(root))))
     found += c_kernel_faults(root)
-    for path, names in ENGINE.items():
-        file = Python(root, path)
-        for name in names & file.functions.keys():
-            found += body_faults(file, file.functions[name], name)
-    once = {(m.path, m.start, m.end, m.new): m for m in found}
+    for path in ENGINE:
+        found += engine_faults(Python(root, path))
+    once = {(m.path, m.start, m.end, m.new): m for m in found if m.new != m.old}
     return sorted(once.values(), key=lambda m: (m.path, m.start, m.end, m.new))

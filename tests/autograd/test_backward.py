@@ -107,6 +107,17 @@ def test_a_shared_gradient_is_not_added_to_in_place():
     assert (x.grad.tolist(), y.grad.tolist()) == ([11.0], [1.0])
 
 
+def test_a_part_is_not_added_into_a_gradient_that_others_have():
+    x, y = leaf(1, 2), leaf(1, 2)
+    a, b = x * 1, y * 1
+    part = a[0]
+    ((a + b) * leaf(3, 4).detach()).sum().backward(retain_graph=True)
+    assert [x.grad.tolist(), y.grad.tolist()] == [[3, 4], [3, 4]]
+    x.grad = y.grad = None
+    (((a + b) * leaf(3, 4).detach()).sum() + 10 * part + 5 * a[0]).backward()
+    assert [x.grad.tolist(), y.grad.tolist()] == [[18, 4], [3, 4]]
+
+
 def test_grad_is_never_a_saved_array():
     x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
     z = (x * y).sum()

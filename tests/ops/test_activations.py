@@ -53,6 +53,7 @@ UNCERTAIN = {
     "softsign": [INF, -INF],
     "elu": [NAN],
     "elu, alpha": [NAN],
+    "elu, alpha, above 0": [NAN],
 }
 
 
