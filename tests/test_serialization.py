@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,11 +202,76 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         assert error.value.filename == str(missing)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "uint8", "int16"])
-def test_a_dtype_that_is_not_ours_is_named_with_its_tensor(path: Path, dtype: str) -> None:
+@pytest.mark.parametrize(("dtype", "name"), [("f2", "F16"), ("u1", "U8"), ("i2", "I16")])
+def test_a_dtype_that_is_not_ours_is_named_with_its_tensor(
+    path: Path, dtype: str, name: str
+) -> None:
     save_file({"x": np.zeros(2, dtype)}, path)
-    with pytest.raises(ValueError, match=f"tensor 'x': .*{dtype}"):
+    with pytest.raises(ValueError, match=f"tensor 'x': expected a dtype of .*, got {name}"):
         ta.load(path)
+
+
+def written(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
+    """A safetensors file made by hand, of any header and any claim of the header's length."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    size = len(text) if length is None else length
+    path.write_bytes(size.to_bytes(8, "little") + text + data)
+    return path
+
+
+def entry(dtype: str, shape: list[int], end: int) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [0, end]}
+
+
+def test_the_files_made_by_hand_are_good_where_nothing_is_wrong(path: Path) -> None:
+    assert same(ta.load(written(path, {"x": entry("F32", [2], 8)}, bytes(8))), {"x": ta.zeros(2)})
+    assert same(
+        ta.load(written(path, {"x": entry("BOOL", [1], 1)}, b"\1")), {"x": ta.tensor([True])}
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "message"),
+    [
+        (b"{}", 2**63 - 1, "expected a whole safetensors file"),
+        (b"{}", 2**64 - 1, "expected a whole safetensors file"),
+        (b"{}", 90_000_000, "expected a whole safetensors file"),
+        (b"[]", None, "expected a whole safetensors file"),
+        (b"\xff\xfe", None, "expected a whole safetensors file"),
+        ({"x": entry("F32", [2**40], 8)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F32", [2**40, 2**40], 8)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F32", [2], 2**62)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F32", [-2], 8)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F64", [2], 8)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F33", [2], 8)}, None, "expected a whole safetensors file"),
+        ({"x": entry("F32", [1] * 65 + [2], 8)}, None, "tensor 'x': maximum supported dimension"),
+        ({"x": entry("BOOL", [8], 8)}, None, "tensor 'x': expected 0 or 1 for each bool"),
+        (
+            {"x": entry("F32", [2], 8), "__metadata__": {"tinyattn.structure": "[" * 200_000}},
+            None,
+            "expected a structure that `save` wrote",
+        ),
+        (
+            {
+                "x": entry("F32", [2], 8),
+                "__metadata__": {"tinyattn.structure": '{"list":[' * 90_000 + "]}" * 90_000},
+            },
+            None,
+            "expected a structure that `save` wrote",
+        ),
+    ],
+)
+def test_a_hostile_file_is_refused_in_little_memory(
+    path: Path, header: Any, length: int | None, message: str
+) -> None:
+    written(path, header, b"\2" * 8, length)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=rf"file\.safetensors: {message}"):
+            ta.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tinyattn._tensor import Tensor
 from tinyattn.ops.creation import from_numpy
 
 _STRUCTURE = "tinyattn.structure"  # where the JSON stands in a file's metadata
+_DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4", "BOOL": "?"}
 _RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a tensor
 
 
@@ -26,6 +27,11 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
     The file is written aside, flushed and renamed: path holds the old content or the new, whole.
     Tensors are saved by value: those that share memory, or are views, come back apart.
     """
+    write_aside(path, as_bytes(obj))
+
+
+def as_bytes(obj: Any) -> bytes:
+    """The content of the file that `save` writes."""
     from safetensors.numpy import save as to_bytes
 
     tensors: dict[str, np.ndarray] = {}
@@ -35,7 +41,7 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
         structure = None
     else:
         structure = {_STRUCTURE: json.dumps(_flatten(obj, "", tensors))}
-    write_aside(path, to_bytes(tensors, structure))
+    return to_bytes(tensors, structure)
 
 
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
@@ -53,10 +59,25 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, target)
+        _flush_folder(target.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power; Windows has no such call, nor have all disks."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -64,27 +85,39 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     FileNotFoundError where there is none; ValueError for a file that is cut or of another kind.
     """
+    return from_bytes(path, read_whole(path))
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a safetensors file, of which nothing but the header is checked."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         what = "a safetensors file expected, none found"
         raise FileNotFoundError(errno.ENOENT, what, os.fspath(path))
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {}
-            for name in file.keys():  # noqa: SIM118
-                try:
-                    tensors[name] = from_numpy(file.get_tensor(name))
-                except TypeError as error:  # a dtype that isn't ours, or not NumPy's
-                    raise ValueError(f"{path}: tensor {name!r}: {error}") from None
+        with safe_open(path, framework="numpy"):  # before a film of gigabytes is read
+            return Path(path).read_bytes()
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None
-    if _STRUCTURE not in metadata:
-        return tensors
+
+
+def from_bytes(path: str | os.PathLike[str], content: bytes) -> Any:
+    """What `as_bytes` was given; errors name path."""
+    from safetensors import SafetensorError, deserialize
+
     try:
+        found = deserialize(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None
+    tensors = {name: _tensor(f"{path}: tensor {name!r}", **entry) for name, entry in found}
+    try:
+        (size,) = np.frombuffer(content, "<u8", 1)
+        metadata = json.loads(content[8 : 8 + int(size)]).get(_RESERVED, {})
+        if _STRUCTURE not in metadata:
+            return tensors
         return _rebuild(json.loads(metadata[_STRUCTURE]), tensors)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected a structure that `save` wrote ({error!r})") from None
 
 
@@ -95,6 +128,19 @@ def _is_flat(obj: Any) -> bool:
         and _RESERVED not in obj
         and all(isinstance(value, Tensor) for value in obj.values())
     )
+
+
+def _tensor(what: str, dtype: str, shape: list[int], data: bytearray) -> Tensor:
+    if dtype not in _DTYPES:
+        known = ", ".join(_DTYPES)
+        raise ValueError(f"{what}: expected a dtype of {known}, got {dtype}")
+    try:
+        array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    except ValueError as error:  # more dimensions than NumPy has
+        raise ValueError(f"{what}: {error}") from None
+    if dtype == "BOOL" and (array.view(np.uint8) > 1).any():
+        raise ValueError(f"{what}: expected 0 or 1 for each bool")
+    return from_numpy(array)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
