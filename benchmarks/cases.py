@@ -74,6 +74,14 @@ def gru(lib: Any, B: int, T: int, H: int) -> Call:
     return there_and_back([x, *module.parameters()], lambda: module(x)[0], lib.randn(T, B, H))
 
 
+def attention(lib: Any, B: int, h: int, T: int, D: int, causal: bool) -> Call:
+    q, k, v = (lib.randn(B, h, T, D, requires_grad=True) for _ in range(3))
+    dot_product = lib.nn.functional.scaled_dot_product_attention
+    return there_and_back(
+        [q, k, v], lambda: dot_product(q, k, v, is_causal=causal), lib.randn(B, h, T, D)
+    )
+
+
 def adam(lib: Any, shapes: list[tuple[int, int]]) -> Call:
     parameters = [lib.nn.Parameter(lib.randn(*shape)) for shape in shapes]
     for parameter in parameters:
@@ -127,6 +135,17 @@ def _gru(B: int, T: int, H: int, goal: float, numba: float = 0.0) -> Case:
     )
 
 
+def _attention(B: int, h: int, T: int, D: int, goal: float, causal: bool = False) -> Case:
+    """Seven products, two of them forward; half of each where causal."""
+    return Case(
+        "attention",
+        f"attention forward+backward B{B} h{h} T{T} D{D}{', causal' * causal}",
+        lambda lib: attention(lib, B, h, T, D, causal),
+        goal,
+        14.0 * B * h * T * T * D / (2 if causal else 1),
+    )
+
+
 def _seq2seq(B: int, T: int, H: int, V: int, goal: float) -> Case:
     return Case(
         "seq2seq",
@@ -160,6 +179,13 @@ CASES = [
     _gru(64, 16, 128, 1.8, numba=2.5),
     _gru(64, 32, 256, 1.35),
     _gru(64, 32, 512, 1.2),
+    _attention(64, 4, 16, 32, 3.0),
+    _attention(8, 8, 128, 64, 1.2),
+    _attention(2, 8, 512, 64, 1.1),
+    _attention(2, 8, 512, 64, 1.7, causal=True),
+    _attention(1, 8, 2048, 64, 1.1),
+    _attention(1, 8, 2048, 64, 1.2, causal=True),
+    _attention(1, 2, 8192, 64, 1.1, causal=True),
     Case(
         "optimiser",
         "Adam, 4 M parameters",
