@@ -3,12 +3,12 @@
 FASTER = "a faster way to the same result"
 ONES = "both arrays are ones here"
 SUMMED = "the engine sums over the axes that are left"
+COPIED = "an array is copied that need not be"
 ZERO = "what is left out is 0 there"
 
 EQUIVALENT = {
     ("ops/losses.py", "CrossEntropy.backward: wrong branch", "-> (dx * grad)"): FASTER,
     ("ops/products.py", "MatMul.backward: never: b.ndim == 2", ""): FASTER,
-    ("ops/recurrent.py", "before: never: len(self.sizes) == 1", ""): FASTER,
     ("ops/reductions.py", "Norm.backward: wrong branch", "-> (np.power(ratio"): FASTER,
     ("ops/reductions.py", "Prod.backward: swapped: before, after", ""): ONES,
     ("ops/indexing.py", "SetItem.backward", "self.ndim"): SUMMED,
@@ -18,7 +18,9 @@ EQUIVALENT = {
     ("reference/cross_entropy.py", "wrong branch: label_smoothing / V", "/ V)"): "no rows",
     ("reference/cross_entropy.py", "always: label_smoothing", ""): ZERO,
     ("jit/embedding.py", "wrong branch: 1 if alone", ""): "how work is cut",
-    ("engine.py", "_Pending.add: never: fresh", ""): "an array is copied that need not be",
+    ("ops/reductions.py", "Amax.backward: always: self.nan", ""): FASTER,
+    ("engine.py", "_Pending.add: never: fresh", ""): COPIED,
+    ("storage.py", "accumulate: always: not (owned", ""): COPIED,
 }
 
 
