@@ -1,12 +1,14 @@
-"""Train, evaluate and use an attention Seq2Seq translator (Bahdanau, Cho, Bengio 2014,
-arXiv:1409.0473), Chinese to English unless the data says otherwise.
+"""Train, evaluate and use a translator with attention, Chinese to English unless the data says
+otherwise.
 
     python examples/translate.py                         train on the built-in corpus, then report
     python examples/translate.py train --data FILE       train on lines of source TAB target
+    python examples/translate.py train --model transformer
     python examples/translate.py evaluate                report on the model trained last
     python examples/translate.py translate 我喜欢看书。     translate (a sentence, --file, or stdin)
 
-The model stands whole below: read Encoder, then AttentionDecoder.
+The models stand whole in translator_rnn.py and translator_transformer.py; this file is the program
+around them: text, training, evaluation, files, the command line.
 """
 
 import argparse
@@ -26,12 +28,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
+from translator_rnn import RNN
+from translator_transformer import Transformer
 
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
-from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from tinyattn.text import (
     PAD,
     TOKENISERS,
@@ -48,14 +51,15 @@ from tinyattn.text import (
 )  # fmt: skip
 from tinyattn.viz import attention_figure, attention_text, curve_figure
 
-SCORES = ("dot", "additive", "uniform")
+MODELS: dict[str, Any] = {"rnn": RNN, "transformer": Transformer}
 MAX_LENGTH = 60  # tokens of a translation
 
-# What has to be known to build a model again and to find its test pairs: a type, or the choices.
+# What has to be known to build a model again and to find its test pairs, beside the options of its
+# own kind: a type, or the choices.
 OPTIONS: dict[str, Any] = {
+    "model": tuple(MODELS),
     "hidden": int,
     "dropout": float,
-    "score": SCORES,
     "source_tokens": tuple(TOKENISERS),
     "target_tokens": tuple(TOKENISERS),
     "min_count": int,
@@ -69,106 +73,20 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-# The model. Letters: B sentences, Ts and Tt source and target tokens, H hidden, V vocabulary.
-
-
-class Memory(NamedTuple):
-    """What the encoder leaves to the decoder."""
-
-    outputs: ta.Tensor  # (B, Ts, H)
-    keys: ta.Tensor  # (B, Ts, H), what a query is compared with
-    padding: ta.Tensor  # (B, 1, Ts) bool, True at padding
-
-
-class Encoder(nn.Module):
-    """Reads the source: a state for every token. Padding never enters a state."""
-
-    def __init__(self, vocab_size: int, hidden_size: int, dropout: float) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(hidden_size, hidden_size)
-
-    def forward(self, source: ta.Tensor, lengths: ta.Tensor) -> tuple[ta.Tensor, ta.Tensor]:
-        """source (Ts, B), longest first: outputs (Ts, B, H) and the last states (1, B, H)."""
-        embedded = self.dropout(self.embedding(source))
-        output, hidden = self.gru(pack_padded_sequence(embedded, lengths))
-        return pad_packed_sequence(output)[0], hidden
-
-
-class AttentionDecoder(nn.Module):
-    """Writes the target: each step looks at the source with its last state as the query."""
-
-    def __init__(self, hidden_size: int, vocab_size: int, score: str, dropout: float) -> None:
-        super().__init__()
-        self.score = score
-        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(hidden_size * 2, hidden_size)
-        self.out = nn.Linear(hidden_size * 2, vocab_size)
-        if score == "additive":
-            self.query = nn.Linear(hidden_size, hidden_size)
-            self.key = nn.Linear(hidden_size, hidden_size, bias=False)
-            self.energy = nn.Linear(hidden_size, 1, bias=False)
-
-    def remember(self, outputs: ta.Tensor, source: ta.Tensor) -> Memory:
-        """The encoder's outputs (Ts, B, H) of source (Ts, B), ready to be attended to."""
-        outputs = outputs.transpose(0, 1).contiguous()
-        keys = self.key(outputs) if self.score == "additive" else outputs
-        return Memory(outputs, keys, (source == PAD).t().unsqueeze(1))
-
-    def attend(self, hidden: ta.Tensor, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
-        """The weights (B, 1, Ts) of a state (1, B, H), and the context (B, 1, H) they give."""
-        query = hidden.transpose(0, 1)
-        if self.score == "dot":  # s_i = q . k_i
-            scores = query @ memory.keys.transpose(1, 2)
-        elif self.score == "additive":  # s_i = v . tanh(W q + U k_i)
-            energy = self.energy(ta.tanh(self.query(query) + memory.keys))
-            scores = energy.transpose(1, 2)
-        else:  # every token alike: what is left without attention
-            scores = ta.zeros(memory.padding.shape, dtype=hidden.dtype)
-        weights = F.softmax(scores.masked_fill(memory.padding, -math.inf), dim=-1)
-        return weights, weights @ memory.outputs
-
-    def step(
-        self, embedded: ta.Tensor, hidden: ta.Tensor, memory: Memory
-    ) -> tuple[ta.Tensor, ta.Tensor, ta.Tensor]:
-        """One token (1, B, H): [output; context] (1, B, 2H), the new state, the weights."""
-        weights, context = self.attend(hidden, memory)
-        context = context.transpose(0, 1)
-        output, hidden = self.gru(ta.cat((embedded, context), 2), hidden)
-        return ta.cat((output, context), 2), hidden, weights
-
-    def forward(self, target: ta.Tensor, hidden: ta.Tensor, memory: Memory) -> ta.Tensor:
-        """target (Tt, B), each token given the right ones before it: scores (Tt, B, V)."""
-        embedded = self.dropout(self.embedding(target))
-        states = []
-        for t in range(len(target)):
-            state, hidden, _ = self.step(embedded[t : t + 1], hidden, memory)
-            states.append(state)
-        return self.out(self.dropout(ta.cat(states, 0)))
+# From text to text. Letters: B sentences, Ts and Tt source and target tokens, V vocabulary.
 
 
 class Translator(nn.Module):
-    """Encoder and decoder with the vocabularies and tokenisers that lead in and out."""
+    """A model with the vocabularies and tokenisers that lead in and out."""
 
     def __init__(self, options: dict[str, Any], source: Vocab, target: Vocab) -> None:
         super().__init__()
-        hidden, dropout = options["hidden"], options["dropout"]
-        self.encoder = Encoder(len(source), hidden, dropout)
-        self.decoder = AttentionDecoder(hidden, len(target), options["score"], dropout)
+        self.model = MODELS[options["model"]](options, len(source), len(target))
         self.options, self.source, self.target = options, source, target
 
     def forward(self, batch: Batch) -> ta.Tensor:
         """The scores (Tt, B, V) of the target tokens, each after the right ones before it."""
-        hidden, memory = self.encode(batch.source, batch.lengths)
-        return self.decoder(ta.from_numpy(batch.target_in.T), hidden, memory)
-
-    def encode(self, source: np.ndarray, lengths: np.ndarray) -> tuple[ta.Tensor, Memory]:
-        """Ids (B, Ts), longest first: the first state of the decoder and its memory."""
-        ids = ta.from_numpy(source.T)
-        outputs, hidden = self.encoder(ids, ta.from_numpy(lengths))
-        return hidden, self.decoder.remember(outputs, ids)
+        return self.model(batch)
 
     def ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         read = TOKENISERS[self.options["source_tokens"]].tokenize
@@ -183,20 +101,14 @@ class Translator(nn.Module):
         self.eval()
         for batch in batches(pairs, 64):
             with ta.no_grad():
-                state = self.encode(batch.source, batch.lengths)
-            ids, weights = greedy(self._next, state, len(batch.source), MAX_LENGTH)
+                state = self.model.start(batch)
+            ids, weights = greedy(self.model.next, state, len(batch.source), MAX_LENGTH)
             for place, row, seen, length in zip(
                 batch.index, ids, weights, batch.lengths, strict=True
             ):
                 tokens = self.target.decode(row)
                 results[place] = (write(tokens), seen[:, :length], tokens)
         return results
-
-    def _next(self, tokens: ta.Tensor, state: Any) -> tuple[ta.Tensor, ta.Tensor, Any]:
-        hidden, memory = state
-        embedded = self.decoder.embedding(tokens).unsqueeze(0)
-        out, hidden, weights = self.decoder.step(embedded, hidden, memory)
-        return self.decoder.out(out).squeeze(0), weights.squeeze(1), (hidden, memory)
 
 
 def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta.Tensor, int]:
@@ -211,6 +123,7 @@ def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta
 
 
 def train(args: argparse.Namespace) -> None:
+    complete(args)
     pairs = all_pairs(args.data, args.swap, args.pairs)
     try:
         parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
@@ -258,8 +171,9 @@ def fingerprint(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def options_of(args: argparse.Namespace, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """All of OPTIONS but the fingerprint, for these training pairs."""
-    options = {name: getattr(args, name) for name in OPTIONS if name != "fingerprint"}
+    """All options of the model but the fingerprint, for these training pairs."""
+    names = (*OPTIONS, *MODELS[args.model].options)
+    options = {name: getattr(args, name) for name in names if name != "fingerprint"}
     if args.data:
         options["data"] = str(Path(args.data).resolve())
     for side, name in enumerate(("source_tokens", "target_tokens")):
@@ -348,6 +262,33 @@ def perplexity(model: Translator, ids: Any) -> float:
     return math.exp(mean) if mean < 700 else math.inf  # a model that ran away
 
 
+class Quality(NamedTuple):
+    """What a model makes of pairs: a hypothesis for each source, which may have many references."""
+
+    references: dict[str, list[str]]
+    hypotheses: list[str]
+    exact: float  # the share of hypotheses that are one of their references
+    bleu: float
+    signature: str  # how BLEU was computed
+
+
+def quality(model: Translator, pairs: Sequence[tuple[str, str]]) -> Quality:
+    from sacrebleu.metrics import BLEU
+
+    references = defaultdict(list)
+    for source, target in pairs:
+        references[source].append(target)
+    hypotheses = [text for text, _, _ in model.translate(list(references))]
+    width = max(map(len, references.values()))
+    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
+    chinese = model.options["target_tokens"] == "char"
+    bleu = BLEU(tokenize="zh" if chinese else "13a")
+    score = bleu.corpus_score(hypotheses, streams).score
+    matches = sum(h in r for h, r in zip(hypotheses, references.values(), strict=True))
+    exact = matches / len(hypotheses)
+    return Quality(references, hypotheses, exact, score, str(bleu.get_signature()))
+
+
 def report(
     model: Translator,
     pairs: Sequence[tuple[str, str]],
@@ -355,26 +296,15 @@ def report(
     title: str = "sentences never trained on",
 ) -> None:
     """Perplexity, BLEU, exact match with any reference, ten examples, an attention map."""
-    from sacrebleu.metrics import BLEU
-
-    references = defaultdict(list)
-    for source, target in pairs:
-        references[source].append(target)
-    sources = list(references)
-    results = model.translate(sources)
-    hypotheses = [text for text, _, _ in results]
-    width = max(map(len, references.values()))
-    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
-    chinese = model.options["target_tokens"] == "char"
-    bleu = BLEU(tokenize="zh" if chinese else "13a")
-    score = bleu.corpus_score(hypotheses, streams)
-    exact = sum(h in references[s] for s, h in zip(sources, hypotheses, strict=True))
+    found = quality(model, pairs)
+    sources = list(found.references)
     print(f"\non {len(sources)} {title}:")
     print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
-    print(f"BLEU: {score.score:.1f}  ({bleu.get_signature()})")
-    print(f"exact match: {100 * exact / len(sources):.1f} %\n")
-    for source, hypothesis in list(zip(sources, hypotheses, strict=True))[:10]:
-        mark = "" if hypothesis in references[source] else f"   (meant: {references[source][0]})"
+    print(f"BLEU: {found.bleu:.1f}  ({found.signature})")
+    print(f"exact match: {100 * found.exact:.1f} %\n")
+    for source, hypothesis in list(zip(sources, found.hypotheses, strict=True))[:10]:
+        meant = found.references[source]
+        mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"
         print(f"  {source}  ->  {hypothesis}{mark}")
     show_attention(model, sources[0], folder)
 
@@ -501,6 +431,7 @@ def load_model(name: str | None) -> tuple[Translator, Path]:
             ta.load(path), {"options": dict, "source": list, "target": list, "model": dict}
         )
         options = checked(saved["options"], OPTIONS)
+        checked(options, MODELS[options["model"]].options)
         model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
         model.load_state_dict(saved["model"])
     except FileNotFoundError:
@@ -549,12 +480,18 @@ def parser() -> argparse.ArgumentParser:
     add("--data", metavar="FILE", help="lines of source TAB target (default: the built-in corpus)")
     add("--swap", action="store_true", help="the second column is the source")
     add("--out", default="runs/translate", help="folder for the results (default: %(default)s)")
-    add("--score", choices=SCORES, default="additive", help="default: %(default)s")
+    add("--model", choices=tuple(MODELS), default="rnn", help="default: %(default)s")
     add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
-    add("--epochs", type=positive, default=2, help="default: %(default)s")
+    add("--layers", type=positive, help=usual("layers"))
+    add("--score", choices=RNN.options["score"], help=usual("score"))
+    add("--cell", choices=RNN.options["cell"], help=usual("cell"))
+    add("--bidirectional", action="store_true", default=None, help="the rnn reads both ways")
+    add("--heads", type=positive, help=usual("heads"))
+    add("--feed-forward", type=positive, help=usual("feed_forward"))
+    add("--epochs", type=positive, help=usual("epochs"))
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
-    add("--lr", type=rate, default=3e-3, help="peak learning rate (default: %(default)s)")
-    add("--warmup", type=positive, default=200, help="steps to the peak (default: %(default)s)")
+    add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")
+    add("--warmup", type=positive, help=f"steps to the peak ({usual('warmup')})")
     add("--dropout", type=share, default=0.0, help="default: %(default)s")
     add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
     add(
@@ -576,6 +513,24 @@ def parser() -> argparse.ArgumentParser:
     add("--file", help="a text file, a sentence a line")
     add("--model", help="its file or folder (default: the newest in runs/)")
     return top
+
+
+def usual(name: str) -> str:
+    """What an option is unless given, by model."""
+    values = [(kind, MODELS[kind].defaults.get(name)) for kind in MODELS]
+    return "default: " + ", ".join(f"{kind} {value}" for kind, value in values if value is not None)
+
+
+def complete(args: argparse.Namespace) -> argparse.Namespace:
+    """The options of `train` with the defaults of its model; those of another are an error."""
+    mine = MODELS[args.model].defaults
+    for name in {name for model in MODELS.values() for name in model.defaults}:
+        if getattr(args, name) is None:
+            setattr(args, name, mine.get(name))
+        elif name not in mine:
+            option = name.replace("_", "-")
+            raise DataError(f"--{option}: expected a model that has it, got --model {args.model}")
+    return args
 
 
 def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:

@@ -211,9 +211,17 @@ def test_another_seed_is_another_model(builtin: Any) -> None:
     assert report_of(done.stdout) != report_of(builtin.stdout)
 
 
-@pytest.mark.parametrize("score", ["dot", "uniform"])
-def test_other_scores(tmp_path: Path, score: str) -> None:
-    done = run(tmp_path, "train", *SMALL, "--score", score)
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--score dot",
+        "--score uniform",
+        "--score cosine --cell lstm --layers 2 --bidirectional --dropout 0.1",
+        "--model transformer --heads 2 --layers 1 --feed-forward 24",
+    ],
+)
+def test_other_models(tmp_path: Path, options: str) -> None:
+    done = run(tmp_path, "train", *SMALL, *options.split())
     assert re.search(r"^exact match: ", done.stdout, re.M), done.stderr
     source, meant = re.findall(r"^  (\S+)  ->  (.+?)(?:   \(meant: .*)?$", done.stdout, re.M)[0]
     assert run(tmp_path, "translate", source).stdout == f"{meant}\n"
@@ -390,7 +398,22 @@ def test_pairs_that_cannot_be_trained_on(tmp_path: Path, content: bytes | None, 
         (("--valid", "0"), "--valid: expected a whole number from 1, got '0'"),
         (("--test", "1.5"), "--test: expected a whole number from 1, got '1.5'"),
         (("--seed", "-1"), "--seed: expected a whole number from 0, got '-1'"),
-        (("--score", "cosine"), "--score: invalid choice: 'cosine' (choose from 'dot', 'additive'"),
+        (("--score", "dots"), "--score: invalid choice: 'dots' (choose from 'dot', 'scaled_dot', "),
+        (("--model", "cnn"), "--model: invalid choice: 'cnn' (choose from 'rnn', 'transformer')"),
+        (("--layers", "0"), "--layers: expected a whole number from 1, got '0'"),
+        (("--heads", "2"), "--heads: expected a model that has it, got --model rnn"),
+        (
+            ("--model", "transformer", "--bidirectional"),
+            "--bidirectional: expected a model that has it, got --model transformer",
+        ),
+        (
+            (*SMALL, "--bidirectional", "--hidden", "15"),
+            "hidden: expected an even number for two directions, got 15",
+        ),
+        (
+            (*SMALL, "--model", "transformer", "--heads", "3"),
+            "hidden: expected an even number that the heads divide, got 16 for 3 heads",
+        ),
         (("--nothing",), "unrecognized arguments: --nothing"),
         (("trian",), "invalid choice: 'trian'"),
         ((*SMALL, "--out", "file/run"), "file/run: expected a folder to write to: Not a directory"),
@@ -476,7 +499,8 @@ def test_a_full_disk_is_a_line_and_leaves_nothing(toy: Any) -> None:
 
 
 @pytest.fixture
-def example() -> Any:
+def example(monkeypatch: Any) -> Any:
+    monkeypatch.syspath_prepend(PROGRAM.parent)  # as Python does for a program
     spec = importlib.util.spec_from_file_location("translate_example", PROGRAM)
     assert spec is not None
     assert spec.loader is not None
@@ -501,24 +525,97 @@ def test_without_a_chinese_font_only_the_picture_is_missing(
     assert list(tmp_path.iterdir()) == []
 
 
-# --- the whole model's gradients ------------------------------------------------------------------
+# --- the models -----------------------------------------------------------------------------------
+
+SCORES = (
+    *("dot", "scaled_dot", "general", "additive"),
+    *("cosine", "neg_sq_distance", "geometric_mean", "uniform"),
+)
+MODELS = [
+    *(f"--score {score}" for score in SCORES),
+    "--cell lstm",
+    "--layers 2",
+    "--bidirectional",
+    "--cell lstm --layers 2 --bidirectional --score general",
+    "--model transformer --heads 2 --feed-forward 6",
+]
+PAIRS = [("一二三", "one two three"), ("四", "four"), ("二一", "two one"), ("三三", "three three")]
 
 
-@pytest.mark.parametrize("score", ["dot", "additive", "uniform"])
-def test_the_whole_translator_passes_gradcheck(example: Any, score: str) -> None:
-    """Encoder over packed sources of unequal length, masked attention, loss without padding."""
+def tiny(example: Any, options: str) -> Any:
+    """A model of the given options with its first weights, in float64."""
+    given = ("train", "--hidden", "4", "--valid", "1", "--test", "1", *options.split())
+    args = example.complete(example.parser().parse_args(given))
     ta.manual_seed(0)
-    pairs = [("一二三", "one two three"), ("四", "four"), ("二一", "two one")]
-    options = {"hidden": 4, "dropout": 0.0, "score": score, "min_count": 1}
-    options |= {"source_tokens": "char", "target_tokens": "word"}
-    model = example.new_model(options, pairs).double()
-    (batch,) = example.batches(model.ids(pairs), 3)
+    settings = {**example.options_of(args, PAIRS), "fingerprint": ""}
+    return example.new_model(settings, PAIRS).double()
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_the_whole_translator_passes_gradcheck(example: Any, options: str) -> None:
+    """Sources of unequal length in one batch, masked attention, loss without padding."""
+    model = tiny(example, options)
+    (batch,) = example.batches(model.ids(PAIRS[:3]), 3)
     gold = ta.from_numpy(batch.target_out.T.reshape(-1))
 
     def loss(scores: ta.Tensor) -> ta.Tensor:
         return example.F.cross_entropy(scores.flatten(0, 1), gold, ignore_index=example.PAD)
 
-    assert ta.gradcheck_module(model, (batch,), loss, samples=10)
+    assert ta.gradcheck_module(model, (batch,), loss, samples=3)
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_step_by_step_is_the_whole_sentence_and_padding_changes_nothing(
+    example: Any, options: str
+) -> None:
+    """What is kept between steps, a state or the keys and values, loses nothing."""
+    model = tiny(example, options).eval()
+    (batch,) = example.batches(model.ids(PAIRS), len(PAIRS))
+    with ta.no_grad():
+        whole = model(batch).numpy()
+        state = model.model.start(batch)
+        for t, tokens in enumerate(batch.target_in.T):
+            scores, weights, state = model.model.next(ta.from_numpy(tokens), state)
+            np.testing.assert_allclose(scores.numpy(), whole[t], rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(weights.numpy().sum(axis=1), 1)
+            assert not weights.numpy()[batch.source == example.PAD].any()
+        for row, place in enumerate(batch.index):
+            (alone,) = example.batches(model.ids([PAIRS[place]]), 1)
+            scores = model(alone).numpy()[:, 0]
+            np.testing.assert_allclose(scores, whole[: len(scores), row], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_a_saved_model_translates_the_same(example: Any, options: str, tmp_path: Path) -> None:
+    model = tiny(example, options)
+    example.save_model(model, tmp_path)
+    again, _ = example.load_model(str(tmp_path))
+    assert again.options == model.options
+    sentences = ["三二一", "一", "四四四四"]
+    both = model.translate(sentences), again.double().translate(sentences)
+    for before, after in zip(*both, strict=True):
+        assert before[0] == after[0]
+        np.testing.assert_array_equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_training_lowers_the_loss(example: Any, options: str) -> None:
+    model = tiny(example, options)
+    (batch,) = example.batches(model.ids(PAIRS), len(PAIRS))
+    optimizer = ta.optim.Adam(model.parameters(), lr=0.03)
+    losses = []
+    for _ in range(30):
+        loss, _ = example.loss_of(model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_score_is_the_libraries_or_uniform(example: Any) -> None:
+    assert SCORES == example.MODELS["rnn"].options["score"]
 
 
 # --- models that can't be used --------------------------------------------------------------------
@@ -539,7 +636,9 @@ def without_option(saved: Saved) -> Saved:
     [
         (option("hidden", 16), "Error(s) in loading state_dict for Translator: size mismatch for"),
         (option("hidden", "32"), "expected hidden to be int, got '32'"),
-        (option("score", "cosine"), "expected score to be ('dot', 'additive', 'uniform')"),
+        (option("score", "dots"), "expected score to be ('dot', 'scaled_dot', "),
+        (option("model", "cnn"), "expected model to be ('rnn', 'transformer'), got 'cnn'"),
+        (option("model", "transformer"), "expected 'heads' in it, found none"),
         (
             option("score", "dot"),
             "Error(s) in loading state_dict for Translator: Unexpected key(s) in state_dict",

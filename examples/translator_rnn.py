@@ -1,0 +1,181 @@
+"""The recurrent translator (Bahdanau, Cho, Bengio 2014, arXiv:1409.0473): GRUs or LSTMs read and
+write, and before every word attention looks back at the source. Read Encoder, then Decoder.
+
+Letters: B sentences, Ts and Tt source and target tokens, L layers, H hidden, V vocabulary.
+"""
+
+from typing import Any, ClassVar, NamedTuple
+
+import tinyattn as ta
+import tinyattn.nn as nn
+import tinyattn.nn.functional as F
+from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from tinyattn.text import PAD, Batch, DataError
+
+CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
+State = Any  # (L, B, H) of a GRU; of an LSTM two of them, h and c
+
+
+def uniform(query: ta.Tensor, key: ta.Tensor) -> ta.Tensor:
+    """s_ij = 0, every token alike: what is left without attention."""
+    return ta.zeros(*query.shape[:-1], key.shape[-2], dtype=query.dtype)
+
+
+SCORES = {**F.scores, "uniform": uniform}
+
+
+class Memory(NamedTuple):
+    """What the encoder leaves to the decoder."""
+
+    outputs: ta.Tensor  # (B, Ts, H)
+    keys: ta.Tensor  # (B, Ts, H), what a query is compared with
+    present: ta.Tensor  # (B, 1, Ts) bool, False at padding
+
+
+class Encoder(nn.Module):
+    """Reads the source: a state for every token. Padding never enters a state."""
+
+    def __init__(
+        self, cell: str, V: int, H: int, layers: int, bidirectional: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        if bidirectional and H % 2:
+            raise DataError(f"hidden: expected an even number for two directions, got {H}")
+        self.embedding = small_embedding(V, H)
+        self.dropout = nn.Dropout(dropout)
+        between = dropout if layers > 1 else 0.0
+        self.bidirectional = bidirectional
+        self.rnn = CELLS[cell](
+            H,
+            H // 2 if bidirectional else H,
+            layers,
+            dropout=between,
+            bidirectional=bidirectional,
+        )
+
+    def forward(self, source: ta.Tensor, lengths: ta.Tensor) -> tuple[ta.Tensor, State]:
+        """source (Ts, B), longest first: outputs (Ts, B, H) and the last states."""
+        embedded = self.dropout(self.embedding(source))
+        output, state = self.rnn(pack_padded_sequence(embedded, lengths))
+        if self.bidirectional:  # (2 L, B, H / 2), the directions in turn, to (L, B, H)
+            parts = state if isinstance(state, tuple) else (state,)
+            parts = tuple(ta.cat((part[0::2], part[1::2]), 2) for part in parts)
+            state = parts if isinstance(state, tuple) else parts[0]
+        return pad_packed_sequence(output)[0], state
+
+
+class Decoder(nn.Module):
+    """Writes the target: each step looks at the source with its last state as the query."""
+
+    def __init__(self, cell: str, V: int, H: int, layers: int, score: str, dropout: float) -> None:
+        super().__init__()
+        self.score = score
+        self.embedding = small_embedding(V, H)
+        self.dropout = nn.Dropout(dropout)
+        self.rnn = CELLS[cell](H * 2, H, layers, dropout=dropout if layers > 1 else 0.0)
+        self.out = nn.Linear(H * 2, V)
+        if score == "additive":
+            self.query = nn.Linear(H, H)
+            self.key = nn.Linear(H, H, bias=False)
+            self.v = nn.Parameter(ta.randn(H) * H**-0.5)
+        elif score == "general":
+            self.weight = nn.Parameter(nn.init.xavier_uniform_(ta.empty(H, H)))
+
+    def remember(self, outputs: ta.Tensor, source: ta.Tensor) -> Memory:
+        """The encoder's outputs (Ts, B, H) of source (Ts, B), ready to be attended to."""
+        outputs = outputs.transpose(0, 1).contiguous()
+        keys = self.key(outputs) if self.score == "additive" else outputs
+        return Memory(outputs, keys, (source != PAD).t().unsqueeze(1))
+
+    def attend(self, state: State, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
+        """The context (B, 1, H) of a state, and the weights (B, 1, Ts) of the source tokens."""
+        hidden = state[0] if isinstance(state, tuple) else state
+        query = hidden[-1:].transpose(0, 1)
+        parameters: dict[str, Any] = {}
+        if self.score == "additive":  # keys are projected once, in `remember`
+            query, parameters = self.query(query), {"v": self.v}
+        elif self.score == "general":
+            parameters = {"weight": self.weight}
+        elif self.score == "cosine":
+            parameters = {"temperature": 0.1}
+        score = SCORES[self.score]
+        return F.attention(
+            query,
+            memory.keys,
+            memory.outputs,
+            score,
+            memory.present,
+            need_weights=True,
+            **parameters,
+        )
+
+    def step(
+        self, embedded: ta.Tensor, state: State, memory: Memory
+    ) -> tuple[ta.Tensor, State, ta.Tensor]:
+        """One token (1, B, H): [output; context] (1, B, 2H), the new state, the weights."""
+        context, weights = self.attend(state, memory)
+        context = context.transpose(0, 1)
+        output, state = self.rnn(ta.cat((embedded, context), 2), state)
+        return ta.cat((output, context), 2), state, weights
+
+    def forward(self, target: ta.Tensor, state: State, memory: Memory) -> ta.Tensor:
+        """target (Tt, B), each token given the right ones before it: scores (Tt, B, V)."""
+        embedded = self.dropout(self.embedding(target))
+        read = []
+        for t in range(len(target)):
+            out, state, _ = self.step(embedded[t : t + 1], state, memory)
+            read.append(out)
+        return self.out(self.dropout(ta.cat(read, 0)))
+
+
+class RNN(nn.Module):
+    """Encoder and decoder together, by the options of the command line."""
+
+    options: ClassVar[dict[str, Any]] = {
+        "score": tuple(SCORES),
+        "cell": tuple(CELLS),
+        "layers": int,
+        "bidirectional": bool,
+    }
+    defaults: ClassVar[dict[str, Any]] = {
+        "score": "additive",
+        "cell": "gru",
+        "layers": 1,
+        "bidirectional": False,
+        "epochs": 2,
+        "lr": 3e-3,
+        "warmup": 200,
+    }
+
+    def __init__(self, options: dict[str, Any], source_size: int, target_size: int) -> None:
+        super().__init__()
+        cell, H, layers = options["cell"], options["hidden"], options["layers"]
+        both, dropout = options["bidirectional"], options["dropout"]
+        self.encoder = Encoder(cell, source_size, H, layers, both, dropout)
+        self.decoder = Decoder(cell, target_size, H, layers, options["score"], dropout)
+
+    def forward(self, batch: Batch) -> ta.Tensor:
+        """The scores (Tt, B, V) of the target tokens, each after the right ones before it."""
+        return self.decoder(ta.from_numpy(batch.target_in.T), *self.start(batch))
+
+    def start(self, batch: Batch) -> tuple[State, Memory]:
+        """The decoder's first state, which is the encoder's last, and its memory."""
+        source = ta.from_numpy(batch.source.T)
+        outputs, state = self.encoder(source, ta.from_numpy(batch.lengths))
+        return state, self.decoder.remember(outputs, source)
+
+    def next(self, tokens: ta.Tensor, state: Any) -> tuple[ta.Tensor, ta.Tensor, Any]:
+        """One step of translating, tokens (B,): scores (B, V), weights (B, Ts), the new state."""
+        hidden, memory = state
+        embedded = self.decoder.embedding(tokens.unsqueeze(0))
+        out, hidden, weights = self.decoder.step(embedded, hidden, memory)
+        return self.decoder.out(out).squeeze(0), weights.squeeze(1), (hidden, memory)
+
+
+def small_embedding(V: int, H: int) -> nn.Embedding:
+    """Vectors that start with spread 0.3: at 1 they saturate the gates, and training takes twice
+    the steps."""
+    embedding = nn.Embedding(V, H, padding_idx=PAD)
+    with ta.no_grad():
+        embedding.weight.mul_(0.3)
+    return embedding
