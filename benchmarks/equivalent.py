@@ -18,7 +18,6 @@ EQUIVALENT = {
     ("reference/cross_entropy.py", "wrong branch: label_smoothing / V", "/ V)"): "no rows",
     ("reference/cross_entropy.py", "always: label_smoothing", ""): ZERO,
     ("jit/embedding.py", "wrong branch: 1 if alone", ""): "how work is cut",
-    ("ops/reductions.py", "Amax.backward: always: self.nan", ""): FASTER,
     ("engine.py", "_Pending.add: never: fresh", ""): COPIED,
     ("storage.py", "accumulate: always: not (owned", ""): COPIED,
 }
