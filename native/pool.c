@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 50000, KEPT_BYTES = 16 << 20 };
+enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 200000, KEPT_BYTES = 16 << 20 };
 
 struct pool_range {
     _Alignas(64) atomic_long next;
