@@ -81,7 +81,19 @@ AROUND = {
     "a view of a view under no_grad": (no_grad(lambda x: x.reshape(3, 1)[1].fill_(1)), "fill_"),
     "detach()": (lambda x: x.detach().mul_(2), "mul_"),
     "data": (lambda x: x.data.add_(1), "add_"),
+    "data[0] =": (lambda x: setitem(0)(x.data), "setitem"),
+    "a view of data": (lambda x: x.data[1:].copy_(ta.zeros(2)), "copy_"),
+    "copy_ under no_grad": (no_grad(lambda x: x.copy_(ta.zeros(3))), "copy_"),
+    "nn.init": (ta.nn.init.zeros_, "zeros_"),
+    "unbind under no_grad": (no_grad(lambda x: x.unbind(0)[1].fill_(4)), "fill_"),
+    "state_dict": (lambda x: _module(x).load_state_dict({"w": np.zeros(3)}), "load_state_dict"),
 }
+
+
+def _module(x):
+    module = ta.nn.Module()
+    module.w = ta.nn.Parameter(x.detach())
+    return module
 
 
 @pytest.mark.parametrize("way", WAYS | AROUND)
@@ -106,7 +118,7 @@ def test_a_leaf_that_was_saved_is_guarded_too(way):
     assert x.grad is None
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_the_optimiser_changes_versions_too(kind):
     w = leaf(1.0, 2.0)
     optimiser = getattr(ta.optim, kind)([w], lr=0.1)
@@ -115,6 +127,15 @@ def test_the_optimiser_changes_versions_too(kind):
     optimiser.step()
     with pytest.raises(RuntimeError, match=rf"Mul saved.*{kind}\.step has since"):
         y.backward()
+
+
+def test_new_memory_for_a_leaf_leaves_what_was_saved():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    x.data = ta.tensor(np.array([9.0, 9.0]))
+    x.data.add_(1)
+    y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("saved", ["input", "output", "index", "other operand"])

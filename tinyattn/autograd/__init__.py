@@ -1,5 +1,6 @@
 """Floor 2: how gradients are recorded and carried back. Read function.py, then engine.py."""
 
+from tinyattn.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinyattn.autograd.engine import backward, grad
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -7,9 +8,11 @@ from tinyattn.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_g
 __all__ = [
     "Function",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

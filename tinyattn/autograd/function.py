@@ -76,6 +76,8 @@ class Function:
     outputs = 1
     hooks: dict[int, dict[Any, Callable]] | None = None
     number = 0
+    recorded_at = ""  # the source line, in anomaly mode
+    fingerprints: Sequence[int] = ()  # of what is saved, likewise
 
     view = False  # the outputs share the memory of the first input
     promotes = False  # two operands, mixed by PyTorch's rules before forward
@@ -198,7 +200,7 @@ class Function:
                     f"inplace operation: {name} saved a tensor of shape {list(shape)} at "
                     f"version {version}; {storage.changed_by} has since made it version "
                     f"{storage.version}. Clone it before the change, or use the operation that "
-                    "makes a new tensor."
+                    f"makes a new tensor.{_lines(self.recorded_at, storage.changed_at)}"
                 )
 
     def __repr__(self) -> str:
@@ -216,11 +218,19 @@ def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
             ) from None
 
 
+def _lines(saved: str, changed: str) -> str:
+    """Where in the source, as far as anomaly mode has recorded it."""
+    lines = {"saved at": saved, "changed at": changed}
+    return "".join(f"\n  {what} {line}" for what, line in lines.items() if line)
+
+
 def stale(view: TensorBase) -> RuntimeError:
+    storage = view._storage
     return RuntimeError(
         f"this tensor of shape {list(view._array.shape)} shares memory with one that "
-        f"{view._storage.changed_by} changed in place, with a gradient, after the view was made: "
-        "its own gradient would be wrong. Make the view again after the change."
+        f"{storage.changed_by} changed in place, with a gradient, after the view was made: its own "
+        f"gradient would be wrong. Make the view again after the change."
+        f"{_lines('', storage.changed_at)}"
     )
 
 

@@ -1,11 +1,17 @@
 """Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, thread by thread.
 
-`no_grad` and `enable_grad` are context managers and decorators, as in PyTorch.
+`no_grad` and `enable_grad` are context managers and decorators, as in PyTorch. Who wants to see
+every operation as it runs (anomaly mode, the doctor) is `watching`.
 """
 
+import linecache
+import os
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import Context, ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +23,54 @@ quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 class _State(threading.local):
     enabled = True
+    anomaly = False
+    check_nan = True
+    watchers: tuple[Callable, ...] = ()
+    quietly: Callable[..., Any]  # runs a forward
 
     def __init__(self) -> None:
-        self.quietly = Context().run
+        self.quietly = self.unwatched = Context().run
         self.quietly(quiet.set, True)
         self.quietly(np.seterr, all="ignore")
 
 
 state = _State()
+
+
+class watching:
+    """Inside, `watcher(node, inputs, options, outputs)` follows every forward of this thread. The
+    way of all forwards is put through it, so that nobody else has anything to check."""
+
+    def __init__(self, watcher: Callable) -> None:
+        self.watcher = watcher
+
+    def __enter__(self) -> None:
+        state.watchers += (self.watcher,)
+        state.quietly = _watched
+
+    def __exit__(self, *exc: object) -> None:
+        state.watchers = tuple([w for w in state.watchers if w is not self.watcher])
+        if not state.watchers:
+            state.quietly = state.unwatched
+
+
+def _watched(forward: Any, *inputs: Any, **options: Any) -> Any:
+    out = state.unwatched(forward, *inputs, **options)
+    for watcher in state.watchers:
+        watcher(forward.__self__, inputs, options, out if type(out) is tuple else (out,))
+    return out
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def source_line() -> str:
+    """`file:line: text` of the innermost frame that is not ours."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line, frame.f_globals).strip()}"
 
 
 def is_grad_enabled() -> bool:

@@ -3,11 +3,15 @@
 The class people meet, with its operators and methods, is `Tensor` in tinyattn/_tensor.py.
 """
 
+import os
+import threading
 import weakref
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from tinyattn.autograd.modes import source_line, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,26 +19,38 @@ if TYPE_CHECKING:
 
 clock = count(1)  # counts the nodes of all graphs and the changes in place, in one order
 
+# Two passes at once may end at the same leaf. A fork waits for it, so that a child has no `.grad`
+# that is half added and no lock that nobody will release. A signal may come in the middle: RLock.
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
+
 
 class Storage:
     """What all views of one piece of memory share.
 
-    `version` counts the changes made in place and `changed_by` names the last; `recorded` is the
-    version of the last change on the tape; `exposed` says that NumPy sees the memory, so that it
-    can change unnoticed; `cache` holds layouts derived from the present version.
+    `version` counts the changes made in place, `changed_by` names the last and `changed_at`, in
+    anomaly mode, its line; `recorded` is the version of the last change on the tape; `exposed` says
+    that NumPy sees the memory, so that it can change unnoticed; `cache` holds layouts derived from
+    the present version.
     """
 
     last_change = 0  # of all storages, by the clock
     version = 0
     recorded = 0
     changed_by = ""
+    changed_at = ""
     exposed = False
     cache: dict[Any, Any] | None = None
 
     def changed(self, by: str) -> None:
-        self.version += 1
-        Storage.last_change = next(clock)
+        with _lock:  # or an earlier change of another thread could hide this one
+            self.version += 1
+            Storage.last_change = next(clock)
         self.changed_by = by
+        self.changed_at = source_line() if state.anomaly else ""
         self.cache = None
 
 
@@ -73,13 +89,16 @@ class Leaf:
 
 def accumulate(tensor: TensorBase, grad: np.ndarray, owned: bool = False) -> None:
     """Add to `.grad`, which keeps an array of its own: `owned` says that nobody else has `grad`."""
-    if tensor.grad is None:
-        if not (owned and grad.flags.c_contiguous):
-            grad = np.array(grad, order="C")
-        tensor.grad = results.wrap(grad)
-    else:
-        np.add(tensor.grad._array, grad, out=tensor.grad._array)
-        tensor.grad._storage.changed("backward")
+    with _lock:
+        have = tensor.grad
+        if have is None:
+            if not (owned and grad.flags.c_contiguous):
+                grad = np.array(grad, order="C")
+            tensor.grad = results.wrap(grad)
+        else:
+            np.add(have._array, grad, out=have._array)
+    if have is not None:
+        have._storage.changed("backward")
 
 
 # Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.
