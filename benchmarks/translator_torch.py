@@ -20,41 +20,43 @@ from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import tinyattn as ta
+from benchmarks.example import translate
 from benchmarks.workers import cores
-from examples import translate
-from tinyattn.text import PAD, Batch, batches, generate, read_pairs, split_by_source
+from tinyattn.text import PAD, Batch, batches, split_by_source
 
 
 class Encoder(nn.Module):
-    def __init__(self, vocab_size: int, hidden_size: int, dropout: float) -> None:
+    def __init__(self, V: int, H: int, bidirectional: bool, dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
+        self.embedding = nn.Embedding(V, H, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(hidden_size, hidden_size)
+        self.rnn = nn.GRU(H, H // 2 if bidirectional else H, bidirectional=bidirectional)
 
     def forward(self, source: torch.Tensor, lengths: torch.Tensor) -> Any:
         embedded = self.dropout(self.embedding(source))
-        output, hidden = self.gru(pack_padded_sequence(embedded, lengths))
-        return pad_packed_sequence(output)[0], hidden
+        output, state = self.rnn(pack_padded_sequence(embedded, lengths))
+        if self.rnn.bidirectional:
+            state = torch.cat((state[0::2], state[1::2]), 2)
+        return pad_packed_sequence(output)[0], state
 
 
-class AttentionDecoder(nn.Module):
-    def __init__(self, hidden_size: int, vocab_size: int, score: str, dropout: float) -> None:
+class Decoder(nn.Module):
+    def __init__(self, V: int, H: int, score: str, dropout: float) -> None:
         super().__init__()
         self.score = score
-        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD)
+        self.embedding = nn.Embedding(V, H, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(hidden_size * 2, hidden_size)
-        self.out = nn.Linear(hidden_size * 2, vocab_size)
+        self.rnn = nn.GRU(H * 2, H)
+        self.out = nn.Linear(H * 2, V)
         if score == "additive":
-            self.query = nn.Linear(hidden_size, hidden_size)
-            self.key = nn.Linear(hidden_size, hidden_size, bias=False)
-            self.energy = nn.Linear(hidden_size, 1, bias=False)
+            self.query = nn.Linear(H, H)
+            self.key = nn.Linear(H, H, bias=False)
+            self.v = nn.Parameter(torch.empty(H))
 
     def forward(
         self,
         target: torch.Tensor,
-        hidden: torch.Tensor,
+        state: torch.Tensor,
         outputs: torch.Tensor,
         source: torch.Tensor,
     ) -> torch.Tensor:
@@ -62,20 +64,18 @@ class AttentionDecoder(nn.Module):
         keys = self.key(outputs) if self.score == "additive" else outputs
         padding = (source == PAD).t().unsqueeze(1)
         embedded = self.dropout(self.embedding(target))
-        states = []
+        read = []
         for t in range(len(target)):
-            query = hidden.transpose(0, 1)
-            if self.score == "dot":
-                scores = query @ keys.transpose(1, 2)
-            elif self.score == "additive":
-                scores = self.energy(torch.tanh(self.query(query) + keys)).transpose(1, 2)
+            query = state.transpose(0, 1)
+            if self.score == "additive":
+                scores = (torch.tanh(self.query(query) + keys) @ self.v).unsqueeze(1)
             else:
-                scores = torch.zeros(padding.shape)
+                scores = query @ keys.transpose(1, 2)
             weights = F.softmax(scores.masked_fill(padding, -math.inf), dim=-1)
             context = (weights @ outputs).transpose(0, 1)
-            output, hidden = self.gru(torch.cat((embedded[t : t + 1], context), 2), hidden)
-            states.append(torch.cat((output, context), 2))
-        return self.out(self.dropout(torch.cat(states, 0)))
+            output, state = self.rnn(torch.cat((embedded[t : t + 1], context), 2), state)
+            read.append(torch.cat((output, context), 2))
+        return self.out(self.dropout(torch.cat(read, 0)))
 
 
 class Translator(nn.Module):
@@ -83,17 +83,18 @@ class Translator(nn.Module):
 
     def __init__(self, example: translate.Translator) -> None:
         super().__init__()
-        hidden, dropout = example.options["hidden"], example.options["dropout"]
-        score = example.options["score"]
-        self.encoder = Encoder(len(example.source), hidden, dropout)
-        self.decoder = AttentionDecoder(hidden, len(example.target), score, dropout)
-        weights = example.state_dict().items()
+        options = example.options
+        hidden, dropout, score = options["hidden"], options["dropout"], options["score"]
+        both = options["bidirectional"]
+        self.encoder = Encoder(len(example.source), hidden, both, dropout)
+        self.decoder = Decoder(len(example.target), hidden, score, dropout)
+        weights = example.model.state_dict().items()
         self.load_state_dict({name: torch.tensor(w.numpy()) for name, w in weights})
 
     def forward(self, batch: Batch) -> torch.Tensor:
         source = torch.from_numpy(batch.source.T)
-        outputs, hidden = self.encoder(source, torch.from_numpy(batch.lengths))
-        return self.decoder(torch.from_numpy(batch.target_in.T), hidden, outputs, source)
+        outputs, state = self.encoder(source, torch.from_numpy(batch.lengths))
+        return self.decoder(torch.from_numpy(batch.target_in.T), state, outputs, source)
 
 
 def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[torch.Tensor, int]:
@@ -135,10 +136,14 @@ def fit(model: Translator, args: Any, training: Sequence[Any], validation: Seque
 
 def main() -> None:
     args = translate.parser().parse_args(["train", "--out", "runs/torch", *sys.argv[1:]])
+    translate.complete(args)
+    kind = args.model, args.cell, args.layers
+    if kind != ("rnn", "gru", 1) or args.score not in ("additive", "dot"):
+        sys.exit("expected a GRU of one layer with additive or dot scores: only those stand here")
     torch.set_num_threads(cores())
     torch.manual_seed(args.seed)
     ta.manual_seed(args.seed)
-    pairs = read_pairs(args.data, args.swap) if args.data else generate(args.pairs, seed=0)
+    pairs = translate.all_pairs(args.data, args.swap, args.pairs)
     parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
     example = translate.new_model(translate.options_of(args, parts[0]), parts[0])
     model = Translator(example)
@@ -147,7 +152,7 @@ def main() -> None:
     fit(model, args, training, validation)
     minutes = (time.perf_counter() - started) / 60
     print(f"torch {torch.__version__}, {cores()} threads: trained in {minutes:.2f} minutes")
-    example.load_state_dict(model.state_dict())
+    example.model.load_state_dict(model.state_dict())
     translate.report(example, parts[2], translate.new_folder(Path(args.out)))
 
 

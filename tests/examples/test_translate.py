@@ -615,7 +615,7 @@ def test_training_lowers_the_loss(example: Any, options: str) -> None:
 
 
 def test_a_score_is_the_libraries_or_uniform(example: Any) -> None:
-    assert SCORES == example.MODELS["rnn"].options["score"]
+    assert example.MODELS["rnn"].options["score"] == SCORES
 
 
 # --- models that can't be used --------------------------------------------------------------------
