@@ -11,8 +11,6 @@ EQUIVALENT = {
     ("ops/products.py", "MatMul.backward: never: b.ndim == 2", ""): FASTER,
     ("ops/reductions.py", "Norm.backward: wrong branch", "-> (np.power(ratio"): FASTER,
     ("ops/reductions.py", "Prod.backward: swapped: before, after", ""): ONES,
-    ("ops/indexing.py", "SetItem.backward", "self.ndim"): SUMMED,
-    ("ops/indexing.py", "SetItem.backward: dropped factor: (1,)", ""): SUMMED,
     ("ops/indexing.py", "Gather.picked: wrong branch: n if i != self.axis", "-> (None)"): SUMMED,
     ("ops/convolution.py", "by_group: swapped: F, D, K -> [F, K, D]", ""): "only D K is used",
     ("reference/cross_entropy.py", "wrong branch: label_smoothing / V", "/ V)"): "no rows",

@@ -32,7 +32,7 @@ from benchmarks.equivalent import EQUIVALENT, reason
 from benchmarks.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 1.0  # seconds of a test that is run
+LONGEST = 1.0  # processor seconds of a test that is run
 ENOUGH = 10.0  # seconds of tests for one fault
 REFUSED = "does not compile"
 LIMIT = 120  # seconds after which a fault counts as caught: it never ends
@@ -147,12 +147,12 @@ class Chosen:
 
     def pytest_runtest_call(self, item: Any) -> None:
         if self.names is None:
-            signal.signal(signal.SIGALRM, too_long)
-            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            signal.signal(signal.SIGPROF, too_long)
+            signal.setitimer(signal.ITIMER_PROF, LONGEST)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if self.names is None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         if report.failed:
             self.failed.append(report.nodeid)
         elif report.when == "call" and report.passed:

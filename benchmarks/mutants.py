@@ -25,7 +25,7 @@ LAYOUT = {
 }
 MADE = {"zeros", "zeros_like", "empty", "empty_like", "ones", "ones_like", "full", "arange"}
 # How work is cut; and random numbers, which forward and backward draw alike, whatever they are.
-SPARED = {"cut_of", "parts_of", "rows_below", "load_some", "store_some", "rows_per_task"}
+SPARED = {"_blocks", "cut_of", "parts_of", "rows_below", "load_some", "store_some", "rows_per_task"}
 SPARED |= {"philox", "kept", "drop", "drop_row", "_signed"}
 OPPOSITE = {
     ast.Eq: "!=", ast.NotEq: "==", ast.Lt: ">=", ast.GtE: "<", ast.Gt: "<=", ast.LtE: ">"

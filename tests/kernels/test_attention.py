@@ -72,6 +72,7 @@ def attention() -> Iterator[cases.Case]:
     hidden = inputs(1, 1, 1, 20, 40, 8, 8)
     hidden["k"][..., 5, 2] = np.nan
     yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
+    yield "NaN behind an added mask", hidden | {"mask": np.where(np.arange(40) > 7, 0, -np.inf)}
     yield "all dropped", plain | {"dropout_p": 1.0, "key": 3}
     for sizes in [
         (0, 2, 2, 3, 4, 5, 6),
@@ -169,6 +170,32 @@ def test_the_definition_is_softmax_times_values(definition: Backend, args: dict[
         want = plainly(args)[0] @ args["v"].repeat(group, axis=1)
     finite = ~np.isnan(want)
     np.testing.assert_allclose(out[finite], want[finite], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dropout_p", [0.0, 0.3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_definitions_gradients_are_softmaxs(
+    definition: Backend, dropout_p: float, masked: bool
+) -> None:
+    """Of weights kept whole, with none of what the forward pass saved."""
+    args = inputs(2, 4, 2, 5, 7, 4, 6) | {"dropout_p": dropout_p, "key": 7, "scale": -0.3}
+    if masked:
+        args["mask"] = cases.rng(65).normal(size=(4, 5, 7))
+    q, k, v, g = (args[name] for name in ("q", "k", "v", "grad"))
+    k, v = k.repeat(2, axis=1), v.repeat(2, axis=1)
+    dropped, p, _ = plainly(args)
+    dp = dropped / p * (g @ v.swapaxes(-1, -2))
+    ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True))
+    dk = -0.3 * ds.swapaxes(-1, -2) @ q
+    dv = dropped.swapaxes(-1, -2) @ g
+    want = [-0.3 * ds @ k, *(d.reshape(2, 2, 2, 7, -1).sum(axis=2) for d in (dk, dv))]
+    out, lse, *got = run(definition, args)
+    if masked:
+        _, rest = split(args)
+        got.append(definition.attention_mask_gradient(g, out=out, lse=lse, **rest))
+        want.append(ds)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
 def test_philox_gives_the_published_numbers() -> None:
