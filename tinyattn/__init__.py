@@ -6,6 +6,7 @@ gradient, kernels/reference/ for what the fast kernels compute.
 
 from tinyattn import autograd, nn, optim
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
+from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
 from tinyattn._serialization import load, save
 from tinyattn._tensor import Tensor

@@ -61,13 +61,13 @@ def _watched(forward: Any, *inputs: Any, **options: Any) -> Any:
     return out
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS = tuple(os.path.dirname(file) + os.sep for file in (os.path.dirname(__file__), np.__file__))
 
 
 def source_line() -> str:
-    """`file:line: text` of the innermost frame that is not ours."""
+    """`file:line: text` of the innermost frame that is neither ours nor NumPy's."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
     file, line = frame.f_code.co_filename, frame.f_lineno
     return f"{file}:{line}: {linecache.getline(file, line, frame.f_globals).strip()}"

@@ -1,0 +1,365 @@
+"""The doctor finds what a sick model has, names the place, and finds nothing in a healthy one."""
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn
+from tinyattn.nn import functional as F
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    ta.manual_seed(0)
+
+
+def kinds(report):
+    return {finding.what for finding in report.findings}
+
+
+def of(report, what):
+    return [(where, figure) for kind, where, figure in report.findings if kind == what]
+
+
+def filled(param, value):
+    with ta.no_grad():
+        param.fill_(value)
+
+
+class Translator(nn.Module):
+    """A GRU encoder and an attention decoder: a loop over steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 16)
+        self.encoder = nn.GRU(16, 24, batch_first=True)
+        self.attention = nn.Attention("additive", 24)
+        self.cell = nn.GRUCell(16 + 24, 24)
+        self.dropout = nn.Dropout(0.3)
+        self.out = nn.Linear(24, 11)
+
+    def forward(self, source, target, mask):
+        memory, h = self.encoder(self.embed(source))
+        h, steps = h[0], []
+        for t in range(target.shape[1]):
+            context = self.attention(h.unsqueeze(1), memory, memory, mask.unsqueeze(1))
+            x = ta.cat([self.dropout(self.embed(target[:, t])), context.squeeze(1)], -1)
+            h = self.cell(x, h)
+            steps.append(self.out(h))
+        return F.cross_entropy(ta.stack(steps, 1).reshape(-1, 11), target.reshape(-1))
+
+
+def sentences(B=6, T=7):
+    lengths = ta.tensor(np.arange(B) % T + 1)
+    mask = ta.arange(T).unsqueeze(0) < lengths.unsqueeze(1)
+    return ta.randint(0, 11, (B, T)), ta.randint(0, 11, (B, T)), mask
+
+
+# Healthy
+
+
+def test_a_healthy_translator_has_no_findings():
+    model = Translator()
+    with ta.no_grad():
+        model.attention.v *= 3  # attends, as after some training
+    report = ta.doctor(model, sentences())
+    assert report.findings == []
+    assert str(report).startswith("no findings")
+    assert "gradient / weight" in str(report)
+    names = {name for name, _ in model.named_parameters()}
+    assert set(report.ratios) == names - {"attention.bias"}  # it is 0 still
+    assert {"encoder.weight_hh_l0", "cell.weight_hh"} <= set(report.over_time)
+    assert len(report.over_time["cell.weight_hh"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "batch"),
+    [
+        (nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3), nn.Softmax(-1)), (64, 8)),
+        (nn.LSTM(5, 6, num_layers=2, bidirectional=True), (8, 4, 5)),
+        (nn.RNN(5, 6), (8, 4, 5)),
+        (nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), (4, 6, 32)),
+        (nn.Sequential(nn.Conv1d(3, 8, 3), nn.ReLU()), (4, 3, 20)),
+    ],
+)
+def test_healthy_models_have_no_findings(model, batch):
+    assert ta.doctor(model, ta.randn(*batch)).findings == []
+
+
+# Sick
+
+
+def test_parameters_that_no_gradient_reaches():
+    model = Translator()
+    model.forgotten = nn.Linear(2, 2)
+    report = ta.doctor(model, sentences())
+    assert ("forgotten.weight", "none reaches it") in of(report, "no gradient")
+    filled(model.out.weight, 0.0)
+    assert ("encoder.weight_ih_l0", "0 everywhere") in of(
+        ta.doctor(model, sentences()), "no gradient"
+    )
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_dead_units(functional):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.relu, self.out = nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1)
+
+        def forward(self, x):
+            h = self.hidden(x)
+            return self.out(F.relu(h) if functional else self.relu(h)).mean()
+
+    model = Net()
+    with ta.no_grad():
+        model.hidden.bias[:3] = -100.0
+    ((where, figure),) = of(ta.doctor(model, ta.randn(64, 4)), "dead units")
+    assert where.startswith("Net (ReLU, test_doctor.py:" if functional else "relu (ReLU, ")
+    assert figure == "3 of 16 are 0 in all of 64 rows"
+    assert not of(ta.doctor(model, ta.randn(4, 4)), "dead units")  # too few rows to say
+    filled(model.hidden.bias, -100.0)
+    assert of(ta.doctor(model, ta.randn(4, 4)), "dead units")  # but not for all of them
+
+
+def test_dead_channels_and_a_dead_recurrence():
+    conv = nn.Sequential(nn.Conv1d(3, 8, 3), nn.ReLU())
+    with ta.no_grad():
+        conv[0].bias[1] = -100.0
+    ((_, figure),) = of(ta.doctor(conv, ta.randn(2, 3, 20)), "dead units")
+    assert figure == "1 of 8 are 0 in all of 36 rows"
+    rnn = nn.RNN(3, 5, nonlinearity="relu")
+    filled(rnn.bias_ih_l0, -100.0)
+    assert of(ta.doctor(rnn, ta.randn(4, 2, 3)), "dead units")[0][1].startswith("5 of 5")
+
+
+@pytest.mark.parametrize(
+    ("layer", "gate", "value", "what"),
+    [
+        (nn.GRU, 0, -50.0, ("gate always shut", "r: 6 of 6 units")),
+        (nn.GRU, 1, 50.0, ("gate always open", "z: 6 of 6 units")),
+        (nn.GRU, 2, 50.0, ("candidate saturated", "n: 6 of 6 units")),
+        (nn.LSTM, 0, -50.0, ("gate always shut", "i: 6 of 6 units")),
+        (nn.LSTM, 1, -50.0, ("gate always shut", "f: 6 of 6 units")),
+        (nn.LSTM, 2, -50.0, ("candidate saturated", "g: 6 of 6 units")),
+        (nn.LSTM, 3, 50.0, ("gate always open", "o: 6 of 6 units")),
+    ],
+)
+@pytest.mark.parametrize("cell", [False, True])
+def test_gates(layer, gate, value, what, cell):
+    model = (getattr(nn, layer.__name__ + "Cell") if cell else layer)(5, 6)
+    with ta.no_grad():
+        (model.bias_ih if cell else model.bias_ih_l0)[6 * gate : 6 * gate + 6] = value
+    report = ta.doctor(model, ta.randn(4, 5) if cell else ta.randn(3, 4, 5))
+    where = "weight_hh" if cell else "weight_hh_l0"
+    assert (what[0], where, what[1]) in report.findings
+
+
+class ByHand(nn.Module):
+    """Attention as one writes it, in different words."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.q, self.k = way, nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x, mask=None):
+        q, k = self.q(x), self.k(x)
+        if self.way == "fused":
+            return F.scaled_dot_product_attention(q, k, x, mask)
+        if self.way == "masked":
+            return ta.attention(q, k, x, "dot", mask, need_weights=True)[0]
+        s = q @ k.transpose(-2, -1)
+        if mask is not None:
+            s = s.masked_fill(mask.logical_not(), -1e9 if self.way == "large" else float("-inf"))
+        return F.dropout(s.softmax(-1), 0.1) @ x
+
+
+WAYS = ["fused", "masked", "by hand", "large"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_attention_that_is_uniform_or_saturated(way):
+    model, x = ByHand(way), ta.randn(3, 6, 8)
+    filled(model.q.weight, 0.0)
+    filled(model.q.bias, 0.0)
+    ((where, figure),) = of(ta.doctor(model, x), "attention uniform")
+    assert "test_doctor.py:" in where or "ByHand" in where
+    assert figure == "entropy 1.0000 of the most"
+    for param in model.parameters():
+        ta.nn.init.normal_(param, std=100.0)
+    assert "attention saturated" in kinds(ta.doctor(model, x))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_entropy_counts_unmasked_keys(way):
+    """Two keys with equal weights are uniform, though the four others have none."""
+    model, x = ByHand(way), ta.randn(3, 6, 8)
+    filled(model.q.weight, 0.0)
+    filled(model.q.bias, 0.0)
+    mask = ta.zeros(6, 6).bool()
+    mask[:, :2] = True
+    assert "attention uniform" in kinds(ta.doctor(model, (x, mask)))
+
+
+@pytest.mark.parametrize("way", ["fused", "masked", "large"])
+def test_masks_that_hide_everything(way):
+    mask = ta.ones(6, 6).bool()
+    mask[1] = False
+    report = ta.doctor(ByHand(way), (ta.randn(3, 6, 8), mask))
+    ((_, figure),) = of(report, "mask hides all")
+    assert figure == "3 of 18 queries have no key"
+
+
+def test_heads_are_looked_at_one_by_one():
+    model = nn.MultiheadAttention(16, 4, batch_first=True)
+    with ta.no_grad():
+        model.in_proj_weight[8:12] = 0.0  # the queries of head 2
+    x = ta.randn(3, 6, 16) * 3
+    ((where, _),) = of(ta.doctor(model, (x, x, x)), "attention uniform")
+    assert where.endswith(", head 2")
+
+
+def test_fused_weights_are_those_of_the_formula():
+    from tinyattn._doctor import _recomputed
+    from tinyattn.ops.attention import ScaledDotProductAttention
+
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.normal(size=(2, h, 5, 4)) for h in (4, 2, 2))
+    for causal, mask in (
+        (True, None),
+        (False, rng.random((5, 5)) > 0.3),
+        (False, q[0, 0] @ q[0, 1].T),
+    ):
+        options = {"causal": causal, "scale": None, "group": 2}
+        node = ScaledDotProductAttention()
+        y = node.forward(q, k, v, mask, **options)
+        weights, _ = _recomputed(node, (q, k, v, mask), **options)
+        np.testing.assert_allclose(weights @ np.repeat(v, 2, 1), y, rtol=1e-9, atol=1e-12)
+
+
+def test_a_softmax_that_weights_no_values_is_no_attention():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
+    filled(model[0].weight, 0.0)
+    filled(model[0].bias, 0.0)
+    assert not {"attention uniform", "attention saturated"} & kinds(
+        ta.doctor(model, ta.randn(5, 4))
+    )
+
+
+class Loop(nn.Module):
+    """h = W h + x, by hand."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.w = nn.Parameter(ta.eye(4) * size)
+
+    def forward(self, xs):
+        h = ta.zeros(xs.shape[1], 4)
+        for x in xs:
+            h = h @ self.w + x
+        return h.sum()
+
+
+@pytest.mark.parametrize(("size", "what"), [(0.3, "vanishes"), (3.0, "explodes"), (1.0, None)])
+def test_gradients_over_the_steps_of_a_loop(size, what):
+    report = ta.doctor(Loop(size), ta.randn(20, 2, 4))
+    found = [f for f in report.findings if f.what.endswith("over time")]
+    if what is None:
+        assert not found
+    else:
+        ((kind, where, figure),) = found
+        assert kind == f"gradient {what} over time"
+        assert "test_doctor.py:" in where
+        assert figure.endswith("back over 20 steps")
+    (norms,) = report.over_time.values()
+    np.testing.assert_allclose(norms[:-1], np.array(norms[1:]) * size, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "states"), [(nn.GRU, 1), (nn.LSTM, 2), (nn.RNN, 1)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_inside_a_layer_are_those_of_its_steps(layer, states, reverse):
+    """|dL/dh_t| of the fused layer, against the cell in a loop and retain_grad."""
+    T, B, H = 6, 3, 4
+    model = layer(5, H, bidirectional=reverse).double()
+    suffix = "_l0_reverse" if reverse else "_l0"
+    cell = getattr(nn, layer.__name__ + "Cell")(5, H).double()
+    cell.load_state_dict({name: getattr(model, name + suffix) for name in cell.state_dict()})
+    x = ta.tensor(np.random.default_rng(0).normal(size=(T, B, 5)))
+    report = ta.doctor(model, x, lambda out: out[0][..., -H:].square().sum())
+    h = ta.zeros(B, H, dtype=ta.float64)
+    state, kept = (h if states == 1 else (h, h)), []
+    for t in reversed(range(T)) if reverse else range(T):
+        state = cell(x[t], state)
+        kept.append(state if states == 1 else state[0])
+        kept[-1].retain_grad()
+    ta.stack(kept).square().sum().backward()
+    expected = [float(np.linalg.norm(h.grad.numpy())) for h in kept]
+    np.testing.assert_allclose(report.over_time["weight_hh" + suffix], expected, rtol=1e-9)
+
+
+def test_a_recurrent_layer_whose_gradient_vanishes():
+    model = nn.RNN(3, 4)
+    filled(model.weight_hh_l0, 0.02)
+    report = ta.doctor(model, ta.randn(30, 2, 3), lambda out: out[1].sum())
+    ((where, _),) = of(report, "gradient vanishes over time")
+    assert where == "weight_hh_l0"
+
+
+def test_gradients_out_of_proportion_and_a_loss_that_is_not_finite():
+    model = nn.Linear(2, 2)
+    report = ta.doctor(model, ta.ones(1, 2), lambda y: y.sum() * 1e6)
+    assert {where for where, _ in of(report, "gradient / weight")} == {"weight", "bias"}
+    report = ta.doctor(model, ta.ones(1, 2), lambda y: y.sum() * float("nan"))
+    assert of(report, "not finite") == [("loss", "nan")]
+
+
+# What it takes, and what it leaves
+
+
+def test_a_batch_may_be_a_function_that_gives_the_loss():
+    model = nn.Linear(3, 1)
+    x, y = ta.randn(8, 3), ta.randn(8, 1)
+    one = ta.doctor(model, lambda: F.mse_loss(model(x), y))
+    other = ta.doctor(model, x, lambda out: F.mse_loss(out, y))
+    assert one.ratios == other.ratios
+    assert one.ratios["weight"] > 0
+
+
+def test_everything_stays_as_it_was():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Translator()
+            self.register_buffer("calls", ta.zeros(1))
+
+        def forward(self, *batch):
+            self.calls += 1
+            return self.inner(*batch)
+
+    model, batch = Counting(), sentences()
+    model(*batch).backward()
+    model.inner.cell.eval()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    grads = {name: (p.grad, p.grad.clone()) for name, p in model.named_parameters()}
+    modes = [module.training for module in model.modules()]
+    random = ta.get_rng_state()
+    ta.doctor(model, batch)
+    with pytest.raises(ZeroDivisionError):
+        ta.doctor(model, lambda: 1 / (model(*batch).item() * 0))
+    assert modes == [module.training for module in model.modules()]
+    assert ta.get_rng_state().tolist() == random.tolist()
+    for name, value in model.state_dict().items():
+        assert value.tolist() == state[name].tolist()
+    for name, p in model.named_parameters():
+        assert p.grad is grads[name][0]
+        assert p.grad.tolist() == grads[name][1].tolist()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    with ta.no_grad():  # nobody watches any more
+        assert ta.ones(1).exp().grad_fn is None
+
+
+def test_the_table_is_short():
+    report = ta.doctor(nn.Transformer(16, 2, 2, 2, 32), (ta.randn(4, 2, 16), ta.randn(3, 2, 16)))
+    lines = str(report).split("\n")
+    assert len(lines) == len(report.over_time) + 1 + 12
+    assert all(line.split()[-1] for line in lines)

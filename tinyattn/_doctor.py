@@ -1,0 +1,398 @@
+"""`doctor(model, batch)`: one pass forward and back, and a short table of what looks ill.
+
+Every operation is watched as it runs. The limits stand first; look at `doctor`, then `_Watch`.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyattn.autograd import enable_grad, engine
+from tinyattn.autograd.modes import source_line, watching
+from tinyattn.autograd.storage import TensorBase
+from tinyattn.ops.products import as_rows
+from tinyattn.ops.random import get_rng_state, set_rng_state
+from tinyattn.ops.recurrent import GRULayer, Layer, LSTMLayer
+
+UNIFORM, SATURATED = 0.999, 0.01  # entropy over that of equal weights, mean of the queries
+OPEN, SHUT = 0.99, 0.01  # a gate that is beyond for every row
+ROWS = 16  # a unit that is 0 in fewer rows may be so by chance, unless all its layer is
+MASKED = -1e4  # a score that means: not this key
+STEPS, OVER_TIME = 3, 1e4  # the least steps, and the most that a gradient may change over them
+SMALL, LARGE = 1e-9, 1e2  # of the norms of a gradient and its weight
+
+_GATES: dict[type, str] = {GRULayer: "rzn", LSTMLayer: "ifgo"}
+_SAME = ("Dropout", "View", "Permute", "Expand", "Slice", "Cast", "Clone")  # weights stay weights
+
+
+class Finding(NamedTuple):
+    what: str
+    where: str
+    figure: str
+
+
+class Report:
+    """findings; ratios: |gradient| / |weight| of each parameter; over_time: |dL/dh_t| by step."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.ratios: dict[str, float] = {}
+        self.over_time: dict[str, list[float]] = {}
+
+    def __str__(self) -> str:
+        rows = [*self.findings] or [Finding("no findings", "", "")]
+        rows += [
+            Finding("gradient over time", where, f"{norms[0]:.1e} to {norms[-1]:.1e}")
+            for where, norms in self.over_time.items()
+        ]
+        ranked = sorted(self.ratios.items(), key=lambda item: item[1])
+        for name, ratio in ranked if len(ranked) <= 12 else ranked[:6] + ranked[-6:]:
+            rows.append(Finding("gradient / weight", name, f"{ratio:.1e}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(2)]
+        lines = (f"{what:{widths[0]}}  {where:{widths[1]}}  {fig}" for what, where, fig in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+
+def doctor(model: Any, batch: Any, loss: Callable[[Any], Any] | None = None) -> Report:
+    """Run the model once, forward and back, and report what looks ill; all stays as it was.
+
+    batch: the model's arguments, a tensor or a tuple; or a function without arguments that runs the
+    model and returns the loss. loss: a function of the model's output; without it an output of one
+    element is the loss, and any other is weighted at random."""
+    report, watch = Report(), _Watch(model)
+    arguments = batch if type(batch) is tuple else (batch,)
+    buffers = [(tensor, tensor._array.copy()) for tensor in model.buffers()]
+    random = get_rng_state()
+    learnt = {name: p for name, p in model.named_parameters() if p._edge is not None}
+    try:
+        with enable_grad(), watching(watch):
+            out = batch() if callable(batch) else model(*arguments)
+            out = out if loss is None else loss(out)
+        places = [p._edge[:2] for p in learnt.values()]
+        found = engine.run(list(_roots(out, report)), wanted=places, capture=True)
+    finally:
+        watch.leave()
+        set_rng_state(random)
+        for tensor, array in buffers:
+            if not np.array_equal(tensor._array, array, equal_nan=True):
+                np.copyto(tensor._array, array)
+                tensor._storage.changed("doctor")
+    gradients = {name: found.get(p._edge[:2]) for name, p in learnt.items()}
+    with np.errstate(all="ignore"):
+        _parameters(report, learnt, gradients)
+        watch.units(report)
+        watch.attention(report)
+        watch.time(report)
+    return report
+
+
+def _roots(out: Any, report: Report) -> Iterator[tuple[Any, np.ndarray]]:
+    """Where the backward pass begins, with which gradients."""
+    if isinstance(out, TensorBase) and out._array.size == 1:
+        if not np.isfinite(out._array).all():
+            report.findings.append(Finding("not finite", "loss", f"{out._array.item()}"))
+        if out._edge is not None:
+            yield out._edge, np.ones(out._array.shape, out._array.dtype)
+        return
+    rng = np.random.default_rng(0)
+    parts = (
+        [out] if isinstance(out, TensorBase) else [*out.values()] if isinstance(out, dict) else out
+    )
+    for part in parts or ():
+        if isinstance(part, (tuple, list)):
+            yield from _roots(part, report)
+        elif isinstance(part, TensorBase) and part._edge is not None:
+            shape, dtype = part._array.shape, part._array.dtype
+            yield part._edge, (rng.normal(size=shape) / max(part._array.size, 1)).astype(dtype)
+
+
+def _parameters(report: Report, learnt: dict[str, Any], gradients: dict[str, Any]) -> None:
+    for name, gradient in gradients.items():
+        if gradient is None or not gradient.any():
+            figure = "none reaches it" if gradient is None else "0 everywhere"
+            report.findings.append(Finding("no gradient", name, figure))
+            continue
+        size = np.linalg.norm(learnt[name]._array)
+        ratio = float(np.linalg.norm(gradient) / size) if size else math.nan
+        if size:
+            report.ratios[name] = ratio
+        if ratio < SMALL or ratio > LARGE or not np.isfinite(gradient).all():
+            report.findings.append(Finding("gradient / weight", name, f"{ratio:.1e}"))
+
+
+class _Call(NamedTuple):
+    node: Any
+    inputs: tuple
+    grads: dict[int, np.ndarray]  # at its outputs, once backward has been there
+
+
+class _Attention:
+    """The weights of one place: relative entropies by head, queries, and those without a key."""
+
+    def __init__(self) -> None:
+        self.entropies: dict[int, list[np.ndarray]] = {}
+        self.rows = self.hidden = 0
+        self.attends = False  # some values are weighted: it is not a softmax of another kind
+
+    def add(self, weights: np.ndarray, allowed: np.ndarray) -> None:
+        keys = allowed.sum(-1)
+        self.rows += keys.size
+        self.hidden += int((keys == 0).sum())
+        logs = np.log(weights, where=allowed & (weights > 0), out=np.zeros(weights.shape))
+        entropy = -(weights * logs).sum(-1) / np.log(keys)
+        chosen = keys > 1
+        for head in range(weights.shape[1] if weights.ndim == 4 else 1):
+            of = (slice(None), head) if weights.ndim == 4 else ...
+            self.entropies.setdefault(head, []).append(entropy[of][chosen[of]])
+
+
+class _Watch:
+    """Follows the operations of a pass; knows in which module each of them runs."""
+
+    def __init__(self, model: Any) -> None:
+        self.path = [type(model).__name__]
+        self.names = {id(p._array): name for name, p in model.named_parameters()}
+        self.alive: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
+        self.gates: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self.attentions: dict[str, _Attention] = {}
+        self.calls: dict[tuple[str, tuple], list[_Call]] = {}
+        self.channels: set[int] = set()  # outputs of convolutions, by id
+        self.weights: dict[int, _Attention] = {}  # outputs of softmax and what is made of them
+        self.kept: list[tuple] = []  # so that an id stays one array's
+        self.handles = []
+        for name, module in model.named_modules():
+            enter = partial(self._enter, name or self.path[0])
+            self.handles.append(module.register_forward_pre_hook(enter))
+            self.handles.append(module.register_forward_hook(lambda *_: self._exit()))
+
+    def _enter(self, name: str, *_: Any) -> None:
+        self.path.append(name)
+
+    def _exit(self) -> None:
+        self.path.pop()
+
+    def leave(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    @np.errstate(all="ignore")
+    def __call__(self, node: Any, inputs: tuple, options: dict, outputs: tuple) -> None:
+        name = type(node).__name__
+        line = os.path.basename(source_line().split(": ")[0])
+        where = f"{self.path[-1]} ({name}, {line})"
+        if isinstance(node, Layer):
+            where = self.names.get(id(inputs[3]), where)
+        self.kept.append((inputs, outputs))
+        if any(node.edges):
+            call = _Call(node, inputs, {})
+            self.calls.setdefault((where, _stack()), []).append(call)
+            for i, out in enumerate(outputs):
+                if out.dtype.kind == "f":
+                    engine.Handle((node, i, out.shape, out.dtype), partial(_keep, call.grads, i))
+        if name == "ReLU" or (name == "RNNLayer" and not node.tanh):
+            self._activity(where, outputs[0], 1 if id(inputs[0]) in self.channels else -1)
+        elif name == "Conv1d":
+            self.channels.add(id(outputs[0]))
+        elif type(node) in _GATES:
+            self._gates(where, node.saved[5], _GATES[type(node)], outputs[0].shape[-1])
+        self._attention(name, where, node, inputs, options, outputs)
+
+    # Units and gates
+
+    def _activity(self, where: str, out: np.ndarray, axis: int) -> None:
+        rows = np.moveaxis(np.atleast_1d(out), axis, -1)
+        rows = rows.reshape(-1, rows.shape[-1])
+        count, alive = self.alive.get((where, rows.shape[1]), (0, np.zeros(rows.shape[1], bool)))
+        self.alive[where, rows.shape[1]] = count + len(rows), alive | rows.any(0)
+
+    def _gates(self, where: str, gates: np.ndarray, names: str, H: int) -> None:
+        for k, gate in enumerate(names):
+            part = gates[:, k * H : (k + 1) * H]
+            part = np.abs(part) if gate in "ng" else part
+            low, high = self.gates.get((where, gate), (part[0], part[0]))
+            self.gates[where, gate] = np.minimum(low, part.min(0)), np.maximum(high, part.max(0))
+
+    def units(self, report: Report) -> None:
+        for (where, size), (rows, alive) in self.alive.items():
+            dead = size - int(alive.sum())
+            if dead and (rows >= ROWS or dead == size):
+                figure = f"{dead} of {size} are 0 in all of {rows} rows"
+                report.findings.append(Finding("dead units", where, figure))
+        for (where, gate), (low, high) in self.gates.items():
+            kinds = {"gate always open": low > OPEN, "gate always shut": high < SHUT}
+            if gate in "ng":
+                kinds = {"candidate saturated": low > OPEN}
+            for what, units in kinds.items():
+                if units.any():
+                    figure = f"{gate}: {int(units.sum())} of {units.size} units"
+                    report.findings.append(Finding(what, where, figure))
+
+    # Attention
+
+    def _attention(
+        self, name: str, where: str, node: Any, inputs: tuple, options: dict, outputs: tuple
+    ) -> None:
+        if name in _SAME and id(inputs[0]) in self.weights:
+            self.weights[id(outputs[0])] = self.weights[id(inputs[0])]
+        elif name in ("MatMul", "Mul"):
+            for x in inputs:
+                if id(x) in self.weights and (name == "MatMul" or x.shape[-1] == 1):
+                    self.weights[id(x)].attends = True
+        elif name in ("Softmax", "MaskedSoftmax", "ScaledDotProductAttention"):
+            place = self.attentions.setdefault(where, _Attention())
+            if name == "ScaledDotProductAttention":
+                weights, allowed = _recomputed(node, inputs, **options)
+            else:
+                x, weights, axis = inputs[0], outputs[0], -1
+                allowed = x > MASKED
+                if name == "MaskedSoftmax":
+                    allowed = allowed & (True if inputs[1] is None else inputs[1])
+                else:
+                    axis = inputs[1]
+                weights, allowed = (np.moveaxis(a, axis, -1) for a in (weights, allowed))
+                self.weights[id(outputs[0])] = place
+            place.attends |= name != "Softmax"
+            place.add(np.where(allowed, weights, 0), allowed)
+
+    def attention(self, report: Report) -> None:
+        for where, place in self.attentions.items():
+            if not place.attends:
+                continue
+            if place.hidden:
+                figure = f"{place.hidden} of {place.rows} queries have no key"
+                report.findings.append(Finding("mask hides all", where, figure))
+            for head, parts in place.entropies.items():
+                entropies = np.concatenate([part.reshape(-1) for part in parts])
+                mean = entropies.mean() if entropies.size else 0.5
+                if not SATURATED <= mean <= UNIFORM:
+                    what = f"attention {'uniform' if mean > UNIFORM else 'saturated'}"
+                    of = f", head {head}" if len(place.entropies) > 1 else ""
+                    figure = f"entropy {mean:.4f} of the most"
+                    report.findings.append(Finding(what, where + of, figure))
+
+    # Time
+
+    def time(self, report: Report) -> None:
+        best: dict[str, tuple[str, list[float]]] = {}  # of a line of a loop the worst operation
+        for (where, _), calls in self.calls.items():
+            layers = [call for call in calls if isinstance(call.node, Layer)]
+            norms = next((_over_steps(c) for c in layers if len(c.node.sizes) >= STEPS), None)
+            if norms is None:
+                if len(calls) < STEPS or not _is_chain([call.node for call in calls]):
+                    continue
+                norms = [_norm(*call.grads.values()) for call in calls]
+            while norms and not norms[-1]:
+                norms.pop()  # steps that the loss doesn't see
+            line = where.split(", ")[-1]
+            if len(norms) >= STEPS and (
+                line not in best or _change(norms) > _change(best[line][1])
+            ):
+                best[line] = where, norms
+        report.over_time = dict(best.values())
+        for where, norms in report.over_time.items():
+            if _change(norms) > math.log(OVER_TIME):
+                what = "vanishes" if norms[0] < norms[-1] else "explodes"
+                figure = f"{norms[-1]:.1e} to {norms[0]:.1e} back over {len(norms)} steps"
+                report.findings.append(Finding(f"gradient {what} over time", where, figure))
+
+
+def _stack() -> tuple:
+    """Where the program is: the same at every turn of a loop."""
+    frame: Any = sys._getframe(1)
+    places = []
+    while frame is not None:
+        places.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(places)
+
+
+def _keep(grads: dict[int, np.ndarray], index: int, gradient: Any) -> None:
+    grads[index] = gradient._array
+
+
+def _norm(*grads: np.ndarray) -> float:
+    """Of the sum of gradients that reach one state as several outputs, else of all together."""
+    if len({grad.size for grad in grads}) == 1:
+        grads = (np.sum([grad.reshape(-1) for grad in grads], 0),)
+    return math.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads))
+
+
+def _change(norms: list[float]) -> float:
+    return abs(math.log(max(norms[0], 1e-300) / norms[-1]))
+
+
+def _is_chain(nodes: list[Any]) -> bool:
+    """Whether each call of a loop uses what the one before gave: looked at in two places."""
+    return all(_leads(nodes[i], nodes[i + 1]) for i in (0, len(nodes) - 2))
+
+
+def _leads(first: Any, last: Any) -> bool:
+    stack, seen = [last], {last}
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None and edge[0] not in seen and edge[0].number >= first.number:
+                if edge[0] is first:
+                    return True
+                seen.add(edge[0])
+                stack.append(edge[0])
+    return False
+
+
+def _over_steps(call: _Call) -> list[float]:
+    """|dL/dh_t| by step of the recurrence: the layer again, by hand, a step at a time."""
+    layer = type(call.node)
+    x, h0, *weights = call.inputs[:6]
+    cells = [as_rows(call.inputs[6])] if layer is LSTMLayer else []
+    sizes, reverse, *more = call.inputs[6 + len(cells) :]
+    states = [state.copy() for state in (as_rows(h0), *cells)]
+    x, ends = as_rows(x), np.cumsum(sizes)
+    order = [(slice(e - n, e), int(n)) for e, n in zip(ends, sizes, strict=True)]
+    steps = []
+    for rows, n in order[::-1] if reverse else order:
+        step = layer()
+        h, *c = (state[:n].copy() for state in states)
+        out = step.forward(x[rows], h, *weights, *c, np.array([n]), False, *more)
+        for state, new in zip(states, out[1:], strict=True):
+            state[:n] = new
+        steps.append((step, rows, n))
+    grads = [call.grads.get(i + 1) for i in range(len(states))]
+    back = [
+        np.zeros_like(state) if grad is None else as_rows(grad).copy()
+        for state, grad in zip(states, grads, strict=True)
+    ]
+    norms = []
+    for step, rows, n in reversed(steps):
+        if 0 in call.grads:
+            back[0][:n] += as_rows(call.grads[0])[rows]
+        norms.append(_norm(back[0][:n]))
+        out = step.backward(None, *(grad[:n] for grad in back))
+        for grad, new in zip(back, (out[1], *out[6:]), strict=True):
+            grad[:n] = new
+    return norms[::-1]
+
+
+def _recomputed(
+    node: Any, inputs: tuple, causal: bool, scale: float | None, group: int, **_: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weights (B, h, Tq, Tk), or (B, Tq, Tk) without heads, of a fused attention, and which
+    keys it may attend."""
+    q, k, _v, mask = node._as_heads(*inputs)
+    scale = node.options[1] if scale is None else scale
+    s = scale * (q.astype(np.float64) @ np.repeat(k, group, 1).swapaxes(-1, -2))
+    allowed = np.tri(*s.shape[-2:]) > 0 if causal else np.ones((1, 1), bool)
+    if mask is not None:
+        allowed = allowed & (mask if mask.dtype == bool else mask > MASKED)
+        s = s if mask.dtype == bool else s + mask
+    allowed = np.broadcast_to(allowed, s.shape)
+    s = np.where(allowed, s, -np.inf)
+    s -= np.where(allowed.any(-1, keepdims=True), s.max(-1, keepdims=True), 0)
+    weights = np.exp(s)
+    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-300)
+    return (weights, allowed) if len(node.batch) > 1 else (weights[0], allowed[0])
