@@ -37,6 +37,7 @@ static struct {
     _Alignas(64) atomic_int members;
     _Alignas(64) atomic_uint generation;
     atomic_int sleepers;
+    atomic_int processor; /* of the thread whose job it is */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     struct pool_range ranges[MAX_THREADS];
@@ -98,6 +99,30 @@ static void work_on(int self)
     }
 }
 
+static void note_processor(void)
+{
+#if defined(__linux__)
+    atomic_store_explicit(&pool.processor, sched_getcpu(), memory_order_relaxed);
+#endif
+}
+
+/* A thread woken on the processor of the thread that woke it can stay there for tens of milliseconds,
+ * taking turns with it beside an idle processor: it has just run, and the system moves only what has
+ * not. So it leaves on its own, and may return whenever the system wants it to. */
+static void leave_the_callers_processor(void)
+{
+#if defined(__linux__)
+    const int callers = atomic_load_explicit(&pool.processor, memory_order_relaxed);
+    cpu_set_t all, others;
+    if (callers < 0 || callers >= CPU_SETSIZE || sched_getcpu() != callers) return;
+    if (sched_getaffinity(0, sizeof all, &all)) return;
+    others = all;
+    CPU_CLR(callers, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof all, &all);
+#endif
+}
+
 static void wait_for_job(int self, unsigned seen)
 {
     if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen) return;
@@ -120,7 +145,9 @@ static void *worker(void *arg)
     int self = (int)(intptr_t)arg;
     unsigned seen = atomic_load(&pool.generation) - 1; /* the job it was started for may be open */
     for (;;) {
+        leave_the_callers_processor();
         wait_for_job(self, seen);
+        leave_the_callers_processor();
         seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
         int members = atomic_load(&pool.members);
         while (members & 1)
@@ -152,6 +179,7 @@ static void start_workers(int threads)
     if (!pool.registered) pool.registered = !pthread_atfork(NULL, NULL, reset_after_fork);
     if (!pool.registered || pthread_attr_init(&attributes)) return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    note_processor();
     sigfillset(&all); /* signals are the business of the program's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.started < threads - 1) {
@@ -173,6 +201,7 @@ static void open_job(void (*task)(void *, long, long), void *arg, long parts, in
         atomic_store_explicit(&pool.ranges[i].next, parts * i / threads, memory_order_relaxed);
         pool.ranges[i].end = parts * (i + 1) / threads;
     }
+    note_processor();
     atomic_store(&pool.members, 1);
     atomic_fetch_add(&pool.generation, 1);
     if (atomic_load(&pool.sleepers) > 0) {
