@@ -32,7 +32,8 @@ def main() -> None:
         model = translate.new_model({**translate.options_of(args, parts[0])}, parts[0])
         training, validation = map(model.ids, parts[:2])
         started = time.process_time()
-        translate.fit(model, args, training, validation)
+        optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
+        translate.fit(model, optimizer, args, training, validation, translate.Progress())
         seconds = time.process_time() - started
         step = seconds / (args.epochs * math.ceil(len(training) / args.batch))
         perplexity = translate.perplexity(model, model.ids(parts[2]))

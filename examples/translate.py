@@ -4,6 +4,7 @@ otherwise.
     python examples/translate.py                         train on the built-in corpus, then report
     python examples/translate.py train --data FILE       train on lines of source TAB target
     python examples/translate.py train --model transformer
+    python examples/translate.py train --resume          go on with a run that was stopped
     python examples/translate.py evaluate                report on the model trained last
     python examples/translate.py translate 我喜欢看书。     translate (a sentence, --file, or stdin)
 
@@ -23,7 +24,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -53,6 +55,8 @@ from tinyattn.viz import attention_figure, attention_text, curve_figure
 
 MODELS: dict[str, Any] = {"rnn": RNN, "transformer": Transformer}
 MAX_LENGTH = 60  # tokens of a translation
+CHECKPOINT = "checkpoint.safetensors"  # the last, to go on with
+BEST = "best.safetensors"  # that of the lowest perplexity in validation
 
 # What has to be known to build a model again and to find its test pairs, beside the options of its
 # own kind: a type, or the choices.
@@ -122,7 +126,18 @@ def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> tuple[ta
 # Training
 
 
+@dataclass
+class Progress:
+    """Where training stands, beside weights, optimiser and random numbers."""
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)  # since the curve's last row
+    curve: list[dict] = field(default_factory=list)
+    best: float = math.inf  # perplexity on the validation pairs
+
+
 def train(args: argparse.Namespace) -> None:
+    stopped = resumed(args) if args.resume is not None else None
     complete(args)
     pairs = all_pairs(args.data, args.swap, args.pairs)
     try:
@@ -133,9 +148,15 @@ def train(args: argparse.Namespace) -> None:
     options = {**options_of(args, parts[0]), "fingerprint": fingerprint(pairs)}
     ta.manual_seed(args.seed)
     model = new_model(options, parts[0])
+    optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
     training, validation = map(model.ids, parts[:2])
     require("tqdm", "matplotlib", "sacrebleu")
-    folder = new_folder(Path(args.out))
+    if stopped:
+        progress = go_on(stopped, model, optimizer)
+        folder = stopped.parent
+    else:
+        progress = Progress()
+        folder = new_folder(Path(args.out))
     try:
         print(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test pairs")
         print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
@@ -143,17 +164,29 @@ def train(args: argparse.Namespace) -> None:
         # Ctrl-C only leaves a note here: no step stays half done, and no file half written.
         interrupts: list[int] = []
         before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-        curve = fit(model, args, training, validation, interrupts)
+
+        def save(name: str) -> None:
+            save_checkpoint(folder / name, model, optimizer, args, progress)
+
+        fit(model, optimizer, args, training, validation, progress, save, interrupts)
         seconds = time.perf_counter() - started
         save_model(model, folder)
-        write_curve(curve, folder)
+        write_curve(progress.curve, folder)
+    except DataError:
+        if (folder / CHECKPOINT).exists():
+            say(f"the checkpoint before it is kept: {folder / CHECKPOINT}")
+        raise
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # which is refused once there is something in it
     if interrupts:
-        say(f"stopped; the model so far is in {folder / 'model.safetensors'}")
+        say(
+            f"stopped; the model so far is in {folder / 'model.safetensors'}; "
+            f"go on with: {sys.argv[0]} train --resume {folder}"
+        )
         sys.exit(130)
     signal.signal(signal.SIGINT, before)
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # there is nothing left to go on with
     print(f"trained in {seconds:.0f} s; in {folder}: model.safetensors, curve.csv, curve.png")
     report(model, parts[2], folder)
 
@@ -192,49 +225,86 @@ def new_model(options: dict[str, Any], pairs: Sequence[tuple[str, str]]) -> Tran
 
 def fit(
     model: Translator,
+    optimizer: ta.optim.Optimizer,
     args: argparse.Namespace,
     training: Any,
     validation: Any,
+    progress: Progress,
+    save: Callable[[str], None] = lambda name: None,
     interrupts: Sequence[int] = (),
-) -> list[dict]:
-    """Adam with a learning rate that rises for a while, then falls to zero, until all epochs are
-    done or there is an interrupt; the learning curve."""
+) -> None:
+    """A learning rate that rises for a while, then falls to zero, until all epochs are done or
+    there is an interrupt. `save` writes a checkpoint of this name."""
     from tqdm import tqdm
 
-    optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
-    epochs = (batches(training, args.batch, args.seed, epoch) for epoch in range(args.epochs))
-    steps = args.epochs * math.ceil(len(training) / args.batch)
+    per_epoch = math.ceil(len(training) / args.batch)
+    steps = args.epochs * per_epoch
     every = max(steps // 20, 1)
-    curve: list[dict] = []
-    done, tokens, losses = 0, 0, []
-    with tqdm(total=steps, unit="batch", dynamic_ncols=True) as bar:
-        for batch in chain.from_iterable(epochs):
+    epoch, done = divmod(progress.step, per_epoch)
+    epochs = (batches(training, args.batch, args.seed, i) for i in range(epoch, args.epochs))
+    tokens = 0
+    with tqdm(total=steps, initial=progress.step, unit="batch", dynamic_ncols=True) as bar:
+
+        def measure() -> None:
+            """One more row of the curve."""
+            mean = sum(progress.losses) / len(progress.losses)
+            valid = perplexity(model, validation)
+            progress.losses = []
+            progress.curve.append({"step": progress.step, "loss": mean, "perplexity": valid})
+            speed = tokens / bar.format_dict["elapsed"]
+            bar.set_postfix_str(f"loss {mean:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
+
+        for batch in islice(chain.from_iterable(epochs), done, None):
             model.train()
-            rate = min((done + 1) / args.warmup, (steps - done) / max(steps - args.warmup, 1))
+            step = progress.step + 1
+            rate = min(step / args.warmup, (steps - step + 1) / max(steps - args.warmup, 1))
             optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)
+            random = ta.get_rng_state()
             loss, count = loss_of(model, batch, args.smoothing)
             optimizer.zero_grad()
             loss.backward()
-            norm = clip_grad_norm_(model.parameters(), 1.0)
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1] + norm.item()):
+            norm = clip_grad_norm_(model.parameters(), 1.0).item()
+            if not math.isfinite(loss.item() + norm):
+                bar.close()
+                explain(model, batch, args.smoothing, random)
                 raise DataError(
-                    f"step {done + 1} of {steps}: expected a finite loss and gradient, got loss "
-                    f"{losses[-1]:g}, gradient norm {norm.item():g}; try an --lr below {args.lr:g}"
+                    f"step {step} of {steps}: expected a finite loss and gradient, got loss "
+                    f"{loss.item():g}, gradient norm {norm:g}; try an --lr below {args.lr:g}"
                 )
             optimizer.step()
-            done += 1
+            progress.step = step
+            progress.losses.append(loss.item())
             tokens += count + int(batch.lengths.sum())
             bar.update()
-            if done % every == 0 or done == steps or interrupts:
-                mean, losses = sum(losses) / len(losses), []
-                valid = perplexity(model, validation)
-                curve.append({"step": done, "loss": mean, "perplexity": valid})
-                speed = tokens / bar.format_dict["elapsed"]
-                bar.set_postfix_str(f"loss {mean:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
+            planned = step % every == 0 or step == steps
+            if planned:
+                measure()
+                if progress.curve[-1]["perplexity"] < progress.best:
+                    progress.best = progress.curve[-1]["perplexity"]
+                    save(BEST)
+            if interrupts or step % args.save_every == 0:
+                save(CHECKPOINT)
             if interrupts:
+                if not planned:  # not in the checkpoint: a run never stopped has no such row
+                    measure()
                 break
-    return curve
+
+
+def explain(model: Translator, batch: Batch, smoothing: float, random: ta.Tensor) -> None:
+    """Say which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
+    with the same random numbers, finds the first number that isn't finite."""
+    say("sentences of the batch without a finite loss or gradient:")
+    for source, target in zip(batch.source, batch.target_out, strict=True):
+        sides = ((model.source, source), (model.target, target))
+        say("\t".join(" ".join(vocab.decode(ids)) for vocab, ids in sides))
+    ta.set_rng_state(random)
+    model.zero_grad()
+    try:
+        with ta.autograd.detect_anomaly():
+            loss_of(model, batch, smoothing)[0].backward()
+        say("anomaly mode: every result and gradient is finite; their norm is not")
+    except RuntimeError as error:
+        say(f"anomaly mode: {error}")
 
 
 def write_curve(curve: list[dict], folder: Path) -> None:
@@ -409,6 +479,69 @@ def new_folder(wanted: Path) -> Path:
     return folder
 
 
+def save_checkpoint(
+    path: Path,
+    model: Translator,
+    optimizer: ta.optim.Optimizer,
+    args: argparse.Namespace,
+    progress: Progress,
+) -> None:
+    ta.save_checkpoint(
+        path,
+        model,
+        optimizer,
+        arguments={**vars(args), "data": model.options["data"], "resume": None},
+        options=model.options,
+        source=model.source.to_list(),
+        target=model.target.to_list(),
+        progress=asdict(progress),
+    )
+
+
+def resumed(args: argparse.Namespace) -> Path:
+    """The checkpoint to go on with, whose arguments become ours; others that are given must be
+    the same, but for those that change no number."""
+    path = Path(args.resume) if args.resume else newest_checkpoint(args.out)
+    if path.is_dir():
+        path = path / CHECKPOINT
+    saved = read_checkpoint(path)["arguments"]
+    usual = vars(parser().parse_args(["train"]))
+    if saved.keys() != usual.keys():
+        raise DataError(f"{path}: expected a checkpoint of this program, of this version")
+    for name, value in vars(args).items():
+        if value == usual[name]:
+            setattr(args, name, saved[name])
+        elif name not in ("data", "out", "resume", "save_every") and value != saved[name]:
+            option = name.replace("_", "-")
+            raise DataError(f"--{option}: expected {saved[name]}, as in {path}, got {value}")
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    wanted = {"arguments": dict, "options": dict, "source": list, "target": list, "progress": dict}
+    try:
+        return checked(ta.load_checkpoint(path), wanted)
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a checkpoint, found no file") from None
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+
+
+def go_on(path: Path, model: Translator, optimizer: ta.optim.Optimizer) -> Progress:
+    """Put model, optimiser and random numbers where the checkpoint has them."""
+    saved = read_checkpoint(path)
+    if saved["options"].get("fingerprint") != model.options["fingerprint"]:
+        raise DataError(f"{path}: expected the pairs it was trained on, got others")
+    try:
+        ta.load_checkpoint(path, model, optimizer)
+        progress = Progress(**saved["progress"])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    for left in path.parent.glob(".*.tmp"):  # of a save that was killed
+        left.unlink()
+    return progress
+
+
 def save_model(model: Translator, folder: Path) -> None:
     path = folder / "model.safetensors"
     ta.save(
@@ -427,9 +560,10 @@ def load_model(name: str | None) -> tuple[Translator, Path]:
     if path.is_dir():
         path = path / "model.safetensors"
     try:
-        saved = checked(
-            ta.load(path), {"options": dict, "source": list, "target": list, "model": dict}
-        )
+        saved = ta.load(path)
+        if isinstance(saved, dict) and "rest" in saved:  # a checkpoint
+            saved = {**ta.load_checkpoint(path), "model": saved["model"]}
+        saved = checked(saved, {"options": dict, "source": list, "target": list, "model": dict})
         options = checked(saved["options"], OPTIONS)
         checked(options, MODELS[options["model"]].options)
         model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
@@ -463,6 +597,15 @@ def newest_model() -> Path:
     return found[-1]
 
 
+def newest_checkpoint(out: str) -> Path:
+    """Of a run with this --out: folders out, out-2, out-3, ..."""
+    folders = Path(out).parent.glob(f"{Path(out).name}*")
+    found = [folder / CHECKPOINT for folder in folders if (folder / CHECKPOINT).is_file()]
+    if not found:
+        raise DataError(f"{out}: expected a run that was stopped, found none with a {CHECKPOINT}")
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
 # The command line
 
 
@@ -485,7 +628,8 @@ def parser() -> argparse.ArgumentParser:
     add("--layers", type=positive, help=usual("layers"))
     add("--score", choices=RNN.options["score"], help=usual("score"))
     add("--cell", choices=RNN.options["cell"], help=usual("cell"))
-    add("--bidirectional", action="store_true", default=None, help="the rnn reads both ways")
+    both = argparse.BooleanOptionalAction
+    add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
     add("--heads", type=positive, help=usual("heads"))
     add("--feed-forward", type=positive, help=usual("feed_forward"))
     add("--epochs", type=positive, help=usual("epochs"))
@@ -504,6 +648,10 @@ def parser() -> argparse.ArgumentParser:
     add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
     add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
     add("--seed", type=natural, default=0, help="default: %(default)s")
+    add("--save-every", type=positive, default=500, metavar="STEPS",
+        help="steps from one checkpoint to the next (default: %(default)s)")  # fmt: skip
+    add("--resume", nargs="?", const="", metavar="RUN",
+        help="go on with a run that was stopped (default: the newest with this --out)")  # fmt: skip
     add = commands.add_parser("evaluate", help="report on a trained model").add_argument
     add("--model", help="its file or folder (default: the newest in runs/)")
     add("--data", metavar="FILE", help="pairs to use (default: the model's own test pairs)")

@@ -471,8 +471,10 @@ def test_ctrl_c_saves_a_whole_model_and_says_where(toy: Any, times: int) -> None
                 process.wait(0.005)
         error = process.stderr.read().decode()
     assert process.wait(timeout=60) == 130
-    path = f"{out}/model.safetensors"
-    assert error.endswith(f"translate.py: stopped; the model so far is in {path}\n"), error
+    assert error.endswith(
+        f"translate.py: stopped; the model so far is in {out}/model.safetensors; "
+        f"go on with: {PROGRAM} train --resume {out}\n"
+    ), error
     assert "Traceback" not in error
     assert contents(toy.folder).items() >= before.items()
     assert {"curve.csv", "curve.png"} <= {p.name for p in (toy.folder / out).iterdir()}
@@ -493,7 +495,7 @@ def test_a_full_disk_is_a_line_and_leaves_nothing(toy: Any) -> None:
     error = done.stderr.decode()
     assert done.returncode == 2, error
     last = error.splitlines()[-1]
-    assert last.startswith("translate.py: full/model.safetensors: expected to read or write it: ")
+    assert last.startswith("translate.py: full/best.safetensors: expected to read or write it: ")
     assert "Traceback" not in error
     assert contents(toy.folder) == before
 
