@@ -1,5 +1,5 @@
 """Every operation at the ends of the numbers and of the shapes, in both types and all backends: the
-value and the gradient that PyTorch gives, and no warning.
+value and the gradient of the mathematics and that PyTorch gives, and no warning.
 
 A table maps a name to a call that both libraries understand, `t` being either; look at CALLS first.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import erf, erfc
 
 import tinyattn as ta
 
@@ -240,6 +241,125 @@ def test_as_torch_has_it(backend: str, torch: Any, name: str, dtype: Any) -> Non
         np.testing.assert_allclose(
             g[where], w[where], rtol=200 * eps, atol=terms * eps + 2 * np.finfo(dtype).tiny
         )
+
+
+# What is meant, evaluated in extended precision: value and derivative, of a row where there is one.
+# NaN in the table says nothing: infinity times zero, where there is a limit.
+
+
+def _gaussian(x: Any) -> Any:
+    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _logsumexp(x: Any) -> Any:
+    top = x.max(axis=-1)
+    return top + np.log(np.exp(x - top[..., None]).sum(axis=-1))
+
+
+def _erf(x: Any) -> Any:
+    return erf(x.astype(float)).astype(x.dtype)
+
+
+def _phi(x: Any) -> Any:
+    return erfc(-x.astype(float) / np.sqrt(2)).astype(x.dtype) / 2
+
+
+def _shares(x: Any, best: Any) -> Any:
+    return (x == best) / (x == best).sum(axis=-1, keepdims=True)
+
+
+Meant = Callable[[Any], Any]
+MEANT: dict[str, tuple[Meant, Meant]] = {
+    "abs": (np.abs, np.sign),
+    "exp": (np.exp, np.exp),
+    "expm1": (np.expm1, np.exp),
+    "log": (np.log, lambda x: 1 / x),
+    "log1p": (np.log1p, lambda x: 1 / (1 + x)),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "rsqrt": (lambda x: 1 / np.sqrt(x), lambda x: -0.5 / np.sqrt(x) ** 3),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda x: -np.sin(x)),
+    "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
+    "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+    "erf": (_erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    "sign": (lambda x: np.sign(np.where(np.isnan(x), 0, x)), np.zeros_like),  # as in PyTorch
+    "neg": (np.negative, lambda x: -np.ones_like(x)),
+    "reciprocal": (lambda x: 1 / x, lambda x: -1 / (x * x)),
+    "square": (np.square, lambda x: 2 * x),
+    "relu": (lambda x: np.maximum(x, 0), lambda x: ~(x <= 0)),
+    "gelu": (lambda x: x * _phi(x), lambda x: _phi(x) + x * _gaussian(x)),
+    "silu": (lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) * (1 + x * _sigmoid(-x))),
+    "softplus": (lambda x: np.logaddexp(x, 0), _sigmoid),
+    "leaky_relu": (lambda x: np.where(x > 0, x, x / 100), lambda x: np.where(x > 0, 1, 0.01)),
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, 1, np.exp(x))),
+    "softsign": (lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
+    "logsigmoid": (lambda x: -np.logaddexp(-x, 0), lambda x: _sigmoid(-x)),
+    "sum of rows": (lambda x: x.sum(axis=-1), np.ones_like),
+    "mean of rows": (lambda x: x.mean(axis=-1), lambda x: np.ones_like(x) / x.shape[-1]),
+    "cumsum of rows": (
+        lambda x: x.cumsum(axis=-1),
+        lambda x: np.broadcast_to(np.arange(x.shape[-1], 0, -1), x.shape),
+    ),
+    "logsumexp of rows": (_logsumexp, _softmax),
+    "softmax of rows": (_softmax, np.zeros_like),
+    "log_softmax of rows": (
+        lambda x: x - _logsumexp(x)[:, None],
+        lambda x: 1 - x.shape[-1] * _softmax(x),
+    ),
+    "amax of rows": (lambda x: x.max(axis=-1), lambda x: _shares(x, x.max(-1, keepdims=True))),
+    "amin of rows": (lambda x: x.min(axis=-1), lambda x: _shares(x, x.min(-1, keepdims=True))),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", MEANT)
+def test_as_the_mathematics_has_it(backend: str, name: str, dtype: Any) -> None:
+    call, inputs = CALLS[name]
+    (x,) = inputs(dtype)
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.longdouble)
+        want = [np.asarray(meant(wide)).astype(dtype) for meant in MEANT[name]]
+    eps, tiny = np.finfo(dtype).eps, np.finfo(dtype).tiny
+    for i, (g, w) in enumerate(zip(both(ta, call, [x]), want, strict=False)):
+        known = ~np.isnan(w)
+        # logsumexp's gradient is e^(x - y), and y is rounded.
+        terms = 1e4 if name == "logsumexp of rows" else 10
+        atol = terms * eps * i + 3 * tiny
+        np.testing.assert_allclose(g[known], w[known], rtol=200 * eps, atol=atol)
+        if not i and name not in LIMITS:
+            np.testing.assert_array_equal(np.isnan(g), np.isnan(w))
+
+
+# Where there is no number: the mean of nothing, the spread of one,
+NONE = {"mean of nothing", *(f"{f} of {n}" for f in ("var", "std") for n in ("one", "nothing"))}
+NONE |= {"log", "log1p", "sqrt", "rsqrt", "div"}  # of negative numbers, and 0 / 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in NONE])
+def test_finite_inputs_force_no_nan(backend: str, name: str, dtype: Any) -> None:
+    """Nor does anything warn; and weights, gates and means stay between the ends they mix."""
+    call, inputs = CALLS[name]
+    finite = [np.where(np.isfinite(x), x, dtype(1)) for x in inputs(dtype)]
+    out, *grads = both(ta, call, finite)
+    for result in (out, *grads):
+        assert not np.isnan(result).any()
+    if name.startswith("softmax"):
+        np.testing.assert_allclose(out.sum(axis=-1), 1.0 if out.shape[-1] else 0.0, rtol=1e-6)
+    if name.startswith("attention"):
+        low, high = (f(finite[2], axis=-2, keepdims=True) for f in (np.min, np.max))
+        assert ((low - 1e-6 <= out) & (out <= high + 1e-6)).all()
+    if name.startswith(("GRU", "LSTM")):
+        assert (np.abs(out) <= 1).all()
 
 
 def test_rows_fully_masked_attend_nothing(backend: str) -> None:
