@@ -35,8 +35,11 @@ class CrossEntropy(Function):
         self.reduction = reduction
         scale = 1.0
         if reduction == "mean":
-            kept = target[target != ignore_index]
-            total = len(kept) if weight is None else float(weight[kept].sum(dtype=np.float64))
+            kept = target != ignore_index
+            if weight is None:
+                total = np.count_nonzero(kept)
+            else:
+                total = float(weight[target[kept]].sum(dtype=np.float64))
             scale = 1.0 / total if total else np.nan
         losses, grad = backend().cross_entropy(
             x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
@@ -91,10 +94,13 @@ def cross_entropy(
         if ignore_index >= 0:
             raise RuntimeError("ignore_index: has no meaning for targets that are probabilities")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    index = _check_target("cross_entropy", x, target, ignore_index)
-    out = CrossEntropy.apply(
-        _rows(input), index, weight, ignore_index, reduction, float(label_smoothing)
-    )
+    index = _check_target("cross_entropy", x, target)
+    options = weight, ignore_index, reduction, float(label_smoothing)
+    try:
+        out = CrossEntropy.apply(_rows(input), index, *options)
+    except IndexError:
+        _check_range(x, index, ignore_index)
+        raise
     return out.reshape(target._array.shape) if reduction == "none" else out
 
 
@@ -131,7 +137,8 @@ def nll_loss(
 ) -> Tensor:
     """-input[target] of log-probabilities; shapes as in cross_entropy."""
     x = _check("nll_loss", input, weight, reduction)
-    index = _check_target("nll_loss", x, target, ignore_index)
+    index = _check_target("nll_loss", x, target)
+    _check_range(x, index, ignore_index)
     losses = NLLLoss.apply(_rows(input), index, weight, ignore_index)
     if reduction == "none":
         return losses.reshape(target._array.shape)
@@ -162,8 +169,8 @@ def _check(name: str, input: Any, weight: Any, reduction: str) -> np.ndarray:
     return x
 
 
-def _check_target(name: str, x: np.ndarray, target: Any, ignore_index: int) -> np.ndarray:
-    """The targets as int64 in one row, each a class or ignore_index."""
+def _check_target(name: str, x: np.ndarray, target: Any) -> np.ndarray:
+    """The targets as int64 in one row."""
     index = as_tensor(target, "target")._array
     if index.dtype.kind != "i":
         raise RuntimeError(f"{name}: target: expected int64 class indices, got {index.dtype}")
@@ -173,16 +180,17 @@ def _check_target(name: str, x: np.ndarray, target: Any, ignore_index: int) -> n
             f"{name}: target: expected shape {list(expected)} for input {list(x.shape)}, "
             f"got {list(index.shape)}"
         )
+    return index.reshape(-1).astype(np.int64, copy=False)
+
+
+def _check_range(x: np.ndarray, index: np.ndarray, ignore_index: int) -> None:
     classes = x.shape[min(x.ndim - 1, 1)]
-    index = index.reshape(-1).astype(np.int64, copy=False)
-    if index.size and (index.min() < 0 or index.max() >= classes):
-        outside = index[((index < 0) | (index >= classes)) & (index != ignore_index)]
-        if outside.size:
-            raise IndexError(
-                f"Target {outside[0]} is out of bounds: expected a class in [0, {classes - 1}] or "
-                f"ignore_index = {ignore_index}"
-            )
-    return index
+    outside = index[((index < 0) | (index >= classes)) & (index != ignore_index)]
+    if outside.size:
+        raise IndexError(
+            f"Target {outside[0]} is out of bounds: expected a class in [0, {classes - 1}] or "
+            f"ignore_index = {ignore_index}"
+        )
 
 
 def _shape_error(x: np.ndarray, target: np.ndarray) -> type[Exception]:
