@@ -19,7 +19,7 @@ from tinyattn.ops.products import as_rows
 from tinyattn.ops.random import get_rng_state, set_rng_state
 from tinyattn.ops.recurrent import GRULayer, Layer, LSTMLayer
 
-UNIFORM, SATURATED = 0.999, 0.01  # entropy over that of equal weights, mean of the queries
+UNIFORM, SATURATED = 0.9999, 0.01  # entropy over that of equal weights, mean of the queries
 OPEN, SHUT = 0.99, 0.01  # a gate that is beyond for every row
 ROWS = 16  # a unit that is 0 in fewer rows may be so by chance, unless all its layer is
 MASKED = -1e4  # a score that means: not this key
@@ -280,7 +280,7 @@ class _Watch:
     # Time
 
     def time(self, report: Report) -> None:
-        best: dict[str, tuple[str, list[float]]] = {}  # of a line of a loop the worst operation
+        loops: dict[int, tuple[str, list[float]]] = {}  # of each length the worst operation
         for (where, _), calls in self.calls.items():
             layers = [call for call in calls if isinstance(call.node, Layer)]
             norms = next((_over_steps(c) for c in layers if len(c.node.sizes) >= STEPS), None)
@@ -290,12 +290,14 @@ class _Watch:
                 norms = [_norm(*call.grads.values()) for call in calls]
             while norms and not norms[-1]:
                 norms.pop()  # steps that the loss doesn't see
-            line = where.split(", ")[-1]
-            if len(norms) >= STEPS and (
-                line not in best or _change(norms) > _change(best[line][1])
-            ):
-                best[line] = where, norms
-        report.over_time = dict(best.values())
+            if len(norms) < STEPS:
+                continue
+            if layers:
+                report.over_time[where] = norms
+            elif _change(norms) >= _change(loops.get(len(calls), ("", [1, 1]))[1]):
+                loops[len(calls)] = where, norms
+        cells = {len(calls) for calls in self.calls.values() if isinstance(calls[0].node, Layer)}
+        report.over_time.update(loop for steps, loop in loops.items() if steps not in cells)
         for where, norms in report.over_time.items():
             if _change(norms) > math.log(OVER_TIME):
                 what = "vanishes" if norms[0] < norms[-1] else "explodes"
