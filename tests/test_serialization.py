@@ -1,5 +1,6 @@
 """save and load: everything comes back as it was, files stay whole, and nothing is executed."""
 
+import contextlib
 import errno
 import json
 import os
@@ -329,6 +330,24 @@ def test_the_old_file_survives_a_save_that_fails(
         assert error.value.errno == errno.ENOSPC
     assert same(ta.load(path), [1, ta.ones(2)])
     assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX flushes folders")
+@pytest.mark.parametrize(("number", "raises"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_that_has_nothing_to_flush_is_no_error_but_a_failing_disk_is(
+    tmp_path: Path, monkeypatch: Any, number: int, raises: bool
+) -> None:
+    flush = os.fsync
+
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    with pytest.raises(OSError, match="model") if raises else contextlib.nullcontext():
+        ta.save([1], tmp_path / "model")
+    assert ta.load(tmp_path / "model") == [1]
 
 
 def test_the_old_file_survives_what_cannot_be_saved(tmp_path: Path) -> None:

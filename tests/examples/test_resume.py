@@ -201,6 +201,24 @@ def test_a_cut_altered_or_missing_checkpoint_is_named(stopped: Path) -> None:
     assert "other: expected a run that was stopped, found none with a checkpoint" in says
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a limit on the size of files is set by a POSIX shell")
+def test_a_disk_that_is_full_leaves_the_old_checkpoint(stopped: Path) -> None:
+    before = (stopped / "run" / "checkpoint.safetensors").read_bytes()
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", sys.executable, str(PROGRAM)]
+    done = subprocess.run(
+        [*limited, "train", "--resume", "run"],
+        cwd=stopped,
+        env={**os.environ, "PYTHONPATH": str(Path(ta.__file__).parents[1])},
+        capture_output=True,
+    )
+    last = done.stderr.decode().splitlines()[-1]
+    expected = r"translate\.py: run/(checkpoint|best)\.safetensors: expected to read or write it: "
+    assert re.match(expected, last)
+    assert done.returncode == 2
+    assert (stopped / "run" / "checkpoint.safetensors").read_bytes() == before
+    assert not list((stopped / "run").glob(".*.tmp"))
+
+
 def test_other_options_or_other_pairs_are_refused(stopped: Path) -> None:
     says = refused(stopped, "--resume", "run", "--lr", "0.5")
     assert "--lr: expected 0.003, as in run/checkpoint.safetensors, got 0.5" in says
