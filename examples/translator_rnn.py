@@ -90,7 +90,7 @@ class Decoder(nn.Module):
     def attend(self, state: State, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
         """The context (B, 1, H) of a state, and the weights (B, 1, Ts) of the source tokens."""
         hidden = state[0] if isinstance(state, tuple) else state
-        query = hidden[-1:].transpose(0, 1)
+        query = (hidden if len(hidden) == 1 else hidden[-1:]).transpose(0, 1)
         parameters: dict[str, Any] = {}
         if self.score == "additive":  # keys are projected once, in `remember`
             query, parameters = self.query(query), {"v": self.v}
@@ -122,8 +122,8 @@ class Decoder(nn.Module):
         """target (Tt, B), each token given the right ones before it: scores (Tt, B, V)."""
         embedded = self.dropout(self.embedding(target))
         read = []
-        for t in range(len(target)):
-            out, state, _ = self.step(embedded[t : t + 1], state, memory)
+        for token in embedded.split(1):
+            out, state, _ = self.step(token, state, memory)
             read.append(out)
         return self.out(self.dropout(ta.cat(read, 0)))
 
@@ -141,7 +141,7 @@ class RNN(nn.Module):
         "score": "additive",
         "cell": "gru",
         "layers": 1,
-        "bidirectional": False,
+        "bidirectional": True,
         "epochs": 2,
         "lr": 3e-3,
         "warmup": 200,
