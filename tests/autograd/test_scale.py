@@ -46,6 +46,9 @@ def test_a_deep_graph_takes_time_in_proportion():
     y = chain(x, DEPTH)
     assert seconds(y.backward) < 100 * short * 4 + 1
     assert x.grad.tolist() == [6.0]
+    del y
+    y = chain(x, DEPTH)
+    del y  # a graph that ends without a pass doesn't recurse either
 
 
 def test_a_pass_through_a_deep_graph_needs_hardly_any_memory():
