@@ -10,6 +10,7 @@ that concern it, in NumPy alone, in uncompiled Numba, or in C built for float64 
 """
 
 import argparse
+import gc
 import inspect
 import json
 import os
@@ -403,7 +404,10 @@ def main() -> int:
     import numba  # noqa: F401
     import numpy as np  # noqa: F401
     import pytest  # noqa: F401
+    import safetensors.numpy  # noqa: F401
+    import scipy.special  # noqa: F401
 
+    gc.freeze()  # no collection in a fork looks at all this
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         done = run(todo, options.processes, Path(place))

@@ -165,8 +165,8 @@ def test_something_else_than_a_tensor_is_named():
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_gradients(backend, mask):
-    q, k, v = leaf(2, 2, 5, 3), leaf(2, 2, 6, 3, seed=1), leaf(2, 2, 6, 4, seed=2)
-    given_mask = mask_of(mask, (2, 2), 5, 6, "float64")
+    q, k, v = leaf(2, 2, 3, 2), leaf(2, 2, 4, 2, seed=1), leaf(2, 2, 4, 3, seed=2)
+    given_mask = mask_of(mask, (2, 2), 3, 4, "float64")
     inputs = [q, k, v]
     rest = []
     if mask == "added":
@@ -181,15 +181,20 @@ def test_gradients_with_dropout(backend):
         ta.manual_seed(7)
         return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=0.4)
 
-    inputs = leaf(4, 5, 3), leaf(4, 6, 3, seed=1), leaf(4, 6, 4, seed=2), leaf(5, 6, seed=3)
+    inputs = leaf(3, 4, 2), leaf(3, 5, 2, seed=1), leaf(3, 5, 3, seed=2), leaf(4, 5, seed=3)
     assert ta.gradcheck(case, inputs)
 
 
 def test_gradients_of_grouped_and_broadcast_heads(backend):
-    q, k, v = leaf(2, 4, 5, 3), leaf(2, 2, 6, 3, seed=1), leaf(2, 2, 6, 4, seed=2)
+    q, k, v = leaf(2, 4, 3, 2), leaf(2, 2, 4, 2, seed=1), leaf(2, 2, 4, 3, seed=2)
     assert ta.gradcheck(lambda *x: call(ta, *x, enable_gqa=True), (q, k, v))
-    k, v = leaf(1, 1, 6, 3, seed=1), leaf(4, 6, 4, seed=2)
+    k, v = leaf(1, 1, 4, 2, seed=1), leaf(4, 4, 3, seed=2)
     assert ta.gradcheck(lambda *x: call(ta, *x), (q, k, v))
+
+
+def test_gradients_of_more_axes_with_a_mask(backend):
+    q, k, v = leaf(2, 1, 2, 2, 2), leaf(3, 1, 3, 2, seed=1), leaf(3, 2, 3, 1, seed=2)
+    assert ta.gradcheck(lambda *x: call(ta, *x), (q, k, v, leaf(2, 3, 1, 2, 3, seed=3)))
 
 
 def test_both_halves_work_on_arrays(backend):
