@@ -341,8 +341,9 @@ def test_arguments_of_linear_that_do_not_fit_are_named():
         F.linear(x, w, ta.ones(3))
     with pytest.raises(RuntimeError, match=r"linear: .*float32 and float64"):
         F.linear(x, w, ta.ones(4, dtype=ta.float64))
-    with pytest.raises(TypeError, match="expected float32 or float64, got int64"):
-        F.linear(x.long(), w.long())
+    with pytest.raises(RuntimeError, match="expected numbers, got two tensors of bool"):
+        F.linear(x.bool(), w.bool())
+    assert F.linear(x.long(), w.long(), ta.arange(4)).tolist() == [[3, 4, 5, 6]] * 2
 
 
 def test_both_halves_run_by_hand():

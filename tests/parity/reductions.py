@@ -59,8 +59,6 @@ def norms(d):
     call = over("fff", special=0.0)(d)
     p = d.pick(2, 1, 3, 2.5, float("inf"), float("-inf"), "fro", 0)
     call.options["p"] = p
-    if p == 0:  # its gradient, 0 in PyTorch, is none here
-        call.args = (Const(call.args[0]), *call.args[1:])
     if len(call.args) > 1:
         call.options["dim"] = call.args[1]
         call.args = call.args[:1]

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from tinyattn._tensor import Tensor
-from tinyattn.autograd.dtypes import as_dtype, float32
+from tinyattn.autograd.dtypes import float32
 from tinyattn.autograd.function import requires_grad_
 from tinyattn.autograd.storage import results
+from tinyattn.ops.creation import empty
 
 
 class Parameter(Tensor):
@@ -41,4 +42,4 @@ def _rebuild(cls: type[Parameter], array: np.ndarray, requires_grad: bool) -> Pa
 
 def unset(*shape: int, dtype: Any = None) -> Parameter:
     """A parameter of that shape, float32 unless told, whose values are still to be drawn."""
-    return Parameter(results.wrap(np.empty(shape, as_dtype(dtype or float32))))
+    return Parameter(empty(shape, dtype=dtype))

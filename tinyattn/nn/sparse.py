@@ -12,7 +12,7 @@ from tinyattn.nn.parameter import Parameter, unset
 class Embedding(Module):
     """int64 (...) -> (..., embedding_dim); weight (num_embeddings, embedding_dim).
 
-    Row padding_idx starts as zeros and gets no gradient.
+    Row padding_idx starts as zeros and gets no gradient; the rest as in functional.embedding.
     """
 
     def __init__(
@@ -20,18 +20,29 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
         dtype: Any = None,
     ) -> None:
         super().__init__()
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = _row(padding_idx, num_embeddings)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
         self.weight = unset(num_embeddings, embedding_dim, dtype=dtype)
         self.reset_parameters()
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
     ) -> "Embedding":
         """An Embedding on a table (V, D) that exists; frozen unless told."""
         if not isinstance(embeddings, Tensor) or embeddings.dim() != 2:
@@ -41,6 +52,8 @@ class Embedding(Module):
         Module.__init__(made)
         made.num_embeddings, made.embedding_dim = embeddings.shape
         made.padding_idx = _row(padding_idx, made.num_embeddings)
+        made.max_norm, made.norm_type = max_norm, norm_type
+        made.scale_grad_by_freq = scale_grad_by_freq
         made.weight = Parameter(embeddings, requires_grad=not freeze)
         return made
 
@@ -50,7 +63,8 @@ class Embedding(Module):
             self.weight._array[self.padding_idx] = 0
 
     def forward(self, input: Tensor) -> Tensor:
-        return embedding(input, self.weight, self.padding_idx)
+        limits = self.max_norm, self.norm_type, self.scale_grad_by_freq
+        return embedding(input, self.weight, self.padding_idx, *limits)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

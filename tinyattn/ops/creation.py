@@ -3,11 +3,12 @@
 The functions return `Any` to a type checker: class Tensor stands a floor above.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import SUPPORTED, as_dtype, float32, int64
+from tinyattn.autograd.dtypes import SUPPORTED, as_dtype, float32, int32, int64
 from tinyattn.autograd.function import requires_grad_
 from tinyattn.autograd.storage import TensorBase, results
 from tinyattn.ops._arguments import as_size
@@ -159,6 +160,8 @@ def arange(
     if dtype is not None and as_dtype(dtype).kind == "i":  # as PyTorch: of whole numbers alone
         if not int(step):
             raise ValueError(f"step: expected at least 1 for {as_dtype(dtype)}, got {step}")
+        if as_dtype(dtype) == int32:  # whose length PyTorch finds before
+            end = int(start) + math.ceil((end - start) / step) * int(step)
         start, end, step = int(start), int(end), int(step)
     if dtype is None:
         whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
@@ -172,7 +175,12 @@ def linspace(
     """`steps` numbers at equal distances from start to end, both included."""
     if steps < 0:
         raise RuntimeError(f"steps: expected a number >= 0, got {steps}")
-    return _made(_cast(np.linspace(start, end, steps), dtype or float32), requires_grad)
+    for name, bound in (("start", start), ("end", end)):
+        if np.ndim(bound):
+            raise RuntimeError(f"{name}: expected a number, got shape {list(np.shape(bound))}")
+    dtype = as_dtype(dtype or float32)
+    first, last = _cast(np.array([float(start), float(end)]), dtype)
+    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), dtype), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:

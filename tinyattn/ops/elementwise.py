@@ -75,8 +75,10 @@ class FloorDiv(Binary):
     """z = x / y rounded down;   dx = dy = 0."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        whole = np.result_type(x, y).kind != "f"
-        if whole and not np.all(y) and np.broadcast(x, y).size:
+        dtype = np.result_type(x, y)
+        if dtype.kind == "b":
+            raise _not_of_bools("div with a rounding_mode")
+        if dtype.kind == "i" and not np.all(y) and np.broadcast(x, y).size:
             raise RuntimeError("div: an integer is divided by 0")
         return np.floor_divide(x, y)
 
@@ -101,9 +103,7 @@ class Pow(Binary):
     """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        if type(y) is np.ndarray and y.dtype.kind != "f":
-            self.check_integers(y)
-        z = x**y
+        z = self.of_integers(x, y) if np.result_type(x, y).kind != "f" else x**y
         self.save(x, y, z)
         return z
 
@@ -117,13 +117,12 @@ class Pow(Binary):
         return dx, dy
 
     @staticmethod
-    def check_integers(y: np.ndarray) -> None:
-        if y.dtype == bool:
+    def of_integers(x: Any, y: Any) -> Any:
+        """To a negative power 1 and -1 are integers; the rest rounds to 0, as in PyTorch."""
+        if np.result_type(x, y).kind == "b":
             raise _not_of_bools("pow")
-        if (y < 0).any():
-            raise RuntimeError(
-                "pow: Integers to negative integer powers are not allowed; make one of them float"
-            )
+        inverse = np.where(np.abs(x) == 1, x ** (y & 1), 0)
+        return np.where(y < 0, inverse, x ** np.maximum(y, 0))
 
 
 class Maximum(Binary):
@@ -420,7 +419,15 @@ def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:
 
 
 def pow(input: Tensor, exponent: Tensor | Number) -> Tensor:
-    """input ** exponent."""
+    """input ** exponent; with two tensors of integers and a negative power rounded to 0."""
+    if not isinstance(exponent, TensorBase):
+        whole = as_tensor(input, "input")._array.dtype.kind != "f" and not isinstance(
+            exponent, float
+        )
+        if whole and exponent < 0:
+            raise RuntimeError(
+                "pow: Integers to negative integer powers are not allowed; make one of them float"
+            )
     return Pow.apply(input, exponent)
 
 
@@ -475,6 +482,8 @@ def clamp(
         raise RuntimeError("clamp: at least one of min and max must not be None")
     _check_shapes(as_tensor(input, "input"), *bounds)
     dtype = result_type(*(t._array if isinstance(t, TensorBase) else t for t in (input, *bounds)))
+    if dtype.kind == "b" and len(bounds) == 2:
+        raise _not_of_bools("clamp")
     return Clamp.apply(
         *(to(t, dtype) if isinstance(t, TensorBase) else t for t in (input, min, max))
     )
@@ -509,7 +518,8 @@ def clone(input: Tensor) -> Tensor:
 
 def _compare(symbol: str, ufunc: np.ufunc) -> Any:
     def compare(input: Tensor, other: Tensor | Number) -> Any:
-        x, y = (v._array if isinstance(v, TensorBase) else v for v in (input, other))
+        x = as_tensor(input, "input")._array
+        y = other._array if isinstance(other, TensorBase) else other
         check_broadcast(np.shape(x), np.shape(y))
         return results.wrap(ufunc(*promote(x, y)))
 

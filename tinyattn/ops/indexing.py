@@ -124,12 +124,13 @@ class MaskedFill(Function):
 
 
 class Embedding(Function):
-    """y[n] = W[index[n]];   dW[v] = the sum of dy[n] over index[n] = v, 0 for the padding row."""
+    """y[n] = W[index[n]];   dW[v] = the sum of dy[n] over index[n] = v, 0 for the padding row;
+    `by_freq`: the mean."""
 
     fresh = True
 
-    def forward(self, index: Any, weight: Any, padding: int = -1) -> Any:
-        self.kernels = backend()
+    def forward(self, index: Any, weight: Any, padding: int = -1, by_freq: bool = False) -> Any:
+        self.kernels, self.by_freq = backend(), by_freq
         self.shape, self.padding = weight.shape, padding
         self.save(index)
         return weight[index]
@@ -137,7 +138,10 @@ class Embedding(Function):
     def backward(self, grad: Any) -> Any:
         (index,) = self.saved
         V, D = self.shape
-        rows = grad.reshape(-1, D), index.reshape(-1).astype(np.int64, copy=False)
+        flat = index.reshape(-1).astype(np.int64, copy=False)
+        rows = grad.reshape(-1, D), flat
+        if self.by_freq:
+            rows = rows[0] / np.bincount(flat)[flat, None].astype(grad.dtype), flat
         return None, self.over_rows(self.kernels.embedding_backward, rows, V, self.padding)
 
 
@@ -299,7 +303,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
     bad = _first_outside(array, shape[axis] if shape else 1)
     if bad is not None:
-        raise IndexError(
+        raise (RuntimeError if axis else IndexError)(  # as PyTorch
             f"index: {bad} is out of range for dimension {axis} of input {list(shape)}"
         )
     if not shape:
@@ -332,9 +336,18 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return Gather.apply(input, index, axis)
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Tensor:
     """Rows of weight (V, D) at the indices of input, any shape: (*, D). The row padding_idx
-    (negative: counted from the end) gets no gradient."""
+    (negative: counted from the end) gets no gradient. Rows that are looked up are first scaled, in
+    weight itself, to a norm of at most max_norm; with scale_grad_by_freq a row that is looked up n
+    times gets 1/n of its gradient."""
     array, table = _index(input, "embedding"), as_tensor(weight, "weight")._array
     if table.ndim != 2:
         raise RuntimeError(f"weight: expected (V, D), got {list(table.shape)}")
@@ -346,7 +359,14 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     bad = _first_outside(array, V)
     if bad is not None:
         raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
-    return Embedding.apply(input, weight, -1 if padding_idx is None else padding_idx % V)
+    if max_norm is not None:
+        used = np.unique(array)
+        norms = np.linalg.norm(table[used], norm_type, axis=1)
+        long = norms > max_norm
+        table[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
+        weight._storage.changed("embedding")  # type: ignore[attr-defined]
+    padding = -1 if padding_idx is None else padding_idx % V
+    return Embedding.apply(input, weight, padding, scale_grad_by_freq)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

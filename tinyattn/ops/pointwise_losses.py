@@ -227,7 +227,8 @@ def _difference(
     **options: float,
 ) -> Any:
     x, t = as_tensor(input, "input")._array, as_tensor(target, "target")._array
-    if result_type(x, t).kind != "f":
+    kinds = "fi" if operation is AbsoluteError else "f"
+    if result_type(x, t).kind not in kinds:
         raise RuntimeError(f"{name}: expected float32 or float64, got {x.dtype} and {t.dtype}")
     if x.shape != t.shape:
         warnings.warn(

@@ -129,6 +129,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             raise RuntimeError(
                 f"linear: bias: expected shape (F,) = {list(w.shape[:1])}, got {list(b.shape)}"
             )
+    if x.dtype.kind != "f":
+        product = matmul(input, weight.t())  # type: ignore[attr-defined]
+        return product if bias is None else product + bias
     return Linear.apply(input, weight, bias)
 
 

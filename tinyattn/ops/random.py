@@ -157,10 +157,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Srivastava et al. 2014."""
     if not 0 <= p <= 1:
         raise ValueError(f"p: expected a probability between 0 and 1, got {p}")
-    if as_tensor(input, "input")._array.dtype.kind != "f":
-        raise RuntimeError(f"dropout: expected float32 or float64, got {input._array.dtype}")
+    dtype = as_tensor(input, "input")._array.dtype
     if not training or p == 0:
         return input
+    if dtype.kind != "f":
+        raise RuntimeError(f"dropout: input: expected float32 or float64, got {dtype}")
     if inplace:
         check_in_place("dropout_", input)
         return rebind("dropout_", input, Dropout.apply(input, p))

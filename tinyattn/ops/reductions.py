@@ -13,7 +13,7 @@ from tinyattn.autograd.dtypes import as_dtype
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
-from tinyattn.ops.elementwise import abs, maximum, minimum, ne, to
+from tinyattn.ops.elementwise import abs, maximum, minimum, to
 from tinyattn.ops.indexing import Gather
 from tinyattn.ops.shape import flatten, squeeze, view_as
 
@@ -139,7 +139,7 @@ class Prod(Function):
     def forward(self, x: Any, axis: int, keepdim: bool = False) -> Any:
         self.axis, self.keepdim = axis, keepdim
         self.save(x)
-        return np.prod(x, axis=axis, keepdims=keepdim)
+        return np.prod(x, axis=axis, keepdims=keepdim, dtype=x.dtype)
 
     def backward(self, grad: Any) -> Any:
         x = np.moveaxis(self.saved[0], self.axis, 0)
@@ -183,12 +183,15 @@ class LogSumExp(Reduction):
 
 
 class Norm(Reduction):
-    """y = (sum_i |x_i|^p)^(1/p);   dx_i = dy sign(x_i) (|x_i| / y)^(p-1), 0 where x_i or y is 0."""
+    """y = (sum_i |x_i|^p)^(1/p);   dx_i = dy sign(x_i) (|x_i| / y)^(p-1), 0 where x_i or y is 0.
+    For p = 0 how many x_i aren't 0, without a gradient."""
 
     def forward(self, x: Any, axes: tuple[int, ...], p: float = 2, keepdim: bool = False) -> Any:
         self.p = p
         options = self.over(x, axes, keepdim)
-        if p == 2:
+        if p == 0:
+            y = np.sum(x != 0, dtype=x.dtype, **options)
+        elif p == 2:
             y = np.sqrt(np.sum(np.square(x), **options))
         else:
             y = np.power(np.sum(np.power(np.abs(x), p), **options), x.dtype.type(1 / p))
@@ -197,6 +200,8 @@ class Norm(Reduction):
 
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
+        if self.p == 0:
+            return None
         ratio = np.abs(x) / self.spread(y)
         slope = np.sign(x) * (ratio if self.p == 2 else np.power(ratio, self.p - 1))
         return np.where((x == 0) | (self.spread(y) == 0), 0, slope * self.spread(grad))
@@ -394,8 +399,6 @@ def norm(
         raise RuntimeError(f"norm(): p = {p} of nothing, input {list(x._array.shape)}")
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs(x), dim, keepdim)
-    if p == 0:
-        return to(sum(ne(x, 0), dim, keepdim), x._array.dtype)
     return Norm.apply(x, as_axes(dim, x._array.ndim), p, keepdim)
 
 
