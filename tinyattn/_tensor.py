@@ -176,7 +176,7 @@ class Tensor(TensorBase):
         inputs: "Sequence[Tensor] | Tensor | None" = None,
     ) -> None:
         """Add d(self)/d(leaf), times `gradient`, to the `.grad` of every leaf below."""
-        engine.backward([self], [gradient], bool(retain_graph), create_graph, inputs)
+        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable) -> engine.Handle:
         """Call hook(gradient) when this tensor's gradient is there; a result takes its place."""

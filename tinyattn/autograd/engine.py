@@ -54,8 +54,8 @@ def run(
         if type(out) is not tuple:
             out = (out,)
         edges, fresh = node.edges, node.fresh
-        if len(out) != len(edges):
-            _check_number(node, out)
+        if len(out) > len(edges) or any(edges[len(out) :]):
+            raise _wrong_number(node, out)
         for edge, grad in zip(edges, out):  # noqa: B905
             if edge is not None and grad is not None:
                 add(edge, grad, fresh)
@@ -65,7 +65,8 @@ def run(
         grads = table.pop(node)
         if node in sums:
             grads = [grad.value() if type(grad) is RowSum else grad for grad in grads]
-        _arrived(node, grads, pending.owned, captured, keep)
+        if node.hooks or keep:
+            _arrived(node, grads, pending.owned, captured, keep)
         if not capture and type(node) is Leaf:
             node.accumulate(grads[0], (node, 0) in pending.owned)
     return captured
@@ -208,33 +209,43 @@ def _run_hooks(node: Node, grads: list, owned: set[Place]) -> None:
             owned.discard((node, index))
 
 
-def _check_number(node: Node, out: tuple) -> None:
-    """At the end of what backward gives, gradients that nobody needs may be left out."""
-    needed = max((i + 1 for i, edge in enumerate(node.edges) if edge is not None), default=0)
-    if not needed <= len(out) <= len(node.edges):
-        raise RuntimeError(
-            f"{type(node).__name__}.backward: expected a gradient for each input, got {len(out)} "
-            f"for {len(node.edges)}"
-        )
+def _wrong_number(node: Node, out: tuple) -> RuntimeError:
+    """At the end of what backward gives, only gradients that nobody needs may be left out."""
+    return RuntimeError(
+        f"{type(node).__name__}.backward: expected a gradient for each input, got {len(out)} for "
+        f"{len(node.edges)}"
+    )
 
 
 def backward(
-    tensors: Sequence[Any],
-    gradients: Sequence[Any],
-    retain_graph: bool = False,
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
     create_graph: bool = False,
+    *,
     inputs: Any = None,
 ) -> None:
-    """Add the gradient of the tensors, weighted by `gradients`, to `.grad` of the leaves below."""
+    """Add the gradient of the tensors, weighted by grad_tensors, to `.grad` of the leaves below."""
     _first_order(create_graph)
+    if isinstance(tensors, TensorBase):
+        tensors, grad_tensors = (tensors,), (grad_tensors,)
+    elif grad_tensors is None:
+        grad_tensors = (None,) * len(tensors)
+    elif isinstance(grad_tensors, TensorBase):
+        grad_tensors = (grad_tensors,)
+    if len(grad_tensors) != len(tensors):
+        raise RuntimeError(
+            f"grad_tensors: expected one for each of {len(tensors)} tensors, got "
+            f"{len(grad_tensors)}"
+        )
     if isinstance(inputs, TensorBase):
         inputs = (inputs,)
-    roots = _roots(tensors, gradients)
+    roots = _roots(tensors, grad_tensors)
     if inputs is None:
-        run(roots, retain_graph)
+        run(roots, bool(retain_graph))
     else:
         wanted = {_edge_of(t, "inputs")[:2]: t for t in inputs}
-        for place, found in run(roots, retain_graph, wanted, capture=True).items():
+        for place, found in run(roots, bool(retain_graph), wanted, capture=True).items():
             if wanted[place]._retained is not place[0]:
                 accumulate(wanted[place], found)
 

@@ -36,10 +36,8 @@ class CrossEntropy(Function):
         scale = 1.0
         if reduction == "mean":
             kept = target != ignore_index
-            if weight is None:
-                total = np.count_nonzero(kept)
-            else:
-                total = float(weight[target[kept]].sum(dtype=np.float64))
+            counts = kept if weight is None else weight[target[kept]]
+            total = float(counts.sum(dtype=np.float64))
             scale = 1.0 / total if total else np.nan
         losses, grad = backend().cross_entropy(
             x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
