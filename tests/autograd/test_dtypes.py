@@ -105,9 +105,5 @@ def test_numbers_leave_the_dtype_of_a_float_tensor(dtype, number):
     x = ta.ones(2, dtype=dtype)
     for y in (x + number, x * number, x / number, number / x, x**number):
         assert y.dtype == dtype
-<<<<<<< ours
     if number is not True:  # PyTorch subtracts no bool
-=======
-    if number is not True:  # refused, as in PyTorch
->>>>>>> theirs
         assert (number - x).dtype == dtype
