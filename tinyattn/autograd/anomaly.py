@@ -34,17 +34,14 @@ class set_detect_anomaly:
         _switch(*self.before)
 
 
-class detect_anomaly:
+class detect_anomaly(set_detect_anomaly):
     """Anomaly mode inside."""
 
     def __init__(self, check_nan: bool = True) -> None:
-        self.check_nan = check_nan
+        self.before, self.check_nan = (state.anomaly, state.check_nan), check_nan
 
     def __enter__(self) -> None:
-        self.mode = set_detect_anomaly(True, self.check_nan)
-
-    def __exit__(self, *exc: object) -> None:
-        self.mode.__exit__(*exc)
+        _switch(True, self.check_nan)
 
 
 def _switch(mode: bool, check_nan: bool) -> None:
