@@ -2,8 +2,8 @@
 
 Trains examples/translate.py on lines of source TAB target, again from the start whenever its epochs
 are done, with validation and checkpoints; options of its `train` are taken, too. The resident set
-rises and falls with the batches: each row has the lowest and the highest seen since the row before,
-and the last line the highest in each third of the time, which is what has to stay.
+rises and falls with the batches: each row has the mean and the highest since the row before, and
+the last lines those of each third of the time, which are what has to stay.
 """
 
 import argparse
@@ -36,9 +36,10 @@ def main() -> None:
     model = translate.new_model(options, parts[0])
     training, validation = map(model.ids, parts[:2])
     print(f"{len(training)} pairs, {ta.get_num_threads()} threads, backend {ta.backend().name}")
-    print("| minute | steps | lowest MB | highest MB |\n|---:|---:|---:|---:|", flush=True)
+    print("| minute | steps | mean MB | highest MB |\n|---:|---:|---:|---:|", flush=True)
     over: list[bool] = []  # what ends `fit`, as Ctrl-C does
     done, progress = 0, translate.Progress()
+    means: list[float] = []
     highest: list[float] = []
 
     def watch() -> None:
@@ -48,10 +49,12 @@ def main() -> None:
             while (elapsed := time.perf_counter() - started) < row * ours.minutes * 60 / ROWS:
                 time.sleep(0.05)
                 seen.append(resident(peak=False))
+            means.append(sum(seen) / len(seen))
             highest.append(max(seen))
             steps = done + progress.step
             print(
-                f"| {elapsed / 60:.1f} | {steps} | {min(seen):.0f} | {max(seen):.0f} |", flush=True
+                f"| {elapsed / 60:.1f} | {steps} | {means[-1]:.0f} | {highest[-1]:.0f} |",
+                flush=True,
             )
         over.append(True)
 
@@ -66,8 +69,9 @@ def main() -> None:
             optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
             with contextlib.redirect_stderr(nowhere):  # the progress bar
                 translate.fit(model, optimizer, args, training, validation, progress, save, over)
-    thirds = [max(highest[i : i + ROWS // 3]) for i in range(0, ROWS, ROWS // 3)]
-    print("\nhighest in each third:", ", ".join(f"{third:.0f} MB" for third in thirds))
+    thirds = [slice(i, i + ROWS // 3) for i in range(0, ROWS, ROWS // 3)]
+    print("\nmean in each third:", *(f"{sum(means[i]) / (ROWS // 3):.0f} MB" for i in thirds))
+    print("highest in each third:", *(f"{max(highest[i]):.0f} MB" for i in thirds))
 
 
 if __name__ == "__main__":
