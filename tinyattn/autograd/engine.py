@@ -54,7 +54,7 @@ def run(
         if type(out) is not tuple:
             out = (out,)
         edges, fresh = node.edges, node.fresh
-        if len(out) > len(edges) or any(edges[len(out) :]):
+        if len(out) != len(edges) and (len(out) > len(edges) or any(edges[len(out) :])):
             raise _wrong_number(node, out)
         for edge, grad in zip(edges, out):  # noqa: B905
             if edge is not None and grad is not None:
