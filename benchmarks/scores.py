@@ -29,7 +29,7 @@ def main() -> None:
         pairs = translate.all_pairs(args.data, args.swap, args.pairs)
         parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
         ta.manual_seed(args.seed)
-        model = translate.new_model({**translate.options_of(args, parts[0])}, parts[0])
+        model = translate.new_model(translate.options_of(args, parts[0]), parts[0])
         training, validation = map(model.ids, parts[:2])
         started = time.process_time()
         optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)

@@ -86,10 +86,10 @@ class Transformer(nn.Module):
     defaults: ClassVar[dict[str, Any]] = {
         "layers": 2,
         "heads": 4,
-        "feed_forward": 512,
-        "epochs": 2,
-        "lr": 2e-3,
-        "warmup": 400,
+        "feed_forward": 256,
+        "epochs": 1,
+        "lr": 5e-3,
+        "warmup": 300,
     }
 
     def __init__(self, options: dict[str, Any], source_size: int, target_size: int) -> None:
