@@ -61,6 +61,10 @@ def embedding(d):
     call = Call(d.indices(n, d.shape()) + 9 * d.chance(0.03), d.array((n, d.int(1, 4))))
     if d.chance(0.4):
         call.options["padding_idx"] = d.int(-n, n - 1)
+    if d.chance(0.3):
+        call.options |= {"max_norm": d.pick(0.5, 1.0), "norm_type": d.pick(1.0, 2.0, float("inf"))}
+    if d.chance(0.2):
+        call.options["scale_grad_by_freq"] = True
     return call
 
 

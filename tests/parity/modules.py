@@ -38,6 +38,7 @@ def linear(d):
 def embedding(d):
     n = d.int(1, 5)
     options = {"padding_idx": d.int(-n, n - 1)} if d.chance(0.5) else {}
+    options |= d.pick({}, {}, {"max_norm": 1.0}, {"scale_grad_by_freq": True})
     return Call(n, d.int(1, 4), **options), Call(d.indices(n, d.shape()))
 
 

@@ -26,7 +26,23 @@ def sequence(t, x):
     model = small(t)
     longer = t.nn.Sequential(*model, t.nn.ReLU())
     longer.append(t.nn.Tanh())
-    return model(x), longer(x), repr(longer), len(longer), repr(longer[1]), repr(longer[:2])
+    twice = 2 * longer
+    twice *= 2
+    seen = repr(longer), len(longer), repr(longer[1]), repr(longer[:2]), len(twice)
+    return model(x), longer(x), *seen
+
+
+def hooked(t, x):
+    model = small(t)
+    model.register_forward_pre_hook(lambda m, args: args[0] + 1)
+    model.register_forward_pre_hook(
+        lambda m, args, named: ((args[0] * 2,), named), prepend=True, with_kwargs=True
+    )
+    model.register_forward_hook(lambda m, args, y: y * args[0].sum())
+    model.register_forward_hook(
+        lambda m, args, named, y: y + len(named), prepend=True, with_kwargs=True
+    )
+    return model(x)
 
 
 def listed(t, x):
@@ -160,14 +176,18 @@ def draw_packing(d):
     return Call(d.array((*shape, 2), "d"), lengths, first, ordered)
 
 
-def ragged(name):
+def ragged(name, *arguments):
     def draw(d):
         parts = [
             d.array((n, 2), "d") for n in sorted((d.int(1, 4) for _ in range(3)), reverse=True)
         ]
         return Call(parts)
 
-    return scenario(lambda t, parts: getattr(t.nn.utils.rnn, name)(parts), draw, cases=10)
+    def form(t, parts):
+        given = [argument(t, parts) for argument in arguments] or [parts]
+        return getattr(t.nn.utils.rnn, name)(*given)
+
+    return scenario(form, draw, cases=10)
 
 
 PACKED = Entry(
@@ -188,6 +208,11 @@ def of(form, wrong=()):
 
 TABLE = {
     "Sequential": of(sequence, (lambda t: t.nn.Sequential(3), lambda t: t.nn.Sequential()[0])),
+    "Sequential.__mul__": of(
+        lambda t, x: (t.nn.Sequential(t.nn.Tanh()) * 2)(x),
+        (lambda t: t.nn.Sequential() * 0, lambda t: t.nn.Sequential() * 0.5),
+    ),
+    "register_forward_hook": of(hooked),
     "ModuleList": of(listed, (lambda t: t.nn.ModuleList([3]), lambda t: t.nn.ModuleList()[0])),
     "ModuleDict": of(
         named, (lambda t: t.nn.ModuleDict({"a": 3}), lambda t: t.nn.ModuleDict()["a"])
@@ -212,6 +237,7 @@ TABLE = {
     "constant_": filled("constant_", 2.5),
     "uniform_": within("uniform_", lambda n, m: 1.0),
     "normal_": within("normal_", lambda n, m: 6.0),
+    "trunc_normal_": within("trunc_normal_", lambda n, m: 2.0),
     "xavier_uniform_": within("xavier_uniform_", lambda n, m: (6 / (n + m)) ** 0.5),
     "xavier_normal_": within("xavier_normal_", lambda n, m: 6 * (2 / (n + m)) ** 0.5),
     "kaiming_uniform_": within("kaiming_uniform_", lambda n, m: (6 / m) ** 0.5),
@@ -234,6 +260,14 @@ TABLE = {
     **dict.fromkeys(("pack_padded_sequence", "pad_packed_sequence", "PackedSequence"), PACKED),
     "pad_sequence": ragged("pad_sequence"),
     "pack_sequence": ragged("pack_sequence"),
+    "unpack_sequence": ragged(
+        "unpack_sequence", lambda t, parts: t.nn.utils.rnn.pack_sequence(parts)
+    ),
+    "unpad_sequence": ragged(
+        "unpad_sequence",
+        lambda t, parts: t.nn.utils.rnn.pad_sequence(parts),
+        lambda t, parts: t.tensor([len(part) for part in parts]),
+    ),
 }
 
 

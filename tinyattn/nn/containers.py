@@ -94,6 +94,19 @@ class Sequential(_Numbered):
             raise ValueError(f"add operator: expected a Sequential, got {type(other).__name__}")
         return Sequential(*self, *other)
 
+    def __mul__(self, times: int) -> "Sequential":
+        """The same modules, several times in turn."""
+        if not isinstance(times, int):
+            raise TypeError(f"times: expected an int, got {type(times).__name__}")
+        if times < 1:
+            raise ValueError(f"times: expected at least 1, got {times}")
+        return Sequential(*self._list() * times)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        return self.extend(list(self * times)[len(self) :])
+
     def forward(self, input: Any) -> Any:
         for module in self._list():
             input = module(input)

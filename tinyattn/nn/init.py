@@ -13,6 +13,7 @@ from tinyattn.autograd.modes import no_grad
 from tinyattn.ops import random
 
 _GAINS = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+_GAINS |= dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1.0)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
@@ -24,6 +25,17 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     with no_grad():
         return random.normal_(tensor, mean, std)
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """N(mean, std^2) within [a, b]: the inverse distribution function of uniform numbers."""
+    from scipy.special import ndtr, ndtri  # a quarter of a second to import
+
+    low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
+    drawn = mean + std * ndtri(random.generator.uniform(low, high, tensor.shape))
+    return _write("trunc_normal_", tensor, np.clip(drawn, a, b))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

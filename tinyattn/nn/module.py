@@ -31,10 +31,12 @@ class IncompatibleKeys(NamedTuple):
 class RemovableHandle:
     """Takes a hook away again: by `remove()`, or at the end of a `with`."""
 
-    def __init__(self, hooks: dict[int, Callable], hook: Callable) -> None:
+    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> None:
         self._hooks = hooks
         self._id = next(_handles)
         hooks[self._id] = hook
+        if prepend:
+            hooks.move_to_end(self._id, last=False)
 
     def remove(self) -> None:
         self._hooks.pop(self._id, None)
@@ -64,24 +66,32 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._forward_pre_hooks and not self._forward_hooks:
             return self.forward(*args, **kwargs)
-        for hook in list(self._forward_pre_hooks.values()):
-            new = hook(self, args)
-            if new is not None:
+        for hook, named in list(self._forward_pre_hooks.values()):
+            new = hook(self, args, kwargs) if named else hook(self, args)
+            if new is not None and named:
+                args, kwargs = new
+            elif new is not None:
                 args = new if isinstance(new, tuple) else (new,)
         result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            new = hook(self, args, result)
+        for hook, named in list(self._forward_hooks.values()):
+            new = hook(self, args, kwargs, result) if named else hook(self, args, result)
             if new is not None:
                 result = new
         return result
 
-    def register_forward_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, args)` before forward; a result replaces the arguments."""
-        return RemovableHandle(self._forward_pre_hooks, hook)
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before forward; a result replaces the arguments. with_kwargs:
+        `hook(module, args, kwargs)`, its result both. prepend: before the other hooks."""
+        return RemovableHandle(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
-    def register_forward_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; a result replaces the output."""
-        return RemovableHandle(self._forward_hooks, hook)
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after forward; a result replaces the output.
+        with_kwargs: `hook(module, args, kwargs, output)`. prepend: before the other hooks."""
+        return RemovableHandle(self._forward_hooks, (hook, with_kwargs), prepend)
 
     # What a module is made of
 

@@ -406,7 +406,8 @@ def _parts(module: Any, hx: Any) -> list[Tensor]:
     if len(module._states) == 1:
         return [as_tensor(hx, "hx")]
     if not isinstance(hx, (tuple, list)):
-        raise TypeError(f"hx: expected (h_0, c_0), got {type(hx).__name__}")
+        error = RuntimeError if isinstance(hx, Tensor) else TypeError  # as PyTorch
+        raise error(f"hx: expected (h_0, c_0), got {type(hx).__name__}")
     if len(hx) != 2:
         raise RuntimeError(
             f"{type(module).__name__}: hx: expected two hidden states, (h_0, c_0), got {len(hx)}"

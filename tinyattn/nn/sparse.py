@@ -67,8 +67,9 @@ class Embedding(Module):
         return embedding(input, self.weight, self.padding_idx, *limits)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
+        told = [f", {k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
+        return f"{self.num_embeddings}, {self.embedding_dim}{''.join(told)}"
 
 
 def _row(padding_idx: int | None, num_embeddings: int) -> int | None:

@@ -437,8 +437,10 @@ def topk(
         cut = n - k if largest else k
         halves = np.split(np.argpartition(rows, cut if largest else k - 1, axis), [cut], axis)
         kept = np.sort(halves[1 if largest else 0], axis)
-        order = _order(np.take_along_axis(rows, kept, axis), axis, largest)
-        order = np.take_along_axis(kept, order, axis)
-    else:
-        order = np.take(_order(rows, axis, largest), range(k), axis)
+        chosen = np.take_along_axis(rows, kept, axis)
+        last = (np.fmin if largest else np.fmax).reduce(chosen, axis, keepdims=True)
+        if np.count_nonzero(rows == last) == np.count_nonzero(chosen == last):
+            order = np.take_along_axis(kept, _order(chosen, axis, largest), axis)
+            return _picked(input, results.wrap(order), dim)
+    order = np.take(_order(rows, axis, largest), range(k), axis)  # of equals the first
     return _picked(input, results.wrap(order), dim)

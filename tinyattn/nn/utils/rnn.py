@@ -175,6 +175,19 @@ def pack_sequence(sequences: Iterable[Tensor], enforce_sorted: bool = True) -> P
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
+def unpad_sequence(
+    padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False
+) -> list[Tensor]:
+    """The sequences (T_b, ...) of a padded batch (T, B, ...), or (B, T, ...)."""
+    rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
+    return [row[: int(n)] for row, n in zip(rows, _as_lengths(lengths), strict=True)]
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """The sequences (T_b, ...) that were packed."""
+    return unpad_sequence(*pad_packed_sequence(packed_sequences))
+
+
 def _rows(present: np.ndarray, order: np.ndarray | None, T: int, batch_first: bool) -> np.ndarray:
     """Where the packed rows stand in a padded batch of T steps, flattened. present: bool (t, B)."""
     time, batch = np.nonzero(present)
