@@ -10,6 +10,7 @@ EQUIVALENT = {
     ("ops/attention.py", "_as_heads: wrong condition: q.ndim == 4", ""): FASTER,
     ("ops/attention.py", "_as_heads: never: q.ndim == 4", ""): FASTER,
     ("ops/attention.py", "_as_four: never: x.ndim == 4", ""): FASTER,
+    ("ops/elementwise.py", "TruncDiv.backward: factor", ""): "the gradient is 0",
     ("ops/losses.py", "CrossEntropy.backward: wrong branch", "-> (dx * grad)"): FASTER,
     ("ops/products.py", "MatMul.backward: never: b.ndim == 2", ""): FASTER,
     ("ops/reductions.py", "Norm.backward: wrong branch", "-> (np.power(ratio"): FASTER,
