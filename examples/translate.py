@@ -534,7 +534,8 @@ def go_on(path: Path, model: Translator, optimizer: ta.optim.Optimizer) -> Progr
         raise DataError(f"{path}: expected the pairs it was trained on, got others")
     try:
         ta.load_checkpoint(path, model, optimizer)
-        progress = Progress(**saved["progress"])
+        kinds = {"step": int, "losses": list, "curve": list, "best": float}
+        progress = Progress(**checked(saved["progress"], kinds))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     for left in path.parent.glob(".*.tmp"):  # of a save that was killed
