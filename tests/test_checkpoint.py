@@ -244,9 +244,7 @@ def test_a_forged_checkpoint_is_refused_whole(
 
 
 def test_another_model_or_optimiser_is_refused(saved: Path) -> None:
-    refuses(
-        saved, Run(hidden=6), r"0.weight: expected float32 \[6, 3\], got float32 \[5, 3\]"
-    )
+    refuses(saved, Run(hidden=6), r"0.weight: expected float32 \[6, 3\], got float32 \[5, 3\]")
     refuses(saved, Run(schedule="cosine"), "scheduler: expected ")
 
 
