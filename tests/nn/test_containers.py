@@ -95,3 +95,17 @@ def test_a_module_dict_is_a_dictionary():
         del model["decode"]
     with pytest.raises(KeyError, match="'keys' already exists"):
         model["keys"] = nn.Tanh()
+
+
+def test_a_sequential_times_a_number_runs_the_same_modules_again():
+    layer = nn.Linear(2, 2)
+    model = nn.Sequential(layer) * 2
+    x = ta.ones(1, 2)
+    assert model(x).tolist() == layer(layer(x)).tolist()
+    model *= 2
+    assert len(model) == 4
+    assert model[3] is layer
+    with pytest.raises(ValueError, match="times: expected at least 1, got 0"):
+        _ = model * 0
+    with pytest.raises(TypeError, match="times: expected an int, got float"):
+        _ = 0.5 * model

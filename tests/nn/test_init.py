@@ -109,3 +109,11 @@ def test_the_seed_decides():
     other = nn.GRU(3, 4).state_dict()
     for name, value in one.items():
         np.testing.assert_array_equal(value, other[name])
+
+
+def test_a_truncated_normal_stays_inside_and_keeps_its_shape():
+    x = init.trunc_normal_(ta.empty(100, 100), 1.0, 2.0, 0.0, 2.0).numpy()
+    assert x.min() >= 0
+    assert x.max() <= 2
+    assert abs(x.mean() - 1) < 0.02
+    assert abs(x.std() - 0.5678) < 0.01  # U(0, 2) would have 0.5774, N(1, 4) 2

@@ -258,6 +258,25 @@ def test_forward_hooks_see_and_replace_until_removed():
     assert model(1) == 1
 
 
+def test_hooks_may_see_keyword_arguments_and_go_first():
+    class Sum(nn.Module):
+        def forward(self, a, b=0):
+            return a + b
+
+    model = Sum()
+    model.register_forward_pre_hook(lambda m, args: args[0] * 10)
+    model.register_forward_pre_hook(
+        lambda m, args, named: ((args[0] + 1,), {"b": named["b"] + 2}),
+        prepend=True,
+        with_kwargs=True,
+    )
+    model.register_forward_hook(lambda m, args, y: y * 2)
+    model.register_forward_hook(
+        lambda m, args, named, y: y + named["b"] / 10, prepend=True, with_kwargs=True
+    )
+    assert model(1, b=3) == ((1 + 1) * 10 + (3 + 2) + (3 + 2) / 10) * 2
+
+
 def test_a_module_without_forward_says_so():
     with pytest.raises(
         NotImplementedError, match=r"\[Module\] is missing the required \"forward\""

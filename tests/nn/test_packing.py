@@ -15,6 +15,8 @@ from tinyattn.nn.utils.rnn import (
     pack_sequence,
     pad_packed_sequence,
     pad_sequence,
+    unpack_sequence,
+    unpad_sequence,
 )
 
 LENGTHS = st.lists(st.integers(1, 5), min_size=1, max_size=5)
@@ -145,3 +147,13 @@ def test_values_are_clipped():
     (param,) = with_gradients([-3.0, 0.5, 2.0])
     clip_grad_value_(param, 1)
     assert param.grad.tolist() == [-1.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_padding_and_packing_are_taken_back(batch_first):
+    parts = [ta.tensor([1.0, 2.0]), ta.tensor([3.0, 4.0, 5.0]), ta.tensor([6.0])]
+    padded = pad_sequence(parts, batch_first)
+    wanted = [part.tolist() for part in parts]
+    assert [x.tolist() for x in unpad_sequence(padded, ta.tensor([2, 3, 1]), batch_first)] == wanted
+    packed = pack_sequence(parts, enforce_sorted=False)
+    assert [x.tolist() for x in unpack_sequence(packed)] == wanted

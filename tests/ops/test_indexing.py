@@ -361,3 +361,31 @@ def test_both_halves_run_by_hand():
     f = Gather()
     assert f.forward(np.array([5.0, 6.0]), np.array([1, 1]), 0).tolist() == [6, 6]
     assert f.backward(np.array([1.0, 2.0])).tolist() == [0, 3]
+
+
+def test_rows_that_are_looked_up_are_shortened_in_the_table():
+    weight = ta.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]])
+    rows = F.embedding(ta.tensor([0, 1, 0]), weight, max_norm=1.0)
+    np.testing.assert_allclose(rows.numpy(), [[0.6, 0.8], [0.3, 0.4], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(weight.numpy(), [[0.6, 0.8], [0.3, 0.4], [6, 8]], rtol=1e-6)
+    F.embedding(ta.tensor([2]), weight, max_norm=7.0, norm_type=1.0)
+    np.testing.assert_allclose(weight[2].numpy(), [3, 4], rtol=1e-6)
+    with pytest.raises(RuntimeError, match="weight: max_norm needs float32 or float64, got int64"):
+        F.embedding(ta.tensor([0]), ta.ones(1, 2).long(), max_norm=1.0)
+
+
+def test_a_row_that_is_looked_up_often_gets_the_mean_of_its_gradients():
+    weight = ta.zeros(3, 2).requires_grad_()
+    index = ta.tensor([0, 2, 2, 0, 2])
+    out = F.embedding(index, weight, padding_idx=0, scale_grad_by_freq=True)
+    out.backward(ta.arange(10).view(5, 2).float())
+    want = [[0, 0], [0, 0], [(2 + 4 + 8) / 3, (3 + 5 + 9) / 3]]
+    np.testing.assert_allclose(weight.grad.numpy(), want, rtol=1e-6)
+
+
+def test_an_index_beyond_a_later_dimension_is_pytorchs_other_error():
+    for index in (-1, 3):
+        with pytest.raises(RuntimeError, match="out of range for dimension 1"):
+            ta.ones(2, 3).index_select(1, ta.tensor([index]))
+        with pytest.raises(IndexError, match="out of range for dimension 0"):
+            ta.ones(3, 2).index_select(0, ta.tensor([index]))

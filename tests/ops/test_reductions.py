@@ -326,3 +326,21 @@ def test_both_halves_run_by_hand():
     f = Std()
     assert f.forward(np.array([1.0, 3.0]), (0,), 0) == 1
     assert f.backward(np.array(2.0)).tolist() == [-1, 1]
+
+
+def test_of_equals_topk_takes_the_first():
+    x = ta.tensor([[1, 1, 1, 1, 1], [2, 1, 2, 0, 2]])
+    assert x.topk(2).indices.tolist() == [[0, 1], [0, 2]]
+    assert x.topk(2, largest=False).indices.tolist() == [[0, 1], [3, 1]]
+
+
+def test_products_keep_the_dtype_that_is_asked_for():
+    assert ta.ones(2).prod(0, dtype=ta.int32).dtype == ta.int32
+
+
+def test_how_many_are_not_zero_has_no_gradient():
+    x = ta.tensor([0.0, 2.0, 3.0]).requires_grad_()
+    count = x.norm(0)
+    assert count.item() == 2
+    (count * x.sum()).backward()
+    assert x.grad.tolist() == [2, 2, 2]

@@ -360,11 +360,13 @@ def embedding(
     if bad is not None:
         raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
     if max_norm is not None:
+        if table.dtype.kind != "f":
+            raise RuntimeError(f"weight: max_norm needs float32 or float64, got {table.dtype}")
         used = np.unique(array)
         norms = np.linalg.norm(table[used], norm_type, axis=1)
         long = norms > max_norm
         table[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
-        weight._storage.changed("embedding")  # type: ignore[attr-defined]
+        weight._storage.changed("embedding")
     padding = -1 if padding_idx is None else padding_idx % V
     return Embedding.apply(input, weight, padding, scale_grad_by_freq)
 
