@@ -111,7 +111,8 @@ dtypes = st.sampled_from(["float32", "float64", "int64", "int32", "bool"])
 @settings(max_examples=25, deadline=None)
 def test_over_dimensions_as_in_torch(torch, name, shape, dim, keepdim, dtype, seed):
     case = OVER_DIMS[name]
-    assume(dim != () or name[:3] not in ("var", "std"))  # torch's gradient takes n = 1 there
+    # torch's gradients of these take n = 1 there, or fail
+    assume(dim != () or name[:3] not in ("var", "std", "log"))
     same_as_torch(torch, lambda t, x: case(t, x, dim, keepdim), small(shape, dtype, seed))
 
 
