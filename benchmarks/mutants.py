@@ -280,9 +280,12 @@ def kernel_entries(file: Python) -> list[ast.FunctionDef]:
 
 def python_kernel_faults(file: Python) -> Iterator[Mutant]:
     runs: dict[str, list[str]] = {}
+    stem = Path(file.path).stem
     for entry in kernel_entries(file):
+        own = entry.name == stem or entry.name.endswith("_backward")
+        kernel = entry.name if own else f"{stem}_{entry.name}"
         for name in file.reached(entry):
-            runs.setdefault(name, []).append(entry.name)
+            runs.setdefault(name, []).append(kernel)
     for name in runs.keys() - SPARED:
         yield from body_faults(file, file.functions[name], name, tuple(runs[name]))
 
