@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .harness import Call, Const, Entry, Of
+from .harness import Call, Entry, Of
 
 
 def over(kinds="fffi", special=0.1, many=True, values="any", none=True, dtype=False, one=True):

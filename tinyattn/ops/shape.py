@@ -482,7 +482,7 @@ def _several(name: str, tensors: Any) -> tuple[list, np.dtype | None]:
         error = ValueError if name == "cat" else RuntimeError  # as in PyTorch
         raise error(f"{name}: tensors: expected a non-empty list of Tensors")
     first = tensors[0]._array.dtype
-    same = all([tensor._array.dtype is first for tensor in tensors])
+    same = all([tensor._array.dtype is first for tensor in tensors])  # noqa: C419  a list is faster
     return list(tensors), None if same else result_type(*(t._array for t in tensors))
 
 
@@ -511,7 +511,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
     """Why `cat` can't put tensors of these shapes one after another along the axis."""
     first = next(shape for shape in shapes if shape != (0,))
-    for i, shape in enumerate(shapes):
+    for i, shape in enumerate(shapes):  # noqa: B007  both are read after the loop
         if shape == (0,):
             continue
         if len(shape) != len(first):
