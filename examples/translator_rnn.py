@@ -22,6 +22,8 @@ def uniform(query: ta.Tensor, key: ta.Tensor) -> ta.Tensor:
 
 
 SCORES = {**F.scores, "uniform": uniform}
+# Cosines within 1 of each other need stretching, distances of states all of one size calming.
+SHARPNESS = {"cosine": {"temperature": 0.1}, "neg_sq_distance": {"scale": 0.2}}
 
 
 class Memory(NamedTuple):
@@ -96,8 +98,8 @@ class Decoder(nn.Module):
             query, parameters = self.query(query), {"v": self.v}
         elif self.score == "general":
             parameters = {"weight": self.weight}
-        elif self.score == "cosine":
-            parameters = {"temperature": 0.1}
+        elif self.score in SHARPNESS:
+            parameters = SHARPNESS[self.score]
         score = SCORES[self.score]
         return F.attention(
             query,
@@ -143,7 +145,7 @@ class RNN(nn.Module):
         "layers": 1,
         "bidirectional": True,
         "epochs": 1,
-        "lr": 8e-3,
+        "lr": 1e-2,
         "warmup": 200,
     }
 
