@@ -1,4 +1,5 @@
-"""Measurements anyone can repeat: compare.py (speed), memory.py, translator_torch.py.
+"""Measurements anyone can repeat: compare.py (speed), memory.py, scores.py (quality of
+each score of attention), translator_torch.py.
 
 cases.py is the table of what compare.py measures; read it first.
 """
