@@ -100,6 +100,12 @@ class Python:
         line = self.source[:start].count(b"\n") + 1
         return Mutant(self.path, where, line, fault, self.text(node), new, start, end, entries)
 
+    def used(self) -> set[str]:
+        """The attributes that methods other than forward use."""
+        methods = [m for node in self.classes.values() for m in node.body]
+        backward = [m for m in methods if isinstance(m, ast.FunctionDef) and m.name != "forward"]
+        return {n.attr for m in backward for n in ast.walk(m) if isinstance(n, ast.Attribute)}
+
     def reached(self, entry: ast.FunctionDef) -> dict[str, ast.FunctionDef]:
         """The functions of this file that `entry` runs, itself among them."""
         found, waiting = {}, [entry]
@@ -237,6 +243,10 @@ def operation_faults(file: Python, operations: set[str]) -> Iterator[Mutant]:
                     new = "\n\n    def backward(self, *grads):\n"
                     new += f"        return _times({factor}, super().backward(*grads))"
                     yield Mutant(file.path, where, line, f"factor {factor}", "", new, end, end)
+            elif not concrete(node):  # what the classes that are built on it share
+                for method in sorted(methods.keys() & file.used()):
+                    yield from return_faults(file, methods[method], f"{name}.{method}")
+                    yield from body_faults(file, methods[method], f"{name}.{method}")
             continue
         yield from return_faults(file, backward, where)
         called = {n.attr for n in ast.walk(backward) if isinstance(n, ast.Attribute)}
@@ -251,7 +261,7 @@ def concrete(node: ast.ClassDef) -> bool:
     """Whether a class is an operation, and no base of some: it says what forward computes."""
     names = {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
     methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
-    return bool(methods & {"forward"} or names - {"promotes", "fresh", "view", "keeps"})
+    return bool(methods & {"forward"} or names - {"promotes", "fresh", "view", "keeps", "caching"})
 
 
 def operations_of(files: list[Python]) -> dict[str, set[str]]:
@@ -394,7 +404,8 @@ def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
         )
     values = [arguments(f.body, m.end())[1] for m in STORE.finditer(live)]
     stored = re.finditer(r"^\s+[\w>.()*-]+\[[^;=]*\] [-+*]?= ([^;]+);", f.body, re.M)
-    for a, b in values + [m.span(1) for m in stored]:
+    stores = values + [m.span(1) for m in stored]
+    for a, b in [(a, b) for a, b in stores if f.body[a:b].strip() != "0"]:
         for factor in FACTORS:
             yield mutant(f"factor {factor}", (a, b), f" {factor} * ({f.body[a:b].strip()})")
     for m in re.finditer(r"\+ (2 \* )?H(?=[,)])", f.body):

@@ -230,6 +230,7 @@ def cross_entropy() -> Iterator[Case]:
             plain | {"target": some, "weight": weight, "label_smoothing": 0.3, "scale": 0.125},
         )
         yield name + " ±1e4", plain | {"logits": 1e4 * np.sign(logits) + logits}
+        yield name + " growing", plain | {"logits": logits + np.linspace(1, 60, V)}
     yield (
         "odd strides",
         plain | {"logits": r.normal(size=(20, 30))[::3, ::-2], "target": np.arange(14)[::2]},
