@@ -2,7 +2,8 @@
 `python -m benchmarks.scores dot additive`; options of the example's `train` hold for all.
 
 Each trains examples/translate.py's recurrent model on the built-in corpus with its defaults and
-translates sentences that it has never seen. Time is that of the processor, all threads together.
+translates sentences that it has never seen; "transformer" trains the other model. Time is that of
+the processor, all threads together.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from tinyattn.text import split_by_source
 
 
 def main() -> None:
-    every = translate.MODELS["rnn"].options["score"]
+    every = (*translate.MODELS["rnn"].options["score"], "transformer")
     top = argparse.ArgumentParser(description=__doc__)
     top.add_argument("scores", nargs="*", help=f"of {', '.join(every)} (default: all)")
     ours, rest = top.parse_known_args()
@@ -24,8 +25,8 @@ def main() -> None:
     print("| score | processor seconds | ms a step | perplexity | BLEU | exact match |")
     print("|---|---:|---:|---:|---:|---:|", flush=True)
     for score in ours.scores or every:
-        given = ["train", *rest, "--score", score]
-        args = translate.complete(translate.parser().parse_args(given))
+        kind = "--model" if score == "transformer" else "--score"
+        args = translate.complete(translate.parser().parse_args(["train", *rest, kind, score]))
         pairs = translate.all_pairs(args.data, args.swap, args.pairs)
         parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
         ta.manual_seed(args.seed)

@@ -633,7 +633,7 @@ def parser() -> argparse.ArgumentParser:
     add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
     add("--heads", type=positive, help=usual("heads"))
     add("--feed-forward", type=positive, help=usual("feed_forward"))
-    add("--epochs", type=positive, help=usual("epochs"))
+    add("--epochs", type=positive, help=f"{usual('epochs')}; dot 2")
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
     add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")
     add("--warmup", type=positive, help=f"steps to the peak ({usual('warmup')})")
@@ -672,7 +672,7 @@ def usual(name: str) -> str:
 
 def complete(args: argparse.Namespace) -> argparse.Namespace:
     """The options of `train` with the defaults of its model; those of another are an error."""
-    mine = MODELS[args.model].defaults
+    mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}
     for name in {name for model in MODELS.values() for name in model.defaults}:
         if getattr(args, name) is None:
             setattr(args, name, mine.get(name))
