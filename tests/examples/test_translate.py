@@ -616,6 +616,17 @@ def test_training_lowers_the_loss(example: Any, options: str) -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
+def test_what_is_not_given_is_the_models_own(example: Any) -> None:
+    def epochs(*given: str) -> int:
+        return example.complete(example.parser().parse_args(["train", *given])).epochs
+
+    own = {kind: model.defaults["epochs"] for kind, model in example.MODELS.items()}
+    assert epochs() == own["rnn"]
+    assert epochs("--model", "transformer") == own["transformer"]
+    assert epochs("--score", "dot") == 2
+    assert epochs("--score", "dot", "--epochs", "5") == 5
+
+
 def test_a_score_is_the_libraries_or_uniform(example: Any) -> None:
     assert example.MODELS["rnn"].options["score"] == SCORES
 
