@@ -85,7 +85,7 @@ def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) 
 def _check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | None) -> None:
     """Refuse what a twin would read or write outside an array of n rows; a negative number is a
     very large one without its sign."""
-    if not index.size or index.view(U64).max() < n:
+    if not index.size or np.maximum.reduce(index.view(U64), axis=None) < n:
         return
     outside = index[((index < 0) | (index >= n)) & (True if ignored is None else index != ignored)]
     if outside.size:
@@ -200,6 +200,7 @@ def _attention_inputs(
         return q, k, v, None
     if getattr(mask, "dtype", None) != BOOL and _float_type(kernel, "mask", mask) is not dtype:
         raise TypeError(f"{kernel}: mask: expected bool or {dtype} like q, got {mask.dtype}")
+    mask = np.asarray(mask)  # of a subclass, the plain array
     if not mask.flags.aligned or not mask.dtype.isnative:
         mask = mask.astype(mask.dtype.newbyteorder("="))
     if mask.ndim and mask.shape[-1] > 1 and mask.strides[-1] not in (0, mask.itemsize):

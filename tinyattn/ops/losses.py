@@ -36,8 +36,10 @@ class CrossEntropy(Function):
         scale = 1.0
         if reduction == "mean":
             kept = target != ignore_index
-            counts = kept if weight is None else weight[target[kept]]
-            total = float(counts.sum(dtype=np.float64))
+            if weight is None:
+                total = float(np.count_nonzero(kept))
+            else:
+                total = float(weight[target[kept]].sum(dtype=np.float64))
             scale = 1.0 / total if total else np.nan
         losses, grad = backend().cross_entropy(
             x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
@@ -45,7 +47,7 @@ class CrossEntropy(Function):
         self.save(grad)
         if reduction == "none":
             return losses
-        return (losses.sum(dtype=np.float64) * scale).astype(x.dtype)
+        return x.dtype.type(np.add.reduce(losses, dtype=np.float64) * scale)
 
     def backward(self, grad: Any) -> Any:
         (dx,) = self.saved

@@ -16,6 +16,11 @@ from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
 
 
+def _turned(x: np.ndarray, axis: int) -> np.ndarray:
+    """x with that axis and the last exchanged."""
+    return x if axis in (-1, x.ndim - 1) else x.swapaxes(axis, -1)
+
+
 class Softmax(Function):
     """y_i = e^x_i / sum_j e^x_j  along an axis.
 
@@ -28,14 +33,13 @@ class Softmax(Function):
     def forward(self, x: Any, axis: int = -1) -> Any:
         self.kernels = backend()
         self.axis = axis
-        y = self.kernels.softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
+        y = _turned(self.kernels.softmax(_turned(x, axis)), axis)
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        rows, grad = y.swapaxes(self.axis, -1), grad.swapaxes(self.axis, -1)
-        return self.kernels.softmax_backward(rows, grad).swapaxes(self.axis, -1)
+        y, grad = _turned(self.saved[0], self.axis), _turned(grad, self.axis)
+        return _turned(self.kernels.softmax_backward(y, grad), self.axis)
 
 
 class LogSoftmax(Function):
@@ -49,14 +53,13 @@ class LogSoftmax(Function):
     def forward(self, x: Any, axis: int = -1) -> Any:
         self.kernels = backend()
         self.axis = axis
-        y = self.kernels.log_softmax(x.swapaxes(axis, -1)).swapaxes(axis, -1)
+        y = _turned(self.kernels.log_softmax(_turned(x, axis)), axis)
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
-        rows, grad = y.swapaxes(self.axis, -1), grad.swapaxes(self.axis, -1)
-        return self.kernels.log_softmax_backward(rows, grad).swapaxes(self.axis, -1)
+        y, grad = _turned(self.saved[0], self.axis), _turned(grad, self.axis)
+        return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
 
 
 class LayerNorm(Function):
