@@ -633,7 +633,7 @@ def parser() -> argparse.ArgumentParser:
     add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
     add("--heads", type=positive, help=usual("heads"))
     add("--feed-forward", type=positive, help=usual("feed_forward"))
-    add("--epochs", type=positive, help=f"{usual('epochs')}; dot 2")
+    add("--epochs", type=positive, help=usual("epochs"))
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
     add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")
     add("--warmup", type=positive, help=f"steps to the peak ({usual('warmup')})")
@@ -665,8 +665,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def usual(name: str) -> str:
-    """What an option is unless given, by model."""
+    """What an option is unless given, by model and score."""
     values = [(kind, MODELS[kind].defaults.get(name)) for kind in MODELS]
+    values += [(score, options.get(name)) for score, options in RNN.by_score.items()]
     return "default: " + ", ".join(f"{kind} {value}" for kind, value in values if value is not None)
 
 

@@ -81,7 +81,7 @@ class Decoder(nn.Module):
             self.key = nn.Linear(H, H, bias=False)
             self.v = nn.Parameter(ta.randn(H) * H**-0.5)
         elif score == "general":
-            self.weight = nn.Parameter(nn.init.xavier_uniform_(ta.empty(H, H)))
+            self.weight = nn.Parameter(ta.eye(H))  # W = weight / sqrt(H) begins as scaled_dot
 
     def remember(self, outputs: ta.Tensor, source: ta.Tensor) -> Memory:
         """The encoder's outputs (Ts, B, H) of source (Ts, B), ready to be attended to."""
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         if self.score == "additive":  # keys are projected once, in `remember`
             query, parameters = self.query(query), {"v": self.v}
         elif self.score == "general":
-            parameters = {"weight": self.weight}
+            parameters = {"weight": self.weight * len(self.weight) ** -0.5}
         elif self.score in SHARPNESS:
             parameters = SHARPNESS[self.score]
         score = SCORES[self.score]
@@ -149,7 +149,7 @@ class RNN(nn.Module):
         "warmup": 200,
     }
     # With neither weights nor a scale, dot must wait for the states themselves to fit.
-    by_score: ClassVar[dict[str, dict[str, Any]]] = {"dot": {"epochs": 2}}
+    by_score: ClassVar[dict[str, dict[str, Any]]] = {"dot": {"epochs": 2, "lr": 5e-3}}
 
     def __init__(self, options: dict[str, Any], source_size: int, target_size: int) -> None:
         super().__init__()
