@@ -405,7 +405,7 @@ def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
     values = [arguments(f.body, m.end())[1] for m in STORE.finditer(live)]
     stored = re.finditer(r"^\s+[\w>.()*-]+\[[^;=]*\] [-+*]?= ([^;]+);", f.body, re.M)
     stores = values + [m.span(1) for m in stored]
-    for a, b in [(a, b) for a, b in stores if f.body[a:b].strip() != "0"]:
+    for a, b in [(a, b) for a, b in stores if f.body[a:b].strip() not in ("0", "splat(0)")]:
         for factor in FACTORS:
             yield mutant(f"factor {factor}", (a, b), f" {factor} * ({f.body[a:b].strip()})")
     for m in re.finditer(r"\+ (2 \* )?H(?=[,)])", f.body):
