@@ -124,6 +124,22 @@ def plainly(args: dict[str, Any]) -> tuple[np.ndarray, ...]:
 ATTENTION = [pytest.param(args, id=name) for name, args in attention()]
 
 
+@pytest.mark.parametrize("Tq", [3, 70])
+@pytest.mark.parametrize("dropout_p", [0.0, 0.3])
+def test_what_an_earlier_call_left_does_not_matter(
+    kernels: Backend, dtype: Any, Tq: int, dropout_p: float
+) -> None:
+    """The room that a thread works in is taken again as it is."""
+    args = inputs(1, 2, 1, Tq, 150, 12, 20) | {"causal": True, "dropout_p": dropout_p}
+    args = cast(args, dtype)
+    want = run(kernels, args)
+    nan = {name: np.full_like(args[name], np.nan) for name in ("q", "k", "v", "grad")}
+    with np.errstate(all="ignore"):
+        run(kernels, args | nan | {"causal": False})
+    for g, w in zip(run(kernels, args), want, strict=True):
+        np.testing.assert_array_equal(g, w)
+
+
 @pytest.mark.parametrize("args", ATTENTION)
 def test_agrees_with_the_definition(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
