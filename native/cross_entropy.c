@@ -27,7 +27,6 @@ static double FN(row_weighted_sum)(const real *x, const real *weight, long V, re
     } else {
         for (; j + LANES <= V; j += LANES) a += load(weight + j) * (load(x + j) - top);
         if (j < V) b = load_part(weight + j, V - j) * (load_part(x + j, V - j) - top);
-        if (j < V) b = vselect(FN(lanes_below)(V - j), b, splat(0));
     }
     return (double)hsum(a + b);
 }

@@ -231,6 +231,9 @@ def cross_entropy() -> Iterator[Case]:
         )
         yield name + " ±1e4", plain | {"logits": 1e4 * np.sign(logits) + logits}
         yield name + " growing", plain | {"logits": logits + np.linspace(1, 60, V)}
+        yield name + " -1e4", plain | {"logits": logits - 1e4}
+    long = {"logits": r.normal(size=(1, 70_001)), "target": np.array([70_000])}
+    yield "a long row", plain | long
     yield (
         "odd strides",
         plain | {"logits": r.normal(size=(20, 30))[::3, ::-2], "target": np.arange(14)[::2]},

@@ -69,6 +69,12 @@ def attention() -> Iterator[cases.Case]:
     yield "one mask column", plain | {"mask": r.normal(size=(2, 1, 70, 1))}
     yield "mask of odd strides", plain | {"mask": r.normal(size=(150, 140))[:, ::-2].T}
     yield "causal, more queries", inputs(1, 2, 2, 150, 70, 8, 8) | {"causal": True}
+    yield "long, causal", inputs(1, 1, 1, 600, 1100, 4, 5) | {"causal": True}
+    heads = inputs(1, 280, 280, 6, 6, 5, 7)  # (B, T, h, D), seen as (B, h, T, D)
+    yield (
+        "heads inside rows",
+        {n: x.swapaxes(1, 2) if isinstance(x, np.ndarray) else x for n, x in heads.items()},
+    )
     hidden = inputs(1, 1, 1, 20, 40, 8, 8)
     hidden["k"][..., 5, 2] = np.nan
     yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
