@@ -5,6 +5,9 @@ ONES = "both arrays are ones here"
 SUMMED = "the engine sums over the axes that are left"
 COPIED = "an array is copied that need not be"
 ZERO = "what is left out is 0 there"
+CUT = "how work is cut, not what is done"
+LANES = "lanes without a row, which nobody reads; .ci/sanitize sees what is read beyond"
+ROOM = "room that overlaps or is too small, which .ci/sanitize sees"
 
 EQUIVALENT = {
     ("ops/attention.py", "_as_heads: wrong condition: q.ndim == 4", ""): FASTER,
@@ -24,7 +27,23 @@ EQUIVALENT = {
     ("reference/attention.py", "_weight_gradients: always: dropout_p", ""): "nothing is dropped",
     ("reference/cross_entropy.py", "wrong branch: label_smoothing / V", "/ V)"): "no rows",
     ("reference/cross_entropy.py", "always: label_smoothing", ""): ZERO,
-    ("jit/embedding.py", "wrong branch: 1 if alone", ""): "how work is cut",
+    ("jit/embedding.py", "wrong branch: 1 if alone", ""): CUT,
+    ("additive.c", "additive_grad_part: never: if (h + LANES <= end)", ""): FASTER,
+    ("additive.c", "additive_backward: wrong branch: chunks", ""): CUT,
+    ("attention.c", "transpose_queries: wrong operator", "m->nq + i"): LANES,
+    ("attention.c", "read_mask: wrong operator", "m->nq + i"): LANES,
+    ("attention.c", "prepare_backward: first step lost: for (long i = m->nq", ""): LANES,
+    ("attention.c", "sum_over_keys: never: if (m->all->causal)", ""): ZERO,
+    ("attention.c", "sum_over_keys: wrong operator", "rows + m->k0"): ZERO,
+    ("attention.c", "scores: wrong operator", "m->nk + 1"): FASTER,
+    ("attention.c", "high_product: wrong operator", "odd"): "float32's, which is not built",
+    ("attention.c", "make_room: wrong branch: const long panel", ""): ROOM,
+    ("attention.c", "make_room: wrong operator", "at - KB * QB"): ROOM,
+    ("attention.c", "make_room: never: if (few)", ""): FASTER,
+    ("attention.c", "piece_begin: wrong operator", "blocks * piece * job"): CUT,
+    ("attention.c", "attention_backward: never: if (heads < PIECES)", ""): CUT,
+    ("embedding.c", "embedding_backward: first step lost", "v = 2 + 1"): "start[1] is 0",
+    ("embedding.c", "embedding_backward: wrong branch: ta_parallel", ""): CUT,
     ("engine.py", "_Pending.add: never: fresh", ""): COPIED,
     ("storage.py", "accumulate: always: not (owned", ""): COPIED,
 }

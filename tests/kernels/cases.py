@@ -234,6 +234,7 @@ def cross_entropy() -> Iterator[Case]:
         yield name + " -1e4", plain | {"logits": logits - 1e4}
     long = {"logits": r.normal(size=(1, 70_001)), "target": np.array([70_000])}
     yield "a long row", plain | long
+    yield "a long row, growing", plain | long | {"logits": long["logits"] + np.arange(70_001) / 50}
     yield (
         "odd strides",
         plain | {"logits": r.normal(size=(20, 30))[::3, ::-2], "target": np.arange(14)[::2]},
