@@ -7,6 +7,7 @@ COPIED = "an array is copied that need not be"
 ZERO = "what is left out is 0 there"
 CUT = "how work is cut, not what is done"
 LANES = "lanes without a row, which nobody reads; .ci/sanitize sees what is read beyond"
+ONE = "the same for one thread; tests/kernels/test_threads.py has more of them"
 ROOM = "room that overlaps or is too small, which .ci/sanitize sees"
 
 EQUIVALENT = {
@@ -44,6 +45,12 @@ EQUIVALENT = {
     ("attention.c", "attention_backward: never: if (heads < PIECES)", ""): CUT,
     ("embedding.c", "embedding_backward: first step lost", "v = 2 + 1"): "start[1] is 0",
     ("embedding.c", "embedding_backward: wrong branch: ta_parallel", ""): CUT,
+    ("layer_norm.c", "layer_norm_backward: wrong branch: chunks", ""): CUT,
+    ("recurrent.h", "backward_columns: wrong operator", "* parts"): ONE,
+    ("jit/additive.py", "backward: flipped sign: H + COLUMNS - 1", ""): CUT,
+    ("jit/additive.py", "backward: dropped term: H + COLUMNS - 1", "-> (H + COLUMNS)"): CUT,
+    ("jit/additive.py", "additive_backward: dropped factor: grad.size", ""): CUT,
+    ("jit/additive.py", "additive_backward: wrong condition: grad.size", ""): CUT,
     ("engine.py", "_Pending.add: never: fresh", ""): COPIED,
     ("storage.py", "accumulate: always: not (owned", ""): COPIED,
 }

@@ -110,7 +110,6 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
         long rest = D - i;
         vec gi = load_part(g + i, rest), xhat = (load_part(x + i, rest) - m) * r;
         if (weight) w = load_part(weight + i, rest);
-        xhat = vselect(FN(lanes_below)(rest), xhat, splat(0));
         if (db) store_part(db + i, load_part(db + i, rest) + gi, rest);
         store_part(dw + i, load_part(dw + i, rest) + gi * xhat, rest);
         sum_g += gi * w;
