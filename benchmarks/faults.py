@@ -176,15 +176,15 @@ def too_long(*_: Any) -> None:
     raise TooLong
 
 
-def in_child(tree: Path, plan: Plan, names: list[str] | None, build: bool, report: int) -> None:
-    """Run the tests in this process, a fork, and write what came of them."""
+def in_child(tree: Path, plan: Plan, names: list[str] | None, build: bool) -> None:
+    """Run the tests in this process, a fork, and write what came of them to report.json."""
     os.chdir(tree)
     log = os.open(tree / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     if plan.backend == "native" and build and not build_core(tree):
-        os.write(report, json.dumps({"failed": [REFUSED]}).encode())
+        (tree / "report.json").write_text(json.dumps({"failed": [REFUSED]}))
         return
     os.environ["TINYATTN_BACKEND"] = plan.backend
     os.environ["PYTHONPATH"] = str(tree)
@@ -201,8 +201,7 @@ def in_child(tree: Path, plan: Plan, names: list[str] | None, build: bool, repor
     tinyattn = sys.modules.get("tinyattn")
     assert tinyattn is None or str(tinyattn.__file__).startswith(str(tree))
     result = {"passed": chosen.passed, "failed": chosen.failed}
-    with os.fdopen(report, "w") as pipe:
-        json.dump(result, pipe)
+    (tree / "report.json").write_text(json.dumps(result))
 
 
 def build_core(tree: Path) -> bool:
@@ -263,33 +262,30 @@ class Slot:
             self.path = self.tree / mutant.path
             self.right, self.stat = self.path.read_bytes(), self.path.stat()
             self.path.write_bytes(mutant.apply(self.right))
-        read, write = os.pipe()
+        (self.tree / "report.json").unlink(missing_ok=True)
         self.pid = os.fork()
         if not self.pid:
             try:
                 signal.alarm(LIMIT)
-                in_child(self.tree, plan, names, bool(mutant) or not built.exists(), write)
+                in_child(self.tree, plan, names, bool(mutant) or not built.exists())
             except BaseException:
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(0)
-        os.close(write)
-        self.report = read
 
     def finish(self, status: int) -> dict[str, Any]:
-        with os.fdopen(self.report) as pipe:
-            text = pipe.read()
         if self.mutant:
             self.path.write_bytes(self.right)
             os.utime(self.path, ns=(self.stat.st_atime_ns, self.stat.st_mtime_ns))
             if self.plan.backend == "native":
                 (self.tree / "tinyattn/kernels/native/_core.abi3.so").unlink(missing_ok=True)
         self.pid, self.seconds = 0, time.monotonic() - self.began
-        if text:
-            return dict(json.loads(text))
         if status & 127:
             return {"failed": [signal.Signals(status & 127).name]}
+        report = self.tree / "report.json"
+        if report.exists():
+            return dict(json.loads(report.read_text()))
         return {"invalid": (self.tree / "log.txt").read_text(encoding="utf-8")[-2000:]}
 
 
