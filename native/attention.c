@@ -59,14 +59,14 @@ TA_INLINE void FN(strip_of)(const real *a, long lda, int a_by_rows, const real *
     FN(strip)(&job, rows, a_by_rows, &columns, count, NULL);
 }
 
-/* s = rows of x times the transposed block y, K deep: scores, or what the gradient makes of them. */
+/* s = rows of x times the transposed block y, K deep: scores, or what the gradient makes of them. What
+ * comes before a key's first query is left as it was: nobody reads it. */
 static void FN(against_queries)(const struct FN(meeting) *m, const real *x, long ldx, long K,
                                 const real *y, real *s)
 {
     for (long j = 0; j < m->nk; j += MR) {
         const long rows = FN(smaller)(MR, m->nk - j);
         const long skipped = FN(smaller)(FN(opens_at)(m, j) / LANES * LANES, m->lanes);
-        for (long i = 0; skipped && i < rows; i++) memset(s + (j + i) * QB, 0, skipped * sizeof(real));
         if (skipped < m->lanes)
             FN(strip_of)(x + j * ldx, ldx, 1, y + skipped, QB, K, s + j * QB + skipped, QB, rows,
                          m->lanes - skipped, 1);
