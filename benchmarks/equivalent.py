@@ -52,6 +52,11 @@ EQUIVALENT = {
     ("jit/additive.py", "additive_backward: dropped factor: grad.size", ""): CUT,
     ("jit/additive.py", "additive_backward: wrong condition: grad.size", ""): CUT,
     ("engine.py", "_Pending.add: never: fresh", ""): COPIED,
+    ("engine.py", "_Pending.add: never: (node, index) in self.owned", ""): COPIED,
+    ("engine.py", "_special: always: (node, index) not in self.owned", ""): COPIED,
+    ("function.py", "RowSum.value: never: len(self.parts) == 1", ""): FASTER,
+    ("function.py", "RowSum.value: dropped term", "-> (-(2))"): "the same axis",
+    ("function.py", "Function.placed: never: self.edges", ""): FASTER,
     ("storage.py", "accumulate: always: not (owned", ""): COPIED,
 }
 

@@ -175,6 +175,7 @@ def test_grad_keeps_its_memory_while_it_grows():
         ((2, 1), (2, 3)),
         ((1, 3), (2, 1)),
         ((1,), (4, 1, 3)),
+        ((3, 1), (2, 3, 4)),
         ((0,), (2, 1)),
     ],
 )
@@ -495,6 +496,17 @@ def test_products_with_one_memory_at_every_step(hooked):
 
     assert ta.gradcheck(run, leaves)
     assert set(seen) == ({(2, 3, 4)} if hooked else set())
+
+
+@pytest.mark.parametrize("way", [lambda m: m * 1, lambda m: m], ids=["inside", "leaf"])
+def test_backward_computes_the_sums_that_grad_does(way):
+    """grad() needs each where it arrives; backward() lets them wait, also behind a transpose."""
+    leaves = [random(*s) for s in ((2, 3, 4), (2, 1, 4), (2, 1, 4), (1, 2, 4))]
+    memory, *queries = leaves
+    want = ta.autograd.grad(steps(way(memory), queries), leaves)
+    steps(way(memory), queries).backward()
+    for x, w in zip(leaves, want, strict=True):
+        np.testing.assert_allclose(x.grad.numpy(), w.numpy(), rtol=1e-12)
 
 
 def test_a_sum_over_time_meets_an_ordinary_gradient():

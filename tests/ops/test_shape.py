@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tinyattn.ops.shape import Slice
 
 from .parity import same_as_torch
 
@@ -250,3 +251,11 @@ def test_both_halves_run_by_hand():
     f = Cat()
     assert f.forward(np.ones(1), np.zeros(2)).tolist() == [1, 0, 0]
     assert [g.tolist() for g in f.backward(np.arange(3.0))] == [[0], [1, 2]]
+
+
+def test_both_halves_of_a_slice_run_by_hand():
+    operation = Slice()
+    y = operation.forward(np.arange(6.0).reshape(2, 3), (slice(None), slice(1, 3)))
+    assert y.tolist() == [[1, 2], [4, 5]]
+    dx = operation.backward(np.array([[5.0, 6.0], [7.0, 8.0]]))
+    assert dx.tolist() == [[0, 5, 6], [0, 7, 8]]
