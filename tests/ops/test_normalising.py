@@ -57,6 +57,17 @@ def test_softmax_as_in_torch(torch, name, shape, dim, dtype, seed):
     same_as_torch(torch, lambda t, x: SOFT[name](t, x, dim), values)
 
 
+@pytest.mark.parametrize("name", SOFT)
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -3])
+def test_softmax_is_along_the_dim(name, dim):
+    x = ta.tensor(numbers((2, 3, 4), 5))
+    whole = SOFT[name](ta, x, dim).numpy()
+    total = np.exp(whole) if "log" in name else whole
+    np.testing.assert_allclose(total.sum(dim), 1)
+    rows = SOFT[name](ta, x.transpose(dim, -1), -1).transpose(dim, -1).numpy()
+    np.testing.assert_allclose(whole, rows)
+
+
 SPECIAL = [
     [1e4, -1e4, 0],
     [1e4, 1e4, 1e4],
