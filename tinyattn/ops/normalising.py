@@ -14,6 +14,7 @@ from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
+from tinyattn.ops.shape import expand
 
 
 def _turned(x: np.ndarray, axis: int) -> np.ndarray:
@@ -128,7 +129,7 @@ class CosineSimilarity(Function):
 
     def units(self) -> Any:
         """Of x and of y: itself / a, itself / its norm (or 0), and a."""
-        for x in np.broadcast_arrays(*self.saved):
+        for x in self.saved:
             norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
             a = np.maximum(norm, np.asarray(self.eps, x.dtype))
             yield x / a, np.where(norm == 0, 0, x / norm), a
@@ -222,7 +223,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     check_broadcast(x1._array.shape, x2._array.shape)
     shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
     axis = as_axis(dim, len(shape)) - len(shape)
-    return CosineSimilarity.apply(x1, x2, axis=axis, eps=eps)
+    return CosineSimilarity.apply(expand(x1, shape), expand(x2, shape), axis=axis, eps=eps)
 
 
 def pairwise_distance(
