@@ -395,8 +395,20 @@ def test_rotary_products_depend_on_the_distance_only():
     agree(nn.apply_rotary(x[:, :, 3:], start=3), turned[:, :, 3:], 1e-14)
 
 
+def test_rotary_pairs_of_two_halves():
+    x = ta.randn(2, 5, 8, dtype=F64)
+    halves = nn.RotaryPositions(base=50.0, interleaved=False)(x)
+    order = [0, 4, 1, 5, 2, 6, 3, 7]  # the pairs side by side
+    agree(halves[..., order], nn.apply_rotary(x[..., order], base=50.0), 1e-14)
+    angle = 3 * 50.0 ** (-2 / 8)  # step 3, pair 1
+    a, b = x.numpy()[0, 3, [1, 5]]
+    turned = [a * np.cos(angle) - b * np.sin(angle), a * np.sin(angle) + b * np.cos(angle)]
+    np.testing.assert_allclose(halves.numpy()[0, 3, [1, 5]], turned, rtol=1e-12)
+
+
 def test_rotary_gradients_and_odd_widths():
     x = ta.randn(2, 3, 4, dtype=F64, requires_grad=True)
     assert ta.gradcheck(lambda x: nn.apply_rotary(x, 2), (x,))
+    assert ta.gradcheck(lambda x: nn.apply_rotary(x, 2, interleaved=False), (x,))
     with pytest.raises(ValueError, match="got D = 3"):
         nn.apply_rotary(ta.zeros(2, 3))

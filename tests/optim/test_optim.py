@@ -93,6 +93,16 @@ def test_counts_are_kept_for_each_parameter():
     assert late.item() == pytest.approx(0.9)
 
 
+def test_groups_keep_the_names_of_their_parameters():
+    optimizer, other = (Adam(nn.Linear(2, 1).named_parameters()) for _ in range(2))
+    optimizer.add_param_group({"params": [("scale", parameter(1.0))]})
+    other.add_param_group({"params": [("factor", parameter(1.0))]})
+    other.load_state_dict(optimizer.state_dict())
+    for group, names in zip(other.param_groups, (["weight", "bias"], ["scale"]), strict=True):
+        assert group["param_names"] == names
+        assert len(group["params"]) == len(names)
+
+
 def test_groups_have_options_of_their_own():
     a, b, c = (parameter(1.0, grad=[1.0]) for _ in range(3))
     optimizer = SGD([{"params": a}, {"params": [b], "lr": 0.5, "name": "fast"}], lr=0.1)
@@ -215,6 +225,9 @@ P = parameter(1.0)
         (lambda: Adam([P * 2]), ValueError, "non-leaf"),
         (lambda: Adam([P, P]), ValueError, "more than once"),
         (lambda: Adam([{"params": P}, {"params": P}]), ValueError, "two groups"),
+        (lambda: Adam([("p", P), P * 1]), ValueError, "either all parameters have names, or none"),
+        (lambda: Adam([{"params": [("p", P)]}, {"params": [parameter(2.0)]}]), ValueError, "names"),
+        (lambda: Adam([("p", P, 1)]), TypeError, r"params\[0\]: expected a Tensor, got tuple"),
         (lambda: Adam([{"params": {P}}]), TypeError, "a set has no order"),
         (lambda: Adam([{"params": P, "momentum": 1}]), ValueError, "momentum: no option of Adam"),
         (lambda: Adam([{"params": P, "lr": -1}]), ValueError, "lr"),

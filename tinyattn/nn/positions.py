@@ -23,31 +23,34 @@ def angles(start: int, T: int, D: int, base: float = 10000.0) -> np.ndarray:
     return np.outer(np.arange(start, start + T), base ** (-np.arange(0, D, 2) / D))
 
 
-def apply_rotary(x: Tensor, start: int = 0, base: float = 10000.0) -> Tensor:
-    """x (..., T, D) with each pair of features (2i, 2i + 1) turned by angle a_ti:
-    (a, b) -> (a cos - b sin, a sin + b cos).
+def apply_rotary(
+    x: Tensor, start: int = 0, base: float = 10000.0, interleaved: bool = True
+) -> Tensor:
+    """x (..., T, D) with each pair of features turned by angle a_ti: (a, b) -> (a cos - b sin,
+    a sin + b cos). The pairs are (2i, 2i + 1), or (i, i + D / 2) if not interleaved.
 
     Rotations by s and t leave q_s . k_t a function of s - t; they keep lengths, and their gradient
     is turned back. (Su et al. 2021, arXiv:2104.09864)"""
     *batch, T, D = x.shape
     turn = angles(start, T, D, base)
     cos, sin = (results.wrap(f(turn).astype(x.dtype)) for f in (np.cos, np.sin))
-    a, b = x.reshape(*batch, T, D // 2, 2).unbind(-1)
-    return stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape)
+    split, axis = ((D // 2, 2), -1) if interleaved else ((2, D // 2), -2)
+    a, b = x.reshape(*batch, T, *split).unbind(axis)
+    return stack([a * cos - b * sin, a * sin + b * cos], axis).reshape(x.shape)
 
 
 class RotaryPositions(Module):
     """`apply_rotary` as a module, for queries and keys (..., T, D) by heads."""
 
-    def __init__(self, base: float = 10000.0) -> None:
+    def __init__(self, base: float = 10000.0, interleaved: bool = True) -> None:
         super().__init__()
-        self.base = base
+        self.base, self.interleaved = base, interleaved
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        return apply_rotary(x, start, self.base)
+        return apply_rotary(x, start, self.base, self.interleaved)
 
     def extra_repr(self) -> str:
-        return f"base={self.base}"
+        return f"base={self.base}, interleaved={self.interleaved}"
 
 
 class SinusoidalPositions(Module):

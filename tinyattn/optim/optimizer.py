@@ -15,8 +15,8 @@ from tinyattn.autograd.storage import results
 from tinyattn.nn.module import clear_gradients
 
 Group = dict[str, Any]
-# What a group may carry besides options: its name, and what schedules of the learning rate keep.
-_LABELS = ("name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
+# What a group may carry besides options: names, and what schedules of the learning rate keep.
+_LABELS = ("name", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
 
 
 def number(low: float, below: float = float("inf")) -> Callable[[Any], str]:
@@ -42,7 +42,8 @@ def descent(group: Group, param: Tensor) -> np.ndarray:
 class Optimizer:
     """Updates parameters, given as an iterable or as dicts {"params": ..., option: ...}, in place.
 
-    Options left out of a dict have the optimiser's own value.
+    Options left out of a dict have the optimiser's own value. Parameters can be pairs of a name
+    and a parameter, as in `model.named_parameters()`; a group keeps the names as "param_names".
     """
 
     checks: ClassVar[dict[str, Callable[[Any], str]]]
@@ -100,11 +101,18 @@ class Optimizer:
         if isinstance(params, set):
             raise TypeError("params: a set has no order; give a list, so that runs can be repeated")
         params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple) and len(p) == 2]
+        if names:
+            if len(names) < len(params):
+                raise ValueError("params: either all parameters have names, or none")
+            group["param_names"], params = names, [param for _, param in params]
         for i, param in enumerate(params):
             if not isinstance(param, Tensor):
                 raise TypeError(f"params[{i}]: expected a Tensor, got {type(param).__name__}")
             if not param.is_leaf:
                 raise ValueError(f"params[{i}]: can't optimize a non-leaf Tensor")
+        if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
+            raise ValueError("params: either the parameters of all groups have names, or of none")
         known = {id(param) for other in self.param_groups for param in other["params"]}
         if len(known.union(map(id, params))) < len(known) + len(params):
             raise ValueError("params: some parameters appear more than once, or in two groups")
