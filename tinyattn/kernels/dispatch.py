@@ -146,11 +146,9 @@ def _strided(x: Array, dtype: np.dtype[Any]) -> Array:
 def _spread(x: Array, batch: Shape, n: int) -> Array:
     """(..., R, C) broadcast to the batch and folded to (n, R, C), a view where strides allow."""
     tail = x.shape[-2:]
-    if x.ndim == 2:
-        x = x[None]
     if x.shape[:-2] != batch:
         x = np.broadcast_to(x, batch + tail)
-    return x.reshape((n, *tail))
+    return x if len(batch) == 1 else x.reshape(n, *tail)
 
 
 def _head_rows(
