@@ -22,6 +22,8 @@ EQUIVALENT = {
     ("ops/normalising.py", "_turned: dropped term: x.ndim - 1", ""): FASTER,
     ("ops/products.py", "MatMul.backward: never: b.ndim == 2", ""): FASTER,
     ("ops/products.py", "MatMul.backward: never: a.shape[:-2] ==", ""): FASTER,
+    ("ops/recurrent.py", "Layer.before: never: len(self.sizes) == 1", ""): FASTER,
+    ("ops/scores.py", "AdditiveScores._three: never: len(batch) == 1", ""): FASTER,
     ("ops/reductions.py", "Norm.backward: wrong branch", "-> (np.power(ratio"): FASTER,
     ("ops/reductions.py", "Prod.backward: swapped: before, after", ""): ONES,
     ("ops/indexing.py", "SetItem.backward: flipped sign", "((self.ndim) + (dv.ndim))"): SUMMED,

@@ -259,3 +259,11 @@ def test_both_halves_of_a_slice_run_by_hand():
     assert y.tolist() == [[1, 2], [4, 5]]
     dx = operation.backward(np.array([[5.0, 6.0], [7.0, 8.0]]))
     assert dx.tolist() == [[0, 5, 6], [0, 7, 8]]
+
+
+def test_products_with_a_transposed_memory_at_every_step():
+    memory, *queries = (ta.randn(2, n, 4, dtype=ta.float64, requires_grad=True) for n in (3, 1, 1))
+    loss = sum(i * (q @ memory.transpose(1, 2)).sum() for i, q in enumerate(queries, 1))
+    loss.backward()
+    want = (queries[0] + 2 * queries[1]).detach().expand(2, 3, 4)
+    np.testing.assert_allclose(memory.grad.numpy(), want.numpy(), rtol=1e-12)
