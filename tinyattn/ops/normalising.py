@@ -200,6 +200,8 @@ def _normalised(
             raise RuntimeError(
                 f"{name}: expected shape {list(shape)}, got {list(value._array.shape)}"
             )
+    if len(shape) == 1:
+        return operation.apply(x, *affine.values(), eps=eps)
     size = math.prod(shape)
     rows = x.reshape(*whole[: -len(shape)], size)
     flat = (value if value is None else value.reshape(size) for value in affine.values())
