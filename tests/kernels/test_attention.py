@@ -4,6 +4,7 @@ plain softmax; dropout's numbers; strides; threads; memory.
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -282,6 +283,24 @@ def test_heads_inside_rows_are_read_and_written_where_they_lie(
         np.testing.assert_array_equal(got, want)
         if got.ndim == 4:
             assert got.transpose(0, 2, 1, 3).flags.c_contiguous
+
+
+def test_a_thread_that_only_goes_back_has_room_enough(native: Backend, dtype: Any) -> None:
+    set_num_threads(1)  # then the calling thread's own room is used, which is new in a new thread
+    wide = cast(inputs(1, 280, 280, 3, 3, 64, 64), dtype)
+    args = {n: x.swapaxes(1, 2) if isinstance(x, np.ndarray) else x for n, x in wide.items()}
+    grad, rest = split(args)
+    out, lse = native.attention(**rest)
+    got: list[np.ndarray] = []
+
+    def back() -> None:
+        got.extend(native.attention_backward(grad, out=out, lse=lse, **rest))
+
+    thread = threading.Thread(target=back)
+    thread.start()
+    thread.join()
+    for g, want in zip(got, native.attention_backward(grad, out=out, lse=lse, **rest), strict=True):
+        np.testing.assert_array_equal(g, want)
 
 
 @pytest.mark.parametrize("layout", cases.LAYOUTS)
