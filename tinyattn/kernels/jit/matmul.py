@@ -93,20 +93,24 @@ def block(a, b, bias, out):
     K = a.shape[1]
     panel = np.empty(min(DEPTH, K) * WIDTH, out.dtype)
     acc = np.zeros(4 * WIDTH, out.dtype)
-    last = M - 1
+    last, width, known = M - 1, rounded(columns), len(bias)
     for k0 in range(0, max(K, 1), DEPTH):
         part = b[k0 : k0 + DEPTH]
         pack(part, panel)
         for m in range(0, M, 4):
             rows = min(4, M - m)
             for i in range(rows):
-                copy_row(out[m + i] if k0 else bias, acc[i * WIDTH : (i + 1) * WIDTH])
+                for j in range(width):
+                    acc[i * WIDTH + j] = 0
+                for j in range(columns if k0 else known):
+                    acc[i * WIDTH + j] = out[m + i, j] if k0 else bias[j]
             tile(
                 a, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
-                k0, len(part), panel, rounded(columns), acc,
+                k0, len(part), panel, width, acc,
             )  # fmt: skip
             for i in range(rows):
-                copy_row(acc[i * WIDTH :], out[m + i])
+                for j in range(columns):
+                    out[m + i, j] = acc[i * WIDTH + j]
 
 
 @kernel("v3 v3 r1 w3")
