@@ -285,6 +285,22 @@ def test_a_part_of_a_freed_graph_raises_too():
         (h * 3).sum().backward()
 
 
+def test_what_was_saved_is_handed_over_by_the_last_pass_only():
+    x = leaf([0.5, -1.0, 2.0], [1.0, 0.0, 3.0])
+    loss = ta.nn.functional.cross_entropy(x, ta.tensor([2, 0]))
+    (saved,) = loss.grad_fn.saved
+    want = saved.copy()
+    loss.backward(retain_graph=True)
+    x.grad *= 2  # the graph still needs what it saved
+    loss.backward(retain_graph=True)
+    np.testing.assert_allclose(x.grad.numpy(), 3 * want)
+    np.testing.assert_array_equal(saved, want)
+    x.grad = None
+    loss.backward()
+    assert x.grad.numpy() is saved  # a large gradient is not copied once more
+    np.testing.assert_array_equal(saved, want)
+
+
 def test_retain_graph_allows_more_passes():
     x = leaf(2.0)
     y = (x * x).sum()

@@ -53,7 +53,7 @@ def run(
         out = anomaly.backward(node, grads) if careful else node.backward(*grads)
         if type(out) is not tuple:
             out = (out,)
-        edges, fresh = node.edges, node.fresh
+        edges, fresh = node.edges, node.fresh or (node.spends and not retain_graph)
         if len(out) != len(edges) and (len(out) > len(edges) or any(edges[len(out) :])):
             raise _wrong_number(node, out)
         for edge, grad in zip(edges, out):  # noqa: B905

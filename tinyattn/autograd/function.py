@@ -82,6 +82,7 @@ class Function:
     view = False  # the outputs share the memory of the first input
     promotes = False  # two operands, mixed by PyTorch's rules before forward
     fresh = False  # every array that backward returns is new and nobody else's
+    spends = False  # or is what was saved, and nobody else's once that is freed
     caching: tuple[int, ...] = ()  # inputs whose derived layout is worth keeping: weights
     caches: Mapping[int, dict] = MappingProxyType({})
 

@@ -23,6 +23,8 @@ class CrossEntropy(Function):
     the row is in cache. With label smoothing e the target is (1-e) 1[j=t] + e/V.
     """
 
+    spends = True
+
     def forward(
         self,
         x: Any,
