@@ -36,6 +36,12 @@ def inputs(*sizes: int, seed: int = 60) -> dict[str, Any]:
     }
 
 
+def inside_rows(args: dict[str, Any]) -> dict[str, Any]:
+    """The same with heads that stand in the rows of (B, T, h, D)."""
+    names = ("q", "k", "v", "grad")
+    return args | {n: args[n].swapaxes(1, 2).copy().swapaxes(1, 2) for n in names}
+
+
 def attention() -> Iterator[cases.Case]:
     r = cases.rng(61)
     for sizes in [
@@ -71,11 +77,7 @@ def attention() -> Iterator[cases.Case]:
     yield "mask of odd strides", plain | {"mask": r.normal(size=(150, 140))[:, ::-2].T}
     yield "causal, more queries", inputs(1, 2, 2, 150, 70, 8, 8) | {"causal": True}
     yield "long, causal", inputs(1, 1, 1, 600, 1100, 4, 5) | {"causal": True}
-    heads = inputs(1, 280, 280, 6, 6, 5, 7)  # (B, T, h, D), seen as (B, h, T, D)
-    yield (
-        "heads inside rows",
-        {n: x.swapaxes(1, 2) if isinstance(x, np.ndarray) else x for n, x in heads.items()},
-    )
+    yield "heads inside rows", inside_rows(inputs(1, 6, 6, 280, 280, 5, 7))
     hidden = inputs(1, 1, 1, 20, 40, 8, 8)
     hidden["k"][..., 5, 2] = np.nan
     yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
@@ -274,12 +276,7 @@ def test_heads_inside_rows_are_read_and_written_where_they_lie(
     kernels: Backend, dtype: Any, T: int
 ) -> None:
     args = cast(inputs(2, 16, 16, T, T, 64, 64) | {"causal": True}, dtype)
-    inside = {
-        name: x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)
-        for name, x in args.items()
-        if name in ("q", "k", "v", "grad")
-    }
-    for got, want in zip(run(kernels, args | inside), run(kernels, args), strict=True):
+    for got, want in zip(run(kernels, inside_rows(args)), run(kernels, args), strict=True):
         np.testing.assert_array_equal(got, want)
         if got.ndim == 4:
             assert got.transpose(0, 2, 1, 3).flags.c_contiguous
@@ -287,9 +284,7 @@ def test_heads_inside_rows_are_read_and_written_where_they_lie(
 
 def test_a_thread_that_only_goes_back_has_room_enough(native: Backend, dtype: Any) -> None:
     set_num_threads(1)  # then the calling thread's own room is used, which is new in a new thread
-    wide = cast(inputs(1, 280, 280, 3, 3, 64, 64), dtype)
-    args = {n: x.swapaxes(1, 2) if isinstance(x, np.ndarray) else x for n, x in wide.items()}
-    grad, rest = split(args)
+    grad, rest = split(inside_rows(cast(inputs(1, 3, 3, 280, 280, 64, 64), dtype)))
     out, lse = native.attention(**rest)
     got: list[np.ndarray] = []
 
