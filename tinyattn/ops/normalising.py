@@ -2,7 +2,6 @@
 what norms make: normalize, cosine_similarity, pairwise_distance.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -63,8 +62,14 @@ class LogSoftmax(Function):
         return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
 
 
+def _line(weight: np.ndarray | None) -> np.ndarray | None:
+    """All axes of a weight as one."""
+    return None if weight is None else weight.reshape(-1)
+
+
 class LayerNorm(Function):
-    """y = w x^ + b  with  x^ = (x - m) s,  s = 1 / sqrt(v + eps), over rows of D features.
+    """y = w x^ + b  with  x^ = (x - m) s,  s = 1 / sqrt(v + eps), over rows of D features: the last
+    `axes` of x, which w and b have, too.
 
     dw = sum over rows of g x^,  db = sum over rows of g;  with h = g w, since m and v depend on x,
     dx = s (h - mean(h) - x^ mean(h x^)).   (Ba, Kiros, Hinton 2016, arXiv:1607.06450)
@@ -72,20 +77,25 @@ class LayerNorm(Function):
 
     fresh = True
 
-    def forward(self, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-        self.kernels = backend()
-        y, mean, rstd = self.kernels.layer_norm(as_rows(x), weight, bias, eps)
+    def forward(
+        self, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, axes: int = 1
+    ) -> Any:
+        self.kernels, self.axes = backend(), axes
+        y, mean, rstd = self.kernels.layer_norm(as_rows(x, axes), _line(weight), _line(bias), eps)
         self.save(x, weight, mean, rstd)
         return y.reshape(x.shape)
 
     def backward(self, grad: Any) -> Any:
         x, weight, mean, rstd = self.saved
-        dx, dw, db = self.kernels.layer_norm_backward(as_rows(grad), as_rows(x), mean, rstd, weight)
-        return dx.reshape(x.shape), dw, db
+        rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
+        dx, dw, db = self.kernels.layer_norm_backward(
+            rows, as_rows(x, self.axes), mean, rstd, _line(weight)
+        )
+        return dx.reshape(x.shape), dw.reshape(shape), db.reshape(shape)
 
 
 class RMSNorm(Function):
-    """y = w x^  with  x^ = x s,  s = 1 / sqrt(mean(x^2) + eps), over rows of D features.
+    """y = w x^  with  x^ = x s,  s = 1 / sqrt(mean(x^2) + eps), over rows as LayerNorm's.
 
     dw = sum over rows of g x^;  with h = g w, since s depends on x (ds/dx_j = -s^3 x_j / D),
     dx = s (h - x^ mean(h x^)).   (Zhang, Sennrich 2019, arXiv:1910.07467)
@@ -93,20 +103,22 @@ class RMSNorm(Function):
 
     fresh = True
 
-    def forward(self, x: Any, weight: Any = None, eps: float = 1e-5) -> Any:
-        self.kernels = backend()
-        y, rstd = self.kernels.rms_norm(as_rows(x), weight, eps)
+    def forward(self, x: Any, weight: Any = None, eps: float = 1e-5, axes: int = 1) -> Any:
+        self.kernels, self.axes = backend(), axes
+        y, rstd = self.kernels.rms_norm(as_rows(x, axes), _line(weight), eps)
         self.save(x, weight, rstd)
         return y.reshape(x.shape)
 
     def backward(self, grad: Any) -> Any:
         x, weight, rstd = self.saved
-        dx, dw = self.kernels.rms_norm_backward(as_rows(grad), as_rows(x), rstd, weight)
-        return dx.reshape(x.shape), dw
+        rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
+        dx, dw = self.kernels.rms_norm_backward(rows, as_rows(x, self.axes), rstd, _line(weight))
+        return dx.reshape(x.shape), dw.reshape(shape)
 
 
 class CosineSimilarity(Function):
-    """c = sum_i u_i v_i along an axis, u = x / a with a = max(|x|, e), v = y / b likewise.
+    """c = sum_i u_i v_i along an axis, u = x / a with a = max(|x|, e), v = y / b likewise; x and y
+    have one shape, so that what was spread is promoted as it stands, as in PyTorch.
 
     As da = x / |x| dx (0 at 0; where e is the larger, too, as in PyTorch),
     dx = (v - c x / |x|) dc / a  and  dy = (u - c y / |y|) dc / b.
@@ -187,7 +199,7 @@ def rms_norm(
 def _normalised(
     operation: Any, name: str, input: Any, normalized_shape: Any, affine: dict, eps: float
 ) -> Any:
-    """A kernel over rows, for the axes of normalized_shape as one."""
+    """The operation, once the shapes are found to fit."""
     shape = as_size((normalized_shape,), "normalized_shape")
     x = _floats(input, name, None)
     whole = x._array.shape
@@ -200,12 +212,7 @@ def _normalised(
             raise RuntimeError(
                 f"{name}: expected shape {list(shape)}, got {list(value._array.shape)}"
             )
-    if len(shape) == 1:
-        return operation.apply(x, *affine.values(), eps=eps)
-    size = math.prod(shape)
-    rows = x.reshape(*whole[: -len(shape)], size)
-    flat = (value if value is None else value.reshape(size) for value in affine.values())
-    return operation.apply(rows, *flat, eps=eps).reshape(whole)
+    return operation.apply(x, *affine.values(), eps=eps, axes=len(shape))
 
 
 # What a norm makes

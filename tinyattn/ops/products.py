@@ -22,9 +22,9 @@ def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
     return kernels.matmul(a.swapaxes(-1, -2), b)
 
 
-def as_rows(x: np.ndarray) -> np.ndarray:
-    """(..., D) as (N, D)."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+def as_rows(x: np.ndarray, axes: int = 1) -> np.ndarray:
+    """(..., D) as (N, D), the last axes as one."""
+    return x.reshape(math.prod(x.shape[:-axes]), math.prod(x.shape[-axes:]))
 
 
 class MatMul(Function):
