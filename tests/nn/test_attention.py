@@ -412,3 +412,6 @@ def test_rotary_gradients_and_odd_widths():
     assert ta.gradcheck(lambda x: nn.apply_rotary(x, 2, interleaved=False), (x,))
     with pytest.raises(ValueError, match="got D = 3"):
         nn.apply_rotary(ta.zeros(2, 3))
+    for wrong in (ta.zeros(4), ta.ones(2, 4, dtype=ta.int64)):
+        with pytest.raises(ValueError, match=r"x: expected floats \(\.\.\., T, D\), got"):
+            nn.apply_rotary(wrong)

@@ -13,6 +13,7 @@ from tinyattn.autograd.storage import results
 from tinyattn.nn import init
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import unset
+from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.shape import stack
 
 
@@ -31,6 +32,8 @@ def apply_rotary(
 
     Rotations by s and t leave q_s . k_t a function of s - t; they keep lengths, and their gradient
     is turned back. (Su et al. 2021, arXiv:2104.09864)"""
+    if as_tensor(x, "x").ndim < 2 or not x.is_floating_point():
+        raise ValueError(f"x: expected floats (..., T, D), got {x.dtype} of {list(x.shape)}")
     *batch, T, D = x.shape
     turn = angles(start, T, D, base)
     cos, sin = (results.wrap(f(turn).astype(x.dtype)) for f in (np.cos, np.sin))

@@ -104,7 +104,10 @@ class Optimizer:
         names = [p[0] for p in params if isinstance(p, tuple) and len(p) == 2]
         if names:
             if len(names) < len(params):
-                raise ValueError("params: either all parameters have names, or none")
+                raise ValueError(
+                    "params: either all parameters have names, or none: "
+                    f"got {len(names)} with and {len(params) - len(names)} without"
+                )
             group["param_names"], params = names, [param for _, param in params]
         for i, param in enumerate(params):
             if not isinstance(param, Tensor):
@@ -112,7 +115,10 @@ class Optimizer:
             if not param.is_leaf:
                 raise ValueError(f"params[{i}]: can't optimize a non-leaf Tensor")
         if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
-            raise ValueError("params: either the parameters of all groups have names, or of none")
+            raise ValueError(
+                "params: either the parameters of all groups have names, or of none; those of "
+                f"{'this group have, the first' if names else 'the first group have, this'}'s don't"
+            )
         known = {id(param) for other in self.param_groups for param in other["params"]}
         if len(known.union(map(id, params))) < len(known) + len(params):
             raise ValueError("params: some parameters appear more than once, or in two groups")
