@@ -115,9 +115,10 @@ class Optimizer:
             if not param.is_leaf:
                 raise ValueError(f"params[{i}]: can't optimize a non-leaf Tensor")
         if self.param_groups and ("param_names" in self.param_groups[0]) != bool(names):
+            with_names, without = ("this", "the first") if names else ("the first", "this")
             raise ValueError(
                 "params: either the parameters of all groups have names, or of none; those of "
-                f"{'this group have, the first' if names else 'the first group have, this'}'s don't"
+                f"{with_names} group have, those of {without} group don't"
             )
         known = {id(param) for other in self.param_groups for param in other["params"]}
         if len(known.union(map(id, params))) < len(known) + len(params):
