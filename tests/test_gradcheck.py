@@ -23,11 +23,11 @@ def operation(forward, backward):
     class Made(Function):
         def forward(self, *inputs):
             y = forward(*inputs)
-            self.save(*inputs, y)
+            self.save(y=y, **{f"x{i}": x for i, x in enumerate(inputs)})
             return y
 
         def backward(self, grad):
-            *inputs, y = self.saved
+            y, *inputs = self.saved.values()
             return backward(inputs, y, grad)
 
     return Made.apply
@@ -356,11 +356,11 @@ def test_a_backward_with_a_memory_is_caught():
 def test_what_is_kept_without_a_version_is_caught():
     class SavesView(Function):
         def forward(self, x):
-            self.save(x.reshape(-1))
+            self.save(x=x.reshape(-1))
             return x * x
 
         def backward(self, grad):
-            return 2 * grad * self.saved[0].reshape(grad.shape)
+            return 2 * grad * self.saved["x"].reshape(grad.shape)
 
     class KeepsAside(SavesView):
         def forward(self, x):

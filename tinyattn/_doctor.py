@@ -201,7 +201,7 @@ class _Watch:
         elif name == "Conv1d":
             self.channels.add(id(outputs[0]))
         elif type(node) in _GATES:
-            self._gates(where, node.saved[5], _GATES[type(node)], outputs[0].shape[-1])
+            self._gates(where, node.saved["gates"], _GATES[type(node)], outputs[0].shape[-1])
         self._attention(name, where, node, inputs, options, outputs)
 
     # Units and gates

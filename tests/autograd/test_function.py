@@ -11,11 +11,11 @@ class Square(Function):
     """y = x^2;   dx = 2 x dy."""
 
     def forward(self, x):
-        self.save(x)
+        self.save(x=x)
         return x * x
 
     def backward(self, grad):
-        (x,) = self.saved
+        x = self.saved["x"]
         return 2 * x * grad
 
 
@@ -57,12 +57,12 @@ def test_needs_tells_which_inputs_want_a_gradient():
 
     class Product(Function):
         def forward(self, x, y):
-            self.save(x, y)
+            self.save(x=x, y=y)
             return x * y
 
         def backward(self, grad):
             seen.append((self.needs(0), self.needs(1)))
-            x, y = self.saved
+            x, y = self.saved["x"], self.saved["y"]
             return grad * y, grad * x
 
     x, c = leaf(2.0), ta.tensor(np.array([5.0]))

@@ -70,7 +70,7 @@ def test_only_the_way_to_the_inputs_is_walked():
     class Noted(Function):
         def forward(self, x, *, name):
             self.name = name
-            self.save(x)
+            self.save(x=x)
             return x * 2
 
         def backward(self, grad):

@@ -54,7 +54,7 @@ def _forward(node: Function, inputs: tuple, options: dict, outputs: tuple) -> No
     node.recorded_at = source_line()
     tracked = any(node.edges)
     if tracked:
-        node.fingerprints = [_fingerprint(array) for array in node.saved]
+        node.fingerprints = [_fingerprint(array) for array in node.saved.values()]
     if not state.check_nan:
         return
     name = type(node).__name__
@@ -85,7 +85,7 @@ def _check_gradients(node: Function, grads: list, out: tuple) -> None:
     """Refuse a NaN that did not arrive, or an infinity that neither arrived nor was saved."""
     name = type(node).__name__
     arrays = [_array(grad) for grad in out]
-    given = {"nan": grads, "inf": (*grads, *(node.saved or ()))}
+    given = {"nan": grads, "inf": (*grads, *(node.saved or {}).values())}
     for kind, test in _TESTS.items():
         for i, index, value in _first(test, arrays, map(_array, given[kind])):
             shape = np.shape(arrays[i])
@@ -105,11 +105,11 @@ def _check_gradients(node: Function, grads: list, out: tuple) -> None:
 def _check_saved(node: Function) -> None:
     """Refuse saved arrays that changed past the tape: through NumPy, whose changes have no
     version."""
-    for i, (array, before) in enumerate(zip(node.saved or (), node.fingerprints, strict=False)):
+    for (what, array), before in zip((node.saved or {}).items(), node.fingerprints, strict=False):
         if _fingerprint(array) != before:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified outside "
-                f"the tape: array {i} of those that {type(node).__name__} saved, of shape "
+                f"the tape: {what}, which {type(node).__name__} saved, of shape "
                 f"{list(array.shape)}, has other bytes at the same version: changed through an "
                 "array that shares its memory, as numpy() and from_numpy() give."
                 f"\n  saved at {node.recorded_at}"

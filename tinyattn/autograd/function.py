@@ -64,14 +64,15 @@ class Function:
     """An operation with its gradient. Subclasses define, on arrays:
 
     forward(self, *inputs, **options) -> array or tuple of arrays; keeps what backward needs by
-        `self.save(...)` (input or output arrays as they are, or arrays of its own; never views).
+        `self.save(name=...)` (input or output arrays as they are, or arrays of its own; never a
+        view).
     backward(self, *grads) -> for each input its gradient or None; grads has one entry an output,
         None where nothing came (only if there are several outputs). Shapes of a broadcast are
         undone, and dtypes restored, by the engine.
     """
 
     edges: Sequence[Any] = ()
-    saved: Any = ()  # None once freed
+    saved: Any = MappingProxyType({})  # what forward keeps, by name; None once freed
     watched: Any = ()  # storage, version, id of the array: of every input and output
     outputs = 1
     hooks: dict[int, dict[Any, Callable]] | None = None
@@ -92,8 +93,9 @@ class Function:
     def backward(self, *grads: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
-    def save(self, *arrays: Any) -> None:
-        self.saved = arrays
+    def save(self, **values: Any) -> None:
+        """Keep what backward needs, by name: `self.save(x=x)` here, `self.saved["x"]` there."""
+        self.saved = values
 
     def needs(self, index: int) -> bool:
         """Whether input `index` needs a gradient (always, when called by hand)."""
@@ -195,7 +197,7 @@ class Function:
         for storage, version, key in self.watched:
             if storage.version == version:
                 continue
-            for shape in (array.shape for array in self.saved if id(array) == key):
+            for shape in [array.shape for array in self.saved.values() if id(array) == key]:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an "
                     f"inplace operation: {name} saved a tensor of shape {list(shape)} at "

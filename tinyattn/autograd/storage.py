@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class TensorBase:
     _edge: "Edge | None" = None
     _base: "TensorBase | None" = None
     _since = 0
-    grad: Any = None
+    grad: "Tensor | None" = None
     _retained: Any = None  # the node whose gradient retain_grad() keeps
 
     def __init__(self, array: np.ndarray) -> None:
@@ -104,8 +104,12 @@ def accumulate(tensor: TensorBase, grad: np.ndarray, owned: bool = False) -> Non
 # Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.
 Edge = tuple[Any, int, tuple[int, ...], np.dtype]
 
-# In signatures: some subclass of TensorBase; results are of the class of the arguments.
-Tensor = TypeVar("Tensor", bound=TensorBase)
+# In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above: only its name is
+# known down here, and only to type checkers and editors.
+if TYPE_CHECKING:
+    from tinyattn._tensor import Tensor
+else:
+    Tensor = TensorBase
 
 
 class _Results:
@@ -113,7 +117,7 @@ class _Results:
 
     cls: Any = TensorBase
 
-    def wrap(self, array: Any) -> Any:
+    def wrap(self, array: Any) -> "Tensor":
         """A new tensor on `array`, outside the graph."""
         tensor = self.cls.__new__(self.cls)
         tensor._array = array if type(array) is np.ndarray else np.asarray(array)

@@ -65,9 +65,9 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
 
 def _keep_overwritten(node: Function, target: TensorBase) -> None:
     """x *= y saves x, which it is about to overwrite: keep a copy of what x was."""
-    array, saved = target._array, node.saved or ()
-    node.saved = tuple(
-        np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
-        for a in saved
-    )
+    array, saved = target._array, node.saved or {}
+    node.saved = {
+        name: np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
+        for name, a in saved.items()
+    }
     node.watched = [entry for entry in node.watched if entry[0] is not target._storage]

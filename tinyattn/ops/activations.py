@@ -22,8 +22,7 @@ class Activation(Function):
     fresh = True
 
     def backward(self, grad: Any) -> Any:
-        (slope,) = self.saved
-        return grad * slope
+        return grad * self.saved["slope"]
 
 
 class ReLU(Unary):
@@ -39,7 +38,7 @@ class LeakyReLU(Activation):
 
     def forward(self, x: Any, negative_slope: float) -> Any:
         slope = np.take(np.array([negative_slope, 1], x.dtype), (x > 0).view(np.int8))
-        self.save(slope)
+        self.save(slope=slope)
         return x * slope
 
 
@@ -50,7 +49,7 @@ class ELU(Activation):
     def forward(self, x: Any, alpha: float) -> Any:
         below = np.minimum(x, 0)
         if self.needs(0):
-            self.save(np.where(x > 0, x.dtype.type(1), alpha * np.exp(below)))
+            self.save(slope=np.where(x > 0, x.dtype.type(1), alpha * np.exp(below)))
         return np.maximum(x, 0) + alpha * np.expm1(below)
 
 
@@ -61,7 +60,7 @@ class SiLU(Activation):
         s = 1 / (1 + np.exp(-x))
         y = x * s
         if self.needs(0):
-            self.save(s + y * (1 - s))
+            self.save(slope=s + y * (1 - s))
         return y
 
 
@@ -89,7 +88,7 @@ class GELU(Activation):
 
             below = ndtr(x)
         if self.needs(0):
-            self.save(below + x * np.exp(-0.5 * square) * (1 / math.sqrt(2 * math.pi)))
+            self.save(slope=below + x * np.exp(-0.5 * square) * (1 / math.sqrt(2 * math.pi)))
         return x * below
 
 
@@ -103,7 +102,7 @@ class GELUTanh(Activation):
         t = np.tanh(x * (k + k * c * square))
         half = 0.5 * (1 + t)
         if self.needs(0):
-            self.save(half + (0.5 * x) * (1 - t * t) * (k + 3 * k * c * square))
+            self.save(slope=half + (0.5 * x) * (1 - t * t) * (k + 3 * k * c * square))
         return x * half
 
 
@@ -117,7 +116,7 @@ class Softplus(Activation):
         z = beta * x
         linear = z > threshold
         if self.needs(0):
-            self.save(np.where(linear, 1, 1 / (1 + np.exp(-z))))
+            self.save(slope=np.where(linear, 1, 1 / (1 + np.exp(-z))))
         return np.where(linear, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
 
 
@@ -126,7 +125,7 @@ class LogSigmoid(Activation):
 
     def forward(self, x: Any) -> Any:
         if self.needs(0):
-            self.save(1 / (1 + np.exp(x)))
+            self.save(slope=1 / (1 + np.exp(x)))
         return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
@@ -135,7 +134,7 @@ class Softsign(Activation):
 
     def forward(self, x: Any) -> Any:
         scale = 1 / (1 + np.abs(x))
-        self.save(scale * scale)
+        self.save(slope=scale * scale)
         return x * scale
 
 
@@ -149,11 +148,11 @@ class GLU(Function):
         self.axis = axis
         a, b = np.split(x, 2, axis)
         s = 1 / (1 + np.exp(-b))
-        self.save(x, s)
+        self.save(x=x, s=s)
         return a * s
 
     def backward(self, grad: Any) -> Any:
-        x, s = self.saved
+        x, s = self.saved["x"], self.saved["s"]
         da = grad * s
         return np.concatenate((da, da * np.split(x, 2, self.axis)[0] * (1 - s)), self.axis)
 

@@ -50,11 +50,18 @@ class ScaledDotProductAttention(Function):
         self.batch = _batch(q, k, v, group)
         out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), *self.options)
         y = out if len(self.batch) == 2 else out.reshape(*self.batch, *out.shape[2:])
-        self.save(q, k, v, mask, y, lse)
+        self.save(q=q, k=k, v=v, mask=mask, y=y, lse=lse)
         return y
 
     def backward(self, grad: Any) -> Any:
-        q, k, v, mask, y, lse = self.saved
+        q, k, v, mask, y, lse = (
+            self.saved["q"],
+            self.saved["k"],
+            self.saved["v"],
+            self.saved["mask"],
+            self.saved["y"],
+            self.saved["lse"],
+        )
         q, k, v, whole = self._as_heads(q, k, v, mask)
         rest = (_as_four(grad), q, k, v, _as_four(y), lse, whole, *self.options)
         grads = self.kernels.attention_backward(*rest)

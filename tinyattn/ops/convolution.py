@@ -51,14 +51,14 @@ class Conv1d(Function):
     ) -> Any:
         self.matmul = backend().matmul if x.dtype.kind == "f" else np.matmul
         self.stride, self.dilation, self.groups = stride, dilation, groups
-        self.save(x, weight)
+        self.save(x=x, weight=weight)
         windows, steps = self.windows(x, weight.shape[2])
         y = self.matmul(self.by_group(weight), windows)
         y = y.reshape(len(weight), len(x), steps).swapaxes(0, 1)
         return np.array(y, order="C") if bias is None else y + bias[:, None]
 
     def backward(self, grad: Any) -> Any:
-        x, weight = self.saved
+        x, weight = self.saved["x"], self.saved["weight"]
         (B, F, steps), K = grad.shape, weight.shape[2]
         g = grad.swapaxes(0, 1).reshape(self.groups, F // self.groups, B * steps)
         dx = dw = db = None
@@ -212,6 +212,6 @@ def conv1d(
         )
     if any(widths):
         input = pad(input, widths)
-    batch = input if x.ndim == 3 else input.unsqueeze(0)  # type: ignore[attr-defined]
+    batch = input if x.ndim == 3 else input.unsqueeze(0)
     y = Conv1d.apply(batch, weight, bias, stride, dilation, groups)
     return y if x.ndim == 3 else y.squeeze(0)

@@ -49,11 +49,11 @@ class Mul(Binary):
     """z = x y;   dx = dz y,  dy = dz x. Each is kept only for the gradient of the other."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.save(x if self.needs(1) else None, y if self.needs(0) else None)
+        self.save(x=x if self.needs(1) else None, y=y if self.needs(0) else None)
         return x * y
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         return grad * y if self.needs(0) else None, grad * x if self.needs(1) else None
 
 
@@ -61,12 +61,12 @@ class Div(Binary):
     """z = x / y;   dx = dz / y,  dy = -dz x / y^2."""
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.save(x if self.needs(1) else None, y)
+        self.save(x=x if self.needs(1) else None, y=y)
         z = np.true_divide(x, y)
         return z if z.dtype == result_type(x, y) else z.astype(np.float32)
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         dx = grad / y if self.needs(0) else None
         return dx, -grad * (x / y / y) if self.needs(1) else None
 
@@ -104,11 +104,11 @@ class Pow(Binary):
 
     def forward(self, x: Any, y: Any) -> Any:
         z = self.of_integers(x, y) if np.result_type(x, y).kind != "f" else x**y
-        self.save(x, y, z)
+        self.save(x=x, y=y, z=z)
         return z
 
     def backward(self, grad: Any) -> Any:
-        x, y, z = self.saved
+        x, y, z = self.saved["x"], self.saved["y"], self.saved["z"]
         dx = dy = None
         if self.needs(0):
             dx = np.where(y == 0, 0, grad * (y * x ** (y - 1)))
@@ -133,11 +133,11 @@ class Maximum(Binary):
     choose = staticmethod(np.maximum)
 
     def forward(self, x: Any, y: Any) -> Any:
-        self.save(x, y)
+        self.save(x=x, y=y)
         return self.choose(x, y)
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         best = np.where(x == y, grad / 2, grad)
         return np.where(self.worse(x, y), 0, best), np.where(self.worse(y, x), 0, best)
 
@@ -160,11 +160,11 @@ class Unary(Function):
     def forward(self, x: Any) -> Any:
         y = self.function(x)
         if self.keeps:
-            self.save(x if self.keeps == "x" else y)
+            self.save(**{self.keeps: x if self.keeps == "x" else y})
         return y
 
     def backward(self, grad: Any) -> Any:
-        return self.gradient(grad, *self.saved)
+        return self.gradient(grad, self.saved[self.keeps]) if self.keeps else self.gradient(grad)
 
 
 class Neg(Unary):
@@ -296,12 +296,12 @@ class Clamp(Function):
     dlow = dy where x < low < high,  dhigh = dy where x > high or low > high."""
 
     def forward(self, x: Any, low: Any, high: Any) -> Any:
-        self.save(x, low, high)
+        self.save(x=x, low=low, high=high)
         y = x if low is None else np.maximum(x, low)
         return y if high is None else np.minimum(y, high)
 
     def backward(self, grad: Any) -> Any:
-        x, low, high = self.saved
+        x, low, high = self.saved["x"], self.saved["low"], self.saved["high"]
         inside, below, above = np.True_, np.False_, np.False_
         if low is not None:
             inside, below = x >= low, x < low
@@ -318,11 +318,11 @@ class Where(Function):
 
     def forward(self, condition: Any, x: Any, y: Any) -> Any:
         x, y = promote(x, y)
-        self.save(condition)
+        self.save(condition=condition)
         return np.where(condition, x, y)
 
     def backward(self, grad: Any) -> Any:
-        (condition,) = self.saved
+        condition = self.saved["condition"]
         return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
 
 
@@ -376,7 +376,7 @@ def _scaled(input: Any, other: Any, alpha: Number) -> Any:
     dtype = result_type(*operands)
     if isinstance(alpha, float) and dtype.kind != "f":
         raise RuntimeError(f"alpha: expected an integer for operands of integers, got {alpha}")
-    scaled: Any = to(other, dtype) if isinstance(other, TensorBase) else other
+    scaled: Any = to(other, dtype) if isinstance(other, Tensor) else other
     return scaled * alpha
 
 

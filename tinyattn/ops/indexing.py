@@ -74,11 +74,11 @@ class IndexSelect(Function):
     def forward(self, x: Any, index: Any, axis: int) -> Any:
         self.kernels = backend()
         self.size, self.axis = x.shape[axis], axis
-        self.save(index)
+        self.save(index=index)
         return np.take(x, index, axis)
 
     def backward(self, grad: Any) -> Any:
-        index = self.saved[0].astype(np.int64, copy=False)
+        index = self.saved["index"].astype(np.int64, copy=False)
         parts = np.moveaxis(grad, self.axis, 0)
         rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
         dx = self.kernels.embedding_backward(rows, index, self.size, -1)
@@ -92,11 +92,11 @@ class Gather(Function):
 
     def forward(self, x: Any, index: Any, axis: int) -> Any:
         self.shape, self.axis = x.shape, axis
-        self.save(index)
+        self.save(index=index)
         return self.picked(x, index)
 
     def backward(self, grad: Any) -> Any:
-        (index,) = self.saved
+        index = self.saved["index"]
         return scatter_add(self.shape, lambda x: self.picked(x, index), grad)
 
     def picked(self, x: Any, index: Any) -> Any:
@@ -114,11 +114,11 @@ class MaskedFill(Function):
     fresh = True
 
     def forward(self, x: Any, mask: Any, value: Any) -> Any:
-        self.save(mask)
+        self.save(mask=mask)
         return np.where(mask, x.dtype.type(value), x)
 
     def backward(self, grad: Any) -> Any:
-        (mask,) = self.saved
+        mask = self.saved["mask"]
         dv = np.where(mask, grad, 0).sum() if self.needs(2) else None
         return np.where(mask, 0, grad), None, dv
 
@@ -132,11 +132,11 @@ class Embedding(Function):
     def forward(self, index: Any, weight: Any, padding: int = -1, by_freq: bool = False) -> Any:
         self.kernels, self.by_freq = backend(), by_freq
         self.shape, self.padding = weight.shape, padding
-        self.save(index)
+        self.save(index=index)
         return weight[index]
 
     def backward(self, grad: Any) -> Any:
-        (index,) = self.saved
+        index = self.saved["index"]
         V, D = self.shape
         flat = index.reshape(-1).astype(np.int64, copy=False)
         rows = grad.reshape(-1, D), flat

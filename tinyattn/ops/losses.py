@@ -46,13 +46,13 @@ class CrossEntropy(Function):
         losses, grad = backend().cross_entropy(
             x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
         )
-        self.save(grad)
+        self.save(dx=grad)
         if reduction == "none":
             return losses
         return x.dtype.type(np.add.reduce(losses, dtype=np.float64) * scale)
 
     def backward(self, grad: Any) -> Any:
-        (dx,) = self.saved
+        dx = self.saved["dx"]
         if self.reduction == "none":
             return dx * grad[:, None]
         return dx if grad == 1 else dx * grad
@@ -66,11 +66,16 @@ class NLLLoss(Function):
         safe = np.where(kept, target, 0)
         factor = np.where(kept, 1 if weight is None else weight[safe], 0).astype(x.dtype)
         self.rows = np.arange(len(target))
-        self.save(x, safe, kept, factor)
+        self.save(x=x, safe=safe, kept=kept, factor=factor)
         return np.where(kept, -factor * x[self.rows, safe], 0).astype(x.dtype)
 
     def backward(self, grad: Any) -> Any:
-        x, safe, kept, factor = self.saved
+        x, safe, kept, factor = (
+            self.saved["x"],
+            self.saved["safe"],
+            self.saved["kept"],
+            self.saved["factor"],
+        )
         dx = np.zeros_like(x)
         dx[self.rows, safe] = np.where(kept, -factor * grad, 0)
         return dx

@@ -34,11 +34,11 @@ class Softmax(Function):
         self.kernels = backend()
         self.axis = axis
         y = _turned(self.kernels.softmax(_turned(x, axis)), axis)
-        self.save(y)
+        self.save(y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        y, grad = _turned(self.saved[0], self.axis), _turned(grad, self.axis)
+        y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
         return _turned(self.kernels.softmax_backward(y, grad), self.axis)
 
 
@@ -54,11 +54,11 @@ class LogSoftmax(Function):
         self.kernels = backend()
         self.axis = axis
         y = _turned(self.kernels.log_softmax(_turned(x, axis)), axis)
-        self.save(y)
+        self.save(y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        y, grad = _turned(self.saved[0], self.axis), _turned(grad, self.axis)
+        y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
         return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
 
 
@@ -82,11 +82,16 @@ class LayerNorm(Function):
     ) -> Any:
         self.kernels, self.axes = backend(), axes
         y, mean, rstd = self.kernels.layer_norm(as_rows(x, axes), _line(weight), _line(bias), eps)
-        self.save(x, weight, mean, rstd)
+        self.save(x=x, weight=weight, mean=mean, rstd=rstd)
         return y.reshape(x.shape)
 
     def backward(self, grad: Any) -> Any:
-        x, weight, mean, rstd = self.saved
+        x, weight, mean, rstd = (
+            self.saved["x"],
+            self.saved["weight"],
+            self.saved["mean"],
+            self.saved["rstd"],
+        )
         rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
         dx, dw, db = self.kernels.layer_norm_backward(
             rows, as_rows(x, self.axes), mean, rstd, _line(weight)
@@ -106,11 +111,11 @@ class RMSNorm(Function):
     def forward(self, x: Any, weight: Any = None, eps: float = 1e-5, axes: int = 1) -> Any:
         self.kernels, self.axes = backend(), axes
         y, rstd = self.kernels.rms_norm(as_rows(x, axes), _line(weight), eps)
-        self.save(x, weight, rstd)
+        self.save(x=x, weight=weight, rstd=rstd)
         return y.reshape(x.shape)
 
     def backward(self, grad: Any) -> Any:
-        x, weight, rstd = self.saved
+        x, weight, rstd = self.saved["x"], self.saved["weight"], self.saved["rstd"]
         rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
         dx, dw = self.kernels.rms_norm_backward(rows, as_rows(x, self.axes), rstd, _line(weight))
         return dx.reshape(x.shape), dw.reshape(shape)
@@ -129,7 +134,7 @@ class CosineSimilarity(Function):
 
     def forward(self, x: Any, y: Any, axis: int, eps: float) -> Any:
         self.axis, self.eps = axis, eps
-        self.save(x, y)
+        self.save(x=x, y=y)
         (u, _, _), (v, _, _) = self.units()
         return np.sum(u * v, axis=axis)
 
@@ -141,7 +146,7 @@ class CosineSimilarity(Function):
 
     def units(self) -> Any:
         """Of x and of y: itself / a, itself / its norm (or 0), and a."""
-        for x in self.saved:
+        for x in (self.saved["x"], self.saved["y"]):
             norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
             a = np.maximum(norm, np.asarray(self.eps, x.dtype))
             yield x / a, np.where(norm == 0, 0, x / norm), a

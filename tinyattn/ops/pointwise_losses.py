@@ -26,11 +26,11 @@ class Difference(Function):
 
     def forward(self, x: Any, target: Any, **options: Any) -> Any:
         loss, slope = self.loss_and_slope(x - target, **options)
-        self.save(slope)
+        self.save(slope=slope)
         return loss
 
     def backward(self, grad: Any) -> Any:
-        (slope,) = self.saved
+        slope = self.saved["slope"]
         dx = grad * slope
         return dx, -dx if self.needs(1) else None
 
@@ -79,11 +79,17 @@ class BCEWithLogits(Function):
     def forward(self, x: Any, target: Any, pos_weight: Any = None) -> Any:
         m = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
         w = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-        self.save(x, target, pos_weight, m, w)
+        self.save(x=x, t=target, p=pos_weight, m=m, w=w)
         return (1 - target) * x + w * m
 
     def backward(self, grad: Any) -> Any:
-        x, t, p, m, w = self.saved
+        x, t, p, m, w = (
+            self.saved["x"],
+            self.saved["t"],
+            self.saved["p"],
+            self.saved["m"],
+            self.saved["w"],
+        )
         dx = dt = None
         if self.needs(0):
             dx = grad * (w / (1 + np.exp(-x)) - (t if p is None else p * t))
@@ -99,11 +105,11 @@ class KLDiv(Function):
     fresh = True
 
     def forward(self, x: Any, target: Any) -> Any:
-        self.save(x, target)
+        self.save(x=x, t=target)
         return np.where(target == 0, 0, target * np.log(target)) - target * x
 
     def backward(self, grad: Any) -> Any:
-        x, t = self.saved
+        x, t = self.saved["x"], self.saved["t"]
         dt = grad * (np.log(t) + 1 - x) if self.needs(1) else None
         return -grad * t if self.needs(0) else None, dt
 
@@ -117,11 +123,11 @@ class KLDivLog(Function):
     def forward(self, x: Any, target: Any) -> Any:
         p = np.exp(target)
         loss = p * (target - x)
-        self.save(p, loss)
+        self.save(p=p, loss=loss)
         return loss
 
     def backward(self, grad: Any) -> Any:
-        p, loss = self.saved
+        p, loss = self.saved["p"], self.saved["loss"]
         return -grad * p, grad * (loss + p) if self.needs(1) else None
 
 

@@ -34,14 +34,14 @@ class MatMul(Function):
     caching = (1,)
 
     def forward(self, a: Any, b: Any) -> Any:
-        self.save(a, b)
+        self.save(a=a, b=b)
         if not is_floating_point(a.dtype):
             return np.matmul(a, b)
         self.kernels = backend()
         return self.kernels.matmul(a, b, cache=self.cache(1))
 
     def backward(self, grad: Any) -> Any:
-        a, b = self.saved
+        a, b = self.saved["a"], self.saved["b"]
         da = db = None
         if self.needs(0):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
@@ -95,13 +95,13 @@ class Linear(Function):
     caching = (1,)
 
     def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
-        self.save(x, weight)
+        self.save(x=x, weight=weight)
         self.kernels = backend()
         y = self.kernels.matmul(as_rows(x), weight.T, bias, cache=self.cache(1))
         return y.reshape(*x.shape[:-1], len(weight))
 
     def backward(self, grad: Any) -> Any:
-        x, weight = self.saved
+        x, weight = self.saved["x"], self.saved["weight"]
         x_rows, rows = as_rows(x), as_rows(grad)
         dx = dw = db = None
         if self.needs(0):
@@ -130,7 +130,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
                 f"linear: bias: expected shape (F,) = {list(w.shape[:1])}, got {list(b.shape)}"
             )
     if x.dtype.kind != "f":
-        product = matmul(input, weight.t())  # type: ignore[attr-defined]
+        product = matmul(input, weight.t())
         return product if bias is None else product + bias
     return Linear.apply(input, weight, bias)
 
@@ -148,8 +148,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             "matmul: mat1 and mat2 shapes cannot be multiplied: expected (..., M, K) and "
             f"(..., K, P), got {list(a.shape)} and {list(b.shape)}"
         )
-    left = input.unsqueeze(0) if a.ndim == 1 else input  # type: ignore[attr-defined]
-    right = other.unsqueeze(1) if b.ndim == 1 else other  # type: ignore[attr-defined]
+    left = input.unsqueeze(0) if a.ndim == 1 else input
+    right = other.unsqueeze(1) if b.ndim == 1 else other
     try:
         out = MatMul.apply(left, right)
     except ValueError:
@@ -229,7 +229,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """(M,) times (P,): (M, P), every product of an element of each."""
     _has_dims("outer", 1, input=input, vec2=vec2)
-    return input.unsqueeze(1) * vec2  # type: ignore[attr-defined]
+    return input.unsqueeze(1) * vec2
 
 
 # Einstein's sums

@@ -143,11 +143,11 @@ class Dropout(Function):
     def forward(self, x: Any, p: float) -> Any:
         keep = generator.random(x.shape, np.float32) >= p
         mask = keep.astype(x.dtype) * x.dtype.type(1 / (1 - p) if p < 1 else 0)
-        self.save(mask)
+        self.save(mask=mask)
         return x * mask
 
     def backward(self, grad: Any) -> Any:
-        (mask,) = self.saved
+        mask = self.saved["mask"]
         return grad * mask
 
 

@@ -32,7 +32,7 @@ class Layer(Function):
 
     def gradients(self, a: Any, c: Any, dh0: Any) -> tuple:
         """Those of x, h0, the weights and the biases; x, h0, w_ih, w_hh and y were saved first."""
-        x, h0, w_ih, _, y = self.saved[:5]
+        x, h0, w_ih, y = (self.saved[name] for name in ("x", "h0", "w_ih", "y"))
         k = self.kernels
         dx = dw_ih = dw_hh = db_ih = db_hh = None
         if self.needs(0):
@@ -87,11 +87,16 @@ class GRULayer(Layer):
             gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
         )
         y = y.reshape(*x.shape[:-1], y.shape[-1])
-        self.save(x, h0, w_ih, w_hh, y, gates)
+        self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates)
         return y, h_n.reshape(h0.shape)
 
     def backward(self, dy: Any, dh_n: Any) -> Any:
-        _, h0, _, w_hh, y, gates = self.saved
+        h0, w_hh, y, gates = (
+            self.saved["h0"],
+            self.saved["w_hh"],
+            self.saved["y"],
+            self.saved["gates"],
+        )
         dy, dh_n = _folded(dy, dh_n)
         y, h0 = as_rows(y), as_rows(h0)
         a, c, dh0 = self.kernels.gru_backward(
@@ -128,11 +133,11 @@ class LSTMLayer(Layer):
             gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
         )
         y = y.reshape(*x.shape[:-1], y.shape[-1])
-        self.save(x, h0, w_ih, w_hh, y, gates, c0)
+        self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates, c0=c0)
         return y, h_n.reshape(h0.shape), c_n.reshape(c0.shape)
 
     def backward(self, dy: Any, dh_n: Any, dc_n: Any) -> Any:
-        *_, w_hh, _, gates, c0 = self.saved
+        w_hh, gates, c0 = self.saved["w_hh"], self.saved["gates"], self.saved["c0"]
         dy, dh_n, dc_n = _folded(dy, dh_n, dc_n)
         a, dh0, dc0 = self.kernels.lstm_backward(
             dy, dh_n, dc_n, gates, as_rows(c0), w_hh, self.sizes, self.reverse, cache=self.cache(3)
@@ -167,11 +172,11 @@ class RNNLayer(Layer):
             new += self.kernels.matmul(h[:n], w_hh.T, b_hh, cache=self.cache(3))
             h[:n] = np.tanh(new, out=new) if self.tanh else np.maximum(new, 0, out=new)
         y = y.reshape(*x.shape[:-1], y.shape[-1])
-        self.save(x, h0, w_ih, w_hh, y)
+        self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y)
         return y, h.reshape(h0.shape)
 
     def backward(self, dy: Any, dh_n: Any) -> Any:
-        _, h0, _, w_hh, y = self.saved
+        h0, w_hh, y = self.saved["h0"], self.saved["w_hh"], self.saved["y"]
         dy, dh_n = _folded(dy, dh_n)
         y = as_rows(y)
         dh = np.zeros_like(as_rows(h0)) if dh_n is None else dh_n.copy()

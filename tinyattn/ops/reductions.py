@@ -73,11 +73,11 @@ class Amax(Reduction):
     ) -> Any:
         y = self.reduce(x, **self.over(x, axes, keepdim))
         self.nan = nan
-        self.save(x, y)
+        self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         best = x == self.spread(y)
         if self.nan:
             best |= x != x
@@ -103,11 +103,11 @@ class Var(Reduction):
         options = self.over(x, axes, keepdim)
         self.free = np.asarray(self.count - correction, x.dtype)
         y = np.sum(np.square(self.centred(x)), **options) / np.maximum(self.free, 0)
-        self.save(x, y)
+        self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        x, _ = self.saved
+        x = self.saved["x"]
         return self.centred(x) * self.spread(grad * 2 / self.free)
 
     def centred(self, x: Any) -> Any:
@@ -122,11 +122,11 @@ class Std(Var):
         self, x: Any, axes: tuple[int, ...], correction: float = 1, keepdim: bool = False
     ) -> Any:
         y = np.sqrt(super().forward(x, axes, correction, keepdim))
-        self.save(x, y)
+        self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        _, y = self.saved
+        y = self.saved["y"]
         return super().backward(np.where(y == 0, 0, grad / (2 * y)))
 
 
@@ -138,11 +138,11 @@ class Prod(Function):
 
     def forward(self, x: Any, axis: int, keepdim: bool = False) -> Any:
         self.axis, self.keepdim = axis, keepdim
-        self.save(x)
+        self.save(x=x)
         return np.prod(x, axis=axis, keepdims=keepdim, dtype=x.dtype)
 
     def backward(self, grad: Any) -> Any:
-        x = np.moveaxis(self.saved[0], self.axis, 0)
+        x = np.moveaxis(self.saved["x"], self.axis, 0)
         before, after = np.ones_like(x), np.ones_like(x)
         np.cumprod(x[:-1], axis=0, out=before[1:])
         after[:-1] = np.cumprod(x[:0:-1], axis=0)[::-1]
@@ -173,11 +173,11 @@ class LogSumExp(Reduction):
         top = np.where(np.isinf(top), np.zeros_like(top), top)
         y = np.log(np.sum(np.exp(x - top), **options))
         y = y + (top if keepdim else top.squeeze(axes))
-        self.save(x, y)
+        self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         y = self.spread(y)
         return np.where(y == -np.inf, 0, np.exp(x - y) * self.spread(grad))
 
@@ -195,11 +195,11 @@ class Norm(Reduction):
             y = np.sqrt(np.sum(np.square(x), **options))
         else:
             y = np.power(np.sum(np.power(np.abs(x), p), **options), x.dtype.type(1 / p))
-        self.save(x, y)
+        self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        x, y = self.saved
+        x, y = self.saved["x"], self.saved["y"]
         if self.p == 0:
             return None
         ratio = np.abs(x) / self.spread(y)

@@ -176,13 +176,13 @@ class AdditiveScores(Function):
 
     def forward(self, q: Any, k: Any, v: Any) -> Any:
         self.kernels = backend()
-        self.save(q, k, v)
+        self.save(q=q, k=k, v=v)
         q3, k3 = self._three(q, k)
         s = self.kernels.additive(q3, k3, v)
         return s.reshape(*self.batch, *s.shape[1:])
 
     def backward(self, grad: Any) -> Any:
-        q, k, v = self.saved
+        q, k, v = self.saved["q"], self.saved["k"], self.saved["v"]
         grad = grad.reshape(math.prod(self.batch), *grad.shape[-2:])
         q3, k3 = self._three(q, k)
         dq, dk, dv = self.kernels.additive_backward(grad, q3, k3, v)
@@ -210,11 +210,11 @@ class MaskedSoftmax(Function):
     def forward(self, x: Any, mask: Any) -> Any:
         self.kernels = backend()
         y = self.kernels.softmax(x, mask)
-        self.save(y)
+        self.save(y=y)
         return y
 
     def backward(self, grad: Any) -> Any:
-        (y,) = self.saved
+        y = self.saved["y"]
         return self.kernels.softmax_backward(y, grad), None
 
 

@@ -389,7 +389,7 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     if isinstance(start, TensorBase) and (start._array.ndim or start._array.dtype.kind != "i"):
         raise RuntimeError("narrow(): start: expected an int or a 0-d tensor of one")
-    axis, begin = as_axis(dim, len(shape)), int(start)  # type: ignore[arg-type]
+    axis, begin = as_axis(dim, len(shape)), int(start)
     size = shape[axis]
     if not -size <= begin <= size:
         raise IndexError(

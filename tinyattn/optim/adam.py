@@ -68,7 +68,7 @@ class Adam(Optimizer):
         beta1, beta2 = group["betas"]
         backend().adam(
             [param._array for param in params],
-            [param.grad._array for param in params],
+            [param.grad._array for param in params if param.grad is not None],
             [state["exp_avg"]._array for state in states],
             [state["exp_avg_sq"]._array for state in states],
             [int(state["step"]._array) for state in states],

@@ -35,6 +35,7 @@ def flag(value: Any) -> str:
 
 def descent(group: Group, param: Tensor) -> np.ndarray:
     """The gradient to go down: -g to maximize, and weight_decay p added."""
+    assert param.grad is not None
     g = -param.grad._array if group["maximize"] else param.grad._array
     return g + group["weight_decay"] * param._array if group["weight_decay"] else g
 

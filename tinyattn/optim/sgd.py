@@ -67,7 +67,7 @@ class SGD(Optimizer):
             buffers = [state["momentum_buffer"]._array for state in states]
         backend().sgd(
             [param._array for param in params],
-            [param.grad._array for param in params],
+            [param.grad._array for param in params if param.grad is not None],
             buffers,
             group["lr"],
             group["momentum"],
