@@ -36,6 +36,7 @@ from translator_transformer import Transformer
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
+from tinyattn.datasets import everyday
 from tinyattn.nn.utils import clip_grad_norm_
 from tinyattn.text import (
     PAD,
@@ -45,7 +46,6 @@ from tinyattn.text import (
     DataError,
     Vocab,
     batches,
-    generate,
     greedy,
     guess_tokeniser,
     read_pairs,
@@ -195,7 +195,7 @@ def all_pairs(data: str | None, swap: bool, count: int) -> list[tuple[str, str]]
     """The pairs of a file, or `count` of the built-in corpus; swapped: the second column first."""
     if data:
         return read_pairs(data, swap)
-    return [(t, s) if swap else (s, t) for s, t in generate(count, seed=0)]
+    return [(t, s) if swap else (s, t) for s, t in everyday.generate(count, seed=0)]
 
 
 def fingerprint(pairs: Sequence[tuple[str, str]]) -> str:

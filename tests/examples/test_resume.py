@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
-from tinyattn.text import generate
+from tinyattn.datasets.everyday import generate
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "translate.py"
 # Steps of a few milliseconds, and checkpoints so often that a kill may well fall into a save.

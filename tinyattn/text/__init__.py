@@ -1,10 +1,9 @@
-"""Text for a translator: tokenisers, vocabularies, pairs and batches, greedy search, a corpus.
+"""Floor 6: text for a translator: tokenisers, vocabularies, pairs and batches, greedy search.
 
-Look first at data.py, then at grammar.py, which writes the built-in corpus.
+Look first at data.py. Data sets stand in tinyattn/datasets/.
 """
 
 from tinyattn.text.data import Batch, DataError, batches, read_pairs, split_by_source
-from tinyattn.text.grammar import generate
 from tinyattn.text.search import greedy
 from tinyattn.text.tokenize import TOKENISERS, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
@@ -19,7 +18,6 @@ __all__ = [
     "DataError",
     "Vocab",
     "batches",
-    "generate",
     "greedy",
     "guess_tokeniser",
     "read_pairs",

@@ -6,7 +6,7 @@ tea -> cups of tea), by rule unless lexicon.py lists it.
 
 from collections.abc import Callable
 
-from tinyattn.text.lexicon import DOUBLED, IRREGULAR, PLURALS
+from tinyattn.datasets.everyday.lexicon import DOUBLED, IRREGULAR, PLURALS
 
 
 def article(words: str) -> str:

@@ -1,15 +1,23 @@
 """The built-in corpus: as large and regular as promised, its English decided by its Chinese."""
 
+import hashlib
 import re
 from collections import Counter
 from random import Random
 
 import pytest
 
-from tinyattn.text import grammar, lexicon
-from tinyattn.text.english import article, gerund, participle, past, plural, present, superlative
-from tinyattn.text.grammar import CONSTRUCTIONS, generate
-from tinyattn.text.phrases import FRAMES, finite
+from tinyattn.datasets.everyday import CONSTRUCTIONS, generate, grammar, lexicon
+from tinyattn.datasets.everyday.english import (
+    article,
+    gerund,
+    participle,
+    past,
+    plural,
+    present,
+    superlative,
+)
+from tinyattn.datasets.everyday.phrases import FRAMES, finite
 from tinyattn.text.tokenize import TOKENISERS
 
 Pairs = list[tuple[str, str]]
@@ -41,6 +49,30 @@ def test_one_source_has_one_target_whatever_the_seed(corpus: Pairs) -> None:
     again = [(zh, en) for zh, en in generate(20_000, seed=1) if zh in target]
     assert len(again) > 100
     assert all(target[zh] == en for zh, en in again)
+
+
+@pytest.mark.parametrize(
+    ("n", "seed", "digest"),
+    [
+        (5000, 0, "fa1bb24ef4ac2b7afee1339bb67dc55f0bb84ce69f64f49da554ef26a2709ae8"),
+        (2000, 1, "495c13fa87e586a16c7c69136abda39b81882f790d726188b7488fdba94cca3c"),
+        (2000, 2, "e2d815570976bf66e396b69494d2d1524eb5337ef8b81c66c0f6e722062f0ae3"),
+        (1000, 12345, "e50055f98dd4c0a69eb1215139e97c0f327ba89d00d5f0760022ab1136492ec4"),
+    ],
+)
+def test_the_corpus_is_what_it_always_was(n: int, seed: int, digest: str) -> None:
+    """Results that were printed for this corpus hold only while each sentence of it stays."""
+    text = "\n".join(f"{zh}\t{en}" for zh, en in generate(n, seed))
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
+
+
+def test_it_has_as_many_sentences_as_its_docstring_says() -> None:
+    """Three different full names, in any order, and what they are or like to do."""
+    names = {surname + row[0] for surname in lexicon.SURNAMES for row in lexicon.GIVEN_NAMES}
+    shared = {verb + obj.removeprefix("-") for verb, obj, *_ in lexicon.ACTIVITIES}
+    shared |= {row[0] for row in lexicon.CAREERS}
+    n = len(names)
+    assert n * (n - 1) * (n - 2) * len(shared) > 44_000_000_000
 
 
 def test_the_same_seed_gives_the_same_corpus() -> None:

@@ -10,7 +10,7 @@ read off the Chinese, so that a source has one target; `generate` makes sure of 
 from collections.abc import Callable, Sequence
 from random import Random
 
-from tinyattn.text.english import (
+from tinyattn.datasets.everyday.english import (
     article,
     be,
     gerund,
@@ -21,7 +21,7 @@ from tinyattn.text.english import (
     superlative,
     was,
 )
-from tinyattn.text.lexicon import (
+from tinyattn.datasets.everyday.lexicon import (
     ACTIONS,
     ACTIVITIES,
     ADJECTIVES,
@@ -61,7 +61,7 @@ from tinyattn.text.lexicon import (
     VEHICLES,
     Person,
 )
-from tinyattn.text.phrases import (
+from tinyattn.datasets.everyday.phrases import (
     FRAMES,
     NOTHING,
     Action,

@@ -9,8 +9,17 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from tinyattn.text.english import article, be, gerund, participle, past, plural, present, was
-from tinyattn.text.lexicon import (
+from tinyattn.datasets.everyday.english import (
+    article,
+    be,
+    gerund,
+    participle,
+    past,
+    plural,
+    present,
+    was,
+)
+from tinyattn.datasets.everyday.lexicon import (
     ACTIONS,
     ACTIVITIES,
     ADJECTIVES,
