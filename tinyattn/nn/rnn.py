@@ -18,8 +18,9 @@ from tinyattn.nn import init
 from tinyattn.nn.functional import dropout, linear
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import Parameter, unset
-from tinyattn.nn.utils.rnn import PackedSequence, Place
+from tinyattn.nn.utils.rnn import PackedSequence
 from tinyattn.ops._arguments import as_tensor
+from tinyattn.ops.packing import place_rows
 from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
@@ -257,7 +258,7 @@ class LSTM(RNNBase):
         if steps["reverse"]:
             lengths = (sizes[:, None] > at).sum(axis=0)
             at += (np.cumsum(sizes) - sizes)[lengths - 1]
-        started = Place.apply(h0.reshape(B, self.proj_size), at, N, 0.0)
+        started = place_rows(h0.reshape(B, self.proj_size), at, N)
         y, h_n, c_n = lstm_layer(
             cat([rows.reshape(N, rows.shape[-1]), started], 1),
             _zeros(B, H, like=rows),

@@ -1,49 +1,37 @@
-"""Sequences of unequal length: padded to a rectangle, or packed without padding.
+"""Sequences of different lengths: padded to one length, or packed without padding.
 
-Packed (`PackedSequence`): sorted by length, longest first; the rows of time step t stand together,
-batch_sizes[t] of them. Packing and padding only move rows: see Take and Place.
+Packed (`PackedSequence`): the sequences are sorted by length, the longest first, and the rows of
+one time step stand together: first batch_sizes[0] rows of step 0, then batch_sizes[1] of step 1.
+Packing only moves rows; how, and with which gradient, stands in ops/packing.py.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
-from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import results
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
-from tinyattn.ops.shape import cat
+from tinyattn.ops.packing import (
+    as_lengths,
+    packed_rows,
+    pad_sequence,
+    place_rows,
+    take_rows,
+    unpad_sequence,
+)
 
-
-class Take(Function):
-    """y[i] = x[rows[i]], no row twice;   dx[rows[i]] = dy[i], zero elsewhere."""
-
-    fresh = True
-
-    def forward(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        self.rows, self.shape = rows, x.shape
-        return x[rows]
-
-    def backward(self, grad: np.ndarray) -> np.ndarray:
-        out = np.zeros(self.shape, grad.dtype)
-        out[self.rows] = grad
-        return out
-
-
-class Place(Function):
-    """y[rows[i]] = x[i], no row twice, `value` elsewhere;   dx[i] = dy[rows[i]]. y has R rows."""
-
-    fresh = True
-
-    def forward(self, x: np.ndarray, rows: np.ndarray, R: int, value: float) -> np.ndarray:
-        self.rows = rows
-        out = np.full((R, *x.shape[1:]), value, x.dtype)
-        out[rows] = x
-        return out
-
-    def backward(self, grad: np.ndarray) -> np.ndarray:
-        return grad[self.rows]
+__all__ = [
+    "PackedSequence",
+    "pack_padded_sequence",
+    "pack_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
+    "unpack_sequence",
+    "unpad_sequence",
+]
 
 
 class _Packed(NamedTuple):
@@ -54,9 +42,11 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """data (N, ...), batch_sizes int64 (T,), and how the batch was sorted, if it was.
+    """A packed batch, made by `pack_padded_sequence` or `pack_sequence`; recurrent layers take it.
 
-    Made by `pack_padded_sequence` and `pack_sequence`.
+    data (N, ...): the rows of all sequences. batch_sizes, int64 (T,): how many sequences reach each
+    step. sorted_indices, (B,): which sequence of the batch came first, second, ... when it was
+    sorted; unsorted_indices, (B,): the inverse. Both are None where the batch was sorted already.
     """
 
     def __new__(
@@ -72,13 +62,23 @@ class PackedSequence(_Packed):
 
 
 def pack_padded_sequence(
-    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+    input: Tensor,
+    lengths: Tensor | Array | Sequence[int],
+    batch_first: bool = False,
+    enforce_sorted: bool = True,
 ) -> PackedSequence:
     """Pack a padded input (T, B, ...), or (B, T, ...) with batch_first.
 
-    lengths, (B,), must not increase, unless enforce_sorted is False: then the batch is sorted here.
+    lengths (B,): how many steps of each sequence are not padding. They must not increase from one
+    sequence to the next, unless enforce_sorted is False: then the batch is sorted here.
+
+    Raises RuntimeError for lengths that do not fit the input, or are not sorted where they must be.
+
+    >>> packed = pack_padded_sequence(ta.tensor([[1, 2, 3], [4, 0, 0]]), [3, 1], batch_first=True)
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 3]), tensor([2, 1, 1]))
     """
-    sizes = _as_lengths(lengths)
+    sizes = as_lengths(lengths)
     if as_tensor(input, "input").dim() < 2:
         raise RuntimeError(f"input: expected at least 2 dimensions, got {list(input.shape)}")
     B, T = input.shape[:2] if batch_first else input.shape[1::-1]
@@ -106,7 +106,7 @@ def pack_padded_sequence(
         )
     present = np.arange(sizes[0])[:, None] < sizes
     flat = input.reshape(B * T, *input.shape[2:])
-    data = Take.apply(flat, _rows(present, order, T, batch_first))
+    data = take_rows(flat, packed_rows(present, order, T, batch_first))
     batch_sizes = results.wrap(present.sum(axis=1))
     return PackedSequence(data, batch_sizes, None if order is None else results.wrap(order))
 
@@ -117,7 +117,11 @@ def pad_packed_sequence(
     padding_value: float = 0.0,
     total_length: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The inverse: a padded tensor (T, B, ...), or (B, T, ...), and the lengths (B,)."""
+    """The inverse of packing: a padded tensor (T, B, ...), or (B, T, ...), and the lengths (B,).
+
+    The batch is in the order that it had before it was sorted. padding_value fills the steps behind
+    the end of a sequence; total_length asks for a T larger than the longest length.
+    """
     data, batch_sizes, _, unsorted = sequence
     sizes = batch_sizes._array
     longest, B = len(sizes), int(sizes[0])
@@ -133,73 +137,19 @@ def pad_packed_sequence(
     if unsorted is not None:
         order = np.argsort(unsorted._array)
         lengths = lengths[unsorted._array]
-    placed = Place.apply(data, _rows(present, order, T, batch_first), B * T, padding_value)
+    rows = packed_rows(present, order, T, batch_first)
+    placed = place_rows(data, rows, B * T, padding_value)
     shape = (B, T) if batch_first else (T, B)
     return placed.reshape(*shape, *data.shape[1:]), results.wrap(lengths)
 
 
-def pad_sequence(
-    sequences: Iterable[Tensor],
-    batch_first: bool = False,
-    padding_value: float = 0.0,
-    padding_side: str = "right",
-) -> Tensor:
-    """Sequences (T_b, ...) as one tensor (T, B, ...), or (B, T, ...), T the longest."""
-    sequences = list(sequences)
-    if not sequences:
-        raise RuntimeError("sequences: expected at least one, got an empty list")
-    if padding_side not in ("left", "right"):
-        raise ValueError(f"padding_side: expected left or right, got {padding_side!r}")
-    tail = sequences[0].shape[1:]
-    for i, sequence in enumerate(sequences):
-        if sequence.dim() == 0 or sequence.shape[1:] != tail:
-            raise RuntimeError(
-                f"sequences: all must be (T, {', '.join(map(str, tail))}) like sequences[0], "
-                f"got {list(sequence.shape)} for sequences[{i}]"
-            )
-    lengths = np.array([len(sequence) for sequence in sequences])
-    B, T = len(lengths), int(lengths.max())
-    present = np.arange(T) < lengths[:, None]
-    batch, time = np.nonzero(present)
-    if padding_side == "left":
-        time += (T - lengths)[batch]
-    rows = batch * T + time if batch_first else time * B + batch
-    placed = Place.apply(cat(sequences, 0), rows, B * T, padding_value)
-    return placed.reshape(*((B, T) if batch_first else (T, B)), *tail)
-
-
 def pack_sequence(sequences: Iterable[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack sequences (T_b, ...)."""
+    """Pack sequences of shapes (T_b, ...), sorted by length unless enforce_sorted is False."""
     sequences = list(sequences)
     lengths = [len(sequence) for sequence in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
-def unpad_sequence(
-    padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False
-) -> list[Tensor]:
-    """The sequences (T_b, ...) of a padded batch (T, B, ...), or (B, T, ...)."""
-    rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
-    return [row[: int(n)] for row, n in zip(rows, _as_lengths(lengths), strict=True)]
-
-
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences (T_b, ...) that were packed."""
     return unpad_sequence(*pad_packed_sequence(packed_sequences))
-
-
-def _rows(present: np.ndarray, order: np.ndarray | None, T: int, batch_first: bool) -> np.ndarray:
-    """Where the packed rows stand in a padded batch of T steps, flattened. present: bool (t, B)."""
-    time, batch = np.nonzero(present)
-    if order is not None:
-        batch = order[batch]
-    return batch * T + time if batch_first else time * present.shape[1] + batch
-
-
-def _as_lengths(lengths: Any) -> np.ndarray:
-    array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
-    if array.ndim != 1 or (array.size and array.dtype.kind != "i"):
-        raise RuntimeError(
-            f"lengths: expected integers of shape (B,), got {array.dtype} {list(array.shape)}"
-        )
-    return array.astype(np.int64)
