@@ -143,9 +143,8 @@ def _blocks(q: Array, k: Array) -> Iterator[slice]:
 def _heads(x: Array, k: Array) -> Array:
     """(B, h, T, D) with the heads that share a key beside each other: (B, h_kv, h / h_kv, T, D)."""
     B, h, T, D = x.shape
-    view = x.view()
-    view.shape = B, k.shape[1], h // k.shape[1], T, D  # never a copy: it may be written to
-    return view
+    shape = B, k.shape[1], h // k.shape[1], T, D
+    return x.reshape(shape, copy=False)  # the caller may write to it
 
 
 def _grouped(s: Array, k: Array) -> Array:
