@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.power.operations import operations
+
 FACTORS = ("37", "1.001", "-1")
 # Calls that keep the elements where they are: without them nothing, or only the shape, changes.
 LAYOUT = {
@@ -61,10 +63,21 @@ class Mutant:
     end: int
     entries: tuple[str, ...] = ()  # the kernels that run this code
 
-    def __str__(self) -> str:
-        """The name, without line numbers: it outlives changes elsewhere in the file."""
+    @property
+    def name(self) -> str:
+        """The full name of the function; "C.name" for one in C."""
+        if self.path.endswith(".py"):
+            return f"{self.path.removesuffix('.py').replace('/', '.')}.{self.where}"
+        return f"C.{self.where}"
+
+    @property
+    def text(self) -> str:
+        """What is wrong, without line numbers: changes elsewhere in the file keep it."""
         old, new = (" ".join(text.split()) for text in (self.old, self.new))
-        return f"{self.path} {self.where}: {self.fault}: {old} -> {new}"
+        return f"{self.fault}: {old} -> {new}"
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.where}: {self.text}"
 
     def apply(self, source: bytes) -> bytes:
         patched = source[: self.start] + self.new.encode() + source[self.end :]
@@ -172,10 +185,10 @@ def expression_faults(file: Python, n: ast.AST) -> Iterator[tuple[ast.AST, str, 
         case ast.List(elts=parts) | ast.Assign(targets=[ast.Tuple(elts=parts)]) if len(parts) > 1:
             if all(isinstance(part, ast.Name) for part in parts):
                 names = [file.text(part) for part in parts]
-                whole = n if isinstance(n, ast.List) else n.targets[0]
+                rest = f" = {file.text(n.value)}" if isinstance(n, ast.Assign) else ""
                 for i in range(len(names) - 1):
                     new = ", ".join([*names[:i], names[i + 1], names[i], *names[i + 2 :]])
-                    yield whole, "swapped", f"[{new}]"
+                    yield n, "swapped", f"[{new}]{rest}"
         case ast.Assign(targets=[ast.Subscript()], value=a) if not isinstance(a, ast.Constant):
             for factor in FACTORS:
                 yield a, f"factor {factor}", f"{factor} * {text(a)}"
@@ -220,41 +233,46 @@ def return_faults(file: Python, function: ast.FunctionDef, where: str) -> Iterat
                         yield file.mutant(where, part, f"factor {factor}", new)
 
 
-def operation_faults(file: Python, operations: set[str]) -> Iterator[Mutant]:
-    """Every class of `operations`: its backward, what of this file backward calls, what forward
-    makes for it alone."""
-    for name, node in file.classes.items():
-        if name not in operations:
-            continue
-        methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
-        where = f"{name}.backward"
-        for call in ast.walk(methods.get("forward", ast.Pass())):
-            if isinstance(call, ast.Call) and file.text(call.func) == "self.save":
-                for made in [a for a in call.args if not isinstance(a, ast.Name | ast.IfExp)]:
-                    yield from node_faults(file, made, f"{name}.forward")
-        for row in node.body:  # of the classes that are rows of a table
-            if isinstance(row, ast.Assign) and "gradient" in map(file.text, row.targets):
-                yield from node_faults(file, row.value, where)
-        backward = methods.get("backward")
-        if backward is None:
-            if concrete(node) and "zeros_like" not in file.text(node):
-                end, line = file.span(node)[1], node.end_lineno or 0
-                for factor in FACTORS:
-                    new = "\n\n    def backward(self, *grads):\n"
-                    new += f"        return _times({factor}, super().backward(*grads))"
-                    yield Mutant(file.path, where, line, f"factor {factor}", "", new, end, end)
-            elif not concrete(node):  # what the classes that are built on it share
-                for method in sorted(methods.keys() & file.used()):
-                    yield from return_faults(file, methods[method], f"{name}.{method}")
-                    yield from body_faults(file, methods[method], f"{name}.{method}")
-            continue
-        yield from return_faults(file, backward, where)
-        called = {n.attr for n in ast.walk(backward) if isinstance(n, ast.Attribute)}
-        for method in methods.keys() & called - {"forward"} | {"backward"}:
-            yield from body_faults(file, methods[method], f"{name}.{method}")
-        for helper, function in file.reached(backward).items():
-            if helper in file.functions:
-                yield from body_faults(file, function, helper)
+def operation_faults(file: Python, name: str) -> list[Mutant]:
+    """The faults of one subclass of Function; RuntimeError for an operation that has none."""
+    node = file.classes[name]
+    found = list(gradient_faults(file, name, node))
+    if concrete(node) and not any(m.where.startswith(f"{name}.") for m in found):
+        raise RuntimeError(f"{file.path}: no fault is known for the backward of {name}")
+    return found
+
+
+def gradient_faults(file: Python, name: str, node: ast.ClassDef) -> Iterator[Mutant]:
+    """In backward, in what of this file backward calls, in what forward makes for it alone."""
+    methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+    where = f"{name}.backward"
+    for call in ast.walk(methods.get("forward", ast.Pass())):
+        if isinstance(call, ast.Call) and file.text(call.func) == "self.save":
+            for made in [a for a in call.args if not isinstance(a, ast.Name | ast.IfExp)]:
+                yield from node_faults(file, made, f"{name}.forward")
+    for row in node.body:  # of the classes that are rows of a table
+        if isinstance(row, ast.Assign) and "gradient" in map(file.text, row.targets):
+            yield from node_faults(file, row.value, where)
+    backward = methods.get("backward")
+    if backward is None:
+        if concrete(node) and "zeros_like" not in file.text(node):
+            end, line = file.span(node)[1], node.end_lineno or 0
+            for factor in FACTORS:
+                new = "\n\n    def backward(self, *grads):\n"
+                new += f"        return _times({factor}, super().backward(*grads))"
+                yield Mutant(file.path, where, line, f"factor {factor}", "", new, end, end)
+        elif not concrete(node):  # what the classes that are built on it share
+            for method in sorted(methods.keys() & file.used()):
+                yield from return_faults(file, methods[method], f"{name}.{method}")
+                yield from body_faults(file, methods[method], f"{name}.{method}")
+        return
+    yield from return_faults(file, backward, where)
+    called = {n.attr for n in ast.walk(backward) if isinstance(n, ast.Attribute)}
+    for method in methods.keys() & called - {"forward"} | {"backward"}:
+        yield from body_faults(file, methods[method], f"{name}.{method}")
+    for helper, function in file.reached(backward).items():
+        if helper in file.functions:
+            yield from body_faults(file, function, helper)
 
 
 def concrete(node: ast.ClassDef) -> bool:
@@ -262,19 +280,6 @@ def concrete(node: ast.ClassDef) -> bool:
     names = {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
     methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
     return bool(methods & {"forward"} or names - {"promotes", "fresh", "view", "keeps", "caching"})
-
-
-def operations_of(files: list[Python]) -> dict[str, set[str]]:
-    """The subclasses of Function by file: those with a backward of their own or inherited."""
-    bases = {
-        name: {base.id for base in node.bases if isinstance(base, ast.Name)}
-        for file in files
-        for name, node in file.classes.items()
-    }
-    known = {"Function"}
-    while new := {name for name, of in bases.items() if of & known} - known:
-        known |= new
-    return {file.path: known & file.classes.keys() for file in files}
 
 
 def kernel_entries(file: Python) -> list[ast.FunctionDef]:
@@ -459,15 +464,9 @@ def engine_faults(file: Python) -> Iterator[Mutant]:
 def mutants(root: Path) -> list[Mutant]:
     """All faults of the tree at `root`, each once; RuntimeError for an operation that has none."""
     found: list[Mutant] = []
-    files = [Python(root, str(p.relative_to(root))) for p in sorted(root.glob("tinyattn/ops/*.py"))]
-    for file in files:
-        operations = operations_of(files)[file.path]
-        new = list(operation_faults(file, operations))
-        found += new
-        for name in operations:
-            known = any(m.where.startswith(f"{name}.") for m in new)
-            if concrete(file.classes[name]) and not known:
-                raise RuntimeError(f"{file.path}: no fault is known for the backward of {name}")
+    for path, names in operations(root).items():
+        file = Python(root, path)
+        found += [m for name in names for m in operation_faults(file, name)]
     for folder in ("reference", "jit"):
         for p in sorted(root.glob(f"tinyattn/kernels/{folder}/*.py")):
             found += python_kernel_faults(Python(root, str(p.relative_to(root))))

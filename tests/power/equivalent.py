@@ -1,0 +1,196 @@
+"""The faults that change no result, each with its reason: look at EQUIVALENT.
+
+An entry is a function and a fault's text: "kind: old code -> new code", or "kind: old code" for
+whatever the new code is; "..." stands for any text. Variables stand for any names (equal ones for
+equal ones), so that an entry outlives a new name of a variable, and moving a function to another
+file. What is compared as it stands: a variable that is the whole old code, and the names of
+operations, functions and attributes.
+"""
+
+import keyword
+import re
+from functools import cache
+
+from tests.power.mutants import Mutant
+
+FASTER = "a faster way to the same result"
+ONES = "both arrays are ones here"
+SUMMED = "the engine sums over the axes that are left"
+COPIED = "an array is copied that need not be"
+ZERO = "what is left out is 0 there"
+CUT = "how work is cut, not what is done"
+LANES = "these lanes have no row, so nothing reads them; .ci/sanitize sees reads beyond an array"
+OUTSIDE = "memory outside its room, which .ci/sanitize sees and tests see by chance"
+ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
+
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "ScaledDotProductAttention._as_heads": {
+        "wrong condition: q.ndim == 4": FASTER,
+        "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
+    },
+    "_as_four": {"never: x.ndim == 4": FASTER},
+    "Clamp.backward": {
+        "swapped: inside, below, above = ... -> [inside, above, below] = ...": "both are False",
+    },
+    "TruncDiv.backward": {"factor ...": "the gradient is 0"},
+    "CrossEntropy.backward": {"wrong branch: ... -> (dx * grad)": FASTER},
+    "_turned": {
+        "wrong branch: ... -> (x.swapaxes(axis, -1))": FASTER,
+        "flipped sign: x.ndim - 1": FASTER,
+        "dropped term: x.ndim - 1": FASTER,
+    },
+    "MatMul.backward": {
+        "never: b.ndim == 2": FASTER,
+        "never: a.shape[:-2] == b.shape[:-2]": FASTER,
+    },
+    "Layer.before": {"never: len(self.sizes) == 1": FASTER},
+    "AdditiveScores._three": {"never: len(batch) == 1 and batches == [batch, batch]": FASTER},
+    "Norm.backward": {"wrong branch: ... -> (np.power(ratio, self.p - 1))": FASTER},
+    "Prod.backward": {"swapped: before, after = ...": ONES},
+    "SetItem.backward": {
+        "flipped sign: self.ndim - dv.ndim": SUMMED,
+        "dropped term: self.ndim - dv.ndim -> (self.ndim)": SUMMED,
+    },
+    "Gather.picked": {"wrong branch: n if i != self.axis else None -> (None)": SUMMED},
+    "Conv1d.by_group": {"swapped: ... -> [F, K, D] = ...": "only D K is used"},
+    "reference.attention._weight_gradients": {"always: dropout_p": "nothing is dropped"},
+    "reference.cross_entropy.cross_entropy": {
+        "wrong branch: label_smoothing / V if ... -> (label_smoothing / V)": "no rows",
+        "always: label_smoothing": ZERO,
+    },
+    "jit.attention.run_backward": {"always: p > 0": FASTER},
+    "jit.attention._added": {"wrong branch: ... -> (slice(None))": FASTER},
+    "jit.cross_entropy.row": {"always: smoothing": ZERO, "never: not smoothing": FASTER},
+    "jit.cross_entropy.cross_entropy": {"wrong condition: logits.size < SMALL": CUT},
+    "jit.embedding.embedding_backward": {"wrong branch: 1 if alone else OWNERS": CUT},
+    "jit.gru.backward": {
+        "flipped sign: B + rows - 1": CUT,
+        "dropped term: B + rows - 1 -> (B + rows)": CUT,
+    },
+    "jit.lstm.backward": {
+        "flipped sign: B + rows - 1": CUT,
+        "dropped term: B + rows - 1 -> (B + rows)": CUT,
+    },
+    "jit.layer_norm.backward": {
+        "flipped sign: N + BLOCK - 1": CUT,
+        "dropped term: N + BLOCK - 1 -> (N + BLOCK)": CUT,
+    },
+    "jit.layer_norm.layer_norm_backward": {"wrong condition: x.size < SMALL": CUT},
+    "jit.softmax.softmax_backward": {"wrong condition: y.size < SMALL": CUT},
+    "jit.softmax.log_softmax_backward": {"wrong condition: y.size < SMALL": CUT},
+    "jit.additive.backward": {
+        "flipped sign: H + COLUMNS - 1": CUT,
+        "dropped term: H + COLUMNS - 1 -> (H + COLUMNS)": CUT,
+    },
+    "jit.additive.additive_backward": {
+        "dropped factor: grad.size * len(v)": CUT,
+        "wrong condition: grad.size * len(v) < SMALL": CUT,
+    },
+    "C.additive_grad_part": {"never: if (h + LANES <= end) ...": FASTER},
+    "C.additive_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
+    "C.transpose_queries": {"wrong operator: ... -> ...m->nq + i)...": LANES},
+    "C.read_mask": {"wrong operator: ... -> ...m->nq + i)...": LANES},
+    "C.prepare_backward": {"first step lost: for (long i = m->nq; ...": LANES},
+    "C.sum_over_keys": {
+        "never: if (m->all->causal) ...": ZERO,
+        "wrong operator: ... -> ...rows + m->k0...": ZERO,
+    },
+    "C.scores": {"wrong operator: ... -> ...m->nk + 1...": FASTER},
+    "C.high_product": {"wrong operator: ...odd...": "float32's, which is not built"},
+    "C.make_room": {
+        "wrong branch: const long panel = ...": OUTSIDE,
+        "wrong operator: ... -> ....change = at - 2 ...": OUTSIDE,
+        "wrong operator: ... -> ...at - KB * QB...": "room of what comes later",
+        "never: if (few) m->few ...": FASTER,
+    },
+    "C.piece_begin": {"wrong operator: ... -> ...blocks * piece * job->...": CUT},
+    "C.attention_backward": {"never: if (heads < PIECES)": CUT},
+    "C.embedding_backward": {
+        "first step lost: ... -> ...v = 2 + 1; ...": "start[1] is 0",
+        "wrong branch: ta_parallel...": CUT,
+    },
+    "C.layer_norm_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
+    "C.backward_columns": {
+        "wrong operator: ... -> ...panels * part * parts...": ONE,
+        "wrong operator: ... -> ...panels * (part + 1) * parts...": ONE,
+    },
+    "_Pending.add": {
+        "never: fresh": COPIED,
+        "never: (node, index) in self.owned": COPIED,
+    },
+    "_Pending._special": {"always: (node, index) not in self.owned": COPIED},
+    "RowSum.value": {
+        "never: len(self.parts) == 1": FASTER,
+        "dropped term: ... -> (-(2))": "the same axis",
+    },
+    "Function.placed": {"never: self.edges": FASTER},
+    "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},
+}
+
+KEPT = {*keyword.kwlist, *["self", "np", "const", "long", "int", "real", "double", "struct"]}
+# A variable: no attribute, no function that is called, no constant in capitals.
+WORD = re.compile(r"(?<![\w.>\"'])([A-Za-z_]\w*)(?!\w|\()|(\.\.\.)")
+
+
+@cache
+def pattern(text: str) -> re.Pattern[str]:
+    """What `text` of an entry matches: variables become groups, "..." any text."""
+    fault, _, code = text.partition(": ")
+    if not code:
+        return re.compile(re.escape(fault).replace(r"\.\.\.", ".*"), re.S)
+    alone = code.split(" -> ")[0].isidentifier()
+    if " -> " not in code:
+        code += " -> ..."
+    groups: dict[str, str] = {}
+
+    def variable(name: str) -> str:
+        if name in groups:
+            return rf"(?P={groups[name]})(?!\w)"
+        groups[name] = f"v{len(groups)}"
+        return rf"(?P<{groups[name]}>\b[A-Za-z_]\w*)(?!\w)"
+
+    made, end = re.escape(fault + ": "), 0
+    for m in WORD.finditer(code):
+        made += re.escape(code[end : m.start()])
+        if m[2]:
+            made += ".*?"
+        elif alone or m[1] in KEPT or m[1].isupper():
+            made += re.escape(m[1])
+        else:
+            made += variable(m[1])
+        end = m.end()
+    return re.compile(made + re.escape(code[end:]), re.S)
+
+
+def matches(text: str, mutant: Mutant) -> bool:
+    """Whether an entry's text means this fault; two variables of it are never the same one."""
+    found = pattern(text).fullmatch(mutant.text)
+    return bool(found) and len({*found.groups()}) == len(found.groups())  # type: ignore[union-attr]
+
+
+def entries(name: str) -> list[tuple[str, str, str]]:
+    """Function, text and reason of the entries for the function of this full name."""
+    parts = name.split(".")
+    suffixes = [".".join(parts[i:]) for i in range(len(parts))]
+    return [(s, *entry) for s in suffixes for entry in EQUIVALENT.get(s, {}).items()]
+
+
+def reason(mutant: Mutant) -> str | None:
+    """Why this fault changes nothing; None if it should change something."""
+    return next((why for _, text, why in entries(mutant.name) if matches(text, mutant)), None)
+
+
+def gone(mutants: list[Mutant]) -> list[str]:
+    """The entries that mean none of the faults: their code has changed."""
+    used = {
+        (function, text)
+        for mutant in mutants
+        for function, text, _ in entries(mutant.name)
+        if matches(text, mutant)
+    }
+    return [
+        f"{function}: {text}"
+        for function, texts in EQUIVALENT.items()
+        for text in texts
+        if (function, text) not in used
+    ]

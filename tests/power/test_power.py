@@ -1,0 +1,124 @@
+"""The command `python -m tests.power`: every operation has faults, each fault is a program, one
+that makes a gradient wrong is caught, and the list of equivalent faults fits the code."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.power import equivalent
+from tests.power.equivalent import gone, matches, reason
+from tests.power.mutants import Mutant, Python, mutants, operation_faults
+from tests.power.operations import operations, subclasses
+from tinyattn.autograd.function import Function
+
+ROOT = Path(__file__).parents[2]
+FAULTS = mutants(ROOT)
+
+UNKNOWN = """
+class Twice(Function):
+    def forward(self, x):
+        return x + x
+
+    def backward(self, grad):
+        pass
+"""
+
+
+def fault(text: str, where: str = "Softmax.backward") -> Mutant:
+    kind, _, code = text.partition(": ")
+    old, _, new = code.partition(" -> ")
+    return Mutant("tinyattn/ops/normalising.py", where, 1, kind, old, new, 0, 0)
+
+
+def test_every_operation_and_every_backward_kernel_has_faults():
+    faulty = {(m.path, m.where.split(".")[0]) for m in FAULTS}
+    for operation in ("Mul", "Softmax", "GRULayer", "CrossEntropy", "Embedding", "Tril", "Take"):
+        assert any(where == operation for _, where in faulty), operation
+    for stem in ("softmax", "cross_entropy", "embedding", "gru", "layer_norm"):
+        for path in (f"tinyattn/kernels/reference/{stem}.py", f"tinyattn/kernels/jit/{stem}.py"):
+            assert any(p == path for p, _ in faulty), path
+        assert any(p == f"native/{stem}.c" for p, _ in faulty), stem
+
+
+def test_every_operation_is_found_wherever_it_stands():
+    found = {name for names in operations(ROOT).values() for name in names}
+    loaded = {cls for cls in subclasses(Function) if cls.__module__.startswith("tinyattn.")}
+    assert {cls.__qualname__ for cls in loaded} <= found
+    assert len(found) > 80
+
+
+def test_an_operation_without_a_known_fault_is_refused(tmp_path):
+    (tmp_path / "unknown.py").write_text(UNKNOWN)
+    with pytest.raises(RuntimeError, match=r"unknown\.py: no fault is known .* Twice"):
+        operation_faults(Python(tmp_path, "unknown.py"), "Twice")
+
+
+def test_every_fault_changes_its_file_and_is_python_where_that_is():
+    sources: dict[str, bytes] = {}
+    for m in FAULTS[::7]:
+        source = sources.setdefault(m.path, (ROOT / m.path).read_bytes())
+        patched = m.apply(source)
+        assert patched != source
+        assert source[m.start : m.end].decode() == m.old
+        if m.path.endswith(".py"):
+            ast.parse(patched)
+
+
+def test_names_tell_faults_apart():
+    names = {(str(m), m.start) for m in FAULTS}
+    assert len(names) == len(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "new"), [("flipped sign", "((1) + (y * y))"), ("dropped term", "(1)")]
+)
+def test_faults_are_made_from_the_source(kind, new):
+    def tanh(m: Mutant) -> bool:
+        return m.where == "Tanh.backward" and m.fault == kind
+
+    assert new in [m.new for m in FAULTS if tanh(m)]
+
+
+def test_a_fault_that_makes_a_gradient_wrong_is_caught():
+    program = [sys.executable, "-m", "tests.power", "--processes", "1"]
+    program += ["--only", "Place.backward: factor 37"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 faults caught" in done.stdout
+
+
+def test_every_equivalent_fault_is_still_in_the_code():
+    assert gone(FAULTS) == []
+
+
+def test_an_equivalent_fault_whose_code_has_changed_is_reported(monkeypatch):
+    monkeypatch.setitem(equivalent.EQUIVALENT, "Old.backward", {"dropped term: a + b": "no use"})
+    assert gone(FAULTS) == ["Old.backward: dropped term: a + b"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "same"),
+    [
+        ("never: n.ndim == 2", "never: x.ndim == 2 -> False", True),  # another name
+        ("never: n.ndim == 2", "never: x.size == 2 -> False", False),
+        ("never: n.ndim == 2", "never: x.ndim == 2 and y -> False", False),
+        ("never: n.ndim == 2 ...", "never: x.ndim == 2 and y -> False", True),
+        ("never: smoothing", "never: weight -> False", False),  # a name alone stands as it is
+        ("dropped term: a + b -> (a)", "dropped term: x + y -> (x)", True),
+        ("dropped term: a + b -> (a)", "dropped term: x + y -> (y)", False),
+        ("dropped term: a + b -> (a)", "dropped term: x + x -> (x)", False),
+        ("wrong branch: ... -> (dx * grad)", "wrong branch: d if g else d * g -> (d * g)", True),
+        ("wrong branch: f(x)", "wrong branch: g(x) -> x", False),
+    ],
+)
+def test_an_entry_means_a_fault_whatever_its_variables_are_called(entry, text, same):
+    assert matches(entry, fault(text)) == same
+
+
+def test_an_entry_holds_wherever_its_function_stands(monkeypatch):
+    monkeypatch.setattr(equivalent, "EQUIVALENT", {"Softmax.backward": {"dropped ...": "why"}})
+    assert reason(fault("dropped term: a + b -> a")) == "why"
+    assert reason(fault("dropped term: a + b -> a", "LogSoftmax.backward")) is None
