@@ -29,14 +29,14 @@ static void FN(additive_part)(void *arg, long part, long parts)
         }
         if (h + LANES <= H) a += load(v + h) * FN(tanh)(load(q + h) + load(k + h)), h += LANES;
         if (h < H) {
-            vec x = load_part(q + h, H - h) + load_part(k + h, H - h);
-            b += load_part(v + h, H - h) * FN(tanh)(x);
+            vec x = load_first(q + h, H - h) + load_first(k + h, H - h);
+            b += load_first(v + h, H - h) * FN(tanh)(x);
         }
         job->s[at] = hsum(a + b);
     }
 }
 
-static int FN(additive)(const real *q, const real *k, const real *v, real *s, int64_t B, int64_t Tq,
+KERNEL(additive)(const real *q, const real *k, const real *v, real *s, int64_t B, int64_t Tq,
                         int64_t Tk, int64_t H)
 {
     struct FN(additive_job) job = {.q = q, .k = k, .v = v, .s = s, .B = (long)B, .Tq = (long)Tq,
@@ -46,8 +46,6 @@ static int FN(additive)(const real *q, const real *k, const real *v, real *s, in
 }
 
 #define ADDITIVE_COLUMNS ((long)(128 / sizeof(real)))
-#define LOAD(p) (n == LANES ? load(p) : load_part(p, n))
-#define STORE(p, x) (n == LANES ? store(p, x) : store_part(p, x, n))
 
 /* Columns h to h + n of batch b; their share of dv. */
 TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, long h, long n)
@@ -55,20 +53,20 @@ TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, l
     long Tq = job->Tq, Tk = job->Tk, H = job->H;
     const real *k = job->k + b * Tk * H + h;
     real *dk = job->dk + b * Tk * H + h;
-    vec v = LOAD(job->v + h), dv = splat(0);
-    for (long j = 0; j < Tk; j++) STORE(dk + j * H, splat(0));
+    vec v = load_some(job->v + h, n), dv = splat(0);
+    for (long j = 0; j < Tk; j++) store_some(dk + j * H, splat(0), n);
     for (long i = 0; i < Tq; i++) {
         long row = b * Tq + i;
         const real *g = job->g + row * Tk;
-        vec q = LOAD(job->q + row * H + h), dq = splat(0);
+        vec q = load_some(job->q + row * H + h, n), dq = splat(0);
         for (long j = 0; j < Tk; j++) {
-            vec t = FN(tanh)(q + LOAD(k + j * H)), gt = splat(g[j]) * t;
+            vec t = FN(tanh)(q + load_some(k + j * H, n)), gt = splat(g[j]) * t;
             vec d = splat(g[j]) - gt * t;
             dv += gt;
             dq += d;
-            STORE(dk + j * H, LOAD(dk + j * H) + d * v);
+            store_some(dk + j * H, load_some(dk + j * H, n) + d * v, n);
         }
-        STORE(job->dq + row * H + h, dq * v);
+        store_some(job->dq + row * H + h, dq * v, n);
     }
     return dv;
 }
@@ -89,11 +87,11 @@ static void FN(additive_grad_part)(void *arg, long part, long parts)
             n = end - h;
             for (long b = first; b < last; b++) dv += FN(additive_columns)(job, b, h, n);
         }
-        STORE(sum, dv);
+        store_some(sum, dv, n);
     }
 }
 
-static int FN(additive_backward)(const real *grad, const real *q, const real *k, const real *v, real *dq,
+KERNEL(additive_backward)(const real *grad, const real *q, const real *k, const real *v, real *dq,
                                  real *dk, real *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H)
 {
     long blocks = ((long)H + ADDITIVE_COLUMNS - 1) / ADDITIVE_COLUMNS;
@@ -112,5 +110,3 @@ static int FN(additive_backward)(const real *grad, const real *q, const real *k,
 }
 
 #undef ADDITIVE_COLUMNS
-#undef LOAD
-#undef STORE

@@ -1,23 +1,70 @@
 """CFFI's builder of the C core: `python setup.py build_ext --inplace` puts it beside the package.
 
-tinyattn.h is the whole interface; core.c, included by the generated module, is the whole program.
-The extension is optional: where it can't be compiled, the package installs and runs without it.
+A kernel's signature stands once, where the kernel is defined:
+
+    KERNEL(scale)(real *const *arrays, const int64_t *lengths, int64_t count, double factor)
+
+From it this file makes what CFFI reads (the declarations of ta_scale_f32 and ta_scale_f64) and the
+entry points, which call the version for the processor's instruction set (dispatch.c). Look first at
+`kernels`. The extension is optional: where it can't be compiled, the package works without it.
 """
 
+import re
 from pathlib import Path
 
 from cffi import FFI
 
 HERE = Path(__file__).parent
-_SUFFIXES = {".c", ".h", ".inc"}
+SOURCES = sorted(path for path in HERE.iterdir() if path.suffix in {".c", ".h", ".inc"})
+TYPES = {"f32": "float", "f64": "double"}
+DEFINITION = re.compile(r"^KERNEL\((\w+)\)\(([^)]*)\)$", re.MULTILINE)
+
+
+def kernels() -> dict[str, str]:
+    """The parameters of every kernel by its name, as they are written in C."""
+    found: dict[str, str] = {}
+    for path in SOURCES:
+        for name, parameters in DEFINITION.findall(path.read_text(encoding="utf-8")):
+            if name in found:
+                raise ValueError(f"native/{path.name}: a second KERNEL({name})")
+            found[name] = " ".join(parameters.split())
+    return found
+
+
+def typed(parameters: str, suffix: str) -> str:
+    """The parameters with float or double for `real`."""
+    return re.sub(r"\breal\b", TYPES[suffix], parameters)
+
+
+def interface() -> str:
+    """Everything that Python can call: tinyattn.h and two declarations for every kernel."""
+    lines = [
+        f"int ta_{name}_{suffix}({typed(parameters, suffix)});"
+        for name, parameters in kernels().items()
+        for suffix in TYPES
+    ]
+    return (HERE / "tinyattn.h").read_text(encoding="utf-8") + "\n".join(lines) + "\n"
+
+
+def entry_points() -> str:
+    """One line of C for every kernel and type; dispatch.c says what it does."""
+    lines = []
+    for name, parameters in kernels().items():
+        arguments = ", ".join(re.findall(r"(\w+)(?:,|$)", parameters))
+        for suffix in TYPES:
+            lines.append(
+                f"ENTRY_{suffix.upper()}({name}, ({typed(parameters, suffix)}), ({arguments}))"
+            )
+    return "\n".join(lines) + "\n"
+
 
 ffibuilder = FFI()
-ffibuilder.cdef((HERE / "tinyattn.h").read_text(encoding="utf-8"))
+ffibuilder.cdef(interface())
 ffibuilder.set_source(
     "tinyattn.kernels.native._core",
-    '#include "core.c"',
+    f'#include "core.c"\n{entry_points()}',
     include_dirs=["native"],
-    depends=sorted(f"native/{path.name}" for path in HERE.iterdir() if path.suffix in _SUFFIXES),
+    depends=[f"native/{path.name}" for path in (*SOURCES, HERE / "build.py")],
     extra_compile_args=[
         "-std=gnu11",
         "-O3",

@@ -1,8 +1,9 @@
-/* The one translation unit that CFFI compiles: pool, then every kernel for each type and level, then
- * the dispatch. Look first at kernels.inc (the list of kernel files) and vector.h (their vocabulary).
+/* The one translation unit that CFFI compiles: the thread pool, then every kernel for each level and
+ * float type, then the dispatch. Look first at kernels.inc (the list of the kernel files) and vector.h
+ * (the vocabulary that they share).
  *
- * A level is a target region of the compiler: all functions between push and pop are compiled for its
- * instruction set, so helpers that must inline (vector.h, vmath.h) are defined anew inside each. */
+ * A level is an instruction set. All functions between PUSH_TARGET and POP_TARGET are compiled for it.
+ * The helpers that must be inlined (vector.h, vmath.h, rows.h) are therefore defined once per level. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -34,7 +35,8 @@
 #define PUSH_TARGET(features, width) \
     TA_PRAGMA(GCC push_options) TA_PRAGMA(GCC target(features "," width))
 #define POP_TARGET TA_PRAGMA(GCC pop_options)
-/* Vectors wider than the default target has are passed only between functions of one region. */
+/* GCC warns that vectors wider than the default target has are passed in another way. They are passed
+ * only between functions of one region, which agree on that way. */
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
@@ -43,29 +45,20 @@
 #define LEVEL_NUMBER 2
 #define VECTOR_BYTES 64
 PUSH_TARGET("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma", "prefer-vector-width=512")
-#include "kernels.inc"
+#include "level.inc"
 POP_TARGET
-#undef LEVEL
-#undef LEVEL_NUMBER
-#undef VECTOR_BYTES
 
 #define LEVEL avx2
 #define LEVEL_NUMBER 1
 #define VECTOR_BYTES 32
 PUSH_TARGET("avx2,fma", "prefer-vector-width=256")
-#include "kernels.inc"
+#include "level.inc"
 POP_TARGET
-#undef LEVEL
-#undef LEVEL_NUMBER
-#undef VECTOR_BYTES
 #endif
 
 #define LEVEL baseline
 #define LEVEL_NUMBER 0
 #define VECTOR_BYTES 16
-#include "kernels.inc"
-#undef LEVEL
-#undef LEVEL_NUMBER
-#undef VECTOR_BYTES
+#include "level.inc"
 
 #include "dispatch.c"

@@ -23,10 +23,10 @@ static double FN(row_weighted_sum)(const real *x, const real *weight, long V, re
     long j = 0;
     if (!weight) {
         for (; j + LANES <= V; j += LANES) a += load(x + j) - top;
-        if (j < V) b = vselect(FN(lanes_below)(V - j), load_part(x + j, V - j) - top, b);
+        if (j < V) b = vselect(FN(lanes_below)(V - j), load_first(x + j, V - j) - top, b);
     } else {
         for (; j + LANES <= V; j += LANES) a += load(weight + j) * (load(x + j) - top);
-        if (j < V) b = load_part(weight + j, V - j) * (load_part(x + j, V - j) - top);
+        if (j < V) b = load_first(weight + j, V - j) * (load_first(x + j, V - j) - top);
     }
     return (double)hsum(a + b);
 }
@@ -41,8 +41,8 @@ static void FN(row_scale_smooth)(real *grad, const real *weight, long V, real fa
         store(grad + j, load(grad + j) * f - w * s);
     }
     if (j < V) {
-        if (weight) w = load_part(weight + j, V - j);
-        store_part(grad + j, load_part(grad + j, V - j) * f - w * s, V - j);
+        if (weight) w = load_first(weight + j, V - j);
+        store_first(grad + j, load_first(grad + j, V - j) * f - w * s, V - j);
     }
 }
 
@@ -69,7 +69,7 @@ static void FN(cross_entropy_row)(const struct FN(cross_entropy_job) *job, long 
     if (job->smooth)
         FN(row_scale_smooth)(grad, job->weight, V, factor, (real)(job->smooth * job->scale));
     else
-        FN(row_scale)(grad, V, factor);
+        FN(row_scale)(grad, grad, V, factor);
     grad[t] -= (real)(hard * job->scale);
 }
 
@@ -87,7 +87,7 @@ static void FN(cross_entropy_part)(void *arg, long part, long parts)
     }
 }
 
-static int FN(cross_entropy)(const real *x, const int64_t *target, const real *weight,
+KERNEL(cross_entropy)(const real *x, const int64_t *target, const real *weight,
                              int64_t ignore_index, double label_smoothing, double scale, real *losses,
                              real *grad, int64_t N, int64_t V)
 {

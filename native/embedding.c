@@ -18,15 +18,12 @@ static void FN(embedding_part)(void *arg, long part, long parts)
         real *out = job->out + v * D;
         for (long k = job->start[v]; k < job->start[v + 1]; k++) {
             const real *grad = job->grad + job->order[k] * D;
-            long d = 0;
-            for (; d + LANES <= D; d += LANES) store(out + d, load(out + d) + load(grad + d));
-            if (d < D)
-                store_part(out + d, load_part(out + d, D - d) + load_part(grad + d, D - d), D - d);
+            FN(row_add)(out, grad, D);
         }
     }
 }
 
-static int FN(embedding_backward)(const real *grad, const int64_t *index, int64_t padding_idx,
+KERNEL(embedding_backward)(const real *grad, const int64_t *index, int64_t padding_idx,
                                   real *out, int64_t N, int64_t D, int64_t V)
 {
     long *start = ta_scratch(TA_SHARED, (size_t)(V + 2 + N) * sizeof *start), *order = start + V + 2;

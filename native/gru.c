@@ -16,25 +16,25 @@ static void FN(gru_states)(const struct FN(recurrence) *g, const struct FN(some_
     real *saved = g->saved + rows->row * 4 * H + col, *y = g->y + rows->row * H + col;
     vec b[3] = {splat(0), splat(0), splat(0)};
     for (long gate = 0; g->b_hh && gate < 3; gate++)
-        b[gate] = FN(load_some)(g->b_hh + gate * H + col, count);
+        b[gate] = load_some(g->b_hh + gate * H + col, count);
     for (long i = 0; i < rows->count; i++) {
         const real *x = gx + i * stride * 3 * H;
-        vec r = FN(sigmoid)(FN(load_some)(x, count) + (sums[3 * i] + b[0]));
+        vec r = FN(sigmoid)(load_some(x, count) + (sums[3 * i] + b[0]));
         vec hn = sums[3 * i + 2] + b[2];
-        FN(store_some)(saved + i * stride * 4 * H, r, count);
-        FN(store_some)(saved + i * stride * 4 * H + 3 * H, hn, count);
-        sums[3 * i + 2] = FN(load_some)(x + 2 * H, count) + r * hn;
+        store_some(saved + i * stride * 4 * H, r, count);
+        store_some(saved + i * stride * 4 * H + 3 * H, hn, count);
+        sums[3 * i + 2] = load_some(x + 2 * H, count) + r * hn;
     }
     for (long i = 0; i < rows->count; i++) {
-        vec x = FN(load_some)(gx + i * stride * 3 * H + H, count);
+        vec x = load_some(gx + i * stride * 3 * H + H, count);
         sums[3 * i + 1] = FN(sigmoid)(x + (sums[3 * i + 1] + b[1]));
-        FN(store_some)(saved + i * stride * 4 * H + H, sums[3 * i + 1], count);
+        store_some(saved + i * stride * 4 * H + H, sums[3 * i + 1], count);
     }
     for (long i = 0; i < rows->count; i++) {
         vec n = FN(tanh)(sums[3 * i + 2]), z = sums[3 * i + 1];
-        vec before = FN(load_some)(h + i * stride * H, count);
-        FN(store_some)(saved + i * stride * 4 * H + 2 * H, n, count);
-        FN(store_some)(y + i * stride * H, (splat(1) - z) * n + z * before, count);
+        vec before = load_some(h + i * stride * H, count);
+        store_some(saved + i * stride * 4 * H + 2 * H, n, count);
+        store_some(y + i * stride * H, (splat(1) - z) * n + z * before, count);
     }
 }
 
@@ -52,20 +52,20 @@ TA_INLINE void FN(gru_gradients_at)(const struct FN(recurrence) *g, const struct
     const real *saved = g->saved + row->row * 4 * H + col;
     real *dgx = g->dgx + row->row * 3 * H + col, *dgh = g->dgh + row->row * 3 * H + col;
     real *dh = g->dh + row->b * H + col;
-    vec r = FN(load_some)(saved, count), z = FN(load_some)(saved + H, count);
-    vec n = FN(load_some)(saved + 2 * H, count), hn = FN(load_some)(saved + 3 * H, count);
-    vec d = FN(load_some)(dh, count), one = splat(1);
-    if (g->dy) d += FN(load_some)(g->dy + row->row * H + col, count);
+    vec r = load_some(saved, count), z = load_some(saved + H, count);
+    vec n = load_some(saved + 2 * H, count), hn = load_some(saved + 3 * H, count);
+    vec d = load_some(dh, count), one = splat(1);
+    if (g->dy) d += load_some(g->dy + row->row * H + col, count);
     vec dn = d * (one - z) * (one - n * n);
-    vec dz = d * (FN(load_some)(h + col, count) - n) * z * (one - z);
+    vec dz = d * (load_some(h + col, count) - n) * z * (one - z);
     vec dr = dn * hn * r * (one - r);
-    FN(store_some)(dgx, dr, count);
-    FN(store_some)(dgx + H, dz, count);
-    FN(store_some)(dgx + 2 * H, dn, count);
-    FN(store_some)(dgh, dr, count);
-    FN(store_some)(dgh + H, dz, count);
-    FN(store_some)(dgh + 2 * H, dn * r, count);
-    FN(store_some)(dh, d * z, count);
+    store_some(dgx, dr, count);
+    store_some(dgx + H, dz, count);
+    store_some(dgx + 2 * H, dn, count);
+    store_some(dgh, dr, count);
+    store_some(dgh + H, dz, count);
+    store_some(dgh + 2 * H, dn * r, count);
+    store_some(dh, d * z, count);
 }
 
 static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row)
@@ -79,7 +79,7 @@ static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(so
 static const struct FN(cell) FN(gru_cell) = {.gates = 3, .saved = 4, .rows = MOST_ROWS(3), .keeps_dh = 1,
                                             .forward = FN(gru_forward), .gradients = FN(gru_gradients)};
 
-static int FN(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed,
+KERNEL(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed,
                    const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
                    int64_t N, int reverse, real *y, real *h_n, real *saved)
 {
@@ -91,7 +91,7 @@ static int FN(gru)(const real *gx, const real *h0, const real *w_hh, const real 
     return status;
 }
 
-static int FN(gru_backward)(const real *dy, const real *dh_n, const real *saved, const real *y,
+KERNEL(gru_backward)(const real *dy, const real *dh_n, const real *saved, const real *y,
                             const real *h0, const real *w_hh, const real *packed,
                             const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
                             int reverse, real *dgx, real *dgh, real *dh0)

@@ -33,7 +33,7 @@ static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
             d += load(x + i + 3 * LANES);
         }
         for (; i + LANES <= D; i += LANES) a += load(x + i);
-        if (i < D) b += load_part(x + i, D - i);
+        if (i < D) b += load_first(x + i, D - i);
         job->mean[row] = mean = hsum((a + b) + (c + d)) / (real)D;
     }
 
@@ -47,7 +47,7 @@ static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
     }
     for (; i + LANES <= D; i += LANES) e = load(x + i) - m, a += e * e;
     if (i < D) {
-        e = vselect(FN(lanes_below)(D - i), load_part(x + i, D - i) - m, splat(0));
+        e = vselect(FN(lanes_below)(D - i), load_first(x + i, D - i) - m, splat(0));
         b += e * e;
     }
     double variance = (double)hsum((a + b) + (c + d)) / (double)D;
@@ -60,9 +60,9 @@ static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
         store(y + i, (load(x + i) - m) * r * w + shift);
     }
     if (i < D) {
-        if (job->weight) w = load_part(job->weight + i, D - i);
-        if (job->bias) shift = load_part(job->bias + i, D - i);
-        store_part(y + i, (load_part(x + i, D - i) - m) * r * w + shift, D - i);
+        if (job->weight) w = load_first(job->weight + i, D - i);
+        if (job->bias) shift = load_first(job->bias + i, D - i);
+        store_first(y + i, (load_first(x + i, D - i) - m) * r * w + shift, D - i);
     }
     job->rstd[row] = rstd;
 }
@@ -74,7 +74,7 @@ static void FN(layer_norm_part)(void *arg, long part, long parts)
     for (long row = job->N * part / parts; row < end; row++) FN(layer_norm_row)(job, row);
 }
 
-static int FN(layer_norm)(const real *x, const real *weight, const real *bias, double eps, real *y,
+KERNEL(layer_norm)(const real *x, const real *weight, const real *bias, double eps, real *y,
                           real *mean, real *rstd, int64_t N, int64_t D)
 {
     struct FN(layer_norm_job) job = {x, weight, bias, eps, y, mean, rstd, (long)N, (long)D};
@@ -108,10 +108,10 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
     }
     if (i < D) {
         long rest = D - i;
-        vec gi = load_part(g + i, rest), xhat = (load_part(x + i, rest) - m) * r;
-        if (weight) w = load_part(weight + i, rest);
-        if (db) store_part(db + i, load_part(db + i, rest) + gi, rest);
-        store_part(dw + i, load_part(dw + i, rest) + gi * xhat, rest);
+        vec gi = load_first(g + i, rest), xhat = (load_first(x + i, rest) - m) * r;
+        if (weight) w = load_first(weight + i, rest);
+        if (db) store_first(db + i, load_first(db + i, rest) + gi, rest);
+        store_first(dw + i, load_first(dw + i, rest) + gi * xhat, rest);
         sum_g += gi * w;
         sum_gx += gi * w * xhat;
     }
@@ -123,9 +123,9 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
     }
     if (i < D) {
         long rest = D - i;
-        vec xhat = (load_part(x + i, rest) - m) * r;
-        if (weight) w = load_part(weight + i, rest);
-        store_part(dx + i, r * (load_part(g + i, rest) * w - mean_g - xhat * mean_gx), rest);
+        vec xhat = (load_first(x + i, rest) - m) * r;
+        if (weight) w = load_first(weight + i, rest);
+        store_first(dx + i, r * (load_first(g + i, rest) * w - mean_g - xhat * mean_gx), rest);
     }
 }
 
@@ -140,7 +140,7 @@ static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
         FN(layer_norm_grad_row)(job, row, dw, db);
 }
 
-static int FN(layer_norm_backward)(const real *grad, const real *x, const real *mean,
+KERNEL(layer_norm_backward)(const real *grad, const real *x, const real *mean,
                                    const real *rstd, const real *weight, real *dx, real *dweight,
                                    real *dbias, int64_t N, int64_t D)
 {

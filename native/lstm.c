@@ -25,18 +25,18 @@ static void FN(lstm_states)(const struct FN(recurrence) *g, const struct FN(some
     long width;
     const real *before = FN(cell_before)(g, rows, &width) + col;
     for (long gate = 0; gate < 4; gate++) {
-        const vec b = g->b_hh ? FN(load_some)(g->b_hh + gate * H + col, count) : splat(0);
+        const vec b = g->b_hh ? load_some(g->b_hh + gate * H + col, count) : splat(0);
         for (long i = 0; i < rows->count; i++) {
-            vec x = FN(load_some)(gx + i * stride * 4 * H + gate * H, count) + (sums[4 * i + gate] + b);
+            vec x = load_some(gx + i * stride * 4 * H + gate * H, count) + (sums[4 * i + gate] + b);
             sums[4 * i + gate] = gate == 2 ? FN(tanh)(x) : FN(sigmoid)(x);
-            FN(store_some)(saved + i * stride * 5 * H + gate * H, sums[4 * i + gate], count);
+            store_some(saved + i * stride * 5 * H + gate * H, sums[4 * i + gate], count);
         }
     }
     for (long i = 0; i < rows->count; i++) {
-        vec past = FN(load_some)(before + i * stride * width, count);
+        vec past = load_some(before + i * stride * width, count);
         vec c = sums[4 * i + 1] * past + sums[4 * i] * sums[4 * i + 2];
-        FN(store_some)(saved + i * stride * 5 * H + 4 * H, c, count);
-        FN(store_some)(y + i * stride * H, sums[4 * i + 3] * FN(tanh)(c), count);
+        store_some(saved + i * stride * 5 * H + 4 * H, c, count);
+        store_some(y + i * stride * H, sums[4 * i + 3] * FN(tanh)(c), count);
     }
 }
 
@@ -53,17 +53,17 @@ TA_INLINE void FN(lstm_gradients_at)(const struct FN(recurrence) *g, const struc
     const long H = g->H;
     const real *saved = g->saved + row->row * 5 * H + col;
     real *d = g->dgh + row->row * 4 * H + col;
-    vec i = FN(load_some)(saved, count), f = FN(load_some)(saved + H, count);
-    vec n = FN(load_some)(saved + 2 * H, count), o = FN(load_some)(saved + 3 * H, count);
-    vec t = FN(tanh)(FN(load_some)(saved + 4 * H, count)), one = splat(1);
-    vec dh = FN(load_some)(g->dh + row->b * H + col, count);
-    if (g->dy) dh += FN(load_some)(g->dy + row->row * H + col, count);
-    vec dc = FN(load_some)(g->dc + row->b * H + col, count) + dh * o * (one - t * t);
-    FN(store_some)(d, dc * n * i * (one - i), count);
-    FN(store_some)(d + H, dc * FN(load_some)(before + col, count) * f * (one - f), count);
-    FN(store_some)(d + 2 * H, dc * i * (one - n * n), count);
-    FN(store_some)(d + 3 * H, dh * t * o * (one - o), count);
-    FN(store_some)(g->dc + row->b * H + col, dc * f, count);
+    vec i = load_some(saved, count), f = load_some(saved + H, count);
+    vec n = load_some(saved + 2 * H, count), o = load_some(saved + 3 * H, count);
+    vec t = FN(tanh)(load_some(saved + 4 * H, count)), one = splat(1);
+    vec dh = load_some(g->dh + row->b * H + col, count);
+    if (g->dy) dh += load_some(g->dy + row->row * H + col, count);
+    vec dc = load_some(g->dc + row->b * H + col, count) + dh * o * (one - t * t);
+    store_some(d, dc * n * i * (one - i), count);
+    store_some(d + H, dc * load_some(before + col, count) * f * (one - f), count);
+    store_some(d + 2 * H, dc * i * (one - n * n), count);
+    store_some(d + 3 * H, dh * t * o * (one - o), count);
+    store_some(g->dc + row->b * H + col, dc * f, count);
 }
 
 static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row)
@@ -77,7 +77,7 @@ static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(s
 static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4),
                                              .forward = FN(lstm_forward), .gradients = FN(lstm_gradients)};
 
-static int FN(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed,
+KERNEL(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed,
                     const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
                     int64_t N, int reverse, real *y, real *h_n, real *c_n, real *saved)
 {
@@ -91,7 +91,7 @@ static int FN(lstm)(const real *gx, const real *h0, const real *c0, const real *
     return 0;
 }
 
-static int FN(lstm_backward)(const real *dy, const real *dh_n, const real *dc_n, const real *saved,
+KERNEL(lstm_backward)(const real *dy, const real *dh_n, const real *dc_n, const real *saved,
                              const real *c0, const real *w_hh, const real *packed,
                              const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
                              int reverse, real *dgates, real *dh0, real *dc0)

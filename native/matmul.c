@@ -1,266 +1,290 @@
-/* The matrix product's kernels: what touches single numbers. Look first at tile, the inner loop; which
- * tiles are computed when, and by whom, stands in blocking.h.
+/* The matrix product's loops: which tiles are computed when, from which copies, and by which thread.
+ * Look first at rectangle, the loops of one thread, then at divide, where the work is shared out.
  *
- * Every element of the result is one chain of fused multiply-adds over k in order, then the bias: the
- * bits are the same for any tile, block and number of threads, and for every level that has an FMA. */
+ * Each thread owns a rectangle of C and packs for itself what it needs, so there is no barrier inside a
+ * product. Within the rectangle, NC columns by KC rows of B stay in the second-level cache while all
+ * rows of A pass; a strip of MR rows of A stays in the first-level cache meanwhile. Operands are read
+ * where they lie if the inner loop can: A by rows always, B by rows if it is small. */
+#undef KC
+#undef NC
+#undef WIDE_NC
+#undef MC
+#undef L2_SHARE
+#define KC ((long)(2048 / sizeof(real)))
+#define NC 256L
+#define WIDE_NC 2048L
+#define MC (16L * MR)
+#define L2_SHARE (512L << 10) /* bytes of B that stay in the second-level cache */
 
-/* The tile of C that stays in registers: MR rows of NV vectors. */
-#undef MR
-#undef NV
-#undef NR
-#if LEVEL_NUMBER == 2
-#define MR 6
-#define NV 4
-#elif LEVEL_NUMBER == 1
-#define MR 6
-#define NV 2
-#elif defined(__aarch64__)
-#define MR 6
-#define NV 4
-#else
-#define MR 4
-#define NV 2
-#endif
-#define NR (NV * LANES)
+/* Below this many multiplications a second thread costs more than it brings. */
+#undef SERIAL_WORK
+#define SERIAL_WORK 100000L
 
-/* Up to so many rows of A, packing B isn't worth it (see dots). */
-#undef DOT_ROWS
-#define DOT_ROWS 4
-
-/* Where a loop over the masked loads of B is cheap; elsewhere a ragged right edge is packed. */
-#undef MASKED_LOADS
-#define MASKED_LOADS (LEVEL_NUMBER > 0)
-
-/* What a tile works on. A is read by rows (element i, k at a[i * lda + k]) or by columns (at
- * a[k * lda + i]), B by rows. `last` lanes of the last vector belong to C. */
-struct FN(tile_job) {
+/* One product, strides in elements; a and b have a unit stride each. */
+struct FN(product) {
+    long batch, M, K, P;
     const real *a;
-    long lda;
+    long a_batch, a_row, a_col;
     const real *b;
-    long ldb;
-    long K;
+    long b_batch, b_row, b_col;
+    const real *packed; /* b in panels (pack_b), or NULL */
+    const real *bias;
     real *c;
-    long ldc;
-    const real *bias; /* added after the last block of k, else NULL */
-    long last;
-    int first; /* the first block of k: C isn't read */
-    int plain; /* B's rows are as they lie: behind the last lane may be nothing to read */
+    long batch_parts, row_parts, col_parts;
+    atomic_int failed;
 };
 
-TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const long nv,
-                        const int a_by_rows, const int partial)
-{
-    vec acc[MR][NV], b[NV];
-    const long lda = job->lda, ldb = job->ldb, ldc = job->ldc, K = job->K, last = job->last;
-    const real *pa = job->a, *pb = job->b;
-    real *c = job->c;
-    const int part = partial && (MASKED_LOADS || job->plain);
+/* Where a strip finds columns of B: panels of NR columns `stride` apart, rows of a panel its width
+ * (padded to whole vectors) apart; or, where ldb isn't 0, plain rows ldb apart. */
+struct FN(columns) {
+    const real *b;
+    long stride, ldb, first_row, total;
+};
 
-#pragma GCC unroll 8
-    for (long i = 0; i < mr; i++)
-#pragma GCC unroll 8
-        for (long j = 0; j < nv; j++) {
-            if (job->first)
-                acc[i][j] = splat(0);
-            else if (partial && j == nv - 1)
-                acc[i][j] = load_part(c + i * ldc + j * LANES, last);
+TA_INLINE long FN(panel_width)(long columns)
+{
+    return ta_smaller(NR, ta_round_up(columns, LANES));
+}
+
+/* P columns of K rows of b as panels, one after the other. Needs K * whole(P, LANES) elements. */
+static void FN(pack_b)(const real *b, long b_row, long b_col, long K, long P, real *out)
+{
+    for (long panel = 0; panel < P; panel += NR) {
+        const long width = FN(panel_width)(P - panel);
+        for (long j = 0; j < width; j += LANES) {
+            const long count = ta_smaller(LANES, P - panel - j);
+            if (b_col == 1)
+                FN(pack_rows)(b + panel + j, b_row, K, count, out + j, width);
             else
-                acc[i][j] = load(c + i * ldc + j * LANES);
+                FN(pack_columns)(b + (panel + j) * b_col, b_col, K, count, out + j, width);
         }
-
-    for (long k = 0; k < K; k++) {
-#pragma GCC unroll 8
-        for (long j = 0; j < nv; j++)
-            b[j] = part && j == nv - 1 ? load_part(pb + j * LANES, last) : load(pb + j * LANES);
-#pragma GCC unroll 8
-        for (long i = 0; i < mr; i++) {
-            vec x = splat(a_by_rows ? pa[i * lda] : pa[i]);
-#pragma GCC unroll 8
-            for (long j = 0; j < nv; j++) acc[i][j] += x * b[j];
-        }
-        pb += ldb;
-        pa += a_by_rows ? 1 : lda;
+        out += K * width;
     }
+}
 
-#pragma GCC unroll 8
-    for (long j = 0; j < nv; j++) {
-        const int cut = partial && j == nv - 1;
-        if (job->bias) {
-            vec bias = cut ? load_part(job->bias + j * LANES, last) : load(job->bias + j * LANES);
-#pragma GCC unroll 8
-            for (long i = 0; i < mr; i++) acc[i][j] += bias;
-        }
-#pragma GCC unroll 8
-        for (long i = 0; i < mr; i++) {
-            if (cut)
-                store_part(c + i * ldc + j * LANES, acc[i][j], last);
-            else
-                store(c + i * ldc + j * LANES, acc[i][j]);
+/* One strip of up to MR rows of C, `count` columns wide. */
+TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
+                         const struct FN(columns) *columns, long count, const real *bias)
+{
+    real *const c = job->c;
+    for (long j = 0; j < count; j += NR) {
+        const long width = ta_smaller(NR, count - j), vectors = (width + LANES - 1) / LANES;
+        job->ldb = columns->ldb ? columns->ldb : FN(panel_width)(columns->total - j);
+        job->b = columns->b + j / NR * columns->stride + columns->first_row * job->ldb;
+        job->c = c + j;
+        job->bias = bias ? bias + j : NULL;
+        job->plain = columns->ldb != 0;
+        job->last = width - (vectors - 1) * LANES;
+        if (rows == MR && width == NR)
+            a_by_rows ? FN(rows_full)(job) : FN(cols_full)(job);
+        else
+            FN(tiles)[a_by_rows][rows - 1][vectors - 1](job);
+    }
+}
+
+/* Reading B where it lies pays until it leaves the second-level cache, and where few rows use it; the
+ * masked loads of a ragged edge have to be cheap. */
+TA_INLINE int FN(must_pack_b)(const struct FN(product) *p, long rows, long columns)
+{
+    if (p->b_col != 1) return 1;
+    if (!MASKED_LOADS && columns % LANES) return 1;
+    return rows >= 16 * MR && p->K * p->b_row * (long)sizeof(real) > L2_SHARE;
+}
+
+/* A by columns is read where it lies while it stays in the first-level cache. */
+TA_INLINE int FN(must_pack_a)(const struct FN(product) *p, long rows)
+{
+    return p->a_col != 1 && rows > MR && p->K * ta_smaller(p->a_col, 64) * (long)sizeof(real) > (32L << 10);
+}
+
+static void FN(few_rows)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
+                         long i1, long j0, long j1)
+{
+    for (long j = j0; j < j1; j += LANES) {
+        struct FN(tile_job) job = {.a = a + i0 * p->a_row, .lda = p->a_row, .b = b + j * p->b_col,
+                                   .ldb = p->b_col, .K = p->K, .c = c + i0 * p->P + j, .ldc = p->P,
+                                   .bias = p->bias ? p->bias + j : NULL,
+                                   .last = ta_smaller(LANES, j1 - j)};
+        FN(dots_of)[i1 - i0 - 1](&job);
+    }
+}
+
+/* What a thread does in one matrix: rows [i0, i1), its columns in blocks, and where it packs. */
+struct FN(block) {
+    const struct FN(product) *p;
+    const real *a, *b;
+    real *c, *a_space, *b_space; /* NULL: read where it lies */
+    long i0, i1;
+};
+
+/* Rows [pc, pc + depth) of B in columns [jc, jc + count), packed now if need be. */
+static struct FN(columns) FN(columns_of)(const struct FN(block) *block, long jc, long count, long pc,
+                                         long depth)
+{
+    const struct FN(product) *p = block->p;
+    if (p->packed)
+        return (struct FN(columns)){p->packed + jc * p->K, NR * p->K, 0, pc, p->P - jc};
+    if (!block->b_space) return (struct FN(columns)){block->b + jc, NR, p->b_row, pc, count};
+    FN(pack_b)(block->b + pc * p->b_row + jc * p->b_col, p->b_row, p->b_col, depth, count, block->b_space);
+    return (struct FN(columns)){block->b_space, NR * depth, 0, 0, count};
+}
+
+/* C += rows of A, at [pc, pc + depth), times these columns. A strip of A where it lies meets all of
+ * them in turn. Packed strips lie together in the second-level cache and meet them panel by panel. */
+static void FN(add_columns)(const struct FN(block) *block, const struct FN(columns) *all, long jc,
+                            long count, long pc, long depth)
+{
+    const struct FN(product) *p = block->p;
+    const long packed = block->a_space != NULL, strip_size = depth * MR + LANES;
+    const long group = packed ? NR : count;
+    const real *bias = pc + depth == p->K && p->bias ? p->bias + jc : NULL;
+    const real *a = block->a + pc * p->a_col;
+    for (long ic = block->i0; ic < block->i1; ic += MC) {
+        const long end = ta_smaller(block->i1, ic + MC);
+        if (packed) FN(pack_a)(a + ic, p->a_col, depth, end - ic, block->a_space, strip_size);
+        for (long j = 0; j < count; j += group) {
+            struct FN(columns) columns = *all;
+            columns.b += j / NR * all->stride;
+            columns.total -= j;
+            for (long i = ic; i < end; i += MR) {
+                struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
+                job.c = block->c + i * p->P + jc + j;
+                job.a = packed ? block->a_space + (i - ic) / MR * strip_size : a + i * p->a_row;
+                job.lda = packed ? MR : p->a_col == 1 ? p->a_row : p->a_col;
+                FN(strip)(&job, ta_smaller(MR, end - i), p->a_col == 1, &columns,
+                          ta_smaller(group, count - j), bias ? bias + j : NULL);
+            }
         }
     }
 }
 
-/* One function for every height, width and order of A; load_part takes a whole vector too. */
-typedef void (*FN(tile_function))(const struct FN(tile_job) *);
-
-#undef TILE
-#undef TILES_OF
-#undef ROW_OF_TILES
-#define TILE(mr, nv)                                                                            \
-    static void FN(rows_##mr##x##nv)(const struct FN(tile_job) *job) { FN(tile)(job, mr, nv, 1, 1); } \
-    static void FN(cols_##mr##x##nv)(const struct FN(tile_job) *job) { FN(tile)(job, mr, nv, 0, 1); }
-#if NV == 4
-#define TILES_OF(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3) TILE(mr, 4)
-#define ROW_OF_TILES(order, mr) \
-    {FN(order##_##mr##x1), FN(order##_##mr##x2), FN(order##_##mr##x3), FN(order##_##mr##x4)}
-#else
-#define TILES_OF(mr) TILE(mr, 1) TILE(mr, 2)
-#define ROW_OF_TILES(order, mr) {FN(order##_##mr##x1), FN(order##_##mr##x2)}
-#endif
-TILES_OF(1)
-TILES_OF(2)
-TILES_OF(3)
-TILES_OF(4)
-#if MR == 6
-TILES_OF(5)
-TILES_OF(6)
-#define TABLE_OF_TILES(order)                                                                \
-    {ROW_OF_TILES(order, 1), ROW_OF_TILES(order, 2), ROW_OF_TILES(order, 3),                 \
-     ROW_OF_TILES(order, 4), ROW_OF_TILES(order, 5), ROW_OF_TILES(order, 6)}
-#else
-#define TABLE_OF_TILES(order) \
-    {ROW_OF_TILES(order, 1), ROW_OF_TILES(order, 2), ROW_OF_TILES(order, 3), ROW_OF_TILES(order, 4)}
-#endif
-static const FN(tile_function) FN(tiles)[2][MR][NV] = {TABLE_OF_TILES(cols), TABLE_OF_TILES(rows)};
-#undef TABLE_OF_TILES
-
-static void FN(rows_full)(const struct FN(tile_job) *job) { FN(tile)(job, MR, NV, 1, 0); }
-static void FN(cols_full)(const struct FN(tile_job) *job) { FN(tile)(job, MR, NV, 0, 0); }
-
-/* Interleaving the halves of two vectors: log2(LANES) rounds of it over LANES vectors transpose them. */
-#undef SHUFFLE
-#undef LOWER_HALVES
-#undef UPPER_HALVES
-#if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
-#else
-#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (ivec){__VA_ARGS__})
-#endif
-#if VECTOR_BYTES * 8 / REAL_BITS == 16
-#define LOWER_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define UPPER_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif VECTOR_BYTES * 8 / REAL_BITS == 8
-#define LOWER_HALVES 0, 8, 1, 9, 2, 10, 3, 11
-#define UPPER_HALVES 4, 12, 5, 13, 6, 14, 7, 15
-#elif VECTOR_BYTES * 8 / REAL_BITS == 4
-#define LOWER_HALVES 0, 4, 1, 5
-#define UPPER_HALVES 2, 6, 3, 7
-#else
-#define LOWER_HALVES 0, 2
-#define UPPER_HALVES 1, 3
-#endif
-
-TA_INLINE void FN(transpose)(vec *x)
+/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. Where A is
+ * packed, wide blocks make that rarer. */
+static int FN(rectangle)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
+                         long i1, long j0, long j1)
 {
-    vec y[LANES];
-#pragma GCC unroll 4
-    for (long width = 1; width < LANES; width *= 2) {
-#pragma GCC unroll 8
-        for (long i = 0; i < LANES / 2; i++) {
-            y[2 * i] = SHUFFLE(x[i], x[i + LANES / 2], LOWER_HALVES);
-            y[2 * i + 1] = SHUFFLE(x[i], x[i + LANES / 2], UPPER_HALVES);
+    if (i1 - i0 <= DOT_ROWS && !p->packed && p->b_col != 1 && p->a_col == 1) {
+        FN(few_rows)(p, a, b, c, i0, i1, j0, j1);
+        return 0;
+    }
+    const int pack_a = FN(must_pack_a)(p, i1 - i0);
+    const int pack_b = !p->packed && FN(must_pack_b)(p, i1 - i0, j1 - j0);
+    const long deepest = ta_smaller(KC, p->K);
+    const int stays = !pack_b && deepest * (j1 - j0) * (long)sizeof(real) <= L2_SHARE;
+    const long widest = stays ? j1 - j0 : pack_a ? WIDE_NC : NC;
+    struct FN(block) block = {p, a, b, c, NULL, NULL, i0, i1};
+    if (pack_a || pack_b) {
+        const long a_count = pack_a ? (deepest * MR + LANES) * (MC / MR) : 0;
+        const long b_count = pack_b ? deepest * ta_smaller(widest, ta_round_up(j1 - j0, LANES)) : 0;
+        real *space = ta_scratch(TA_PART, (a_count + b_count) * sizeof(real));
+        if (!space) return 1;
+        if (pack_b) block.b_space = space;
+        if (pack_a) block.a_space = space + b_count;
+    }
+    for (long jc = j0; jc < j1; jc += widest) {
+        const long count = ta_smaller(widest, j1 - jc);
+        for (long pc = 0; pc == 0 || pc < p->K; pc += KC) {
+            const long depth = ta_smaller(KC, p->K - pc);
+            const struct FN(columns) columns = FN(columns_of)(&block, jc, count, pc, depth);
+            FN(add_columns)(&block, &columns, jc, count, pc, depth);
         }
-#pragma GCC unroll 16
-        for (long i = 0; i < LANES; i++) x[i] = y[i];
+    }
+    if (pack_a || pack_b) ta_scratch_done(TA_PART);
+    return 0;
+}
+
+static void FN(product_part)(void *arg, long part, long parts)
+{
+    struct FN(product) *p = arg;
+    const long col = part % p->col_parts, rest = part / p->col_parts;
+    const long row = rest % p->row_parts, group = rest / p->row_parts;
+    const long unit = p->packed ? NR : LANES;
+    const long strips = (p->M + MR - 1) / MR, units = (p->P + unit - 1) / unit;
+    const long i0 = strips * row / p->row_parts * MR, i1 = strips * (row + 1) / p->row_parts * MR;
+    const long j0 = units * col / p->col_parts * unit, j1 = units * (col + 1) / p->col_parts * unit;
+    (void)parts;
+    for (long n = p->batch * group / p->batch_parts; n < p->batch * (group + 1) / p->batch_parts; n++)
+        if (FN(rectangle)(p, p->a + n * p->a_batch, p->b + n * p->b_batch, p->c + n * p->M * p->P, i0,
+                          ta_smaller(i1, p->M), j0, ta_smaller(j1, p->P)))
+            atomic_store(&p->failed, 1);
+}
+
+/* Rows by columns of C into `wanted` rectangles, in the ratio that makes the largest one cheapest:
+ * vectors to compute, and its own copy of what has to be packed (moving a number of A costs about as
+ * much as a vector's arithmetic, of B half of that). */
+static void FN(cut)(struct FN(product) *p, long wanted)
+{
+    const long unit = p->packed ? NR : LANES;
+    const long strips = (p->M + MR - 1) / MR, units = (p->P + unit - 1) / unit;
+    long best = LONG_MAX;
+    for (long rows = 1; rows <= ta_smaller(wanted, strips); rows++) {
+        const long cols = ta_smaller(wanted / rows, units);
+        const long high = ta_smaller(p->M, (strips + rows - 1) / rows * MR);
+        const long wide = ta_smaller(p->P, (units + cols - 1) / cols * unit);
+        const long b_moves = !p->packed && FN(must_pack_b)(p, high, wide) ? wide / 2 : 0;
+        const long a_moves = FN(must_pack_a)(p, high) ? high : 0;
+        const long cost = high * ((wide + LANES - 1) / LANES) + a_moves + b_moves;
+        if (cost < best) {
+            best = cost;
+            p->row_parts = rows;
+            p->col_parts = cols;
+        }
     }
 }
 
-/* `count` <= LANES columns of a matrix whose columns are contiguous (element k of column j at
- * b[j * ldb + k]) to K rows of LANES, `width` apart; columns that aren't there become zero. */
-static void FN(pack_columns)(const real *b, long ldb, long K, long count, real *out, long width)
+/* Whole matrices where there are enough of them to keep the threads evenly busy. */
+static void FN(divide)(struct FN(product) *p)
 {
-    vec x[LANES];
-    long k = 0;
-    if (count == LANES) {
-        for (; k + LANES <= K; k += LANES, out += LANES * width) {
-#pragma GCC unroll 16
-            for (long j = 0; j < LANES; j++) x[j] = load(b + j * ldb + k);
-            FN(transpose)(x);
-#pragma GCC unroll 16
-            for (long i = 0; i < LANES; i++) store(out + i * width, x[i]);
-        }
-    }
-    for (; k < K; k += LANES, out += LANES * width) {
-        const long deep = K - k < LANES ? K - k : LANES;
-#pragma GCC unroll 16
-        for (long j = 0; j < LANES; j++)
-            x[j] = j < count ? load_part(b + j * ldb + k, deep) : splat(0);
-        FN(transpose)(x);
-#pragma GCC unroll 16
-        for (long i = 0; i < LANES; i++)
-            if (i < deep) store(out + i * width, x[i]);
-    }
+    const long threads = ta_get_num_threads();
+    const long each = p->M * (p->K + 8) * p->P;
+    p->batch_parts = p->row_parts = p->col_parts = 1;
+    if (threads == 1 || p->batch * each < SERIAL_WORK) return;
+    p->batch_parts = ta_smaller(p->batch, 4 * threads);
+    if (p->batch % threads && p->batch < 4 * threads && each >= SERIAL_WORK)
+        FN(cut)(p, threads);
 }
 
-/* The same of a matrix whose rows are contiguous: a copy. */
-static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out, long width)
+KERNEL(matmul)(int64_t batch, int64_t M, int64_t K, int64_t P, const real *a, int64_t a_batch,
+                      int64_t a_row, int64_t a_col, const real *b, int64_t b_batch, int64_t b_row,
+                      int64_t b_col, const real *packed, const real *bias, real *c)
 {
-    if (count == LANES)
-        for (long k = 0; k < K; k++) store(out + k * width, load(b + k * ldb));
+    const long size = sizeof(real);
+    struct FN(product) p = {
+        .batch = batch, .M = M, .K = K, .P = P, .packed = packed, .bias = bias, .c = c,
+        .a = a, .a_batch = a_batch / size, .a_row = a_row / size, .a_col = a_col / size,
+        .b = b, .b_batch = b_batch / size, .b_row = b_row / size, .b_col = b_col / size,
+    };
+    if (!batch || !M || !P) return 0;
+    FN(divide)(&p);
+    const long parts = p.batch_parts * p.row_parts * p.col_parts;
+    if (parts > 1)
+        ta_parallel(FN(product_part), &p, parts);
     else
-        for (long k = 0; k < K; k++) store(out + k * width, load_part(b + k * ldb, count));
+        FN(product_part)(&p, 0, 1);
+    return atomic_load(&p.failed);
 }
 
-/* Rows of an A whose columns are contiguous, as strips of K groups of MR, `stride` apart. Whole vectors
- * are stored; the next group covers what is too much, and after the last there has to be room for it. */
-static void FN(pack_a)(const real *a, long lda, long K, long rows, real *out, long stride)
+struct FN(packing) {
+    const real *b;
+    long b_row, b_col, K, P;
+    real *out;
+};
+
+static void FN(packing_part)(void *arg, long part, long parts)
 {
-    const long whole = rows / MR, rest = rows % MR;
-    for (long k = 0; k < K; k++, a += lda, out += MR) {
-        for (long strip = 0; strip < whole; strip++)
-            for (long i = 0; i < MR; i += LANES)
-                store(out + strip * stride + i,
-                      MR - i >= LANES ? load(a + strip * MR + i) : load_part(a + strip * MR + i, MR - i));
-        for (long i = 0; i < rest; i += LANES)
-            store(out + whole * stride + i,
-                  load_part(a + whole * MR + i, rest - i < LANES ? rest - i : LANES));
-    }
+    const struct FN(packing) *job = arg;
+    const long begin = part * NR, count = ta_smaller(NR, job->P - begin);
+    (void)parts;
+    FN(pack_b)(job->b + begin * job->b_col, job->b_row, job->b_col, job->K, count,
+               job->out + begin * job->K);
 }
 
-/* Few rows of A against a B whose columns are contiguous: it is used as soon as it is transposed,
- * LANES columns by LANES deep at a time. Each element is the same chain over k as in a tile. */
-TA_INLINE void FN(dots)(const struct FN(tile_job) *job, const long rows)
+/* b whole, for later calls with packed = out, which holds K * P elements with P rounded up to a
+ * multiple of 16. The layout is the level's own. */
+KERNEL(pack_weights)(int64_t K, int64_t P, const real *b, int64_t b_row, int64_t b_col, real *out)
 {
-    const long K = job->K, ldb = job->ldb, lda = job->lda, count = job->last;
-    vec acc[DOT_ROWS], x[LANES];
-#pragma GCC unroll 8
-    for (long i = 0; i < rows; i++) acc[i] = splat(0);
-    for (long k = 0; k < K; k += LANES) {
-        const real *b = job->b + k, *a = job->a + k;
-        const long deep = K - k < LANES ? K - k : LANES;
-        if (deep == LANES && count == LANES) {
-#pragma GCC unroll 16
-            for (long j = 0; j < LANES; j++) x[j] = load(b + j * ldb);
-        } else {
-#pragma GCC unroll 16
-            for (long j = 0; j < LANES; j++) x[j] = j < count ? load_part(b + j * ldb, deep) : splat(0);
-        }
-        FN(transpose)(x);
-#pragma GCC unroll 16
-        for (long j = 0; j < LANES; j++)
-            if (j < deep)
-#pragma GCC unroll 8
-                for (long i = 0; i < rows; i++) acc[i] += splat(a[i * lda + j]) * x[j];
-    }
-    const vec bias = job->bias ? load_part(job->bias, count) : splat(0);
-#pragma GCC unroll 8
-    for (long i = 0; i < rows; i++)
-        store_part(job->c + i * job->ldc, job->bias ? acc[i] + bias : acc[i], count);
+    const long size = sizeof(real);
+    struct FN(packing) job = {b, b_row / size, b_col / size, K, P, out};
+    ta_parallel(FN(packing_part), &job, (P + NR - 1) / NR);
+    return 0;
 }
-static void FN(dots_1)(const struct FN(tile_job) *job) { FN(dots)(job, 1); }
-static void FN(dots_2)(const struct FN(tile_job) *job) { FN(dots)(job, 2); }
-static void FN(dots_3)(const struct FN(tile_job) *job) { FN(dots)(job, 3); }
-static void FN(dots_4)(const struct FN(tile_job) *job) { FN(dots)(job, 4); }
-static const FN(tile_function) FN(dots_of)[DOT_ROWS] = {FN(dots_1), FN(dots_2), FN(dots_3), FN(dots_4)};
-
-#include "blocking.h"

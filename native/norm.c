@@ -25,15 +25,15 @@ struct FN(norm_job) {
 static void FN(norm_part)(void *arg, long part, long parts)
 {
     const struct FN(norm_job) *job = arg;
-    struct ta_piece piece = ta_before_pieces(part);
+    struct ta_span span = ta_before_spans(part);
     double sum = 0;
     (void)parts;
-    while (ta_next_piece(&piece, job->lengths, job->count))
-        sum += FN(sum_of_squares)(job->arrays[piece.array] + piece.begin, piece.end - piece.begin);
+    while (ta_next_span(&span, job->lengths, job->count))
+        sum += FN(sum_of_squares)(job->arrays[span.array] + span.begin, span.end - span.begin);
     job->sums[part] = sum;
 }
 
-static int FN(global_norm)(const real *const *arrays, const int64_t *lengths, int64_t count,
+KERNEL(global_norm)(const real *const *arrays, const int64_t *lengths, int64_t count,
                            double *norm)
 {
     long parts = ta_array_parts(lengths, (long)count);
@@ -57,13 +57,15 @@ struct FN(scale_job) {
 static void FN(scale_part)(void *arg, long part, long parts)
 {
     const struct FN(scale_job) *job = arg;
-    struct ta_piece piece = ta_before_pieces(part);
+    struct ta_span span = ta_before_spans(part);
     (void)parts;
-    while (ta_next_piece(&piece, job->lengths, job->count))
-        FN(row_scale)(job->arrays[piece.array] + piece.begin, piece.end - piece.begin, job->factor);
+    while (ta_next_span(&span, job->lengths, job->count)) {
+        real *x = job->arrays[span.array] + span.begin;
+        FN(row_scale)(x, x, span.end - span.begin, job->factor);
+    }
 }
 
-static int FN(scale)(real *const *arrays, const int64_t *lengths, int64_t count, double factor)
+KERNEL(scale)(real *const *arrays, const int64_t *lengths, int64_t count, double factor)
 {
     struct FN(scale_job) job = {arrays, lengths, (long)count, (real)factor};
     ta_parallel(FN(scale_part), &job, ta_array_parts(lengths, job.count));

@@ -6,25 +6,6 @@
  *
  * Parameters are cut into parts as if they stood end to end: see parts.h. */
 
-TA_INLINE vec FN(square_root)(vec v)
-{
-#if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
-    return (vec)_mm512_sqrt_pd((__m512d)v);
-#elif TA_X86 && LEVEL_NUMBER == 2
-    return (vec)_mm512_sqrt_ps((__m512)v);
-#elif TA_X86 && LEVEL_NUMBER == 1 && REAL_BITS == 64
-    return (vec)_mm256_sqrt_pd((__m256d)v);
-#elif TA_X86 && LEVEL_NUMBER == 1
-    return (vec)_mm256_sqrt_ps((__m256)v);
-#elif REAL_BITS == 64
-    for (int i = 0; i < LANES; i++) v[i] = sqrt(v[i]);
-    return v;
-#else
-    for (int i = 0; i < LANES; i++) v[i] = sqrtf(v[i]);
-    return v;
-#endif
-}
-
 struct FN(adam_job) {
     real *const *params, *const *exp_avgs, *const *exp_avg_sqs;
     const real *const *grads;
@@ -63,39 +44,39 @@ TA_INLINE void FN(adam_vector)(const struct FN(adam_factors) *f, vec *p, vec g, 
     *p = *p * f->keep - f->step * *m / (FN(square_root)(*v) * f->root + f->eps);
 }
 
-static void FN(adam_piece)(const struct FN(adam_job) *job, struct ta_piece piece)
+static void FN(adam_span)(const struct FN(adam_job) *job, struct ta_span span)
 {
-    struct FN(adam_factors) factors = FN(adam_factors_of)(job, piece.array);
-    real *p = job->params[piece.array], *m = job->exp_avgs[piece.array];
-    real *v = job->exp_avg_sqs[piece.array];
-    const real *g = job->grads[piece.array];
-    long i = piece.begin;
-    for (; i + LANES <= piece.end; i += LANES) {
+    struct FN(adam_factors) factors = FN(adam_factors_of)(job, span.array);
+    real *p = job->params[span.array], *m = job->exp_avgs[span.array];
+    real *v = job->exp_avg_sqs[span.array];
+    const real *g = job->grads[span.array];
+    long i = span.begin;
+    for (; i + LANES <= span.end; i += LANES) {
         vec pi = load(p + i), mi = load(m + i), vi = load(v + i);
         FN(adam_vector)(&factors, &pi, load(g + i), &mi, &vi);
         store(p + i, pi);
         store(m + i, mi);
         store(v + i, vi);
     }
-    long rest = piece.end - i;
+    long rest = span.end - i;
     if (rest) {
-        vec pi = load_part(p + i, rest), mi = load_part(m + i, rest), vi = load_part(v + i, rest);
-        FN(adam_vector)(&factors, &pi, load_part(g + i, rest), &mi, &vi);
-        store_part(p + i, pi, rest);
-        store_part(m + i, mi, rest);
-        store_part(v + i, vi, rest);
+        vec pi = load_first(p + i, rest), mi = load_first(m + i, rest), vi = load_first(v + i, rest);
+        FN(adam_vector)(&factors, &pi, load_first(g + i, rest), &mi, &vi);
+        store_first(p + i, pi, rest);
+        store_first(m + i, mi, rest);
+        store_first(v + i, vi, rest);
     }
 }
 
 static void FN(adam_part)(void *arg, long part, long parts)
 {
     const struct FN(adam_job) *job = arg;
-    struct ta_piece piece = ta_before_pieces(part);
+    struct ta_span span = ta_before_spans(part);
     (void)parts;
-    while (ta_next_piece(&piece, job->lengths, job->count)) FN(adam_piece)(job, piece);
+    while (ta_next_span(&span, job->lengths, job->count)) FN(adam_span)(job, span);
 }
 
-static int FN(adam)(real *const *params, const real *const *grads, real *const *exp_avgs,
+KERNEL(adam)(real *const *params, const real *const *grads, real *const *exp_avgs,
                     real *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps,
                     int64_t count, double lr, double beta1, double beta2, double eps,
                     double weight_decay, int decoupled, int maximize)
@@ -118,40 +99,40 @@ struct FN(sgd_job) {
 
 /* buf = momentum buf + (1 - dampening) g, at first buf = g
  * p -= lr buf, with Nesterov p -= lr (g + momentum buf), without momentum p -= lr g */
-static void FN(sgd_piece)(const struct FN(sgd_job) *job, struct ta_piece piece)
+static void FN(sgd_span)(const struct FN(sgd_job) *job, struct ta_span span)
 {
-    real *p = job->params[piece.array];
-    real *buffer = job->buffers ? job->buffers[piece.array] : NULL;
-    const real *g = job->grads[piece.array];
-    int first = buffer && job->first[piece.array];
+    real *p = job->params[span.array];
+    real *buffer = job->buffers ? job->buffers[span.array] : NULL;
+    const real *g = job->grads[span.array];
+    int first = buffer && job->first[span.array];
     vec sign = splat(job->maximize ? -1 : 1), decay = splat((real)job->weight_decay);
     vec momentum = splat((real)job->momentum), fresh = splat((real)(1 - job->dampening));
     vec lr = splat((real)job->lr);
-    for (long i = piece.begin; i < piece.end; i += LANES) {
-        long rest = piece.end - i;
+    for (long i = span.begin; i < span.end; i += LANES) {
+        long rest = span.end - i;
         int whole = rest >= LANES;
-        vec pi = whole ? load(p + i) : load_part(p + i, rest);
-        vec step = (whole ? load(g + i) : load_part(g + i, rest)) * sign + pi * decay;
+        vec pi = whole ? load(p + i) : load_first(p + i, rest);
+        vec step = (whole ? load(g + i) : load_first(g + i, rest)) * sign + pi * decay;
         if (buffer) {
-            vec b = whole ? load(buffer + i) : load_part(buffer + i, rest);
+            vec b = whole ? load(buffer + i) : load_first(buffer + i, rest);
             b = first ? step : b * momentum + step * fresh;
-            whole ? store(buffer + i, b) : store_part(buffer + i, b, rest);
+            whole ? store(buffer + i, b) : store_first(buffer + i, b, rest);
             step = job->nesterov ? step + momentum * b : b;
         }
         pi -= lr * step;
-        whole ? store(p + i, pi) : store_part(p + i, pi, rest);
+        whole ? store(p + i, pi) : store_first(p + i, pi, rest);
     }
 }
 
 static void FN(sgd_part)(void *arg, long part, long parts)
 {
     const struct FN(sgd_job) *job = arg;
-    struct ta_piece piece = ta_before_pieces(part);
+    struct ta_span span = ta_before_spans(part);
     (void)parts;
-    while (ta_next_piece(&piece, job->lengths, job->count)) FN(sgd_piece)(job, piece);
+    while (ta_next_span(&span, job->lengths, job->count)) FN(sgd_span)(job, span);
 }
 
-static int FN(sgd)(real *const *params, const real *const *grads, real *const *buffers,
+KERNEL(sgd)(real *const *params, const real *const *grads, real *const *buffers,
                    const int64_t *lengths, const uint8_t *first, int64_t count, double lr,
                    double momentum, double dampening, double weight_decay, int nesterov,
                    int maximize)

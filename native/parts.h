@@ -1,10 +1,16 @@
-/* How much work a part of ta_parallel is: fixed numbers of elements, so that the cut, and with it every
- * sum's order, depends on the shape only. */
+/* How work is cut into parts. A part is one of the shares that ta_parallel gives to its threads. Its size
+ * is a fixed number of elements: the cut, and with it the order of every sum, depends on the shape only
+ * and not on the number of threads. */
+
+static inline long ta_smaller(long x, long y) { return x < y ? x : y; }
+
+/* The smallest multiple of `unit` that is not less than x. */
+static inline long ta_round_up(long x, long unit) { return (x + unit - 1) / unit * unit; }
 
 enum {
     PART_ELEMENTS = 16384,
-    ROW_IN_CACHE = 65536, /* elements of a row; beyond them it counts as long */
-    ROW_PIECE = 4096      /* elements of a long row that stay in the first cache */
+    ROW_IN_CACHE = 65536, /* a row of more elements is long: it leaves the caches */
+    ROW_BLOCK = 4096      /* so many elements of a long row stay in the first-level cache */
 };
 
 /* Parts for N rows of n elements. */
@@ -14,7 +20,7 @@ static inline long ta_row_parts(long N, long n)
     return (N + rows - 1) / rows;
 }
 
-/* Several arrays taken as if they stood end to end; a part is PART_ELEMENTS of them. */
+/* Parts for several arrays, which are cut as if they lay end to end, PART_ELEMENTS to a part. */
 static inline long ta_array_parts(const int64_t *lengths, long count)
 {
     int64_t total = 0;
@@ -22,28 +28,29 @@ static inline long ta_array_parts(const int64_t *lengths, long count)
     return (long)((total + PART_ELEMENTS - 1) / PART_ELEMENTS);
 }
 
-/* Elements begin to end of one array. */
-struct ta_piece {
+/* What one part has of one array: the elements [begin, end). */
+struct ta_span {
     long array, begin, end;
-    int64_t before, from, to; /* elements before the array; the part's own range */
+    int64_t before;   /* elements of the arrays before this one */
+    int64_t from, to; /* the part's range, counted over all arrays */
 };
 
-static inline struct ta_piece ta_before_pieces(long part)
+static inline struct ta_span ta_before_spans(long part)
 {
     int64_t from = (int64_t)part * PART_ELEMENTS;
-    return (struct ta_piece){.array = -1, .from = from, .to = from + PART_ELEMENTS};
+    return (struct ta_span){.array = -1, .from = from, .to = from + PART_ELEMENTS};
 }
 
-/* The next piece of the part, if there is one. */
-static inline int ta_next_piece(struct ta_piece *piece, const int64_t *lengths, long count)
+/* Moves on to the next span of the part; 0 if there is none. */
+static inline int ta_next_span(struct ta_span *span, const int64_t *lengths, long count)
 {
-    while (piece->array + 1 < count) {
-        if (piece->array >= 0) piece->before += lengths[piece->array];
-        int64_t length = lengths[++piece->array];
-        int64_t begin = piece->from - piece->before, end = piece->to - piece->before;
-        piece->begin = (long)(begin > 0 ? begin : 0);
-        piece->end = (long)(end < length ? end : length);
-        if (piece->begin < piece->end) return 1;
+    while (span->array + 1 < count) {
+        if (span->array >= 0) span->before += lengths[span->array];
+        int64_t length = lengths[++span->array];
+        int64_t begin = span->from - span->before, end = span->to - span->before;
+        span->begin = (long)(begin > 0 ? begin : 0);
+        span->end = (long)(end < length ? end : length);
+        if (span->begin < span->end) return 1;
     }
     return 0;
 }

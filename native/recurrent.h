@@ -74,7 +74,7 @@ static struct FN(step) FN(step_at)(const struct FN(recurrence) *g, long t, long 
     const long other = g->reverse ? t + 1 : t - 1;
     if (other < 0 || other >= g->T) return step;
     step.before = g->reverse ? start + step.count : start - g->batch_sizes[other];
-    step.common = FN(smaller)(step.count, g->batch_sizes[other]);
+    step.common = ta_smaller(step.count, g->batch_sizes[other]);
     return step;
 }
 
@@ -87,19 +87,6 @@ TA_INLINE long FN(rows_below)(long first, long stride, long end)
 TA_INLINE const real *FN(state_before)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows)
 {
     return rows->before < 0 ? g->h0 + rows->b * g->H : g->y + rows->before * g->H;
-}
-
-TA_INLINE vec FN(load_some)(const real *p, long count)
-{
-    return count == LANES ? load(p) : load_part(p, count);
-}
-
-TA_INLINE void FN(store_some)(real *p, vec v, long count)
-{
-    if (count == LANES)
-        store(p, v);
-    else
-        store_part(p, v, count);
 }
 
 TA_INLINE void FN(tile_of)(const long gates, const long rows, const real *h, long ldh, const real *w,
@@ -174,11 +161,11 @@ TA_INLINE void FN(forward_step)(const struct FN(recurrence) *g, const struct FN(
     const int far = g->N * H * (gates + cell->saved) * (long)sizeof(real) > FAR;
     vec sums[24];
     for (long panel = p0; panel < p1; panel++) {
-        const long col = panel * LANES, count = FN(smaller)(LANES, H - col);
+        const long col = panel * LANES, count = ta_smaller(LANES, H - col);
         const real *w = g->packed + panel * gates * LANES * H;
         for (long i = 0; i < all;) {
             const long end = i < continued ? continued : all, b = first + i * stride;
-            const struct FN(some_rows) rows = {step->start + b, FN(smaller)(cell->rows, end - i), stride, b,
+            const struct FN(some_rows) rows = {step->start + b, ta_smaller(cell->rows, end - i), stride, b,
                                                i < continued ? step->before + b : -1};
             if (far) FN(fetch)(g, &rows, col);
             tile(rows.count, FN(state_before)(g, &rows), stride * H, w, H, sums);
@@ -229,7 +216,7 @@ static void FN(last_states)(const struct FN(recurrence) *g, const real *states, 
 static void FN(packing_gates_part)(void *arg, long part, long parts)
 {
     const struct FN(packing) *job = arg;
-    const long H = job->K, gates = job->P / H, col = part * LANES, count = FN(smaller)(LANES, H - col);
+    const long H = job->K, gates = job->P / H, col = part * LANES, count = ta_smaller(LANES, H - col);
     (void)parts;
     for (long gate = 0; gate < gates; gate++)
         FN(pack_columns)(job->b + (gate * H + col) * H, H, H, count,
@@ -237,7 +224,7 @@ static void FN(packing_gates_part)(void *arg, long part, long parts)
 }
 
 /* w_hh (gates H, H) panel after panel, each H rows of LANES columns of every gate's transpose. */
-static int FN(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
+KERNEL(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
 {
     struct FN(packing) job = {.b = w_hh, .K = H, .P = gates * H, .out = out};
     ta_parallel(FN(packing_gates_part), &job, (H + LANES - 1) / LANES);
@@ -260,7 +247,7 @@ static int FN(forwards)(struct FN(recurrence) *g)
     if (!g->N || !H) return 0;
     real *space = NULL;
     if (!g->packed) {
-        space = ta_scratch(TA_SHARED, gates * H * FN(whole)(H, LANES) * sizeof(real));
+        space = ta_scratch(TA_SHARED, gates * H * ta_round_up(H, LANES) * sizeof(real));
         if (!space) return 1;
         FN(pack_gates)(gates, H, g->w_hh, space);
         g->packed = space;
@@ -271,14 +258,14 @@ static int FN(forwards)(struct FN(recurrence) *g)
         FN(forward_rows)(g, 0, 1);
         break;
     case FN(CUT_ROWS):
-        ta_parallel(FN(forward_rows), g, FN(smaller)(threads, g->B));
+        ta_parallel(FN(forward_rows), g, ta_smaller(threads, g->B));
         break;
     case FN(CUT_COLUMNS):
         g->start = g->reverse ? g->N : 0;
         for (long i = 0; i < g->T; i++) {
             g->t = g->reverse ? g->T - 1 - i : i;
             if (g->reverse) g->start -= g->batch_sizes[g->t];
-            ta_parallel(FN(forward_columns), g, FN(smaller)(threads, panels));
+            ta_parallel(FN(forward_columns), g, ta_smaller(threads, panels));
             if (!g->reverse) g->start += g->batch_sizes[g->t];
         }
     }
@@ -310,7 +297,7 @@ static void FN(backward_product)(const struct FN(recurrence) *g, struct FN(step)
             struct FN(tile_job) job = {.K = K, .a = g->dgh + (step.start + b) * K, .lda = stride * K,
                                        .c = g->dh + b * H + j, .ldc = stride * H,
                                        .first = !g->cell->keeps_dh};
-            FN(strip)(&job, FN(smaller)(MR, all - i), 1, &columns, FN(smaller)(NR, j1 - j), NULL);
+            FN(strip)(&job, ta_smaller(MR, all - i), 1, &columns, ta_smaller(NR, j1 - j), NULL);
         }
     }
 }
@@ -335,7 +322,7 @@ static void FN(backward_columns)(void *arg, long part, long parts)
     const struct FN(recurrence) *g = arg;
     const long panels = (g->H + NR - 1) / NR;
     FN(backward_product)(g, FN(step_at)(g, g->t, g->start), 0, 1, panels * part / parts * NR,
-                         FN(smaller)(g->H, panels * (part + 1) / parts * NR));
+                         ta_smaller(g->H, panels * (part + 1) / parts * NR));
 }
 
 /* The gradient at the last states, NULL for zeros, is where the gradient at the states begins. */
@@ -354,7 +341,7 @@ static int FN(backwards)(struct FN(recurrence) *g)
     real *space = NULL;
     const int ragged = !MASKED_LOADS && H % LANES;
     if (!g->packed && (ragged || (g->T > 1 && g->N >= 128))) { /* so many rows make up for the packing */
-        space = ta_scratch(TA_SHARED, K * FN(whole)(H, LANES) * sizeof(real));
+        space = ta_scratch(TA_SHARED, K * ta_round_up(H, LANES) * sizeof(real));
         if (!space) return 1;
         FN(pack_weights)(K, H, g->w_hh, H * sizeof(real), sizeof(real), space);
         g->packed = space;
@@ -365,7 +352,7 @@ static int FN(backwards)(struct FN(recurrence) *g)
         FN(backward_rows)(g, 0, 1);
         break;
     case FN(CUT_ROWS):
-        ta_parallel(FN(backward_rows), g, FN(smaller)(threads, g->B));
+        ta_parallel(FN(backward_rows), g, ta_smaller(threads, g->B));
         break;
     case FN(CUT_COLUMNS):
         g->start = g->reverse ? 0 : g->N;
@@ -373,7 +360,7 @@ static int FN(backwards)(struct FN(recurrence) *g)
             g->t = g->reverse ? i : g->T - 1 - i;
             if (!g->reverse) g->start -= g->batch_sizes[g->t];
             FN(backward_gates)(g, FN(step_at)(g, g->t, g->start), 0, 1);
-            ta_parallel(FN(backward_columns), g, FN(smaller)(threads, panels));
+            ta_parallel(FN(backward_columns), g, ta_smaller(threads, panels));
             if (g->reverse) g->start += g->batch_sizes[g->t];
         }
     }

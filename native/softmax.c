@@ -6,111 +6,18 @@
  * A row is read three times while it is in cache (maximum, exponentials and their sum, scaling).
  * A longer one is read twice from memory: the sum is then rescaled whenever the maximum grows.
  * Look first at row_softmax; cross_entropy.c uses the row functions too. */
-/* All lanes of number below n. */
-TA_INLINE ivec FN(lanes_below)(long n)
-{
-    ivec lane;
-    for (int i = 0; i < LANES; i++) lane[i] = i;
-    return lane < (ivec){0} + (integer)n;
-}
-
-/* NaNs are passed over here; the sum of exponentials meets them. */
-static real FN(row_max)(const real *x, long n)
-{
-    vec a = splat(-INFINITY), b = a, c = a, d = a;
-    long i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        a = vmax(load(x + i), a);
-        b = vmax(load(x + i + LANES), b);
-        c = vmax(load(x + i + 2 * LANES), c);
-        d = vmax(load(x + i + 3 * LANES), d);
-    }
-    for (; i + LANES <= n; i += LANES) a = vmax(load(x + i), a);
-    if (i < n) b = vmax(vselect(FN(lanes_below)(n - i), load_part(x + i, n - i), b), b);
-    return hmax(vmax(vmax(a, b), vmax(c, d)));
-}
-
-/* y = e^(x - m), kept or not; returns the sum. y may be x. */
-TA_INLINE real FN(row_exp_into)(const real *x, real *y, long n, real m, int keep)
-{
-    vec a = splat(0), b = a, c = a, d = a, top = splat(m);
-    long i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        vec p = FN(exp)(load(x + i) - top), q = FN(exp)(load(x + i + LANES) - top);
-        vec r = FN(exp)(load(x + i + 2 * LANES) - top), s = FN(exp)(load(x + i + 3 * LANES) - top);
-        if (keep) {
-            store(y + i, p);
-            store(y + i + LANES, q);
-            store(y + i + 2 * LANES, r);
-            store(y + i + 3 * LANES, s);
-        }
-        a += p;
-        b += q;
-        c += r;
-        d += s;
-    }
-    for (; i + LANES <= n; i += LANES) {
-        vec p = FN(exp)(load(x + i) - top);
-        if (keep) store(y + i, p);
-        a += p;
-    }
-    if (i < n) {
-        vec p = FN(exp)(load_part(x + i, n - i) - top);
-        if (keep) store_part(y + i, p, n - i);
-        b += vselect(FN(lanes_below)(n - i), p, splat(0));
-    }
-    return hsum((a + b) + (c + d));
-}
-
-static real FN(row_exp)(const real *x, real *y, long n, real m)
-{
-    return FN(row_exp_into)(x, y, n, m, 1);
-}
-
-static real FN(row_sum_exp)(const real *x, long n, real m)
-{
-    return FN(row_exp_into)(x, NULL, n, m, 0);
-}
-
-/* The maximum and the sum of exponentials of a long row in one reading. */
-static real FN(long_row_sum_exp)(const real *x, long n, real *m)
-{
-    real sum = 0;
-    *m = -INFINITY;
-    for (long i = 0; i < n; i += ROW_PIECE) {
-        long length = n - i < ROW_PIECE ? n - i : ROW_PIECE;
-        real top = FN(row_max)(x + i, length);
-        if (top > *m) {
-            sum *= (real)exp((double)*m - (double)top);
-            *m = top;
-        }
-        /* While all is -inf, e^(-inf - -inf) would be NaN too early: such a piece adds nothing yet. */
-        real shift = *m == -INFINITY ? 0 : *m;
-        sum += FN(row_sum_exp)(x + i, length, shift);
-    }
-    return *m == -INFINITY ? FN(row_sum_exp)(x, n, *m) : sum;
-}
-
-static void FN(row_scale)(real *y, long n, real factor)
-{
-    vec f = splat(factor);
-    long i = 0;
-    for (; i + LANES <= n; i += LANES) store(y + i, load(y + i) * f);
-    if (i < n) store_part(y + i, load_part(y + i, n - i) * f, n - i);
-}
-
 static void FN(row_softmax)(const real *x, real *y, long n)
 {
     if (n <= ROW_IN_CACHE) {
         real sum = FN(row_exp)(x, y, n, FN(row_max)(x, n));
-        FN(row_scale)(y, n, 1 / sum);
+        FN(row_scale)(y, y, n, 1 / sum);
         return;
     }
     real m, sum = FN(long_row_sum_exp)(x, n, &m);
-    for (long i = 0; i < n; i += ROW_PIECE) {
-        long length = n - i < ROW_PIECE ? n - i : ROW_PIECE;
+    for (long i = 0; i < n; i += ROW_BLOCK) {
+        long length = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
         FN(row_exp)(x + i, y + i, length, m);
-        FN(row_scale)(y + i, length, 1 / sum);
+        FN(row_scale)(y + i, y + i, length, 1 / sum);
     }
 }
 
@@ -131,7 +38,7 @@ TA_INLINE void FN(short_rows)(const real *x, real *y, long rows, long n, int vec
     for (; rows > 0; rows--, x += n, y += n) {
         vec v[FN(SHORT_ROW)], top, sum;
         for (int k = 0; k < vectors - 1; k++) v[k] = load(x + k * LANES);
-        v[vectors - 1] = vselect(live, load_part(x + whole, rest), splat(-INFINITY));
+        v[vectors - 1] = vselect(live, load_first(x + whole, rest), splat(-INFINITY));
         top = v[0];
         for (int k = 1; k < vectors; k++) top = vmax(v[k], top);
         top = splat(hmax(top));
@@ -140,7 +47,7 @@ TA_INLINE void FN(short_rows)(const real *x, real *y, long rows, long n, int vec
         for (int k = 0; k < vectors - 1; k++) sum += v[k];
         vec scale = splat(1 / hsum(sum));
         for (int k = 0; k < vectors - 1; k++) store(y + k * LANES, v[k] * scale);
-        store_part(y + whole, v[vectors - 1] * scale, rest);
+        store_first(y + whole, v[vectors - 1] * scale, rest);
     }
 }
 
@@ -191,11 +98,11 @@ static void FN(softmax_backward_part)(void *arg, long part, long parts)
             d += load(y + i + 3 * LANES) * load(g + i + 3 * LANES);
         }
         for (; i + LANES <= n; i += LANES) a += load(y + i) * load(g + i);
-        if (i < n) b += load_part(y + i, n - i) * load_part(g + i, n - i);
+        if (i < n) b += load_first(y + i, n - i) * load_first(g + i, n - i);
         vec dot = splat(hsum((a + b) + (c + d)));
         for (i = 0; i + LANES <= n; i += LANES) store(dx + i, load(y + i) * (load(g + i) - dot));
         if (i < n)
-            store_part(dx + i, load_part(y + i, n - i) * (load_part(g + i, n - i) - dot), n - i);
+            store_first(dx + i, load_first(y + i, n - i) * (load_first(g + i, n - i) - dot), n - i);
     }
 }
 
@@ -213,7 +120,7 @@ static void FN(log_softmax_part)(void *arg, long part, long parts)
         vec top = splat(m), log_sum = splat((real)log((double)sum));
         long i = 0;
         for (; i + LANES <= n; i += LANES) store(y + i, (load(x + i) - top) - log_sum);
-        if (i < n) store_part(y + i, (load_part(x + i, n - i) - top) - log_sum, n - i);
+        if (i < n) store_first(y + i, (load_first(x + i, n - i) - top) - log_sum, n - i);
     }
 }
 
@@ -231,38 +138,38 @@ static void FN(log_softmax_backward_part)(void *arg, long part, long parts)
             b += load(g + i + LANES);
         }
         for (; i + LANES <= n; i += LANES) a += load(g + i);
-        if (i < n) b += load_part(g + i, n - i);
+        if (i < n) b += load_first(g + i, n - i);
         vec sum = splat(hsum(a + b));
         for (i = 0; i + LANES <= n; i += LANES)
             store(dx + i, load(g + i) - FN(exp)(load(l + i)) * sum);
         if (i < n)
-            store_part(dx + i, load_part(g + i, n - i) - FN(exp)(load_part(l + i, n - i)) * sum,
+            store_first(dx + i, load_first(g + i, n - i) - FN(exp)(load_first(l + i, n - i)) * sum,
                        n - i);
     }
 }
 
-static int FN(softmax)(const real *x, const uint8_t *mask, real *y, int64_t N, int64_t n)
+KERNEL(softmax)(const real *x, const uint8_t *mask, real *y, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {x, mask, NULL, y, (long)N, (long)n};
     ta_parallel(FN(softmax_part), &job, ta_row_parts(N, n));
     return 0;
 }
 
-static int FN(softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
+KERNEL(softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {y, NULL, grad, dx, (long)N, (long)n};
     ta_parallel(FN(softmax_backward_part), &job, ta_row_parts(N, n));
     return 0;
 }
 
-static int FN(log_softmax)(const real *x, real *y, int64_t N, int64_t n)
+KERNEL(log_softmax)(const real *x, real *y, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {x, NULL, NULL, y, (long)N, (long)n};
     ta_parallel(FN(log_softmax_part), &job, ta_row_parts(N, n));
     return 0;
 }
 
-static int FN(log_softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
+KERNEL(log_softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {y, NULL, grad, dx, (long)N, (long)n};
     ta_parallel(FN(log_softmax_backward_part), &job, ta_row_parts(N, n));

@@ -4,8 +4,9 @@
  *   real, LANES              float or double, and how many a vector holds
  *   vec, ivec                vector of LANES reals; of integers of the same width (a mask: 0 or -1)
  *   FN(name)                 name_f32_avx512: every function of a kernel file is named through it
- *   load(p), store(p, v)     unaligned; load_part(p, n), store_part(p, v, n) touch the first n < LANES
- *                            elements only (the others read as zero)
+ *   load(p), store(p, v)     a whole vector, at any address
+ *   load_first(p, n), store_first(p, v, n)       only the first n < LANES numbers; the others read as 0
+ *   load_some(p, n), store_some(p, v, n)         the same for n <= LANES
  *   splat(x), vselect(m, a, b), vmax(a, b), vmin(a, b)     vmax, vmin give b when either is a NaN
  *   as_ivec(v), as_vec(i), to_ivec(v), to_vec(i)          bits kept; value converted (truncating)
  *   hsum(v), hmax(v)         over the lanes, in a fixed tree
@@ -25,8 +26,10 @@
 #undef loose_vec
 #undef load
 #undef store
-#undef load_part
-#undef store_part
+#undef load_first
+#undef store_first
+#undef load_some
+#undef store_some
 #undef splat
 #undef vselect
 #undef vmax
@@ -37,6 +40,10 @@
 #undef to_vec
 #undef hsum
 #undef hmax
+
+/* A function that Python can call, as ta_name_f32 and ta_name_f64; see build.py. */
+#undef KERNEL
+#define KERNEL(name) static int FN(name)
 
 #if REAL_BITS == 64
 #define real double
@@ -66,8 +73,10 @@ typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(
 
 #define load FN(load)
 #define store FN(store)
-#define load_part FN(load_part)
-#define store_part FN(store_part)
+#define load_first FN(load_first)
+#define store_first FN(store_first)
+#define load_some FN(load_some)
+#define store_some FN(store_some)
 #define splat FN(splat)
 #define vselect FN(vselect)
 #define vmax FN(vmax)
@@ -89,11 +98,11 @@ TA_INLINE ivec to_ivec(vec v) { return __builtin_convertvector(v, ivec); }
 TA_INLINE vec to_vec(ivec v) { return __builtin_convertvector(v, vec); }
 
 #if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
-TA_INLINE vec load_part(const real *p, long n)
+TA_INLINE vec load_first(const real *p, long n)
 {
     return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
 }
-TA_INLINE void store_part(real *p, vec v, long n)
+TA_INLINE void store_first(real *p, vec v, long n)
 {
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 }
@@ -104,11 +113,11 @@ TA_INLINE vec vselect(ivec m, vec a, vec b)
 TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_pd((__m512d)a, (__m512d)b); }
 TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_pd((__m512d)a, (__m512d)b); }
 #elif TA_X86 && LEVEL_NUMBER == 2
-TA_INLINE vec load_part(const real *p, long n)
+TA_INLINE vec load_first(const real *p, long n)
 {
     return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 }
-TA_INLINE void store_part(real *p, vec v, long n)
+TA_INLINE void store_first(real *p, vec v, long n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
@@ -139,22 +148,22 @@ TA_INLINE __m256i FN(first_lanes)(long n)
 #endif
 }
 #if REAL_BITS == 64
-TA_INLINE vec load_part(const real *p, long n)
+TA_INLINE vec load_first(const real *p, long n)
 {
     return (vec)_mm256_maskload_pd(p, FN(first_lanes)(n));
 }
-TA_INLINE void store_part(real *p, vec v, long n)
+TA_INLINE void store_first(real *p, vec v, long n)
 {
     _mm256_maskstore_pd(p, FN(first_lanes)(n), (__m256d)v);
 }
 TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm256_max_pd((__m256d)a, (__m256d)b); }
 TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm256_min_pd((__m256d)a, (__m256d)b); }
 #else
-TA_INLINE vec load_part(const real *p, long n)
+TA_INLINE vec load_first(const real *p, long n)
 {
     return (vec)_mm256_maskload_ps(p, FN(first_lanes)(n));
 }
-TA_INLINE void store_part(real *p, vec v, long n)
+TA_INLINE void store_first(real *p, vec v, long n)
 {
     _mm256_maskstore_ps(p, FN(first_lanes)(n), (__m256)v);
 }
@@ -162,13 +171,13 @@ TA_INLINE vec vmax(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)
 TA_INLINE vec vmin(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
 #endif
 #else
-TA_INLINE vec load_part(const real *p, long n)
+TA_INLINE vec load_first(const real *p, long n)
 {
     vec v = {0};
     for (long i = 0; i < n; i++) v[i] = p[i];
     return v;
 }
-TA_INLINE void store_part(real *p, vec v, long n)
+TA_INLINE void store_first(real *p, vec v, long n)
 {
     for (long i = 0; i < n; i++) p[i] = v[i];
 }
@@ -176,6 +185,15 @@ TA_INLINE vec vmax(vec a, vec b) { return vselect(a > b, a, b); }
 TA_INLINE vec vmin(vec a, vec b) { return vselect(a < b, a, b); }
 #endif
 #endif
+
+TA_INLINE vec load_some(const real *p, long n) { return n == LANES ? load(p) : load_first(p, n); }
+TA_INLINE void store_some(real *p, vec v, long n)
+{
+    if (n == LANES)
+        store(p, v);
+    else
+        store_first(p, v, n);
+}
 
 /* The upper half joins the lower until 16 bytes are left, and these lane by lane. */
 #if REAL_BITS == 64

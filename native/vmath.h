@@ -52,6 +52,25 @@ TA_INLINE vec FN(times_power)(vec x, vec n)
 #endif
 }
 
+TA_INLINE vec FN(square_root)(vec v)
+{
+#if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
+    return (vec)_mm512_sqrt_pd((__m512d)v);
+#elif TA_X86 && LEVEL_NUMBER == 2
+    return (vec)_mm512_sqrt_ps((__m512)v);
+#elif TA_X86 && LEVEL_NUMBER == 1 && REAL_BITS == 64
+    return (vec)_mm256_sqrt_pd((__m256d)v);
+#elif TA_X86 && LEVEL_NUMBER == 1
+    return (vec)_mm256_sqrt_ps((__m256)v);
+#elif REAL_BITS == 64
+    for (int i = 0; i < LANES; i++) v[i] = sqrt(v[i]);
+    return v;
+#else
+    for (int i = 0; i < LANES; i++) v[i] = sqrtf(v[i]);
+    return v;
+#endif
+}
+
 /* e^x = 2^n (1 + p) with n = round(x / ln 2), r = x - n ln 2 and p = e^r - 1 = r + r^2 Q(r).
  * Returns p; `lost` is what rounding took from r and p. */
 TA_INLINE vec FN(expm1_reduced)(vec x, vec *n, vec *lost)

@@ -11,6 +11,7 @@
  * cases at once while the number of threads changes. Arrays lie flush against a page that can't be
  * touched, first at their end, then at their beginning: an access outside ends the program. */
 #include "core.c"
+#include "entries.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

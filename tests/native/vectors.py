@@ -1,7 +1,9 @@
 """Writes what tests/native/driver.c replays: every call that the package makes of the C core for
 the kernel tests' cases, with the results of the NumPy reference.
 
-    python -m tests.native.vectors DIRECTORY     (calls.h, vectors.bin; tests/native/run does all)
+    python -m tests.native.vectors DIRECTORY     (calls.h, entries.h, vectors.bin)
+
+tests/native/run does this and what follows.
 
 The package runs with a `lib` and `ffi` that note calls and memory before they pass them on, so a
 new kernel needs nothing here. Look first at `Recorder`; the file's format is what `write` does.
@@ -19,11 +21,11 @@ from typing import Any
 import numpy as np
 
 import tinyattn.kernels.native as package
+from native import build
 from tests.kernels import calls
 from tests.kernels.cases import cast
 from tinyattn.kernels import Backend
 
-HEADER = Path(__file__).parents[2] / "native" / "tinyattn.h"
 DECLARATION = re.compile(r"^int (ta_\w+_f(?:32|64))\(([^;]*)\);", re.MULTILINE)
 LARGE = 200_000  # bytes of arguments of a case that is left out
 INTEGER, REAL, POINTER, MADE = range(4)
@@ -148,7 +150,7 @@ def write(file: Any, names: list[str], name: str, record: Recorder, results: lis
 
 def call_table(names: list[str], text: str) -> str:
     """C that calls the function of a number with arguments from an array."""
-    lines = ["/* Made by tests/native/vectors.py from tinyattn.h. */"]
+    lines = ["/* Made by tests/native/vectors.py. */"]
     parameters = dict(DECLARATION.findall(text))
     for i, name in enumerate(names):
         values = []
@@ -160,9 +162,10 @@ def call_table(names: list[str], text: str) -> str:
 
 
 def main(directory: Path) -> None:
-    text = HEADER.read_text(encoding="utf-8")
+    text = build.interface()
     names = [name for name, _ in DECLARATION.findall(text)]
     (directory / "calls.h").write_text(call_table(names, text), encoding="utf-8")
+    (directory / "entries.h").write_text(build.entry_points(), encoding="utf-8")
     record = Recorder()
     package.lib = package.ffi = record
     native = Backend("native")

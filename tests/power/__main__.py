@@ -29,6 +29,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from native import build
 from tests.power.equivalent import gone, reason
 from tests.power.mutants import Mutant, mutants
 
@@ -222,17 +223,18 @@ def prepare_core(tree: Path) -> None:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     edit("core.c", "#define TA_X86 1", "#define TA_X86 0")
-    kernels = (tree / "native/kernels.inc").read_text(encoding="utf-8")
-    edit("kernels.inc", kernels[: kernels.index("#define REAL_BITS 64")], "")
-    edit("dispatch.c", "EXPORT(name, f32, parameters, arguments)",
+    levels = (tree / "native/level.inc").read_text(encoding="utf-8")
+    edit("level.inc", levels[: levels.index("#define REAL_BITS 64")], "")
+    edit("dispatch.c", "ENTRY(name, f32, parameters, arguments)",
          "int ta_##name##_f32 parameters { return 1; }")  # fmt: skip
-    (tree / "core_f64.c").write_text('#include "core.c"\n', encoding="utf-8")
+    core = f'#include "core.c"\n{build.entry_points()}'
+    (tree / "core_f64.c").write_text(core, encoding="utf-8")
     from cffi import FFI
 
     ffi = FFI()
-    ffi.cdef((tree / "native/tinyattn.h").read_text(encoding="utf-8"))
-    ffi.set_source("tinyattn.kernels.native._core", '#include <stdint.h>\n#include "tinyattn.h"',
-                   py_limited_api=True)  # fmt: skip
+    ffi.cdef(build.interface())
+    source = f"#include <stdint.h>\n{build.interface()}"
+    ffi.set_source("tinyattn.kernels.native._core", source, py_limited_api=True)
     ffi.emit_c_code(str(tree / "core_module.c"))
     command = ["cc", *[flag for flag in FLAGS if flag != "-shared"], "-c", "core_module.c"]
     command += ["-Inative", f"-I{sysconfig.get_paths()['include']}", "-o", "core.o"]

@@ -306,14 +306,15 @@ def python_kernel_faults(file: Python) -> Iterator[Mutant]:
 
 
 # C, whose kernel files are written in one way: a function begins at the margin, ends with "}"
-# there, and is named by FN(name).
+# there, and is named by FN(name) or, for an entry point, KERNEL(name).
 
 HEAD = re.compile(
-    r"^(?:static |TA_INLINE )[\w ()]*?\*?FN\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}", re.M | re.S
+    r"^(?:(?:static |TA_INLINE )[\w ()]*?\*?FN|KERNEL)\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}",
+    re.M | re.S,
 )
 TABLE = re.compile(r"^static const struct FN\(\w+\) FN\((\w+)\) = \{(.*?)\};", re.M | re.S)
-STORE = re.compile(r"\b(?:store|store_part|STORE|FN\(store_some\))\(")
-ACCESS = re.compile(r"\b(?:load|load_part|LOAD|store|store_part|STORE|FN\((?:load|store)_some\))\(")
+STORE = re.compile(r"\bstore(?:_first|_some)?\(")
+ACCESS = re.compile(r"\b(?:load|store)(?:_first|_some)?\(")
 ADDRESSES = [
     re.compile(pattern, re.S | re.M)
     for pattern in (
@@ -328,7 +329,7 @@ ADDRESSES = [
 # Which of two ways to the same result is taken; and how the work is cut.
 CHOICE = re.compile(r"packed|space|ROW_IN_CACHE")
 # What products are made of has no gradient of its own.
-NOT_C_KERNELS = {"vector.h", "vmath.h", "blocking.h", "matmul.c", "pool.c", "parts.h", "optim.c"}
+NOT_C_KERNELS = {"vector.h", "vmath.h", "tiles.h", "matmul.c", "pool.c", "parts.h", "optim.c"}
 
 
 @dataclass(frozen=True)
