@@ -76,6 +76,32 @@ MADE = {
     "tensor of nan": lambda t: t.tensor([1.0, NAN, -INF]),
     "tensor beyond float32": lambda t: t.tensor(np.array([1e300]), dtype=t.float32),
     "ragged": lambda t: t.tensor([[1], [1, 2]]),
+    "tensor of a tensor and a number": lambda t: t.tensor([t.tensor(1.5), 2]),
+    "tensor of a number and a double": lambda t: t.tensor([1, np.float64(2)]),
+    "tensor of a float and a double": lambda t: t.tensor([[1.5], [np.float64(2)]]),
+    "tensor of int32s": lambda t: t.tensor([np.int32(1), np.int32(2)]),
+    "tensor of an int32 and a number": lambda t: t.tensor([np.int32(1), 2]),
+    "tensor of arrays": lambda t: t.tensor([np.array([1.0, 2.0]), np.array([3.0, 4.0])]),
+    "tensor of a large number and a float": lambda t: t.tensor([1.5, 2**70]),
+    "tensor of a large number as float": lambda t: t.tensor(2**70, dtype=t.float64),
+    "tensor of a large number as bool": lambda t: t.tensor([2**70, 0], dtype=t.bool),
+    "full of a numpy int": lambda t: t.full((2,), np.int32(3)),
+    "full of a numpy float": lambda t: t.full((2,), np.float64(3)),
+    "full of a tensor": lambda t: t.full((2,), t.tensor(3.5)),
+    "full of a list": lambda t: t.full((2,), [1, 2]),
+    "full of text": lambda t: t.full((2,), "a"),
+    "full of nan as int": lambda t: t.full((2,), NAN, dtype=t.int64),
+    "full of a fraction as int": lambda t: t.full((2,), -1.5, dtype=t.int32),
+    "zeros of a tensor": lambda t: t.zeros(t.tensor(2), 3),
+    "zeros of a float": lambda t: t.zeros(t.tensor(2.0)),
+    "zeros of an array": lambda t: t.zeros(np.array([2, 3])),
+    "arange of a tensor": lambda t: t.arange(t.tensor(3)),
+    "arange of a numpy float": lambda t: t.arange(np.float32(3)),
+    "arange of text": lambda t: t.arange("a"),
+    "arange of bool": lambda t: t.arange(0, 2, dtype=t.bool),
+    "linspace of tensors": lambda t: t.linspace(t.tensor(0.0), t.tensor(1.0), 3),
+    "linspace in a float of steps": lambda t: t.linspace(0, 1, 3.0),
+    "eye of a float": lambda t: t.eye(2.0),
     "as_tensor": lambda t: t.as_tensor([1, 2]),
     "as_tensor of an array": lambda t: t.as_tensor(np.ones(2), dtype=t.float32),
     "a gradient of ints": lambda t: t.ones(2, dtype=t.int64, requires_grad=True),
@@ -173,10 +199,81 @@ def test_other_dtypes_are_refused_by_name(dtype):
             make()
 
 
-@pytest.mark.parametrize("data", ["a", None, [1, None], 1j, [1, "a"], {1: 2}, 2**70, object()])
+@pytest.mark.parametrize("data", ["a", None, [1, None], 1j, [1, "a"], {1: 2}, object()])
 def test_data_that_is_no_numbers_is_refused(data):
     with pytest.raises(TypeError, match="data: expected numbers, got"):
         ta.tensor(data)
+
+
+# (a call, the argument that its error names, the dtype, the number)
+OUT_OF_RANGE = {
+    "tensor": (lambda: ta.tensor(2**31, dtype=ta.int32), "data", "int32", 2**31),
+    "tensor of several": (lambda: ta.tensor([[1, 2**40]], dtype="int32"), "data", "int32", 2**40),
+    "tensor below": (lambda: ta.tensor(-(2**31) - 1, dtype="int32"), "data", "int32", -(2**31) - 1),
+    "tensor of int64": (lambda: ta.tensor(2**63), "data", "int64", 2**63),
+    "tensor of int64s": (lambda: ta.tensor([1, 2**63]), "data", "int64", 2**63),
+    "tensor below int64": (lambda: ta.tensor(-(2**63) - 1), "data", "int64", -(2**63) - 1),
+    "tensor of more": (lambda: ta.tensor([[2**70, 1]]), "data", "int64", 2**70),
+    "tensor of a float": (lambda: ta.tensor(1e30, dtype=ta.int64), "data", "int64", 1e30),
+    "tensor of 2^63 as a float": (
+        lambda: ta.tensor(2.0**63, dtype="int64"),
+        "data",
+        "int64",
+        2.0**63,
+    ),
+    "tensor of infinity": (lambda: ta.tensor([INF], dtype=ta.int64), "data", "int64", INF),
+    "tensor of more than a float": (
+        lambda: ta.tensor(10**400, dtype="float64"),
+        "data",
+        "float64",
+        10**400,
+    ),
+    "an array": (lambda: ta.tensor(np.array([2**40]), dtype="int32"), "data", "int32", 2**40),
+    "an array of floats": (lambda: ta.as_tensor([1e10, 1.0], ta.int32), "data", "int32", 1e10),
+    "full": (lambda: ta.full((2,), 2**40, dtype=ta.int32), "fill_value", "int32", 2**40),
+    "full of int64": (lambda: ta.full((2,), 2**63), "fill_value", "int64", 2**63),
+    "full of a float": (lambda: ta.full((2,), 1e30, dtype=ta.int64), "fill_value", "int64", 1e30),
+    "full beyond float32": (lambda: ta.full((2,), 1e300), "fill_value", "float32", 1e300),
+    "full_like": (
+        lambda: ta.full_like(ta.ones(2, dtype="int32"), -(2**40)),
+        "fill_value",
+        "int32",
+        -(2**40),
+    ),
+    "arange": (lambda: ta.arange(2**40, 2**40 + 3, dtype=ta.int32), "data", "int32", 2**40),
+    "arange in large steps": (
+        lambda: ta.arange(0, 2**40, 2**39, dtype="int32"),
+        "data",
+        "int32",
+        2**39,
+    ),
+    "arange to 2^63": (lambda: ta.arange(2**63 - 2, 2**63), "end", "int64", 2**63),
+    "arange of a float": (lambda: ta.arange(0, 1e30, 1e29, dtype="int64"), "end", "int64", 1e30),
+    "linspace": (lambda: ta.linspace(0, 2**40, 3, dtype=ta.int32), "end", "int32", 2**40),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_a_number_outside_the_range_of_its_dtype_is_named(name):
+    make, argument, dtype, number = OUT_OF_RANGE[name]
+    with pytest.raises(RuntimeError) as error:
+        make()
+    text = str(error.value)
+    assert text.startswith(f"{argument}: expected a number from ")
+    assert f"the range of {dtype}, got " in text
+    assert (
+        float(text.split()[-1]) == float(number) if number != 10**400 else text.endswith("0" * 400)
+    )
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("int32", 31), ("int64", 63)])
+def test_the_ends_of_the_range_are_inside(dtype, bits):
+    low, high = -(2**bits), 2**bits - 1
+    assert ta.tensor([low, high], dtype=dtype).tolist() == [low, high]
+    assert ta.full((1,), high, dtype=dtype).tolist() == [high]
+    assert ta.full((1,), low, dtype=dtype).tolist() == [low]
+    assert ta.tensor(float(low), dtype=dtype).item() == low
+    assert ta.full((1,), -INF).item() == -INF
 
 
 def test_uneven_sequences_are_refused():

@@ -41,7 +41,19 @@ FORMS = {
     "randint float": lambda t: t.randint(0, 5, (2,), dtype=t.float32),
     "randint of nothing": lambda t: t.randint(5, 5, (2,)),
     "randint without size": lambda t: t.randint(5),
+    "randint int32": lambda t: t.randint(2**31 - 2, 2**31, (2,), dtype=t.int32),
+    "randint beyond int32": lambda t: t.randint(0, 2**40, (2,), dtype=t.int32),
+    "randint one beyond int32": lambda t: t.randint(0, 2**31 + 1, (2,), dtype=t.int32),
+    "randint below int32": lambda t: t.randint(-(2**40), 5, (2,), dtype=t.int32),
+    "randint bool": lambda t: t.randint(0, 2, (2,), dtype=t.bool),
+    "randint beyond bool": lambda t: t.randint(0, 3, (2,), dtype=t.bool),
+    "randint to a float": lambda t: t.randint(0, 5.5, (2,)),
+    "randint from a float": lambda t: t.randint(0.0, 5, (2,)),
+    "randint of numpy ints": lambda t: t.randint(np.int64(1), np.int64(5), (2,)),
     "randperm": lambda t: t.randperm(4),
+    "randperm of a float": lambda t: t.randperm(2.0),
+    "uniform_ of text": lambda t: t.zeros(2).uniform_("a", 2),
+    "dropout of text": lambda t: (F if t is ta else t.nn.functional).dropout(t.ones(3), "a"),
     "randperm of none": lambda t: t.randperm(0),
     "randperm int32": lambda t: t.randperm(3, dtype=t.int32),
     "randperm negative": lambda t: t.randperm(-1),
@@ -110,6 +122,21 @@ def test_wrong_seeds_and_states_are_refused():
         ta.set_rng_state(ta.zeros(13))
     with pytest.raises(TypeError, match="state: expected a Tensor, got list"):
         ta.set_rng_state([1])
+
+
+def test_bounds_outside_the_range_of_the_dtype_are_named():
+    for low, high, dtype, text in (
+        (0, 2**31 + 1, ta.int32, f"high - 1: expected .* the range of int32, got {2**31}"),
+        (-(2**31) - 1, 0, ta.int32, f"low: expected .* the range of int32, got {-(2**31) - 1}"),
+        (0, 2**63 + 1, None, f"high - 1: expected .* the range of int64, got {2**63}"),
+        (-(2**70), 0, None, f"low: expected .* the range of int64, got {-(2**70)}"),
+        (0, 2**70, ta.float32, f"high - 1: expected .* got {2**70 - 1}"),
+        (0, 5, ta.bool, "high - 1: expected 0 or 1 for bool, got 4"),
+    ):
+        with pytest.raises(RuntimeError, match=text):
+            ta.randint(low, high, (2,), dtype=dtype)
+    drawn = ta.randint(2**63 - 1, 2**63, (2,))
+    assert drawn.tolist() == [2**63 - 1] * 2
 
 
 N = 40_000

@@ -1,11 +1,21 @@
-"""The five element types and PyTorch's rule for mixing them.
+"""The five element types, what each can hold, and PyTorch's rule for mixing them.
 
 A dtype is NumPy's own (`tinyattn.float32 is numpy.dtype("float32")`). Look at `result_type` first.
 """
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from tinyattn.kernels._types import Array
+
+DType = np.dtype[Any]
+Scalar = bool | int | float  # Python's numbers
+Number = (
+    Scalar | np.integer[Any] | np.floating[Any] | np.bool_
+)  # and NumPy's, which count as Python's
 
 float32 = np.dtype("float32")
 float64 = np.dtype("float64")
@@ -13,19 +23,25 @@ int32 = np.dtype("int32")
 int64 = np.dtype("int64")
 bool_ = np.dtype("bool")
 
-SUPPORTED = (float32, float64, int64, int32, bool_)
-_RANK = {bool_: 0, int32: 1, int64: 2, float32: 3, float64: 4}
-_CATEGORY = {bool_: 0, int32: 1, int64: 1, float32: 2, float64: 2}
-_PYTHON = {bool: bool_, int: int64, float: float32}
+SUPPORTED: tuple[DType, ...] = (float32, float64, int64, int32, bool_)
+RANK: dict[DType, int] = {bool_: 0, int32: 1, int64: 2, float32: 3, float64: 4}
+PYTHON: dict[type, DType] = {bool: bool_, int: int64, float: float32}
+_CATEGORY: dict[DType, int] = {bool_: 0, int32: 1, int64: 1, float32: 2, float64: 2}
+_RANGE: dict[DType, tuple[Scalar, Scalar]] = {
+    int32: (-(2**31), 2**31 - 1),
+    int64: (-(2**63), 2**63 - 1),
+    float32: (float(np.finfo(float32).min), float(np.finfo(float32).max)),
+    float64: (float(np.finfo(float64).min), float(np.finfo(float64).max)),
+}
 
 
-def as_dtype(dtype: Any) -> np.dtype:
+def as_dtype(dtype: DTypeLike | None) -> DType:
     """The supported dtype that `dtype` names; TypeError for any other."""
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         found = None
-    if found not in _RANK:
+    if found not in RANK:
         raise TypeError(
             "dtype: expected float32, float64, int64, int32 or bool, got "
             f"{dtype if found is None else found}"
@@ -33,20 +49,38 @@ def as_dtype(dtype: Any) -> np.dtype:
     return SUPPORTED[SUPPORTED.index(found)]  # an equal one may be another object
 
 
-def is_floating_point(dtype: np.dtype) -> bool:
+def is_floating_point(dtype: DType) -> bool:
+    """Whether the dtype is float32 or float64."""
     return dtype.kind == "f"
 
 
-def scalar_dtype(value: Any) -> np.dtype:
+def check_range(value: Number, dtype: DType, name: str) -> None:
+    """RuntimeError where the dtype can't hold the number: an integer that would wrap around, a
+    finite number that would become infinite, NaN and infinity as integers."""
+    if dtype.kind == "b":
+        return
+    number = value.item() if isinstance(value, np.generic) else value
+    low, high = _RANGE[dtype]
+    if dtype.kind == "i":
+        fits = low - 1 < number < high + 1  # a fraction is cut off
+    else:
+        fits = low <= number <= high or (type(number) is float and not math.isfinite(number))
+    if not fits:
+        raise RuntimeError(
+            f"{name}: expected a number from {low} to {high}, the range of {dtype}, got {number}"
+        )
+
+
+def scalar_dtype(value: object) -> DType:
     """The dtype PyTorch gives a bare number; NumPy's scalars count as Python's numbers."""
     value = value.item() if isinstance(value, np.generic) else value
-    for kind, dtype in _PYTHON.items():
+    for kind, dtype in PYTHON.items():
         if type(value) is kind:
             return dtype
     raise TypeError(f"operand: expected a Tensor or a number, got {type(value).__name__}")
 
 
-def result_type(*operands: Any) -> np.dtype:
+def result_type(*operands: Array | Number) -> DType:
     """PyTorch's promotion of arrays and Python numbers.
 
     The highest category present (bool < int < float) decides. Among the operands of that category
@@ -63,17 +97,23 @@ def result_type(*operands: Any) -> np.dtype:
     category = max(entry[0] for entry in ranked)
     weight = max(entry[1] for entry in ranked if entry[0] == category)
     return max(
-        (entry[2] for entry in ranked if entry[:2] == (category, weight)), key=_RANK.__getitem__
+        (entry[2] for entry in ranked if entry[:2] == (category, weight)), key=RANK.__getitem__
     )
 
 
-def promote(x: Any, y: Any) -> tuple[Any, Any]:
+def promote(x: Array | Number, y: Array | Number) -> tuple[Any, Any]:
     """The two operands such that NumPy's own operation on them gives PyTorch's dtype."""
     if type(x) is np.ndarray:
         if type(y) is np.ndarray:
             if x.dtype is y.dtype or x.dtype == y.dtype:
                 return x, y
-        elif type(y) in _PYTHON and x.dtype.kind == "f":
+        elif type(y) in PYTHON and x.dtype.kind == "f":
             return x, y
     dtype = result_type(x, y)
-    return np.asarray(x, dtype), np.asarray(y, dtype)
+    return _converted(x, dtype), _converted(y, dtype)
+
+
+def _converted(operand: Array | Number, dtype: DType) -> Array:
+    if dtype.kind == "i" and not isinstance(operand, np.ndarray):
+        check_range(operand, dtype, "operand")
+    return np.asarray(operand, dtype)

@@ -1,14 +1,23 @@
-"""Checks of arguments that every family of operations shares; their errors name the argument."""
+"""Checks of arguments that every family of operations shares, and the types of arguments.
 
-from collections.abc import Iterable
+Every error names the argument, what was expected and what came. Look at `as_tensor` first.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.storage import TensorBase
+from tinyattn.autograd.dtypes import Number, Scalar
+from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.kernels._types import Array
+
+Operand = Tensor | Array | Number  # one side of an arithmetic operator
+Size = int | Sequence[int]  # `zeros(2, 3)` and `zeros((2, 3))` alike
 
 
-def as_axis(dim: Any, ndim: int, name: str = "dim") -> int:
+def as_axis(dim: object, ndim: int, name: str = "dim") -> int:
     """A dimension, counted from the front; IndexError outside [-ndim, ndim-1]."""
     if type(dim) is int and -ndim <= dim < ndim:
         return dim % ndim
@@ -23,13 +32,14 @@ def as_axis(dim: Any, ndim: int, name: str = "dim") -> int:
     return int(dim) % low
 
 
-def as_axes(dim: Any, ndim: int, name: str = "dim") -> tuple[int, ...]:
+def as_axes(dim: object, ndim: int, name: str = "dim") -> tuple[int, ...]:
     """One or several dimensions, or None for all of them; no dimension twice."""
     if dim is None:
         return tuple(range(ndim))
     if not isinstance(dim, Iterable):
-        return (as_axis(dim, ndim, name),)[: max(ndim, 0)] if ndim else _scalar_axis(dim, name)
-    axes = tuple(as_axis(d, ndim, name) for d in dim)
+        axis = as_axis(dim, ndim, name)
+        return (axis,) if ndim else ()
+    axes = tuple([as_axis(d, ndim, name) for d in dim])
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"{name}: {list(axes)} names a dimension twice")
     if not axes:
@@ -37,34 +47,56 @@ def as_axes(dim: Any, ndim: int, name: str = "dim") -> tuple[int, ...]:
     return axes if ndim else ()
 
 
-def some_axes(dim: Any, ndim: int, name: str = "dim") -> tuple[int, ...]:
+def some_axes(dim: object, ndim: int, name: str = "dim") -> tuple[int, ...]:
     """As `as_axes`, but an empty tuple names no dimension."""
     return () if isinstance(dim, Iterable) and not tuple(dim) else as_axes(dim, ndim, name)
 
 
-def _scalar_axis(dim: Any, name: str) -> tuple[int, ...]:
-    as_axis(dim, 0, name)
-    return ()
-
-
-def as_size(size: tuple, name: str = "size") -> tuple[int, ...]:
+def as_size(size: Sequence[Any], name: str = "size") -> tuple[int, ...]:
     """`(2, 3)` and `((2, 3),)` alike, as a tuple of int."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    for n in size:
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
-            raise TypeError(f"{name}: expected ints, got {type(n).__name__} in {tuple(size)}")
-    return tuple(int(n) for n in size)
+        size = size[0]
+    return tuple([n if type(n) is int else as_int(n, name) for n in size])
 
 
-def as_tensor(value: Any, name: str) -> Any:
+def as_int(value: Any, name: str) -> int:
+    """An int from an int of Python or NumPy, or from an integer tensor of one element."""
+    try:
+        if not isinstance(value, (bool, np.ndarray)):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name}: expected ints, got {type(value).__name__}: {value!r}")
+
+
+def as_number(value: Any, name: str) -> Scalar:
+    """A Python number from one of Python or NumPy, or from a tensor without axes."""
+    number = value
+    if isinstance(value, TensorBase) and not value._array.ndim:
+        number = value._array.item()
+    elif isinstance(value, np.generic):
+        number = value.item()
+    if not isinstance(number, (bool, int, float)):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    return number
+
+
+def as_tensor(value: Any, name: str) -> Tensor:
     """`value` if it is a tensor, else a TypeError that names the argument."""
     if not isinstance(value, TensorBase):
         raise TypeError(f"{name}: expected a Tensor, got {type(value).__name__}")
+    return value  # type: ignore[return-value]
+
+
+def as_floats(value: Any, name: str, function: str) -> Tensor:
+    """`value` if it is a tensor of floats, else an error that names function and argument."""
+    dtype = as_tensor(value, name)._array.dtype
+    if dtype.kind != "f":
+        raise RuntimeError(f"{function}: {name}: expected float32 or float64, got {dtype}")
     return value
 
 
-def as_indices(value: Any, name: str) -> np.ndarray:
+def as_indices(value: Any, name: str) -> Array:
     """The array of an integer tensor."""
     array = as_tensor(value, name)._array
     if array.dtype.kind != "i":

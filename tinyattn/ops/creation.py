@@ -1,29 +1,53 @@
 """Tensors from nothing, from Python numbers and from arrays: tensor, zeros, arange, from_numpy.
 
-The functions return `Any` to a type checker: class Tensor stands a floor above.
+Look at `tensor` first. `dtype` is float32 by default, unless the function says otherwise.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinyattn.autograd.dtypes import SUPPORTED, as_dtype, float32, int32, int64
+from tinyattn.autograd.dtypes import (
+    PYTHON,
+    RANK,
+    SUPPORTED,
+    DType,
+    Number,
+    Scalar,
+    as_dtype,
+    check_range,
+    float32,
+    int32,
+    int64,
+    scalar_dtype,
+)
 from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import TensorBase, results
-from tinyattn.ops._arguments import as_size
+from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked
 
 
-def _made(array: np.ndarray, requires_grad: bool) -> Any:
+def _made(array: Array, requires_grad: bool) -> Tensor:
     made = results.wrap(array)
     return requires_grad_(made) if requires_grad else made
 
 
-def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A copy of `data`: numbers, nested sequences, an array or a tensor.
+def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A copy of `data`: a number, nested sequences of numbers, an array or a tensor.
 
-    Python floats give float32, ints int64; arrays keep their dtype.
+    Python's floats give float32 and its ints give int64; arrays, tensors and NumPy's numbers keep
+    their dtype, and a sequence of several dtypes gets the widest. RuntimeError if a number is
+    outside the range of the dtype.
+
+    >>> ta.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    >>> ta.tensor([1.5, 2], requires_grad=True)
+    tensor([1.5, 2. ], requires_grad=True)
     """
     if isinstance(data, (np.ndarray, np.generic, TensorBase)):
         array = data._array if isinstance(data, TensorBase) else np.asarray(data)
@@ -33,38 +57,61 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     return _made(array, requires_grad)
 
 
-def _from_sequence(data: Any, dtype: Any) -> np.ndarray:
+def _from_sequence(data: Any, dtype: DTypeLike | None) -> Array:
     try:
         array = np.array(data)
     except ValueError:
         raise ValueError("data: expected sequences of equal lengths at every level") from None
+    if array.dtype.kind in "uO":
+        array = _large(array, np.array(data, object), dtype)
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "u" and dtype is None):
         raise TypeError(f"data: expected numbers, got {type(data).__name__} of {array.dtype}")
     if dtype is None:
-        plain = array.size == 0 or (array.dtype.kind == "f" and not _holds_array(data))
-        dtype = float32 if plain else array.dtype
+        dtype = array.dtype
+        if array.size == 0:
+            dtype = float32
+        elif dtype.kind == "f":
+            dtype = max(_dtypes_in(data), key=lambda found: RANK[as_dtype(found)])
     return _cast(array, dtype)
 
 
-def _cast(array: np.ndarray, dtype: Any) -> np.ndarray:
+def _large(array: Array, objects: Array, dtype: DTypeLike | None) -> Array:
+    """Python integers beyond int64, which NumPy makes uint64 or objects, as floats if floats are
+    wanted or among them; otherwise they are out of range."""
+    numbers = list(objects.flat)
+    if not {type(value) for value in numbers} <= PYTHON.keys():
+        return array
+    if dtype is None and float not in map(type, numbers):
+        dtype = int64
+    wanted = as_dtype(dtype or float32)
+    for value in numbers:
+        check_range(value, wanted, "data")
+    return objects.astype(bool if wanted.kind == "b" else np.float64)
+
+
+def _dtypes_in(data: Any) -> set[DType]:
+    """The dtypes of the numbers in nested sequences."""
+    if isinstance(data, TensorBase):
+        return {data._array.dtype}
+    if not isinstance(data, (list, tuple)):
+        return {PYTHON[type(data)] if type(data) in PYTHON else np.asarray(data).dtype}
+    kinds = set(map(type, data))
+    if kinds <= PYTHON.keys():
+        return {PYTHON[kind] for kind in kinds}
+    return set().union(*map(_dtypes_in, data))
+
+
+def _cast(array: Array, dtype: DTypeLike) -> Array:
     """The array in a supported dtype; float64 that float32 can't hold becomes infinite."""
     wanted = as_dtype(dtype)
-    if array.dtype.kind == "f" and wanted.kind == "i" and not np.isfinite(array).all():
-        raise RuntimeError(f"data: NaN and infinity can't be converted to {wanted}")
+    if wanted.kind == "i" and array.size and not np.can_cast(array.dtype, wanted):
+        check_range(array.min(), wanted, "data")
+        check_range(array.max(), wanted, "data")
     with np.errstate(over="ignore"):
         return array.astype(wanted, copy=False)
 
 
-def _holds_array(data: Any) -> bool:
-    """Whether a sequence's first element carries a dtype of its own."""
-    while isinstance(data, (list, tuple)):
-        if not data:
-            return False
-        data = data[0]
-    return isinstance(data, (np.ndarray, np.generic, TensorBase))
-
-
-def from_numpy(array: np.ndarray) -> Any:
+def from_numpy(array: Array) -> Tensor:
     """A tensor that shares the array's memory: a change of either is seen in the other."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"array: expected a numpy.ndarray, got {type(array).__name__}")
@@ -77,113 +124,185 @@ def from_numpy(array: np.ndarray) -> Any:
     return shared
 
 
-def as_tensor(data: Any, dtype: Any = None) -> Any:
+def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
     """`data` as a tensor, without a copy where it is one, or an array, of that dtype."""
     if isinstance(data, np.ndarray) and data.dtype in SUPPORTED:
         data = from_numpy(data)
     if isinstance(data, TensorBase) and (dtype is None or data._array.dtype == as_dtype(dtype)):
-        return data
+        return data  # type: ignore[return-value]
     return tensor(data, dtype=dtype)
 
 
 def full(
-    size: Any, fill_value: bool | int | float, *, dtype: Any = None, requires_grad: bool = False
-) -> Any:
-    """A tensor of one number, of the number's own dtype unless told."""
-    array = np.full(_shape((size,) if isinstance(size, int) else (tuple(size),)), fill_value)
+    size: Size,
+    fill_value: Number | Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of one number, by default of the number's own dtype (floats: float32).
+
+    RuntimeError if the number is outside the range of the dtype.
+
+    >>> ta.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
+    number = as_number(fill_value, "fill_value")
     if dtype is None:
-        dtype = float32 if array.dtype.kind == "f" else array.dtype
-    return _made(_cast(array, dtype), requires_grad)
+        if isinstance(fill_value, TensorBase):
+            dtype = fill_value._array.dtype
+        else:
+            dtype = scalar_dtype(number)
+    wanted = as_dtype(dtype)
+    check_range(number, wanted, "fill_value")
+    return _made(np.full(_shape((size,)), number, wanted), requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Zeros; `zeros(2, 3)` and `zeros((2, 3))` alike."""
+def zeros(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros; `zeros(2, 3)` and `zeros((2, 3))` mean the same.
+
+    >>> ta.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     return _made(np.zeros(_shape(size), as_dtype(dtype or float32)), requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Ones; `ones(2, 3)` and `ones((2, 3))` alike."""
+def ones(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones; `ones(2, 3)` and `ones((2, 3))` mean the same.
+
+    >>> ta.ones(3, dtype="int64")
+    tensor([1, 1, 1])
+    """
     return _made(np.ones(_shape(size), as_dtype(dtype or float32)), requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """A tensor to be written to; what it holds before is undefined."""
+def empty(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor that is to be written to; its first values are undefined."""
     return _made(np.empty(_shape(size), as_dtype(dtype or float32)), requires_grad)
 
 
-def _shape(size: tuple) -> tuple[int, ...]:
+def _shape(size: Sequence[Any]) -> tuple[int, ...]:
     shape = as_size(size)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"size: expected no negative dimension, got {list(shape)}")
     return shape
 
 
-def zeros_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Zeros of the shape and dtype of input."""
+def zeros_like(
+    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Zeros of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
     return zeros(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
 
 
-def ones_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """Ones of the shape and dtype of input."""
+def ones_like(
+    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Ones of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
     return ones(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
 
 
-def empty_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """An unwritten tensor of the shape and dtype of input."""
+def empty_like(
+    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor that is to be written to, of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
     return empty(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
 
 
 def full_like(
-    input: Any, fill_value: bool | int | float, *, dtype: Any = None, requires_grad: bool = False
-) -> Any:
-    """One number in the shape and dtype of input."""
+    input: Tensor,
+    fill_value: Number | Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of one number, of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
     return full(array.shape, fill_value, dtype=dtype or array.dtype, requires_grad=requires_grad)
 
 
 def arange(
-    start: int | float,
-    end: int | float | None = None,
-    step: int | float = 1,
+    start: Number | Tensor,
+    end: Number | Tensor | None = None,
+    step: Number | Tensor = 1,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     requires_grad: bool = False,
-) -> Any:
-    """start, start + step, ... below end; `arange(n)` counts from 0. int64 if all are ints."""
+) -> Tensor:
+    """The numbers start, start + step, ... that come before end; `arange(n)` counts from 0.
+
+    int64 if all arguments are integers, else float32, unless dtype is given. RuntimeError if step
+    doesn't lead from start to end, or if a number is outside the range of the dtype.
+
+    >>> ta.arange(5)
+    tensor([0, 1, 2, 3, 4])
+    >>> ta.arange(0, 1, 0.25)
+    tensor([0.  , 0.25, 0.5 , 0.75])
+    """
     if end is None:
         start, end = 0, start
-    if not (np.isfinite([start, end, step]).all() and step != 0 and (end - start) * step >= 0):
-        raise RuntimeError(f"step: expected one that leads from {start} to {end}, got {step}")
-    if dtype is not None and as_dtype(dtype).kind == "i":  # as PyTorch: of whole numbers alone
-        if not int(step):
-            raise ValueError(f"step: expected at least 1 for {as_dtype(dtype)}, got {step}")
-        if as_dtype(dtype) == int32:  # whose length PyTorch finds before
-            end = int(start) + math.ceil((end - start) / step) * int(step)
-        start, end, step = int(start), int(end), int(step)
+    first, last, by = _finite(start, "start"), _finite(end, "end"), _finite(step, "step")
+    if not (by != 0 and (last - first) * by >= 0):
+        raise RuntimeError(f"step: expected one that leads from {first} to {last}, got {by}")
     if dtype is None:
-        whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
-        dtype = int64 if whole else float32
-    return _made(_cast(np.arange(start, end, step), dtype), requires_grad)
+        dtype = float32 if float in (type(first), type(last), type(by)) else int64
+    wanted = as_dtype(dtype)
+    if wanted.kind == "b":
+        raise RuntimeError("dtype: expected float32, float64, int64 or int32, got bool")
+    if wanted.kind == "i":  # as PyTorch: of whole numbers alone
+        if not int(by):
+            raise ValueError(f"step: expected at least 1 for {wanted}, got {by}")
+        if wanted == int32:  # whose length PyTorch finds before
+            last = int(first) + math.ceil((last - first) / by) * int(by)
+        first, last, by = int(first), int(last), int(by)
+        check_range(first, int64, "start")
+        check_range(last, int64, "end")
+    return _made(_cast(np.arange(first, last, by), wanted), requires_grad)
+
+
+def _finite(value: Number | Tensor, name: str) -> Scalar:
+    """A finite number; an integer is one of int64."""
+    number = as_number(value, name)
+    if isinstance(number, int):
+        check_range(number, int64, name)
+    elif not math.isfinite(number):
+        raise RuntimeError(f"{name}: expected a finite number, got {number}")
+    return number
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False
-) -> Any:
-    """`steps` numbers at equal distances from start to end, both included."""
+    start: Number | Tensor,
+    end: Number | Tensor,
+    steps: int,
+    *,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` numbers at equal distances from start to end, both included.
+
+    >>> ta.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    steps = as_int(steps, "steps")
     if steps < 0:
         raise RuntimeError(f"steps: expected a number >= 0, got {steps}")
-    for name, bound in (("start", start), ("end", end)):
-        if np.ndim(bound):
-            raise RuntimeError(f"{name}: expected a number, got shape {list(np.shape(bound))}")
-    dtype = as_dtype(dtype or float32)
-    first, last = _cast(np.array([float(start), float(end)]), dtype)
-    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), dtype), requires_grad)
+    wanted = as_dtype(dtype or float32)
+    bounds = [as_number(start, "start"), as_number(end, "end")]
+    for name, bound in zip(("start", "end"), bounds, strict=True):
+        if wanted.kind == "i":
+            check_range(bound, wanted, name)
+    first, last = _cast(np.array(bounds, np.float64), wanted)
+    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), wanted), requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """The identity matrix (n, m), m = n unless told."""
+def eye(
+    n: int, m: int | None = None, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """The identity matrix (n, m), 1 on the diagonal and 0 elsewhere; by default m = n."""
     shape = _shape((n, n if m is None else m))
     return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad)
