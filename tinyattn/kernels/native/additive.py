@@ -1,32 +1,24 @@
 """Additive attention scores and their gradient, native/additive.c."""
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check
+from tinyattn.kernels.native.calling import address, by_size
 
-_F32 = ffi.typeof("float[]")
-_F64 = ffi.typeof("double[]")
-_at = ffi.from_buffer
+_VERSIONS = by_size("additive", "additive_backward")
 
 
 def additive(q: Array, k: Array, v: Array, out: Array) -> None:
     """q (B, Tq, H), k (B, Tk, H), v (H,) -> out (B, Tq, Tk)."""
-    B, Tq, Tk = out.shape
-    if q.itemsize == 4:
-        real, kernel = _F32, lib.ta_additive_f32
-    else:
-        real, kernel = _F64, lib.ta_additive_f64
-    check(kernel(_at(real, q), _at(real, k), _at(real, v), _at(real, out), B, Tq, Tk, len(v)))
+    real, kernel, _ = _VERSIONS[q.itemsize]
+    inputs = address(real, q), address(real, k), address(real, v)
+    check(kernel(*inputs, address(real, out), *out.shape, len(v)))
 
 
 def additive_backward(
     grad: Array, q: Array, k: Array, v: Array, dq: Array, dk: Array, dv: Array
 ) -> None:
     """grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,) -> dq, dk, dv of their shapes."""
-    B, Tq, Tk = grad.shape
-    if q.itemsize == 4:
-        real, kernel = _F32, lib.ta_additive_backward_f32
-    else:
-        real, kernel = _F64, lib.ta_additive_backward_f64
-    inputs = _at(real, grad), _at(real, q), _at(real, k), _at(real, v)
-    outputs = _at(real, dq), _at(real, dk), _at(real, dv)
-    check(kernel(*inputs, *outputs, B, Tq, Tk, len(v)))
+    real, _, kernel = _VERSIONS[q.itemsize]
+    inputs = address(real, grad), address(real, q), address(real, k), address(real, v)
+    outputs = address(real, dq), address(real, dk), address(real, dv)
+    check(kernel(*inputs, *outputs, *grad.shape, len(v)))

@@ -3,18 +3,16 @@
 from typing import Any
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check, ffi
+from tinyattn.kernels.native.calling import NULL, address, by_size
 
-_FORWARD = {4: lib.ta_attention_f32, 8: lib.ta_attention_f64}
-_BACKWARD = {4: lib.ta_attention_backward_f32, 8: lib.ta_attention_backward_f64}
-_new = ffi.new
-_at = ffi.from_buffer
+_VERSIONS = by_size("attention", "attention_backward")
 
 
 def _heads(x: Array) -> tuple[Any, ...]:
     """struct ta_heads: from_buffer takes contiguous arrays only, such as a single element."""
     batch, head, row, _ = x.strides
-    return _at(x if x.flags.c_contiguous else x[:1, :1, :1, :1]), batch, head, row
+    return address(x if x.flags.c_contiguous else x[:1, :1, :1, :1]), batch, head, row
 
 
 def _arguments(
@@ -33,12 +31,12 @@ def _arguments(
     """struct ta_attention, which doesn't keep the arrays alive."""
     B, h, Tq, D = q.shape
     _, h_kv, Tk, Dv = v.shape
-    added = False, ffi.NULL, (0, 0, 0, 0)
+    added = False, NULL, (0, 0, 0, 0)
     if mask is not None:
-        added = mask.itemsize == 1, _at(mask[:1, :1, :1, :1]), mask.strides  # type: ignore
+        added = mask.itemsize == 1, address(mask[:1, :1, :1, :1]), mask.strides  # type: ignore
     sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal
     heads = [_heads(x) for x in (q, k, v, out, *others)]
-    return _new("struct ta_attention *", (*sizes, *added, _at(lse), *heads))
+    return ffi.new("struct ta_attention *", (*sizes, *added, address(lse), *heads))
 
 
 def attention(
@@ -57,7 +55,8 @@ def attention(
     attend) or float (added) -> out (B, h, Tq, Dv), lse (B, h, Tq).
     """
     arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse)
-    check(_FORWARD[q.itemsize](arguments))
+    _, kernel, _ = _VERSIONS[q.itemsize]
+    check(kernel(arguments))
 
 
 def attention_backward(
@@ -78,4 +77,5 @@ def attention_backward(
 ) -> None:
     """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
     arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse, grad, dq, dk, dv)
-    check(_BACKWARD[q.itemsize](arguments))
+    _, _, kernel = _VERSIONS[q.itemsize]
+    check(kernel(arguments))

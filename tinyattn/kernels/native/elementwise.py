@@ -1,32 +1,27 @@
 """exp, tanh and sigmoid of contiguous arrays of any shape, native/elementwise.c and vmath.h."""
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check
+from tinyattn.kernels.native.calling import address, by_size
 
-_F32 = ffi.typeof("float[]")
-_F64 = ffi.typeof("double[]")
-_at = ffi.from_buffer
+_EXP = by_size("array_exp")
+_TANH = by_size("array_tanh")
+_SIGMOID = by_size("array_sigmoid")
 
 
 def exp(x: Array, out: Array) -> None:
     """out = e^x; out may be x."""
-    if x.itemsize == 4:
-        check(lib.ta_array_exp_f32(_at(_F32, x), _at(_F32, out), x.size))
-    else:
-        check(lib.ta_array_exp_f64(_at(_F64, x), _at(_F64, out), x.size))
+    real, kernel = _EXP[x.itemsize]
+    check(kernel(address(real, x), address(real, out), x.size))
 
 
 def tanh(x: Array, out: Array) -> None:
     """out = tanh x; out may be x."""
-    if x.itemsize == 4:
-        check(lib.ta_array_tanh_f32(_at(_F32, x), _at(_F32, out), x.size))
-    else:
-        check(lib.ta_array_tanh_f64(_at(_F64, x), _at(_F64, out), x.size))
+    real, kernel = _TANH[x.itemsize]
+    check(kernel(address(real, x), address(real, out), x.size))
 
 
 def sigmoid(x: Array, out: Array) -> None:
     """out = 1 / (1 + e^-x); out may be x."""
-    if x.itemsize == 4:
-        check(lib.ta_array_sigmoid_f32(_at(_F32, x), _at(_F32, out), x.size))
-    else:
-        check(lib.ta_array_sigmoid_f64(_at(_F64, x), _at(_F64, out), x.size))
+    real, kernel = _SIGMOID[x.itemsize]
+    check(kernel(address(real, x), address(real, out), x.size))

@@ -1,12 +1,10 @@
 """Layer and RMS normalisation and their gradients, native/layer_norm.c."""
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check
+from tinyattn.kernels.native.calling import address, by_size, optional
 
-_F32 = ffi.typeof("float[]")
-_F64 = ffi.typeof("double[]")
-_at = ffi.from_buffer
-_NULL = ffi.NULL
+_VERSIONS = by_size("layer_norm", "layer_norm_backward")
 
 
 def layer_norm(
@@ -19,22 +17,17 @@ def layer_norm(
     rstd: Array,
 ) -> None:
     """x (N, D), weight, bias (D,) -> out (N, D), mean (N,), rstd (N,)."""
-    N, D = x.shape
-    if x.itemsize == 4:
-        real, kernel = _F32, lib.ta_layer_norm_f32
-    else:
-        real, kernel = _F64, lib.ta_layer_norm_f64
+    real, kernel, _ = _VERSIONS[x.itemsize]
     check(
         kernel(
-            _at(real, x),
-            _NULL if weight is None else _at(real, weight),
-            _NULL if bias is None else _at(real, bias),
+            address(real, x),
+            optional(real, weight),
+            optional(real, bias),
             eps,
-            _at(real, out),
-            _NULL if mean is None else _at(real, mean),
-            _at(real, rstd),
-            N,
-            D,
+            address(real, out),
+            optional(real, mean),
+            address(real, rstd),
+            *x.shape,
         )
     )
 
@@ -50,23 +43,18 @@ def layer_norm_backward(
     dbias: Array | None,
 ) -> None:
     """grad, x (N, D), mean, rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
-    N, D = x.shape
-    if x.itemsize == 4:
-        real, kernel = _F32, lib.ta_layer_norm_backward_f32
-    else:
-        real, kernel = _F64, lib.ta_layer_norm_backward_f64
+    real, _, kernel = _VERSIONS[x.itemsize]
     check(
         kernel(
-            _at(real, grad),
-            _at(real, x),
-            _NULL if mean is None else _at(real, mean),
-            _at(real, rstd),
-            _NULL if weight is None else _at(real, weight),
-            _at(real, dx),
-            _at(real, dweight),
-            _NULL if dbias is None else _at(real, dbias),
-            N,
-            D,
+            address(real, grad),
+            address(real, x),
+            optional(real, mean),
+            address(real, rstd),
+            optional(real, weight),
+            address(real, dx),
+            address(real, dweight),
+            optional(real, dbias),
+            *x.shape,
         )
     )
 

@@ -1,14 +1,11 @@
 """Long short-term memory, native/lstm.c."""
 
 from tinyattn.kernels._types import Array, Cache
-from tinyattn.kernels.native import check, ffi, lib
-from tinyattn.kernels.native.recurrent import INTEGERS, address, packed, pointer
+from tinyattn.kernels.native import check
+from tinyattn.kernels.native.calling import INT64, address, by_size, optional
+from tinyattn.kernels.native.recurrent import packed
 
-# By the size of a number: the type of a pointer to it, and the kernels.
-_BY_SIZE = {
-    4: (ffi.typeof("float[]"), lib.ta_lstm_f32, lib.ta_lstm_backward_f32),
-    8: (ffi.typeof("double[]"), lib.ta_lstm_f64, lib.ta_lstm_backward_f64),
-}
+_VERSIONS = by_size("lstm", "lstm_backward")
 
 
 def lstm(
@@ -28,25 +25,25 @@ def lstm(
     """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
     5H).
     """
-    ctype, kernel, _ = _BY_SIZE[gx.itemsize]
-    w, T = address(ctype, w_hh), len(batch_sizes)
+    real, kernel, _ = _VERSIONS[gx.itemsize]
+    w, T = address(real, w_hh), len(batch_sizes)
     check(
         kernel(
-            address(ctype, gx),
-            address(ctype, h0),
-            address(ctype, c0),
+            address(real, gx),
+            address(real, h0),
+            address(real, c0),
             w,
             packed(w_hh, w, T, False, cache),
-            pointer(ctype, b_hh),
-            address(INTEGERS, batch_sizes),
+            optional(real, b_hh),
+            address(INT64, batch_sizes),
             T,
             *h0.shape,
             len(gx),
             reverse,
-            address(ctype, y),
-            address(ctype, h_n),
-            address(ctype, c_n),
-            address(ctype, saved),
+            address(real, y),
+            address(real, h_n),
+            address(real, c_n),
+            address(real, saved),
         )
     )
 
@@ -68,24 +65,24 @@ def lstm_backward(
     """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
     H).
     """
-    ctype, _, kernel = _BY_SIZE[saved.itemsize]
-    w, T = address(ctype, w_hh), len(batch_sizes)
+    real, _, kernel = _VERSIONS[saved.itemsize]
+    w, T = address(real, w_hh), len(batch_sizes)
     check(
         kernel(
-            pointer(ctype, dy),
-            pointer(ctype, dh_n),
-            pointer(ctype, dc_n),
-            address(ctype, saved),
-            address(ctype, c0),
+            optional(real, dy),
+            optional(real, dh_n),
+            optional(real, dc_n),
+            address(real, saved),
+            address(real, c0),
             w,
             packed(w_hh, w, T, True, cache),
-            address(INTEGERS, batch_sizes),
+            address(INT64, batch_sizes),
             T,
             *c0.shape,
             len(saved),
             reverse,
-            address(ctype, dgates),
-            address(ctype, dh0),
-            address(ctype, dc0),
+            address(real, dgates),
+            address(real, dh0),
+            address(real, dc0),
         )
     )

@@ -1,22 +1,10 @@
 """The steps of Adam and SGD, all parameters in one call, native/optim.c."""
 
-from typing import Any
-
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check, ffi
+from tinyattn.kernels.native.calling import BOOL, INT64, NULL, addresses, by_size, sizes
 
-_F32 = ffi.typeof("float[]")
-_F64 = ffi.typeof("double[]")
-_F32_POINTERS = ffi.typeof("float *[]")
-_F64_POINTERS = ffi.typeof("double *[]")
-_INT64 = ffi.typeof("int64_t[]")
-_FLAGS = ffi.typeof("uint8_t[]")
-_new = ffi.new
-_NULL = ffi.NULL
-
-
-def _types(arrays: list[Array]) -> tuple[Any, Any]:
-    return (_F32, _F32_POINTERS) if arrays[0].itemsize == 4 else (_F64, _F64_POINTERS)
+_VERSIONS = by_size("adam", "sgd")
 
 
 def adam(
@@ -36,15 +24,12 @@ def adam(
     """Flat arrays, one of each kind and one step for each parameter."""
     if not params:
         return
-    real, pointers = _types(params)
-    kernel = lib.ta_adam_f32 if real is _F32 else lib.ta_adam_f64
-    kinds = (params, grads, exp_avgs, exp_avg_sqs)
-    buffers = [[ffi.from_buffer(real, x) for x in kind] for kind in kinds]
+    real, kernel, _ = _VERSIONS[params[0].itemsize]
     check(
         kernel(
-            *(_new(pointers, kind) for kind in buffers),
-            _new(_INT64, [p.size for p in params]),
-            _new(_INT64, steps),
+            *(addresses(real, kind) for kind in (params, grads, exp_avgs, exp_avg_sqs)),
+            sizes(params),
+            ffi.new(INT64, steps),
             len(params),
             lr,
             beta1,
@@ -72,18 +57,15 @@ def sgd(
     """Flat arrays; buffers is None without momentum."""
     if not params:
         return
-    real, pointers = _types(params)
-    kernel = lib.ta_sgd_f32 if real is _F32 else lib.ta_sgd_f64
-    with_momentum = bool(momentum) and buffers is not None
-    kinds = (params, grads, buffers if with_momentum else ())
-    at = [[ffi.from_buffer(real, x) for x in kind or ()] for kind in kinds]
+    real, _, kernel = _VERSIONS[params[0].itemsize]
+    kept = buffers if momentum else None
     check(
         kernel(
-            _new(pointers, at[0]),
-            _new(pointers, at[1]),
-            _new(pointers, at[2]) if with_momentum else _NULL,
-            _new(_INT64, [p.size for p in params]),
-            _new(_FLAGS, first) if with_momentum else _NULL,
+            addresses(real, params),
+            addresses(real, grads),
+            NULL if kept is None else addresses(real, kept),
+            sizes(params),
+            NULL if kept is None else ffi.new(BOOL, first),
             len(params),
             lr,
             momentum,

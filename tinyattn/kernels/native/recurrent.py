@@ -5,21 +5,11 @@ packed once until they change, not once a call.
 from typing import Any
 
 from tinyattn.kernels._types import Array, Cache
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check, lib
+from tinyattn.kernels.native.calling import NULL, by_size
 from tinyattn.kernels.native.matmul import SMALL, aligned
 
-# By the size of a number: the type of a pointer to it, and the functions that pack.
-_BY_SIZE = {
-    4: (ffi.typeof("float[]"), lib.ta_pack_gates_f32, lib.ta_pack_weights_f32),
-    8: (ffi.typeof("double[]"), lib.ta_pack_gates_f64, lib.ta_pack_weights_f64),
-}
-INTEGERS = ffi.typeof("int64_t[]")
-NULL = ffi.NULL
-address = ffi.from_buffer
-
-
-def pointer(ctype: Any, x: Array | None) -> Any:
-    return NULL if x is None else address(ctype, x)
+_PACK = by_size("pack_gates", "pack_weights")
 
 
 def packed(w_hh: Array, w: Any, T: int, backward: bool, cache: Cache | None) -> Any:
@@ -37,8 +27,8 @@ def packed(w_hh: Array, w: Any, T: int, backward: bool, cache: Cache | None) -> 
         return NULL
     if out is None or out == NULL:
         size = w_hh.itemsize
-        ctype, pack_gates, pack_weights = _BY_SIZE[size]
-        out = cache[key] = aligned(ctype, w_hh.dtype, K * (H + 15 & ~15))
+        real, pack_gates, pack_weights = _PACK[size]
+        out = cache[key] = aligned(real, w_hh.dtype, K * (H + 15 & ~15))
         if backward:
             check(pack_weights(K, H, w, H * size, size, out))
         else:
