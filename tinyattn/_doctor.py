@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyattn.autograd import enable_grad, engine
+from tinyattn.autograd.hooks import Handle
 from tinyattn.autograd.modes import source_line, watching
 from tinyattn.autograd.storage import TensorBase
 from tinyattn.ops.products import as_rows
@@ -76,7 +77,7 @@ def doctor(model: Any, batch: Any, loss: Callable[[Any], Any] | None = None) -> 
             out = batch() if callable(batch) else model(*arguments)
             out = out if loss is None else loss(out)
         places = [p._edge[:2] for p in learnt.values()]
-        found = engine.run(list(_roots(out, report)), wanted=places, capture=True)
+        found = engine.run(list(_roots(out, report)), wanted=places)
     finally:
         watch.leave()
         set_rng_state(random)
@@ -195,7 +196,7 @@ class _Watch:
             self.calls.setdefault((where, _stack()), []).append(call)
             for i, out in enumerate(outputs):
                 if out.dtype.kind == "f":
-                    engine.Handle((node, i, out.shape, out.dtype), partial(_keep, call.grads, i))
+                    Handle((node, i, out.shape, out.dtype), partial(_keep, call.grads, i))
         if name == "ReLU" or (name == "RNNLayer" and not node.tanh):
             self._activity(where, outputs[0], 1 if id(inputs[0]) in self.channels else -1)
         elif name == "Conv1d":

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd import enable_grad, engine
-from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import TensorBase, results
+from tinyattn.autograd.storage import TensorBase, requires_grad_, results
 
 EPS, RTOL, ATOL = 1e-3, 1e-6, 1e-9  # the first step; the agreement asked for
 
@@ -259,8 +258,8 @@ def _gradients(
     seeds = [c.copy() for c in cotangents]
     roots = [(t._edge, c) for t, c in zip(tensors, seeds, strict=True) if t._edge is not None]
     places = [(leaf.tensor._edge[0], leaf.tensor._edge[1]) for leaf in checked]
-    first = engine.run(roots, retain_graph=True, wanted=places, capture=True)
-    again = engine.run(roots, wanted=places, capture=True)
+    first = engine.run(roots, retain_graph=True, wanted=places)
+    again = engine.run(roots, wanted=places)
     for leaf, place in zip(checked, places, strict=True):
         if place not in first:
             raise GradcheckError(f"no gradient reaches {leaf.name}: no output depends on it")

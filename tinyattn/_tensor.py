@@ -3,15 +3,14 @@
 The gradient's way through a graph of tensors is autograd/engine.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd import engine
+from tinyattn.autograd import copying, frontend, hooks
 from tinyattn.autograd.dtypes import bool_, float32, float64, int32, int64
-from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import Leaf, TensorBase, results
+from tinyattn.autograd.storage import Leaf, TensorBase, requires_grad_, results
 from tinyattn.ops import (
     activations,
     creation,
@@ -163,6 +162,12 @@ class Tensor(TensorBase):
         out._storage, out._since = self._storage, self._storage.version
         return out
 
+    # Copies
+
+    __copy__ = copying.copy
+    __deepcopy__ = copying.deepcopy
+    __reduce_ex__ = copying.reduce
+
     # Its gradient
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
@@ -176,17 +181,17 @@ class Tensor(TensorBase):
         inputs: "Sequence[Tensor] | Tensor | None" = None,
     ) -> None:
         """Add d(self)/d(leaf), times `gradient`, to the `.grad` of every leaf below."""
-        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        frontend.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def register_hook(self, hook: Callable) -> engine.Handle:
+    def register_hook(self, hook: hooks.Hook) -> hooks.Handle:
         """Call hook(gradient) when this tensor's gradient is there; a result takes its place."""
         if self._edge is None:
             raise RuntimeError("register_hook: the tensor doesn't require a gradient")
-        return engine.Handle(self._edge, hook)
+        return hooks.Handle(self._edge, hook)
 
     def retain_grad(self) -> None:
         """Keep `.grad` of a tensor that is not a leaf."""
-        engine.retain_grad(self)
+        hooks.retain_grad(self)
 
     # Dtypes
 

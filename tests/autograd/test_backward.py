@@ -317,7 +317,7 @@ def test_saved_arrays_are_freed_by_the_pass():
     h = x * x
     y = h.sum()
     y.backward()
-    assert h.grad_fn.saved is None
+    assert not h.grad_fn.saved
 
 
 def test_a_result_that_is_not_a_scalar_needs_a_gradient():

@@ -117,3 +117,88 @@ def test_hooks_see_gradients_without_a_graph():
     x.register_hook(lambda g: seen.append((g * 2).requires_grad))
     (x * x).sum().backward()
     assert seen == [False]
+
+
+NOT_RECORDING = [
+    ta.no_grad,
+    lambda function: ta.no_grad()(function),
+    lambda function: ta.set_grad_enabled(False)(function),
+]
+
+
+@pytest.mark.parametrize("decorate", NOT_RECORDING)
+def test_a_decorated_function_records_nothing(decorate):
+    x = ta.ones(2, requires_grad=True)
+
+    @decorate
+    def double(x, *, times=2):
+        """Twice x."""
+        return x * times
+
+    assert not double(x, times=3).requires_grad
+    assert double.__doc__ == "Twice x."
+    assert ta.is_grad_enabled()
+    assert (x * 2).requires_grad
+
+
+def test_enable_grad_decorates_in_both_ways():
+    x = ta.ones(2, requires_grad=True)
+    with ta.no_grad():
+        assert ta.enable_grad(lambda: x * 2)().requires_grad
+        assert ta.enable_grad()(lambda: x * 2)().requires_grad
+        assert not (x * 2).requires_grad
+
+
+@pytest.mark.parametrize("decorate", NOT_RECORDING)
+def test_a_decorated_generator_records_nothing_and_its_caller_does(decorate):
+    x = ta.ones(2, requires_grad=True)
+    closed = []
+
+    @decorate
+    def walk():
+        try:
+            factor = yield (x * 2).requires_grad
+            while True:
+                try:
+                    factor = yield (x * factor).requires_grad
+                except ValueError:
+                    yield "caught"
+        finally:
+            closed.append(ta.is_grad_enabled())
+
+    generator = walk()
+    assert next(generator) is False
+    assert (x * 2).requires_grad
+    assert generator.send(3) is False
+    assert generator.throw(ValueError()) == "caught"
+    assert ta.is_grad_enabled()
+    generator.close()
+    assert closed == [False]
+
+    @decorate
+    def returns():
+        yield 1
+        return 2
+
+    def outer():
+        return (yield from returns())
+
+    steps = outer()
+    assert next(steps) == 1
+    with pytest.raises(StopIteration) as stop:
+        next(steps)
+    assert stop.value.value == 2
+
+
+def test_what_is_not_a_function_can_not_be_decorated():
+    for decorate in (ta.no_grad, ta.no_grad(), ta.enable_grad):
+        with pytest.raises(TypeError, match="expected a function"):
+            decorate(3)
+
+
+def test_set_grad_enabled_as_a_decorator_changes_nothing_outside():
+    with ta.no_grad():
+        enabled = ta.set_grad_enabled(True)(ta.is_grad_enabled)
+        assert not ta.is_grad_enabled()
+        assert enabled()
+    assert ta.is_grad_enabled()

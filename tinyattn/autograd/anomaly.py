@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.function import Function, Part, RowSum
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import as_array
 from tinyattn.autograd.modes import source_line, state, watching
 
 _TESTS = {"nan": np.isnan, "inf": np.isinf}
-_MASKS = ("Log", "Log1p")  # log 0 without a gradient is how additive masks are written
 
 
 class set_detect_anomaly:
@@ -59,7 +59,7 @@ def _forward(node: Function, inputs: tuple, options: dict, outputs: tuple) -> No
         return
     name = type(node).__name__
     for kind, test in _TESTS.items():
-        if kind == "inf" and name in _MASKS and not tracked:
+        if kind == "inf" and node.makes_masks and not tracked:
             continue
         for i, index, value in _first(test, outputs, (*inputs, *options.values())):
             raise RuntimeError(
@@ -84,20 +84,14 @@ def backward(node: Function, grads: list) -> tuple:
 def _check_gradients(node: Function, grads: list, out: tuple) -> None:
     """Refuse a NaN that did not arrive, or an infinity that neither arrived nor was saved."""
     name = type(node).__name__
-    arrays = [_array(grad) for grad in out]
-    given = {"nan": grads, "inf": (*grads, *(node.saved or {}).values())}
+    arrays = [as_array(grad) for grad in out]
+    given = {"nan": grads, "inf": (*grads, *node.saved.values())}
     for kind, test in _TESTS.items():
-        for i, index, value in _first(test, arrays, map(_array, given[kind])):
-            shape = np.shape(arrays[i])
-            if type(out[i]) is Part:  # its place in the whole
-                shape = node.edges[i][2]
-                there = np.zeros(shape, bool)
-                there[out[i].index] = test(arrays[i])
-                index = _at(there)
+        for i, index, value in _first(test, arrays, map(as_array, given[kind])):
             raise RuntimeError(
                 f"Function '{name}Backward' returned {kind} values in its {i}th output. {name}, "
-                f"backward: the gradient of input {i}, of shape {list(shape)}, is {value} at index "
-                f"{index}, and no gradient that arrived is {kind}."
+                f"backward: the gradient of input {i}, of shape {list(np.shape(arrays[i]))}, is "
+                f"{value} at index {index}, and no gradient that arrived is {kind}."
                 f"\n  recorded at {node.recorded_at or 'an unknown line, outside anomaly mode'}"
             )
 
@@ -105,7 +99,7 @@ def _check_gradients(node: Function, grads: list, out: tuple) -> None:
 def _check_saved(node: Function) -> None:
     """Refuse saved arrays that changed past the tape: through NumPy, whose changes have no
     version."""
-    for (what, array), before in zip((node.saved or {}).items(), node.fingerprints, strict=False):
+    for (what, array), before in zip(node.saved.items(), node.fingerprints, strict=False):
         if _fingerprint(array) != before:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified outside "
@@ -118,11 +112,6 @@ def _check_saved(node: Function) -> None:
 
 def _fingerprint(array: Any) -> int:
     return zlib.crc32(array.tobytes()) if isinstance(array, np.ndarray) else 0
-
-
-def _array(grad: Any) -> Any:
-    """The numbers of a gradient, in whichever form it is handed on."""
-    return grad.value() if type(grad) is RowSum else grad.grad if type(grad) is Part else grad
 
 
 def _first(

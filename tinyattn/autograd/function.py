@@ -11,81 +11,53 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import promote
+from tinyattn.autograd.gradients import Gradient, Placed, RowSum, check_broadcast
 from tinyattn.autograd.modes import quiet, state
-from tinyattn.autograd.storage import Leaf, Storage, TensorBase, clock, results
+from tinyattn.autograd.storage import (
+    Edge,
+    Leaf,
+    Storage,
+    TensorBase,
+    clock,
+    results,
+    source_lines,
+    stale,
+)
+from tinyattn.kernels._types import Array
 
 _new = object.__new__
-
-
-class RowSum:
-    """A gradient that is a sum over rows, function(*rows, *args), not computed yet.
-
-    A weight used at every time step gets dW = sum_t a_t^T b_t, which is one product of all the
-    rows: the engine stacks the rows instead of adding matrices as large as the weight. What a
-    decoder attends to at every step is the same, a batch of them.
-    """
-
-    most = 256  # rows; with more of them, adding costs little beside the product
-
-    def __init__(self, function: Callable, parts: list[tuple], args: tuple) -> None:
-        self.function, self.parts, self.args = function, parts, args
-
-    def transposed(self) -> "RowSum":
-        """With the last two axes exchanged, where function is the product a^T b of two rows:
-        (sum_t a_t^T b_t)^T = sum_t b_t^T a_t."""
-        return RowSum(self.function, [(b, a) for a, b in self.parts], self.args)
-
-    def joins(self, other: Any) -> bool:
-        """Take the rows of another gradient of the same kind."""
-        same = type(other) is RowSum and (self.function, self.args) == (other.function, other.args)
-        if same:
-            self.parts += other.parts
-        return same
-
-    def value(self) -> np.ndarray:
-        if len(self.parts) == 1:
-            return self.function(*self.parts[0], *self.args)
-        axis = self.parts[0][0].ndim - 2
-        rows = [np.concatenate(parts, axis) for parts in zip(*self.parts, strict=True)]
-        return self.function(*rows, *self.args)
-
-
-class Part:
-    """A gradient that is zero but for `grad` at `index`.
-
-    The steps of a loop over x[t] then fill one array, instead of adding as many as large as x.
-    """
-
-    def __init__(self, index: tuple, grad: np.ndarray) -> None:
-        self.index, self.grad = index, grad
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+FREED: Mapping[str, Any] = MappingProxyType({})  # in place of what was saved, after the pass
 
 
 class Function:
     """An operation with its gradient. Subclasses define, on arrays:
 
-    forward(self, *inputs, **options) -> array or tuple of arrays; keeps what backward needs by
-        `self.save(name=...)` (input or output arrays as they are, or arrays of its own; never a
-        view).
-    backward(self, *grads) -> for each input its gradient or None; grads has one entry an output,
-        None where nothing came (only if there are several outputs). Shapes of a broadcast are
-        undone, and dtypes restored, by the engine.
+    forward(self, *inputs, **options) -> an array, or a tuple of arrays. It keeps what backward
+        needs by `self.save(name=...)`: arrays that came in or go out, or new ones, but no views.
+    backward(self, *grads) -> for each input its gradient, or None. It gets one gradient for each
+        output, and None for an output that no gradient reached (only if there are several). The
+        engine undoes broadcasting, and gives each gradient the dtype of its input.
     """
 
-    edges: Sequence[Any] = ()
-    saved: Any = MappingProxyType({})  # what forward keeps, by name; None once freed
-    watched: Any = ()  # storage, version, id of the array: of every input and output
+    edges: "Sequence[Edge | None]" = ()
+    saved: Mapping[str, Any] = _NOTHING  # by name
+    watched: Sequence[tuple[Storage, int, int]] = ()  # of each input and output: version, id
     outputs = 1
-    hooks: dict[int, dict[Any, Callable]] | None = None
+    hooks: dict[int, dict[Any, Callable[..., Any]]] | None = None
     number = 0
     recorded_at = ""  # the source line, in anomaly mode
-    fingerprints: Sequence[int] = ()  # of what is saved, likewise
+    fingerprints: Sequence[int] = ()  # of what is saved, in anomaly mode
+    caches: Mapping[int, dict[Any, Any]] = _NOTHING
 
-    view = False  # the outputs share the memory of the first input
-    promotes = False  # two operands, mixed by PyTorch's rules before forward
-    fresh = False  # every array that backward returns is new and nobody else's
-    spends = False  # or is what was saved, and nobody else's once that is freed
-    caching: tuple[int, ...] = ()  # inputs whose derived layout is worth keeping: weights
-    caches: Mapping[int, dict] = MappingProxyType({})
+    # What an operation may say of itself
+    view = False  # its outputs share the memory of the first input
+    promotes = False  # its two operands get one dtype before forward, by PyTorch's rules
+    fresh = False  # backward returns new arrays only, which the engine may change
+    spends = False  # backward returns what was saved, which the engine may change once it is freed
+    defers = False  # backward also takes gradients that are not computed yet
+    makes_masks = False  # outside a graph its infinities are meant: log(mask) as an additive mask
+    caching: tuple[int, ...] = ()  # inputs that are weights: a layout derived from them is kept
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
@@ -98,34 +70,28 @@ class Function:
         self.saved = values
 
     def needs(self, index: int) -> bool:
-        """Whether input `index` needs a gradient (always, when called by hand)."""
+        """Whether input `index` needs a gradient; always so when backward is called by hand."""
         return not self.edges or self.edges[index] is not None
 
-    def over_rows(self, function: Callable, rows: tuple, *args: Any) -> Any:
-        """function(*rows, *args), a sum over the rows, computed when the pass needs it if it is
-        small and at once otherwise (and when called by hand)."""
+    def over_rows(self, function: Callable[..., Array], rows: tuple, *args: Any) -> Gradient:
+        """function(*rows, *args), a sum over the rows: deferred if there are few of them, so that
+        the rows of all time steps are added in one call; at once otherwise, and by hand."""
         if not self.edges or rows[0].shape[-2] > RowSum.most:
             return function(*rows, *args)
         return RowSum(function, [rows], args)
 
-    def arriving(self, grad: RowSum) -> Any:
-        """What backward gets for a sum over rows: its value, unless the operation knows better."""
-        return grad.value()
+    def placed(self, shape: tuple[int, ...], index: tuple, grad: Array) -> Gradient:
+        """A gradient of that shape which is zero except for `grad` at `index`."""
+        placed = Placed(shape, index, grad)
+        return placed if self.edges else placed.value()
 
-    def placed(self, shape: tuple[int, ...], index: tuple, grad: np.ndarray) -> Any:
-        """A gradient of that shape which is zero but for `grad` at `index`."""
-        if self.edges:
-            return Part(index, grad)
-        whole = np.zeros(shape, grad.dtype)
-        whole[index] = grad
-        return whole
-
-    def cache(self, index: int) -> dict | None:
-        """Where a layout derived from parameter `index` may be kept until it changes."""
+    def cache(self, index: int) -> dict[Any, Any] | None:
+        """Where a layout derived from parameter `index` may be kept until the parameter changes."""
         return self.caches.get(index) if self.edges else None
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
+        """Run forward on tensors and other values. Gives a tensor, or a tuple of tensors."""
         node, tracked = cls(), False
         arrays, edges, watched = [], [], []
         for arg in args:
@@ -150,15 +116,14 @@ class Function:
         if cls.caching:
             node.caches = _caches(args, cls.caching)
         try:
-            out = state.quietly(node.forward, *arrays, **options)
+            if quiet.get():  # inside the forward of another operation
+                out = node.forward(*arrays, **options)
+            else:
+                out = state.quietly(node.forward, *arrays, **options)
         except ValueError:
             if cls.promotes:
                 check_broadcast(arrays[0].shape, arrays[1].shape)
             raise
-        except RuntimeError:
-            if not quiet.get():
-                raise
-            out = node.forward(*arrays, **options)  # inside the forward of another operation
         if tracked:
             node.number, node.watched = next(clock), watched
         source = args[0] if cls.view else None
@@ -183,61 +148,44 @@ class Function:
             dtype = array.dtype
             if dtype.kind == "f":
                 tensor._edge = (self, index, array.shape, dtype)
-                self.watched.append((storage, storage.version, id(array)))
+                self.watched.append((storage, storage.version, id(array)))  # type: ignore
         return tensor
 
     def check(self) -> None:
-        """Refuse a backward without, or over changed, saved arrays."""
+        """Refuse a backward after what was saved has been freed or changed in place."""
         name = type(self).__name__
-        if self.saved is None:
+        if self.saved is FREED:
             raise RuntimeError(
                 f"Trying to backward through the graph a second time: what {name} saved was freed "
                 "by the first pass. Pass retain_graph=True to the first backward() or grad()."
             )
+        arrays = [value for value in self.saved.values() if isinstance(value, np.ndarray)]
+        shapes = {id(array): array.shape for array in arrays}
         for storage, version, key in self.watched:
-            if storage.version == version:
-                continue
-            for shape in [array.shape for array in self.saved.values() if id(array) == key]:
+            if storage.version != version and key in shapes:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: {name} saved a tensor of shape {list(shape)} at "
+                    f"inplace operation: {name} saved a tensor of shape {list(shapes[key])} at "
                     f"version {version}; {storage.changed_by} has since made it version "
                     f"{storage.version}. Clone it before the change, or use the operation that "
-                    f"makes a new tensor.{_lines(self.recorded_at, storage.changed_at)}"
+                    "makes a new tensor."
+                    + source_lines(saved=self.recorded_at, changed=storage.changed_at)
                 )
+
+    def check_number(self, count: int) -> None:
+        """Refuse a backward that gave too many gradients, or too few; None may be left out at the
+        end."""
+        if count > len(self.edges) or any(self.edges[count:]):
+            raise RuntimeError(
+                f"{type(self).__name__}.backward: expected a gradient for each input, got {count} "
+                f"for {len(self.edges)}"
+            )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}Backward>"
 
 
-def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    """RuntimeError, in PyTorch's words, where two shapes don't broadcast."""
-    for axis in range(-1, -min(len(a), len(b)) - 1, -1):
-        if a[axis] != b[axis] and 1 not in (a[axis], b[axis]):
-            raise RuntimeError(
-                f"The size of tensor a ({a[axis]}) must match the size of tensor b ({b[axis]}) at "
-                f"non-singleton dimension {max(len(a), len(b)) + axis}: got shapes {list(a)} and "
-                f"{list(b)}"
-            ) from None
-
-
-def _lines(saved: str, changed: str) -> str:
-    """Where in the source, as far as anomaly mode has recorded it."""
-    lines = {"saved at": saved, "changed at": changed}
-    return "".join(f"\n  {what} {line}" for what, line in lines.items() if line)
-
-
-def stale(view: TensorBase) -> RuntimeError:
-    storage = view._storage
-    return RuntimeError(
-        f"this tensor of shape {list(view._array.shape)} shares memory with one that "
-        f"{storage.changed_by} changed in place, with a gradient, after the view was made: its own "
-        f"gradient would be wrong. Make the view again after the change."
-        f"{_lines('', storage.changed_at)}"
-    )
-
-
-def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:
+def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
     """The caches of the inputs that are weights: leaves that need a gradient."""
     found = {}
     for index in indices:
@@ -249,22 +197,3 @@ def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict]:
                     storage.cache = {}
                 found[index] = storage.cache
     return found
-
-
-def requires_grad_(tensor: TensorBase, requires_grad: bool = True) -> Any:
-    """Make a leaf need a gradient, or no longer; returns it."""
-    edge, array = tensor._edge, tensor._array
-    if requires_grad and edge is None:
-        if array.dtype.kind != "f":
-            raise RuntimeError(
-                f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
-            )
-        tensor._edge = (Leaf(tensor, next(clock)), 0, array.shape, array.dtype)
-    elif edge is not None and not requires_grad:
-        if type(edge[0]) is not Leaf:
-            raise RuntimeError(
-                "requires_grad: can only be changed for leaf tensors, this one is the result of "
-                f"{type(edge[0]).__name__}; use detach() for a tensor without its history"
-            )
-        tensor._edge = None
-    return tensor

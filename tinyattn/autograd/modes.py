@@ -1,17 +1,18 @@
 """Whether operations are recorded: `no_grad`, `enable_grad`, `set_grad_enabled`, thread by thread.
 
-`no_grad` and `enable_grad` are context managers and decorators, as in PyTorch. Who wants to see
-every operation as it runs (anomaly mode, the doctor) is `watching`.
+All three are context managers and decorators, as in PyTorch. `watching` shows every operation as it
+runs, to anomaly mode and to the doctor.
 """
 
 import linecache
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import ContextDecorator
+from collections.abc import Callable, Generator
 from contextvars import Context, ContextVar
-from typing import Any
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -35,11 +36,14 @@ class _State(threading.local):
 
 
 state = _State()
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class watching:
-    """Inside, `watcher(node, inputs, options, outputs)` follows every forward of this thread. The
-    way of all forwards is put through it, so that nobody else has anything to check."""
+    """Inside, `watcher(node, inputs, options, outputs)` is called after each forward of the thread.
+
+    Function.apply runs each forward through `state.quietly`, which is exchanged here, so that an
+    ordinary forward has nothing to check."""
 
     def __init__(self, watcher: Callable) -> None:
         self.watcher = watcher
@@ -77,28 +81,12 @@ def is_grad_enabled() -> bool:
     return state.enabled
 
 
-class set_grad_enabled:
-    """Record (True) or don't (False), from the call on; as a context manager, until its end."""
+class Mode:
+    """A context manager and a decorator, of functions and of generator functions."""
 
     def __init__(self, mode: bool) -> None:
-        self.before = state.enabled
-        state.enabled = bool(mode)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        state.enabled = self.before
-
-
-class _Mode(ContextDecorator):
-    mode: bool
-
-    def __init__(self) -> None:
+        self.mode = mode
         self.before: list[bool] = []
-
-    def _recreate_cm(self) -> "_Mode":
-        return type(self)()
 
     def __enter__(self) -> None:
         self.before.append(state.enabled)
@@ -107,14 +95,79 @@ class _Mode(ContextDecorator):
     def __exit__(self, *exc: object) -> None:
         state.enabled = self.before.pop()
 
+    def __call__(self, function: F) -> F:
+        """`function` with the mode set while it runs; a generator, whenever it is resumed."""
+        mode = self.mode
 
-class no_grad(_Mode):
-    """Nothing inside is recorded: results need no gradient."""
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"expected a function to decorate, got {function!r}")
 
-    mode = False
+        @wraps(function)
+        def inside(*args: Any, **options: Any) -> Any:
+            with Mode(mode):
+                return function(*args, **options)
+
+        @wraps(function)
+        def generator(*args: Any, **options: Any) -> Any:
+            return (yield from _Resumed(function(*args, **options), mode))
+
+        return cast(F, generator if isgeneratorfunction(function) else inside)
 
 
-class enable_grad(_Mode):
-    """Record again inside a `no_grad`."""
+class _Resumed(Generator[Any, Any, Any]):
+    """A generator that runs in a mode of its own; the caller's mode is kept between the steps."""
 
-    mode = True
+    def __init__(self, generator: Generator[Any, Any, Any], mode: bool) -> None:
+        self.generator, self.mode = generator, mode
+
+    def send(self, value: Any) -> Any:
+        with Mode(self.mode):
+            return self.generator.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with Mode(self.mode):
+            return self.generator.throw(*error)
+
+    def close(self) -> None:
+        with Mode(self.mode):
+            self.generator.close()
+
+
+class set_grad_enabled(Mode):
+    """Record operations (True) or don't (False), from the call on.
+
+    As a context manager it ends with its block; as a decorator it holds inside the function.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self.before.append(state.enabled)
+        state.enabled = self.mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __call__(self, function: F) -> F:
+        self.__exit__()  # the call itself was not meant to last
+        return super().__call__(function)
+
+
+@overload
+def no_grad() -> Mode: ...
+@overload
+def no_grad(function: F) -> F: ...
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Nothing inside is recorded: results need no gradient.
+
+    Used as `with no_grad():`, or before a function as `@no_grad()` or `@no_grad`.
+    """
+    return Mode(False) if function is None else Mode(False)(function)
+
+
+@overload
+def enable_grad() -> Mode: ...
+@overload
+def enable_grad(function: F) -> F: ...
+def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Operations are recorded inside, also within a `no_grad`. Used in the same three ways."""
+    return Mode(True) if function is None else Mode(True)(function)

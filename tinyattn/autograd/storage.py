@@ -6,16 +6,21 @@ The class people meet, with its operators and methods, is `Tensor` in tinyattn/_
 import os
 import threading
 import weakref
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from tinyattn.autograd.modes import source_line, state
+from tinyattn.kernels._types import Array
 
+# In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above this floor: only
+# type checkers and editors see it here.
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from tinyattn._tensor import Tensor
+    from tinyattn.autograd.function import Function
 
 clock = count(1)  # counts the nodes of all graphs and the changes in place, in one order
 
@@ -57,38 +62,78 @@ class Storage:
 class TensorBase:
     """The fields of a tensor. `_edge` is None where no gradient is needed."""
 
-    _array: np.ndarray
+    _array: Array
     _storage: Storage
     _edge: "Edge | None" = None
     _base: "TensorBase | None" = None
     _since = 0
     grad: "Tensor | None" = None
-    _retained: Any = None  # the node whose gradient retain_grad() keeps
+    _retained: "Node | None" = None  # the node whose gradient retain_grad() keeps
 
-    def __init__(self, array: np.ndarray) -> None:
+    def __init__(self, array: Array) -> None:
         self._array = array
         self._storage = Storage()
+
+
+if not TYPE_CHECKING:
+    Tensor = TensorBase
 
 
 class Leaf:
     """The end of the graph at a tensor that a user made: its gradient is added to `.grad`."""
 
-    edges: tuple = ()
+    edges: "Sequence[Edge | None]" = ()
+    saved: Mapping[str, Any] = MappingProxyType({})
     outputs = 1
+    defers = False  # it needs the values of gradients that are not computed yet
     hooks: "dict[int, dict[Any, Callable]] | None" = None
 
     def __init__(self, tensor: TensorBase, number: int) -> None:
         self.tensor = weakref.ref(tensor)
         self.number = number
 
-    def accumulate(self, grad: np.ndarray, owned: bool) -> None:
+    def accumulate(self, grad: Array, owned: bool) -> None:
         tensor = self.tensor()
         if tensor is not None:
             accumulate(tensor, grad, owned)
 
 
-def accumulate(tensor: TensorBase, grad: np.ndarray, owned: bool = False) -> None:
-    """Add to `.grad`, which keeps an array of its own: `owned` says that nobody else has `grad`."""
+Node: TypeAlias = "Function | Leaf"
+Place: TypeAlias = "tuple[Node, int]"  # a node, and which of its outputs
+# Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.
+Edge: TypeAlias = "tuple[Node, int, tuple[int, ...], np.dtype[Any]]"
+
+
+def edge_of(tensor: TensorBase, name: str) -> Edge:
+    """The tensor's place in the graph. TypeError or RuntimeError, naming `name`, if it has none."""
+    if not isinstance(tensor, TensorBase):
+        raise TypeError(f"{name}: expected tensors, got {type(tensor).__name__}")
+    if tensor._edge is None:
+        raise RuntimeError(f"{name}: a tensor does not require grad and does not have a grad_fn")
+    return tensor._edge
+
+
+def requires_grad_(tensor: "Tensor", requires_grad: bool = True) -> "Tensor":
+    """Make a leaf need a gradient, or no longer; returns it."""
+    edge, array = tensor._edge, tensor._array
+    if requires_grad and edge is None:
+        if array.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating point tensors can need gradients, got {array.dtype}"
+            )
+        tensor._edge = (Leaf(tensor, next(clock)), 0, array.shape, array.dtype)
+    elif edge is not None and not requires_grad:
+        if type(edge[0]) is not Leaf:
+            raise RuntimeError(
+                "requires_grad: can only be changed for leaf tensors, this one is the result of "
+                f"{type(edge[0]).__name__}; use detach() for a tensor without its history"
+            )
+        tensor._edge = None
+    return tensor
+
+
+def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
+    """Add to `.grad`, which keeps an array of its own. `owned` says that `grad` may be kept."""
     with _lock:
         have = tensor.grad
         if have is None:
@@ -99,17 +144,6 @@ def accumulate(tensor: TensorBase, grad: np.ndarray, owned: bool = False) -> Non
             np.add(have._array, grad, out=have._array)
     if have is not None:
         have._storage.changed("backward")
-
-
-# Where a tensor's gradient goes: a node, which of its outputs the tensor is, shape and dtype.
-Edge = tuple[Any, int, tuple[int, ...], np.dtype]
-
-# In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above: only its name is
-# known down here, and only to type checkers and editors.
-if TYPE_CHECKING:
-    from tinyattn._tensor import Tensor
-else:
-    Tensor = TensorBase
 
 
 class _Results:
@@ -126,3 +160,19 @@ class _Results:
 
 
 results = _Results()
+
+
+def stale(view: TensorBase) -> RuntimeError:
+    """The error for a view whose memory has since been changed with a gradient."""
+    storage = view._storage
+    return RuntimeError(
+        f"this tensor of shape {list(view._array.shape)} shares memory with one that "
+        f"{storage.changed_by} changed in place, with a gradient, after the view was made: its own "
+        f"gradient would be wrong. Make the view again after the change."
+        f"{source_lines(changed=storage.changed_at)}"
+    )
+
+
+def source_lines(**lines: str) -> str:
+    """For a message: what happened at which line of the source, as far as anomaly mode knows."""
+    return "".join(f"\n  {what} at {line}" for what, line in lines.items() if line)

@@ -6,8 +6,7 @@ import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import float32
-from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import results
+from tinyattn.autograd.storage import requires_grad_, results
 from tinyattn.ops.creation import empty
 
 
@@ -24,20 +23,8 @@ class Parameter(Tensor):
         self._since = data._storage.version
         requires_grad_(self, requires_grad)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
-        copy = type(self)(results.wrap(self._array.copy()), self._edge is not None)
-        memo[id(self)] = copy
-        return copy
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), np.array(self._array), self._edge is not None)
-
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
-
-
-def _rebuild(cls: type[Parameter], array: np.ndarray, requires_grad: bool) -> Parameter:
-    return cls(results.wrap(array), requires_grad)
 
 
 def unset(*shape: int, dtype: Any = None) -> Parameter:

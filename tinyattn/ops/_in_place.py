@@ -50,7 +50,7 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
             )
         if not array.flags.writeable:
             raise RuntimeError(f"{name}: the tensor shares the memory of a read-only array")
-        if result._edge is not None:
+        if result._edge is not None and isinstance(result._edge[0], Function):
             _keep_overwritten(result._edge[0], target)
         np.copyto(array, new, casting="same_kind")
     storage = target._storage
@@ -65,7 +65,7 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
 
 def _keep_overwritten(node: Function, target: TensorBase) -> None:
     """x *= y saves x, which it is about to overwrite: keep a copy of what x was."""
-    array, saved = target._array, node.saved or {}
+    array, saved = target._array, node.saved
     node.saved = {
         name: np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
         for name, a in saved.items()

@@ -24,8 +24,7 @@ from tinyattn.autograd.dtypes import (
     int64,
     scalar_dtype,
 )
-from tinyattn.autograd.function import requires_grad_
-from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked

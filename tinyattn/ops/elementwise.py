@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import as_dtype, bool_, promote, result_type, scalar_dtype
-from tinyattn.autograd.function import Function, check_broadcast
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
@@ -240,6 +241,7 @@ class Log(Unary):
     """y = log x, -inf at 0, NaN below;   dx = dy / x."""
 
     function = np.log
+    makes_masks = True
     gradient = staticmethod(lambda dy, x: dy / x)
 
 
@@ -247,6 +249,7 @@ class Log1p(Unary):
     """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
 
     function = np.log1p
+    makes_masks = True
     gradient = staticmethod(lambda dy, x: dy / (1 + x))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import result_type
-from tinyattn.autograd.function import Function, check_broadcast
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import result_type
-from tinyattn.autograd.function import Function, check_broadcast
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.elementwise import sign_of

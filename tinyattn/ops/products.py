@@ -12,14 +12,10 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import is_floating_point
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import rows_product
 from tinyattn.autograd.storage import Tensor
-from tinyattn.kernels import Backend, backend
+from tinyattn.kernels import backend
 from tinyattn.ops._arguments import as_tensor
-
-
-def rows_product(a: np.ndarray, b: np.ndarray, kernels: Backend) -> np.ndarray:
-    """a^T b, a sum over the rows of a (..., N, M) and b (..., N, P): (..., M, P)."""
-    return kernels.matmul(a.swapaxes(-1, -2), b)
 
 
 def as_rows(x: np.ndarray, axes: int = 1) -> np.ndarray:

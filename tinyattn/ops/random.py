@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn.autograd.dtypes import DType, as_dtype, check_range, float32, int64
-from tinyattn.autograd.function import Function, requires_grad_
-from tinyattn.autograd.storage import Tensor, results
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor, requires_grad_, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import (
     Size,

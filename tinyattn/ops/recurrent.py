@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
-from tinyattn.ops.products import as_rows, rows_product
+from tinyattn.ops.products import as_rows
 
 
 class Layer(Function):

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd.dtypes import result_type
-from tinyattn.autograd.function import Function, RowSum
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor, some_axes
 from tinyattn.ops.elementwise import clone
-from tinyattn.ops.products import rows_product
 
 
 class View(Function):
@@ -36,20 +35,14 @@ class Permute(Function):
     """y's axis i is x's axis axes[i];   dx = dy with its axes put back."""
 
     view = True
+    defers = True
 
     def forward(self, x: Any, axes: Sequence[int]) -> Any:
         self.axes = axes
         return x.transpose(axes)
 
     def backward(self, grad: Any) -> Any:
-        if type(grad) is RowSum:
-            return grad.transposed()
         return grad.transpose([self.axes.index(i) for i in range(len(self.axes))])
-
-    def arriving(self, grad: RowSum) -> Any:
-        n = len(self.axes)
-        swaps = list(self.axes) == [*range(n - 2), n - 1, n - 2]
-        return grad if swaps and grad.function is rows_product else grad.value()
 
 
 class Expand(Function):

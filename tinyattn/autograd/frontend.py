@@ -1,0 +1,131 @@
+"""`backward` and `grad`: what people call; the pass itself is engine.run."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from tinyattn.autograd.engine import run
+from tinyattn.autograd.storage import Edge, Tensor, TensorBase, accumulate, edge_of, results
+from tinyattn.kernels._types import Array
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    *,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they were computed from.
+
+    grad_tensors: the gradient at each of the tensors, in its shape; one may be left out for a
+        tensor of one element, which gets 1.
+    retain_graph: keep what operations saved, so that a second pass is possible.
+    inputs: the only tensors whose `.grad` changes.
+
+    Raises RuntimeError if a tensor has no graph, if a gradient has another shape, if the graph was
+    freed by an earlier pass, or if a saved tensor has been changed in place since.
+    """
+    _first_order(create_graph)
+    tensors = _tuple(tensors)
+    weights = (None,) * len(tensors) if grad_tensors is None else _tuple(grad_tensors)
+    if len(weights) != len(tensors):
+        raise RuntimeError(
+            f"grad_tensors: expected one for each of {len(tensors)} tensors, got {len(weights)}"
+        )
+    roots = _roots(tensors, weights)
+    if inputs is None:
+        run(roots, bool(retain_graph))
+        return
+    wanted = {edge_of(t, "inputs")[:2]: t for t in _tuple(inputs)}
+    for place, found in run(roots, bool(retain_graph), wanted).items():
+        if wanted[place]._retained is not place[0]:
+            accumulate(wanted[place], found)
+
+
+@overload
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: Literal[False] = False,
+) -> tuple[Tensor, ...]: ...
+@overload
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    *,
+    allow_unused: bool,
+) -> tuple[Tensor | None, ...]: ...
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of `outputs` with respect to each of `inputs`. No `.grad` changes.
+
+    grad_outputs: the gradient at each of the outputs, as in `backward`.
+    allow_unused: give None for an input that the outputs don't depend on, instead of raising
+        RuntimeError.
+    """
+    _first_order(create_graph)
+    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    weights = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
+    places = [edge_of(t, "inputs")[:2] for t in inputs]
+    found = run(_roots(outputs, weights), bool(retain_graph), set(places))
+    missing = [i for i, place in enumerate(places) if place not in found]
+    if missing and not allow_unused:
+        raise RuntimeError(
+            f"inputs: tensor {missing[0]} appears to not have been used in the graph; pass "
+            "allow_unused=True if None is wanted there"
+        )
+    return tuple(results.wrap(np.array(found[p])) if p in found else None for p in places)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _first_order(create_graph: bool) -> None:
+    if create_graph:
+        raise NotImplementedError(
+            "create_graph: gradients of gradients are not supported; tinyattn is first order only"
+        )
+
+
+def _roots(
+    tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> list[tuple[Edge, Array]]:
+    """Where the pass begins, and the gradient there."""
+    roots = []
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        edge = edge_of(tensor, "backward")
+        shape = tensor._array.shape
+        if gradient is None:
+            if tensor._array.size != 1:
+                raise RuntimeError(
+                    "grad can be implicitly created only for scalar outputs; this one has shape "
+                    f"{list(shape)}: pass gradient="
+                )
+            weight = np.ones(shape, tensor._array.dtype)
+        else:
+            if not isinstance(gradient, TensorBase):
+                raise TypeError(f"gradient: expected a Tensor, got {type(gradient).__name__}")
+            weight = gradient._array
+            if weight.shape != shape:
+                raise RuntimeError(
+                    f"gradient: expected the shape of the tensor {list(shape)}, got "
+                    f"{list(weight.shape)}"
+                )
+        roots.append((edge, weight))
+    return roots

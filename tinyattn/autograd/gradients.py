@@ -1,0 +1,153 @@
+"""Gradients on their way back: what they are, how two of them add, how broadcasting is undone.
+
+A gradient is an array, or a `Deferred`: a sum of terms that is computed when it is needed. The
+engine and the operations treat both alike; only this file tells them apart.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinyattn.kernels._types import Array
+
+
+class Deferred:
+    """A gradient that is not computed yet: a sum of terms, all of one kind.
+
+    The terms of one kind that arrive at a tensor are collected, and `value` computes their sum
+    once, when the operation that made the tensor needs it.
+    """
+
+    terms: list[tuple]
+
+    def joins(self, other: "Deferred") -> bool:
+        """Take over the terms of `other`, if it is of the same kind."""
+        raise NotImplementedError
+
+    def value(self) -> Array:
+        """The sum of the terms, in a new array."""
+        raise NotImplementedError
+
+    def add_to(self, total: Array) -> None:
+        """Add the terms to an array."""
+        total += self.value()
+
+    def transpose(self, axes: Sequence[int]) -> "Gradient":
+        """The gradient with its axes in another order, like the method of an array."""
+        return self.value().transpose(axes)
+
+
+Gradient: TypeAlias = Array | Deferred
+
+
+class RowSum(Deferred):
+    """function(*rows, *args), a sum over rows.
+
+    A weight that is used at every time step has the gradient dW = sum_t a_t^T b_t. Stacking the
+    rows of all steps gives it in one product, which costs less than adding T matrices.
+    """
+
+    most = 256  # rows of one term; with more of them, adding costs little beside the product
+
+    def __init__(self, function: Callable[..., Array], terms: list[tuple], args: tuple) -> None:
+        self.function, self.terms, self.args = function, terms, args
+
+    def joins(self, other: Deferred) -> bool:
+        same = isinstance(other, RowSum) and (self.function, self.args) == (
+            other.function,
+            other.args,
+        )
+        if same:
+            self.terms += other.terms
+        return same
+
+    def value(self) -> Array:
+        if len(self.terms) == 1:
+            return self.function(*self.terms[0], *self.args)
+        axis = self.terms[0][0].ndim - 2
+        rows = [np.concatenate(parts, axis) for parts in zip(*self.terms, strict=True)]
+        return self.function(*rows, *self.args)
+
+    def transpose(self, axes: Sequence[int]) -> Gradient:
+        """(sum_t a_t^T b_t)^T = sum_t b_t^T a_t: the transpose of a product stays deferred."""
+        n = len(axes)
+        if self.function is rows_product and tuple(axes) == (*range(n - 2), n - 1, n - 2):
+            return RowSum(rows_product, [(b, a) for a, b in self.terms], self.args)
+        return super().transpose(axes)
+
+
+def rows_product(a: Array, b: Array, kernels: Any) -> Array:
+    """a^T b, a sum over the rows of a (..., N, M) and b (..., N, P): (..., M, P)."""
+    return kernels.matmul(a.swapaxes(-1, -2), b)
+
+
+class Placed(Deferred):
+    """Zeros of one shape, with arrays added at some indices.
+
+    A loop over x[t] has one such gradient a step. Collected, they fill one array as large as x,
+    instead of T of them.
+    """
+
+    def __init__(self, shape: tuple[int, ...], index: tuple, grad: Array) -> None:
+        self.shape, self.terms = shape, [(index, grad)]
+
+    def joins(self, other: Deferred) -> bool:
+        same = isinstance(other, Placed)
+        if same:
+            self.terms += other.terms
+        return same
+
+    def value(self) -> Array:
+        total = np.zeros(self.shape, self.terms[0][1].dtype)
+        self.add_to(total)
+        return total
+
+    def add_to(self, total: Array) -> None:
+        for index, grad in self.terms:
+            total[index] += grad
+
+
+def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
+    """have + grad, where at least one of them is deferred; None is zero.
+
+    `owned` says that the array `have` may be changed. The result may always be changed.
+    """
+    if have is None:
+        return grad
+    if isinstance(have, Deferred):
+        if isinstance(grad, Deferred) and have.joins(grad):
+            return have
+        have, owned = have.value(), True
+    total = have if owned else np.array(have)
+    if isinstance(grad, Deferred):
+        grad.add_to(total)
+    else:
+        total += grad
+    return total
+
+
+def as_array(grad: Any) -> Any:
+    """The numbers of a gradient; what is not deferred, None too, is given back as it is."""
+    return grad.value() if isinstance(grad, Deferred) else grad
+
+
+def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a gradient over the axes that broadcasting added or stretched.
+
+    y[i, j] = x[j] for every i, so dL/dx[j] is the sum of dL/dy[i, j] over i.
+    """
+    added = grad.ndim - len(shape)
+    stretched = [i + added for i, n in enumerate(shape) if n == 1 and grad.shape[i + added] != 1]
+    return grad.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+
+
+def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    """RuntimeError, in PyTorch's words, where two shapes can't be broadcast together."""
+    for axis in range(-1, -min(len(a), len(b)) - 1, -1):
+        if a[axis] != b[axis] and 1 not in (a[axis], b[axis]):
+            raise RuntimeError(
+                f"The size of tensor a ({a[axis]}) must match the size of tensor b ({b[axis]}) at "
+                f"non-singleton dimension {max(len(a), len(b)) + axis}: got shapes {list(a)} and "
+                f"{list(b)}"
+            ) from None
