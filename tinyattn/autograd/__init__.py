@@ -1,5 +1,6 @@
-"""Floor 2: how gradients are recorded and carried back. Read function.py, then
-engine.py."""
+"""Floor 2: how gradients are recorded and carried back. Read function.py,
+gradients.py and engine.py, in this order.
+"""
 
 from tinyattn.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinyattn.autograd.frontend import backward, grad

@@ -1,7 +1,8 @@
 """Anomaly mode: the operation and the source line that made a NaN or an infinity, forward or back.
 
-Every NaN counts that the operation's inputs did not have; so does an infinity, of arithmetic: one
-that was put in, by a constant, a fill or a mask, was among the inputs. Look first at `_forward`.
+An operation is at fault if its result has a NaN and its inputs have none, and likewise for
+infinities. An infinity that a constant, a fill or a mask brings in is no fault. Read `_forward`
+first.
 """
 
 import zlib
@@ -18,10 +19,11 @@ _TESTS = {"nan": np.isnan, "inf": np.isinf}
 
 
 class set_detect_anomaly:
-    """Anomaly mode in this thread, from the call on; as a context manager, until its end.
+    """Switch anomaly mode on or off in this thread; as a context manager, until the block ends.
 
-    Operations remember their source lines and fingerprints of what they save; with check_nan they
-    raise where a NaN or an infinity appears."""
+    Operations then record their source lines, and fingerprints of the arrays that they save. With
+    check_nan they raise RuntimeError where a NaN or an infinity appears.
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.before = state.anomaly, state.check_nan
@@ -35,7 +37,7 @@ class set_detect_anomaly:
 
 
 class detect_anomaly(set_detect_anomaly):
-    """Anomaly mode inside."""
+    """Anomaly mode inside a `with` block; see set_detect_anomaly."""
 
     def __init__(self, check_nan: bool = True) -> None:
         self.before, self.check_nan = (state.anomaly, state.check_nan), check_nan
@@ -61,7 +63,9 @@ def _forward(node: Function, inputs: tuple, options: dict, outputs: tuple) -> No
     for kind, test in _TESTS.items():
         if kind == "inf" and node.makes_masks and not tracked:
             continue
-        for i, index, value in _first(test, outputs, (*inputs, *options.values())):
+        bad = _first(test, outputs, (*inputs, *options.values()))
+        if bad is not None:
+            i, index, value = bad
             raise RuntimeError(
                 f"{name}, forward: output {i} of shape {list(np.shape(outputs[i]))} is {value} at "
                 f"index {index}, and no input is {kind}.\n  at {node.recorded_at}"
@@ -72,7 +76,7 @@ _mode = watching(_forward)
 
 
 def backward(node: Function, grads: list) -> tuple:
-    """node.backward, watched."""
+    """node.backward(*grads), with what it uses and what it gives checked."""
     _check_saved(node)
     out = node.backward(*grads)
     out = out if type(out) is tuple else (out,)
@@ -82,12 +86,14 @@ def backward(node: Function, grads: list) -> tuple:
 
 
 def _check_gradients(node: Function, grads: list, out: tuple) -> None:
-    """Refuse a NaN that did not arrive, or an infinity that neither arrived nor was saved."""
+    """Refuse a NaN that did not arrive, and an infinity that neither arrived nor was saved."""
     name = type(node).__name__
     arrays = [as_array(grad) for grad in out]
     given = {"nan": grads, "inf": (*grads, *node.saved.values())}
     for kind, test in _TESTS.items():
-        for i, index, value in _first(test, arrays, map(as_array, given[kind])):
+        bad = _first(test, arrays, map(as_array, given[kind]))
+        if bad is not None:
+            i, index, value = bad
             raise RuntimeError(
                 f"Function '{name}Backward' returned {kind} values in its {i}th output. {name}, "
                 f"backward: the gradient of input {i}, of shape {list(np.shape(arrays[i]))}, is "
@@ -97,15 +103,14 @@ def _check_gradients(node: Function, grads: list, out: tuple) -> None:
 
 
 def _check_saved(node: Function) -> None:
-    """Refuse saved arrays that changed past the tape: through NumPy, whose changes have no
-    version."""
+    """Refuse saved arrays that NumPy has changed: such a change does not raise the version."""
     for (what, array), before in zip(node.saved.items(), node.fingerprints, strict=False):
         if _fingerprint(array) != before:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified outside "
                 f"the tape: {what}, which {type(node).__name__} saved, of shape "
-                f"{list(array.shape)}, has other bytes at the same version: changed through an "
-                "array that shares its memory, as numpy() and from_numpy() give."
+                f"{list(array.shape)}, has other bytes at the same version. It was changed through "
+                "an array that shares its memory, as numpy() and from_numpy() give."
                 f"\n  saved at {node.recorded_at}"
             )
 
@@ -115,21 +120,17 @@ def _fingerprint(array: Any) -> int:
 
 
 def _first(
-    test: Callable, arrays: Iterable, given: Iterable
-) -> Iterable[tuple[int, tuple[int, ...], Any]]:
-    """Number, index and value of the first that passes the test, unless one of `given` does."""
+    test: Callable[[Any], Any], arrays: Iterable[Any], given: Iterable[Any]
+) -> tuple[int, tuple[int, ...], Any] | None:
+    """Number, index and value of the first element that passes the test; None if there is none, or
+    if an element of `given` passes it, too."""
     for i, array in enumerate(arrays):
-        if _is_float(array):
-            bad = test(array)
-            if np.any(bad):
-                if not any(_is_float(x) and np.any(test(x)) for x in given):
-                    index = _at(bad)
-                    yield i, index, np.asarray(array)[index]
-                return
-
-
-def _at(there: Any) -> tuple[int, ...]:
-    return tuple(np.argwhere(there)[0].tolist())
+        if _is_float(array) and np.any(bad := test(array)):
+            if any(_is_float(x) and np.any(test(x)) for x in given):
+                return None
+            index = tuple(np.argwhere(bad)[0].tolist())
+            return i, index, np.asarray(array)[index]
+    return None
 
 
 def _is_float(x: Any) -> bool:

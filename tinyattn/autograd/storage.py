@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from tinyattn._tensor import Tensor
     from tinyattn.autograd.function import Function
 
-clock = count(1)  # counts the nodes of all graphs and the changes in place, in one order
+clock = count(1)  # numbers the nodes of all graphs and the changes in place, in one order
 
-# Two passes at once may end at the same leaf. A fork waits for it, so that a child has no `.grad`
-# that is half added and no lock that nobody will release. A signal may come in the middle: RLock.
+# Two passes at once may end at the same leaf, so adding to `.grad` takes a lock. A fork waits for
+# it: otherwise the child could get a gradient that is half added, and a lock that no thread
+# releases. It is an RLock because a signal handler may run in the middle.
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -36,10 +37,10 @@ if hasattr(os, "register_at_fork"):
 class Storage:
     """What all views of one piece of memory share.
 
-    `version` counts the changes made in place, `changed_by` names the last and `changed_at`, in
-    anomaly mode, its line; `recorded` is the version of the last change on the tape; `exposed` says
-    that NumPy sees the memory, so that it can change unnoticed; `cache` holds layouts derived from
-    the present version.
+    `version` counts the changes made in place. `changed_by` names the operation of the last one,
+    and `changed_at` its source line, in anomaly mode. `recorded` is the version after the last
+    change that has a gradient. `exposed` says that NumPy shares the memory, so that it can change
+    without a new version. `cache` holds layouts derived from the present version.
     """
 
     last_change = 0  # of all storages, by the clock
@@ -51,7 +52,7 @@ class Storage:
     cache: dict[Any, Any] | None = None
 
     def changed(self, by: str) -> None:
-        with _lock:  # or an earlier change of another thread could hide this one
+        with _lock:  # without it, two changes at once could count as one
             self.version += 1
             Storage.last_change = next(clock)
         self.changed_by = by
@@ -147,7 +148,7 @@ def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
 
 
 class _Results:
-    """The class that results get; tinyattn/_tensor.py puts itself here."""
+    """The class of results: tinyattn/_tensor.py puts its class Tensor here."""
 
     cls: Any = TensorBase
 
