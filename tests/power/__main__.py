@@ -44,6 +44,7 @@ OPS = [f"tests/ops/test_{name}.py" for name in ("elementwise", "indexing", "prod
 TESTS = {
     "tinyattn/autograd/engine.py": [*ENGINE, *OPS],
     "tinyattn/autograd/function.py": [*ENGINE, *OPS],
+    "tinyattn/autograd/gradients.py": [*ENGINE, *OPS],
     "tinyattn/autograd/storage.py": ENGINE,
     "tinyattn/nn/utils/rnn.py": ["tests/nn/test_packing.py"],
     "tinyattn/ops/attention.py": ["tests/ops/test_attention_sdpa.py", "tests/nn/test_attention.py"],

@@ -114,16 +114,13 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: ... -> ...panels * part * parts...": ONE,
         "wrong operator: ... -> ...panels * (part + 1) * parts...": ONE,
     },
-    "_Pending.add": {
-        "never: fresh": COPIED,
-        "never: (node, index) in self.owned": COPIED,
-    },
-    "_Pending._special": {"always: (node, index) not in self.owned": COPIED},
+    "Waiting.add": {"never: changeable[index]": COPIED},
+    "Waiting.take": {"always: node in self.deferred and (...": FASTER},
     "RowSum.value": {
-        "never: len(self.parts) == 1": FASTER,
+        "never: len(self.terms) == 1": FASTER,
         "dropped term: ... -> (-(2))": "the same axis",
     },
-    "Function.placed": {"never: self.edges": FASTER},
+    "Function.placed": {"wrong branch: ... -> (placed.value())": FASTER},
     "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},
 }
 

@@ -33,19 +33,14 @@ OPPOSITE = {
     ast.Eq: "!=", ast.NotEq: "==", ast.Lt: ">=", ast.GtE: "<", ast.Gt: "<=", ast.LtE: ">"
 }  # fmt: skip
 
-# A gradient is an array, a tuple of them, or one that the engine is to compute or place.
+# A gradient is an array, a tuple of them, or one that is not computed yet.
 TIMES = """
 
 def _times(factor, grad):
-    from tinyattn.autograd.function import Part, RowSum
+    from tinyattn.autograd.gradients import as_array
     if isinstance(grad, (tuple, list)):
         return tuple(_times(factor, g) for g in grad)
-    if isinstance(grad, Part):
-        return Part(grad.index, factor * grad.grad)
-    if isinstance(grad, RowSum):
-        grad.parts = [(factor * first, *rest) for first, *rest in grad.parts]
-        return grad
-    return grad if grad is None else factor * grad
+    return grad if grad is None else factor * as_array(grad)
 """
 
 
@@ -113,6 +108,12 @@ class Python:
         line = self.source[:start].count(b"\n") + 1
         return Mutant(self.path, where, line, fault, self.text(node), new, start, end, entries)
 
+    def named(self, name: str) -> dict[str, ast.FunctionDef]:
+        """The function of this name, or the methods of the class of this name."""
+        found = {f"{c}.{m.name}": m for c, node in self.classes.items() for m in methods(node)}
+        found |= self.functions
+        return {k: f for k, f in found.items() if k == name or k.startswith(f"{name}.")}
+
     def used(self) -> set[str]:
         """The attributes that methods other than forward use."""
         methods = [m for node in self.classes.values() for m in node.body]
@@ -129,6 +130,10 @@ class Python:
                 names = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
                 waiting += [self.functions[name] for name in names & self.functions.keys()]
         return found
+
+
+def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    return [m for m in node.body if isinstance(m, ast.FunctionDef)]
 
 
 def spared(test: ast.expr) -> bool:
@@ -444,22 +449,24 @@ def c_kernel_faults(root: Path) -> Iterator[Mutant]:
         yield from c_faults(functions[name], tuple(runs[name]))
 
 
-# What the engine does to gradients, and not to the order of its work.
+# What the engine does to gradients, and not to the order of its work: functions and whole classes.
 ENGINE = {
-    "tinyattn/autograd/engine.py": ["_Pending.add", "_Pending._special", "unbroadcast"],
-    "tinyattn/autograd/function.py": ["RowSum.value", "RowSum.transposed", "Function.placed"],
+    "tinyattn/autograd/gradients.py": ["RowSum", "Deferred", "Placed", "combine", "unbroadcast"],
+    "tinyattn/autograd/engine.py": ["Waiting.add", "Waiting.take"],
+    "tinyattn/autograd/function.py": ["Function.over_rows", "Function.placed"],
     "tinyattn/autograd/storage.py": ["accumulate"],
 }
 
 
 def engine_faults(file: Python) -> Iterator[Mutant]:
     for where in ENGINE[file.path]:
-        owner, _, name = where.rpartition(".")
-        body = file.classes[owner].body if owner else file.tree.body
-        (function,) = (n for n in body if isinstance(n, ast.FunctionDef) and n.name == name)
-        yield from body_faults(file, function, where)
-        if owner != "_Pending":  # whose methods return no gradients
-            yield from return_faults(file, function, where)
+        functions = file.named(where)
+        if not functions:
+            raise RuntimeError(f"{file.path}: {where} is not there any more; see ENGINE")
+        for name, function in functions.items():
+            yield from body_faults(file, function, name)
+            if not name.endswith((".take", ".joins")):  # which return no gradient
+                yield from return_faults(file, function, name)
 
 
 def mutants(root: Path) -> list[Mutant]:
