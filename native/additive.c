@@ -4,8 +4,8 @@
  *   dq_i = sum_j d_ij,  dk_j = sum_i d_ij  with  d_ijh = g_ij v_h (1 - tanh^2(q_ih + k_jh))
  *   dv_h = sum_ij g_ij tanh(q_ih + k_jh)
  *
- * Backwards tanh is computed again, so that nothing of size Tq Tk H is ever kept. The columns h don't
- * meet there: a part owns some of them for some batches, and only dv has sums of parts to add. */
+ * The backward computes tanh again, so that nothing of size Tq Tk H is ever stored. No column h needs
+ * another one there: a part owns some columns of some batches, and only dv is a sum over parts. */
 
 struct FN(additive_job) {
     const real *g, *q, *k, *v;
@@ -36,8 +36,9 @@ static void FN(additive_part)(void *arg, long part, long parts)
     }
 }
 
+/* q (B, Tq, H), k (B, Tk, H), v (H), s (B, Tq, Tk). */
 KERNEL(additive)(const real *q, const real *k, const real *v, real *s, int64_t B, int64_t Tq,
-                        int64_t Tk, int64_t H)
+                 int64_t Tk, int64_t H)
 {
     struct FN(additive_job) job = {.q = q, .k = k, .v = v, .s = s, .B = (long)B, .Tq = (long)Tq,
                                    .Tk = (long)Tk, .H = (long)H};
@@ -47,7 +48,7 @@ KERNEL(additive)(const real *q, const real *k, const real *v, real *s, int64_t B
 
 #define ADDITIVE_COLUMNS ((long)(128 / sizeof(real)))
 
-/* Columns h to h + n of batch b; their share of dv. */
+/* The columns h to h + n of batch b. Returns their terms of dv. */
 TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, long h, long n)
 {
     long Tq = job->Tq, Tk = job->Tk, H = job->H;
@@ -91,8 +92,9 @@ static void FN(additive_grad_part)(void *arg, long part, long parts)
     }
 }
 
+/* grad (B, Tq, Tk); dq, dk, dv like q, k, v. */
 KERNEL(additive_backward)(const real *grad, const real *q, const real *k, const real *v, real *dq,
-                                 real *dk, real *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H)
+                          real *dk, real *dv, int64_t B, int64_t Tq, int64_t Tk, int64_t H)
 {
     long blocks = ((long)H + ADDITIVE_COLUMNS - 1) / ADDITIVE_COLUMNS;
     long chunks = ta_row_parts((long)B, (long)(Tq * Tk * H));

@@ -2,8 +2,8 @@
  * attend_queries. A part is some blocks of queries, each with all of its keys. */
 #include "attention.h"
 
-/* The largest score so far, the weights e^(s - it) in the scores' place, and their sum; `change` is what
- * the weights before have to be multiplied by. `count` vectors of queries, a constant. */
+/* Updates the largest score, writes the weights e^(s - largest) in the place of the scores, and updates
+ * their sum. The earlier sums must be multiplied by `change`. `count` vectors of queries, a constant. */
 TA_INLINE void FN(weigh_columns)(const struct FN(meeting) *m, long i, const int count)
 {
     vec top[4], shift[4], sum[4];
@@ -14,7 +14,7 @@ TA_INLINE void FN(weigh_columns)(const struct FN(meeting) *m, long i, const int 
         for (int c = 0; c < count; c++) top[c] = vmax(load(s + j * QB + c * LANES), top[c]);
 #pragma GCC unroll 4
     for (int c = 0; c < count; c++) {
-        /* Nothing open yet: e^(-inf - 0) is 0, e^(-inf - -inf) would be NaN. */
+        /* While no key is open, the shift is 0: e^(-inf - 0) is 0, but e^(-inf - -inf) is NaN. */
         shift[c] = vselect(top[c] == splat(-INFINITY), splat(0), top[c]);
         store(m->change + i + c * LANES, FN(exp)(load(m->top + i + c * LANES) - shift[c]));
         store(m->top + i + c * LANES, top[c]);
@@ -41,7 +41,8 @@ static void FN(weigh)(const struct FN(meeting) *m)
     for (; i < m->lanes; i += LANES) FN(weigh_columns)(m, i, 1);
 }
 
-/* One block of queries meets all keys. While blocks of keys come, `out` holds sum_j e^(s_ij - top_i) v_j. */
+/* One block of queries meets all keys. After each block of keys, `out` is sum_j e^(s_ij - top_i) v_j
+ * over the keys so far. */
 static void FN(attend_queries)(struct FN(meeting) *m)
 {
     const struct ta_attention *all = m->all;

@@ -16,19 +16,19 @@
 #undef PANEL_KEYS
 #define PANEL_KEYS 256L
 
-/* A thread's room, and where one block of queries and one of keys meet. */
+/* One block of queries and one block of keys, and the memory that a part works in. */
 struct FN(meeting) {
     const struct ta_attention *all;
-    long batch, head;                  /* of the query */
+    long batch, head;                  /* of the queries */
     long q0, nq, k0, nk;               /* rows [q0, q0 + nq) of q, [k0, k0 + nk) of k */
-    long lanes;                        /* nq in whole vectors */
+    long lanes;                        /* nq rounded up to whole vectors */
     real *queries, *grads;             /* transposed: (D, QB), scaled, and (Dv, QB) */
-    real *s, *ds, *factors;            /* (KB, QB): a key a row; factors: dropout's */
+    real *s, *ds, *factors;            /* (KB, QB), one row for a key; factors are dropout's */
     real *mask, *raw;                  /* (KB, QB), and (QB, KB) as it was read */
-    real *out;                         /* (QB, Dv); backwards unused */
-    real *panel;                       /* (PANEL_KEYS, 2 D + 2 Dv), backwards */
+    real *out;                         /* (QB, Dv); not used by the backward */
+    real *panel;                       /* (PANEL_KEYS, 2 D + 2 Dv); the backward's */
     real *few;                         /* (Tq, Tk) where Tq is small */
-    real *top, *sum, *change;          /* (QB) each; backwards l, g . o and unused */
+    real *top, *sum, *change;          /* (QB) each; in the backward: lse, sum g o, not used */
 };
 
 TA_INLINE real *FN(row_of)(const struct ta_heads *x, long batch, long head, long row)
@@ -38,13 +38,13 @@ TA_INLINE real *FN(row_of)(const struct ta_heads *x, long batch, long head, long
 
 TA_INLINE long FN(row_step)(const struct ta_heads *x) { return x->row / (long)sizeof(real); }
 
-/* Row `j` of the block's keys is open to the queries from this one on, counted from q0. */
+/* The first query, counted from q0, that may attend to key `j` of the block. */
 TA_INLINE long FN(opens_at)(const struct FN(meeting) *m, long j)
 {
     return m->all->causal && m->k0 + j > m->q0 ? m->k0 + j - m->q0 : 0;
 }
 
-/* C = A B or C += A B over K terms, a strip of MR rows at a time. */
+/* C = A B, or C += A B unless `first`, over K terms; at most MR rows. */
 TA_INLINE void FN(strip_of)(const real *a, long lda, int a_by_rows, const real *b, long ldb, long K,
                             real *c, long ldc, long rows, long count, int first)
 {
@@ -53,8 +53,9 @@ TA_INLINE void FN(strip_of)(const real *a, long lda, int a_by_rows, const real *
     FN(strip)(&job, rows, a_by_rows, &columns, count, NULL);
 }
 
-/* s = rows of x times the transposed block y, K deep: scores, or what the gradient makes of them. What
- * comes before a key's first query is left as it was: nobody reads it. */
+/* s = x y, over K terms: the rows of x are keys, the columns of y are the block's queries. These are
+ * scores, or, in the backward, gradients at the weights. Queries before a key's first one are skipped;
+ * nothing reads their places. */
 static void FN(against_queries)(const struct FN(meeting) *m, const real *x, long ldx, long K,
                                 const real *y, real *s)
 {
@@ -67,7 +68,7 @@ static void FN(against_queries)(const struct FN(meeting) *m, const real *x, long
     }
 }
 
-/* c (nq, count) = or += s^T x: the keys' rows of x, weighted. */
+/* c (nq, count) = s^T x, or += unless `first`: for each query the weighted sum of the keys' rows of x. */
 static void FN(sum_over_keys)(const struct FN(meeting) *m, const real *s, const real *x, long ldx,
                               real *c, long ldc, long count, int first)
 {
@@ -79,7 +80,7 @@ static void FN(sum_over_keys)(const struct FN(meeting) *m, const real *s, const 
     }
 }
 
-/* c (nk, count) += s x: the queries' rows of x, weighted. */
+/* c (nk, count) += s x: for each key the weighted sum of the queries' rows of x. */
 static void FN(sum_over_queries)(const struct FN(meeting) *m, const real *s, const real *x, long ldx,
                                  real *c, long ldc, long count)
 {
@@ -91,7 +92,8 @@ static void FN(sum_over_queries)(const struct FN(meeting) *m, const real *s, con
     }
 }
 
-/* nq rows of K numbers to K rows of QB, times `factor`; the lanes that are no queries are 0. */
+/* Transposes nq rows of K numbers to K rows of QB numbers and multiplies them by `factor`. Lanes
+ * without a query become 0. */
 static void FN(transpose_queries)(const struct FN(meeting) *m, const real *x, long ldx, long K,
                                   real factor, real *out)
 {
@@ -106,7 +108,7 @@ static void FN(transpose_queries)(const struct FN(meeting) *m, const real *x, lo
 #include "attention_mask.h"
 #include "attention_dropout.h"
 
-/* The scores of this meeting; NOTHING where no key is open to any query. */
+/* Computes the scores of this meeting. Returns NOTHING where no key is open to any query. */
 static enum FN(open) FN(scores)(const struct FN(meeting) *m, const real *k, long ldk)
 {
     const enum FN(open) open = FN(read_mask)(m);
@@ -116,7 +118,7 @@ static enum FN(open) FN(scores)(const struct FN(meeting) *m, const real *k, long
     return open;
 }
 
-/* Room for a thread's meetings; not 0 if there is none. */
+/* Allocates the memory of a part. Returns 1 if there is none. */
 static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, int backward)
 {
     const long tiles = 1 + backward + (all->dropout_p > 0) + 2 * (all->mask != NULL);
@@ -138,7 +140,7 @@ static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, 
     return 0;
 }
 
-/* Parts, each some of `units` that take `work` multiplications each. */
+/* The number of parts for `units` that take `work` multiplications each. */
 static long FN(parts_of)(long units, double work)
 {
     const double most = units * work / SERIAL_WORK;
@@ -147,7 +149,7 @@ static long FN(parts_of)(long units, double work)
 
 struct FN(attention_job) {
     const struct ta_attention *all;
-    long units, pieces;       /* pieces of the keys of a head, backwards */
-    real *dq;                 /* (pieces - 1, B, h, Tq, D): of the pieces after the first */
+    long units, pieces;       /* each head's keys are cut into so many, in the backward */
+    real *dq;                 /* (pieces - 1, B, h, Tq, D): dq of the pieces after the first */
     atomic_int failed;
 };

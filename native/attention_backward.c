@@ -11,7 +11,7 @@
 #define PIECES 8
 #define PIECE_KEYS 512
 
-/* From scores to weights, in s, and from the gradients at the weights to those at the scores, in ds. */
+/* Turns scores into weights, in s, and gradients at the weights into gradients at the scores, in ds. */
 TA_INLINE void FN(score_gradients)(const struct FN(meeting) *m, long i, const int count, const int drop)
 {
     real *s = m->s + i, *ds = m->ds + i, *factors = m->factors + i;
@@ -42,7 +42,7 @@ static void FN(weigh_backward)(const struct FN(meeting) *m)
         drop ? FN(score_gradients)(m, i, 1, 1) : FN(score_gradients)(m, i, 1, 0);
 }
 
-/* Everything a block of queries brings to all its meetings. */
+/* Prepares what a block of queries needs for all its meetings. */
 static void FN(prepare_backward)(struct FN(meeting) *m, const real *q, const real *g)
 {
     const struct ta_attention *all = m->all;
@@ -62,15 +62,15 @@ static void FN(prepare_backward)(struct FN(meeting) *m, const real *q, const rea
     }
 }
 
-/* The keys [begin, end), or copies of them, and their gradients. */
+/* The keys and values [begin, end), or copies of them, and their gradients. */
 struct FN(panel) {
     long begin, end;
     real *k, *v, *dk, *dv;
     long ldk, ldv, lddk, lddv;
 };
 
-/* One block of queries meets a panel: adds to the panel's gradients, and makes its own dq if `first`, or
- * adds to it. */
+/* One block of queries meets a panel: adds to the panel's gradients, and to dq; if `first`, dq is set
+ * instead. */
 static void FN(attend_queries_backward)(struct FN(meeting) *m, const struct FN(panel) *panel, int first,
                                         real *dq, long lddq)
 {
@@ -97,14 +97,14 @@ static void FN(attend_queries_backward)(struct FN(meeting) *m, const struct FN(p
     for (long i = 0; first && i < m->nq; i++) memset(dq + i * lddq, 0, D * sizeof(real));
 }
 
-/* The first key of a piece: whole blocks. */
+/* The first key of a piece. Pieces are whole blocks. */
 TA_INLINE long FN(piece_begin)(const struct FN(attention_job) *job, long piece)
 {
     const long blocks = (job->all->Tk + KB - 1) / KB;
     return ta_smaller(blocks * piece / job->pieces * KB, job->all->Tk);
 }
 
-/* All queries that share a panel's keys meet it. `fresh`: their dq has nothing in it yet. */
+/* All queries that use a panel's keys meet it. If `fresh`, their dq holds nothing yet. */
 static void FN(meet_panel)(const struct FN(attention_job) *job, struct FN(meeting) *m, long head, long piece,
                            const struct FN(panel) *panel, int fresh)
 {
@@ -126,8 +126,8 @@ static void FN(meet_panel)(const struct FN(attention_job) *job, struct FN(meetin
         }
 }
 
-/* Rows of heads inside longer rows would share few lines of the caches: where many queries meet a panel,
- * it is worked on in a copy. */
+/* In rows of heads inside longer rows, the same few lines of the caches are used over and over. Where
+ * many queries meet a panel, the work is therefore done in a copy. */
 static void FN(attention_backward_unit)(const struct FN(attention_job) *job, struct FN(meeting) *m,
                                         long unit)
 {
@@ -180,7 +180,7 @@ static void FN(attention_backward_part)(void *arg, long part, long parts)
     ta_scratch_done(TA_PART);
 }
 
-/* dq of all pieces together, for some blocks of rows. */
+/* Adds up the dq of all pieces, for some rows. */
 static void FN(add_pieces_part)(void *arg, long part, long parts)
 {
     const struct FN(attention_job) *job = arg;

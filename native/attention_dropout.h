@@ -1,6 +1,8 @@
-/* Dropout of attention weights: random factors by position, so that none has to be stored. */
+/* Dropout of the attention weights. The random numbers depend on the position only (Salmon et al. 2011,
+ * "Parallel random numbers: as easy as 1, 2, 3"), so the backward can draw them again and nothing is
+ * stored. */
 
-/* Philox4x32-10 with a counter a lane: four words of 32 bits each. */
+/* Philox4x32-10, with a counter in each lane: four words of 32 bits each. */
 #if REAL_BITS == 64
 TA_INLINE uvec FN(high_product)(uvec x, uint32_t factor) { return x * factor >> 32; }
 TA_INLINE uvec FN(low_product)(uvec x, uint32_t factor) { return x * factor & 0xFFFFFFFF; }
@@ -27,7 +29,8 @@ static void FN(philox)(uvec *c, uint64_t key)
     }
 }
 
-/* Dropout's factors where the blocks meet: word j mod 4 at the counter (j div 4, i, head, 0). */
+/* The factors of dropout where the blocks meet. Key j and query i have word j mod 4 at the counter (j
+ * div 4, i, head, 0). */
 static void FN(drop)(const struct FN(meeting) *m)
 {
     const double p = m->all->dropout_p;

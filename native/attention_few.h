@@ -1,7 +1,6 @@
-/* Attention of a few queries, as when decoding step by step. */
-
-/* Up to DOT_ROWS queries, as when decoding step by step: most lanes of a transposed block would be idle.
- * Scores stand in rows here, (nq, Tk) of them in `few`, and keys are transposed as they are read. */
+/* Attention of a few queries (up to DOT_ROWS), as when a sentence is decoded word by word. Most lanes of a
+ * transposed block would be empty then. So the scores are rows here, (nq, Tk) of them in `few`, and the
+ * keys are transposed as they are read. */
 static void FN(attend_few)(struct FN(meeting) *m)
 {
     const struct ta_attention *all = m->all;

@@ -2,7 +2,7 @@
 
 enum FN(open) { FN(NOTHING), FN(SOME), FN(EVERYTHING) };
 
-/* The part of the mask where the blocks meet, transposed, as numbers to add. */
+/* Reads the mask where the two blocks meet: transposed, as numbers to be added to the scores. */
 static enum FN(open) FN(read_mask)(const struct FN(meeting) *m)
 {
     const struct ta_attention *all = m->all;
@@ -47,7 +47,7 @@ static enum FN(open) FN(read_mask)(const struct FN(meeting) *m)
     return every ? FN(EVERYTHING) : some ? FN(SOME) : FN(NOTHING);
 }
 
-/* Scores with the mask added, and -inf where a key isn't open to a query. */
+/* Adds the mask to the scores. They become -inf where a key is not open to a query. */
 static void FN(mask_scores)(const struct FN(meeting) *m, enum FN(open) open)
 {
     const vec closed = splat(-INFINITY);

@@ -1,10 +1,10 @@
-/* Cross-entropy of logits x (N, V) against target classes t, and its gradient, one row at a time while
- * it is in cache. With m = max(x), S = sum e^(x - m), weights w (1), W = sum w, smoothing e:
+/* Cross-entropy of logits x (N, V) with target classes t, and its gradient, one row at a time while it is
+ * in the cache. With m = max(x), S = sum e^(x - m), weights w (1 by default), W = sum w, smoothing e:
  *
  *   loss = (1 - e) w_t (log S - (x_t - m)) + e/V (W log S - sum_c w_c (x_c - m))
  *   dx_j = ((1 - e) w_t + e/V W) e^(x_j - m) / S - e/V w_j - [j = t] (1 - e) w_t
  *
- * Rows of target ignore_index give 0. */
+ * Rows whose target is ignore_index give 0. */
 
 struct FN(cross_entropy_job) {
     const real *x;
@@ -87,9 +87,10 @@ static void FN(cross_entropy_part)(void *arg, long part, long parts)
     }
 }
 
-KERNEL(cross_entropy)(const real *x, const int64_t *target, const real *weight,
-                             int64_t ignore_index, double label_smoothing, double scale, real *losses,
-                             real *grad, int64_t N, int64_t V)
+/* x, grad (N, V), target, losses (N), weight (V). weight and grad may be NULL. */
+KERNEL(cross_entropy)(const real *x, const int64_t *target, const real *weight, int64_t ignore_index,
+                      double label_smoothing, double scale, real *losses, real *grad, int64_t N,
+                      int64_t V)
 {
     struct FN(cross_entropy_job) job = {
         x, target, weight, ignore_index, 1 - label_smoothing, V ? label_smoothing / (double)V : 0,

@@ -1,11 +1,12 @@
 /* The gradient of an embedding: out[v] = sum of grad[i] over all i with index[i] = v, in their order.
  *
- * A stable counting sort gathers the positions of every row of `out`; a thread then owns a range of
- * rows, so nothing is added twice or in another order. Rows not in index are not touched. */
+ * A stable counting sort gathers the positions of every row of `out`. A part then owns a range of rows,
+ * so that no two parts add to the same row and the order of additions is fixed. Rows that are not in
+ * index are not changed. */
 
 struct FN(embedding_job) {
     const real *grad;
-    const long *start, *order; /* row v's positions: order[start[v]] to order[start[v + 1]] */
+    const long *start, *order; /* the positions of row v are order[start[v]] to order[start[v + 1] - 1] */
     real *out;
     long D, V;
 };
@@ -23,12 +24,14 @@ static void FN(embedding_part)(void *arg, long part, long parts)
     }
 }
 
-KERNEL(embedding_backward)(const real *grad, const int64_t *index, int64_t padding_idx,
-                                  real *out, int64_t N, int64_t D, int64_t V)
+/* grad (N, D), index (N), out (V, D), which comes zeroed. */
+KERNEL(embedding_backward)(const real *grad, const int64_t *index, int64_t padding_idx, real *out,
+                           int64_t N, int64_t D, int64_t V)
 {
     long *start = ta_scratch(TA_SHARED, (size_t)(V + 2 + N) * sizeof *start), *order = start + V + 2;
     if (!start) return 1;
-    /* Counted two places on, summed up, filled one place on: start[v] is then where v begins. */
+    /* Counts are kept two places to the right and summed up. Filling moves each one place to the right,
+     * so in the end row v begins at start[v]. */
     memset(start, 0, (size_t)(V + 2) * sizeof *start);
     for (long i = 0; i < N; i++)
         if (index[i] != padding_idx) start[index[i] + 2]++;

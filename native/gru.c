@@ -1,5 +1,5 @@
 /* The gated recurrent unit over a packed batch, and its gradient with respect to everything but the
- * weights: what its gates do; the rest is recurrent.h. Formulas and derivation:
+ * weights. Here is what the gates do; the rest is in recurrent.h. Formulas and derivation:
  * tinyattn/kernels/reference/gru.py. */
 
 static void FN(gru_tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums)
@@ -7,7 +7,7 @@ static void FN(gru_tile)(long rows, const real *h, long ldh, const real *w, long
     FN(gate_tile)(3, rows, h, ldh, w, H, sums);
 }
 
-/* One loop a function, so that the rows' long chains of dependent operations overlap. */
+/* One loop for each sigmoid and tanh, so that the processor works on several rows' long chains at once. */
 static void FN(gru_states)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, vec *sums,
                            long col, long count)
 {
@@ -44,7 +44,7 @@ static void FN(gru_forward)(const struct FN(recurrence) *g, const struct FN(step
     FN(forward_step)(g, step, first, stride, p0, p1, FN(gru_tile), FN(gru_states));
 }
 
-/* Columns [col, col + count) of one row; dh keeps what doesn't pass through the gates. */
+/* The columns [col, col + count) of one row. What does not pass through the gates stays in dh. */
 TA_INLINE void FN(gru_gradients_at)(const struct FN(recurrence) *g, const struct FN(some_rows) *row,
                                     const real *h, long col, long count)
 {
@@ -79,9 +79,11 @@ static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(so
 static const struct FN(cell) FN(gru_cell) = {.gates = 3, .saved = 4, .rows = MOST_ROWS(3), .keeps_dh = 1,
                                             .forward = FN(gru_forward), .gradients = FN(gru_gradients)};
 
-KERNEL(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed,
-                   const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
-                   int64_t N, int reverse, real *y, real *h_n, real *saved)
+/* Packed layout: gx (N, 3H), h0, h_n (B, H), w_hh (3H, H), b_hh (3H) or NULL, batch_sizes (T), y (N, H), saved
+ * (N, 4H). packed is w_hh as pack_gates left it, or NULL. */
+KERNEL(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed, const real *b_hh,
+            const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N, int reverse,
+            real *y, real *h_n, real *saved)
 {
     struct FN(recurrence) g = {.cell = &FN(gru_cell), .gx = gx, .h0 = h0, .w_hh = w_hh,
                                .packed = packed, .b_hh = b_hh, .batch_sizes = batch_sizes, .T = T,
@@ -91,10 +93,11 @@ KERNEL(gru)(const real *gx, const real *h0, const real *w_hh, const real *packed
     return status;
 }
 
-KERNEL(gru_backward)(const real *dy, const real *dh_n, const real *saved, const real *y,
-                            const real *h0, const real *w_hh, const real *packed,
-                            const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
-                            int reverse, real *dgx, real *dgh, real *dh0)
+/* dy (N, H) and dh_n (B, H) may be NULL; dgx, dgh (N, 3H), dh0 (B, H). packed is w_hh as pack_weights left it
+ * (K = 3H, P = H), or NULL. */
+KERNEL(gru_backward)(const real *dy, const real *dh_n, const real *saved, const real *y, const real *h0,
+                     const real *w_hh, const real *packed, const int64_t *batch_sizes, int64_t T,
+                     int64_t B, int64_t H, int64_t N, int reverse, real *dgx, real *dgh, real *dh0)
 {
     struct FN(recurrence) g = {.cell = &FN(gru_cell), .dy = dy, .saved = (real *)saved, .y = (real *)y,
                                .h0 = h0, .w_hh = w_hh, .packed = packed, .batch_sizes = batch_sizes,

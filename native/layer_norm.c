@@ -1,14 +1,14 @@
-/* Layer normalisation over rows of D elements, and its gradient; without a mean it is rms_norm's.
+/* Layer normalisation over rows of D elements, and its gradient. Without a mean it is rms_norm.
  *
  *   mean = sum x / D,  rstd = 1 / sqrt(sum (x - mean)^2 / D + eps),  xhat = (x - mean) rstd
  *   y = xhat w + b;   with g' = g w:   dx = rstd (g' - sum g' / D - xhat sum(g' xhat) / D)
  *   dw = sum over rows of g xhat,  db = sum over rows of g
  *
- * With `mean` NULL (rms_norm) the mean is taken to be 0 and no constant, so the two terms with it
- * leave the formulas above, and there is no b.
+ * If `mean` is NULL (rms_norm), 0 stands in the place of the mean. The formulas above then lose the two
+ * terms that come from it, and there is no b.
  *
- * The sums over rows are taken in chunks of rows whose number depends on the shape only, and the
- * chunks' sums are added in order: the same bits for any number of threads. */
+ * The sums over rows are taken in chunks of rows. The number of chunks depends on the shape only, and
+ * their sums are added in order, so that the bits are the same for any number of threads. */
 
 struct FN(layer_norm_job) {
     const real *x, *weight, *bias;
@@ -74,8 +74,9 @@ static void FN(layer_norm_part)(void *arg, long part, long parts)
     for (long row = job->N * part / parts; row < end; row++) FN(layer_norm_row)(job, row);
 }
 
-KERNEL(layer_norm)(const real *x, const real *weight, const real *bias, double eps, real *y,
-                          real *mean, real *rstd, int64_t N, int64_t D)
+/* x, y (N, D), weight, bias (D) or NULL, mean, rstd (N). mean NULL: rms_norm, no bias. */
+KERNEL(layer_norm)(const real *x, const real *weight, const real *bias, double eps, real *y, real *mean,
+                   real *rstd, int64_t N, int64_t D)
 {
     struct FN(layer_norm_job) job = {x, weight, bias, eps, y, mean, rstd, (long)N, (long)D};
     ta_parallel(FN(layer_norm_part), &job, ta_row_parts(N, D));
@@ -85,11 +86,11 @@ KERNEL(layer_norm)(const real *x, const real *weight, const real *bias, double e
 struct FN(layer_norm_grad_job) {
     const real *g, *x, *mean, *rstd, *weight;
     real *dx;
-    real *dw, *db; /* (chunks, D) each; db NULL without a mean */
+    real *dw, *db; /* (chunks, D) each; db is NULL without a mean */
     long N, D;
 };
 
-/* `dw` and `db` take this row's share (db NULL: dropped). */
+/* Adds this row's terms to `dw` and, if it is not NULL, to `db`. */
 static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, long row, real *dw,
                                     real *db)
 {
@@ -140,9 +141,10 @@ static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
         FN(layer_norm_grad_row)(job, row, dw, db);
 }
 
-KERNEL(layer_norm_backward)(const real *grad, const real *x, const real *mean,
-                                   const real *rstd, const real *weight, real *dx, real *dweight,
-                                   real *dbias, int64_t N, int64_t D)
+/* grad, x, dx (N, D), mean, rstd (N), weight (D) or NULL, dweight, dbias (D). */
+KERNEL(layer_norm_backward)(const real *grad, const real *x, const real *mean, const real *rstd,
+                            const real *weight, real *dx, real *dweight, real *dbias, int64_t N,
+                            int64_t D)
 {
     long chunks = ta_row_parts(N, D);
     chunks = chunks > 32 ? 32 : chunks;

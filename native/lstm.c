@@ -1,5 +1,5 @@
 /* Long short-term memory over a packed batch, and its gradient with respect to everything but the
- * weights: what its gates do; the rest is recurrent.h. Formulas and derivation:
+ * weights. Here is what the gates do; the rest is in recurrent.h. Formulas and derivation:
  * tinyattn/kernels/reference/lstm.py. */
 
 static void FN(lstm_tile)(long rows, const real *h, long ldh, const real *w, long H, vec *sums)
@@ -7,7 +7,7 @@ static void FN(lstm_tile)(long rows, const real *h, long ldh, const real *w, lon
     FN(gate_tile)(4, rows, h, ldh, w, H, sums);
 }
 
-/* The cell states before some rows: the last part of what was saved, or c0. */
+/* The cell states before some rows: the last H numbers of what was saved for them, or c0. */
 TA_INLINE const real *FN(cell_before)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows,
                                       long *width)
 {
@@ -15,7 +15,7 @@ TA_INLINE const real *FN(cell_before)(const struct FN(recurrence) *g, const stru
     return rows->before < 0 ? g->c0 + rows->b * g->H : g->saved + rows->before * 5 * g->H + 4 * g->H;
 }
 
-/* One loop a function, so that the rows' long chains of dependent operations overlap. */
+/* One loop for each sigmoid and tanh, so that the processor works on several rows' long chains at once. */
 static void FN(lstm_states)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, vec *sums,
                             long col, long count)
 {
@@ -46,7 +46,7 @@ static void FN(lstm_forward)(const struct FN(recurrence) *g, const struct FN(ste
     FN(forward_step)(g, step, first, stride, p0, p1, FN(lstm_tile), FN(lstm_states));
 }
 
-/* Columns [col, col + count) of one row. */
+/* The columns [col, col + count) of one row. */
 TA_INLINE void FN(lstm_gradients_at)(const struct FN(recurrence) *g, const struct FN(some_rows) *row,
                                      const real *before, long col, long count)
 {
@@ -77,9 +77,10 @@ static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(s
 static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4),
                                              .forward = FN(lstm_forward), .gradients = FN(lstm_gradients)};
 
+/* As gru, with gx (N, 4H), c0, c_n (B, H), saved (N, 5H). */
 KERNEL(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, const real *packed,
-                    const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H,
-                    int64_t N, int reverse, real *y, real *h_n, real *c_n, real *saved)
+             const real *b_hh, const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
+             int reverse, real *y, real *h_n, real *c_n, real *saved)
 {
     struct FN(recurrence) g = {.cell = &FN(lstm_cell), .gx = gx, .h0 = h0, .c0 = c0, .w_hh = w_hh,
                                .packed = packed, .b_hh = b_hh, .batch_sizes = batch_sizes, .T = T,
@@ -91,10 +92,11 @@ KERNEL(lstm)(const real *gx, const real *h0, const real *c0, const real *w_hh, c
     return 0;
 }
 
+/* As gru_backward, with dgates (N, 4H), dc0 (B, H); dc_n may be NULL. */
 KERNEL(lstm_backward)(const real *dy, const real *dh_n, const real *dc_n, const real *saved,
-                             const real *c0, const real *w_hh, const real *packed,
-                             const int64_t *batch_sizes, int64_t T, int64_t B, int64_t H, int64_t N,
-                             int reverse, real *dgates, real *dh0, real *dc0)
+                      const real *c0, const real *w_hh, const real *packed, const int64_t *batch_sizes,
+                      int64_t T, int64_t B, int64_t H, int64_t N, int reverse, real *dgates, real *dh0,
+                      real *dc0)
 {
     struct FN(recurrence) g = {.cell = &FN(lstm_cell), .dy = dy, .saved = (real *)saved, .c0 = c0,
                                .w_hh = w_hh, .packed = packed, .batch_sizes = batch_sizes, .T = T,

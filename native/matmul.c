@@ -1,10 +1,11 @@
-/* The matrix product's loops: which tiles are computed when, from which copies, and by which thread.
- * Look first at rectangle, the loops of one thread, then at divide, where the work is shared out.
+/* The matrix product: which tiles (tiles.h) are computed when, from which copies, and by which thread.
+ * Look first at rectangle, the loops of one thread, then at divide, which shares out the work.
  *
- * Each thread owns a rectangle of C and packs for itself what it needs, so there is no barrier inside a
- * product. Within the rectangle, NC columns by KC rows of B stay in the second-level cache while all
- * rows of A pass; a strip of MR rows of A stays in the first-level cache meanwhile. Operands are read
- * where they lie if the inner loop can: A by rows always, B by rows if it is small. */
+ * Each thread owns a rectangle of C and packs for itself what it needs, so no thread waits for another
+ * inside a product. Within the rectangle, a block of B of KC rows and NC columns stays in the
+ * second-level cache while all rows of A pass. A strip of MR rows of A stays in the first-level cache
+ * meanwhile. The inner loop reads A by rows where it is, and B by rows if it is small; everything else
+ * is copied first. */
 #undef KC
 #undef NC
 #undef WIDE_NC
@@ -20,7 +21,7 @@
 #undef SERIAL_WORK
 #define SERIAL_WORK 100000L
 
-/* One product, strides in elements; a and b have a unit stride each. */
+/* One product. Strides are in elements; a and b each have one stride of 1. */
 struct FN(product) {
     long batch, M, K, P;
     const real *a;
@@ -34,8 +35,9 @@ struct FN(product) {
     atomic_int failed;
 };
 
-/* Where a strip finds columns of B: panels of NR columns `stride` apart, rows of a panel its width
- * (padded to whole vectors) apart; or, where ldb isn't 0, plain rows ldb apart. */
+/* Where a strip finds columns of B. If ldb is 0 they are packed: panels of NR columns, `stride` apart,
+ * whose rows are as long as the panel is wide (in whole vectors). Otherwise they are plain rows, ldb
+ * apart. */
 struct FN(columns) {
     const real *b;
     long stride, ldb, first_row, total;
@@ -46,7 +48,8 @@ TA_INLINE long FN(panel_width)(long columns)
     return ta_smaller(NR, ta_round_up(columns, LANES));
 }
 
-/* P columns of K rows of b as panels, one after the other. Needs K * whole(P, LANES) elements. */
+/* Packs P columns of K rows of b as panels, one after the other. That takes K * P elements, P rounded
+ * up to whole vectors. */
 static void FN(pack_b)(const real *b, long b_row, long b_col, long K, long P, real *out)
 {
     for (long panel = 0; panel < P; panel += NR) {
@@ -82,8 +85,8 @@ TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
     }
 }
 
-/* Reading B where it lies pays until it leaves the second-level cache, and where few rows use it; the
- * masked loads of a ragged edge have to be cheap. */
+/* It pays to read B without packing it while it fits in the second-level cache, or where few rows use
+ * it. Masked loads of its last columns must be cheap. */
 TA_INLINE int FN(must_pack_b)(const struct FN(product) *p, long rows, long columns)
 {
     if (p->b_col != 1) return 1;
@@ -91,7 +94,7 @@ TA_INLINE int FN(must_pack_b)(const struct FN(product) *p, long rows, long colum
     return rows >= 16 * MR && p->K * p->b_row * (long)sizeof(real) > L2_SHARE;
 }
 
-/* A by columns is read where it lies while it stays in the first-level cache. */
+/* A by columns is read without packing while it fits in the first-level cache. */
 TA_INLINE int FN(must_pack_a)(const struct FN(product) *p, long rows)
 {
     return p->a_col != 1 && rows > MR && p->K * ta_smaller(p->a_col, 64) * (long)sizeof(real) > (32L << 10);
@@ -113,11 +116,11 @@ static void FN(few_rows)(const struct FN(product) *p, const real *a, const real 
 struct FN(block) {
     const struct FN(product) *p;
     const real *a, *b;
-    real *c, *a_space, *b_space; /* NULL: read where it lies */
+    real *c, *a_space, *b_space; /* NULL: not packed */
     long i0, i1;
 };
 
-/* Rows [pc, pc + depth) of B in columns [jc, jc + count), packed now if need be. */
+/* Rows [pc, pc + depth) of B in the columns [jc, jc + count), packed first if that is needed. */
 static struct FN(columns) FN(columns_of)(const struct FN(block) *block, long jc, long count, long pc,
                                          long depth)
 {
@@ -129,8 +132,9 @@ static struct FN(columns) FN(columns_of)(const struct FN(block) *block, long jc,
     return (struct FN(columns)){block->b_space, NR * depth, 0, 0, count};
 }
 
-/* C += rows of A, at [pc, pc + depth), times these columns. A strip of A where it lies meets all of
- * them in turn. Packed strips lie together in the second-level cache and meet them panel by panel. */
+/* C += A times these columns, over the terms [pc, pc + depth). A strip of A that is not packed meets
+ * all columns in turn. Packed strips lie together in the second-level cache and meet the columns panel
+ * by panel. */
 static void FN(add_columns)(const struct FN(block) *block, const struct FN(columns) *all, long jc,
                             long count, long pc, long depth)
 {
@@ -158,8 +162,8 @@ static void FN(add_columns)(const struct FN(block) *block, const struct FN(colum
     }
 }
 
-/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. Where A is
- * packed, wide blocks make that rarer. */
+/* Rows [i0, i1) by columns [j0, j1) of one matrix; j0 is a multiple of NR if b is packed. If A must be
+ * packed, the blocks of columns are wide, so that A is packed less often. */
 static int FN(rectangle)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
                          long i1, long j0, long j1)
 {
@@ -209,9 +213,9 @@ static void FN(product_part)(void *arg, long part, long parts)
             atomic_store(&p->failed, 1);
 }
 
-/* Rows by columns of C into `wanted` rectangles, in the ratio that makes the largest one cheapest:
- * vectors to compute, and its own copy of what has to be packed (moving a number of A costs about as
- * much as a vector's arithmetic, of B half of that). */
+/* Cuts the rows and columns of C into `wanted` rectangles, in the ratio that makes the largest one
+ * cheapest. Its cost is the vectors to compute plus its own copies of what must be packed. To move a
+ * number of A costs about as much as a vector's arithmetic; a number of B costs half of that. */
 static void FN(cut)(struct FN(product) *p, long wanted)
 {
     const long unit = p->packed ? NR : LANES;
@@ -232,7 +236,7 @@ static void FN(cut)(struct FN(product) *p, long wanted)
     }
 }
 
-/* Whole matrices where there are enough of them to keep the threads evenly busy. */
+/* Gives each thread whole matrices where there are enough of them to keep the threads evenly busy. */
 static void FN(divide)(struct FN(product) *p)
 {
     const long threads = ta_get_num_threads();
@@ -244,9 +248,12 @@ static void FN(divide)(struct FN(product) *p)
         FN(cut)(p, threads);
 }
 
+/* c[n] = a[n] b[n] + bias for n < batch. a (batch, M, K) and b (batch, K, P) by strides in bytes; one of a's
+ * row and column stride is a number's size, and so for b. bias (P) or NULL; c (batch, M, P). packed is b as
+ * pack_weights left it at the same level, or NULL. */
 KERNEL(matmul)(int64_t batch, int64_t M, int64_t K, int64_t P, const real *a, int64_t a_batch,
-                      int64_t a_row, int64_t a_col, const real *b, int64_t b_batch, int64_t b_row,
-                      int64_t b_col, const real *packed, const real *bias, real *c)
+               int64_t a_row, int64_t a_col, const real *b, int64_t b_batch, int64_t b_row,
+               int64_t b_col, const real *packed, const real *bias, real *c)
 {
     const long size = sizeof(real);
     struct FN(product) p = {
@@ -279,8 +286,8 @@ static void FN(packing_part)(void *arg, long part, long parts)
                job->out + begin * job->K);
 }
 
-/* b whole, for later calls with packed = out, which holds K * P elements with P rounded up to a
- * multiple of 16. The layout is the level's own. */
+/* Packs all of b for later calls of matmul with packed = out. out holds K * P elements, P rounded up to
+ * a multiple of 16. The layout depends on the level. */
 KERNEL(pack_weights)(int64_t K, int64_t P, const real *b, int64_t b_row, int64_t b_col, real *out)
 {
     const long size = sizeof(real);

@@ -1,7 +1,8 @@
-/* What clipping gradients needs: the 2-norm over all elements of several arrays, and scaling them.
- * Squares are summed in double, in parts of a fixed number of elements (parts.h), added in order. */
+/* What the clipping of gradients needs: the 2-norm over all elements of several arrays, and their
+ * scaling. Squares are summed in double, in parts of a fixed number of elements (parts.h); the parts'
+ * sums are added in order. */
 
-/* Sum of x^2; four accumulators of double. */
+/* The sum of x^2, with 32 sums in double side by side. */
 static double FN(sum_of_squares)(const real *x, long n)
 {
     enum { WIDTH = 32 };
@@ -19,7 +20,7 @@ struct FN(norm_job) {
     const real *const *arrays;
     const int64_t *lengths;
     long count;
-    double *sums; /* one a part */
+    double *sums; /* one for each part */
 };
 
 static void FN(norm_part)(void *arg, long part, long parts)
@@ -33,8 +34,8 @@ static void FN(norm_part)(void *arg, long part, long parts)
     job->sums[part] = sum;
 }
 
-KERNEL(global_norm)(const real *const *arrays, const int64_t *lengths, int64_t count,
-                           double *norm)
+/* `count` arrays of `lengths` elements each. */
+KERNEL(global_norm)(const real *const *arrays, const int64_t *lengths, int64_t count, double *norm)
 {
     long parts = ta_array_parts(lengths, (long)count);
     double *sums = ta_scratch(TA_SHARED, (size_t)(parts + 1) * sizeof *sums), sum = 0;
@@ -65,6 +66,7 @@ static void FN(scale_part)(void *arg, long part, long parts)
     }
 }
 
+/* The same arrays, multiplied by `factor` in place. */
 KERNEL(scale)(real *const *arrays, const int64_t *lengths, int64_t count, double factor)
 {
     struct FN(scale_job) job = {arrays, lengths, (long)count, (real)factor};

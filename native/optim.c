@@ -15,7 +15,7 @@ struct FN(adam_job) {
     int decoupled, maximize;
 };
 
-/* What is the same for all elements of a parameter. */
+/* The factors that are the same for all elements of a parameter. */
 struct FN(adam_factors) {
     vec sign, keep, decay, one_minus_b1, b2, one_minus_b2, step, root, eps;
 };
@@ -76,10 +76,11 @@ static void FN(adam_part)(void *arg, long part, long parts)
     while (ta_next_span(&span, job->lengths, job->count)) FN(adam_span)(job, span);
 }
 
+/* `count` parameters of `lengths` elements each, with their gradients, states and numbers of steps. */
 KERNEL(adam)(real *const *params, const real *const *grads, real *const *exp_avgs,
-                    real *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps,
-                    int64_t count, double lr, double beta1, double beta2, double eps,
-                    double weight_decay, int decoupled, int maximize)
+             real *const *exp_avg_sqs, const int64_t *lengths, const int64_t *steps, int64_t count,
+             double lr, double beta1, double beta2, double eps, double weight_decay, int decoupled,
+             int maximize)
 {
     struct FN(adam_job) job = {params, exp_avgs, exp_avg_sqs, grads, lengths, steps, (long)count,
                                lr, beta1, beta2, eps, weight_decay, decoupled, maximize};
@@ -97,8 +98,8 @@ struct FN(sgd_job) {
     int nesterov, maximize;
 };
 
-/* buf = momentum buf + (1 - dampening) g, at first buf = g
- * p -= lr buf, with Nesterov p -= lr (g + momentum buf), without momentum p -= lr g */
+/* buf = momentum buf + (1 - dampening) g; in the first step buf = g
+ * p -= lr buf; with Nesterov p -= lr (g + momentum buf); without momentum p -= lr g */
 static void FN(sgd_span)(const struct FN(sgd_job) *job, struct ta_span span)
 {
     real *p = job->params[span.array];
@@ -132,10 +133,10 @@ static void FN(sgd_part)(void *arg, long part, long parts)
     while (ta_next_span(&span, job->lengths, job->count)) FN(sgd_span)(job, span);
 }
 
-KERNEL(sgd)(real *const *params, const real *const *grads, real *const *buffers,
-                   const int64_t *lengths, const uint8_t *first, int64_t count, double lr,
-                   double momentum, double dampening, double weight_decay, int nesterov,
-                   int maximize)
+/* The same with one buffer each; buffers NULL: no momentum. first[i]: the buffer has no value yet. */
+KERNEL(sgd)(real *const *params, const real *const *grads, real *const *buffers, const int64_t *lengths,
+            const uint8_t *first, int64_t count, double lr, double momentum, double dampening,
+            double weight_decay, int nesterov, int maximize)
 {
     struct FN(sgd_job) job = {params, buffers, grads, lengths, first, (long)count,
                               lr, momentum, dampening, weight_decay, nesterov, maximize};

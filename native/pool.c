@@ -1,12 +1,14 @@
 /* A small thread pool. Look first at ta_parallel and work_on.
  *
- * A job is a number of parts. Every thread has a range of them, the same for the same number of parts
- * and threads, so that data stays in its core's cache from call to call; who is done with its own range
- * takes parts of the others', so nobody waits for a thread that the system hasn't scheduled yet.
+ * A job is a number of parts. Every thread has a range of them. For the same number of parts and
+ * threads the ranges are the same, so that data stays in its core's cache from call to call. A thread
+ * that has finished its own range takes parts of the others', so nobody waits for a thread that the
+ * system has not scheduled yet.
  *
- * Threads start with the first job, spin briefly for the next one (a kernel follows a kernel within
- * microseconds) and then sleep. A call that finds the pool busy, from another Python thread or from
- * inside a part, runs its parts itself. After fork() the child starts threads of its own. */
+ * Threads start with the first job. After a job they spin briefly, because the next kernel often
+ * follows within microseconds, and then they sleep. A call that finds the pool busy (from another
+ * Python thread, or from inside a part) runs its parts itself. After fork() the child starts threads of
+ * its own. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,7 +25,7 @@ struct pool_range {
 
 static struct {
     atomic_int busy;          /* one job at a time */
-    atomic_int threads;       /* wanted, 0 = not asked yet */
+    atomic_int threads;       /* how many are wanted; 0: not known yet */
     int started;              /* workers running; written only while busy is held */
     int registered;           /* pthread_atfork done */
 
@@ -31,9 +33,10 @@ static struct {
     void *arg;
     long parts;
     int job_threads;
-    atomic_int spin;          /* worth it only while every thread has a core */
+    atomic_int spin;          /* set while every thread has a core of its own */
 
-    /* Workers join a job by adding 2 while bit 0 (open) is set; the caller closes it and waits for 0. */
+    /* A worker joins a job by adding 2 while bit 0 (open) is set. The caller clears bit 0 and waits for
+     * 0. */
     _Alignas(64) atomic_int members;
     _Alignas(64) atomic_uint generation;
     atomic_int sleepers;
@@ -86,7 +89,7 @@ int ta_get_num_threads(void)
     return threads;
 }
 
-/* Parts of one's own range first, then of the others'. */
+/* A thread takes the parts of its own range first, then those of the others. */
 static void work_on(int self)
 {
     for (int i = 0; i < pool.job_threads; i++) {
@@ -106,9 +109,10 @@ static void note_processor(void)
 #endif
 }
 
-/* A thread woken on the processor of the thread that woke it can stay there for tens of milliseconds,
- * taking turns with it beside an idle processor: it has just run, and the system moves only what has
- * not. So it leaves on its own, and may return whenever the system wants it to. */
+/* A thread that is woken on the waking thread's processor can stay there for tens of milliseconds: the
+ * two take turns while another processor is idle, because the system does not move a thread that has
+ * just run. So the thread leaves that processor by itself. Later it may return whenever the system
+ * wants it to. */
 static void leave_the_callers_processor(void)
 {
 #if defined(__linux__)
@@ -160,7 +164,8 @@ static void *worker(void *arg)
     return NULL;
 }
 
-/* The child of a fork has no threads but its own; what the parent's were doing is not its business. */
+/* After a fork the child has only the thread that called fork. What the parent's threads were doing is
+ * forgotten. */
 static void reset_after_fork(void)
 {
     pool.started = 0;
@@ -171,7 +176,8 @@ static void reset_after_fork(void)
     pool.wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 }
 
-/* Starts what is missing; fewer threads than wanted is no error, the caller does their share. */
+/* Starts the workers that are missing. Fewer threads than wanted is no error: the caller does their
+ * work. */
 static void start_workers(int threads)
 {
     sigset_t all, before;
@@ -180,7 +186,7 @@ static void start_workers(int threads)
     if (!pool.registered || pthread_attr_init(&attributes)) return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     note_processor();
-    sigfillset(&all); /* signals are the business of the program's own threads */
+    sigfillset(&all); /* signals are for the program's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.started < threads - 1) {
         pthread_t thread;

@@ -1,14 +1,14 @@
-/* What the recurrent kernels share: the walk through a packed batch, the products of its states with the
- * recurrent weights, and how both are shared out among threads. A cell (gru.c, lstm.c) adds what it does
- * with the sums in its gates, forwards and backwards.
+/* What the recurrent kernels share: the walk through a packed batch, the products of its states with
+ * the recurrent weights, and how both are shared out among threads. A cell (gru.c, lstm.c) adds what
+ * its gates do, forward and backward. Look first at forward_step and forward_rows.
  *
- * Row b of a step needs row b of the step before and no other, so threads share the rows out among
- * themselves (row r to thread r mod parts, which balances sequences of any lengths) and each walks
- * through all of time without waiting. Only a batch of very few rows is cut into columns, step by step.
- * A tile of the product h W^T holds the same LANES columns of all gates; they turn into the new state
- * as soon as it is done. Look first at forward_step and forward_rows. */
+ * Row b of a step needs row b of the step before and no other. So the threads share out the rows (row r
+ * goes to thread r mod parts, which balances sequences of any lengths), and each walks through all of
+ * time without waiting. Only a batch of very few rows is cut into columns instead, step by step. A tile
+ * of the product h W^T holds the same LANES columns of all gates. They become the new state as soon as
+ * the tile is done. */
 
-/* What a forward tile of 3 or 4 gates has in registers: so many rows of so many gates at a time. */
+/* So many rows, and so many gates at a time, are what a forward tile of 3 or 4 gates has in registers. */
 #undef MOST_ROWS
 #undef TOGETHER
 #undef FEW_ROWS
@@ -24,7 +24,7 @@
 #endif
 #define FEW_ROWS 4
 
-/* Bytes beyond which gates and states don't wait in the second-level cache. */
+/* Gates and states of more bytes than this leave the second-level cache. */
 #undef FAR
 #define FAR (1L << 20)
 
@@ -33,19 +33,19 @@ struct FN(cell);
 struct FN(recurrence) {
     const struct FN(cell) *cell;
     const real *gx, *h0, *c0, *b_hh;
-    const real *packed;                    /* w_hh in panels: pack_gates forwards, pack_b backwards */
+    const real *packed;                    /* w_hh in panels: by pack_gates; in the backward by pack_b */
     const real *w_hh;                      /* needed where packed is NULL */
     const real *dy;
     const int64_t *batch_sizes;
     long T, B, H, N;
     int reverse;
     real *y, *saved, *dgx, *dgh;
-    real *dh, *dc;                         /* at the state of every row; in the end dh0 and dc0 */
+    real *dh, *dc;                         /* the gradients at the state of every row; in the end dh0 and dc0 */
     long start, t;                         /* the step that is cut into columns */
 };
 
-/* `count` rows, `stride` apart, of one step: they begin at `row` of the packed layout and at `b` of the
- * batch, and continue those that begin at `before`, or, where that is negative, h0. */
+/* `count` rows of one step, `stride` apart. They begin at `row` of the packed layout and at `b` of the
+ * batch. They continue the rows that begin at `before`, or h0 where `before` is negative. */
 struct FN(some_rows) {
     long row, count, stride, b, before;
 };
@@ -53,17 +53,17 @@ struct FN(some_rows) {
 struct FN(step);
 
 struct FN(cell) {
-    long gates, saved, rows; /* saved: H numbers so many times a row */
-    int keeps_dh; /* part of dh passes by the gates: `gradients` leaves it in dh */
+    long gates, saved, rows; /* saved: so many times H numbers in a row */
+    int keeps_dh; /* some of dh does not go through the gates: `gradients` leaves it in dh */
     /* forward_step with the cell's own tile and states */
     void (*forward)(const struct FN(recurrence) *g, const struct FN(step) *step, long first, long stride,
                     long p0, long p1);
-    /* one row's gradients at the sums, from that at its state */
+    /* from the gradient at one row's state to those at its gates' sums */
     void (*gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *one);
 };
 
-/* A step's rows begin at `start` and are `count`; the first `common` of them continue the rows that
- * begin at `before`, the others begin with h0. */
+/* A step has `count` rows from `start` on. The first `common` of them continue the rows that begin at
+ * `before`; the others begin with h0. */
 struct FN(step) {
     long start, count, before, common;
 };
@@ -131,8 +131,8 @@ TA_INLINE void FN(gate_tile)(const long gates, long rows, const real *h, long ld
 #undef ROWS
 }
 
-/* What `states` will touch comes while the tile is computed: a cache line here and there, in which no
- * processor sees a pattern. */
+/* Prefetches what `states` will touch, while the tile is computed. These are single cache lines, in an
+ * order that no processor predicts. */
 TA_INLINE void FN(fetch)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows, long col)
 {
     const long H = g->H, gates = g->cell->gates, kept = g->cell->saved;
@@ -144,12 +144,12 @@ TA_INLINE void FN(fetch)(const struct FN(recurrence) *g, const struct FN(some_ro
 
 /* sums[i][gate] = h[i] . W_gate for one panel */
 typedef void FN(tile_of_gates)(long rows, const real *h, long ldh, const real *w, long H, vec *sums);
-/* From the sums to gates and states, columns [col, col + count). */
+/* Makes gates and states of the sums, in the columns [col, col + count). */
 typedef void FN(states_of_sums)(const struct FN(recurrence) *g, const struct FN(some_rows) *rows,
                                 vec *sums, long col, long count);
 
-/* One step of the rows first, first + stride, ... and the panels [p0, p1). Inlined in each cell's
- * `forward`, so that the calls are direct. */
+/* One step of the rows first, first + stride, ... and the panels [p0, p1). Each cell's `forward`
+ * inlines it, so that the calls are direct. */
 TA_INLINE void FN(forward_step)(const struct FN(recurrence) *g, const struct FN(step) *step, long first,
                                 long stride, long p0, long p1, FN(tile_of_gates) *tile,
                                 FN(states_of_sums) *states)
@@ -198,8 +198,8 @@ static void FN(forward_columns)(void *arg, long part, long parts)
     g->cell->forward(g, &step, 0, 1, panels * part / parts, panels * (part + 1) / parts);
 }
 
-/* The last state of every row: that of its own last step, or of step 0 where time runs backwards. A
- * state is H numbers of a row of `width`. */
+/* The last state of every row: that of the row's own last step, or of step 0 where time runs backward.
+ * A state is H numbers of a row of `width`. */
 static void FN(last_states)(const struct FN(recurrence) *g, const real *states, long width, real *last)
 {
     long start = 0;
@@ -223,7 +223,8 @@ static void FN(packing_gates_part)(void *arg, long part, long parts)
                          job->out + part * gates * LANES * H + gate * LANES, gates * LANES);
 }
 
-/* w_hh (gates H, H) panel after panel, each H rows of LANES columns of every gate's transpose. */
+/* Packs w_hh (gates H, H) panel after panel. A panel is H rows; each has LANES columns of every gate's
+ * transpose. out holds gates H times H numbers, H rounded up to a multiple of 16. */
 KERNEL(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
 {
     struct FN(packing) job = {.b = w_hh, .K = H, .P = gates * H, .out = out};
@@ -231,7 +232,8 @@ KERNEL(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
     return 0;
 }
 
-/* The way a job is cut: rows for whole sequences, columns step by step, or not at all. */
+/* How the work is cut: into rows that walk through all of time, into columns step by step, or not at
+ * all. */
 enum FN(cut_kind) { FN(CUT_NOTHING), FN(CUT_ROWS), FN(CUT_COLUMNS) };
 
 static enum FN(cut_kind) FN(cut_of)(const struct FN(recurrence) *g)
@@ -283,8 +285,8 @@ static void FN(backward_gates)(const struct FN(recurrence) *g, struct FN(step) s
     }
 }
 
-/* dh = dgh W_hh (added to what dh keeps) for the rows first, first + stride, ... and the columns
- * [j0, j1), whole panels. */
+/* dh = dgh W_hh, or += where dh is kept, for the rows first, first + stride, ... and the columns [j0,
+ * j1), which are whole panels. */
 static void FN(backward_product)(const struct FN(recurrence) *g, struct FN(step) step, long first,
                                  long stride, long j0, long j1)
 {
@@ -325,7 +327,7 @@ static void FN(backward_columns)(void *arg, long part, long parts)
                          ta_smaller(g->H, panels * (part + 1) / parts * NR));
 }
 
-/* The gradient at the last states, NULL for zeros, is where the gradient at the states begins. */
+/* The gradient at the states begins with the gradient at the last states; NULL stands for zeros. */
 static void FN(begin_with)(real *d, const real *last, long count)
 {
     if (last)
@@ -340,7 +342,7 @@ static int FN(backwards)(struct FN(recurrence) *g)
     if (!g->N || !H) return 0;
     real *space = NULL;
     const int ragged = !MASKED_LOADS && H % LANES;
-    if (!g->packed && (ragged || (g->T > 1 && g->N >= 128))) { /* so many rows make up for the packing */
+    if (!g->packed && (ragged || (g->T > 1 && g->N >= 128))) { /* so many rows outweigh the cost of packing */
         space = ta_scratch(TA_SHARED, K * ta_round_up(H, LANES) * sizeof(real));
         if (!space) return 1;
         FN(pack_weights)(K, H, g->w_hh, H * sizeof(real), sizeof(real), space);

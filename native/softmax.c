@@ -3,9 +3,8 @@
  *   y = e^(x - m) / sum e^(x - m)         dx = y (g - sum g y)
  *   l = (x - m) - log sum e^(x - m)       dl: dx = g - e^l sum g
  *
- * A row is read three times while it is in cache (maximum, exponentials and their sum, scaling).
- * A longer one is read twice from memory: the sum is then rescaled whenever the maximum grows.
- * Look first at row_softmax; cross_entropy.c uses the row functions too. */
+ * A row is read three times while it is in the cache: maximum, exponentials with their sum, scaling. A
+ * longer row is read twice from memory. Look first at row_softmax; the loops over a row are in rows.h. */
 static void FN(row_softmax)(const real *x, real *y, long n)
 {
     if (n <= ROW_IN_CACHE) {
@@ -29,7 +28,7 @@ struct FN(rows_job) {
     long N, n;
 };
 
-/* A row of at most SHORT_ROW vectors never leaves the registers; `vectors` is a constant. */
+/* A row of at most SHORT_ROW vectors stays in registers. `vectors` is a constant. */
 enum { FN(SHORT_ROW) = 4 };
 TA_INLINE void FN(short_rows)(const real *x, real *y, long rows, long n, int vectors)
 {
@@ -148,6 +147,7 @@ static void FN(log_softmax_backward_part)(void *arg, long part, long parts)
     }
 }
 
+/* x, y (N, n); mask (N, n), 1 = attend, or NULL. */
 KERNEL(softmax)(const real *x, const uint8_t *mask, real *y, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {x, mask, NULL, y, (long)N, (long)n};
@@ -155,6 +155,7 @@ KERNEL(softmax)(const real *x, const uint8_t *mask, real *y, int64_t N, int64_t 
     return 0;
 }
 
+/* y, grad, dx (N, n). */
 KERNEL(softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {y, NULL, grad, dx, (long)N, (long)n};
@@ -162,6 +163,7 @@ KERNEL(softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, i
     return 0;
 }
 
+/* x, y (N, n). */
 KERNEL(log_softmax)(const real *x, real *y, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {x, NULL, NULL, y, (long)N, (long)n};
@@ -169,6 +171,7 @@ KERNEL(log_softmax)(const real *x, real *y, int64_t N, int64_t n)
     return 0;
 }
 
+/* y, grad, dx (N, n). */
 KERNEL(log_softmax_backward)(const real *y, const real *grad, real *dx, int64_t N, int64_t n)
 {
     struct FN(rows_job) job = {y, NULL, grad, dx, (long)N, (long)n};

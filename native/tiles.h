@@ -1,10 +1,11 @@
-/* The matrix product's kernels: what touches single numbers. Look first at tile, the inner loop; which
- * tiles are computed when, and by whom, stands in blocking.h.
+/* The inner loops of the matrix product. Look first at tile. matmul.c says which tiles are computed
+ * when, and by which thread.
  *
- * Every element of the result is one chain of fused multiply-adds over k in order, then the bias: the
- * bits are the same for any tile, block and number of threads, and for every level that has an FMA. */
+ * Every element of the result is one chain of fused multiply-adds over k in order; then the bias is
+ * added. The bits are therefore the same for any tile, block and number of threads, and for every level
+ * that has an FMA. */
 
-/* The tile of C that stays in registers: MR rows of NV vectors. */
+/* The tile of C that stays in registers has MR rows of NV vectors. */
 #undef MR
 #undef NV
 #undef NR
@@ -23,16 +24,16 @@
 #endif
 #define NR (NV * LANES)
 
-/* Up to so many rows of A, packing B isn't worth it (see dots). */
+/* With at most so many rows of A it does not pay to pack B (see dots). */
 #undef DOT_ROWS
 #define DOT_ROWS 4
 
-/* Where a loop over the masked loads of B is cheap; elsewhere a ragged right edge is packed. */
+/* Whether masked loads of B are cheap. Where they are not, a B whose last vector is not full is packed. */
 #undef MASKED_LOADS
 #define MASKED_LOADS (LEVEL_NUMBER > 0)
 
-/* What a tile works on. A is read by rows (element i, k at a[i * lda + k]) or by columns (at
- * a[k * lda + i]), B by rows. `last` lanes of the last vector belong to C. */
+/* What a tile works on. A is read by rows (element i, k is a[i * lda + k]) or by columns (it is a[k *
+ * lda + i]), B by rows. Of the last vector, `last` lanes belong to C. */
 struct FN(tile_job) {
     const real *a;
     long lda;
@@ -43,8 +44,8 @@ struct FN(tile_job) {
     long ldc;
     const real *bias; /* added after the last block of k, else NULL */
     long last;
-    int first; /* the first block of k: C isn't read */
-    int plain; /* B's rows are as they lie: behind the last lane may be nothing to read */
+    int first; /* the first block of k: C is not read */
+    int plain; /* B is not packed: nothing may be read behind its last lane */
 };
 
 TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const long nv,
@@ -100,7 +101,7 @@ TA_INLINE void FN(tile)(const struct FN(tile_job) *job, const long mr, const lon
     }
 }
 
-/* One function for every height, width and order of A; load_first takes a whole vector too. */
+/* One function for every height, width and order of A. Its load_first must also take a whole vector. */
 typedef void (*FN(tile_function))(const struct FN(tile_job) *);
 
 #undef TILE
@@ -137,7 +138,7 @@ static const FN(tile_function) FN(tiles)[2][MR][NV] = {TABLE_OF_TILES(cols), TAB
 static void FN(rows_full)(const struct FN(tile_job) *job) { FN(tile)(job, MR, NV, 1, 0); }
 static void FN(cols_full)(const struct FN(tile_job) *job) { FN(tile)(job, MR, NV, 0, 0); }
 
-/* Interleaving the halves of two vectors: log2(LANES) rounds of it over LANES vectors transpose them. */
+/* Interleave the halves of two vectors. log2(LANES) rounds of this transpose LANES vectors. */
 #undef SHUFFLE
 #undef LOWER_HALVES
 #undef UPPER_HALVES
@@ -175,8 +176,8 @@ TA_INLINE void FN(transpose)(vec *x)
     }
 }
 
-/* `count` <= LANES columns of a matrix whose columns are contiguous (element k of column j at
- * b[j * ldb + k]) to K rows of LANES, `width` apart; columns that aren't there become zero. */
+/* Transposes a matrix whose columns are contiguous (element k of column j is b[j * ldb + k]): `count`
+ * <= LANES columns become K rows of LANES numbers, `width` apart. Missing columns become zero. */
 static void FN(pack_columns)(const real *b, long ldb, long K, long count, real *out, long width)
 {
     vec x[LANES];
@@ -202,7 +203,7 @@ static void FN(pack_columns)(const real *b, long ldb, long K, long count, real *
     }
 }
 
-/* The same of a matrix whose rows are contiguous: a copy. */
+/* The same for a matrix whose rows are contiguous: a copy. */
 static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out, long width)
 {
     if (count == LANES)
@@ -211,8 +212,9 @@ static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out
         for (long k = 0; k < K; k++) store(out + k * width, load_first(b + k * ldb, count));
 }
 
-/* Rows of an A whose columns are contiguous, as strips of K groups of MR, `stride` apart. Whole vectors
- * are stored; the next group covers what is too much, and after the last there has to be room for it. */
+/* Copies rows of an A whose columns are contiguous into strips: K groups of MR numbers, the strips
+ * `stride` apart. Whole vectors are stored. The next group overwrites what is too much; behind the last
+ * group there must be room for it. */
 static void FN(pack_a)(const real *a, long lda, long K, long rows, real *out, long stride)
 {
     const long whole = rows / MR, rest = rows % MR;
@@ -227,8 +229,8 @@ static void FN(pack_a)(const real *a, long lda, long K, long rows, real *out, lo
     }
 }
 
-/* Few rows of A against a B whose columns are contiguous: it is used as soon as it is transposed,
- * LANES columns by LANES deep at a time. Each element is the same chain over k as in a tile. */
+/* Few rows of A times a B whose columns are contiguous. B is transposed, LANES by LANES numbers at a
+ * time, and used at once. Each element is the same chain over k as in a tile. */
 TA_INLINE void FN(dots)(const struct FN(tile_job) *job, const long rows)
 {
     const long K = job->K, ldb = job->ldb, lda = job->lda, count = job->last;

@@ -1,19 +1,21 @@
-/* The vocabulary of the kernel files, defined anew for each type (REAL_BITS) and level (LEVEL,
- * VECTOR_BYTES) before they are included:
+/* The vocabulary of the kernel files. It is defined anew for each type (REAL_BITS) and level (LEVEL,
+ * VECTOR_BYTES) before the kernel files are included:
  *
- *   real, LANES              float or double, and how many a vector holds
- *   vec, ivec                vector of LANES reals; of integers of the same width (a mask: 0 or -1)
- *   FN(name)                 name_f32_avx512: every function of a kernel file is named through it
+ *   real, LANES              float or double, and how many of them a vector holds
+ *   vec, ivec                a vector of LANES reals; of integers of the same width (a mask: 0 or -1)
+ *   FN(name)                 name_f32_avx512: every function of a kernel file is named like this
+ *   KERNEL(name)             the same for a function that Python can call, as ta_name_f32 (build.py)
  *   load(p), store(p, v)     a whole vector, at any address
  *   load_first(p, n), store_first(p, v, n)       only the first n < LANES numbers; the others read as 0
  *   load_some(p, n), store_some(p, v, n)         the same for n <= LANES
  *   splat(x), vselect(m, a, b), vmax(a, b), vmin(a, b)     vmax, vmin give b when either is a NaN
- *   as_ivec(v), as_vec(i), to_ivec(v), to_vec(i)          bits kept; value converted (truncating)
+ *   as_ivec(v), as_vec(i)    the same bits as another type
+ *   to_ivec(v), to_vec(i)    the same value as another type (truncated)
  *   hsum(v), hmax(v)         over the lanes, in a fixed tree
  *
- * Arithmetic and comparisons are the compiler's vector extensions; a * b + c becomes an FMA where the
- * level has one. Intrinsics stand here only, for what the extensions can't say: partial loads,
- * blends and maxima. */
+ * Arithmetic and comparisons are the compiler's vector extensions. a * b + c becomes an FMA where the
+ * level has one. Only this file and vmath.h use intrinsics, for what the extensions do not have: partial
+ * loads, blends, maxima, square roots. */
 #undef real
 #undef integer
 #undef LANES
@@ -41,7 +43,6 @@
 #undef hsum
 #undef hmax
 
-/* A function that Python can call, as ta_name_f32 and ta_name_f64; see build.py. */
 #undef KERNEL
 #define KERNEL(name) static int FN(name)
 
@@ -90,7 +91,7 @@ typedef real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(
 
 TA_INLINE vec load(const real *p) { return *(const loose_vec *)p; }
 TA_INLINE void store(real *p, vec v) { *(loose_vec *)p = v; }
-/* x - 0 is x, also for -0 (0 + x wouldn't be); the compiler makes it one broadcast. */
+/* x - 0 is x, also for x = -0, but 0 + x is not. The compiler makes one broadcast of it. */
 TA_INLINE vec splat(real x) { return x - (vec){0}; }
 TA_INLINE ivec as_ivec(vec v) { return (ivec)v; }
 TA_INLINE vec as_vec(ivec v) { return (vec)v; }
@@ -195,7 +196,7 @@ TA_INLINE void store_some(real *p, vec v, long n)
         store_first(p, v, n);
 }
 
-/* The upper half joins the lower until 16 bytes are left, and these lane by lane. */
+/* The upper half is added to the lower until 16 bytes are left; then come these lanes. */
 #if REAL_BITS == 64
 #define JOIN(op, v) op(v[0], v[1])
 #else

@@ -1,10 +1,11 @@
-/* exp, tanh and sigmoid of a vector: branch-free, within 1.5 ULP of the truth over the whole range,
- * with or without FMA. Infinities, NaN, denormal arguments and results, and the sign of zero come out
- * as C's own functions give them.
+/* exp, tanh and sigmoid of a vector, without branches, within 1.5 ULP over the whole range, with or
+ * without FMA. Infinities, NaN, denormal arguments and results and the sign of zero are as in C's own
+ * functions.
  *
- * Included for each type and level, after vector.h. Everything rests on expm1_reduced; its constants
- * are derived in derive_coefficients.py. Roundings that would show are measured and given back: with
- * s = fl(a + b) and |a| >= |b|, (a - s) + b is exactly what the rounding took. */
+ * Included for each type and level, after vector.h. Everything rests on expm1_reduced;
+ * derive_coefficients.py derives its constants. Where a rounding would show in the result, it is
+ * measured and added back: with s = fl(a + b) and |a| >= |b|, the difference (a - s) + b is exactly
+ * what the rounding lost. */
 
 #undef uvec
 #define uvec FN(uvec)
@@ -37,8 +38,8 @@ typedef uint32_t uvec __attribute__((vector_size(VECTOR_BYTES)));
 #define EXP_Q {0.49999997f, 0.16666543f, 0.0416672f, 0.008366514f, 0.0013882522f}
 #endif
 
-/* x 2^n for a whole n of any size that exp meets, rounded once where the result is denormal. AVX-512 has
- * it as one instruction, a third of exp; elsewhere 2^n comes in two halves that are normal numbers. */
+/* x 2^n, rounded once where the result is denormal. n is a whole number of any size that exp meets.
+ * AVX-512 has an instruction for it. Elsewhere 2^n comes in two factors that are both normal numbers. */
 TA_INLINE vec FN(times_power)(vec x, vec n)
 {
 #if TA_X86 && LEVEL_NUMBER == 2 && REAL_BITS == 64
@@ -71,8 +72,8 @@ TA_INLINE vec FN(square_root)(vec v)
 #endif
 }
 
-/* e^x = 2^n (1 + p) with n = round(x / ln 2), r = x - n ln 2 and p = e^r - 1 = r + r^2 Q(r).
- * Returns p; `lost` is what rounding took from r and p. */
+/* e^x = 2^n (1 + p) with n = round(x / ln 2), r = x - n ln 2 and p = e^r - 1 = r + r^2 Q(r). Returns p.
+ * `lost` is what was lost when r and p were rounded. */
 TA_INLINE vec FN(expm1_reduced)(vec x, vec *n, vec *lost)
 {
     static const real q[] = EXP_Q;
@@ -93,7 +94,7 @@ TA_INLINE vec FN(exp)(vec x)
 }
 
 /* tanh |x| = (1 - e) / (1 + e) with e = e^(-2|x|) = s (1 + p), s = 2^n. Near 0, s is 1 and p is as
- * exact as x. The correction's factor 1 / (1 + e) is (1 + tanh |x|) / 2. */
+ * exact as x. The factor of the correction, 1 / (1 + e), is (1 + tanh |x|) / 2. */
 TA_INLINE vec FN(tanh)(vec x)
 {
     uvec sign = (uvec)x & (uvec)splat(-0.0);
@@ -109,7 +110,7 @@ TA_INLINE vec FN(tanh)(vec x)
     return (vec)((uvec)ratio | sign);
 }
 
-/* 1 / (1 + e^-x) = s / (s + 1 + p) with e^-x = (1 + p) / s, s = 2^-n. Beyond 2 TANH_ONE it is 1. */
+/* 1 / (1 + e^-x) = s / (s + 1 + p) with e^-x = (1 + p) / s, s = 2^-n. It is 1 beyond 2 TANH_ONE. */
 TA_INLINE vec FN(sigmoid)(vec x)
 {
     vec n, lost, y = vmax(splat(-2 * TANH_ONE), vmin(splat(-(EXP_MIN)), -x));
