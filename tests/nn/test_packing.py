@@ -143,6 +143,25 @@ def test_without_gradients_the_norm_is_zero():
     assert clip_grad_norm_([], 1.0).item() == 0
 
 
+@pytest.mark.parametrize(
+    "clip",
+    [lambda params: clip_grad_norm_(params, 1.0), lambda params: clip_grad_value_(params, 1)],
+)
+def test_parameters_that_cannot_be_meant_are_named(clip):
+    model = nn.Linear(2, 1)
+    params = model.parameters()
+    assert len(list(params)) == 2
+    with pytest.raises(ValueError, match=r"parameters: .* got none; it may have been used up"):
+        clip(params)
+    with pytest.raises(TypeError, match=r"parameters\[0\]: expected a Tensor, got tuple"):
+        clip(model.named_parameters())
+    with pytest.raises(TypeError, match=r"parameters: expected a Tensor or .* got Linear"):
+        clip(model)
+    model(ta.tensor([[3.0, 4.0]])).sum().backward()
+    clip(model.parameters())
+    assert abs(model.weight.grad.numpy()).max() <= 1
+
+
 def test_values_are_clipped():
     (param,) = with_gradients([-3.0, 0.5, 2.0])
     clip_grad_value_(param, 1)

@@ -1,13 +1,14 @@
-"""Helpers of a training loop: gradient clipping here, sequences of unequal length in rnn.py."""
+"""Gradient clipping for training loops; sequences of unequal length are in rnn.py."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.nn.utils import rnn
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]
@@ -19,9 +20,20 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:
-    """Scale all gradients, in place, so that their common norm is at most max_norm.
+    """Scale all gradients, in place and by one factor, so that their total norm is at most
+    max_norm. Returns the total norm before (Pascanu et al. 2013, arXiv:1211.5063).
 
-    Returns the norm before; Pascanu et al. 2013.
+    The total norm is that of all gradients as one vector, of order norm_type (math.inf: the largest
+    absolute value). error_if_nonfinite: if it is not finite, raise RuntimeError and change
+    nothing. Parameters without a gradient are skipped. An iterator that gives no parameter raises
+    ValueError: it was probably used up before.
+
+    >>> model = nn.Linear(3, 1)
+    >>> model(ta.ones(1, 3)).backward()
+    >>> nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0).item()
+    2.0
+    >>> round(model.weight.grad.norm().item() ** 2 + model.bias.grad.norm().item() ** 2, 4)
+    1.0
     """
     max_norm, norm_type = float(max_norm), float(norm_type)
     grads = _gradients(parameters)
@@ -35,7 +47,7 @@ def clip_grad_norm_(
             f"({norm}), so it cannot be clipped"
         )
     factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:  # a norm that is NaN shows in every gradient, as in PyTorch
+    if not factor >= 1:  # true for NaN, too: then every gradient becomes NaN, as in PyTorch
         for arrays in groups:
             backend().scale(arrays, factor)
         for grad in grads:
@@ -44,7 +56,11 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Clamp every element of every gradient to [-clip_value, clip_value], in place."""
+    """Clamp every element of every gradient to [-clip_value, clip_value], in place.
+
+    Parameters without a gradient are skipped. An iterator that gives no parameter raises
+    ValueError: it was probably used up before.
+    """
     clip_value = float(clip_value)
     for grad in _gradients(parameters):
         np.clip(grad._array, -clip_value, clip_value, out=grad._array)
@@ -52,18 +68,30 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    params = [parameters] if isinstance(parameters, Tensor) else parameters
+    """The gradients there are; errors name the argument."""
+    if not isinstance(parameters, (Tensor, Iterable)):
+        got = type(parameters).__name__
+        raise TypeError(f"parameters: expected a Tensor or an iterable of Tensors, got {got}")
+    params = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not params and isinstance(parameters, Iterator):
+        raise ValueError(
+            "parameters: expected at least one from an iterator, got none; it may have been used "
+            "up before: call model.parameters() again or pass a list"
+        )
+    for i, param in enumerate(params):
+        if not isinstance(param, Tensor):
+            raise TypeError(f"parameters[{i}]: expected a Tensor, got {type(param).__name__}")
     return [param.grad for param in params if param.grad is not None]
 
 
-def _by_dtype(tensors: list[Tensor]) -> list[list[np.ndarray]]:
-    groups: dict[np.dtype, list[np.ndarray]] = {}
+def _by_dtype(tensors: list[Tensor]) -> list[list[Array]]:
+    groups: dict[np.dtype, list[Array]] = {}
     for tensor in tensors:
         groups.setdefault(tensor._array.dtype, []).append(tensor._array)
     return list(groups.values())
 
 
-def _total_norm(groups: list[list[np.ndarray]], norm_type: float) -> float:
+def _total_norm(groups: list[list[Array]], norm_type: float) -> float:
     """(sum |g|^p)^(1/p) over all elements of all gradients; the largest for p = infinity."""
     if norm_type == 2:
         return math.hypot(*(backend().global_norm(arrays) for arrays in groups))
