@@ -371,7 +371,7 @@ def test_positions_of_a_part_are_those_of_the_whole(kind, batch_first):
 
 def test_learned_positions_end():
     module = nn.LearnedPositions(5, 4)
-    with pytest.raises(IndexError, match="steps 3 to 6 are not all among the max_len = 5"):
+    with pytest.raises(IndexError, match="from 0 to max_len = 5, got 3 to 6"):
         module(ta.zeros(3, 2, 4), start=3)
     with pytest.raises(RuntimeError, match=r"x: expected \(T, B, D\) or \(T, D\) with D = 4"):
         module(ta.zeros(3, 2, 5))

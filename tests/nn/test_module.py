@@ -299,6 +299,98 @@ def test_a_copy_has_the_same_values_and_a_life_of_its_own(copied):
     assert other.second.weight is other.first.weight
 
 
+def trained(model):
+    """The model after a forward and a backward pass, which may leave things behind in it."""
+    model(ta.ones(2, 3)).sum().backward()
+    return model
+
+
+def step(model):
+    """One step of gradient descent; the values of all parameters."""
+    model.zero_grad()
+    model(ta.ones(2, 3)).sum().backward()
+    with ta.no_grad():
+        for param in model.parameters():
+            param -= 0.1 * param.grad
+    return [param.detach().numpy().copy() for param in model.parameters()]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_trained_model_trains_on_as_the_model_does(copied):
+    model = trained(Block())
+    before = [param.detach().numpy().copy() for param in model.parameters()]
+    other = copied(model)
+    changed = step(other)
+    for param, value in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(param.detach(), value)
+    for one, new, old in zip(step(model), changed, before, strict=True):
+        np.testing.assert_array_equal(one, new)
+        assert not np.array_equal(new, old)
+
+
+def test_copies_of_lists_dictionaries_and_buffers_share_nothing():
+    class Mixture(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+            self.layers[1].weight = self.layers[0].weight
+            self.named = nn.ModuleDict({"out": nn.Linear(3, 1)})
+            self.register_buffer("mean", ta.zeros(3))
+            self.plain = [self.layers[0].bias, {"mean": self.mean}]
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x - self.mean)
+            return self.named["out"](x)
+
+    model = trained(Mixture())
+    other = copy.deepcopy(model)
+    assert list(other.state_dict()) == list(model.state_dict())
+    for one, new in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert not np.shares_memory(one.numpy(), new.numpy())
+    assert other.layers[1].weight is other.layers[0].weight
+    assert other.plain[0] is other.layers[0].bias
+    assert other.plain[1]["mean"] is other.mean
+    other(ta.ones(2, 3)).sum().backward()
+    other.mean.fill_(5)
+    assert model.mean.tolist() == [0.0, 0.0, 0.0]
+    assert step(other)[0].shape == (3, 3)
+
+
+def test_the_best_weights_are_kept_by_a_copy_of_the_state():
+    model = trained(Block())
+    best = copy.deepcopy(model.state_dict())
+    read = pickle.loads(pickle.dumps(model.state_dict()))
+    before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    step(model)
+    assert not np.array_equal(model.scale.detach(), before["scale"])
+    for kept in (best, read):
+        model.load_state_dict(kept)
+        for name, value in model.state_dict().items():
+            np.testing.assert_array_equal(value, before[name])
+
+
+def test_hooks_are_copied_with_the_module():
+    def double(module, args, output):
+        return output * 2
+
+    model = nn.Identity()
+    handle = model.register_forward_hook(double)
+    other, same = copy.deepcopy(model), copy.copy(model)
+    handle.remove()
+    assert (model(1), other(1), same(1)) == (1, 2, 2)
+
+
+def test_a_shallow_copy_shares_parameters_but_not_the_list_of_them():
+    model = nn.Linear(3, 4)
+    other = copy.copy(model)
+    assert other.weight is model.weight
+    other.extra = nn.Parameter(ta.ones(1))
+    other.bias = None
+    assert [name for name, _ in model.named_parameters()] == ["weight", "bias"]
+    assert [name for name, _ in other.named_parameters()] == ["weight", "extra"]
+
+
 def test_a_parameter_is_a_leaf_on_the_memory_it_was_made_from():
     base = ta.ones(2, requires_grad=True)
     param = nn.Parameter(base * 2)

@@ -1,4 +1,4 @@
-"""Floor 5: modules by PyTorch's names. Read module.py first, then linear.py and rnn.py."""
+"""Modules by PyTorch's names. Read module.py first, then linear.py and rnn.py."""
 
 from tinyattn.nn import functional, init, utils
 from tinyattn.nn.activation import (

@@ -1,4 +1,6 @@
-"""Activations as modules; the functions and their gradients stand in ops/."""
+"""Activations as modules. Each works element by element, except GLU, Softmax and LogSoftmax; the
+functions and their gradients are in ops/.
+"""
 
 from collections.abc import Callable
 
@@ -8,7 +10,7 @@ from tinyattn.nn.module import Module
 
 
 class Activation(Module):
-    """`function` of the input and of the attributes that `options` names."""
+    """Call `function` with the input and the attributes that `options` names."""
 
     function: Callable[..., Tensor]
     options: tuple[str, ...] = ()
@@ -24,10 +26,14 @@ class Activation(Module):
 
 
 class Tanh(Activation):
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+
     function = staticmethod(F.tanh)
 
 
 class Sigmoid(Activation):
+    """1 / (1 + exp(-x))."""
+
     function = staticmethod(F.sigmoid)
 
 
@@ -44,7 +50,11 @@ class LogSigmoid(Activation):
 
 
 class ReLU(Activation):
-    """max(x, 0); with `inplace` the input's memory is used."""
+    """max(x, 0). inplace: write into the input's memory.
+
+    >>> nn.ReLU()(ta.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
 
     function = staticmethod(F.relu)
     options = ("inplace",)
@@ -55,7 +65,7 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """x where it is positive, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
 
     function = staticmethod(F.leaky_relu)
     options = ("negative_slope", "inplace")
@@ -66,7 +76,7 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """x where it is positive, else alpha * (exp(x) - 1)."""
+    """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2015, arXiv:1511.07289)."""
 
     function = staticmethod(F.elu)
     options = ("alpha", "inplace")
@@ -77,7 +87,7 @@ class ELU(Activation):
 
 
 class SiLU(Activation):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x) (Elfwing et al. 2017, arXiv:1702.03118)."""
 
     function = staticmethod(F.silu)
     options = ("inplace",)
@@ -88,7 +98,11 @@ class SiLU(Activation):
 
 
 class GELU(Activation):
-    """x * P(X <= x), X normal; `approximate="tanh"` for the formula without erf."""
+    """x * P(X <= x) for a standard normal X (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+
+    approximate: "none" for the exact formula, with erf; "tanh" for the approximation
+    x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+    """
 
     function = staticmethod(F.gelu)
     options = ("approximate",)
@@ -99,7 +113,7 @@ class GELU(Activation):
 
 
 class Softplus(Activation):
-    """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + exp(beta * x)) / beta; x itself where beta * x > threshold."""
 
     function = staticmethod(F.softplus)
     options = ("beta", "threshold")
@@ -110,7 +124,9 @@ class Softplus(Activation):
 
 
 class GLU(Activation):
-    """a * sigmoid(b) of the halves of x along `dim`."""
+    """a * sigmoid(b), a and b the two halves of x along `dim` (Dauphin et al. 2016,
+    arXiv:1612.08083).
+    """
 
     function = staticmethod(F.glu)
     options = ("dim",)
@@ -121,7 +137,11 @@ class GLU(Activation):
 
 
 class Softmax(Activation):
-    """exp(x) / sum(exp(x)) along `dim`."""
+    """exp(x) / sum(exp(x)), the sum along `dim`: positive numbers that sum to 1.
+
+    >>> nn.Softmax(dim=-1)(ta.tensor([0.0, 0.0, -float("inf")])).tolist()
+    [0.5, 0.5, 0.0]
+    """
 
     function = staticmethod(F.softmax)
     options = ("dim",)

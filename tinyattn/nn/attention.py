@@ -1,30 +1,43 @@
 """Attention as modules: `Attention` for any score, `MultiheadAttention` with PyTorch's arguments,
-and the cache that lets it read a sequence step by step. The functions stand in ops/scores.py and
-ops/attention.py. Look first at MultiheadAttention.forward.
+and the cache for decoding step by step. The functions are in ops/scores.py and ops/attention.py.
+Look first at MultiheadAttention.forward.
 
-Letters: B batch, Tq and Tk steps, E features, h heads of D = E / h features.
+Letters: B batch, Tq and Tk steps of queries and keys, E features, h heads of D = E / h features.
 """
 
-from typing import Any
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
 from tinyattn.nn.functional import attention, linear, scaled_dot_product_attention
 from tinyattn.nn.linear import Linear
-from tinyattn.nn.module import Module
-from tinyattn.nn.parameter import unset
+from tinyattn.nn.module import OverloadedForward
+from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.ops.attention import SplitHeads
 from tinyattn.ops.creation import ones, zeros
 from tinyattn.ops.shape import cat
 
 
-class Attention(Module):
-    """`attention` with a score's parameters: query (..., Tq, query_size), key (..., Tk, key_size).
+class Attention(OverloadedForward):
+    """`functional.attention` with the parameters of its score: query (..., Tq, query_size), key
+    (..., Tk, key_size), value (..., Tk, Dv) -> (..., Tq, Dv).
 
-    score "general" has weight (query_size, key_size), "additive" weight_q (hidden_size,
-    query_size), weight_k (hidden_size, key_size), v and bias (hidden_size,); the others have none.
-    Sizes not given are query_size. What is left over (temperature, scale, ...) goes to the score.
+    score: "dot", "scaled_dot", "general" or "cosine" (see functional.scores), or "additive". Two of
+    them have parameters: "general" weight (query_size, key_size); "additive" weight_q (hidden_size,
+    query_size), weight_k (hidden_size, key_size), v (hidden_size,) and, with bias, bias
+    (hidden_size,). They need query_size; key_size and hidden_size are equal to it unless given.
+    dropout: probability with which a weight becomes 0 in training. options: further arguments of
+    the score, as scale or temperature.
     """
+
+    weight: Parameter
+    weight_q: Parameter
+    weight_k: Parameter
+    v: Parameter
+    bias: Parameter
 
     def __init__(
         self,
@@ -34,7 +47,7 @@ class Attention(Module):
         hidden_size: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -55,6 +68,7 @@ class Attention(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw the weights anew; bias becomes zeros."""
         for name, param in self.named_parameters():
             if name == "bias":
                 init.zeros_(param)
@@ -63,6 +77,27 @@ class Attention(Module):
             else:
                 init.xavier_uniform_(param)
 
+    @overload
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+        need_weights: Literal[False] = False,
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+        *,
+        need_weights: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+
     def forward(
         self,
         query: Tensor,
@@ -70,13 +105,17 @@ class Attention(Module):
         value: Tensor,
         mask: Tensor | None = None,
         need_weights: bool = False,
-    ) -> Any:
-        """(..., Tq, Dv), with need_weights also the weights (..., Tq, Tk); mask: True = attend."""
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """The output (..., Tq, Dv); need_weights: the pair of it and the weights (..., Tq, Tk).
+
+        mask broadcasts to (..., Tq, Tk): bool, True = attend, or float, added to the scores.
+        """
         parameters = {name: getattr(self, name) for name in self.names}
         p = self.dropout if self.training else 0.0
-        return attention(
+        result: Tensor | tuple[Tensor, Tensor] = attention(
             query, key, value, self.score, mask, p, need_weights, **parameters, **self.options
         )
+        return result
 
     def extra_repr(self) -> str:
         given = [f"{name}={value!r}" for name, value in self.options.items()]
@@ -84,45 +123,72 @@ class Attention(Module):
 
 
 class ShapeError(RuntimeError, AssertionError):
-    """Arguments that don't fit together; an AssertionError too, which is what PyTorch raises."""
+    """Arguments whose shapes do not fit together. It is also an AssertionError, which is what
+    PyTorch raises.
+    """
 
 
 class KeyValueCache:
-    """The keys and values (B, h, T, D) that one attention has seen, so that the next step only
-    brings its own. With `grows` false they are those of a memory, projected at the first step.
+    """The keys and values (B, h, T, D) of the steps that one attention has seen, so that a later
+    step is computed without those before it.
+
+    grows False: for attention to a memory, which is the same at every step. Its keys and values
+    are computed at the first step and then used again.
     """
 
-    keys: Any = None
-    values: Any = None
+    keys: Tensor | None = None
+    values: Tensor | None = None
 
     def __init__(self, grows: bool = True) -> None:
         self.grows = grows
 
     def __len__(self) -> int:
+        """How many steps are stored."""
         return 0 if self.keys is None else self.keys.shape[-2]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add steps behind those seen; all of them."""
-        if self.keys is not None:
+        """Add the keys and values of new steps; return those of all steps."""
+        if self.keys is not None and self.values is not None:
             keys, values = cat([self.keys, keys], -2), cat([self.values, values], -2)
         self.keys, self.values = keys, values
         return keys, values
 
     def reorder(self, index: Tensor) -> None:
-        """Row index[b] becomes row b of the batch: what beam search does to its hypotheses."""
-        if self.keys is not None:
+        """Row b of the batch becomes the old row index[b]: in beam search, the hypothesis that the
+        new one continues.
+        """
+        if self.keys is not None and self.values is not None:
             self.keys = self.keys.index_select(0, index)
             self.values = self.values.index_select(0, index)
 
 
-class MultiheadAttention(Module):
-    """concat_i(softmax(Q_i K_i^T / sqrt(D)) V_i) W_o^T + b_o, Q_i, K_i, V_i linear in query, key
-    and value for each of h heads (Vaswani et al. 2017, arXiv:1706.03762).
+class MultiheadAttention(OverloadedForward):
+    """concat_i(softmax(Q_i K_i^T / sqrt(D)) V_i) W_o^T + b_o, where each of the h heads i has
+    linear maps Q_i, K_i, V_i of query, key and value (Vaswani et al. 2017, arXiv:1706.03762).
 
-    query (Tq, B, E), key (Tk, B, kdim), value (Tk, B, vdim), with batch_first (B, T, E); one
-    sequence comes without B. Masks say what to ignore, as in PyTorch, which gives NaN for a query
-    that may attend nothing; here its heads give zeros.
+    query (Tq, B, E), key (Tk, B, kdim), value (Tk, B, vdim); batch_first: (B, Tq, E) and so on; a
+    single sequence is given without B. Returns the output and the weights, see forward. Masks say
+    what to ignore, as in PyTorch. PyTorch gives NaN for a query that may attend nothing; here its
+    heads give zeros.
+
+    embed_dim: E. num_heads: h, which must divide E. dropout: probability with which a weight
+    becomes 0 in training. add_bias_kv: one more key and value, both learnt. add_zero_attn: one more
+    key and value, both zero. kdim, vdim: features of key and value, E unless given.
+
+    >>> attention = nn.MultiheadAttention(embed_dim=8, num_heads=2, batch_first=True)
+    >>> x = ta.randn(3, 5, 8)
+    >>> output, weights = attention(x, x, x)
+    >>> output.shape, weights.shape
+    ((3, 5, 8), (3, 5, 5))
     """
+
+    in_proj_weight: Parameter | None
+    q_proj_weight: Parameter | None
+    k_proj_weight: Parameter | None
+    v_proj_weight: Parameter | None
+    in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
 
     def __init__(
         self,
@@ -135,7 +201,7 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
@@ -168,14 +234,44 @@ class MultiheadAttention(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw the weights of the heads anew; the biases of the linear maps become zeros."""
         for name, param in self.named_parameters(recurse=False):
             if name.endswith("weight"):
                 init.xavier_uniform_(param)
             elif name == "in_proj_bias":
                 init.zeros_(param)
-                init.zeros_(self.out_proj.bias)
             else:
                 init.xavier_normal_(param)
+        if self.out_proj.bias is not None:
+            init.zeros_(self.out_proj.bias)
+
+    @overload
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: Literal[True] = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    @overload
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[Tensor, Tensor | None]: ...
 
     def forward(
         self,
@@ -189,18 +285,19 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
         cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """The output in query's layout, and the weights (B, Tq, Tk), or (B, h, Tq, Tk) if they are
-        not averaged, or None unless need_weights.
+        """The output, in the layout of query, and the attention weights: (B, Tq, Tk), the mean over
+        the heads; (B, h, Tq, Tk) if average_attn_weights is False; None if need_weights is False.
 
         key_padding_mask (B, Tk), attn_mask (Tq, Tk) or (B h, Tq, Tk): bool, True = ignore, or
-        float, added to the scores. is_causal says that attn_mask is the causal one and need not be
-        read. cache: keys and values of earlier steps go before the new ones and count in Tk;
-        is_causal then needs no attn_mask.
+        float, added to the scores. is_causal states that attn_mask is the causal mask, so that it
+        need not be read. cache: its keys and values are attended, too, and count in Tk; is_causal
+        then needs no attn_mask. Shapes that do not fit raise ShapeError, a RuntimeError.
         """
         batched = self._check_inputs(query, key, value, key_padding_mask, attn_mask)
         if not batched:
             one = 0 if self.batch_first else 1
-            new = {id(x): x.unsqueeze(one) for x in (query, key, value)}  # what is one stays one
+            # One tensor that is given several times must stay one: see _project.
+            new = {id(x): x.unsqueeze(one) for x in (query, key, value)}
             query, key, value = (new[id(x)] for x in (query, key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask.unsqueeze(0)
@@ -221,7 +318,7 @@ class MultiheadAttention(Module):
         mask = _allowed(key_padding_mask, attn_mask, (B, h, Tq, Tk), query.dtype)
         q, k, v = self._project(query, key, value, cache)
         extra = []
-        if self.bias_k is not None:
+        if self.bias_k is not None and self.bias_v is not None:
             extra.append(
                 [b.reshape(1, h, 1, -1).expand(B, h, 1, -1) for b in (self.bias_k, self.bias_v)]
             )
@@ -229,7 +326,7 @@ class MultiheadAttention(Module):
             extra.append([zeros(B, h, 1, self.head_dim, dtype=q.dtype)] * 2)
         for more_k, more_v in extra:
             k, v = cat([k, more_k], 2), cat([v, more_v], 2)
-            if mask is not None:  # what is added may always be attended
+            if mask is not None:  # no mask hides the added keys
                 fill = ones if mask.dtype == bool else zeros
                 mask = cat([mask, fill(*mask.shape[:-1], 1, dtype=mask.dtype)], -1)
         p = self.dropout if self.training else 0.0
@@ -247,33 +344,46 @@ class MultiheadAttention(Module):
     def _project(
         self, query: Tensor, key: Tensor, value: Tensor, cache: KeyValueCache | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values by heads, (B, h, T, D); one product for each different input."""
+        """Queries, keys and values of all heads, (B, h, T, D), by one product for each different
+        input: one for self-attention, two if key is value, else three.
+        """
         E, w, b = self.embed_dim, self.in_proj_weight, self.in_proj_bias
-        kept = (None, None) if cache is None or cache.grows else (cache.keys, cache.values)
-        if w is not None and query is key and key is value and kept[0] is None:
+        kept = None
+        if cache is not None and not cache.grows and cache.keys is not None:
+            assert cache.values is not None
+            kept = cache.keys, cache.values
+        if w is not None and query is key and key is value and kept is None:
             q, k, v = self._heads(linear(query, w, b), 3)
             return q, *(cache.append(k, v) if cache is not None else (k, v))
         w_q = self.q_proj_weight if w is None else w[:E]
+        assert w_q is not None
         (q,) = self._heads(linear(query, w_q, b if b is None else b[:E]), 1)
-        if kept[0] is not None:
+        if kept is not None:
             return q, *kept
         if w is not None and key is value:
             k, v = self._heads(linear(key, w[E:], b if b is None else b[E:]), 2)
         else:
             w_k, w_v = (self.k_proj_weight, self.v_proj_weight) if w is None else w[E:].chunk(2)
+            assert w_k is not None
+            assert w_v is not None
             b_k, b_v = (None, None) if b is None else b[E:].chunk(2)
             (k,) = self._heads(linear(key, w_k, b_k), 1)
             (v,) = self._heads(linear(value, w_v, b_v), 1)
         return q, *(cache.append(k, v) if cache is not None else (k, v))
 
     def _heads(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
-        """(T, B, count E), or with B first, as `count` tensors (B, h, T, D): views."""
+        """(T, B, count E), or with B first, as `count` tensors (B, h, T, D), which are views."""
         return SplitHeads.apply(x, count, self.num_heads, self.batch_first)
 
     def _check_inputs(
-        self, query: Any, key: Any, value: Any, key_padding_mask: Any, attn_mask: Any
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None,
+        attn_mask: Tensor | None,
     ) -> bool:
-        """Whether there is a batch; errors name the argument and both sizes."""
+        """Whether there is a batch axis; errors name the argument and both sizes."""
         if query.ndim not in (2, 3):
             raise ShapeError(
                 "query should be unbatched 2D or batched 3D tensor but received "
@@ -323,9 +433,15 @@ class MultiheadAttention(Module):
         return f"{self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
 
 
-def _allowed(key_padding_mask: Any, attn_mask: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Both masks as one that broadcasts to (B, h, Tq, Tk): bool with True = attend if both are
-    bool, else float to be added, in that dtype."""
+def _allowed(
+    key_padding_mask: Tensor | None,
+    attn_mask: Tensor | None,
+    shape: tuple[int, int, int, int],
+    dtype: np.dtype,
+) -> Tensor | None:
+    """Both masks as one that broadcasts to shape (B, h, Tq, Tk): bool, True = attend, if both are
+    bool; else floats of that dtype, to be added to the scores.
+    """
     B, h, Tq, Tk = shape
     masks = []
     letters: str

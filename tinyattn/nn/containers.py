@@ -1,26 +1,27 @@
-"""Modules that hold modules: Sequential calls them in turn, the others only keep them."""
+"""Modules that contain modules: Sequential calls them in turn, the others only store them."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain
 from operator import index as as_int
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex, overload
 
+from tinyattn._tensor import Tensor
 from tinyattn.nn.module import MODULE, Module, block
 
 
 class _Numbered(Module):
-    """Modules named "0", "1", ...: what Sequential and ModuleList share."""
+    """What Sequential and ModuleList share: modules named "0", "1", ..."""
 
     def _list(self) -> list[Module]:
         return list(self._members(MODULE).values())
 
-    def _name(self, index: Any) -> str:
+    def _name(self, index: SupportsIndex) -> str:
         names = list(self._members(MODULE))
-        index = as_int(index)
-        if not -len(names) <= index < len(names):
-            raise IndexError(f"index {index} is out of range: there are {len(names)} modules")
-        return names[index]
+        i = as_int(index)
+        if not -len(names) <= i < len(names):
+            raise IndexError(f"index {i} is out of range: there are {len(names)} modules")
+        return names[i]
 
     def __len__(self) -> int:
         return len(self._members(MODULE))
@@ -32,12 +33,13 @@ class _Numbered(Module):
         setattr(self, self._name(index), module)
 
     def __delitem__(self, index: int | slice) -> None:
-        """Take modules away; those that stay are numbered anew."""
+        """Remove one module or several; the remaining ones are numbered anew."""
         modules = self._list()
         del modules[index]
         self._number(modules)
 
-    def insert(self, index: int, module: Module) -> Any:
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before the one at `index`; the modules are numbered anew."""
         modules = self._list()
         modules.insert(index, module)
         self._number(modules)
@@ -49,32 +51,61 @@ class _Numbered(Module):
         self.extend(modules)
 
     def append(self, module: Module) -> Self:
+        """Add a module at the end."""
         self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
+        """Add several modules at the end."""
         if not isinstance(modules, Iterable):
             raise TypeError(f"modules: expected an iterable, got {type(modules).__name__}")
         for module in modules:
             self.append(module)
         return self
 
-    def pop(self, key: int | slice) -> Module:
+    def pop(self, key: int) -> Module:
+        """Remove the module at `key` and return it."""
         module = self[key]
         del self[key]
         return module
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return type(self)(self._list()[index])  # type: ignore[call-arg]
-        return self.__dict__[self._name(index)]
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Module | Self:
+        if not isinstance(index, slice):
+            found: Module = self.__dict__[self._name(index)]
+            return found
+        return self._of(list(self._members(MODULE).items())[index])
+
+    def _of(self, named: list[tuple[str, Module]]) -> Self:
+        raise NotImplementedError
 
     def __iadd__(self, modules: Iterable[Module]) -> Self:
         return self.extend(modules)
 
 
 class Sequential(_Numbered):
-    """Modules called in turn, each on what the last gave; from arguments or one OrderedDict."""
+    """Call modules in turn, each with the result of the one before it.
+
+    The modules are the arguments, or the values of one OrderedDict, which then names them. The
+    result is typed as a Tensor, which it is unless the last module returns something else.
+
+    >>> model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> model(ta.ones(5, 3)).shape
+    (5, 2)
+    >>> model[0]
+    Linear(in_features=3, out_features=8, bias=True)
+    """
+
+    @overload
+    def __init__(self, *modules: Module) -> None: ...
+
+    @overload
+    def __init__(self, modules: "OrderedDict[str, Module]", /) -> None: ...
 
     def __init__(self, *modules: Any) -> None:
         super().__init__()
@@ -84,10 +115,8 @@ class Sequential(_Numbered):
         else:
             self.extend(modules)
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return type(self)(OrderedDict(list(self._members(MODULE).items())[index]))
-        return super().__getitem__(index)
+    def _of(self, named: list[tuple[str, Module]]) -> Self:
+        return type(self)(OrderedDict(named))
 
     def __add__(self, other: "Sequential") -> "Sequential":
         if not isinstance(other, Sequential):
@@ -95,7 +124,7 @@ class Sequential(_Numbered):
         return Sequential(*self, *other)
 
     def __mul__(self, times: int) -> "Sequential":
-        """The same modules, several times in turn."""
+        """A Sequential of the same modules, with shared parameters, several times in turn."""
         if not isinstance(times, int):
             raise TypeError(f"times: expected an int, got {type(times).__name__}")
         if times < 1:
@@ -107,25 +136,29 @@ class Sequential(_Numbered):
     def __imul__(self, times: int) -> Self:
         return self.extend(list(self * times)[len(self) :])
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any) -> Tensor:
         for module in self._list():
             input = module(input)
-        return input
+        output: Tensor = input
+        return output
 
 
 class ModuleList(_Numbered):
-    """A list of modules whose parameters are found."""
+    """A list of modules. Their parameters are found, which those in a plain list are not."""
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.extend(modules)
 
+    def _of(self, named: list[tuple[str, Module]]) -> Self:
+        return type(self)(module for _, module in named)
+
     def __add__(self, other: Iterable[Module]) -> "ModuleList":
         return ModuleList(chain(self, other))
 
     def __repr__(self) -> str:
-        """Neighbours of the same text are written once, as in PyTorch."""
+        """Consecutive modules of the same text are written once, as in PyTorch."""
         runs: list[list[Any]] = []
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
@@ -142,15 +175,16 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """A dictionary of modules whose parameters are found."""
+    """A dictionary of modules. Their parameters are found, which those in a dict are not."""
 
-    def __init__(self, modules: Any = None) -> None:
+    def __init__(self, modules: "NamedModules | None" = None) -> None:
         super().__init__()
         if modules is not None:
             self.update(modules)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._members(MODULE)[key]
+    def __getitem__(self, key: str) -> Module:
+        module: Module = self._members(MODULE)[key]
+        return module
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
@@ -167,28 +201,30 @@ class ModuleDict(Module):
         return iter(self._members(MODULE))
 
     def __contains__(self, key: object) -> bool:
-        return self._kinds.get(key) == MODULE
+        return isinstance(key, str) and self._kinds.get(key) == MODULE
 
-    def keys(self) -> Any:
+    def keys(self) -> KeysView[str]:
         return self._members(MODULE).keys()
 
-    def values(self) -> Any:
+    def values(self) -> ValuesView[Module]:
         return self._members(MODULE).values()
 
-    def items(self) -> Any:
+    def items(self) -> ItemsView[str, Module]:
         return self._members(MODULE).items()
 
     def pop(self, key: str) -> Module:
+        """Remove the module named `key` and return it. No such module: KeyError."""
         module = self[key]
         del self[key]
         return module
 
     def clear(self) -> None:
+        """Remove all modules."""
         for key in list(self):
             del self[key]
 
-    def update(self, modules: Any) -> None:
-        """Add the modules of a mapping or of (name, module) pairs."""
+    def update(self, modules: "NamedModules") -> None:
+        """Add the modules of a mapping, a ModuleDict or an iterable of (name, module) pairs."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 f"modules: expected a mapping or (name, module) pairs, got {type(modules).__name__}"
@@ -196,3 +232,6 @@ class ModuleDict(Module):
         pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
         for key, module in pairs:
             self[key] = module
+
+
+NamedModules = Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]]

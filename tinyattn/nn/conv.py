@@ -1,13 +1,14 @@
-"""Conv1d: a linear map of every window of K time steps."""
+"""Conv1d: the same linear map of every window of K time steps."""
 
 import math
-from typing import Any
+
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
 from tinyattn.nn.functional import conv1d, pad
 from tinyattn.nn.module import Module
-from tinyattn.nn.parameter import unset
+from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.ops._arguments import as_size
 from tinyattn.ops.convolution import same_padding
 
@@ -15,8 +16,23 @@ _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class Conv1d(Module):
-    """(B, in_channels, T) -> (B, out_channels, T'), or both without B; weight (out_channels,
-    in_channels / groups, kernel_size). padding: an int, "valid" or "same"."""
+    """y[b, o, t] = bias[o] + sum_{c, k} weight[o, c, k] x[b, c, stride t + dilation k]: input
+    (B, in_channels, T) -> (B, out_channels, T'), or both without B.
+
+    padding: how many steps to add at both ends, "valid" for none, or "same" for T' = T (stride 1
+    only). padding_mode: what stands there, "zeros", "reflect", "replicate" or "circular". groups:
+    channels are cut into so many groups that do not see each other. weight has shape
+    (out_channels, in_channels / groups, kernel_size); weight and bias start uniform in [-k, k]
+    with k = 1 / sqrt(kernel_size in_channels / groups). Arguments that do not fit together raise
+    ValueError.
+
+    >>> nn.Conv1d(3, 8, kernel_size=5, padding="same")(ta.ones(2, 3, 10)).shape
+    (2, 8, 10)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+    padding: str | tuple[int, ...]
 
     def __init__(
         self,
@@ -29,7 +45,7 @@ class Conv1d(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         if groups <= 0 or in_channels % groups or out_channels % groups:
@@ -49,26 +65,27 @@ class Conv1d(Module):
                 "padding: expected an int, 'valid' or, with stride 1, 'same', got "
                 f"{padding!r} with stride {self.stride}"
             )
-        self.padding: Any = padding if isinstance(padding, str) else as_size((padding,), "padding")
+        self.padding = padding if isinstance(padding, str) else as_size((padding,), "padding")
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = unset(*shape, dtype=dtype)
         self.register_parameter("bias", unset(out_channels, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         fan_in = math.prod(self.weight.shape[1:])
         if self.bias is not None and fan_in:
             init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
     def forward(self, input: Tensor) -> Tensor:
-        padding: Any = self.padding
+        padding = self.padding
         if self.padding_mode != "zeros" and padding != "valid":
-            if padding == "same":
+            if isinstance(padding, str):
                 widths = same_padding(self.kernel_size[0], self.dilation[0])
             else:
                 widths = (padding[0], padding[0])
-            input, padding = pad(input, widths, self.padding_mode), 0
+            input, padding = pad(input, widths, self.padding_mode), (0,)
         return conv1d(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )

@@ -1,4 +1,4 @@
-"""Dropout: in training, elements become zero at random."""
+"""Dropout: during training, random elements become zero (Srivastava et al. 2014)."""
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn.functional import dropout
@@ -6,7 +6,17 @@ from tinyattn.nn.module import Module
 
 
 class Dropout(Module):
-    """Zero each element with probability p and scale the rest by 1/(1-p); nothing in evaluation."""
+    """In training, set each element to 0 with probability p and divide the others by 1 - p, which
+    keeps the expected value. In evaluation, return the input.
+
+    inplace: write into the input's memory. ValueError unless 0 <= p <= 1. (Srivastava et al. 2014)
+
+    >>> layer = nn.Dropout(0.5)
+    >>> sorted(set(layer(ta.ones(100)).tolist()))
+    [0.0, 2.0]
+    >>> layer.eval()(ta.ones(3)).tolist()
+    [1.0, 1.0, 1.0]
+    """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The functions behind the modules, by PyTorch's names: a table that points to ops/."""
+"""The functions behind the modules, by PyTorch's names; ops/ defines them and their gradients."""
 
 from tinyattn.ops.activations import (
     elu,

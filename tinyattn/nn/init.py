@@ -1,15 +1,19 @@
-"""First values of parameters, in place and outside the graph, drawn from tinyattn's generator.
+"""First values of parameters. Every function writes into a tensor, outside the graph, and returns
+it; random numbers come from tinyattn's generator, so `manual_seed` repeats them.
 
-Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
+fan_in is the number of inputs that one output sums, fan_out the number of outputs that one input
+goes to: for a weight (out, in, ...), in and out times the product of the other axes.
+
+Sources: Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.modes import no_grad
+from tinyattn.kernels._types import Array
 from tinyattn.ops import random
 
 _GAINS = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
@@ -17,12 +21,13 @@ _GAINS |= dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1.0)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Uniform on [a, b)."""
+    """Numbers uniform in [a, b)."""
     with no_grad():
         return random.uniform_(tensor, a, b)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Normal numbers, N(mean, std^2)."""
     with no_grad():
         return random.normal_(tensor, mean, std)
 
@@ -30,7 +35,9 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
 ) -> Tensor:
-    """N(mean, std^2) within [a, b]: the inverse distribution function of uniform numbers."""
+    """Normal numbers, N(mean, std^2), under the condition that they are in [a, b]: the inverse
+    distribution function of uniform numbers.
+    """
     from scipy.special import ndtr, ndtri  # a quarter of a second to import
 
     low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
@@ -39,39 +46,45 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
+    """`val` everywhere."""
     return _write("constant_", tensor, val)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere."""
     return _write("zeros_", tensor, 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere."""
     return _write("ones_", tensor, 1)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity, for a tensor of 2 dimensions."""
+    """1 on the diagonal of a matrix, 0 elsewhere. Other than 2 dimensions: ValueError."""
     if tensor.dim() != 2:
         raise ValueError(f"tensor: expected 2 dimensions, got shape {list(tensor.shape)}")
     return _write("eye_", tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))."""
+    """Numbers uniform in [-a, a), a = gain sqrt(6 / (fan_in + fan_out))."""
     bound = gain * math.sqrt(6 / sum(_fans(tensor)))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """N(0, std^2), std = gain sqrt(2 / (fan_in + fan_out))."""
+    """Normal numbers, N(0, std^2), std = gain sqrt(2 / (fan_in + fan_out))."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor))))
 
 
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """U(-b, b), b = gain sqrt(3 / fan); `a` is the slope of the leaky ReLU that follows."""
+    """Numbers uniform in [-b, b), b = gain sqrt(3 / fan), gain = calculate_gain(nonlinearity, a).
+
+    a: the negative slope, where a leaky ReLU follows. mode: which fan, "fan_in" or "fan_out".
+    """
     if 0 in tensor.shape:
         return tensor
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
@@ -81,16 +94,17 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """N(0, std^2), std = gain / sqrt(fan); `a` is the slope of the leaky ReLU that follows."""
+    """Normal numbers, N(0, std^2), std = gain / sqrt(fan); arguments as for kaiming_uniform_."""
     if 0 in tensor.shape:
         return tensor
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Rows (or columns, where there are fewer) orthogonal and of length gain, uniformly drawn.
+    """Orthogonal rows (columns, if there are fewer of them) of length gain, drawn uniformly.
 
-    Q of a QR decomposition is uniform once R's diagonal is positive (Mezzadri 2007).
+    Q of the QR decomposition of normal numbers is uniform if the diagonal of R is positive
+    (Mezzadri 2007). Fewer than 2 dimensions: ValueError; axes after the first count as columns.
     """
     if tensor.dim() < 2:
         raise ValueError(f"tensor: expected 2 dimensions or more, got shape {list(tensor.shape)}")
@@ -106,7 +120,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much to scale weights so that the variance lasts through the nonlinearity."""
+    """The factor that makes up for the change of variance in a nonlinearity.
+
+    param: the negative slope of "leaky_relu"; 0.01 unless given.
+    """
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
         if isinstance(slope, bool) or not isinstance(slope, (int, float)):
@@ -119,7 +136,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """How many numbers flow into one output, and out of one input; axes 2 and up are a field."""
+    """fan_in and fan_out, as the head of this file defines them."""
     shape = tensor.shape
     if len(shape) < 2:
         raise ValueError(
@@ -137,7 +154,8 @@ def _fan(tensor: Tensor, mode: str) -> int:
     return _fans(tensor)[modes.index(mode)]
 
 
-def _write(name: str, tensor: Tensor, value: Any) -> Tensor:
+def _write(name: str, tensor: Tensor, value: Array | float) -> Tensor:
+    """Write in place; a graph that saved the old values will notice."""
     tensor._array[...] = value
     tensor._storage.changed(name)
     return tensor

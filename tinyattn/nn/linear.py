@@ -1,20 +1,39 @@
 """Linear: y = x W^T + b. Identity: y = x."""
 
 import math
-from typing import Any
+from typing import Any, TypeVar
+
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
 from tinyattn.nn.functional import linear
-from tinyattn.nn.module import Module
-from tinyattn.nn.parameter import unset
+from tinyattn.nn.module import Module, OverloadedForward
+from tinyattn.nn.parameter import Parameter, unset
+
+Anything = TypeVar("Anything")
 
 
 class Linear(Module):
-    """(..., in_features) -> (..., out_features); weight (out_features, in_features)."""
+    """y = x W^T + b: input (..., in_features) -> (..., out_features).
+
+    weight (out_features, in_features) and bias (out_features,) start uniform in [-k, k] with
+    k = 1 / sqrt(in_features). bias False: no b.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> layer(ta.ones(5, 3)).shape
+    (5, 2)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         self.in_features = in_features
@@ -24,6 +43,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
@@ -39,11 +59,13 @@ class Linear(Module):
         )
 
 
-class Identity(Module):
-    """What comes in goes out. Arguments are accepted, so that it can stand in for any module."""
+class Identity(OverloadedForward):
+    """Return the input as it is. All arguments are ignored, so that Identity can replace any other
+    module.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Anything) -> Anything:
         return input

@@ -1,5 +1,9 @@
-"""Losses as modules; the functions and their gradients stand in ops/losses.py and
+"""Losses as modules; the functions and their gradients are in ops/losses.py and
 ops/pointwise_losses.py.
+
+In all of them reduction says what becomes of the losses of the elements: "none" returns them,
+"sum" adds them up, and "mean" divides the sum by their number or, where elements have weights, as
+each class says.
 """
 
 from tinyattn._tensor import Tensor
@@ -8,7 +12,12 @@ from tinyattn.nn.module import Module
 
 
 class NLLLoss(Module):
-    """-w[target] log_probs[target]; log-probabilities (N, V), targets (N,), weight (V,)."""
+    """-weight[target] * input[target]: input, log-probabilities, (N, V) or (V,); target, int64,
+    (N,) or (). Further axes may follow the classes: (N, V, ...) and (N, ...).
+
+    weight (V,): one factor a class, or None for ones. ignore_index: targets of this value count
+    nothing. reduction "mean" divides by the sum of the weights of the targets that count.
+    """
 
     weight: Tensor | None
 
@@ -31,7 +40,18 @@ class NLLLoss(Module):
 
 
 class CrossEntropyLoss(Module):
-    """NLLLoss of log_softmax(logits), in one kernel; logits (N, V), targets (N,), weight (V,)."""
+    """NLLLoss of log_softmax(input), in one step: input, logits, (N, V) or (V,); target, int64,
+    (N,) or (). Further axes may follow the classes: (N, V, ...) and (N, ...).
+
+    weight (V,), ignore_index and reduction are those of NLLLoss. label_smoothing s: the target
+    distribution is 1 - s at the target plus s / V at every class (Szegedy et al. 2015,
+    arXiv:1512.00567).
+
+    >>> loss = nn.CrossEntropyLoss(ignore_index=0)
+    >>> logits = ta.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    >>> round(loss(logits, ta.tensor([2, 0])).item(), 4)
+    0.4076
+    """
 
     weight: Tensor | None
 
@@ -61,7 +81,11 @@ class CrossEntropyLoss(Module):
 
 
 class MSELoss(Module):
-    """(input - target)^2; two tensors of the same shape."""
+    """(input - target)^2 for two tensors of the same shape.
+
+    >>> nn.MSELoss()(ta.tensor([1.0, 2.0]), ta.tensor([1.0, 4.0])).item()
+    2.0
+    """
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
@@ -72,7 +96,7 @@ class MSELoss(Module):
 
 
 class L1Loss(Module):
-    """|input - target|; two tensors of the same shape."""
+    """|input - target| for two tensors of the same shape."""
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
@@ -83,7 +107,9 @@ class L1Loss(Module):
 
 
 class SmoothL1Loss(Module):
-    """A parabola within beta of the target, |input - target| - beta/2 outside."""
+    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2 (Girshick 2015,
+    arXiv:1504.08083).
+    """
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__()
@@ -94,7 +120,9 @@ class SmoothL1Loss(Module):
 
 
 class HuberLoss(Module):
-    """delta times SmoothL1Loss."""
+    """With d = |input - target|: d^2 / 2 where d < delta, else delta (d - delta / 2). This is delta
+    times SmoothL1Loss (Huber 1964).
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__()
@@ -105,7 +133,12 @@ class HuberLoss(Module):
 
 
 class BCEWithLogitsLoss(Module):
-    """Binary cross-entropy of sigmoid(input), in one step; target in [0, 1]."""
+    """-(pos_weight y log p + (1 - y) log(1 - p)) weight, p = sigmoid(input), y = target, of one
+    shape, target between 0 and 1. It is computed in one step, which is exact even
+    where p is almost 0 or 1.
+
+    weight and pos_weight broadcast to the input; None stands for ones.
+    """
 
     weight: Tensor | None
     pos_weight: Tensor | None
@@ -129,7 +162,12 @@ class BCEWithLogitsLoss(Module):
 
 
 class KLDivLoss(Module):
-    """The divergence of target from input (log-probabilities); "batchmean" for that of (B, ...)."""
+    """target (log(target) - input): the Kullback-Leibler divergence of target from input, where
+    input holds log-probabilities.
+
+    reduction may also be "batchmean": the sum divided by B, the size of the first axis.
+    log_target: target holds log-probabilities, too.
+    """
 
     def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__()

@@ -1,35 +1,59 @@
 """Module: a function with parameters, made of other modules.
 
-Values stand in the instance's `__dict__`, where Python finds them fastest; `_kinds` says which of
-them are parameters, buffers and modules. Look first at `__setattr__` and `_members`.
+Parameters, buffers and modules are stored in the instance's `__dict__`, where Python finds them
+fastest; the dictionary `_kinds` maps each of their names to what it is. Look first at
+`__setattr__` and `_members`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any, NamedTuple, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import as_dtype, float32, float64
 from tinyattn.autograd.storage import results
+from tinyattn.kernels._types import Array
 from tinyattn.nn.parameter import Parameter
 
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
 _ARTICLE = {PARAMETER: "Parameter", MODULE: "Module", BUFFER: "Tensor", PASSING: "Tensor"}
 _handles = count()
 
+Args = ParamSpec("Args")
+Result = TypeVar("Result", covariant=True)
+
+
+class HasForward(Protocol[Args, Result]):
+    """For type checkers: `module(...)` takes and returns what the module's own forward does."""
+
+    _forward_hooks: OrderedDict[int, Any]
+    _forward_pre_hooks: OrderedDict[int, Any]
+
+    def forward(self, *args: Args.args, **kwargs: Args.kwargs) -> Result: ...
+
 
 class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` did not find, and what it did not know."""
+    """The result of `load_state_dict`: names the state lacks, and names the module lacks."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
 class RemovableHandle:
-    """Takes a hook away again: by `remove()`, or at the end of a `with`."""
+    """Removes a hook: when `remove()` is called, or at the end of a `with` block."""
 
     def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> None:
         self._hooks = hooks
@@ -49,9 +73,29 @@ class RemovableHandle:
 
 
 class Module:
-    """A subclass calls `super().__init__()`, assigns what it is made of, and defines `forward`."""
+    """The base class of all layers and models.
+
+    A subclass calls `super().__init__()`, assigns its parameters and modules to attributes, and
+    defines `forward`. Call the module itself, not `forward`, so that hooks run.
+
+    >>> class Residual(nn.Module):
+    ...     def __init__(self, features):
+    ...         super().__init__()
+    ...         self.linear = nn.Linear(features, features)
+    ...
+    ...     def forward(self, x):
+    ...         return x + self.linear(x).relu()
+    >>> model = Residual(3)
+    >>> model(ta.ones(2, 3)).shape
+    (2, 3)
+    >>> [name for name, _ in model.named_parameters()]
+    ['linear.weight', 'linear.bias']
+    """
 
     training: bool
+    _kinds: dict[str, str]
+    _forward_hooks: OrderedDict[int, Any]
+    _forward_pre_hooks: OrderedDict[int, Any]
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -63,34 +107,68 @@ class Module:
             f'Module [{type(self).__name__}] is missing the required "forward" function'
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
         if not self._forward_pre_hooks and not self._forward_hooks:
             return self.forward(*args, **kwargs)
-        for hook, named in list(self._forward_pre_hooks.values()):
-            new = hook(self, args, kwargs) if named else hook(self, args)
-            if new is not None and named:
-                args, kwargs = new
-            elif new is not None:
-                args = new if isinstance(new, tuple) else (new,)
-        result = self.forward(*args, **kwargs)
-        for hook, named in list(self._forward_hooks.values()):
-            new = hook(self, args, kwargs, result) if named else hook(self, args, result)
-            if new is not None:
-                result = new
+        result: Result = _call_with_hooks(self, args, kwargs)
         return result
 
+    @overload
     def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[[Self, tuple[Any, ...]], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: Literal[False] = False,
+    ) -> RemovableHandle: ...
+
+    @overload
+    def register_forward_pre_hook(
+        self,
+        hook: Callable[[Self, tuple[Any, ...], dict[str, Any]], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: Literal[True],
+    ) -> RemovableHandle: ...
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call `hook(module, args)` before forward; a result replaces the arguments. with_kwargs:
-        `hook(module, args, kwargs)`, its result both. prepend: before the other hooks."""
+        """Call `hook(module, args)` before each forward. What it returns, unless None, replaces the
+        arguments.
+
+        prepend: run this hook before those already registered. with_kwargs: call
+        `hook(module, args, kwargs)`, which returns None or the pair (args, kwargs).
+        """
         return RemovableHandle(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
+    @overload
     def register_forward_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[[Self, tuple[Any, ...], Any], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: Literal[False] = False,
+    ) -> RemovableHandle: ...
+
+    @overload
+    def register_forward_hook(
+        self,
+        hook: Callable[[Self, tuple[Any, ...], dict[str, Any], Any], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: Literal[True],
+    ) -> RemovableHandle: ...
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; a result replaces the output.
-        with_kwargs: `hook(module, args, kwargs, output)`. prepend: before the other hooks."""
+        """Call `hook(module, args, output)` after each forward. What it returns, unless None,
+        replaces the output.
+
+        prepend: run this hook before those already registered. with_kwargs: call
+        `hook(module, args, kwargs, output)`.
+        """
         return RemovableHandle(self._forward_hooks, (hook, with_kwargs), prepend)
 
     # What a module is made of
@@ -131,15 +209,19 @@ class Module:
         )
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """What `self.name = param` does; None says that the module can have it but has not."""
+        """Do what `self.name = param` does. None: this module has no parameter of that name,
+        though others of its class may have one."""
         self._register(name, param, PARAMETER)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """A tensor that is part of the module but not learnt; in the state_dict if persistent."""
+        """Add a tensor that belongs to the module but is not learnt.
+
+        persistent: the state_dict contains it.
+        """
         self._register(name, tensor, BUFFER if persistent else PASSING)
 
     def add_module(self, name: str, module: "Module | None") -> None:
-        """What `self.name = module` does, for any name."""
+        """Do what `self.name = module` does, also for names that are no Python identifiers."""
         self._register(name, module, MODULE)
 
     register_module = add_module
@@ -166,11 +248,11 @@ class Module:
         self.__dict__[name] = value
 
     def _members(self, *kinds: str) -> dict[str, Any]:
-        """This module's own members of those kinds, None where registered as absent."""
+        """This module's own members of those kinds; None where one is registered as absent."""
         return {name: self.__dict__[name] for name, kind in self._kinds.items() if kind in kinds}
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """The modules assigned to this one, each once."""
+        """The modules assigned to this one with their names, each module once."""
         seen: set[int] = set()
         for name, module in self._members(MODULE).items():
             if module is not None and id(module) not in seen:
@@ -178,12 +260,17 @@ class Module:
                 yield name, module
 
     def children(self) -> Iterator["Module"]:
+        """The modules assigned to this one, each once."""
         return (module for _, module in self.named_children())
 
     def named_modules(
         self, memo: set["Module"] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, "Module"]]:
-        """This module and all below it, with dotted names."""
+        """This module and all below it, with dotted names.
+
+        memo: modules to leave out. prefix: goes before every name. remove_duplicate: give a module
+        that is used in several places once.
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -196,6 +283,7 @@ class Module:
                 yield from module.named_modules(memo, below, remove_duplicate)
 
     def modules(self) -> Iterator["Module"]:
+        """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def _named(
@@ -215,23 +303,30 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """The parameters with dotted names; one that is shared comes once, under its first name."""
+        """The parameters with dotted names. One that is shared comes once, under its first name.
+
+        prefix: goes before every name. recurse: include the modules below. remove_duplicate: False
+        gives a shared parameter under each of its names.
+        """
         return self._named((PARAMETER,), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once; recurse: those of the modules below, too."""
         return (param for _, param in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with dotted names; arguments as for `named_parameters`."""
         return self._named((BUFFER, PASSING), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once; recurse: those of the modules below, too."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> "Module":
-        """The module of that dotted name; "" is this one."""
-        module: Any = self
+        """The module of that dotted name; "" is this one. No such module: AttributeError."""
+        module: Module = self
         for name in target.split(".") if target else ():
             found = getattr(module, name, None)
             if not isinstance(found, Module):
@@ -241,7 +336,7 @@ class Module:
         return module
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter of that dotted name."""
+        """The parameter of that dotted name. No such parameter: AttributeError."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         found = getattr(module, name, None)
@@ -252,7 +347,11 @@ class Module:
     # Saving and loading
 
     def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
-        """All parameters and persistent buffers by PyTorch's names, sharing the module's memory."""
+        """All parameters and persistent buffers by their dotted names, which are PyTorch's.
+
+        The tensors share the module's memory: `copy.deepcopy` the result to keep present values.
+        prefix: goes before every name. keep_vars: give the parameters themselves, not detached.
+        """
         state = OrderedDict(self._named_state(prefix))
         if keep_vars:
             return state
@@ -270,10 +369,10 @@ class Module:
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
-        """Copy values into this module: tensors of this library or of PyTorch, or arrays, by name.
+        """Copy values into this module by name: tensors of tinyattn or of PyTorch, or arrays.
 
-        All that does not fit is reported at once in one RuntimeError, and then nothing is written;
-        names missing or unknown only count with `strict`.
+        strict: a name that is missing or unknown is an error. One RuntimeError lists everything
+        that does not fit, and then no value is changed.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"state_dict: expected a mapping, got {type(state_dict).__name__}")
@@ -308,7 +407,8 @@ class Module:
     # Settings of the whole tree
 
     def train(self, mode: bool = True) -> Self:
-        """Training (dropout acts) or, with False, evaluation."""
+        """Switch this module and all below it to training, where dropout acts, or with
+        mode=False to evaluation."""
         if not isinstance(mode, bool):
             raise ValueError(f"mode: training mode is expected to be boolean, got {mode!r}")
         for module in self.modules():
@@ -316,17 +416,18 @@ class Module:
         return self
 
     def eval(self) -> Self:
+        """Switch this module and all below it to evaluation."""
         return self.train(False)
 
-    def apply(self, fn: Callable[["Module"], Any]) -> Self:
-        """Call `fn` on every module below this one, then on this one."""
+    def apply(self, fn: Callable[["Module"], object]) -> Self:
+        """Call `fn(module)` for every module below this one, then for this one."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
     def to(self, dtype: Any) -> Self:
-        """Turn all floating point parameters and buffers into float32 or float64."""
+        """Convert all floating-point parameters and buffers, in place, to float32 or float64."""
         wanted = as_dtype(dtype)
         if wanted.kind != "f":
             raise TypeError(f"dtype: nn.Module.to accepts float32 or float64, got {wanted}")
@@ -336,25 +437,36 @@ class Module:
         return self
 
     def float(self) -> Self:
+        """Convert to float32."""
         return self.to(float32)
 
     def double(self) -> Self:
+        """Convert to float64."""
         return self.to(float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Learn all parameters, or freeze them."""
+        """Let all parameters have gradients, or with False freeze them."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients; set_to_none=False: write zeros into them instead."""
         clear_gradients(self.parameters(), set_to_none)
 
     # Its text
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of a module's text before its children."""
+        """The part of `repr(module)` between the parentheses, before the children."""
         return ""
+
+    def __copy__(self) -> Self:
+        """A shallow copy: the same parameters and modules, but a registry and hooks of its own."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        for name in ("_kinds", "_forward_hooks", "_forward_pre_hooks"):
+            other.__dict__[name] = self.__dict__[name].copy()
+        return other
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
@@ -364,14 +476,53 @@ class Module:
         return block(type(self).__name__, extra.split("\n") if extra else [], items)
 
 
+class OverloadedForward(Module):
+    """For modules whose forward has overloads, or returns the type it was given.
+
+    `HasForward` would only see the first overload. To a type checker the call of such a module is
+    therefore `forward` itself; at runtime this class adds nothing.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def __call__(self: "ForwardOf[Forward]") -> "Forward": ...
+
+
+Forward = TypeVar("Forward", covariant=True)
+
+
+class ForwardOf(Protocol[Forward]):
+    """For type checkers: something whose `forward` has the type Forward."""
+
+    @property
+    def forward(self) -> Forward: ...
+
+
+def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """forward between the hooks, each of which may replace what the next one gets."""
+    for hook, named in list(module._forward_pre_hooks.values()):
+        new = hook(module, args, kwargs) if named else hook(module, args)
+        if new is not None and named:
+            args, kwargs = new
+        elif new is not None:
+            args = new if isinstance(new, tuple) else (new,)
+    result = module.forward(*args, **kwargs)
+    for hook, named in list(module._forward_hooks.values()):
+        new = hook(module, args, kwargs, result) if named else hook(module, args, result)
+        if new is not None:
+            result = new
+    return result
+
+
 def block(title: str, lines: list[str], items: list[tuple[str, str]]) -> str:
-    """`title(` ... `)` with one line or item a line, indented as PyTorch does."""
+    """A module's text: `title(`, the lines and items one below the other, `)`."""
     lines = lines + [f"{name}: {text}".replace("\n", "\n  ") for name, text in items]
     return f"{title}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def clear_gradients(params: Any, set_to_none: bool) -> None:
-    """Forget the gradients, or set them to zero in place."""
+def clear_gradients(params: Iterable[Tensor], set_to_none: bool) -> None:
+    """Set each `.grad` to None, or its elements to zero in place."""
     for param in params:
         if param.grad is not None:
             if set_to_none:
@@ -381,8 +532,8 @@ def clear_gradients(params: Any, set_to_none: bool) -> None:
                 param.grad._storage.changed("zero_grad")
 
 
-def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[np.ndarray, str]:
-    """The value as an array that fits the tensor, and what is wrong with it."""
+def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[Array, str]:
+    """The value as an array of the tensor's shape, and the error message, "" if it fits."""
     have = tensor._array
     try:
         if isinstance(value, Tensor):
@@ -403,7 +554,7 @@ def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[np.ndarray, str]:
 
 
 def _convert(tensor: Tensor, dtype: np.dtype) -> None:
-    """Give a leaf (and its gradient) another dtype; it stays the same object."""
+    """Change the dtype of a leaf and of its gradient; the tensor stays the same object."""
     tensor.data = results.wrap(tensor._array.astype(dtype))
     tensor._base = None
     if tensor.grad is not None:

@@ -2,25 +2,41 @@
 RMSNorm: root mean square 1, then a learnt scale.
 """
 
-from typing import Any
+from collections.abc import Sequence
+
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
 from tinyattn.nn.functional import layer_norm, rms_norm
 from tinyattn.nn.module import Module
-from tinyattn.nn.parameter import unset
+from tinyattn.nn.parameter import Parameter, unset
 
 
 class LayerNorm(Module):
-    """(..., *normalized_shape) -> the same; Ba et al. 2016."""
+    """y = (x - mean) / sqrt(variance + eps) * weight + bias; mean and variance (biased: the sum
+    divided by n) over the last axes, of shape normalized_shape. Input and output (...,
+    *normalized_shape).
+
+    weight starts as ones and bias as zeros; both have the shape normalized_shape.
+    elementwise_affine False: neither of them. bias False: no bias. (Ba et al. 2016,
+    arXiv:1607.06450)
+
+    >>> nn.LayerNorm(2, elementwise_affine=False)(ta.tensor([[1.0, 3.0], [10.0, 30.0]]))
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
 
     def __init__(
         self,
-        normalized_shape: int | list[int] | tuple[int, ...],
+        normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
@@ -34,6 +50,7 @@ class LayerNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Set weight to ones and bias to zeros."""
         if self.weight is not None:
             init.ones_(self.weight)
         if self.bias is not None:
@@ -50,14 +67,21 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """(..., *normalized_shape) -> the same; Zhang, Sennrich 2019. eps None: the dtype's own."""
+    """y = x / sqrt(mean of x^2 + eps) * weight, the mean over the last axes, of shape
+    normalized_shape. Input and output (..., *normalized_shape).
+
+    eps None: the machine epsilon of the input's dtype. weight starts as ones; elementwise_affine
+    False: no weight. (Zhang and Sennrich 2019, arXiv:1910.07467)
+    """
+
+    weight: Parameter | None
 
     def __init__(
         self,
-        normalized_shape: int | list[int] | tuple[int, ...],
+        normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
@@ -69,6 +93,7 @@ class RMSNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Set weight to ones."""
         if self.weight is not None:
             init.ones_(self.weight)
 

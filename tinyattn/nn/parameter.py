@@ -1,8 +1,9 @@
-"""A tensor that a module learns: assigned to an attribute of a module, it is registered there."""
-
-from typing import Any
+"""Parameter: a tensor that a module learns. Assigned to an attribute of a module, it is found by
+`module.parameters()`.
+"""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import float32
@@ -11,7 +12,14 @@ from tinyattn.ops.creation import empty
 
 
 class Parameter(Tensor):
-    """`data` seen as a leaf that needs a gradient; the memory is shared, the history is not."""
+    """A leaf tensor on the memory of `data`, by default with a gradient.
+
+    `data` None gives an empty parameter. Anything but a Tensor raises TypeError.
+
+    >>> nn.Parameter(ta.tensor([1.0, 2.0]))
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
+    """
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         if data is None:
@@ -27,6 +35,6 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
-def unset(*shape: int, dtype: Any = None) -> Parameter:
-    """A parameter of that shape, float32 unless told, whose values are still to be drawn."""
+def unset(*shape: int, dtype: DTypeLike | None = None) -> Parameter:
+    """A parameter of that shape whose values are not set yet; float32 if dtype is None."""
     return Parameter(empty(shape, dtype=dtype))

@@ -1,37 +1,40 @@
-"""Where a step stands: attention sees a set of steps, so their order must be put into the numbers.
+"""Positions: attention treats its input as a set, so the order of the steps must be added to it.
 
-Sinusoids and learnt vectors are added to the input; rotary positions turn queries and keys, so that
-their product depends on the distance between two steps. `start` is the number of steps before x.
+Sinusoids and learnt vectors are added to the input. Rotary positions rotate queries and keys, so
+that their product depends on the distance between two steps. `start` is the position of the first
+step of x: in decoding step by step, the number of steps before it.
 """
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
+from tinyattn.kernels._types import Array
 from tinyattn.nn import init
 from tinyattn.nn.module import Module
-from tinyattn.nn.parameter import unset
+from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.shape import stack
 
 
-def angles(start: int, T: int, D: int, base: float = 10000.0) -> np.ndarray:
-    """a_ti = (start + t) base^(-2i / D) for t < T, i < D / 2: (T, D / 2) in float64."""
+def angles(start: int, T: int, D: int, base: float = 10000.0) -> Array:
+    """Angles a_ti = (start + t) base^(-2i / D) for t < T and i < D / 2: (T, D / 2), float64."""
     if D % 2:
-        raise ValueError(f"D: positions come in pairs of features, got D = {D}")
+        raise ValueError(f"D: expected an even number of features, got D = {D}")
     return np.outer(np.arange(start, start + T), base ** (-np.arange(0, D, 2) / D))
 
 
 def apply_rotary(
     x: Tensor, start: int = 0, base: float = 10000.0, interleaved: bool = True
 ) -> Tensor:
-    """x (..., T, D) with each pair of features turned by angle a_ti: (a, b) -> (a cos - b sin,
-    a sin + b cos). The pairs are (2i, 2i + 1), or (i, i + D / 2) if not interleaved.
+    """Rotate the i-th pair of features of step t by the angle a_ti = (start + t) base^(-2i / D):
+    (a, b) becomes (a cos - b sin, a sin + b cos). x (..., T, D), D even; the result has its shape.
 
-    Rotations by s and t leave q_s . k_t a function of s - t; they keep lengths, and their gradient
-    is turned back. (Su et al. 2021, arXiv:2104.09864)"""
+    interleaved: the i-th pair is (2i, 2i + 1); otherwise (i, i + D / 2). If q is rotated at step s
+    and k at step t, their product depends on s - t only. The gradient is rotated back.
+    (Su et al. 2021, arXiv:2104.09864)
+    """
     if as_tensor(x, "x").ndim < 2 or not x.is_floating_point():
         raise ValueError(f"x: expected floats (..., T, D), got {x.dtype} of {list(x.shape)}")
     *batch, T, D = x.shape
@@ -43,7 +46,7 @@ def apply_rotary(
 
 
 class RotaryPositions(Module):
-    """`apply_rotary` as a module, for queries and keys (..., T, D) by heads."""
+    """`apply_rotary` as a module, for the queries and the keys (..., T, D) of each head."""
 
     def __init__(self, base: float = 10000.0, interleaved: bool = True) -> None:
         super().__init__()
@@ -57,8 +60,14 @@ class RotaryPositions(Module):
 
 
 class SinusoidalPositions(Module):
-    """x + p with p_t,2i = sin a_ti, p_t,2i+1 = cos a_ti: x (T, B, D), with batch_first (B, T, D),
-    or (T, D). (Vaswani et al. 2017, arXiv:1706.03762)"""
+    """x + p with p[t, 2i] = sin(a_ti), p[t, 2i + 1] = cos(a_ti), a_ti = (start + t) base^(-2i / D):
+    x (T, B, D), with batch_first (B, T, D), or (T, D), D = d_model. Other shapes: RuntimeError.
+    (Vaswani et al. 2017, arXiv:1706.03762)
+
+    >>> nn.SinusoidalPositions(4)(ta.zeros(2, 4))
+    tensor([[0.    , 1.    , 0.    , 1.    ],
+            [0.8415, 0.5403, 0.01  , 0.9999]])
+    """
 
     def __init__(self, d_model: int, batch_first: bool = False, base: float = 10000.0) -> None:
         super().__init__()
@@ -75,11 +84,16 @@ class SinusoidalPositions(Module):
 
 
 class LearnedPositions(Module):
-    """x + weight[t], weight (max_len, d_model) learnt, at first normal of standard deviation 0.02;
-    x as in SinusoidalPositions. (Gehring et al. 2017, arXiv:1705.03122)"""
+    """x + weight[start + t] with a learnt weight (max_len, d_model); x as in SinusoidalPositions.
+
+    weight starts normal with mean 0 and standard deviation 0.02. A position past max_len raises
+    IndexError. (Gehring et al. 2017, arXiv:1705.03122)
+    """
+
+    weight: Parameter
 
     def __init__(
-        self, max_len: int, d_model: int, batch_first: bool = False, dtype: Any = None
+        self, max_len: int, d_model: int, batch_first: bool = False, dtype: DTypeLike | None = None
     ) -> None:
         super().__init__()
         self.max_len, self.d_model, self.batch_first = max_len, d_model, batch_first
@@ -87,13 +101,14 @@ class LearnedPositions(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw weight anew."""
         init.normal_(self.weight, std=0.02)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         end = start + _steps(x, self.d_model, self.batch_first)
         if start < 0 or end > self.max_len:
             raise IndexError(
-                f"x: steps {start} to {end} are not all among the max_len = {self.max_len} learnt"
+                f"x: expected steps from 0 to max_len = {self.max_len}, got {start} to {end}"
             )
         return x + _along(self.weight[start:end], x, self.batch_first)
 
@@ -102,7 +117,7 @@ class LearnedPositions(Module):
 
 
 def _steps(x: Tensor, D: int, batch_first: bool) -> int:
-    """T of x, once its features are found to be D."""
+    """T of x; RuntimeError unless x is of two or three axes with D features."""
     if x.ndim not in (2, 3) or x.shape[-1] != D:
         letters = "(B, T, D)" if batch_first else "(T, B, D)"
         raise RuntimeError(f"x: expected {letters} or (T, D) with D = {D}, got {list(x.shape)}")
@@ -110,5 +125,5 @@ def _steps(x: Tensor, D: int, batch_first: bool) -> int:
 
 
 def _along(table: Tensor, x: Tensor, batch_first: bool) -> Tensor:
-    """A table (T, D) where it broadcasts over the batch of x."""
+    """A table (T, D), viewed so that it broadcasts over the batch of x."""
     return table if batch_first or x.ndim == 2 else table.unsqueeze(1)

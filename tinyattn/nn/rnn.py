@@ -1,22 +1,23 @@
-"""GRU, LSTM, RNN: layers and directions over a batch of sequences. Their cells: one step.
+"""GRU, LSTM and RNN: layers and directions over a batch of sequences. Their cells: one step.
 
-The recurrences themselves, with their gradients, are ops/recurrent.py; look first at
-RNNBase.forward.
+The recurrences and their gradients are in ops/recurrent.py. Look first at RNNBase.forward.
 """
 
 import math
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
+from tinyattn.kernels._types import Array
 from tinyattn.nn import init
 from tinyattn.nn.functional import dropout, linear
-from tinyattn.nn.module import Module
+from tinyattn.nn.module import Module, OverloadedForward
 from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.nn.utils.rnn import PackedSequence
 from tinyattn.ops._arguments import as_tensor
@@ -24,10 +25,15 @@ from tinyattn.ops.packing import place_rows
 from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
+# What a recurrent module takes, and gives in the same form.
+Rows = TypeVar("Rows", Tensor, PackedSequence)
+Pair = tuple[Tensor, Tensor]  # h and c of an LSTM
+State = TypeVar("State")  # Tensor or Pair
+
 
 @lru_cache(maxsize=256)
-def _equal_sizes(T: int, B: int) -> np.ndarray:
-    """batch_sizes of a padded batch; only ever read."""
+def _equal_sizes(T: int, B: int) -> Array:
+    """batch_sizes of a padded batch. Shared by all calls, so it must not be changed."""
     return np.full(T, B, np.int64)
 
 
@@ -35,16 +41,27 @@ def _zeros(*shape: int, like: Tensor) -> Tensor:
     return results.wrap(np.zeros(shape, like._array.dtype))
 
 
-class RNNBase(Module):
-    """input (T, B, I), with batch_first (B, T, I), unbatched (T, I), or packed; h_0 (L*d, B, H).
+class RNNBase(OverloadedForward, Generic[State]):
+    """What the recurrent modules share: L layers of d directions, each of H = hidden_size.
 
-    Returns the last layer's states (T, B, d*H), in the form of the input, and h_n (L*d, B, H), for
-    L layers and d directions.
+    input (T, B, I), with batch_first (B, T, I); one sequence (T, I); or a PackedSequence of
+    unequal lengths. hx, the first states (L d, B, H), or (L d, H) without B, is zero unless given.
+    Returns the output, the states of the last layer at every step, (T, B, d H) in the form of the
+    input, and the last states h_n (L d, B, H).
+
+    input_size: I. num_layers: L. bias False: no bias_ih and bias_hh. dropout: probability with
+    which an output of a layer other than the last becomes 0 in training. bidirectional: d = 2, the
+    second direction reads from the end. Parameters weight_ih_l0, weight_hh_l0, bias_ih_l0,
+    bias_hh_l0, ..., l1, ..., with the suffix _reverse for the second direction, start uniform in
+    [-k, k], k = 1 / sqrt(H). Shapes and dtypes that do not fit raise errors that name them.
     """
 
     _gates: int
-    _states: tuple[str, ...] = ("hx",)  # what a state consists of
-    _layer: Any  # one layer in one direction, of ops/recurrent.py
+    _states: tuple[str, ...] = ("hx",)  # the names of the parts of a state
+    _layer: Any  # one layer in one direction: a function of ops/recurrent.py
+
+    weight_ih_l0: Parameter
+    weight_hh_l0: Parameter
 
     def __init__(
         self,
@@ -56,7 +73,7 @@ class RNNBase(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -85,7 +102,7 @@ class RNNBase(Module):
         self._suffixes = ("", "_reverse") if bidirectional else ("",)
         self._widths = (proj_size or hidden_size, hidden_size)[: len(self._states)]
         rows, width = self._gates * hidden_size, self._widths[0]
-        self._names = []
+        self._names: list[tuple[str, ...]] = []
         for layer in range(num_layers):
             inputs = width * len(self._suffixes) if layer else input_size
             shapes: dict[str, Any] = {"weight_ih": (rows, inputs), "weight_hh": (rows, width)}
@@ -101,12 +118,13 @@ class RNNBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
         _draw(self, self.hidden_size)
 
     def flatten_parameters(self) -> None:
-        """For PyTorch's sake: there is nothing to flatten."""
+        """Do nothing. The method exists so that code for PyTorch runs."""
 
-    def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
+    def forward(self, input: Rows, hx: State | None = None) -> tuple[Rows, State]:
         if isinstance(input, PackedSequence):
             rows, sizes, order, back = input
             self._check_input(rows, 2)
@@ -135,10 +153,11 @@ class RNNBase(Module):
         return output, _one_or_all(last)
 
     def _run(
-        self, rows: Tensor, first: Iterator[Any], batch_sizes: np.ndarray
+        self, rows: Tensor, first: Iterator[Any], batch_sizes: Array
     ) -> tuple[Tensor, list[Tensor]]:
-        """All layers over rows (N, I) or (T, B, I) -> (N, d*H) or (T, B, d*H), h_n (and c_n)."""
-        last = []
+        """All layers over rows (N, I) or (T, B, I): their output (N, d H) or (T, B, d H), and h_n
+        (for an LSTM also c_n)."""
+        last: list[list[Tensor]] = []
         names = iter(self._names)
         values = self.__dict__
         for layer in range(self.num_layers):
@@ -160,7 +179,10 @@ class RNNBase(Module):
     def _first(
         self, hx: Any, B: int, rows: Tensor, ndim: int, order: Tensor | None = None
     ) -> Iterator[Any]:
-        """The first states of the layers and directions, (B, H); of a single one (1, B, H)."""
+        """The first states (B, H) of each layer and direction; (1, B, H) if there is only one.
+
+        order: how a packed batch was sorted.
+        """
         count = len(self._names)
         batch = (B,) if ndim == 3 else ()
         if hx is None:
@@ -228,18 +250,50 @@ _DEFAULTS = {
 }
 
 
-class GRU(RNNBase):
-    __doc__ = f"""{RNNBase.__doc__}
-    Gates in the order r, z, n; Cho et al. 2014."""
+class GRU(RNNBase[Tensor]):
+    """A gated recurrent unit (Cho et al. 2014, arXiv:1406.1078).
+
+    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+    n = tanh(W_in x + b_in + r (W_hn h + b_hn))
+    h' = (1 - z) n + z h
+
+    weight_ih_l0 (3 H, I), weight_hh_l0 (3 H, H) and the biases (3 H,) hold r, z, n in this order.
+    input (T, B, I), with batch_first (B, T, I); one sequence (T, I); or a PackedSequence. hx, the
+    first states (L d, B, H), zero unless given. Returns the output of the last layer (T, B, d H) in
+    the form of the input, and the last states h_n (L d, B, H). See RNNBase for all arguments.
+
+    >>> gru = nn.GRU(input_size=4, hidden_size=8, batch_first=True)
+    >>> output, h_n = gru(ta.randn(3, 5, 4))
+    >>> output.shape, h_n.shape
+    ((3, 5, 8), (1, 3, 8))
+    """
 
     _gates = 3
     _layer = staticmethod(gru_layer)
 
 
-class LSTM(RNNBase):
-    __doc__ = f"""{RNNBase.__doc__}
-    The state is a pair, hx = (h_0, c_0), and so is the last. Gates in the order i, f, g, o;
-    Hochreiter & Schmidhuber 1997. With proj_size P, h is W_hr (o tanh c), P numbers wide."""
+class LSTM(RNNBase[Pair]):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997).
+
+    i = sigmoid(W_ii x + b_ii + W_hi h + b_hi), and f and o in the same way
+    g = tanh(W_ig x + b_ig + W_hg h + b_hg)
+    c' = f c + i g
+    h' = o tanh(c')
+
+    weight_ih_l0 (4 H, I), weight_hh_l0 (4 H, H) and the biases (4 H,) hold i, f, g, o in this
+    order.
+    input (T, B, I), with batch_first (B, T, I); one sequence (T, I); or a PackedSequence. The first
+    states are a pair hx = (h_0, c_0), each (L d, B, H), zero unless given. Returns the output of
+    the last layer (T, B, d H) in the form of the input, and the pair of last states (h_n, c_n).
+    proj_size P: h' = weight_hr_l0 (o tanh(c')), with P instead of H features (Sak et al. 2014,
+    arXiv:1402.1128). See RNNBase for all arguments.
+
+    >>> lstm = nn.LSTM(input_size=4, hidden_size=8, num_layers=2)
+    >>> output, (h_n, c_n) = lstm(ta.randn(5, 3, 4))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((5, 3, 8), (2, 3, 8), (2, 3, 8))
+    """
 
     _gates = 4
     _states = ("h_0", "c_0")
@@ -249,8 +303,9 @@ class LSTM(RNNBase):
     ) -> tuple[Tensor, Tensor, Tensor]:
         if not self.proj_size:
             return lstm_layer(rows, h0, c0, *weights, **steps)
-        # After a step, W_hh h is (W_hh W_hr) (o tanh c): an LSTM without projection. Only h_0 was
-        # never projected, and joins the first input of its sequence.
+        # W_hh h = (W_hh W_hr) (o tanh c), so this is an LSTM without projection whose recurrent
+        # weight is W_hh W_hr. h_0 is not a projection of anything: it is added to the input of its
+        # sequence's first step, with W_hh as its weight.
         w_ih, w_hh, *biases, w_hr = weights
         sizes = steps["batch_sizes"]
         N, B, H = int(sizes.sum()), int(sizes[0]), self.hidden_size
@@ -272,9 +327,18 @@ class LSTM(RNNBase):
         return output, linear(h_n, w_hr).reshape(h0.shape), c_n
 
 
-class RNN(RNNBase):
-    __doc__ = f"""{RNNBase.__doc__}
-    h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or with nonlinearity "relu" relu; Elman 1990."""
+class RNN(RNNBase[Tensor]):
+    """A simple recurrent network (Elman 1990): h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
+
+    nonlinearity: "tanh" or "relu"; it is the fourth argument, before bias.
+    input (T, B, I), with batch_first (B, T, I); one sequence (T, I); or a PackedSequence. hx, the
+    first states (L d, B, H), zero unless given. Returns the output of the last layer (T, B, d H) in
+    the form of the input, and the last states h_n (L d, B, H). See RNNBase for all arguments.
+
+    >>> output, h_n = nn.RNN(4, 8, nonlinearity="relu")(ta.randn(5, 3, 4))
+    >>> output.shape, h_n.shape
+    ((5, 3, 8), (1, 3, 8))
+    """
 
     _gates = 1
 
@@ -284,30 +348,41 @@ class RNN(RNNBase):
         hidden_size: int,
         num_layers: int = 1,
         nonlinearity: str = "tanh",
-        *args: Any,
-        **options: Any,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        dtype: DTypeLike | None = None,
     ) -> None:
-        """As the others, with `nonlinearity` before `bias`."""
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
-        super().__init__(input_size, hidden_size, num_layers, *args, **options)
+        sizes = input_size, hidden_size, num_layers
+        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, proj_size, dtype)
         self.nonlinearity = nonlinearity
 
     def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:
         return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)
 
 
-class RNNCellBase(Module):
-    """One step: input (B, I) or (I,), hx (B, H) or (H,), zeros unless given -> the new state."""
+class RNNCellBase(Module, Generic[State]):
+    """What the cells share: one step of a recurrent network.
+
+    input (B, I) or (I,), hx (B, H) or (H,), zero unless given -> the new state in the form of hx.
+    weight_ih (g H, I), weight_hh (g H, H) and, with bias, bias_ih and bias_hh (g H,), for g gates,
+    start uniform in [-k, k], k = 1 / sqrt(H). Shapes that do not fit raise errors that name them.
+    """
 
     _gates: int
     _states: tuple[str, ...] = ("hx",)
     _layer: Any
+    weight_ih: Parameter
+    weight_hh: Parameter
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = None
+        self, input_size: int, hidden_size: int, bias: bool = True, dtype: DTypeLike | None = None
     ) -> None:
         super().__init__()
         _check_sizes(input_size=input_size, hidden_size=hidden_size)
@@ -322,9 +397,10 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
         _draw(self, self.hidden_size)
 
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
+    def forward(self, input: Tensor, hx: State | None = None) -> State:
         shape, name, H = input.shape, type(self).__name__, self.hidden_size
         if len(shape) not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {len(shape)}D instead")
@@ -368,21 +444,36 @@ class RNNCellBase(Module):
         return text
 
 
-class GRUCell(RNNCellBase):
-    __doc__ = RNNCellBase.__doc__
+class GRUCell(RNNCellBase[Tensor]):
+    """One step of a GRU: input (B, I), hx (B, H) -> (B, H). One sequence comes
+    without B.
+
+    The formula and the order of the gates are those of GRU; hx is zero unless given.
+    """
+
     _gates = 3
     _layer = staticmethod(gru_layer)
 
 
-class LSTMCell(RNNCellBase):
-    __doc__ = f"""{RNNCellBase.__doc__} Both states are pairs, (h, c)."""
+class LSTMCell(RNNCellBase[Pair]):
+    """One step of an LSTM: input (B, I), hx = (h, c), each (B, H) -> the new pair.
+    One sequence comes without B.
+
+    The formula and the order of the gates are those of LSTM; h and c are zero unless given.
+    """
+
     _gates = 4
     _states = ("h_0", "c_0")
     _layer = staticmethod(lstm_layer)
 
 
-class RNNCell(RNNCellBase):
-    __doc__ = f"""{RNNCellBase.__doc__} nonlinearity: tanh or relu."""
+class RNNCell(RNNCellBase[Tensor]):
+    """One step of an RNN: input (B, I), hx (B, H) -> (B, H). One sequence comes
+    without B.
+
+    nonlinearity: "tanh" or "relu". The formula is that of RNN; hx is zero unless given.
+    """
+
     _gates = 1
 
     def __init__(
@@ -391,7 +482,7 @@ class RNNCell(RNNCellBase):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
         self.nonlinearity = nonlinearity
@@ -403,7 +494,7 @@ class RNNCell(RNNCellBase):
 
 
 def _parts(module: Any, hx: Any) -> list[Tensor]:
-    """What the state `hx` of a module consists of: itself, or h and c."""
+    """The state `hx` as a list: of itself, or of h and c."""
     if len(module._states) == 1:
         return [as_tensor(hx, "hx")]
     if not isinstance(hx, (tuple, list)):
@@ -417,10 +508,12 @@ def _parts(module: Any, hx: Any) -> list[Tensor]:
 
 
 def _one_or_all(states: list[Tensor]) -> Any:
+    """The reverse of `_parts`: a tensor, or the pair of h and c."""
     return states[0] if len(states) == 1 else tuple(states)
 
 
 def _draw(module: Module, hidden_size: int) -> None:
+    """All parameters uniform in [-k, k], k = 1 / sqrt(hidden_size)."""
     bound = 1 / math.sqrt(hidden_size)
     for param in module.parameters():
         init.uniform_(param, -bound, bound)

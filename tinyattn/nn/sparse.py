@@ -1,6 +1,8 @@
 """Embedding: a row of a table for every index."""
 
-from typing import Any
+from typing import Self
+
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import init
@@ -10,10 +12,21 @@ from tinyattn.nn.parameter import Parameter, unset
 
 
 class Embedding(Module):
-    """int64 (...) -> (..., embedding_dim); weight (num_embeddings, embedding_dim).
+    """Row input[i] of the table `weight` for every index: int64 or int32 (...) -> (...,
+    embedding_dim).
 
-    Row padding_idx starts as zeros and gets no gradient; the rest as in functional.embedding.
+    weight (num_embeddings, embedding_dim) starts normal with mean 0 and standard deviation 1.
+    padding_idx: this row starts as zeros and gets no gradient. max_norm: rows that are used and
+    whose norm, of order norm_type, is larger are first scaled down to it, in place.
+    scale_grad_by_freq: divide the gradient of a row by how often its index occurs in the input.
+    An index outside the table raises IndexError.
+
+    >>> table = nn.Embedding(10, 4, padding_idx=0)
+    >>> table(ta.tensor([[1, 2, 0], [3, 0, 0]])).shape
+    (2, 3, 4)
     """
+
+    weight: Parameter
 
     def __init__(
         self,
@@ -23,7 +36,7 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         self.num_embeddings = num_embeddings
@@ -43,8 +56,11 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
-    ) -> "Embedding":
-        """An Embedding on a table (V, D) that exists; frozen unless told."""
+    ) -> Self:
+        """An Embedding whose weight is the table `embeddings` (V, D), with shared memory.
+
+        freeze: the table is not learnt. The other arguments are those of Embedding.
+        """
         if not isinstance(embeddings, Tensor) or embeddings.dim() != 2:
             got = list(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings)
             raise ValueError(f"embeddings: expected a 2-D tensor (V, D), got {got}")
@@ -58,6 +74,7 @@ class Embedding(Module):
         return made
 
     def reset_parameters(self) -> None:
+        """Draw the table anew; the row padding_idx becomes zeros."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             self.weight._array[self.padding_idx] = 0
@@ -73,6 +90,7 @@ class Embedding(Module):
 
 
 def _row(padding_idx: int | None, num_embeddings: int) -> int | None:
+    """padding_idx counted from the start; negative ones count from the end."""
     if padding_idx is None:
         return None
     if not -num_embeddings <= padding_idx < num_embeddings:

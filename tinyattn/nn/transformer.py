@@ -1,14 +1,20 @@
 """The Transformer (Vaswani et al. 2017, arXiv:1706.03762), with PyTorch's arguments and names.
 
-A layer is attention and a feed-forward network, each with dropout, added to its input and followed
-by layer normalisation, or preceded by it (norm_first; Xiong et al. 2020, arXiv:2002.04745). Look
-first at TransformerDecoderLayer. Letters: T, S steps of target and source, B batch, E features.
+A layer consists of blocks, attention or a feed-forward network. The output of a block, after
+dropout, is added to its input. Layer normalisation follows the sum or, with norm_first, comes
+before the block (Xiong et al. 2020, arXiv:2002.04745). Look first at TransformerDecoderLayer.
+
+Letters: T and S steps of target and source, B batch, E features. In all of these classes d_model is
+E, nhead the number of heads, dim_feedforward the width between the two linear maps, activation
+"relu", "gelu" or a function, and batch_first says that B is the first axis. Masks are those of
+MultiheadAttention: True = ignore, floats are added to the scores.
 """
 
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn import functional as F
@@ -22,13 +28,14 @@ from tinyattn.nn.normalization import LayerNorm
 from tinyattn.ops.creation import full
 
 Activation = str | Callable[[Tensor], Tensor]
-LayerCache = tuple[KeyValueCache, KeyValueCache]  # of the target so far, of the memory
+LayerCache = tuple[KeyValueCache, KeyValueCache]  # for self-attention, for that to the memory
 
 
 class _Layer(Module):
-    """What both layers share: self-attention, the feed-forward network, and their order."""
+    """What both layers share: self-attention, the feed-forward network and the order of a block."""
 
     attentions: tuple[str, ...]
+    self_attn: MultiheadAttention
 
     def __init__(
         self,
@@ -41,7 +48,7 @@ class _Layer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         for name in self.attentions:
@@ -61,8 +68,9 @@ class _Layer(Module):
         self.activation = _activation(activation)
 
     def _add(self, i: int, x: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
-        """x + dropout(block(x)) with the i-th normalisation before the block or after the sum."""
-        norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
+        """x + dropout(block(x)), with the i-th normalisation before the block or after the sum."""
+        norm: LayerNorm = getattr(self, f"norm{i}")
+        dropout: Dropout = getattr(self, f"dropout{i}")
         if self.norm_first:
             return x + dropout(block(norm(x)))
         return norm(x + dropout(block(x)))
@@ -72,10 +80,22 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then two linear maps with an activation between; (T, B, E) to the same, with
-    batch_first (B, T, E)."""
+    """Self-attention, then two linear maps with an activation between them.
+
+    src (S, B, E), with batch_first (B, S, E), or (S, E) -> the same shape. norm_first: normalise
+    the input of each block, not the sum after it.
+
+    >>> layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, batch_first=True)
+    >>> padding = ta.tensor([[False, False, True]])
+    >>> layer(ta.randn(1, 3, 8), src_key_padding_mask=padding).shape
+    (1, 3, 8)
+    """
 
     attentions = ("self_attn",)
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
 
     def forward(
         self,
@@ -84,7 +104,9 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """Masks as MultiheadAttention's attn_mask and key_padding_mask: True = ignore."""
+        """src_mask (S, S) or (B h, S, S), src_key_padding_mask (B, S); is_causal states that
+        src_mask is the causal mask.
+        """
 
         def attend(x: Tensor) -> Tensor:
             return self.self_attn(
@@ -95,10 +117,21 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's memory, then two linear maps with an activation
-    between."""
+    """Self-attention, attention to the memory, which is the output of an encoder, then two linear
+    maps with an activation between them.
+
+    tgt (T, B, E), memory (S, B, E) -> (T, B, E); with batch_first (B, T, E) and so on, or all
+    without B. norm_first: normalise the input of each block, not the sum after it.
+    """
 
     attentions = ("self_attn", "multihead_attn")
+    multihead_attn: MultiheadAttention
+    norm1: LayerNorm
+    norm2: LayerNorm
+    norm3: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+    dropout3: Dropout
 
     def forward(
         self,
@@ -112,7 +145,10 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        """tgt (T, B, E), memory (S, B, E) -> (T, B, E). cache: tgt follows the steps it holds."""
+        """tgt_mask (T, T), memory_mask (T, S), or one for each head (B h, T, T), (B h, T, S);
+        tgt_key_padding_mask (B, T), memory_key_padding_mask (B, S). The is_causal flags state that
+        a mask is the causal one. cache: tgt are the steps after those in the cache.
+        """
         own, of_memory = cache or (None, None)
 
         def attend(x: Tensor) -> Tensor:
@@ -138,8 +174,13 @@ class TransformerDecoderLayer(_Layer):
 
 
 class TransformerEncoder(Module):
-    """num_layers copies of encoder_layer in a row, then norm. PyTorch's nested tensors, which its
-    last two arguments are about, change no number but those of padding."""
+    """num_layers copies of encoder_layer, one after the other, then norm, if there is one.
+
+    enable_nested_tensor and mask_check exist so that code for PyTorch runs, where they choose a
+    faster path. They change nothing here.
+    """
+
+    norm: Module | None
 
     def __init__(
         self,
@@ -161,7 +202,7 @@ class TransformerEncoder(Module):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool | None = None,
     ) -> Tensor:
-        """src (S, B, E) -> the same. is_causal None: find out whether mask is the causal one."""
+        """src (S, B, E) -> (S, B, E). is_causal None: find out whether mask is the causal mask."""
         causal = _is_causal(mask, is_causal)
         for layer in self.layers:
             src = layer(
@@ -171,11 +212,21 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """num_layers copies of decoder_layer in a row, then norm.
+    """num_layers copies of decoder_layer, one after the other, then norm, if there is one.
 
-    Step by step: `cache = decoder.new_cache()`, then decoder(step, memory, cache=cache) gives for
-    each new step what the whole sequence at once gives there.
+    For decoding step by step, call decoder(step, memory, cache=cache) with one `cache =
+    decoder.new_cache()` for all steps. The outputs are those of the whole sequence at once.
+
+    >>> layer = nn.TransformerDecoderLayer(d_model=8, nhead=2, dropout=0.0)
+    >>> decoder = nn.TransformerDecoder(layer, num_layers=2)
+    >>> memory, cache = ta.randn(5, 1, 8), decoder.new_cache()
+    >>> for step in ta.randn(3, 1, 1, 8):
+    ...     output = decoder(step, memory, cache=cache)
+    >>> output.shape
+    (1, 1, 8)
     """
+
+    norm: Module | None
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -184,8 +235,9 @@ class TransformerDecoder(Module):
         self.norm = norm
 
     def new_cache(self) -> list[LayerCache]:
-        """For one batch of targets over one memory; a step's tgt_key_padding_mask is (B, all steps
-        so far), its tgt_mask (T, all steps so far)."""
+        """An empty cache for one batch and one memory. A mask that is given with a cache has a
+        column for every step so far: tgt_mask (T, all steps), tgt_key_padding_mask (B, all steps).
+        """
         return [(KeyValueCache(), KeyValueCache(grows=False)) for _ in range(self.num_layers)]
 
     def forward(
@@ -201,7 +253,8 @@ class TransformerDecoder(Module):
         cache: list[LayerCache] | None = None,
     ) -> Tensor:
         """tgt (T, B, E), memory (S, B, E) -> (T, B, E). tgt_is_causal None: find out whether
-        tgt_mask is the causal one; with a cache and without a mask it is."""
+        tgt_mask is the causal mask. With a cache and no tgt_mask the target is causal.
+        """
         causal = _is_causal(tgt_mask, tgt_is_causal)
         if cache is not None and tgt_mask is None and tgt_is_causal is None:
             causal = True
@@ -221,7 +274,21 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder; every matrix starts by Glorot's uniform rule."""
+    """An encoder of the source and a decoder of the target, each with a final LayerNorm.
+
+    custom_encoder, custom_decoder: modules to use instead. layer_norm_eps: eps of every LayerNorm.
+    norm_first: normalise the input of each block, not the sum after it. Every matrix starts as in
+    init.xavier_uniform_.
+
+    >>> model = nn.Transformer(d_model=8, nhead=2, num_encoder_layers=1, num_decoder_layers=1)
+    >>> src, tgt = ta.randn(5, 3, 8), ta.randn(4, 3, 8)
+    >>> mask = model.generate_square_subsequent_mask(4)
+    >>> model(src, tgt, tgt_mask=mask).shape
+    (4, 3, 8)
+    """
+
+    encoder: Module
+    decoder: Module
 
     def __init__(
         self,
@@ -238,7 +305,7 @@ class Transformer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         sizes = d_model, nhead, dim_feedforward, dropout, activation
@@ -259,6 +326,7 @@ class Transformer(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Draw all matrices anew."""
         for param in self.parameters():
             if param.ndim > 1:
                 init.xavier_uniform_(param)
@@ -277,8 +345,12 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """src (S, B, E), tgt (T, B, E) -> (T, B, E); masks (S, S), (T, T), (T, S), padding (B, S),
-        (B, T), (B, S)."""
+        """src (S, B, E), tgt (T, B, E) -> (T, B, E); with batch_first (B, S, E) and so on.
+
+        src_mask (S, S), tgt_mask (T, T), memory_mask (T, S); src_key_padding_mask (B, S),
+        tgt_key_padding_mask (B, T), memory_key_padding_mask (B, S). The is_causal flags state
+        whether a mask is the causal mask; None: find out.
+        """
         batch = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(
@@ -306,12 +378,13 @@ class Transformer(Module):
         )
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, dtype: Any = None) -> Tensor:
-        """(sz, sz): -inf above the diagonal, 0 elsewhere; to be added to the scores."""
+    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike | None = None) -> Tensor:
+        """The causal mask (sz, sz), to be added to the scores: -inf above the diagonal, else 0."""
         return full((sz, sz), -math.inf, dtype=dtype).triu(1)
 
 
 def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
+    """The function of that name, or the function that was given."""
     if callable(activation):
         return activation
     named: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
@@ -321,7 +394,7 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
 
 
 def _is_causal(mask: Tensor | None, is_causal: bool | None) -> bool:
-    """What the caller says, or else whether the mask hides exactly the later steps."""
+    """is_causal, or if it is None whether the mask hides exactly the later steps."""
     if is_causal is not None or mask is None:
         return bool(is_causal)
     later = Transformer.generate_square_subsequent_mask(mask.shape[-1], mask.dtype)
