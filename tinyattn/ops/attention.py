@@ -1,19 +1,21 @@
-"""Attention. Look first at ScaledDotProductAttention: the kernel is kernels/*/attention.
+"""Scaled dot-product attention. Read ScaledDotProductAttention first.
 
-Letters: query (..., Tq, D), key (..., Tk, D), value (..., Tk, Dv) give (..., Tq, Dv); h heads are
-the axis before T.
+The kernel that computes it is kernels/*/attention. Letters: query (..., Tq, D), key (..., Tk, D)
+and value (..., Tk, Dv) give (..., Tq, Dv). Where there are h heads, they are the axis before T.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.random import generator
+
+_NAME = "scaled_dot_product_attention"
 
 
 class ScaledDotProductAttention(Function):
@@ -23,55 +25,48 @@ class ScaledDotProductAttention(Function):
     into  ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij) = p_ij (dp_ij - g_i . o_i),  so
     dq_i = c sum_j ds_ij k_j,  dk_j = c sum_i ds_ij q_i,  dmask = ds.
 
-    Only l_i = log sum_j e^s_ij is kept; p_ij = e^(s_ij - l_i) is computed again, block by block.
-    Dropout multiplies p by its factors in o, dv and dp. (Vaswani et al. 2017, arXiv:1706.03762;
-    Dao et al. 2022, arXiv:2205.14135)
+    Forward keeps l_i = log sum_j e^s_ij and not p; backward computes p_ij = e^(s_ij - l_i) again,
+    block by block. Dropout multiplies p by its factors, in o, dv and dp alike.
+    (Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135)
     """
 
     fresh = True
 
     def forward(
         self,
-        q: Any,
-        k: Any,
-        v: Any,
-        mask: Any = None,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None = None,
         causal: bool = False,
         scale: float | None = None,
         dropout_p: float = 0.0,
         group: int = 1,
-    ) -> Any:
+    ) -> Array:
         self.kernels = backend()
         if scale is None:
             scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
         key = int(generator.integers(2**64, dtype=np.uint64)) if dropout_p else 0
         self.options = causal, scale, dropout_p, key
-        self.group = group  # heads of q that share one of k and v
-        self.batch = _batch(q, k, v, group)
+        self.group = group  # so many heads of q share one head of k and v
+        self.batch = batch_of(_NAME, q, k, v, group)
         out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), *self.options)
         y = out if len(self.batch) == 2 else out.reshape(*self.batch, *out.shape[2:])
         self.save(q=q, k=k, v=v, mask=mask, y=y, lse=lse)
         return y
 
-    def backward(self, grad: Any) -> Any:
-        q, k, v, mask, y, lse = (
-            self.saved["q"],
-            self.saved["k"],
-            self.saved["v"],
-            self.saved["mask"],
-            self.saved["y"],
-            self.saved["lse"],
-        )
+    def backward(self, grad: Array) -> tuple[Array, Array, Array, Array | None]:
+        q, k, v, mask, y, lse = (self.saved[name] for name in ("q", "k", "v", "mask", "y", "lse"))
         q, k, v, whole = self._as_heads(q, k, v, mask)
-        rest = (_as_four(grad), q, k, v, _as_four(y), lse, whole, *self.options)
-        grads = self.kernels.attention_backward(*rest)
+        given = _as_four(grad), q, k, v, _as_four(y), lse
+        grads = self.kernels.attention_backward(*given, whole, *self.options)
         dq, dk, dv = (
             d.reshape(*batch, *d.shape[2:])
             for d, batch in zip(grads, (self.batch, *2 * (self._for_keys(),)), strict=True)
         )
         dmask = None
-        if mask is not None and mask.dtype.kind == "f" and self.needs(3):
-            dmask = self.kernels.attention_mask_gradient(*rest)
+        if whole is not None and whole.dtype.kind == "f" and self.needs(3):
+            dmask = self.kernels.attention_mask_gradient(*given, whole, *self.options)
             dmask = dmask.reshape(*self.batch, *dmask.shape[2:])
         return dq, dk, dv, dmask
 
@@ -79,25 +74,24 @@ class ScaledDotProductAttention(Function):
         batch = self.batch
         return batch if self.group == 1 else (*batch[:-1], batch[-1] // self.group)
 
-    def _as_heads(self, q: Any, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
-        """All as the kernel takes them, (B, h, T, D), views where strides allow."""
+    def _as_heads(
+        self, q: Array, k: Array, v: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """All in the form that the kernel takes, (B, h, T, D): views where strides allow it."""
         if q.ndim == 4 and q.shape[:2] == k.shape[:-2] == v.shape[:-2]:
             return q, k, v, mask
         if mask is not None and len(self.batch) > 2:
             mask = _as_four(np.broadcast_to(mask, (*self.batch, q.shape[-2], k.shape[-2])))
         of_keys = self._for_keys()
-        return _spread(q, self.batch), _spread(k, of_keys), _spread(v, of_keys), mask
+        q, k, v = (
+            _as_four(x if x.shape[:-2] == batch else np.broadcast_to(x, batch + x.shape[-2:]))
+            for x, batch in ((q, self.batch), (k, of_keys), (v, of_keys))
+        )
+        return q, k, v, mask
 
 
-def _spread(x: Any, batch: tuple[int, ...]) -> Any:
-    """(..., T, D) with its first axes broadcast to `batch`, as (B, h, T, D)."""
-    if x.shape[:-2] != batch:
-        x = np.broadcast_to(x, batch + x.shape[-2:])
-    return _as_four(x)
-
-
-def _batch(q: Any, k: Any, v: Any, group: int) -> tuple[int, ...]:
-    """The axes before T, broadcast; RuntimeError where they don't."""
+def batch_of(name: str, q: Array, k: Array, v: Array, group: int = 1) -> tuple[int, ...]:
+    """The axes before T, broadcast; RuntimeError where they do not broadcast."""
     mine, *theirs = (x.shape[:-2] for x in (q, k, v))
     if group > 1:
         theirs = [(*batch[:-1], batch[-1] * group) for batch in theirs]
@@ -107,13 +101,13 @@ def _batch(q: Any, k: Any, v: Any, group: int) -> tuple[int, ...]:
         return np.broadcast_shapes(mine, *theirs)
     except ValueError:
         raise RuntimeError(
-            f"scaled_dot_product_attention: the axes before T of query {list(q.shape)}, key "
-            f"{list(k.shape)} and value {list(v.shape)} don't broadcast"
+            f"{name}: the axes before T of query {list(q.shape)}, key {list(k.shape)} and value "
+            f"{list(v.shape)} don't broadcast"
         ) from None
 
 
-def _as_four(x: Any) -> Any:
-    """(..., T, D) as (B, h, T, D): missing axes are 1, those before h are folded into B."""
+def _as_four(x: Array) -> Array:
+    """(..., T, D) as (B, h, T, D): missing axes have size 1, and all axes before h become B."""
     if x.ndim == 4:
         return x
     if x.ndim < 4:
@@ -122,20 +116,23 @@ def _as_four(x: Any) -> Any:
 
 
 class SplitHeads(Function):
-    """x (T, B, count h D), with batch_first (B, T, ...), as `count` views (B, h, T, D): projections
-    side by side, each by heads;  dx has their gradients side by side.
+    """y_c[b, i, t] = x[t, b, (c h + i) D : (c h + i + 1) D]:  the `count` projections that stand
+    side by side in the last axis of x (T, B, count h D), each split into heads, (B, h, T, D).
+
+    Every element of x stands in one y_c, so dx has the dy_c side by side. With batch_first, x is
+    (B, T, count h D). The y_c are views.
     """
 
     view = True
     fresh = True
 
-    def forward(self, x: Any, count: int, h: int, batch_first: bool) -> Any:
+    def forward(self, x: Array, count: int, h: int, batch_first: bool) -> tuple[Array, ...]:
         self.folded = x.shape
         self.shape = *x.shape[:2], count, h, x.shape[2] // (count * h)
         self.order = (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)
         return tuple(x.reshape(self.shape).transpose(self.order))
 
-    def backward(self, *grads: Any) -> Any:
+    def backward(self, *grads: Array | None) -> Array:
         dx = np.empty(self.shape, next(grad.dtype for grad in grads if grad is not None))
         for part, grad in zip(dx.transpose(self.order), grads, strict=True):
             part[...] = 0 if grad is None else grad
@@ -152,27 +149,45 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(scale query key^T + attn_mask) value: query (..., Tq, D), key (..., Tk, D), value
-    (..., Tk, Dv) -> (..., Tq, Dv), in memory linear in T. scale is 1 / sqrt(D) unless given.
+    """softmax(scale query key^T + attn_mask) value, in memory linear in T.
 
-    attn_mask broadcasts to (..., Tq, Tk): bool (True = attend) or float (added to the scores). A
-    query that may attend nothing gives zeros. enable_gqa: h / h_kv heads of query share one of key.
+    query (..., Tq, D), key (..., Tk, D), value (..., Tk, Dv) -> (..., Tq, Dv). The axes before T
+    broadcast.
+
+    attn_mask: broadcasts to (..., Tq, Tk); bool (True = attend), or float, added to the scores. A
+    query that may attend to no key gives zeros.
+    dropout_p: the probability with which a weight is set to 0.
+    is_causal: query i attends to the keys j <= i only.
+    scale: 1 / sqrt(D), unless given.
+    enable_gqa: h heads of query share h_kv heads of key and value, h / h_kv at a time.
+
+    Raises RuntimeError where dtypes or shapes do not fit together.
+    (Vaswani et al. 2017, arXiv:1706.03762)
+
+    >>> query, key = ta.tensor([[1.0, 0.0]]), ta.tensor([[9.0, 0.0], [0.0, 9.0]])
+    >>> F.scaled_dot_product_attention(query, key, ta.tensor([[1.0], [2.0]]))
+    tensor([[1.0017]])
     """
-    name = "scaled_dot_product_attention"
     q = as_tensor(query, "query")._array
     k, v = as_tensor(key, "key")._array, as_tensor(value, "value")._array
-    _check_inputs(name, q, k, v)
-    group = _group(name, q, k, v) if enable_gqa else 1
+    check_inputs(_NAME, q, k, v)
+    if q.shape[-1] != k.shape[-1]:
+        raise RuntimeError(
+            f"{_NAME}: key: expected D = {q.shape[-1]} features as in query {list(q.shape)}, got "
+            f"D = {k.shape[-1]} in {list(k.shape)}"
+        )
+    group = _group(_NAME, q, k, v) if enable_gqa else 1
     if not 0 <= dropout_p <= 1:
         raise RuntimeError(
-            f"{name}: dropout_p: dropout probability has to be between 0 and 1, but got {dropout_p}"
+            f"{_NAME}: dropout_p: dropout probability has to be between 0 and 1, but got "
+            f"{dropout_p}"
         )
     if attn_mask is not None:
         if is_causal:
             raise RuntimeError(
-                f"{name}: attn_mask: Explicit attn_mask should not be set when is_causal=True"
+                f"{_NAME}: attn_mask: Explicit attn_mask should not be set when is_causal=True"
             )
-        attn_mask = _as_mask(name, attn_mask, q, k, _batch(q, k, v, group))
+        attn_mask = as_mask(_NAME, "attn_mask", attn_mask, q, k, batch_of(_NAME, q, k, v, group))
     return ScaledDotProductAttention.apply(
         query,
         key,
@@ -185,8 +200,10 @@ def scaled_dot_product_attention(
     )
 
 
-def _check_inputs(name: str, q: Any, k: Any, v: Any) -> None:
-    """RuntimeError, naming the argument and both sizes, where the three don't fit together."""
+def check_inputs(name: str, q: Array, k: Array, v: Array) -> None:
+    """RuntimeError where query, key and value of an attention do not fit together.
+
+    The score decides what their features D have to be: that is not checked here."""
     if q.dtype.kind != "f" or q.dtype != k.dtype or q.dtype != v.dtype:
         raise RuntimeError(
             f"{name}: Expected query, key, and value to have the same dtype, float32 or float64, "
@@ -197,11 +214,6 @@ def _check_inputs(name: str, q: Any, k: Any, v: Any) -> None:
             f"{name}: Expected query, key, and value to be at least 2-D, (..., T, D), got shapes "
             f"{list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
         )
-    if q.shape[-1] != k.shape[-1]:
-        raise RuntimeError(
-            f"{name}: key: expected D = {q.shape[-1]} features as in query {list(q.shape)}, got "
-            f"D = {k.shape[-1]} in {list(k.shape)}"
-        )
     if k.shape[-2] != v.shape[-2]:
         raise RuntimeError(
             f"{name}: value: expected Tk = {k.shape[-2]} steps as in key {list(k.shape)}, got "
@@ -209,8 +221,8 @@ def _check_inputs(name: str, q: Any, k: Any, v: Any) -> None:
         )
 
 
-def _group(name: str, q: Any, k: Any, v: Any) -> int:
-    """How many heads of the query share one of the key."""
+def _group(name: str, q: Array, k: Array, v: Array) -> int:
+    """How many heads of the query share one head of the key."""
     if min(q.ndim, k.ndim, v.ndim) < 3:
         raise IndexError(
             f"{name}: enable_gqa: expected (..., h, T, D), got query {list(q.shape)}, key "
@@ -227,29 +239,34 @@ def _group(name: str, q: Any, k: Any, v: Any) -> int:
     return h // h_k
 
 
-def _as_mask(name: str, attn_mask: Any, q: Any, k: Any, batch: tuple[int, ...]) -> Any:
-    """The mask in the query's dtype if it is added, once its shape is known to fit."""
-    mask = as_tensor(attn_mask, "attn_mask")._array
+def as_mask(
+    name: str, argument: str, given: Tensor, q: Array, k: Array, batch: tuple[int, ...]
+) -> Tensor:
+    """The mask of an attention, once its dtype and shape are known to fit.
+
+    A mask that is added to the scores is given back in the dtype of the query."""
+    mask = as_tensor(given, argument)._array
     if mask.dtype != np.bool_ and mask.dtype != q.dtype:
         if mask.dtype != np.float32:
             raise RuntimeError(
-                f"{name}: Expected attn_mask dtype to be bool or float or to match query dtype, "
-                f"but got attn_mask {mask.dtype} and query {q.dtype}"
+                f"{name}: Expected {argument} dtype to be bool or float or to match query dtype, "
+                f"but got {argument} {mask.dtype} and query {q.dtype}"
             )
-        attn_mask = attn_mask.to(q.dtype)
+        given = given.to(q.dtype)
     scores = (*batch, q.shape[-2], k.shape[-2])
     fits = mask.ndim <= len(scores) and all(
         size in (1, whole) for size, whole in zip(mask.shape[::-1], scores[::-1], strict=False)
     )
     if not fits:
         message = (
-            f"{name}: attn_mask: The size of tensor attn_mask {list(mask.shape)} must broadcast to "
-            f"(..., Tq, Tk) = {list(scores)}"
+            f"{name}: {argument}: The size of tensor {argument} {list(mask.shape)} must broadcast "
+            f"to (..., Tq, Tk) = {list(scores)}"
         )
         if mask.ndim == 2 and mask.shape[1] == k.shape[-2] and mask.shape[0] in batch[:1]:
+            padding = ["B", *"1" * len(batch), "Tk"]
             message += (
-                "; a 2-D attn_mask is (Tq, Tk): give a padding mask (B, Tk) as (B, 1, 1, Tk), or "
-                "as key_padding_mask where a module takes one"
+                f"; a 2-D {argument} is (Tq, Tk): give a padding mask (B, Tk) as "
+                f"({', '.join(padding)}), or as key_padding_mask where a module takes one"
             )
         raise RuntimeError(message)
-    return attn_mask
+    return given

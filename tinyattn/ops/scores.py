@@ -1,37 +1,44 @@
-"""Attention by any score: `attention`, over the dictionary `scores` of plain functions.
+"""Attention with any score: `attention`, and the dictionary `scores` of the functions it can use.
 
-A score says how much query i wants key j: query (..., Tq, D), key (..., Tk, D) -> (..., Tq, Tk).
-Only `additive` has a kernel of its own, kernels/*/additive; the others are products.
+A score says how well key j fits query i: query (..., Tq, D), key (..., Tk, D) -> (..., Tq, Tk).
+The others are made of products and norms; `additive` is the one with a kernel of its own. Read
+`dot`, then `attention`.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
-from tinyattn.ops.attention import scaled_dot_product_attention
+from tinyattn.ops.attention import as_mask, batch_of, check_inputs, scaled_dot_product_attention
 from tinyattn.ops.normalising import softmax
 from tinyattn.ops.products import linear, matmul
 from tinyattn.ops.random import dropout
 from tinyattn.ops.reductions import norm
 
+# score(query, key, **parameters) -> the scores, (..., Tq, Tk)
+Score: TypeAlias = Callable[..., Tensor]
 
-def dot(query: Any, key: Any) -> Any:
-    """s_ij = q_i . k_j;  ds: dq_i = sum_j g_ij k_j, dk_j = sum_i g_ij q_i.
+
+def dot(query: Tensor, key: Tensor) -> Tensor:
+    """s_ij = q_i . k_j.  With g = dL/ds:  dq_i = sum_j g_ij k_j,  dk_j = sum_i g_ij q_i.
 
     (Luong, Pham, Manning 2015, arXiv:1508.04025)"""
     _same_width("dot", query, key)
     return matmul(query, key.transpose(-2, -1))
 
 
-def scaled_dot(query: Any, key: Any, scale: float | None = None) -> Any:
-    """s_ij = c q_i . k_j with c = 1 / sqrt(D) unless given: a sum of D products of independent
-    numbers of variance 1 has variance D, and softmax of large scores has no gradient.
+def scaled_dot(query: Tensor, key: Tensor, scale: float | None = None) -> Tensor:
+    """s_ij = c q_i . k_j, where c is `scale`, or 1 / sqrt(D) if scale is not given.
+
+    The sum of D products of independent numbers with variance 1 has variance D, and the gradient of
+    softmax is close to 0 where scores are large: 1 / sqrt(D) gives them variance 1.
 
     (Vaswani et al. 2017, arXiv:1706.03762)"""
     _same_width("scaled_dot", query, key)
@@ -40,9 +47,10 @@ def scaled_dot(query: Any, key: Any, scale: float | None = None) -> Any:
     return dot(query * scale, key)
 
 
-def general(query: Any, key: Any, weight: Any) -> Any:
-    """s_ij = q_i^T W k_j, weight (Dq, Dk): a dot product of W^T q_i and k_j, so dW = sum_ij g_ij
-    q_i k_j^T.
+def general(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
+    """s_ij = q_i^T W k_j, the dot product of W^T q_i and k_j, with weight W (Dq, Dk).
+
+    With g = dL/ds:  dW = sum_ij g_ij q_i k_j^T.
 
     (Luong, Pham, Manning 2015, arXiv:1508.04025, "general")"""
     expected = query._array.shape[-1], key._array.shape[-1]
@@ -54,18 +62,20 @@ def general(query: Any, key: Any, weight: Any) -> Any:
 
 
 def additive(
-    query: Any,
-    key: Any,
-    weight_q: Any = None,
-    weight_k: Any = None,
-    v: Any = None,
-    bias: Any = None,
-) -> Any:
-    """s_ij = v . tanh(W_q q_i + W_k k_j + b): weight_q (H, Dq), weight_k (H, Dk), v, bias (H,).
+    query: Tensor,
+    key: Tensor,
+    weight_q: Tensor | None = None,
+    weight_k: Tensor | None = None,
+    v: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """s_ij = v . tanh(W_q q_i + W_k k_j + b): weight_q (H, Dq), weight_k (H, Dk), v and bias (H,).
 
-    Without a weight its side is taken as projected, (..., T, H): keys that many steps look at are
-    projected once. The gradient stands in AdditiveScores, whose memory is (..., Tq, Tk), never
-    (..., Tq, Tk, H). (Bahdanau, Cho, Bengio 2014, arXiv:1409.0473)"""
+    A query or key without a weight counts as projected already, (..., T, H): a decoder projects its
+    keys once and uses them at every step. The gradient stands in AdditiveScores, which needs memory
+    for (..., Tq, Tk), but not for (..., Tq, Tk, H).
+
+    (Bahdanau, Cho, Bengio 2014, arXiv:1409.0473)"""
     q = query if weight_q is None else linear(query, weight_q, bias)
     if weight_q is None and bias is not None:
         q = q + bias
@@ -79,40 +89,43 @@ def additive(
     return AdditiveScores.apply(q, k, v)
 
 
-def cosine(query: Any, key: Any, temperature: float = 1.0, eps: float = 1e-8) -> Any:
-    """s_ij = q_i . k_j / (|q_i| |k_j| temperature), norms below eps taken as eps.
+def cosine(query: Tensor, key: Tensor, temperature: float = 1.0, eps: float = 1e-8) -> Tensor:
+    """s_ij = q_i . k_j / (|q_i| |k_j| temperature). A norm below eps counts as eps.
 
-    With u = x / |x|, du/dx = (I - u u^T) / |x|: the gradient at q_i is at right angles to q_i.
-    Scores within [-1, 1] over n keys let no weight pass e^2 / (n - 1 + e^2): sharp attention needs
-    a temperature well below 1. (Graves, Wayne, Danihelka 2014, arXiv:1410.5401)"""
+    With u = x / |x|,  du/dx = (I - u u^T) / |x|: the gradient at q_i is orthogonal to q_i.
+    With temperature 1 the scores of n keys lie within [-1, 1], and so no weight is larger than
+    e^2 / (n - 1 + e^2): sharp attention needs a temperature well below 1.
+
+    (Graves, Wayne, Danihelka 2014, arXiv:1410.5401)"""
     _same_width("cosine", query, key)
     if not temperature > 0:
         raise ValueError(f"cosine: temperature: expected a positive number, got {temperature}")
     return dot(query / (_norms(query, eps) * temperature), key / _norms(key, eps))
 
 
-def neg_sq_distance(query: Any, key: Any, scale: float = 1.0) -> Any:
-    """s_ij = -scale |q_i - k_j|^2 = scale (2 q_i . k_j - |q_i|^2 - |k_j|^2), so that no array
-    (..., Tq, Tk, D) is made;  dq_i = -2 scale sum_j g_ij (q_i - k_j), and dk_j likewise.
+def neg_sq_distance(query: Tensor, key: Tensor, scale: float = 1.0) -> Tensor:
+    """s_ij = -scale |q_i - k_j|^2 = scale (2 q_i . k_j - |q_i|^2 - |k_j|^2).
 
-    Where norms are far larger than distances, the difference of large numbers costs digits. Softmax
-    of it is Nadaraya-Watson regression with a Gaussian kernel."""
+    With g = dL/ds:  dq_i = -2 scale sum_j g_ij (q_i - k_j),  dk_j = 2 scale sum_i g_ij (q_i - k_j).
+    The second form needs no array (..., Tq, Tk, D). It loses digits where the norms are much larger
+    than the distances. Attention with this score is Nadaraya-Watson regression with a Gaussian
+    kernel."""
     _same_width("neg_sq_distance", query, key)
     of_q = (query * query).sum(-1, keepdim=True)
     of_k = (key * key).sum(-1, keepdim=True).transpose(-2, -1)
     return (dot(query * 2, key) - of_q - of_k) * scale
 
 
-def geometric_mean(query: Any, key: Any, eps: float = 1e-8) -> Any:
-    """s_ij = q_i . k_j / sqrt(|q_i| |k_j|): the cosine times the geometric mean of the norms, half
-    way between cosine and dot. Norms below eps are taken as eps.
+def geometric_mean(query: Tensor, key: Tensor, eps: float = 1e-8) -> Tensor:
+    """s_ij = q_i . k_j / sqrt(|q_i| |k_j|): the cosine times the geometric mean of the two norms.
 
-    With n = |x|, d(x / sqrt n)/dx = (I - u u^T / 2) / sqrt n, u = x / n."""
+    With n = |x| and u = x / n,  d(x / sqrt n)/dx = (I - u u^T / 2) / sqrt n. A norm below eps
+    counts as eps."""
     _same_width("geometric_mean", query, key)
     return dot(query / _norms(query, eps).sqrt(), key / _norms(key, eps).sqrt())
 
 
-scores: dict[str, Callable[..., Any]] = {
+scores: dict[str, Score] = {
     "dot": dot,
     "scaled_dot": scaled_dot,
     "general": general,
@@ -122,31 +135,82 @@ scores: dict[str, Callable[..., Any]] = {
     "geometric_mean": geometric_mean,
 }
 
-# The scores that scaled_dot_product_attention computes itself: their parameters to its scale.
-_PRODUCTS: dict[Any, Callable[..., Any]] = {dot: lambda: 1.0, scaled_dot: lambda scale=None: scale}
+# The scores that scaled_dot_product_attention computes: from their parameters, its scale.
+_PRODUCTS: dict[Score, Callable[..., float | None]] = {
+    dot: lambda: 1.0,
+    scaled_dot: lambda scale=None: scale,
+}
 
 
+@overload
 def attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    score: str | Callable[..., Any] = "scaled_dot",
+    score: str | Score = ...,
+    mask: Tensor | None = ...,
+    dropout_p: float = ...,
+    need_weights: Literal[False] = ...,
+    **parameters: Any,
+) -> Tensor: ...
+@overload
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score: str | Score = ...,
+    mask: Tensor | None = ...,
+    dropout_p: float = ...,
+    *,
+    need_weights: Literal[True],
+    **parameters: Any,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score: str | Score = ...,
+    mask: Tensor | None = ...,
+    dropout_p: float = ...,
+    need_weights: bool = ...,
+    **parameters: Any,
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score: str | Score = "scaled_dot",
     mask: Tensor | None = None,
     dropout_p: float = 0.0,
     need_weights: bool = False,
     **parameters: Any,
-) -> Any:
-    """The mean of the values, weighted by the softmax of the scores over the keys: query
-    (..., Tq, D), key (..., Tk, D), value (..., Tk, Dv) -> (..., Tq, Dv).
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The mean of the values, weighted by the softmax of the scores over the keys.
 
-    score: a name in `scores`, or a function of its own, score(query, key, **parameters) ->
-    (..., Tq, Tk). mask broadcasts to (..., Tq, Tk): bool (True = attend), or float, added to the
-    scores. A query that may attend nothing gives zeros, and zero gradients. dropout_p acts on the
-    weights. need_weights: (output, weights (..., Tq, Tk)).
+    query (..., Tq, D), key (..., Tk, D), value (..., Tk, Dv) -> (..., Tq, Dv).
 
-    Without weights, dot and scaled_dot take memory linear in T.
+    score: a name in `scores`, or a function score(query, key, **parameters) -> (..., Tq, Tk).
+    mask: broadcasts to (..., Tq, Tk); bool (True = attend), or float, added to the scores. A query
+    that may attend to no key gives zeros, and has zero gradients.
+    dropout_p: the probability with which a weight is set to 0.
+    need_weights: give (output, weights) with the weights (..., Tq, Tk). Without them, the scores
+    dot and scaled_dot need memory linear in T.
+    parameters: of the score, such as `weight` or `temperature`.
+
+    Raises RuntimeError where dtypes or shapes do not fit together, ValueError for an unknown score.
+
+    >>> query, key = ta.tensor([[1.0, 0.0]]), ta.tensor([[9.0, 0.0], [0.0, 9.0]])
+    >>> ta.attention(query, key, ta.tensor([[1.0], [2.0]]), "cosine", need_weights=True)
+    (tensor([[1.2689]]), tensor([[0.7311, 0.2689]]))
     """
-    _check_inputs(query, key, value, mask)
+    q = as_tensor(query, "query")._array
+    k, v = as_tensor(key, "key")._array, as_tensor(value, "value")._array
+    check_inputs("attention", q, k, v)
+    batch_of("attention", q, k, v)
+    if mask is not None:
+        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        mask = as_mask("attention", "mask", mask, q, k, batch)
     if not callable(score) and score not in scores:
         raise ValueError(f"score: expected a function or one of {', '.join(scores)}, got {score!r}")
     function = score if callable(score) else scores[score]
@@ -154,7 +218,7 @@ def attention(
         scale = _PRODUCTS[function](**parameters)
         return scaled_dot_product_attention(query, key, value, mask, dropout_p, scale=scale)
     s = function(query, key, **parameters)
-    shape = query._array.shape[-2], key._array.shape[-2]
+    shape = q.shape[-2], k.shape[-2]
     if as_tensor(s, "score")._array.shape[-2:] != shape:
         raise RuntimeError(
             f"score: expected (..., Tq, Tk) = (..., {shape[0]}, {shape[1]}), got "
@@ -168,20 +232,21 @@ def attention(
 class AdditiveScores(Function):
     """s_ij = sum_h v_h t_ijh,  t_ijh = tanh(q_ih + k_jh).
 
-    tanh' = 1 - t^2, so with d_ijh = g_ij v_h (1 - t_ijh^2):  dq_i = sum_j d_ij,  dk_j = sum_i d_ij,
-    dv_h = sum_ij g_ij t_ijh.  Backward computes t again: nothing (Tq, Tk, H) is kept.
+    tanh' = 1 - t^2, so with g = dL/ds and d_ijh = g_ij v_h (1 - t_ijh^2):
+        dq_i = sum_j d_ij,  dk_j = sum_i d_ij,  dv_h = sum_ij g_ij t_ijh.
+    Backward computes t again, so that no array (Tq, Tk, H) is kept.
     """
 
     fresh = True
 
-    def forward(self, q: Any, k: Any, v: Any) -> Any:
+    def forward(self, q: Array, k: Array, v: Array) -> Array:
         self.kernels = backend()
         self.save(q=q, k=k, v=v)
         q3, k3 = self._three(q, k)
         s = self.kernels.additive(q3, k3, v)
         return s.reshape(*self.batch, *s.shape[1:])
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, Array, Array]:
         q, k, v = self.saved["q"], self.saved["k"], self.saved["v"]
         grad = grad.reshape(math.prod(self.batch), *grad.shape[-2:])
         q3, k3 = self._three(q, k)
@@ -189,8 +254,8 @@ class AdditiveScores(Function):
         dq, dk = (d.reshape(*self.batch, *d.shape[1:]) for d in (dq, dk))
         return dq, dk, dv
 
-    def _three(self, *both: Any) -> list[Any]:
-        """(..., T, H) as (B, T, H), the batch axes broadcast."""
+    def _three(self, *both: Array) -> list[Array]:
+        """Both (..., T, H) as (B, T, H), their first axes broadcast and made one."""
         batches = [x.shape[:-2] for x in both]
         self.batch = batch = np.broadcast_shapes(*batches)
         if len(batch) == 1 and batches == [batch, batch]:
@@ -200,26 +265,29 @@ class AdditiveScores(Function):
 
 
 class MaskedSoftmax(Function):
-    """Softmax over the keys j that the mask lets through; a row without any is zero.
+    """y_ij = e^x_ij / sum_k e^x_ik over the keys k that the mask allows; y_ij = 0 for the others.
 
-    y_ij = 0 elsewhere, so softmax's own  dx_j = y_j (g_j - sum_i g_i y_i)  is zero there too.
+    The gradient of softmax,  dx_ij = y_ij (g_ij - sum_k g_ik y_ik),  holds for the masked keys too:
+    it is 0 where y is 0. A row whose keys are all masked is 0, and so is its gradient.
     """
 
     fresh = True
 
-    def forward(self, x: Any, mask: Any) -> Any:
+    def forward(self, x: Array, mask: Array) -> Array:
         self.kernels = backend()
         y = self.kernels.softmax(x, mask)
         self.save(y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, None]:
         y = self.saved["y"]
         return self.kernels.softmax_backward(y, grad), None
 
 
-def masked_softmax(scores: Any, mask: Any = None) -> Any:
-    """The weights of scores (..., Tq, Tk): softmax over the keys. mask as `attention` takes it."""
+def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The attention weights of scores (..., Tq, Tk): softmax over the keys that mask allows.
+
+    mask: as for `attention`."""
     if mask is None:
         return softmax(scores, -1)
     if mask._array.dtype != np.bool_:
@@ -228,59 +296,14 @@ def masked_softmax(scores: Any, mask: Any = None) -> Any:
     return MaskedSoftmax.apply(scores, mask)
 
 
-def _norms(x: Any, eps: float) -> Any:
+def _norms(x: Tensor, eps: float) -> Tensor:
     return norm(x, 2, -1, True).clamp(min=eps)
 
 
-def _same_width(name: str, query: Any, key: Any) -> None:
+def _same_width(name: str, query: Tensor, key: Tensor) -> None:
     q, k = as_tensor(query, "query")._array.shape, as_tensor(key, "key")._array.shape
     if q[-1:] != k[-1:]:
         raise RuntimeError(
             f"{name}: key: expected D = {q[-1]} features as in query {list(q)}, got D = {k[-1]} in "
             f"{list(k)}"
-        )
-
-
-def _check_inputs(query: Any, key: Any, value: Any, mask: Any) -> None:
-    """RuntimeError, naming the argument and both sizes, where they don't fit together."""
-    named = {"query": query, "key": key, "value": value}
-    q, k, v = (as_tensor(x, name)._array for name, x in named.items())
-    for name, x in (("query", q), ("key", k), ("value", v)):
-        if x.dtype.kind != "f" or x.dtype != q.dtype:
-            raise RuntimeError(
-                f"attention: {name}: expected query, key and value of one dtype, float32 or "
-                f"float64, got {q.dtype}, {k.dtype} and {v.dtype}"
-            )
-        if x.ndim < 2:
-            raise RuntimeError(
-                f"attention: {name}: expected at least 2 axes, (..., T, D), got {list(x.shape)}"
-            )
-    if k.shape[-2] != v.shape[-2]:
-        raise RuntimeError(
-            f"attention: value: expected Tk = {k.shape[-2]} steps as in key {list(k.shape)}, got "
-            f"Tk = {v.shape[-2]} in {list(v.shape)}"
-        )
-    try:
-        np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)))
-    except ValueError:
-        raise RuntimeError(
-            f"attention: the axes before T of query {list(q.shape)}, key {list(k.shape)} and value "
-            f"{list(v.shape)} don't broadcast"
-        ) from None
-    if mask is None:
-        return
-    m = as_tensor(mask, "mask")._array
-    if m.dtype != np.bool_ and m.dtype != q.dtype:
-        raise RuntimeError(
-            f"attention: mask: expected bool (True = attend) or {q.dtype} as the query, got "
-            f"{m.dtype}"
-        )
-    whole = (*np.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2])
-    fits = m.ndim <= len(whole) and all(
-        a in (1, b) for a, b in zip(m.shape[::-1], whole[::-1], strict=False)
-    )
-    if not fits:
-        raise RuntimeError(
-            f"attention: mask: expected a shape that broadcasts to (..., Tq, Tk) = {list(whole)}, "
-            f"got {list(m.shape)}; a padding mask (B, Tk) goes in as (B, 1, Tk)"
         )
