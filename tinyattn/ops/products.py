@@ -1,42 +1,50 @@
-"""Matrix products: matmul and its kin, `linear` and einsum. The kernel is kernels/*/matmul.
+"""Matrix products: matmul and the functions made of it, `linear`, and einsum.
 
-Letters: A (..., M, K) times B (..., K, P) is C (..., M, P).
+The kernel is kernels/*/matmul. Letters: A (..., M, K) times B (..., K, P) is C (..., M, P). Read
+MatMul first.
 """
 
 import math
 import string
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
 from tinyattn.autograd.dtypes import is_floating_point
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.gradients import rows_product
+from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
 
 
-def as_rows(x: np.ndarray, axes: int = 1) -> np.ndarray:
-    """(..., D) as (N, D), the last axes as one."""
+def as_rows(x: Array, axes: int = 1) -> Array:
+    """(..., D) as (N, D), where D stands for the last `axes` axes, made one."""
     return x.reshape(math.prod(x.shape[:-axes]), math.prod(x.shape[-axes:]))
 
 
 class MatMul(Function):
-    """C = A B;   dA = dC B^T,  dB = A^T dC  (dC_ij reaches A_ik through B_kj, summed over j)."""
+    """C = A B.
+
+    C_ij = sum_k A_ik B_kj, so A_ik gets dC_ij B_kj from every j, and B_kj gets A_ik dC_ij from
+    every i:  dA = dC B^T,  dB = A^T dC.
+    """
 
     fresh = True
     caching = (1,)
 
-    def forward(self, a: Any, b: Any) -> Any:
+    def forward(self, a: Array, b: Array) -> Array:
         self.save(a=a, b=b)
         if not is_floating_point(a.dtype):
             return np.matmul(a, b)
         self.kernels = backend()
         return self.kernels.matmul(a, b, cache=self.cache(1))
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
         a, b = self.saved["a"], self.saved["b"]
         da = db = None
         if self.needs(0):
@@ -52,28 +60,36 @@ class MatMul(Function):
 
 
 class AddMatMul(MatMul):
-    """C = p X + q A B;   dX = p dC, and A and B as above with q dC for dC. p = 0 drops X."""
+    """C = p X + q A B;   dX = p dC,  and dA, dB as for MatMul, with q dC in place of dC.
 
-    def forward(self, a: Any, b: Any, x: Any = 0, p: float = 1, q: float = 1) -> Any:
+    With p = 0 the result does not depend on X, not even on a NaN in it.
+    """
+
+    def forward(
+        self, a: Array, b: Array, x: Array | float = 0, p: float = 1, q: float = 1
+    ) -> Array:
         self.p, self.q = p, q
         c = super().forward(a, b) * np.asarray(q, a.dtype)
         return c + np.asarray(p, a.dtype) * x if p else c
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
         da, db = super().backward(grad * np.asarray(self.q, grad.dtype))
         return da, db, grad * np.asarray(self.p, grad.dtype)
 
 
 class Diagonal(Function):
-    """y[..., i] = x[..., i, ..., i, ...], two axes as one at the end;   dx = dy there, else 0."""
+    """y[..., i] = x[..., i, ..., i, ...]: two axes become one, at the end.
+
+    dx = dy on the diagonal, and 0 elsewhere.
+    """
 
     fresh = True
 
-    def forward(self, x: Any, first: int, second: int) -> Any:
+    def forward(self, x: Array, first: int, second: int) -> Array:
         self.shape, self.axes = x.shape, (first, second)
         return np.array(np.diagonal(x, 0, first, second))
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         dx = np.zeros(self.shape, grad.dtype)
         line = np.diagonal(dx, 0, *self.axes)
         line.setflags(write=True)
@@ -82,21 +98,21 @@ class Diagonal(Function):
 
 
 class Linear(Function):
-    """y = x W^T + b;   dx = dy W,  dW = dy^T x,  db = the sum of dy's rows.
+    """y = x W^T + b   with x (..., D), W (F, D), b (F,), y (..., F).
 
-    x (..., D), W (F, D), b (F,), y (..., F).
+    y_nf = sum_d x_nd W_fd + b_f, so  dx = dy W,  dW = dy^T x,  db = the sum of the rows of dy.
     """
 
     fresh = True
     caching = (1,)
 
-    def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.save(x=x, weight=weight)
         self.kernels = backend()
         y = self.kernels.matmul(as_rows(x), weight.T, bias, cache=self.cache(1))
         return y.reshape(*x.shape[:-1], len(weight))
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
         x, weight = self.saved["x"], self.saved["weight"]
         x_rows, rows = as_rows(x), as_rows(grad)
         dx = dw = db = None
@@ -110,7 +126,13 @@ class Linear(Function):
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input (..., D) times weight (F, D) transposed, plus bias (F,): (..., F)."""
+    """input weight^T + bias: input (..., D), weight (F, D), bias (F,) -> (..., F).
+
+    Raises RuntimeError where shapes or dtypes do not fit together.
+
+    >>> F.linear(ta.tensor([1.0, 2.0]), ta.tensor([[3.0, 4.0]]), ta.tensor([0.5]))
+    tensor([11.5])
+    """
     x, w = as_tensor(input, "input")._array, as_tensor(weight, "weight")._array
     if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1]:
         raise RuntimeError(
@@ -132,7 +154,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; batches broadcast, a vector is one row (left) or one column (right)."""
+    """The matrix product, written input @ other: (..., M, K) times (..., K, P) is (..., M, P).
+
+    The axes before the last two broadcast. A vector (K,) counts as a row (1, K) on the left and as
+    a column (K, 1) on the right; the axis of size 1 is taken out of the result.
+
+    Raises RuntimeError where shapes or dtypes do not fit together.
+
+    >>> ta.tensor([[1, 2], [3, 4]]) @ ta.tensor([10, 1])
+    tensor([12, 34])
+    """
     a, b = as_tensor(input, "input")._array, as_tensor(other, "other")._array
     _numbers("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -158,13 +189,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """(M, K) times (K, P)."""
+    """The product of two matrices: (M, K) times (K, P) is (M, P)."""
     _has_dims("mm", 2, input=input, mat2=mat2)
     return matmul(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """(B, M, K) times (B, K, P), the same B."""
+    """The products of two batches of matrices: (B, M, K) times (B, K, P) is (B, M, P)."""
     _has_dims("bmm", 3, input=input, mat2=mat2)
     if input._array.shape[0] != mat2._array.shape[0]:
         raise RuntimeError(
@@ -177,7 +208,10 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta input + alpha mat1 mat2, of (M, K) and (K, P); input broadcasts to (M, P)."""
+    """beta input + alpha mat1 mat2, with mat1 (M, K) and mat2 (K, P).
+
+    input broadcasts to (M, P). With beta = 0 it is not read, so that a NaN in it does not matter.
+    """
     _has_dims("addmm", 2, mat1=mat1, mat2=mat2)
     return _added("addmm", input, mat1, mat2, beta, alpha)
 
@@ -185,12 +219,16 @@ def addmm(
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta input + alpha batch1 batch2, of (B, M, K) and (B, K, P); input broadcasts."""
+    """beta input + alpha batch1 batch2, with batch1 (B, M, K) and batch2 (B, K, P).
+
+    input broadcasts to (B, M, P). With beta = 0 it is not read, as for addmm."""
     _has_dims("baddbmm", 3, batch1=batch1, batch2=batch2)
     return _added("baddbmm", input, batch1, batch2, beta, alpha)
 
 
-def _added(name: str, input: Any, left: Any, right: Any, beta: float, alpha: float) -> Any:
+def _added(
+    name: str, input: Tensor, left: Tensor, right: Tensor, beta: float, alpha: float
+) -> Tensor:
     x, a, b = as_tensor(input, "input")._array, left._array, right._array
     _same_dtype(name, x, a)
     _numbers(name, a, b)
@@ -209,7 +247,7 @@ def _added(name: str, input: Any, left: Any, right: Any, beta: float, alpha: flo
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """(M, K) times (K,)."""
+    """The product of a matrix and a vector: (M, K) times (K,) is (M,)."""
     as_tensor(vec, "vec")
     _has_dims("mv", 2, input=input)
     _has_dims("mv", 1, vec=vec)
@@ -217,29 +255,41 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The inner product of two vectors of the same length."""
+    """The inner product of two vectors of the same length: a 0-d tensor."""
     _has_dims("dot", 1, input=input, tensor=tensor)
     return matmul(input, tensor)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """(M,) times (P,): (M, P), every product of an element of each."""
+    """out[i, j] = input[i] vec2[j]: (M,) and (P,) give (M, P)."""
     _has_dims("outer", 1, input=input, vec2=vec2)
     return input.unsqueeze(1) * vec2
 
 
-# Einstein's sums
+# Einstein summation
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in PyTorch's order
+Label: TypeAlias = str | int  # of a dimension: a letter, or a negative number for one under the ...
+Sublist: TypeAlias = Sequence[int | EllipsisType]  # letters by number
 
 
-def einsum(*args: Any) -> Any:
-    """einsum("ij,jk->ik", a, b) = sum_j a[i, j] b[j, k]: operands are multiplied, and summed over
-    the letters that the output has not. A letter twice in an operand is its diagonal, ... stands
-    for dimensions that broadcast; without -> the output has the letters that occur once, in
-    alphabetical order. Also einsum(a, [0, 1], b, [1, 2], [0, 2]).
+@overload
+def einsum(equation: str, /, *operands: Tensor | Sequence[Tensor]) -> Tensor: ...
+@overload
+def einsum(operand: Tensor, labels: Sublist, /, *more: Tensor | Sublist) -> Tensor: ...
+def einsum(*args: Any) -> Tensor:
+    """Products of the operands, summed over the letters that the output does not have.
 
-    Operands are taken from left to right, two at a time, by the matrix product.
+    einsum("ij,jk->ik", a, b) is sum_j a[i, j] b[j, k]: each operand has a term that gives every one
+    of its dimensions a letter. A letter that stands twice in a term takes the diagonal; ... stands
+    for dimensions that broadcast. Without -> the output has the letters that occur once, in
+    alphabetical order. The letters may be given as numbers: einsum(a, [0, 1], b, [1, 2], [0, 2]).
+
+    The operands are combined from left to right, two at a time, each time in one matrix product.
+    Raises RuntimeError where equation and operands do not fit together.
+
+    >>> ta.einsum("i,ij->j", ta.tensor([1, 10]), ta.tensor([[1, 2], [3, 4]]))
+    tensor([31, 42])
     """
     if len(args) < 2:
         raise ValueError("einsum: expected the equation and at least one operand")
@@ -282,15 +332,15 @@ def einsum(*args: Any) -> Any:
     return _ordered(x, labels, output)
 
 
-def _term(labels: Any) -> str:
-    """A list of numbers in [0, 52) and ... as letters."""
+def _term(labels: Sublist) -> str:
+    """A list of numbers in [0, 52) and ... as a term of letters."""
     if not all(n is ... or n in range(52) for n in labels):
         raise ValueError(f"einsum: expected subscripts in [0, 52) and ..., got {list(labels)}")
     return "".join("..." if n is ... else _LETTERS[n] for n in labels)
 
 
-def _labels(term: str, shape: tuple[int, ...]) -> list:
-    """A label for every dimension: its letter or, for those under the dots, -1 for the last, ..."""
+def _labels(term: str, shape: tuple[int, ...]) -> list[Label]:
+    """A label for every dimension: its letter, or for those under the ... a number from -1 down."""
     before, dots, after = term.partition("...")
     if not set(before + after) <= set(_LETTERS):
         raise RuntimeError(f"einsum: expected letters and at most one ... in {term!r}")
@@ -303,8 +353,9 @@ def _labels(term: str, shape: tuple[int, ...]) -> list:
     return [*before, *range(-rest, 0), *after]
 
 
-def _check_sizes(equation: str, named: list, shapes: list) -> None:
-    sizes: dict[Any, int] = {}
+def _check_sizes(equation: str, named: list[list[Label]], shapes: list[tuple[int, ...]]) -> None:
+    """RuntimeError where a letter stands for two sizes; a size of 1 broadcasts."""
+    sizes: dict[Label, int] = {}
     for i, (labels, shape) in enumerate(zip(named, shapes, strict=True)):
         for label, n in zip(labels, shape, strict=True):
             if n != 1 and sizes.setdefault(label, n) != n:
@@ -314,8 +365,8 @@ def _check_sizes(equation: str, named: list, shapes: list) -> None:
                 )
 
 
-def _diagonals(x: Any, labels: list) -> Any:
-    """x with one dimension a label; labels are changed to match."""
+def _diagonals(x: Tensor, labels: list[Label]) -> Tensor:
+    """x with one dimension for each label; `labels` is changed to match."""
     while len(set(labels)) < len(labels):
         label = next(label for label in labels if labels.count(label) > 1)
         first = labels.index(label)
@@ -330,20 +381,25 @@ def _diagonals(x: Any, labels: list) -> Any:
     return x
 
 
-def _without(x: Any, labels: list, gone: set) -> tuple[Any, list]:
-    """x summed over the labels that go."""
+def _without(x: Tensor, labels: list[Label], gone: set[Label]) -> tuple[Tensor, list[Label]]:
+    """x summed over the labels in `gone`, and the labels that stay."""
     axes = tuple(i for i, label in enumerate(labels) if label in gone)
     if axes:
         x = x.squeeze(axes) if all(x.shape[i] == 1 for i in axes) else x.sum(axes)
     return x, [label for label in labels if label not in gone]
 
 
-def _ordered(x: Any, labels: list, order: list) -> Any:
+def _ordered(x: Tensor, labels: list[Label], order: list[Label]) -> Tensor:
     return x if labels == order else x.permute([labels.index(label) for label in order])
 
 
-def _contracted(x: Any, a: list, y: Any, b: list, keep: set) -> tuple[Any, list]:
-    """The sum of x times y over the labels that nothing later needs, as one product of matrices."""
+def _contracted(
+    x: Tensor, a: list[Label], y: Tensor, b: list[Label], keep: set[Label]
+) -> tuple[Tensor, list[Label]]:
+    """x with labels a times y with labels b, summed over the labels outside `keep`.
+
+    A label is one of four: of both and kept (batch), of both and summed, of x (rows), or of y
+    (columns). With the dimensions of each kind made one, this is one batched matrix product."""
     x, a = _without(x, a, {m for m, n in zip(a, x.shape, strict=True) if n == 1 and m in b})
     y, b = _without(y, b, {m for m, n in zip(b, y.shape, strict=True) if n == 1 and m in a})
     x, a = _without(x, a, set(a) - keep - set(b))
@@ -363,21 +419,21 @@ def _contracted(x: Any, a: list, y: Any, b: list, keep: set) -> tuple[Any, list]
     return x.reshape((*outer, *M, *P)), batch + rows + columns
 
 
-def _has_dims(function: str, ndim: int, **tensors: Any) -> None:
+def _has_dims(function: str, ndim: int, **tensors: Tensor) -> None:
     shapes = {name: as_tensor(tensor, name)._array.shape for name, tensor in tensors.items()}
     for name, shape in shapes.items():
         if len(shape) != ndim:
             raise RuntimeError(f"{function}: {name}: expected a {ndim}-D tensor, got {list(shape)}")
 
 
-def _same_dtype(function: str, a: np.ndarray, b: np.ndarray) -> None:
+def _same_dtype(function: str, a: Array, b: Array) -> None:
     if a.dtype != b.dtype:
         raise RuntimeError(
             f"{function}: expected both arguments of one dtype, got {a.dtype} and {b.dtype}"
         )
 
 
-def _numbers(function: str, a: np.ndarray, b: np.ndarray) -> None:
+def _numbers(function: str, a: Array, b: Array) -> None:
     _same_dtype(function, a, b)
     if a.dtype.kind == "b":
         raise RuntimeError(f"{function}: expected numbers, got two tensors of bool")

@@ -1,38 +1,41 @@
 """The recurrent layers over packed sequences, each in one direction: GRU, LSTM, RNN.
 
-Packed: the rows of step t stand together, batch_sizes[t] of them, longest sequence first; a padded
-batch is the case of equal sizes. Letters: N rows in all, B sequences, I inputs, H hidden, G gates.
-Look first at Layer, what the three share.
+Packed: the rows of step t stand together, batch_sizes[t] of them, the longest sequence first; in a
+padded batch all batch_sizes are equal. Letters: N rows in all, B sequences, I input features,
+H hidden features, G gates. Read Layer first: it holds what the three have in common.
 """
-
-from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.gradients import rows_product
+from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops.products import as_rows
 
 
 class Layer(Function):
-    """The sums inside the gates are x W_ih^T + b_ih and h W_hh^T + b_hh, the first for all steps at
-    once. With a and c the gradients at the two,
+    """The gates are functions of two sums, x W_ih^T + b_ih and h W_hh^T + b_hh.
+
+    The first is computed for all steps at once. With a and c the gradients at the two sums, and h
+    the state that each row started from,
         dx = a W_ih,  dW_ih = a^T x,  db_ih = sum a,  dW_hh = c^T h,  db_hh = sum c
-    over all rows at once, h being the state that each row started from.
+    over all rows at once.
     """
 
     fresh = True
     caching = (2, 3)
 
-    def inputs(self, x: Any, w_ih: Any, b_ih: Any, sizes: Any, reverse: bool) -> Any:
+    def inputs(
+        self, x: Array, w_ih: Array, b_ih: Array | None, sizes: Array, reverse: bool
+    ) -> Array:
         """x W_ih^T + b_ih, (N, GH)."""
         self.kernels, self.sizes, self.reverse = backend(), sizes, reverse
         return self.kernels.matmul(as_rows(x), w_ih.T, b_ih, cache=self.cache(2))
 
-    def gradients(self, a: Any, c: Any, dh0: Any) -> tuple:
-        """Those of x, h0, the weights and the biases; x, h0, w_ih, w_hh and y were saved first."""
+    def gradients(self, a: Array, c: Array, dh0: Array) -> tuple[Gradient | None, ...]:
+        """The gradients of x, h0, w_ih, w_hh, b_ih, b_hh, once forward has saved x, h0, w_ih, y."""
         x, h0, w_ih, y = (self.saved[name] for name in ("x", "h0", "w_ih", "y"))
         k = self.kernels
         dx = dw_ih = dw_hh = db_ih = db_hh = None
@@ -49,8 +52,8 @@ class Layer(Function):
             db_hh = db_ih.copy() if a is c and db_ih is not None else c.sum(axis=0)
         return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
 
-    def before(self, h0: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The state each row started from, packed as y is."""
+    def before(self, h0: Array, y: Array) -> Array:
+        """The state that each row started from, in the packed order of y."""
         if len(self.sizes) == 1:
             return h0
         ends = np.cumsum(self.sizes)
@@ -65,24 +68,32 @@ class Layer(Function):
         return np.concatenate([h0, *starts])
 
 
-def _folded(*grads: Any) -> list:
+def _folded(*grads: Array | None) -> list[Array | None]:
     return [None if d is None else as_rows(d) for d in grads]
 
 
 class GRULayer(Layer):
-    """h' = (1 - z) n + z h  with  r = s(x W_ir + h W_hr), z = s(x W_iz + h W_hz),
-    n = tanh(x W_in + r (h W_hn)), biases b_ih and b_hh left out here (Cho et al. 2014,
-    arXiv:1406.1078, with the reset gate behind the product, as in cuDNN and PyTorch).
+    """h' = (1 - z) n + z h  with  r = s(x W_ir + h W_hr),  z = s(x W_iz + h W_hz),
+    n = tanh(x W_in + r (h W_hn));  s is the sigmoid, and the biases are left out here.
 
     Backward in time, with g = dL/dh':
         dn = g (1 - z) (1 - n^2)    dz = g (h - n) z (1 - z)    dr = dn (h W_hn) r (1 - r)
         dh = g z + [dr, dz, dn r] W_hh  goes to the step before.
-    The input side sees a = [dr, dz, dn], the hidden side c = [dr, dz, dn r].
+    The gradient at the input's sums is a = [dr, dz, dn], that at the state's is c = [dr, dz, dn r].
+    (Cho et al. 2014, arXiv:1406.1078; r multiplies after the product, as in cuDNN and PyTorch)
     """
 
     def forward(
-        self, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, sizes: Any, reverse: bool
-    ) -> Any:
+        self,
+        x: Array,
+        h0: Array,
+        w_ih: Array,
+        w_hh: Array,
+        b_ih: Array | None,
+        b_hh: Array | None,
+        sizes: Array,
+        reverse: bool,
+    ) -> tuple[Array, Array]:
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, gates = self.kernels.gru(
             gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
@@ -91,13 +102,8 @@ class GRULayer(Layer):
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates)
         return y, h_n.reshape(h0.shape)
 
-    def backward(self, dy: Any, dh_n: Any) -> Any:
-        h0, w_hh, y, gates = (
-            self.saved["h0"],
-            self.saved["w_hh"],
-            self.saved["y"],
-            self.saved["gates"],
-        )
+    def backward(self, dy: Array | None, dh_n: Array | None) -> tuple[Gradient | None, ...]:
+        h0, w_hh, y, gates = (self.saved[name] for name in ("h0", "w_hh", "y", "gates"))
         dy, dh_n = _folded(dy, dh_n)
         y, h0 = as_rows(y), as_rows(h0)
         a, c, dh0 = self.kernels.gru_backward(
@@ -107,28 +113,29 @@ class GRULayer(Layer):
 
 
 class LSTMLayer(Layer):
-    """c' = f c + i g,  h' = o tanh c'  with  i = s(x W_ii + h W_hi), f = s(x W_if + h W_hf),
-    g = tanh(x W_ig + h W_hg), o = s(x W_io + h W_ho), biases left out here (Hochreiter &
-    Schmidhuber 1997; the forget gate f of Gers et al. 2000).
+    """c' = f c + i g,  h' = o tanh c'  with  i = s(x W_ii + h W_hi),  f = s(x W_if + h W_hf),
+    g = tanh(x W_ig + h W_hg),  o = s(x W_io + h W_ho);  the biases are left out here.
 
-    Backward in time, with dh' and dc' the gradients at h' and c', t = tanh c':
+    Backward in time, with dh' and dc' the gradients at h' and c', and t = tanh c':
         dc' += dh' o (1 - t^2)
         a = [dc' g i (1 - i), dc' c f (1 - f), dc' i (1 - g^2), dh' t o (1 - o)]
-        dc = dc' f and dh = a W_hh  go to the step before.
+        dc = dc' f  and  dh = a W_hh  go to the step before.
+    The gradients at the two sums are equal: c = a.
+    (Hochreiter and Schmidhuber 1997; the forget gate f is of Gers et al. 2000)
     """
 
     def forward(
         self,
-        x: Any,
-        h0: Any,
-        w_ih: Any,
-        w_hh: Any,
-        b_ih: Any,
-        b_hh: Any,
-        c0: Any,
-        sizes: Any,
+        x: Array,
+        h0: Array,
+        w_ih: Array,
+        w_hh: Array,
+        b_ih: Array | None,
+        b_hh: Array | None,
+        c0: Array,
+        sizes: Array,
         reverse: bool,
-    ) -> Any:
+    ) -> tuple[Array, Array, Array]:
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, c_n, gates = self.kernels.lstm(
             gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
@@ -137,7 +144,9 @@ class LSTMLayer(Layer):
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates, c0=c0)
         return y, h_n.reshape(h0.shape), c_n.reshape(c0.shape)
 
-    def backward(self, dy: Any, dh_n: Any, dc_n: Any) -> Any:
+    def backward(
+        self, dy: Array | None, dh_n: Array | None, dc_n: Array | None
+    ) -> tuple[Gradient | None, ...]:
         w_hh, gates, c0 = self.saved["w_hh"], self.saved["gates"], self.saved["c0"]
         dy, dh_n, dc_n = _folded(dy, dh_n, dc_n)
         a, dh0, dc0 = self.kernels.lstm_backward(
@@ -147,26 +156,27 @@ class LSTMLayer(Layer):
 
 
 class RNNLayer(Layer):
-    """h' = f(x W_ih + h W_hh), biases left out here, f = tanh or relu (Elman 1990).
+    """h' = f(x W_ih + h W_hh),  f = tanh or relu;  the biases are left out here.
 
-    Backward in time, with g = dL/dh':  a = g f',  f' = 1 - h'^2 or [h' > 0];  dh = a W_hh.
-    One gate leaves little to fuse behind the product, so time is a loop here and not a kernel.
+    Backward in time, with g = dL/dh':  a = g f'  with  f' = 1 - h'^2  or  [h' > 0];  dh = a W_hh
+    goes to the step before. Almost all the work is in the products, so the loop over time is in
+    Python and there is no kernel for it. (Elman 1990)
     """
 
     def forward(
         self,
-        x: Any,
-        h0: Any,
-        w_ih: Any,
-        w_hh: Any,
-        b_ih: Any,
-        b_hh: Any,
-        sizes: Any,
+        x: Array,
+        h0: Array,
+        w_ih: Array,
+        w_hh: Array,
+        b_ih: Array | None,
+        b_hh: Array | None,
+        sizes: Array,
         reverse: bool,
         nonlinearity: str,
-    ) -> Any:
+    ) -> tuple[Array, Array]:
         y = self.inputs(x, w_ih, b_ih, sizes, reverse)
-        h = as_rows(h0).copy()  # of every row so far
+        h = as_rows(h0).copy()  # the latest state of every sequence
         self.tanh = nonlinearity == "tanh"
         for rows, n in self.steps():
             new = y[rows]
@@ -176,7 +186,7 @@ class RNNLayer(Layer):
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y)
         return y, h.reshape(h0.shape)
 
-    def backward(self, dy: Any, dh_n: Any) -> Any:
+    def backward(self, dy: Array | None, dh_n: Array | None) -> tuple[Gradient | None, ...]:
         h0, w_hh, y = self.saved["h0"], self.saved["w_hh"], self.saved["y"]
         dy, dh_n = _folded(dy, dh_n)
         y = as_rows(y)
@@ -190,7 +200,7 @@ class RNNLayer(Layer):
         return self.gradients(a, a, dh)
 
     def steps(self) -> list[tuple[slice, int]]:
-        """The rows of each step and how many they are, in the order of the recurrence."""
+        """The rows of each step and their number, in the order in which the layer runs."""
         ends = np.cumsum(self.sizes)
         counts = self.sizes.tolist()
         steps = [(slice(e - n, e), n) for e, n in zip(ends.tolist(), counts, strict=True)]
@@ -205,13 +215,16 @@ def gru_layer(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    batch_sizes: np.ndarray,
+    batch_sizes: Array,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """One GRU layer over packed rows: input (N, I), h0 (B, H), w_ih (3H, I), w_hh (3H, H), biases
-    (3H,), batch_sizes int64 (T,); gates in the order r, z, n. Returns (N, H) and (B, H).
+    """One GRU layer over packed rows, in one direction: the states (N, H), and h_n (B, H).
 
-    N may stand as (T, B) and B as (1, B): the results then have the same axes."""
+    input (N, I), h0 (B, H), w_ih (3H, I), w_hh (3H, H), b_ih and b_hh (3H,); the gates stand in
+    the order r, z, n. batch_sizes, int64 (T,): how many sequences reach each step. reverse: from
+    the last step to the first.
+
+    The axis N may be given as two, (T, B), and B as (1, B): the results then have the same axes."""
     return GRULayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse)
 
 
@@ -224,11 +237,13 @@ def lstm_layer(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    batch_sizes: np.ndarray,
+    batch_sizes: Array,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One LSTM layer, as gru_layer: w_ih (4H, I), w_hh (4H, H), gates in the order i, f, g, o.
-    Returns the states (N, H) and the last ones, h_n and c_n (B, H)."""
+    """One LSTM layer over packed rows: the states (N, H), and the last ones, h_n and c_n (B, H).
+
+    Arguments as for gru_layer; c0 (B, H), w_ih (4H, I), w_hh (4H, H), b_ih and b_hh (4H,); the
+    gates stand in the order i, f, g, o."""
     return LSTMLayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, c0, batch_sizes, reverse)
 
 
@@ -240,9 +255,12 @@ def rnn_layer(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    batch_sizes: np.ndarray,
+    batch_sizes: Array,
     reverse: bool = False,
     nonlinearity: str = "tanh",
 ) -> tuple[Tensor, Tensor]:
-    """One layer without gates, as gru_layer: w_ih (H, I), w_hh (H, H); tanh or relu."""
+    """One recurrent layer without gates over packed rows: the states (N, H), and h_n (B, H).
+
+    Arguments as for gru_layer; w_ih (H, I), w_hh (H, H), b_ih and b_hh (H,); nonlinearity is
+    "tanh" or "relu"."""
     return RNNLayer.apply(input, h0, w_ih, w_hh, b_ih, b_hh, batch_sizes, reverse, nonlinearity)
