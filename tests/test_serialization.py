@@ -203,7 +203,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         assert error.value.filename == str(missing)
 
 
-@pytest.mark.parametrize(("dtype", "name"), [("f2", "F16"), ("u1", "U8"), ("i2", "I16")])
+@pytest.mark.parametrize(("dtype", "name"), [("u1", "U8"), ("i2", "I16")])
 def test_a_dtype_that_is_not_ours_is_named_with_its_tensor(
     path: Path, dtype: str, name: str
 ) -> None:
@@ -384,3 +384,29 @@ def test_a_saved_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "usual").touch()
     ta.save([1], tmp_path / "model")
     assert (tmp_path / "model").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def halves_file(path, dtype, numbers):
+    """A safetensors file, by hand, of one tensor "x" with numbers of two bytes."""
+    data = np.array(numbers, "<u2").tobytes()
+    header = {"x": {"dtype": dtype, "shape": [len(numbers)], "data_offsets": [0, len(data)]}}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [
+        ("F16", [0x3C00, 0xC000, 0x0001, 0x7C00, 0x8000]),
+        ("BF16", [0x3F80, 0xC000, 0x0001, 0x7F80, 0x8000]),
+    ],
+)
+def test_numbers_of_two_bytes_become_float32_with_a_warning(tmp_path, dtype, numbers):
+    path = halves_file(tmp_path / "half.safetensors", dtype, numbers)
+    smallest = {"F16": 2.0**-24, "BF16": 2.0**-133}[dtype]
+    with pytest.warns(UserWarning, match=r"1 tensors of float16 or bfloat16 .* float32, .*'x'"):
+        x = ta.load(path)["x"]
+    assert x.dtype == ta.float32
+    assert x.tolist() == [1.0, -2.0, smallest, np.inf, 0.0]
+    assert np.signbit(x.numpy()[4])

@@ -8,16 +8,24 @@ import errno
 import json
 import os
 import secrets
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
+from tinyattn.kernels._types import Array
 from tinyattn.ops.creation import from_numpy
 
 _STRUCTURE = "tinyattn.structure"  # where the JSON stands in a file's metadata
 _DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4", "BOOL": "?"}
+# Types of two bytes, as float32. A bfloat16 is the upper half of a float32.
+_HALVES: dict[str, Callable[[bytearray], Array]] = {
+    "F16": lambda data: np.frombuffer(data, "<f2").astype(np.float32),
+    "BF16": lambda data: (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4"),
+}
 _RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a tensor
 
 
@@ -83,7 +91,8 @@ def _flush_folder(folder: Path) -> None:
 def load(path: str | os.PathLike[str]) -> Any:
     """What `save` wrote to path; also any safetensors file, as a dict of tensors.
 
-    FileNotFoundError where there is none; ValueError for a file that is cut or of another kind.
+    Tensors of float16 and bfloat16 become float32, with a warning. FileNotFoundError if there is no
+    file; ValueError for a file that is cut or of another kind.
     """
     return from_bytes(path, read_whole(path))
 
@@ -110,6 +119,13 @@ def from_bytes(path: str | os.PathLike[str], content: bytes) -> Any:
         found = deserialize(content)
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None
+    halves = [name for name, entry in found if entry["dtype"] in _HALVES]
+    if halves:
+        warnings.warn(
+            f"{path}: {len(halves)} tensors of float16 or bfloat16 are converted to float32, among "
+            f"them {halves[0]!r}",
+            stacklevel=3,
+        )
     tensors = {name: _tensor(f"{path}: tensor {name!r}", **entry) for name, entry in found}
     try:
         (size,) = np.frombuffer(content, "<u8", 1)
@@ -131,11 +147,12 @@ def _is_flat(obj: Any) -> bool:
 
 
 def _tensor(what: str, dtype: str, shape: list[int], data: bytearray) -> Tensor:
-    if dtype not in _DTYPES:
-        known = ", ".join(_DTYPES)
+    if dtype not in _DTYPES and dtype not in _HALVES:
+        known = ", ".join((*_DTYPES, *_HALVES))
         raise ValueError(f"{what}: expected a dtype of {known}, got {dtype}")
     try:
-        array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+        array = _HALVES[dtype](data) if dtype in _HALVES else np.frombuffer(data, _DTYPES[dtype])
+        array = array.reshape(shape)
     except ValueError as error:  # more dimensions than NumPy has
         raise ValueError(f"{what}: {error}") from None
     if dtype == "BOOL" and (array.view(np.uint8) > 1).any():

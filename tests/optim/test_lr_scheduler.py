@@ -274,3 +274,52 @@ def test_one_cycle_ends_and_needs_a_momentum():
         schedule.step()
     with pytest.raises(ValueError, match="neither momentum nor betas"):
         MINE.OneCycleLR(groups(ta, "Adagrad"), 1.0, 3)
+
+
+GROWING = {
+    "LambdaLR": (
+        lambda o: MINE.LambdaLR(o, lambda epoch: 1 / (epoch + 1)),
+        [0.5 / 3, 0.5 / 4],
+    ),
+    "StepLR": (lambda o: MINE.StepLR(o, 2), [0.05, 0.05]),
+    "MultiStepLR": (lambda o: MINE.MultiStepLR(o, [2, 3]), [0.05, 0.005]),
+    "ExponentialLR": (lambda o: MINE.ExponentialLR(o, 0.5), [0.25, 0.125]),
+    "LinearLR": (lambda o: MINE.LinearLR(o), [0.5 * 0.6 / (7 / 15), 0.5 * 11 / 7]),
+    "InverseSquareRootLR": (
+        lambda o: MINE.InverseSquareRootLR(o, 4),
+        [0.5 * 3 / 4, 0.5],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_group_that_is_added_later_joins_the_schedule(name):
+    make, rates = GROWING[name]
+    optimizer = optim.SGD([ta.nn.Parameter(ta.ones(1))], lr=1.0)
+    schedule = make(optimizer)
+    optimizer.step()
+    schedule.step()
+    optimizer.add_param_group({"params": [ta.nn.Parameter(ta.ones(1))], "lr": 0.5})
+    seen = []
+    for _ in range(2):
+        optimizer.step()
+        schedule.step()
+        seen.append(schedule.get_last_lr()[1])
+    assert seen == pytest.approx(rates)
+    assert schedule.base_lrs == [1.0, 0.5]
+
+
+def test_what_a_later_group_lacks_is_named():
+    def grown(make):
+        optimizer = optim.SGD(
+            [{"params": [ta.nn.Parameter(ta.ones(1))]} for _ in range(2)], 1.0, 0.9
+        )
+        schedule = make(optimizer)
+        optimizer.step()
+        optimizer.add_param_group({"params": [ta.nn.Parameter(ta.ones(1))]})
+        schedule.step()
+
+    with pytest.raises(ValueError, match=r"param_groups\[2\]: expected max_lr and min_lr"):
+        grown(lambda o: MINE.OneCycleLR(o, 1.0, total_steps=10))
+    with pytest.raises(ValueError, match="lr_lambda: expected 3 functions"):
+        grown(lambda o: MINE.LambdaLR(o, [lambda e: 1.0, lambda e: 0.5]))

@@ -237,3 +237,29 @@ P = parameter(1.0)
 def test_wrong_arguments_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["foreach", "fused", "capturable", "differentiable"])
+def test_a_saved_option_that_only_says_how_to_compute_is_passed_over(name):
+    """PyTorch saves such options; they never change a result."""
+    first, second = parameter(1.0, grad=[2.0]), parameter(1.0, grad=[2.0])
+    optimizer = Adam([first], lr=0.1)
+    optimizer.step()
+    state = optimizer.state_dict()
+    state["param_groups"][0] |= {name: True, "betas": [0.9, 0.999]}
+    other = Adam([second], lr=0.5)
+    other.load_state_dict(state)
+    assert other.param_groups[0]["betas"] == (0.9, 0.999)
+    assert name not in other.param_groups[0]
+    second.data = first.detach().clone()
+    for each in (optimizer, other):
+        each.step()
+    assert second.tolist() == first.tolist()
+
+
+def test_a_saved_option_that_changes_results_is_refused():
+    optimizer = SGD([parameter(1.0)], lr=0.1)
+    state = optimizer.state_dict()
+    state["param_groups"][0]["momentum_decay"] = 0.5
+    with pytest.raises(ValueError, match="momentum_decay: no option of SGD"):
+        optimizer.load_state_dict(state)

@@ -28,10 +28,12 @@ __all__ = [
 
 
 class LRScheduler:
-    """Sets the "lr" of every group of the optimiser, now and at each `step()`.
+    """Sets the "lr" of every group of the optimiser, when it is made and at each `step()`.
 
-    Call it after optimizer.step(). `last_epoch` counts the steps; one that isn't -1 goes on with an
-    optimiser whose groups have "initial_lr". A schedule of your own overrides `get_lr`.
+    Call `step()` after optimizer.step(). `last_epoch` counts the steps. To continue an earlier
+    schedule, give its last_epoch and an optimiser whose groups have "initial_lr"; KeyError if they
+    don't. A group that is added later joins with its own rate. A schedule of your own overrides
+    `get_lr`.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -53,10 +55,8 @@ class LRScheduler:
 
     def get_lr(self) -> list[float]:
         """The rates of this epoch, from those that stand in the groups."""
-        groups = self.optimizer.param_groups
-        return [
-            self._next(group["lr"], base) for group, base in zip(groups, self.base_lrs, strict=True)
-        ]
+        pairs = zip(self.optimizer.param_groups, self.base_lrs, strict=True)
+        return [self._next(group["lr"], base) for group, base in pairs]
 
     def _next(self, lr: float, base: float) -> float:
         raise NotImplementedError(f"{type(self).__name__}.get_lr")
@@ -77,6 +77,8 @@ class LRScheduler:
             )
         self._step_count += 1
         self.last_epoch += 1
+        for group in optimizer.param_groups[len(self.base_lrs) :]:  # added since the last step
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         for group, lr in zip(optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
         self._last_lr = _rates(optimizer)
@@ -131,7 +133,15 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        functions = self.lr_lambdas
+        if len(functions) < len(self.base_lrs):
+            if len({id(function) for function in functions}) != 1:
+                raise ValueError(
+                    f"lr_lambda: expected {len(self.base_lrs)} functions, one a parameter group, "
+                    f"got {len(functions)}: a group was added later"
+                )
+            functions += functions[:1] * (len(self.base_lrs) - len(functions))
+        pairs = zip(self.base_lrs, functions, strict=True)
         return [base * function(self.last_epoch) for base, function in pairs]
 
     def state_dict(self) -> dict[str, Any]:
@@ -327,6 +337,14 @@ class OneCycleLR(LRScheduler):
         part = (step - start) / (phases[i]["end_step"] - start)
         if self._anneal_func_type == "cos":
             part = (1 - math.cos(math.pi * part)) / 2
+
+        for number, group in enumerate(self.optimizer.param_groups):
+            missing = [name for name in ("max_lr", "min_lr") if name not in group]
+            if missing:
+                raise ValueError(
+                    f"param_groups[{number}]: expected {' and '.join(missing)} in a group that is "
+                    "added after OneCycleLR, as it has no peak of its own"
+                )
 
         def at(group: Group, what: str) -> float:
             first, last = (group[phases[i][f"{side}_{what}"]] for side in ("start", "end"))

@@ -15,6 +15,8 @@ from tinyattn.autograd.storage import results
 from tinyattn.nn.module import clear_gradients
 
 Group = dict[str, Any]
+# What PyTorch's options say of how a step is computed. They never change its result.
+_HOW = ("foreach", "fused", "capturable", "differentiable")
 # What a group may carry besides options: names, and what schedules of the learning rate keep.
 _LABELS = ("name", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
 
@@ -182,13 +184,11 @@ class Optimizer:
         for group, loaded in zip(self.param_groups, saved, strict=True):
             params.update(zip(loaded["params"], group["params"], strict=True))
             options = {
-                name: value
+                name: tuple(value) if name == "betas" and isinstance(value, list) else value
                 for name, value in loaded.items()
-                if name in self.checks or value not in (None, False)  # PyTorch's, switched off
+                if name in self.checks
+                or (name not in ("params", *_HOW) and value not in (None, False))
             }
-            del options["params"]
-            if isinstance(options.get("betas"), list):
-                options["betas"] = tuple(options["betas"])
             self._check_options(options)
             groups.append({**group, **options})
         state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
