@@ -267,3 +267,21 @@ def test_products_with_a_transposed_memory_at_every_step():
     loss.backward()
     want = (queries[0] + 2 * queries[1]).detach().expand(2, 3, 4)
     np.testing.assert_allclose(memory.grad.numpy(), want.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: x.tril(1.5), "diagonal"),
+        (lambda x: x.triu(1.5), "diagonal"),
+        (lambda x: x.select(0, 1.5), "index"),
+        (lambda x: x.narrow(0, 0.5, 1), "start"),
+        (lambda x: x.narrow(0, 0, 1.5), "length"),
+        (lambda x: x.chunk(1.5), "chunks"),
+        (lambda x: x.tensor_split(1.5), "indices_or_sections"),
+        (lambda x: x.tensor_split([0.5]), "indices_or_sections"),
+    ],
+)
+def test_a_float_where_an_int_is_meant_is_refused_by_name(call, name):
+    with pytest.raises(TypeError, match=f"{name}: expected ints, got float"):
+        call(ta.ones(2, 2))

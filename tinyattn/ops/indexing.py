@@ -1,31 +1,37 @@
-"""Indexing: x[index], x[index] = value, and picking elements or rows by integer tensors.
+"""Indexing: x[index], x[index] = value, and elements or rows picked by integer tensors.
 
-An index of ints, slices, None and ... gives a view; integer and boolean arrays give a copy. Look at
-Pick first: every gradient of a copy is `scatter_add`.
+An index of ints, slices, None and ... gives a view; integer and boolean arrays give a copy. Read
+Pick first: the gradient of every copy is `scatter_add`.
 """
 
 import math
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from types import EllipsisType
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
+from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_axis, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.shape import Slice
+from tinyattn.ops.shape import Basic, Slice
 
-Number = bool | int | float
+# What may stand in the brackets of x[...]: one item, or a tuple of them.
+Item: TypeAlias = SupportsIndex | slice | EllipsisType | Tensor | Array | Sequence[Any] | None
+Index: TypeAlias = Item | tuple[Item, ...]
 
 
-def scatter_add(shape: tuple[int, ...], pick: Callable, grad: np.ndarray) -> np.ndarray:
-    """The gradient of `y = pick(x)` for any pick that copies elements.
+def scatter_add(shape: tuple[int, ...], pick: Callable[[Array], Array], grad: Array) -> Array:
+    """The gradient of `y = pick(x)` for any pick that copies elements of x.
 
-    dx[j] = the sum of dy[i] over all i with y[i] = x[j]; picking from the numbers 0, 1, 2, ... of
-    the elements tells which j that is.
+    dx[j] = the sum of dy[i] over all i with y[i] = x[j]. Which j that is, follows from picking
+    among the numbers 0, 1, 2, ... of the elements.
     """
     dx = np.zeros(shape, grad.dtype)
     source = pick(np.arange(dx.size).reshape(shape))
@@ -34,32 +40,33 @@ def scatter_add(shape: tuple[int, ...], pick: Callable, grad: np.ndarray) -> np.
 
 
 class Pick(Function):
-    """y = x[basic][i, j, ...] for integer arrays i, j;   dx = dy added up where it was picked."""
+    """y = x[basic][i, j, ...] for integer arrays i, j, ...;   dx[k] = the sum of dy over all places
+    where x[k] was picked."""
 
     fresh = True
 
-    def forward(self, x: Any, basic: tuple, arrays: tuple) -> Any:
+    def forward(self, x: Array, basic: Basic, arrays: "Arrays") -> Array:
         self.shape, self.basic, self.arrays = x.shape, basic, arrays
         return x[basic][arrays]
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return scatter_add(self.shape, lambda x: x[self.basic][self.arrays], grad)
 
 
 class SetItem(Function):
-    """x[index] = v, in x itself;   dx = dy with 0 at index,  dv = dy[index].
+    """x[index] = v, in place;   dx = dy with 0 at index,  dv = dy[index].
 
-    Where index names an element twice the last value stays, and the gradient goes to both.
+    Where index names an element twice, the last value stays; both values get its gradient.
     """
 
     fresh = True
 
-    def forward(self, x: Any, value: Any, basic: tuple, arrays: tuple) -> Any:
+    def forward(self, x: Array, value: Array | Number, basic: Basic, arrays: "Arrays") -> Array:
         self.basic, self.arrays, self.ndim = basic, arrays or (...,), np.ndim(value)
         x[basic][self.arrays] = value
         return x
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, Array]:
         dv = np.array(grad[self.basic][self.arrays])
         dx = np.array(grad)
         dx[self.basic][self.arrays] = 0
@@ -67,17 +74,17 @@ class SetItem(Function):
 
 
 class IndexSelect(Function):
-    """y[i, k] = x[index[i], k];   dx[j, k] = the sum of dy[i, k] over index[i] = j."""
+    """y[i, k] = x[index[i], k];   dx[j, k] = the sum of dy[i, k] over all i with index[i] = j."""
 
     fresh = True
 
-    def forward(self, x: Any, index: Any, axis: int) -> Any:
+    def forward(self, x: Array, index: Array, axis: int) -> Array:
         self.kernels = backend()
         self.size, self.axis = x.shape[axis], axis
         self.save(index=index)
         return np.take(x, index, axis)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         index = self.saved["index"].astype(np.int64, copy=False)
         parts = np.moveaxis(grad, self.axis, 0)
         rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
@@ -86,21 +93,22 @@ class IndexSelect(Function):
 
 
 class Gather(Function):
-    """y[i, k] = x[index[i, k], k];   dx[j, k] = the sum of dy[i, k] over index[i, k] = j."""
+    """y[i, k] = x[index[i, k], k];   dx[j, k] = the sum of dy[i, k] over all i with
+    index[i, k] = j."""
 
     fresh = True
 
-    def forward(self, x: Any, index: Any, axis: int) -> Any:
+    def forward(self, x: Array, index: Array, axis: int) -> Array:
         self.shape, self.axis = x.shape, axis
         self.save(index=index)
         return self.picked(x, index)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         index = self.saved["index"]
         return scatter_add(self.shape, lambda x: self.picked(x, index), grad)
 
-    def picked(self, x: Any, index: Any) -> Any:
-        """index may be smaller than x on the other axes: what is beyond it is never read."""
+    def picked(self, x: Array, index: Array) -> Array:
+        """x at index, which may be smaller than x on the other axes: the rest of x is not read."""
         if not index.size:
             return np.empty(index.shape, x.dtype)
         x, flat = np.atleast_1d(x), np.atleast_1d(index)
@@ -109,33 +117,40 @@ class Gather(Function):
 
 
 class MaskedFill(Function):
-    """y = v where mask, else x;   dx = 0 where mask, else dy;  dv = the sum of dy where mask."""
+    """y = v where mask is True, else x.
+
+    dx = 0 where mask is True, else dy;   dv = the sum of dy where mask is True.
+    """
 
     fresh = True
 
-    def forward(self, x: Any, mask: Any, value: Any) -> Any:
+    def forward(self, x: Array, mask: Array, value: Array | Number) -> Array:
         self.save(mask=mask)
         return np.where(mask, x.dtype.type(value), x)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
         mask = self.saved["mask"]
         dv = np.where(mask, grad, 0).sum() if self.needs(2) else None
         return np.where(mask, 0, grad), None, dv
 
 
 class Embedding(Function):
-    """y[n] = W[index[n]];   dW[v] = the sum of dy[n] over index[n] = v, 0 for the padding row;
-    `by_freq`: the mean."""
+    """y[n] = W[index[n]];   dW[v] = the sum of dy[n] over all n with index[n] = v.
+
+    The padding row gets 0. With `by_freq`, each row gets the mean in place of the sum.
+    """
 
     fresh = True
 
-    def forward(self, index: Any, weight: Any, padding: int = -1, by_freq: bool = False) -> Any:
+    def forward(
+        self, index: Array, weight: Array, padding: int = -1, by_freq: bool = False
+    ) -> Array:
         self.kernels, self.by_freq = backend(), by_freq
         self.shape, self.padding = weight.shape, padding
         self.save(index=index)
         return weight[index]
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[None, Gradient]:
         index = self.saved["index"]
         V, D = self.shape
         flat = index.reshape(-1).astype(np.int64, copy=False)
@@ -147,10 +162,12 @@ class Embedding(Function):
 
 # x[index]
 
+Arrays: TypeAlias = tuple[Array | slice, ...]  # integer arrays, and full slices
 
-def _parse(index: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple]:
-    """An index as two: one of ints, slices, None and ... that gives a view, and one of integer
-    arrays (and full slices) into that view; () if there are none."""
+
+def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
+    """An index in two steps: ints, slices, None and ..., which give a view; then integer arrays and
+    full slices into that view, () where there are no arrays."""
     if isinstance(index, list) and any(not isinstance(i, (int, np.generic)) for i in index):
         index = tuple(index)  # PyTorch reads [[0, 1], [1, 0]] as ([0, 1], [1, 0])
     items = [_item(i) for i in (index if isinstance(index, tuple) else (index,))]
@@ -164,8 +181,8 @@ def _parse(index: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple]:
     if len(dots) > 1:
         raise IndexError("an index can have one ellipsis ('...')")
     items[dots[0] : dots[0] + 1] = [slice(None)] * (len(shape) - used)
-    basic: list = []
-    arrays: list = []
+    basic: list[int | slice | EllipsisType | None] = []
+    arrays: list[Array | slice] = []
     axis = 0
     for item in items:
         if isinstance(item, np.ndarray):
@@ -189,8 +206,8 @@ def _parse(index: Any, shape: tuple[int, ...]) -> tuple[tuple, tuple]:
     return (*basic, ...), tuple(arrays)
 
 
-def _item(item: Any) -> Any:
-    """One part of an index as int, slice, None, ... or array (boolean, or of integers)."""
+def _item(item: Any) -> int | slice | EllipsisType | Array | None:
+    """One item of an index as an int, slice, None, ..., or array of integers or booleans."""
     if item is None or item is Ellipsis:
         return item
     if isinstance(item, slice):
@@ -216,8 +233,8 @@ def _item(item: Any) -> Any:
     return int(item) if item.ndim == 0 and item.dtype != bool else item
 
 
-def _axes_of(item: Any) -> int:
-    """How many axes of the tensor a part of an index stands for."""
+def _axes_of(item: int | slice | EllipsisType | Array | None) -> int:
+    """How many axes of the tensor an item of an index stands for."""
     if isinstance(item, np.ndarray):
         return item.ndim if item.dtype == bool else 1
     return int(isinstance(item, (int, slice)))
@@ -231,9 +248,10 @@ def _in_range(index: int, axis: int, shape: tuple[int, ...]) -> int:
     return index
 
 
-def _numbers(item: np.ndarray, shape: tuple[int, ...], axis: int) -> list[np.ndarray]:
-    """An array index as arrays of positions, one for every axis it stands for: new arrays, so that
-    a later change of the index can't reach the gradient."""
+def _numbers(item: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
+    """An array of an index as arrays of positions, one for every axis that it stands for.
+
+    They are new arrays, so that a later change of the index does not change the gradient."""
     if item.dtype == bool:
         if item.shape != shape[axis : axis + item.ndim]:
             raise IndexError(
@@ -246,16 +264,29 @@ def _numbers(item: np.ndarray, shape: tuple[int, ...], axis: int) -> list[np.nda
     return [np.where(item < 0, item + shape[axis], item)]
 
 
-def getitem(input: Tensor, index: Any) -> Tensor:
+def getitem(input: Tensor, index: Index) -> Tensor:
     """input[index]: a view for ints, slices, None and ...; a copy for integer or boolean arrays,
-    lists and tensors. The steps of slices are positive."""
+    lists and tensors. Slices have positive steps. Raises IndexError for an index out of range.
+
+    >>> x = ta.tensor([[1, 2, 3], [4, 5, 6]])
+    >>> x[0, 1:], x[x > 4], x[[1, 0], 0]
+    (tensor([2, 3]), tensor([5, 6]), tensor([4, 1]))
+    """
     basic, arrays = _parse(index, input._array.shape)
     return Pick.apply(input, basic, arrays) if arrays else Slice.apply(input, basic)
 
 
-def setitem(input: Tensor, index: Any, value: Tensor | Number) -> None:
-    """input[index] = value, in place, with value broadcast and cast; the gradient of those elements
-    goes to value. Where an array names an element twice, the last value stays."""
+def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
+    """input[index] = value, in place; value is broadcast and gets the dtype of input.
+
+    The gradient of those elements goes to value. Where an array names an element twice, the last
+    value stays. Raises RuntimeError for a leaf that needs a gradient, outside no_grad().
+
+    >>> x = ta.zeros(3)
+    >>> x[1:] = 2
+    >>> x
+    tensor([0., 2., 2.])
+    """
     if not isinstance(value, (TensorBase, bool, int, float, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor; use tensor(value)")
     check_in_place("setitem", input, value)
@@ -267,7 +298,7 @@ def setitem(input: Tensor, index: Any, value: Tensor | Number) -> None:
     basic, arrays = _parse(index, array.shape)
     try:
         result = SetItem.apply(input, value, basic=basic, arrays=arrays)
-    except (ValueError, OverflowError) as error:  # NumPy's, and nothing is written yet
+    except (ValueError, OverflowError) as error:  # raised before anything was written
         raise RuntimeError(
             f"setitem: can't write the value into input[index] of shape "
             f"{list(array[basic][arrays].shape)}: {error}"
@@ -278,22 +309,29 @@ def setitem(input: Tensor, index: Any, value: Tensor | Number) -> None:
 # Picking by integer tensors
 
 
-def _index(index: Any, name: str) -> np.ndarray:
+def _index(index: Tensor, name: str) -> Array:
     array = as_tensor(index, "index")._array
     if array.dtype.kind != "i":
         raise RuntimeError(f"{name}: index: expected int64 or int32, got {array.dtype}")
     return array
 
 
-def _first_outside(array: np.ndarray, size: int) -> int | None:
-    """The first index that is not in [0, size), if there is one."""
+def _first_outside(array: Array, size: int) -> int | None:
+    """The first index that is not in [0, size), or None."""
     if array.size and (array.min() < 0 or array.max() >= size):
         return int(array[(array < 0) | (array >= size)][0])
     return None
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """input at the indices along dim that index (N,) lists, none of them negative."""
+    """input at the indices along dim that index (N,) lists; they are not negative.
+
+    Raises an IndexError (for dim 0) or RuntimeError for an index out of range.
+
+    >>> ta.tensor([[1, 2], [3, 4]]).index_select(1, ta.tensor([1, 1, 0]))
+    tensor([[2, 2, 1],
+            [4, 4, 3]])
+    """
     shape = as_tensor(input, "input")._array.shape
     axis = as_axis(dim, len(shape))
     if as_tensor(index, "index")._array.ndim > 1:
@@ -312,8 +350,16 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on.
-    index has as many dimensions as input and is nowhere larger, but in dim."""
+    """out[i, j] = input[index[i, j], j] for dim 0, input[i, index[i, j]] for dim 1, and so on.
+
+    index has as many dimensions as input, and is no larger in any of them, except in dim. Raises
+    RuntimeError for an index out of range.
+
+    >>> scores = ta.tensor([[0.1, 0.9], [0.8, 0.2]])
+    >>> scores.gather(1, ta.tensor([[1], [0]]))  # one of each row
+    tensor([[0.9],
+            [0.8]])
+    """
     shape = as_tensor(input, "input")._array.shape
     axis, array = as_axis(dim, len(shape)), _index(index, "gather")
     if not array.size:
@@ -344,10 +390,19 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
 ) -> Tensor:
-    """Rows of weight (V, D) at the indices of input, any shape: (*, D). The row padding_idx
-    (negative: counted from the end) gets no gradient. Rows that are looked up are first scaled, in
-    weight itself, to a norm of at most max_norm; with scale_grad_by_freq a row that is looked up n
-    times gets 1/n of its gradient."""
+    """The rows of weight (V, D) at the indices of input, of any shape (*): (*, D).
+
+    padding_idx: a row that gets no gradient; a negative one is counted from the end.
+    max_norm: rows that are looked up are first scaled, in place, to a norm_type norm of at most
+    max_norm.
+    scale_grad_by_freq: a row that is looked up n times gets 1 / n of its gradient.
+
+    Raises IndexError for an index out of range.
+
+    >>> F.embedding(ta.tensor([2, 0]), ta.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    tensor([[5., 6.],
+            [1., 2.]])
+    """
     array, table = _index(input, "embedding"), as_tensor(weight, "weight")._array
     if table.ndim != 2:
         raise RuntimeError(f"weight: expected (V, D), got {list(table.shape)}")
@@ -372,8 +427,14 @@ def embedding(
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 tensor (*, V) that is 1 at each index and 0 elsewhere; V: num_classes, or as many as
-    the largest index asks for."""
+    """An int64 tensor (*, V) that is 1 at each index of tensor (*), and 0 elsewhere.
+
+    V is num_classes, or one more than the largest index where num_classes is -1.
+
+    >>> F.one_hot(ta.tensor([2, 0]))
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
     array = as_tensor(tensor, "tensor")._array
     if array.dtype != np.int64:
         raise RuntimeError(f"one_hot: tensor: expected int64, got {array.dtype}")
@@ -390,7 +451,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
-    """input with value (a number or 0-d tensor) where mask (bool, it broadcasts) is True."""
+    """A copy of input with value where mask is True.
+
+    mask: bool, broadcasts to the shape of input. value: a number, or a 0-d tensor, which gets the
+    gradient of all the places that it fills.
+
+    >>> ta.tensor([1.0, 2.0]).masked_fill(ta.tensor([False, True]), float("-inf"))
+    tensor([  1., -inf])
+    """
     array, where = as_tensor(input, "input")._array, as_tensor(mask, "mask")._array
     if where.dtype != bool:
         raise RuntimeError(f"masked_fill: mask: expected bool, got {where.dtype}")
@@ -413,6 +481,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
 
 
 def masked_fill_(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
-    """masked_fill in place."""
+    """input.masked_fill(mask, value), in place."""
     check_in_place("masked_fill_", input, value)
     return rebind("masked_fill_", input, masked_fill(input, mask, value))

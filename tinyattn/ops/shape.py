@@ -1,87 +1,94 @@
 """Shape: the same elements in other places. Nothing is computed, so gradients only move back.
 
-A view shares the memory of its input, whatever was done to the strides; the rest copies. Look at
-View and Slice first: most functions below are one of the two with the right arguments.
+A view shares the memory of its input; the other operations copy. Read View and Slice first: most
+functions below are one of the two, with the right arguments.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from types import EllipsisType
+from typing import TypeAlias
 
 import numpy as np
 
 from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase
-from tinyattn.ops._arguments import as_axis, as_size, as_tensor, some_axes
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
 from tinyattn.ops.elementwise import clone
+
+# An index that gives a view: ints and slices for axes, None for a new axis, ... for all between.
+Basic: TypeAlias = tuple[int | slice | EllipsisType | None, ...]
 
 
 class View(Function):
-    """y = the elements of x, in their order, in another shape;   dx = dy in the shape of x."""
+    """y = the elements of x, in the same order, in another shape;   dx = dy in the shape of x."""
 
     view = True
 
-    def forward(self, x: Any, size: tuple[int, ...]) -> Any:
+    def forward(self, x: Array, size: tuple[int, ...]) -> Array:
         self.shape = x.shape
         return x.reshape(size, copy=False)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return grad.reshape(self.shape)
 
 
 class Permute(Function):
-    """y's axis i is x's axis axes[i];   dx = dy with its axes put back."""
+    """Axis i of y is axis axes[i] of x;   dx = dy with its axes put back."""
 
     view = True
     defers = True
 
-    def forward(self, x: Any, axes: Sequence[int]) -> Any:
+    def forward(self, x: Array, axes: Sequence[int]) -> Array:
         self.axes = axes
         return x.transpose(axes)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Gradient) -> Gradient:
         return grad.transpose([self.axes.index(i) for i in range(len(self.axes))])
 
 
 class Expand(Function):
-    """y[i, j] = x[j] for every i;   dx = dy summed over i (the engine's part)."""
+    """y[i, j] = x[j] for every i;   dx = dy summed over i, which the engine does."""
 
     view = True
 
-    def forward(self, x: Any, size: tuple[int, ...]) -> Any:
+    def forward(self, x: Array, size: tuple[int, ...]) -> Array:
         return np.broadcast_to(x, size)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return grad
 
 
 class Slice(Function):
-    """y = x[index] for an index of ints, slices, None and an Ellipsis;   dx = dy there, else 0."""
+    """y = x[index] for ints, slices, None and ... as index;   dx[index] = dy, and 0 elsewhere."""
 
     view = True
     fresh = True
 
-    def forward(self, x: Any, index: tuple) -> Any:
+    def forward(self, x: Array, index: Basic) -> Array:
         self.shape, self.index = x.shape, index
         return x[index]
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Gradient:
         return self.placed(self.shape, self.index, grad)
 
 
 class Parts(Function):
-    """y_k = x[index_k], which may overlap;   dx = the sum of the dy_k, each in its place."""
+    """y_k = x[index_k] for several indices, which may overlap;   dx = the sum of the dy_k, each at
+    its index."""
 
     view = True
     fresh = True
 
-    def forward(self, x: Any, indices: Sequence[tuple]) -> Any:
+    def forward(self, x: Array, indices: Sequence[Basic]) -> tuple[Array, ...]:
         self.shape, self.dtype, self.indices = x.shape, x.dtype, indices
         return tuple(x[index] for index in indices)
 
-    def backward(self, *grads: Any) -> Any:
+    def backward(self, *grads: Array | None) -> Array:
         dx = np.zeros(self.shape, self.dtype)
         for index, grad in zip(self.indices, grads, strict=True):
             if grad is not None:
@@ -90,98 +97,98 @@ class Parts(Function):
 
 
 class Cat(Function):
-    """y = the inputs one after another along an axis;   dx_k = the part of dy where x_k stands."""
+    """y = the x_k one after another along an axis;   dx_k = the part of dy where x_k stands."""
 
-    def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+    def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         y = np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
         self.before = (slice(None),) * axis
         self.ends = list(accumulate([array.shape[axis] for array in arrays], initial=0))
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, ...]:
         return tuple(grad[(*self.before, slice(i, j))] for i, j in pairwise(self.ends))
 
 
 class Stack(Function):
-    """y = the inputs side by side along a new axis;   dx_k = dy[k] of that axis."""
+    """y[k] = x_k along a new axis;   dx_k = dy[k] along that axis."""
 
-    def forward(self, *arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+    def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         self.axis = axis
         return np.stack(arrays, axis, dtype=dtype, casting="unsafe")
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, ...]:
         return tuple(np.moveaxis(grad, self.axis, 0))
 
 
 class Flip(Function):
-    """y[i] = x[n-1-i];   dx[i] = dy[n-1-i]."""
+    """y[i] = x[n-1-i] along each of the axes, so  dx[i] = dy[n-1-i]."""
 
-    def forward(self, x: Any, axes: tuple[int, ...]) -> Any:
+    def forward(self, x: Array, axes: tuple[int, ...]) -> Array:
         self.axes = axes
         return np.array(np.flip(x, axes), order="C")
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return np.flip(grad, self.axes)
 
 
 class Roll(Function):
-    """y[(i+s) mod n] = x[i];   dx[i] = dy[(i+s) mod n]: rolled by -s."""
+    """y[(i+s) mod n] = x[i], so  dx[i] = dy[(i+s) mod n]:  dy rolled by -s."""
 
-    def forward(self, x: Any, shifts: tuple[int, ...], axes: tuple[int, ...] | None) -> Any:
+    def forward(self, x: Array, shifts: tuple[int, ...], axes: tuple[int, ...] | None) -> Array:
         self.shifts, self.axes = shifts, axes
         return self.rolled(x, 1)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return self.rolled(grad, -1)
 
-    def rolled(self, x: Any, sign: int) -> Any:
+    def rolled(self, x: Array, sign: int) -> Array:
         shifts = [sign * shift for shift in self.shifts]
         return np.roll(x, shifts[0] if self.axes is None else shifts, self.axes)
 
 
 class Repeat(Function):
-    """y[k n + i] = x[i] for every copy k;   dx[i] = the sum of dy[k n + i] over k."""
+    """y[k n + i] = x[i] for every copy k, so  dx[i] = sum_k dy[k n + i]."""
 
-    def forward(self, x: Any, times: tuple[int, ...]) -> Any:
+    def forward(self, x: Array, times: tuple[int, ...]) -> Array:
         self.shape, self.times = x.shape, times
         return np.tile(x, times)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         sizes = (1,) * (len(self.times) - len(self.shape)) + self.shape
         pairs = [n for pair in zip(self.times, sizes, strict=True) for n in pair]
         return grad.reshape(pairs).sum(axis=tuple(range(0, len(pairs), 2))).reshape(self.shape)
 
 
 class Tril(Function):
-    """y[i, j] = x[i, j] where j - i <= k, else 0;   dx = dy there, else 0."""
+    """y[i, j] = x[i, j] where j - i <= k, else 0;   dx = dy there, and 0 elsewhere."""
 
-    keep = staticmethod(np.tril)
+    keep: Callable[[Array, int], Array] = staticmethod(np.tril)
 
-    def forward(self, x: Any, k: int = 0) -> Any:
+    def forward(self, x: Array, k: int = 0) -> Array:
         self.k = k
         return self.keep(x, k)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return self.keep(grad, self.k)
 
 
 class Triu(Tril):
-    """y[i, j] = x[i, j] where j - i >= k, else 0;   dx = dy there, else 0."""
+    """y[i, j] = x[i, j] where j - i >= k, else 0;   dx = dy there, and 0 elsewhere."""
 
     keep = staticmethod(np.triu)
 
 
-def _shape(input: Any, name: str = "input") -> tuple[int, ...]:
+def _shape(input: Tensor, name: str = "input") -> tuple[int, ...]:
     return as_tensor(input, name)._array.shape
 
 
-def _along(axis: int, item: Any) -> tuple:
-    """The index that is `item` on one axis and everything on the others."""
+def _along(axis: int, item: int | slice) -> Basic:
+    """The index that is `item` on one axis and takes all of the others."""
     return (slice(None),) * axis + (item, ...)
 
 
 def _inferred(size: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """`size` with its -1 replaced by what makes it hold `count` elements."""
+    """`size` with its -1 replaced by the size that makes it hold `count` elements."""
     known = math.prod(n for n in size if n != -1)
     if size.count(-1) > 1:
         raise RuntimeError(f"shape: only one dimension can be inferred, got {list(size)}")
@@ -204,9 +211,16 @@ def _inferred(size: tuple[int, ...], count: int) -> tuple[int, ...]:
 # One tensor, another shape
 
 
-def view(input: Tensor, size: Any, *more: int) -> Tensor:
-    """input in another shape (one size may be -1), always sharing its memory: RuntimeError where
-    only a copy could have the shape."""
+def view(input: Tensor, size: Size, *more: int) -> Tensor:
+    """input in another shape, with the same memory. One size may be -1: it follows from the others.
+
+    Raises RuntimeError where the number of elements does not fit, or where only a copy could have
+    the shape: `reshape` makes that copy.
+
+    >>> ta.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     whole = _inferred(as_size((size, *more)), as_tensor(input, "input")._array.size)
     try:
         return View.apply(input, whole)
@@ -219,8 +233,15 @@ def view(input: Tensor, size: Any, *more: int) -> Tensor:
         ) from None
 
 
-def reshape(input: Tensor, shape: Any, *more: int) -> Tensor:
-    """input in another shape (one size may be -1): a view where possible, else a copy."""
+def reshape(input: Tensor, shape: Size, *more: int) -> Tensor:
+    """input in another shape: a view where possible, else a copy.
+
+    One size may be -1: it follows from the others. Raises RuntimeError where the number of elements
+    does not fit.
+
+    >>> ta.tensor([[1, 2, 3], [4, 5, 6]]).T.reshape(-1)
+    tensor([1, 4, 2, 5, 3, 6])
+    """
     whole = _inferred(as_size((shape, *more), "shape"), as_tensor(input, "input")._array.size)
     try:
         return View.apply(input, whole)
@@ -229,7 +250,7 @@ def reshape(input: Tensor, shape: Any, *more: int) -> Tensor:
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """input.view(other.shape)."""
+    """input.view(other.shape): input in the shape of other."""
     return view(input, _shape(other, "other"))
 
 
@@ -239,19 +260,28 @@ def contiguous(input: Tensor) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim, both included, as one."""
+    """input with the dimensions from start_dim to end_dim, both included, made one.
+
+    >>> ta.ones(2, 3, 4).flatten(1).shape
+    (2, 12)
+    """
     shape = _shape(input) or (1,)
     start = as_axis(start_dim, len(shape), "start_dim")
     end = as_axis(end_dim, len(shape), "end_dim")
     if start > end:
         raise RuntimeError(
-            f"flatten() has invalid args: start_dim {start_dim} comes after end_dim {end_dim}"
+            "flatten() has invalid args: start_dim cannot come after end_dim, got "
+            f"{start_dim} and {end_dim}"
         )
     return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One dimension as several of the given sizes (one of them may be -1)."""
+    """input with one dimension made several, of the given sizes; one of them may be -1.
+
+    >>> ta.ones(2, 12).unflatten(1, (3, -1)).shape
+    (2, 3, 4)
+    """
     (axis, size), sizes = _size_along("unflatten", input, dim), as_size((sizes,), "sizes")
     try:
         inner = _inferred(sizes, size) if sizes else ()
@@ -267,21 +297,37 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """input with a new dimension of size 1 at dim."""
+    """input with a new dimension of size 1 at dim: a view.
+
+    >>> ta.ones(2, 3).unsqueeze(1).shape
+    (2, 1, 3)
+    """
     shape = _shape(input)
     axis = as_axis(dim, len(shape) + 1)
     return View.apply(input, (*shape[:axis], 1, *shape[axis:]))
 
 
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """input without those of the dimensions dim (default: all) that have size 1."""
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """input without its dimensions of size 1, or without those of them that dim names: a view.
+
+    >>> ta.ones(2, 1, 3, 1).squeeze().shape, ta.ones(2, 1, 3, 1).squeeze(1).shape
+    ((2, 3), (2, 3, 1))
+    """
     shape = _shape(input)
     axes = some_axes(dim, len(shape), "dim")
     return View.apply(input, tuple(n for i, n in enumerate(shape) if n != 1 or i not in axes))
 
 
-def expand(input: Tensor, size: Any, *more: int) -> Tensor:
-    """input, its dimensions of size 1 repeated to `size` without a copy (-1: as it is)."""
+def expand(input: Tensor, size: Size, *more: int) -> Tensor:
+    """input with its dimensions of size 1 repeated to `size`: a view, nothing is copied.
+
+    A size of -1 leaves a dimension as it is; new dimensions come first. Raises RuntimeError where a
+    dimension that is not 1 would change.
+
+    >>> ta.tensor([[1], [2]]).expand(2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     shape, size = _shape(input), as_size((size, *more))
     new = len(size) - len(shape)
     if new < 0:
@@ -303,20 +349,24 @@ def expand(input: Tensor, size: Any, *more: int) -> Tensor:
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """input.expand(other.shape)."""
+    """input.expand(other.shape): input repeated to the shape of other."""
     return expand(input, _shape(other, "other"))
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """The same as input.expand(size)."""
+    """input.expand(size): input repeated to `size`."""
     return expand(input, size)
 
 
 # One tensor, its dimensions in another order
 
 
-def permute(input: Tensor, dims: Any, *more: int) -> Tensor:
-    """The dimensions in the order given; every dimension once."""
+def permute(input: Tensor, dims: Size, *more: int) -> Tensor:
+    """input with its dimensions in the order dims, which names each of them once: a view.
+
+    >>> ta.ones(2, 3, 4).permute(2, 0, 1).shape
+    (4, 2, 3)
+    """
     ndim, order = len(_shape(input)), as_size((dims, *more), "dims")
     if len(order) != ndim:
         raise RuntimeError(f"dims: expected {ndim} dimensions, got {list(order)}")
@@ -324,7 +374,12 @@ def permute(input: Tensor, dims: Any, *more: int) -> Tensor:
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """The dimensions dim0 and dim1 exchanged."""
+    """input with the dimensions dim0 and dim1 exchanged: a view.
+
+    >>> ta.tensor([[1, 2], [3, 4]]).transpose(0, 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     ndim = len(_shape(input))
     a, b = as_axis(dim0, ndim, "dim0"), as_axis(dim1, ndim, "dim1")
     axes = list(range(ndim))
@@ -334,7 +389,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def t(input: Tensor) -> Tensor:
-    """A matrix transposed; fewer dimensions stay as they are."""
+    """A matrix transposed: a view. A tensor of fewer dimensions stays as it is."""
     if len(_shape(input)) > 2:
         raise RuntimeError(
             f"t() expects a tensor with <= 2 dimensions, but input is {len(_shape(input))}D"
@@ -343,12 +398,12 @@ def t(input: Tensor) -> Tensor:
 
 
 def reverse_dims(input: Tensor) -> Tensor:
-    """The dimensions in reverse order (the property T)."""
+    """input with its dimensions in reverse order, which is the property `T`: a view."""
     return Permute.apply(input, tuple(range(len(_shape(input))))[::-1])
 
 
 def matrix_transpose(input: Tensor) -> Tensor:
-    """The last two dimensions exchanged (the property mT)."""
+    """input with its last two dimensions exchanged, which is the property `mT`: a view."""
     if len(_shape(input)) < 2:
         raise RuntimeError(
             f"mT: expected a matrix or a batch of matrices, got a {len(_shape(input))}-D tensor"
@@ -360,11 +415,15 @@ def matrix_transpose(input: Tensor) -> Tensor:
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """input at one index of dim, which goes away: a view."""
+    """input at one index of dim, without that dimension: a view.
+
+    >>> ta.tensor([[1, 2], [3, 4]]).select(1, 0)
+    tensor([1, 3])
+    """
     shape = _shape(input)
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    axis, index = as_axis(dim, len(shape)), int(index)
+    axis, index = as_axis(dim, len(shape)), as_int(index, "index")
     if not -shape[axis] <= index < shape[axis]:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(shape)} at dimension "
@@ -374,15 +433,20 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
-    """`length` indices of dim from `start` on: a view."""
+    """`length` indices of dim, beginning with `start`: a view.
+
+    >>> ta.arange(6).narrow(0, 2, 3)
+    tensor([2, 3, 4])
+    """
     shape = _shape(input)
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    length = as_int(length, "length")
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     if isinstance(start, TensorBase) and (start._array.ndim or start._array.dtype.kind != "i"):
         raise RuntimeError("narrow(): start: expected an int or a 0-d tensor of one")
-    axis, begin = as_axis(dim, len(shape)), int(start)
+    axis, begin = as_axis(dim, len(shape)), as_int(start, "start")
     size = shape[axis]
     if not -size <= begin <= size:
         raise IndexError(
@@ -394,8 +458,8 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     return Slice.apply(input, _along(axis, slice(begin, begin + length)))
 
 
-def _size_along(name: str, input: Any, dim: int) -> tuple[int, int]:
-    """The axis that dim names and its size, for a tensor that has one."""
+def _size_along(name: str, input: Tensor, dim: int) -> tuple[int, int]:
+    """The axis that dim names, and its size; RuntimeError for a tensor without axes."""
     shape = _shape(input)
     if not shape:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
@@ -403,13 +467,24 @@ def _size_along(name: str, input: Any, dim: int) -> tuple[int, int]:
     return axis, shape[axis]
 
 
-def _cut(input: Any, axis: int, starts: Iterable[int], ends: Iterable[int]) -> tuple:
+def _cut(
+    input: Tensor, axis: int, starts: Iterable[int], ends: Iterable[int]
+) -> tuple[Tensor, ...]:
     cuts = [_along(axis, slice(a, b)) for a, b in zip(starts, ends, strict=True)]
     return Parts.apply(input, cuts)
 
 
-def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of parts along dim: of one size (the last may be smaller), or of the sizes listed."""
+def split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """The parts of tensor along dim, as views: all of one size, or of the sizes in a list.
+
+    With one size, the last part may be smaller. Raises RuntimeError where listed sizes do not add
+    up to the size of dim.
+
+    >>> ta.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     axis, size = _size_along("split", tensor, dim)
     sizes = as_size((split_size_or_sections,), "split_size_or_sections")
     if isinstance(split_size_or_sections, (tuple, list)):
@@ -430,28 +505,46 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of one size along dim; the last may be smaller."""
-    axis, size = _size_along("chunk", input, dim)
+    """At most `chunks` parts of one size along dim, as views; the last part may be smaller.
+
+    >>> ta.arange(5).chunk(2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
+    (axis, size), chunks = _size_along("chunk", input, dim), as_int(chunks, "chunks")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     return split(input, -(-size // chunks) if size else [0] * chunks, axis)
 
 
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """So many parts along dim whose sizes differ by at most one, or parts that end at indices."""
+def tensor_split(
+    input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """The parts of input along dim, as views: a number of them, or cut at the indices in a list.
+
+    For a number, the sizes of the parts differ by at most one.
+
+    >>> ta.arange(5).tensor_split([1, 3])
+    (tensor([0]), tensor([1, 2]), tensor([3, 4]))
+    """
     axis, size = _size_along("tensor_split", input, dim)
-    where = indices_or_sections
-    if isinstance(where, TensorBase):
-        where = where._array.tolist()
-    if not isinstance(where, (tuple, list)):
-        if where <= 0:
-            raise RuntimeError(f"number of sections must be larger than 0, got {where}")
-        where = [(k * (size // where) + min(k, size % where)) for k in range(1, where)]
-    return _cut(input, axis, [0, *where], [*where, size])
+    given = indices_or_sections
+    where = given._array.tolist() if isinstance(given, TensorBase) else given
+    if isinstance(where, (tuple, list)):
+        cuts = as_size(where, "indices_or_sections")
+    else:
+        n = as_int(where, "indices_or_sections")
+        if n <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {n}")
+        cuts = tuple(k * (size // n) + min(k, size % n) for k in range(1, n))
+    return _cut(input, axis, [0, *cuts], [*cuts, size])
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """A view for every index of dim, which goes away."""
+    """A view of input at every index of dim, without that dimension.
+
+    >>> ta.tensor([[1, 2], [3, 4]]).unbind(1)
+    (tensor([1, 3]), tensor([2, 4]))
+    """
     shape = _shape(input)
     if not shape:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
@@ -462,8 +555,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 # Several tensors in one
 
 
-def _several(name: str, tensors: Any) -> tuple[list, np.dtype | None]:
-    """The tensors as a list, and the dtype they have together where they have different ones."""
+def _several(name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], np.dtype | None]:
+    """The tensors as a list, and the dtype of the result where they have different ones."""
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(
             f"{name}: tensors: expected a tuple or list of Tensors, got {type(tensors).__name__}"
@@ -480,8 +573,16 @@ def _several(name: str, tensors: Any) -> tuple[list, np.dtype | None]:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after another along dim; their other sizes agree. A 1-D tensor without
-    elements fits everywhere."""
+    """The tensors one after another along dim.
+
+    Their sizes agree in every other dimension; only a tensor of shape (0,) may always be among
+    them. Raises RuntimeError where sizes do not agree.
+
+    >>> ta.cat([ta.tensor([[1, 2]]), ta.tensor([[3, 4], [5, 6]])])
+    tensor([[1, 2],
+            [3, 4],
+            [5, 6]])
+    """
     given, dtype = _several("cat", tensors)
     shapes = [tensor._array.shape for tensor in given]
     if () in shapes:
@@ -502,7 +603,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
-    """Why `cat` can't put tensors of these shapes one after another along the axis."""
+    """The error of `cat` for tensors whose shapes do not agree."""
     first = next(shape for shape in shapes if shape != (0,))
     for i, shape in enumerate(shapes):  # noqa: B007  both are read after the loop
         if shape == (0,):
@@ -521,7 +622,14 @@ def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, along a new dimension dim."""
+    """The tensors, all of one shape, along a new dimension dim.
+
+    Raises RuntimeError where the shapes differ.
+
+    >>> ta.stack([ta.tensor([1, 2]), ta.tensor([3, 4])], 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     given, dtype = _several("stack", tensors)
     first = given[0]._array.shape
     axis = as_axis(dim, len(first) + 1)
@@ -537,14 +645,24 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 # Copies with the elements elsewhere
 
 
-def flip(input: Tensor, dims: Any, *more: int) -> Tensor:
-    """A copy with the order of elements reversed along dims."""
+def flip(input: Tensor, dims: Size, *more: int) -> Tensor:
+    """A copy with the order of the elements reversed along dims.
+
+    >>> ta.arange(4).flip(0)
+    tensor([3, 2, 1, 0])
+    """
     return Flip.apply(input, some_axes(as_size((dims, *more), "dims"), len(_shape(input)), "dims"))
 
 
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """A copy with the elements moved on by `shifts` along dims; those that leave at the end come
-    back at the start. Without dims: over all elements in row-major order."""
+def roll(input: Tensor, shifts: Size, dims: Size | None = None) -> Tensor:
+    """A copy with the elements moved on by `shifts` along dims.
+
+    Elements that leave at the end come back at the start. Without dims, the elements move in
+    row-major order.
+
+    >>> ta.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
     ndim, shifts = len(_shape(input)), as_size((shifts,), "shifts")
     axes = () if dims is None else as_size((dims,), "dims")
     if len(shifts) != (1 if dims is None else len(axes)) or not shifts:
@@ -557,8 +675,13 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     return Roll.apply(input, shifts, None if dims is None else axes)
 
 
-def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
-    """A copy of input, repeated so many times along each dimension; new dimensions come first."""
+def repeat(input: Tensor, repeats: Size, *more: int) -> Tensor:
+    """A copy of input, repeated so many times along each dimension; new dimensions come first.
+
+    >>> ta.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     times = as_size((repeats, *more), "repeats")
     if len(times) < len(_shape(input)):
         raise RuntimeError(
@@ -570,20 +693,32 @@ def repeat(input: Tensor, repeats: Any, *more: int) -> Tensor:
     return Repeat.apply(input, times)
 
 
-def _triangle(operation: type[Tril], input: Any, diagonal: int) -> Any:
+def _triangle(operation: type[Tril], input: Tensor, diagonal: int) -> Tensor:
     if len(_shape(input)) < 2:
         raise RuntimeError(
             f"{operation.__name__.lower()}: input tensor must have at least 2 dimensions, got "
             f"{list(_shape(input))}"
         )
-    return operation.apply(input, diagonal)
+    return operation.apply(input, as_int(diagonal, "diagonal"))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangles of matrices: element (i, j) stays where j - i <= diagonal, else 0."""
+    """A copy with 0 above a diagonal of each matrix: (i, j) is kept where j - i <= diagonal.
+
+    >>> ta.ones(3, 3).tril()
+    tensor([[1., 0., 0.],
+            [1., 1., 0.],
+            [1., 1., 1.]])
+    """
     return _triangle(Tril, input, diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangles of matrices: element (i, j) stays where j - i >= diagonal, else 0."""
+    """A copy with 0 below a diagonal of each matrix: (i, j) is kept where j - i >= diagonal.
+
+    >>> ta.ones(3, 3).triu(1)
+    tensor([[0., 1., 1.],
+            [0., 0., 1.],
+            [0., 0., 0.]])
+    """
     return _triangle(Triu, input, diagonal)
