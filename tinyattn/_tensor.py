@@ -1,20 +1,34 @@
 """class Tensor: the list of its operators and methods. What each does stands in ops/.
 
-The gradient's way through a graph of tensors is autograd/engine.py.
+How gradients go through a graph of tensors: autograd/engine.py.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn.autograd import copying, frontend, hooks
-from tinyattn.autograd.dtypes import bool_, float32, float64, int32, int64
+from tinyattn.autograd.dtypes import (
+    DType,
+    Scalar,
+    bool_,
+    float32,
+    float64,
+    int32,
+    int64,
+    is_floating_point,
+)
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Leaf, TensorBase, requires_grad_, results
+from tinyattn.kernels._types import Array
 from tinyattn.ops import (
     activations,
+    comparisons,
     creation,
     elementwise,
+    in_place,
     indexing,
     normalising,
     products,
@@ -22,10 +36,18 @@ from tinyattn.ops import (
     reductions,
 )
 from tinyattn.ops import shape as shapes
+from tinyattn.ops._arguments import Operand, as_axis, as_operand
 
 
 class Tensor(TensorBase):
-    """An array with a place in a graph of operations; made by `tensor`, `zeros`, `randn`, ..."""
+    """An array that operations record, so that gradients can be found. Made by `tensor`, `zeros`,
+    `randn`, ...; `Tensor(data)` is `tensor(data)`.
+
+    >>> x = ta.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
 
     __array_ufunc__ = None  # NumPy's operators leave `array + tensor` to the tensor
     __hash__ = object.__hash__
@@ -37,18 +59,22 @@ class Tensor(TensorBase):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The size of every dimension."""
         return self._array.shape
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> DType:
+        """The type of the elements: float32, float64, int64, int32 or bool."""
         return self._array.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self._array.ndim
 
     @property
     def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded for gradients."""
         return self._edge is not None
 
     @requires_grad.setter
@@ -57,12 +83,14 @@ class Tensor(TensorBase):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether this tensor was made by the user, not by a recorded operation."""
         return self._edge is None or type(self._edge[0]) is Leaf
 
     @property
-    def grad_fn(self) -> Any:
-        """The operation that made it, where a gradient is needed."""
-        return None if self._edge is None or self.is_leaf else self._edge[0]
+    def grad_fn(self) -> Function | None:
+        """The operation that made this tensor; None if it is a leaf."""
+        node = None if self._edge is None else self._edge[0]
+        return node if isinstance(node, Function) else None
 
     @property
     def data(self) -> "Tensor":
@@ -79,25 +107,38 @@ class Tensor(TensorBase):
 
     @property
     def T(self) -> "Tensor":
+        """The tensor with its dimensions in reverse order: a view."""
         return shapes.reverse_dims(self)
 
     @property
     def mT(self) -> "Tensor":
+        """The tensor with its last two dimensions exchanged: a view."""
         return shapes.matrix_transpose(self)
 
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
+    @overload
+    def size(self, dim: None = None) -> tuple[int, ...]: ...
+
+    @overload
+    def size(self, dim: int) -> int: ...
+
+    def size(self, dim: int | None = None) -> tuple[int, ...] | int:
+        """The shape, or the size of one dimension; IndexError if there is no such dimension."""
+        return self.shape if dim is None else self.shape[as_axis(dim, self.ndim)]
 
     def dim(self) -> int:
+        """The number of dimensions."""
         return self._array.ndim
 
     def numel(self) -> int:
+        """The number of elements."""
         return self._array.size
 
     def is_floating_point(self) -> bool:
-        return self._array.dtype.kind == "f"
+        """Whether the dtype is float32 or float64."""
+        return is_floating_point(self._array.dtype)
 
     def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in their order, without gaps."""
         return self._array.flags.c_contiguous
 
     def __len__(self) -> int:
@@ -105,10 +146,16 @@ class Tensor(TensorBase):
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator["Tensor"]:
         if not self.ndim:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
+
+    def __contains__(self, element: object) -> bool:
+        """Whether some element of the tensor equals `element`, a number or a tensor."""
+        if not isinstance(element, (Tensor, *_NUMBERS)):
+            raise RuntimeError(f"in: expected a Tensor or a number, got {type(element).__name__}")
+        return bool(comparisons.eq(self, element)._array.any())
 
     def __repr__(self) -> str:
         text = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
@@ -118,33 +165,64 @@ class Tensor(TensorBase):
             return f"tensor({text}, grad_fn={self.grad_fn})"
         return f"tensor({text}, requires_grad=True)" if self.requires_grad else f"tensor({text})"
 
+    def __format__(self, spec: str) -> str:
+        """A tensor without dimensions as its number, `f"{loss:.4f}"`; others as `repr`."""
+        return format(self.item(), spec) if not self.ndim else object.__format__(self, spec)
+
     # Out of it
 
-    def item(self) -> bool | int | float:
+    def item(self) -> Scalar:
+        """The number in a tensor of one element; RuntimeError for any other tensor.
+
+        >>> ta.tensor([2.5]).item()
+        2.5
+        """
         if self._array.size != 1:
             raise RuntimeError(
                 f"item: expected a tensor of one element, got shape {list(self.shape)}"
             )
         return self._array.item()
 
-    __float__ = lambda self: float(self.item())  # noqa: E731
-    __int__ = lambda self: int(self.item())  # noqa: E731
+    def _number(self, kind: str) -> Scalar:
+        if self._array.size != 1:
+            raise ValueError(
+                f"{kind}(): only one element tensors can be converted to Python scalars, got "
+                f"shape {list(self.shape)}"
+            )
+        return self._array.item()
+
+    def __float__(self) -> float:
+        return float(self._number("float"))
+
+    def __int__(self) -> int:
+        return int(self._number("int"))
 
     def __index__(self) -> int:
-        if self.dtype.kind != "i":
-            raise TypeError(f"only integer tensors of one element are an index, got {self.dtype}")
-        return int(self.item())
+        if self.dtype.kind == "f" or self._array.size != 1:
+            raise TypeError(
+                "index: expected an integer tensor of one element, got "
+                f"{self.dtype} of shape {list(self.shape)}"
+            )
+        return int(self._array.item())
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
-            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self.item())
+            count = "more than one value" if self._array.size else "no values"
+            raise RuntimeError(
+                f"Boolean value of Tensor with {count} is ambiguous: got shape {list(self.shape)}"
+            )
+        return bool(self._array.item())
 
     def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers; a number if there are no dimensions.
+
+        >>> ta.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self._array.tolist()
 
-    def numpy(self) -> np.ndarray:
-        """The array itself: memory is shared."""
+    def numpy(self) -> Array:
+        """The array of this tensor; the memory is shared. RuntimeError if it needs a gradient."""
         if self._edge is not None:
             raise RuntimeError(
                 "numpy: can't be called on a tensor that requires grad; use detach().numpy()"
@@ -152,9 +230,8 @@ class Tensor(TensorBase):
         self._storage.exposed = True
         return self._array
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.detach().numpy()
-        return np.array(array, dtype, copy=copy)
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.array(self.detach().numpy(), dtype, copy=copy)
 
     def detach(self) -> "Tensor":
         """The same memory, outside the graph."""
@@ -171,6 +248,7 @@ class Tensor(TensorBase):
     # Its gradient
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Set `requires_grad` of a leaf, and return the tensor."""
         return requires_grad_(self, requires_grad)
 
     def backward(
@@ -180,52 +258,74 @@ class Tensor(TensorBase):
         create_graph: bool = False,
         inputs: "Sequence[Tensor] | Tensor | None" = None,
     ) -> None:
-        """Add d(self)/d(leaf), times `gradient`, to the `.grad` of every leaf below."""
+        """Add d(self)/d(leaf), times `gradient`, to the `.grad` of every leaf that self was made
+        from, or of `inputs` only.
+
+        gradient: of the shape of self; not needed if self has one element.
+        retain_graph: keep what the operations saved, for another backward through them.
+        create_graph: only False; gradients of gradients aren't supported.
+        """
         frontend.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: hooks.Hook) -> hooks.Handle:
-        """Call hook(gradient) when this tensor's gradient is there; a result takes its place."""
+        """Call hook(gradient) when the gradient of this tensor is known. If hook returns a tensor,
+        that replaces the gradient. `remove()` of what is returned ends this."""
         if self._edge is None:
             raise RuntimeError("register_hook: the tensor doesn't require a gradient")
         return hooks.Handle(self._edge, hook)
 
     def retain_grad(self) -> None:
-        """Keep `.grad` of a tensor that is not a leaf."""
+        """Keep `.grad` of this tensor although it is not a leaf."""
         hooks.retain_grad(self)
 
     # Dtypes
 
-    def to(self, dtype: Any = None, *, copy: bool = False) -> "Tensor":
+    def to(self, dtype: "DTypeLike | Tensor | None" = None, *, copy: bool = False) -> "Tensor":
+        """This tensor in another dtype, or in the dtype of another tensor; itself if it has that
+        dtype already and copy is False."""
         return elementwise.to(self, self.dtype if dtype is None else dtype, copy)
 
+    def type_as(self, other: "Tensor") -> "Tensor":
+        """This tensor in the dtype of another."""
+        return self.to(other.dtype)
+
+    def where(self, condition: "Tensor", other: Operand) -> "Tensor":
+        """This tensor where condition is True, else other."""
+        return elementwise.where(condition, self, other)
+
     def float(self) -> "Tensor":
+        """This tensor in float32."""
         return self.to(float32)
 
     def double(self) -> "Tensor":
+        """This tensor in float64."""
         return self.to(float64)
 
     def long(self) -> "Tensor":
+        """This tensor in int64."""
         return self.to(int64)
 
     def int(self) -> "Tensor":
+        """This tensor in int32."""
         return self.to(int32)
 
     def bool(self) -> "Tensor":
+        """This tensor as bool: True where an element is not 0."""
         return self.to(bool_)
-
-    def type_as(self, other: "Tensor") -> "Tensor":
-        return self.to(other.dtype)
-
-    def where(self, condition: "Tensor", other: Any) -> "Tensor":
-        return elementwise.where(condition, self, other)
 
     # Operators and methods, each defined in ops/
 
-    def __eq__(self, other: Any) -> Any:
-        return NotImplemented if other is None or isinstance(other, str) else self.eq(other)
+    def __eq__(self, other: object) -> "Tensor":  # type: ignore[override]
+        return self.eq(other) if isinstance(other, _OPERANDS) else NotImplemented
 
-    def __ne__(self, other: Any) -> Any:
-        return NotImplemented if other is None or isinstance(other, str) else self.ne(other)
+    def __ne__(self, other: object) -> "Tensor":  # type: ignore[override]
+        return self.ne(other) if isinstance(other, _OPERANDS) else NotImplemented
+
+    def __rmatmul__(self, other: Array) -> "Tensor":
+        return products.matmul(as_operand(other, "input"), self)
+
+    def __delitem__(self, index: object) -> NoReturn:
+        raise TypeError("Tensor does not support deleting items")
 
     __add__ = __radd__ = add = elementwise.add
     __sub__ = sub = elementwise.sub
@@ -233,26 +333,45 @@ class Tensor(TensorBase):
     __mul__ = __rmul__ = mul = elementwise.mul
     __truediv__ = div = elementwise.div
     __rtruediv__ = elementwise.rdiv
+    __floordiv__ = elementwise.floor_divide
+    __rfloordiv__ = elementwise.rfloor_divide
+    __mod__ = elementwise.remainder
+    __rmod__ = elementwise.rremainder
     __pow__ = pow = elementwise.pow
     __rpow__ = elementwise.rpow
     __matmul__ = matmul = products.matmul
     __neg__ = neg = elementwise.neg
-    eq = elementwise.eq
-    ne = elementwise.ne
-    __lt__ = lt = elementwise.lt
-    __le__ = le = elementwise.le
-    __gt__ = gt = elementwise.gt
-    __ge__ = ge = elementwise.ge
-    __and__ = elementwise.bitwise_and
-    __or__ = elementwise.bitwise_or
-    __invert__ = elementwise.bitwise_not
-    logical_and = elementwise.logical_and
-    logical_or = elementwise.logical_or
-    logical_not = elementwise.logical_not
-    __iadd__ = add_ = elementwise.add_
-    __isub__ = sub_ = elementwise.sub_
-    __imul__ = mul_ = elementwise.mul_
-    __itruediv__ = div_ = elementwise.div_
+    __pos__ = elementwise.positive
+    __abs__ = abs = elementwise.abs
+    eq = comparisons.eq
+    ne = comparisons.ne
+    __lt__ = lt = comparisons.lt
+    __le__ = le = comparisons.le
+    __gt__ = gt = comparisons.gt
+    __ge__ = ge = comparisons.ge
+    __and__ = __rand__ = comparisons.bitwise_and
+    __or__ = __ror__ = comparisons.bitwise_or
+    __xor__ = __rxor__ = comparisons.bitwise_xor
+    __invert__ = comparisons.bitwise_not
+    __lshift__ = comparisons.left_shift
+    __rlshift__ = comparisons.rleft_shift
+    __rshift__ = comparisons.right_shift
+    __rrshift__ = comparisons.rright_shift
+    logical_and = comparisons.logical_and
+    logical_or = comparisons.logical_or
+    logical_not = comparisons.logical_not
+    __iadd__ = add_ = in_place.add_
+    __isub__ = sub_ = in_place.sub_
+    __imul__ = mul_ = in_place.mul_
+    __itruediv__ = div_ = in_place.div_
+    __ifloordiv__ = in_place.floor_divide_
+    __imod__ = in_place.remainder_
+    __ipow__ = in_place.pow_
+    __iand__ = in_place.bitwise_and_
+    __ior__ = in_place.bitwise_or_
+    __ixor__ = in_place.bitwise_xor_
+    __ilshift__ = in_place.left_shift_
+    __irshift__ = in_place.right_shift_
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
 
@@ -275,14 +394,14 @@ class Tensor(TensorBase):
     maximum = elementwise.maximum
     minimum = elementwise.minimum
     clamp = elementwise.clamp
-    clamp_ = elementwise.clamp_
-    isnan = elementwise.isnan
-    isinf = elementwise.isinf
-    isfinite = elementwise.isfinite
+    clamp_ = in_place.clamp_
+    isnan = comparisons.isnan
+    isinf = comparisons.isinf
+    isfinite = comparisons.isfinite
     clone = elementwise.clone
-    copy_ = elementwise.copy_
-    fill_ = elementwise.fill_
-    zero_ = elementwise.zero_
+    copy_ = in_place.copy_
+    fill_ = in_place.fill_
+    zero_ = in_place.zero_
     uniform_ = random.uniform_
     normal_ = random.normal_
 
@@ -347,4 +466,6 @@ class Tensor(TensorBase):
     masked_fill_ = indexing.masked_fill_
 
 
+_NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
+_OPERANDS = (Tensor, np.ndarray, *_NUMBERS)
 results.cls = Tensor

@@ -34,6 +34,18 @@ def idiv(x):
     x /= 2
 
 
+def ifloordiv(x):
+    x //= 2
+
+
+def imod(x):
+    x %= 2
+
+
+def ipow(x):
+    x **= 2
+
+
 def setitem(*index):
     def set_it(x):
         x[index[0] if len(index) == 1 else index] = 7.0
@@ -55,6 +67,9 @@ WAYS = {
     "-=": (isub, "sub_"),
     "*=": (imul, "mul_"),
     "/=": (idiv, "div_"),
+    "//=": (ifloordiv, "floor_divide_"),
+    "%=": (imod, "remainder_"),
+    "**=": (ipow, "pow_"),
     "add_": (lambda x: x.add_(ta.ones(3)), "add_"),
     "sub_": (lambda x: x.sub_(1), "sub_"),
     "mul_": (lambda x: x.mul_(2), "mul_"),

@@ -4,6 +4,7 @@ UNARY and BINARY list every operation once; all tests draw from them. Look at th
 """
 
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -48,6 +49,9 @@ UNARY = {
     "div a number": (lambda t, x: x / 3, (-2, 2)),
     "div of a number": (lambda t, x: 2 / x, (0.3, 3)),
     "pow 2": (lambda t, x: x**2, (-2, 2)),
+    "remainder by a number": (lambda t, x: x % -2.5, (0.3, 2.3)),
+    "abs()": (lambda t, x: abs(x), (0.3, 3)),
+    "+x": (lambda t, x: +x, (-2, 2)),
     "cube": (lambda t, x: x.pow(3), (-2, 2)),
     "pow 0": (lambda t, x: x**0, (-2, 2)),
     "pow 1": (lambda t, x: x**1, (-2, 2)),
@@ -69,6 +73,7 @@ BINARY = {
     "div": (lambda t, x, y: x / y, (0.3, 3)),
     "div, floor": (lambda t, x, y: t.div(x, y, rounding_mode="floor"), (0.7, 0.9)),
     "div, trunc": (lambda t, x, y: x.div(y, rounding_mode="trunc"), (0.7, 0.9)),
+    "remainder": (lambda t, x, y: x % y, (0.7, 0.9)),
     "pow": (lambda t, x, y: x**y, (0.3, 3)),
     "maximum": (lambda t, x, y: t.maximum(x, y), (-2, 2)),
     "minimum": (lambda t, x, y: t.minimum(x, y), (-2, 2)),
@@ -80,6 +85,10 @@ BINARY = {
 }
 # Without a gradient.
 BINARY_TESTS = {
+    "floor division": lambda t, x, y: x.detach() // y.detach(),
+    "floor division by a number": lambda t, x, y: x.detach() // 2,
+    "floor division of a number": lambda t, x, y: 7 // x.detach(),
+    "remainder of a number": lambda t, x, y: 7.5 % x.detach(),
     "eq": lambda t, x, y: x == y,
     "ne": lambda t, x, y: t.ne(x, y),
     "lt": lambda t, x, y: x < y,
@@ -94,6 +103,13 @@ BINARY_TESTS = {
     "logical_not": lambda t, x, y: t.logical_not(x),
     "and": lambda t, x, y: (x > 0) & (y > 0),
     "or": lambda t, x, y: (x > 0) | (y > 0),
+    "xor": lambda t, x, y: (x > 0) ^ (y > 0),
+    "and a number": lambda t, x, y: (x > 0) & True,
+    "number and": lambda t, x, y: True & (x > 0),
+    "or a number": lambda t, x, y: (x > 0) | False,
+    "number or": lambda t, x, y: True | (x > 0),
+    "xor a number": lambda t, x, y: (x > 0) ^ True,
+    "number xor": lambda t, x, y: True ^ (x > 0),
     "invert": lambda t, x, y: ~(x > y),
     "isnan": lambda t, x, y: t.isnan(x),
     "isinf": lambda t, x, y: x.isinf(),
@@ -106,6 +122,9 @@ IN_PLACE = {
     "sub_": lambda t, x, y: x.sub_(y),
     "mul_": lambda t, x, y: x.mul_(y),
     "div_": lambda t, x, y: x.div_(y),
+    "/=": lambda t, x, y: operator.itruediv(x, 2),
+    "%=": lambda t, x, y: operator.imod(x, y),
+    "**=": lambda t, x, y: operator.ipow(x, 2),
     "itself": lambda t, x, y: x.mul_(x).add_(x),
     "add_ a float": lambda t, x, y: x.add_(1.5),
     "clamp_": lambda t, x, y: x.clamp_(0, 1),
@@ -242,7 +261,10 @@ def test_special_values_as_in_torch(torch, name, dtype):
 @pytest.mark.parametrize("name", BINARY | BINARY_TESTS)
 def test_pairs_of_special_values_as_in_torch(torch, name, dtype):
     case = BINARY_TESTS[name] if name in BINARY_TESTS else BINARY[name][0]
-    x, y = np.meshgrid(np.array(SPECIAL).astype(dtype), np.array(SPECIAL).astype(dtype))
+    special = SPECIAL
+    if name.startswith("remainder"):
+        special = [v for v in SPECIAL if not 0 < abs(v) < 1e-30]  # torch: NaN for denormals
+    x, y = np.meshgrid(np.array(special).astype(dtype), np.array(special).astype(dtype))
     same_as_torch(torch, case, x, y)
 
 
@@ -481,6 +503,227 @@ def test_both_halves_run_by_hand():
     g = elementwise.Tanh()
     assert g.forward(np.zeros(2)).tolist() == [0, 0]
     assert g.backward(np.ones(2)).tolist() == [1, 1]
+
+
+# Python's operators and conversions
+
+
+INTS, BOOLS, FLOATS32 = [6, -5, 3], [True, True, False], [1.5, -2.5, 3.0]
+# name: a case of an int64, a bool and a float32 tensor
+OPERATORS = {
+    "bits of a number": lambda t, i, b, f: (i & 3, i | 3, i ^ 3, 3 & i, 3 | i, 3 ^ i),
+    "bits of bools and integers": lambda t, i, b, f: (b & 1, 2 | b, i & True, b ^ i),
+    "bits of floats": lambda t, i, b, f: f & 1,
+    "bits of a float": lambda t, i, b, f: 1.5 | i,
+    "bits of nothing": lambda t, i, b, f: i & None,
+    "not of floats": lambda t, i, b, f: ~f,
+    "left shift": lambda t, i, b, f: (i << 2, 2 << t.abs(i), i << t.abs(i)),
+    "right shift": lambda t, i, b, f: (i >> 1, 64 >> t.abs(i), i >> 70),
+    "shift beyond the dtype": lambda t, i, b, f: (i << 70, i << -1),
+    "shift of bools": lambda t, i, b, f: (b << 1, b >> 1),
+    "shift of bools by bools": lambda t, i, b, f: b << b,
+    "shift of floats": lambda t, i, b, f: f << 1,
+    "division of integers": lambda t, i, b, f: (i // 2, i // -4, 7 // i, i % 4, i % -4, 7 % i),
+    "division by infinity": lambda t, i, b, f: (f.detach() // INF, f % INF, f % -INF),
+    "division of floats by 0": lambda t, i, b, f: (f.detach() // 0, f % 0),
+    "division of integers by 0": lambda t, i, b, f: i // 0,
+    "remainder of integers by 0": lambda t, i, b, f: i % 0,
+    "division of bools": lambda t, i, b, f: b // b,
+    "remainder of bools": lambda t, i, b, f: b % b,
+    "remainder of bools by 2": lambda t, i, b, f: b % 2,
+    "divmod": lambda t, i, b, f: divmod(f, 2),
+    "plus bool": lambda t, i, b, f: +b,
+    "minus bool": lambda t, i, b, f: -b,
+    "abs of bool": lambda t, i, b, f: abs(b),
+    "sum()": lambda t, i, b, f: sum(f),
+    "in-place bits": lambda t, i, b, f: (
+        operator.iand(i, 7),
+        operator.ior(b, True),
+        operator.ixor(b, b),
+    ),
+    "in-place shifts": lambda t, i, b, f: (operator.ilshift(i, 2), operator.irshift(i, 1)),
+    "in-place division": lambda t, i, b, f: operator.ifloordiv(i, 2),
+    "in-place division that gives floats": lambda t, i, b, f: operator.ifloordiv(i, 2.5),
+    "product with an array": lambda t, i, b, f: (
+        f.detach() @ np.ones(3, np.float32),
+        f.detach() @ np.ones((3, 2), np.float32),
+    ),
+    "product with a number": lambda t, i, b, f: f @ 2,
+    "product of a number": lambda t, i, b, f: 2 @ f,
+    "deleting": lambda t, i, b, f: operator.delitem(i, 0),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_as_in_torch(torch, name):
+    def case(t, i, b, f):
+        return OPERATORS[name](t, i, b, f * 1)
+
+    same_as_torch(torch, case, np.array(INTS), np.array(BOOLS), np.array(FLOATS32, np.float32))
+
+
+def test_operators_in_numbers_anyone_can_check():
+    i, b, f = ta.tensor([7, -7]), ta.tensor([True, False]), ta.tensor([1.5, -2.5])
+    assert (i // 2).tolist() == [3, -4]
+    assert (i % 3).tolist() == [1, 2]
+    assert (i % -3).tolist() == [-2, -1]
+    assert (10 // i).tolist() == [1, -2]
+    assert (10 % i).tolist() == [3, -4]
+    assert (f // 1).tolist() == [1, -3]
+    assert (f % 1).tolist() == [0.5, 0.5]
+    assert abs(f).tolist() == [1.5, 2.5]
+    assert (+f).tolist() == [1.5, -2.5]
+    assert (i ^ 2).tolist() == [5, -5]
+    assert (b & True).tolist() == (True & b).tolist() == [True, False]
+    assert (True | b).tolist() == [True, True]
+    assert (b ^ True).tolist() == [False, True]
+    assert (i << 1).tolist() == [14, -14]
+    assert (i >> 1).tolist() == [3, -4]
+
+
+def test_the_gradient_of_a_floor_division_is_0():
+    assert gradients(lambda x, y: x // y, [7.5, -1.0], [2.0, 3.0]) == [[0, 0], [0, 0]]
+
+
+def test_the_gradient_of_a_remainder():
+    assert gradients(lambda x, y: x % y, [7.5, -1.0], [2.0, 3.0]) == [[1, 1], [-3, 1]]
+
+
+def test_an_array_on_either_side_of_an_operator():
+    a, x = np.array([4.0, 9.0]), leaf([1.0, 2.0])
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+        apply = getattr(operator, name)
+        for left, right in ((a, x), (x, a)):
+            y = apply(left, right)
+            assert isinstance(y, ta.Tensor), name
+            expected = apply(*(np.asarray(v.tolist()) if v is x else v for v in (left, right)))
+            np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-15)
+            assert y.requires_grad
+    (a @ x).backward()
+    assert x.grad.tolist() == [4, 9]
+    mask = ta.tensor([True, False])
+    for name in ("and_", "or_", "xor", "eq", "ne", "lt", "le", "gt", "ge"):
+        apply, other = getattr(operator, name), np.array([True, True])
+        for left, right in ((mask, other), (other, mask)):
+            expected = apply(*(v.numpy() if v is mask else v for v in (left, right)))
+            assert apply(left, right).tolist() == expected.tolist(), name
+    assert (np.int64(3) & ta.tensor([2, 5])).tolist() == [2, 1]
+
+
+IN = {
+    "a number": lambda t: 2 in t.tensor([1, 2, 3]),
+    "no number": lambda t: 5 in t.tensor([1, 2, 3]),
+    "a float": lambda t: 1.5 in t.tensor([1.5, 2.0]),
+    "a fraction among integers": lambda t: 1.5 in t.tensor([1, 2]),
+    "a numpy number": lambda t: np.int64(2) in t.tensor([1, 2]),
+    "nan": lambda t: NAN in t.tensor([NAN]),
+    "in one number": lambda t: 3 in t.tensor(3),
+    "in nothing": lambda t: 3 in t.tensor([]),
+    "a tensor": lambda t: t.tensor(2) in t.tensor([1, 2]),
+    "a row": lambda t: t.tensor([1, 2]) in t.tensor([[1, 2], [3, 4]]),
+    "text": lambda t: "a" in t.tensor([1]),
+    "None": lambda t: None in t.tensor([1]),
+    "a list": lambda t: [1] in t.tensor([1]),
+}
+PLAIN = {
+    "format of a float": lambda t: f"{t.tensor(1.23456):.4f}",
+    "format of a loss": lambda t: f"{t.ones(3, requires_grad=True).sum():.2f}",
+    "format of an int": lambda t: f"{t.tensor(12):5d}",
+    "format of a bool": lambda t: f"{t.tensor(True)}",
+    "format without a pattern": lambda t: f"{t.tensor(2)} {t.tensor([1, 2])}",
+    "format of several": lambda t: f"{t.tensor([1.0, 2.0]):.2f}",
+    "float of several": lambda t: float(t.ones(2)),
+    "int of several": lambda t: int(t.ones(2)),
+    "int of a fraction": lambda t: int(t.tensor([-1.7])),
+    "int of nan": lambda t: int(t.tensor(NAN)),
+    "complex": lambda t: complex(t.tensor(1.5)),
+    "bool": lambda t: (bool(t.tensor([0.5])), bool(t.tensor(0))),
+    "bool of none": lambda t: bool(t.tensor([])),
+    "bool of several": lambda t: bool(t.ones(2)),
+    "floor": lambda t: (math.floor(t.tensor(-1.5)), math.ceil(t.tensor(-1.5))),
+    "round": lambda t: round(t.tensor(1.26), 1),
+    "trunc": lambda t: math.trunc(t.tensor(1.5)),
+    "index": lambda t: ["a", "b", "c"][t.tensor(1)],
+    "index of a bool": lambda t: operator.index(t.tensor(True)),
+    "index of a float": lambda t: operator.index(t.tensor(1.0)),
+    "index of several": lambda t: operator.index(t.tensor([1, 2])),
+    "range": lambda t: list(range(t.tensor(3))),
+    "len": lambda t: len(t.ones(2, 3)),
+    "equals a list": lambda t: t.tensor([1, 2]) == [1, 2],
+    "equals an object": lambda t: t.tensor([1, 2]) == "a",
+    "differs from None": lambda t: t.tensor([1, 2]) != None,  # noqa: E711
+    "size": lambda t: (tuple(t.ones(2, 3).size()), t.ones(2, 3).size(-1)),
+    "size of no dimension": lambda t: t.ones(2, 3).size(2),
+    "item of several": lambda t: t.ones(2).item(),
+}
+
+
+@pytest.mark.parametrize("name", IN | PLAIN)
+def test_conversions_and_membership_as_in_torch(torch, name):
+    outcomes = []
+    for t in (torch, ta):
+        try:
+            outcomes.append((IN | PLAIN)[name](t))
+        except (IndexError, TypeError, ValueError, RuntimeError) as error:
+            outcomes.append(type(error))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_loss_is_formatted_as_its_number_and_found_by_in():
+    loss = ta.tensor([1.0, 2.0], requires_grad=True).mean()
+    assert f"{loss:.3f}" == "1.500"
+    assert f"{loss}" == "1.5"
+    assert 1.5 in loss
+    assert 2 in ta.tensor([1, 2])
+    assert 3 not in ta.tensor([1, 2])
+    with pytest.raises(RuntimeError, match="in: expected a Tensor or a number, got str"):
+        _ = "a" in ta.tensor([1])
+
+
+OUT_OF_RANGE = {
+    "add": lambda x: x + 2**31,
+    "add on the left": lambda x: 2**31 + x,
+    "sub": lambda x: x - 2**31,
+    "mul": lambda x: x * -(2**40),
+    "a numpy number": lambda x: x + np.int64(2**40),
+    "floor division": lambda x: x // 2**31,
+    "remainder": lambda x: x % 2**31,
+    "pow": lambda x: x**2**31,
+    "and": lambda x: x & 2**31,
+    "shift": lambda x: 2**31 >> x,
+    "eq": lambda x: x == 2**31,
+    "lt": lambda x: x < 2**31,
+    "where": lambda x: ta.where(x > 1, x, 2**31),
+    "alpha": lambda x: ta.add(x, x, alpha=2**31),
+    "in": lambda x: 2**31 in x,
+    "+=": lambda x: x.add_(2**31),
+    "clamp": lambda x: x.clamp(min=-(2**31) - 1),
+    "clamp_": lambda x: x.clamp_(0, 2**31),
+    "fill_": lambda x: x.fill_(2**31),
+    "fill_ of a numpy number": lambda x: x.fill_(np.int64(2**31)),
+    "fill_ of a tensor": lambda x: x.fill_(ta.tensor(2**31)),
+    "fill_ of a float": lambda x: x.fill_(1e10),
+    "fill_ of nan": lambda x: x.fill_(NAN),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_a_number_outside_the_range_of_an_integer_tensor_is_named(name):
+    x = ta.tensor([1, 2], dtype=ta.int32)
+    with pytest.raises(RuntimeError, match=r"expected a number from -2147483648 .*int32, got .+"):
+        OUT_OF_RANGE[name](x)
+    assert x.tolist() == [1, 2]
+
+
+def test_fill_takes_what_the_dtype_holds():
+    assert ta.zeros(1, dtype=ta.int32).fill_(2**31 - 1).item() == 2**31 - 1
+    assert ta.zeros(1, dtype=ta.int64).fill_(-1.7).item() == -1
+    assert ta.zeros(1, dtype=ta.bool).fill_(5).item() is True
+    assert ta.zeros(1).fill_(-INF).item() == -INF
+    with pytest.raises(RuntimeError, match=r"fill_: value: .*the range of float32, got 1e\+300"):
+        ta.zeros(1).fill_(1e300)
+    with pytest.raises(TypeError, match="fill_: value: expected a number, got list"):
+        ta.zeros(1).fill_([1])
 
 
 def test_a_tensor_equals_neither_none_nor_text():

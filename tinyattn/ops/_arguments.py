@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import Number, Scalar
-from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.autograd.dtypes import DType, Number, Scalar, scalar_dtype
+from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
 
 Operand = Tensor | Array | Number  # one side of an arithmetic operator
@@ -88,6 +88,11 @@ def as_tensor(value: Any, name: str) -> Tensor:
     return value  # type: ignore[return-value]
 
 
+def as_operand(value: Any, name: str) -> Tensor:
+    """`value` if it is a tensor, an array as a tensor on its memory, else a TypeError."""
+    return results.wrap(value) if isinstance(value, np.ndarray) else as_tensor(value, name)
+
+
 def as_floats(value: Any, name: str, function: str) -> Tensor:
     """`value` if it is a tensor of floats, else an error that names function and argument."""
     dtype = as_tensor(value, name)._array.dtype
@@ -102,3 +107,15 @@ def as_indices(value: Any, name: str) -> Array:
     if array.dtype.kind != "i":
         raise TypeError(f"{name}: expected an int64 or int32 tensor, got {array.dtype}")
     return array
+
+
+def value_of(operand: Operand) -> Array | Number:
+    """What NumPy computes with: the array of a tensor, or the operand itself."""
+    return operand._array if isinstance(operand, TensorBase) else operand
+
+
+def dtype_of(operand: Operand) -> DType:
+    """The dtype of a tensor or an array, or the one PyTorch gives a bare number."""
+    if isinstance(operand, TensorBase):
+        return operand._array.dtype
+    return operand.dtype if isinstance(operand, np.ndarray) else scalar_dtype(operand)

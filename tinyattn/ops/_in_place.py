@@ -1,20 +1,19 @@
 """Changing a tensor in place, on the tape: `check_in_place` first, `rebind` last.
 
-The new values are those of an operation that makes a new tensor; `rebind` writes them into the old
-one and gives it the new one's place in the graph.
+The new values are those of an operation that makes a new tensor. `rebind` writes them into the old
+tensor and gives it the place of the new one in the graph.
 """
-
-from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import state
-from tinyattn.autograd.storage import Leaf, TensorBase
+from tinyattn.autograd.storage import Leaf, Tensor, TensorBase
 
 
-def check_in_place(name: str, target: TensorBase, *operands: Any) -> None:
-    """Refuse a change in place that the tape could not follow."""
+def check_in_place(name: str, target: Tensor, *operands: object) -> None:
+    """RuntimeError where the tape can't record a change of target in place: target is a leaf that
+    needs a gradient, or a view while target or an operand needs one."""
     if not state.enabled:
         return
     edge = target._edge
@@ -33,9 +32,9 @@ def check_in_place(name: str, target: TensorBase, *operands: Any) -> None:
             )
 
 
-def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
-    """Write `result` into `target` and give `target` its place in the graph: the last step of
-    every operation in place. `check_in_place` comes first, before anything is written."""
+def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
+    """Write `result` into `target`, and give `target` the place of `result` in the graph: the last
+    step of every operation in place. `check_in_place` comes first, before anything is written."""
     array, new = target._array, result._array
     if new is not array:
         if new.shape != array.shape:
@@ -63,8 +62,8 @@ def rebind(name: str, target: TensorBase, result: TensorBase) -> Any:
     return target
 
 
-def _keep_overwritten(node: Function, target: TensorBase) -> None:
-    """x *= y saves x, which it is about to overwrite: keep a copy of what x was."""
+def _keep_overwritten(node: Function, target: Tensor) -> None:
+    """x *= y saves x and then overwrites it: keep a copy of the old values."""
     array, saved = target._array, node.saved
     node.saved = {
         name: np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a

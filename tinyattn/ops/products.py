@@ -19,7 +19,7 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.ops._arguments import as_tensor
+from tinyattn.ops._arguments import as_operand, as_tensor
 
 
 def as_rows(x: Array, axes: int = 1) -> Array:
@@ -153,7 +153,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return Linear.apply(input, weight, bias)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor | Array, other: Tensor | Array) -> Tensor:
     """The matrix product, written input @ other: (..., M, K) times (..., K, P) is (..., M, P).
 
     The axes before the last two broadcast. A vector (K,) counts as a row (1, K) on the left and as
@@ -164,7 +164,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> ta.tensor([[1, 2], [3, 4]]) @ ta.tensor([10, 1])
     tensor([12, 34])
     """
-    a, b = as_tensor(input, "input")._array, as_tensor(other, "other")._array
+    input, other = as_operand(input, "input"), as_operand(other, "other")
+    a, b = input._array, other._array
     _numbers("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(

@@ -22,7 +22,7 @@ from tinyattn.ops._arguments import (
     as_tensor,
 )
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.elementwise import Fill
+from tinyattn.ops.in_place import Fill
 
 _bits = np.random.Philox()
 generator = np.random.Generator(_bits)

@@ -1,0 +1,157 @@
+"""Operations that write into their first operand, on the tape: add_, clamp_, copy_, fill_, ...
+
+The new values are those of the operation without "_"; ops/_in_place.py says how they get into the
+graph. Look at `add_` first.
+"""
+
+import numpy as np
+
+from tinyattn.autograd.dtypes import Number, check_range
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import Operand, as_number, value_of
+from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.comparisons import bitwise_and, bitwise_or, bitwise_xor, left_shift, right_shift
+from tinyattn.ops.elementwise import (
+    Cast,
+    Gradients,
+    add,
+    clamp,
+    div,
+    floor_divide,
+    mul,
+    pow,
+    remainder,
+    sub,
+)
+
+
+def _write(name: str, input: Tensor, result: Tensor) -> Tensor:
+    """Write the result of an operation into input, on the tape."""
+    new, dtype = result._array.dtype, input._array.dtype
+    if new is not dtype and new != dtype and np.can_cast(new, dtype, "same_kind"):
+        result = Cast.apply(result, dtype)
+    return rebind(name, input, result)
+
+
+def add_(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
+    """`add`, written into input."""
+    check_in_place("add_", input, other)
+    return _write("add_", input, add(input, other, alpha=alpha))
+
+
+def sub_(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
+    """`sub`, written into input."""
+    check_in_place("sub_", input, other)
+    return _write("sub_", input, sub(input, other, alpha=alpha))
+
+
+def mul_(input: Tensor, other: Operand) -> Tensor:
+    """`mul`, written into input."""
+    check_in_place("mul_", input, other)
+    return _write("mul_", input, mul(input, other))
+
+
+def div_(input: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+    """`div`, written into input."""
+    check_in_place("div_", input, other)
+    return _write("div_", input, div(input, other, rounding_mode=rounding_mode))
+
+
+def floor_divide_(input: Tensor, other: Operand) -> Tensor:
+    """`floor_divide`, written into input."""
+    check_in_place("floor_divide_", input, other)
+    return _write("floor_divide_", input, floor_divide(input, other))
+
+
+def remainder_(input: Tensor, other: Operand) -> Tensor:
+    """`remainder`, written into input."""
+    check_in_place("remainder_", input, other)
+    return _write("remainder_", input, remainder(input, other))
+
+
+def pow_(input: Tensor, exponent: Operand) -> Tensor:
+    """`pow`, written into input."""
+    check_in_place("pow_", input, exponent)
+    return _write("pow_", input, pow(input, exponent))
+
+
+def bitwise_and_(input: Tensor, other: Operand) -> Tensor:
+    """`bitwise_and`, written into input."""
+    check_in_place("bitwise_and_", input, other)
+    return _write("bitwise_and_", input, bitwise_and(input, other))
+
+
+def bitwise_or_(input: Tensor, other: Operand) -> Tensor:
+    """`bitwise_or`, written into input."""
+    check_in_place("bitwise_or_", input, other)
+    return _write("bitwise_or_", input, bitwise_or(input, other))
+
+
+def bitwise_xor_(input: Tensor, other: Operand) -> Tensor:
+    """`bitwise_xor`, written into input."""
+    check_in_place("bitwise_xor_", input, other)
+    return _write("bitwise_xor_", input, bitwise_xor(input, other))
+
+
+def left_shift_(input: Tensor, other: Operand) -> Tensor:
+    """`left_shift`, written into input."""
+    check_in_place("left_shift_", input, other)
+    return _write("left_shift_", input, left_shift(input, other))
+
+
+def right_shift_(input: Tensor, other: Operand) -> Tensor:
+    """`right_shift`, written into input."""
+    check_in_place("right_shift_", input, other)
+    return _write("right_shift_", input, right_shift(input, other))
+
+
+def clamp_(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
+) -> Tensor:
+    """`clamp`, written into input."""
+    check_in_place("clamp_", input, min, max)
+    return _write("clamp_", input, clamp(input, min, max))
+
+
+class Fill(Function):
+    """y = v, broadcast, whatever x was;   dx = 0, dv = dy (summed where v was broadcast)."""
+
+    def forward(self, x: Array, value: Array | Number) -> Array:
+        return np.broadcast_to(np.asarray(value).astype(x.dtype), x.shape)
+
+    def backward(self, grad: Array) -> Gradients:
+        return np.zeros_like(grad) if self.needs(0) else None, grad
+
+
+def copy_(input: Tensor, source: Operand) -> Tensor:
+    """Write source, broadcast and cast, into input; the gradient goes to source."""
+    check_in_place("copy_", input, source)
+    try:
+        result = Fill.apply(input, source)
+    except ValueError:
+        raise RuntimeError(
+            f"copy_: source of shape {list(np.shape(value_of(source)))} can't be broadcast to "
+            f"{list(input._array.shape)}"
+        ) from None
+    return rebind("copy_", input, result)
+
+
+def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
+    """Write one number, or a tensor without axes, into every element. RuntimeError if the number
+    is outside the range of input's dtype."""
+    check_in_place("fill_", input, value)
+    if isinstance(value, TensorBase) and value._array.ndim:
+        raise RuntimeError(
+            "fill_: value: expected a number or a tensor without axes, got shape "
+            f"{list(value._array.shape)}"
+        )
+    check_range(as_number(value, "fill_: value"), input._array.dtype, "fill_: value")
+    return rebind("fill_", input, Fill.apply(input, value))
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Write 0 into every element."""
+    check_in_place("zero_", input)
+    return rebind("zero_", input, Fill.apply(input, 0))
