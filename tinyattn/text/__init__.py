@@ -4,8 +4,9 @@ Look first at data.py. Data sets stand in tinyattn/datasets/.
 """
 
 from tinyattn.text.data import Batch, DataError, batches, read_pairs, split_by_source
+from tinyattn.text.normal_form import normalize, source_key
 from tinyattn.text.search import greedy
-from tinyattn.text.tokenize import TOKENISERS, guess_tokeniser
+from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "UNK",
     "Batch",
     "DataError",
+    "Tokeniser",
     "Vocab",
     "batches",
     "greedy",
     "guess_tokeniser",
+    "normalize",
     "read_pairs",
+    "source_key",
     "split_by_source",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyattn.text.tokenize import normalize
+from tinyattn.text.normal_form import normalize
 from tinyattn.text.vocab import BOS, EOS, PAD
 
 Pair = tuple[str, str]
