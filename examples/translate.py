@@ -54,7 +54,6 @@ from tinyattn.text import (
 from tinyattn.viz import attention_figure, attention_text, curve_figure
 
 MODELS: dict[str, Any] = {"rnn": RNN, "transformer": Transformer}
-MAX_LENGTH = 60  # tokens of a translation
 CHECKPOINT = "checkpoint.safetensors"  # the last, to go on with
 BEST = "best.safetensors"  # that of the lowest perplexity in validation
 
@@ -106,12 +105,10 @@ class Translator(nn.Module):
         for batch in batches(pairs, 64):
             with ta.no_grad():
                 state = self.model.start(batch)
-            ids, weights = greedy(self.model.next, state, len(batch.source), MAX_LENGTH)
-            for place, row, seen, length in zip(
-                batch.index, ids, weights, batch.lengths, strict=True
-            ):
-                tokens = self.target.decode(row)
-                results[place] = (write(tokens), seen[:, :length], tokens)
+            found = greedy(self.model.next, state, batch.lengths)
+            for place, one, length in zip(batch.index, found, batch.lengths, strict=True):
+                tokens = self.target.decode(one.ids)
+                results[place] = (write(tokens), one.weights[:, :length], tokens)
         return results
 
 

@@ -187,7 +187,7 @@ def gradients(model: Any, *parts: Any) -> dict[str, np.ndarray]:
 def translations(model: Any, batch: Any) -> list[list[int]]:
     with ta.no_grad():
         state = model.start(ta.from_numpy(batch.source), ta.from_numpy(batch.lengths))
-    return greedy(model.step, state, len(batch.source), 12)[0]
+    return [found.ids for found in greedy(model.step, state, batch.lengths, 0, 12)]
 
 
 def close(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:

@@ -30,29 +30,45 @@ def says(*answers: list[int]) -> Any:
 
 
 def test_each_sentence_ends_at_its_own_end_of_sentence() -> None:
-    ids, weights = greedy(says([5, 6, EOS], [EOS], [4, 4, 4, 4]), 0, size=3, max_length=10)
-    assert ids == [[5, 6], [], [4, 4, 4, 4]]
-    assert [w.shape for w in weights] == [(3, TK), (1, TK), (5, TK)]
+    found = greedy(says([5, 6, EOS], [EOS], [4, 4, 4, 4]), 0, [TK, TK, TK])
+    assert [one.ids for one in found] == [[5, 6], [], [4, 4, 4, 4]]
+    assert [one.weights.shape for one in found] == [(3, TK), (1, TK), (5, TK)]
+    assert all(one.finished for one in found)
 
 
 def test_weights_are_of_their_sentence_and_step() -> None:
-    _, weights = greedy(says([5, 6], [7]), 0, size=2, max_length=10)
-    assert [[tuple(row[:2]) for row in w] for w in weights] == [
+    found = greedy(says([5, 6], [7]), 0, [TK, TK])
+    assert [[tuple(row[:2]) for row in one.weights] for one in found] == [
         [(0, 0), (0, 1), (0, 2)],
         [(1, 0), (1, 1)],
     ]
 
 
 def test_what_follows_the_end_of_a_sentence_is_left_out() -> None:
-    ids, weights = greedy(says([EOS, 5, 6], [7, 7, 7]), 0, size=2, max_length=10)
-    assert ids[0] == []
-    assert len(weights[0]) == 1
+    found = greedy(says([EOS, 5, 6], [7, 7, 7]), 0, [TK, TK])
+    assert found[0].ids == []
+    assert len(found[0].weights) == 1
 
 
-def test_max_length_ends_a_sentence_that_does_not() -> None:
-    ids, weights = greedy(says([5] * 50, [6]), 0, size=2, max_length=4)
-    assert ids == [[5] * 4, [6]]
-    assert [len(w) for w in weights] == [4, 2]
+def test_a_sentence_without_end_is_cut_and_says_so() -> None:
+    found = greedy(says([5] * 50, [6], [7] * 50), 0, [2, 3, 1], factor=1.5, extra=2)
+    assert [one.ids for one in found] == [[5] * 5, [6], [7] * 3]
+    assert [one.finished for one in found] == [False, True, False]
+    assert [len(one.weights) for one in found] == [5, 2, 3]
+
+
+def test_a_sentence_that_fills_its_room_is_not_finished_before_its_end() -> None:
+    end_in_time, end_too_late = greedy(says([5, 6], [5, 6, 7]), 0, [1, 1], factor=0, extra=3)
+    assert end_in_time.finished
+    assert end_in_time.ids == [5, 6]
+    assert not end_too_late.finished
+    assert end_too_late.ids == [5, 6, 7]
+
+
+def test_a_long_source_has_room_for_a_long_translation() -> None:
+    (found,) = greedy(says([5] * 200), 0, np.array([100]))
+    assert found.ids == [5] * 200
+    assert found.finished
 
 
 def test_it_stops_when_all_have_ended() -> None:
@@ -63,7 +79,7 @@ def test_it_stops_when_all_have_ended() -> None:
         steps.append(t)
         return step(tokens, t)
 
-    greedy(counted, 0, size=2, max_length=100)
+    greedy(counted, 0, [TK, TK])
     assert steps == [0, 1, 2]
 
 
@@ -73,7 +89,7 @@ def test_padding_and_begin_of_sentence_are_never_taken() -> None:
         scores[:, PAD], scores[:, BOS], scores[:, 5] = 3.0, 2.0, 1.0
         return scores, ta.ones(1, TK), t + 1
 
-    assert greedy(step, 0, size=1, max_length=3)[0] == [[5, 5, 5]]
+    assert greedy(step, 0, [1], factor=0, extra=3)[0].ids == [5, 5, 5]
 
 
 def test_no_gradients_are_recorded() -> None:
@@ -85,12 +101,13 @@ def test_no_gradients_are_recorded() -> None:
         seen.append(scores.requires_grad)
         return scores, ta.ones(1, TK), t + 1
 
-    greedy(step, 0, size=1, max_length=2)
+    greedy(step, 0, [1], factor=0, extra=2)
     assert seen[0] is False
     assert ta.is_grad_enabled()
 
 
-@pytest.mark.parametrize("name", ["size", "max_length"])
-def test_nothing_to_search_is_refused_by_name(name: str) -> None:
-    with pytest.raises(ValueError, match=f"^{name}: expected at least 1, got 0$"):
-        greedy(says([5]), 0, **{"size": 1, "max_length": 1, name: 0})
+def test_nothing_to_search_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"^lengths: expected at least 1 sentence, got 0$"):
+        greedy(says([5]), 0, [])
+    with pytest.raises(ValueError, match=r"^factor, extra: expected room for at least 1 token"):
+        greedy(says([5]), 0, [TK], factor=0, extra=0)

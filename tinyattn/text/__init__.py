@@ -5,7 +5,7 @@ Look first at data.py. Data sets stand in tinyattn/datasets/.
 
 from tinyattn.text.data import Batch, DataError, batches, read_pairs, split_by_source
 from tinyattn.text.normal_form import normalize, source_key
-from tinyattn.text.search import greedy
+from tinyattn.text.search import Found, greedy
 from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
 
@@ -17,6 +17,7 @@ __all__ = [
     "UNK",
     "Batch",
     "DataError",
+    "Found",
     "Tokeniser",
     "Vocab",
     "batches",

@@ -1,40 +1,74 @@
-"""Greedy search: at each step every sentence of the batch takes its most probable next token."""
+"""Greedy search: at each step every sentence of the batch takes its most probable next token.
 
-from collections.abc import Callable
-from typing import Any
+Look first at `greedy`. Letters: B sentences, V vocabulary, Tq target and Tk source tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinyattn.autograd import no_grad
+from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels._types import Array
 from tinyattn.ops.creation import from_numpy
 from tinyattn.text.vocab import BOS, EOS
 
-# A step takes the last tokens (B,) and a state; it gives scores (B, V), weights (B, Tk), a state.
-Step = Callable[[Any, Any], tuple[Any, Any, Any]]
+State = TypeVar("State")
+
+# A step takes the last tokens (B,) and a state; it gives scores (B, V), attention weights (B, Tk)
+# and the next state.
+Step = Callable[[Tensor, State], tuple[Tensor, Tensor, State]]
+
+
+class Found(NamedTuple):
+    """What a search found for one sentence."""
+
+    ids: list[int]  # without the end of the sentence
+    weights: Array  # (Tq, Tk), a row for each id, and one for the end of the sentence if it came
+    finished: bool  # False: cut at the greatest length, before an end of the sentence came
 
 
 def greedy(
-    step: Step, state: Any, size: int, max_length: int
-) -> tuple[list[list[int]], list[np.ndarray]]:
-    """Ids and attention weights (Tq, Tk) of `size` sentences, each up to its end-of-sentence, which
-    is left out of the ids (its weights are the last row); at most max_length tokens. PAD and BOS,
-    which no sentence holds, are never taken."""
-    for name, value in (("size", size), ("max_length", max_length)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    step: Step[State],
+    state: State,
+    lengths: Sequence[int] | NDArray[np.int64],
+    factor: float = 2.0,
+    extra: int = 50,
+) -> list[Found]:
+    """The translation of each sentence of a batch, whose sources have these `lengths` (B,).
+
+    `step` takes the last tokens (B,), BOS at first, and a state; it gives scores (B, V), attention
+    weights (B, Tk) and the next state. A translation ends with EOS, or is cut at
+    `factor * length + extra` tokens; `finished` says which. PAD and BOS, which no sentence holds,
+    are never taken. No gradients are recorded.
+    """
+    if len(lengths) < 1:
+        raise ValueError("lengths: expected at least 1 sentence, got 0")
+    limits = np.floor(factor * np.asarray(lengths) + extra).astype(np.int64)
+    if limits.min() < 1:
+        raise ValueError(
+            f"factor, extra: expected room for at least 1 token, got {factor} and {extra}"
+        )
+    size = len(limits)
     tokens = np.full(size, BOS)
     alive = np.ones(size, bool)
     ids: list[list[int]] = [[] for _ in range(size)]
-    rows: list[list[np.ndarray]] = [[] for _ in range(size)]
+    rows: list[list[Array]] = [[] for _ in range(size)]
+    finished = np.zeros(size, bool)
     with no_grad():
-        for _ in range(max_length):
+        for count in range(1, limits.max() + 1):
             scores, weights, state = step(from_numpy(tokens), state)
             tokens = scores.numpy()[:, EOS:].argmax(axis=1) + EOS
             for b in np.flatnonzero(alive):
                 rows[b].append(weights.numpy()[b])
                 if tokens[b] != EOS:
                     ids[b].append(int(tokens[b]))
-            alive &= tokens != EOS
+            finished |= alive & (tokens == EOS)
+            alive &= (tokens != EOS) & (count < limits)
             if not alive.any():
                 break
-    return ids, [np.stack(row) for row in rows]
+    return [
+        Found(*found) for found in zip(ids, map(np.stack, rows), finished.tolist(), strict=True)
+    ]
