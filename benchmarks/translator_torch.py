@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import tinyattn as ta
 from benchmarks.example import translate
 from benchmarks.workers import cores
-from tinyattn.text import PAD, Batch, batches, split_by_source
+from tinyattn.text import PAD, Batch, batches, count_batches, split_by_source
 
 
 class Encoder(nn.Module):
@@ -116,10 +116,11 @@ def perplexity(model: Translator, ids: Sequence[Any]) -> float:
 
 def fit(model: Translator, args: Any, training: Sequence[Any], validation: Sequence[Any]) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
-    steps = args.epochs * math.ceil(len(training) / args.batch)
+    order = [(training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
+    steps = sum(count_batches(*epoch) for epoch in order)
     every, done = max(steps // 20, 1), 0
-    for epoch in range(args.epochs):
-        for batch in batches(training, args.batch, args.seed, epoch):
+    for epoch in order:
+        for batch in batches(*epoch):
             model.train()
             rate = min((done + 1) / args.warmup, (steps - done) / max(steps - args.warmup, 1))
             optimizer.param_groups[0]["lr"] = args.lr * min(rate, 1.0)

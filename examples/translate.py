@@ -22,10 +22,11 @@ import os
 import signal
 import sys
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -46,8 +47,10 @@ from tinyattn.text import (
     DataError,
     Vocab,
     batches,
+    count_batches,
     greedy,
     guess_tokeniser,
+    lines_of,
     read_pairs,
     split_by_source,
 )  # fmt: skip
@@ -98,7 +101,7 @@ class Translator(nn.Module):
 
     def translate(self, sentences: Sequence[str]) -> list[tuple[str, np.ndarray, list[str]]]:
         """For each sentence its translation, attention weights (Tq, Ts) and target tokens."""
-        results: list[Any] = [None] * len(sentences)
+        results: list[Any] = [("", np.zeros((0, 0)), [])] * len(sentences)  # of an empty sentence
         write = TOKENISERS[self.options["target_tokens"]].detokenize
         pairs = self.ids([(sentence, "") for sentence in sentences])
         self.eval()
@@ -234,11 +237,13 @@ def fit(
     there is an interrupt. `save` writes a checkpoint of this name."""
     from tqdm import tqdm
 
-    per_epoch = math.ceil(len(training) / args.batch)
-    steps = args.epochs * per_epoch
+    order = [(training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
+    ends = list(accumulate(count_batches(*of_epoch) for of_epoch in order))
+    steps = ends[-1]
     every = max(steps // 20, 1)
-    epoch, done = divmod(progress.step, per_epoch)
-    epochs = (batches(training, args.batch, args.seed, i) for i in range(epoch, args.epochs))
+    epoch = bisect_right(ends, progress.step)
+    done = progress.step - (ends[epoch - 1] if epoch else 0)
+    epochs = (batches(*of_epoch) for of_epoch in order[epoch:])
     tokens = 0
     with tqdm(total=steps, initial=progress.step, unit="batch", dynamic_ncols=True) as bar:
 
@@ -419,24 +424,20 @@ def translate(args: argparse.Namespace) -> None:
         print(*checked_translations(model, [("sentence", " ".join(args.sentence))]))
     elif args.file:
         with open(args.file, "rb") as file:
-            print(*checked_translations(model, lines_of(file, args.file)), sep="\n")
+            print(*checked_translations(model, sentences_of(file, args.file)), sep="\n")
     else:
-        for line in lines_of(sys.stdin.buffer, "standard input"):
+        for line in sentences_of(sys.stdin.buffer, "standard input"):
             print(*checked_translations(model, [line]))
 
 
-def lines_of(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
-    """The lines of a file, each with its place (name:number)."""
-    place = None
-    for number, raw in enumerate(file, start=1):
-        place = f"{name}:{number}"
-        try:
-            yield place, raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise DataError(f"{place}: expected UTF-8, got byte 0x{byte:02x}") from None
-    if place is None:
+def sentences_of(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
+    """The lines of a file, each with its place (name:number); at least one."""
+    lines = lines_of(file, name)
+    first = next(lines, None)
+    if first is None:
         raise DataError(f"{name}: expected a sentence a line, got nothing")
+    yield first
+    yield from lines
 
 
 def checked_translations(model: Translator, lines: Iterable[tuple[str, str]]) -> list[str]:

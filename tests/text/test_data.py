@@ -1,5 +1,6 @@
 """Reading, splitting and batching pairs; every complaint is one line that says where and what."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyattn.text.data import DataError, batches, read_pairs, split_by_source
+from tinyattn.text.data import (
+    DataError,
+    batches,
+    count_batches,
+    drop_long,
+    lines_of,
+    read_pairs,
+    split_by_source,
+)
 from tinyattn.text.vocab import BOS, EOS, PAD
 
 
@@ -31,10 +40,37 @@ def test_byte_order_mark_crlf_blank_lines_and_missing_last_newline(tmp_path: Pat
     assert read_pairs(path) == [("a", "b"), ("c d", "e f")]
 
 
-def test_only_lf_ends_a_line(tmp_path: Path) -> None:
-    path = written(tmp_path, "a\tb\x85c\nd\n")
-    with pytest.raises(DataError, match=r"pairs\.tsv:2: "):
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_kind_of_line_end_is_read(tmp_path: Path, end: str) -> None:
+    path = written(tmp_path, end.join(["a\tb", "", "c\td"]))
+    assert read_pairs(path) == [("a", "b"), ("c", "d")]
+    path = written(tmp_path, end.join(["a\tb", "", "c", ""]))
+    with pytest.raises(DataError, match=r"pairs\.tsv:3: "):
         read_pairs(path)
+
+
+def test_other_separators_of_unicode_do_not_end_a_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "a\tb\x85c\u2028d\x0be\nf\tg\n")
+    assert read_pairs(path) == [("a", "b c d e"), ("f", "g")]
+
+
+def test_pairs_are_in_their_normal_form(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeffcafe\u0301\u200b\tb\ufeff\n\u200b\n")
+    assert read_pairs(path) == [("café", "b")]
+
+
+def test_lines_come_one_by_one_with_their_places() -> None:
+    file = io.BytesIO(b"\xef\xbb\xbfone\r\n\r\ntwo \rthree\n\xff")
+    lines = lines_of(file, "in.txt")
+    assert [next(lines) for _ in range(4)] == [
+        ("in.txt:1", "one"),
+        ("in.txt:2", ""),
+        ("in.txt:3", "two "),
+        ("in.txt:4", "three"),
+    ]
+    with pytest.raises(DataError, match=r"^in\.txt:5: expected UTF-8, got byte 0xff"):
+        next(lines)
+    assert list(lines_of(io.BytesIO(b""), "in.txt")) == []
 
 
 @pytest.mark.parametrize(
@@ -51,10 +87,16 @@ def test_only_lf_ends_a_line(tmp_path: Path) -> None:
         ),
         (
             b"a\tb\nc\t\xff\xfe\n",
-            ":2: expected UTF-8, got byte 0xff at column 3 (invalid start byte)",
+            ":2: expected UTF-8, got byte 0xff (invalid start byte); convert the file to UTF-8",
         ),
-        ("嗨\tHi\n".encode("gb18030"), ":1: expected UTF-8, got byte 0xe0 at column 1 "),
-        ("a\tb\n".encode("utf-16"), ":1: expected UTF-8, got byte 0xff at column 1 "),
+        ("嗨\tHi\n".encode("gb18030"), ":1: expected UTF-8, got byte 0xe0 "),
+        ("a\tb\n".encode("utf-16"), ":1: expected UTF-8, got the byte order mark of UTF-16"),
+        (
+            b"\xfe\xff" + "a\tb\n".encode("utf-16-be"),
+            ":1: expected UTF-8, got the byte order mark of UTF-16",
+        ),
+        ("a\tb\n".encode("utf-16-le"), ":1: expected UTF-8, got a zero byte"),
+        ("\u200b\tb\n", ":1: expected source TAB target, got an empty first column: "),
     ],
 )
 def test_bad_content_is_named(tmp_path: Path, content: bytes | str, message: str) -> None:
@@ -115,6 +157,34 @@ def test_split_refuses_what_cannot_be() -> None:
         split_by_source([("a", "b")], -1, 0, 0)
 
 
+@pytest.mark.parametrize("other", ["I \u200bleft.", "\ufeffi left.", "I  LEFT."])
+def test_spellings_of_one_source_stay_together(other: str) -> None:
+    sources = ["I left.", other, *map(str, range(20))]
+    for seed in range(20):
+        parts = split_by_source([(source, "x") for source in sources], 5, 5, seed)
+        homes = [
+            i for i, part in enumerate(parts) for source, _ in part if "left" in source.lower()
+        ]
+        assert homes[0] == homes[1]
+
+
+def test_the_split_of_distinct_sources_is_what_it_always_was() -> None:
+    pairs = [(f"{i} a", "x") for i in range(8)]
+    _, valid, test = split_by_source(pairs, 2, 2, seed=0)
+    assert [source for source, _ in valid + test] == ["1 a", "4 a", "2 a", "5 a"]
+
+
+# --- what is too long -----------------------------------------------------------------------------
+
+
+def test_pairs_too_long_on_either_side_are_left_out_and_counted() -> None:
+    pairs = [([4] * n, [5] * m) for n, m in ((3, 3), (4, 1), (1, 4), (1, 0))]
+    assert drop_long(pairs, 3) == ([pairs[0], pairs[3]], 2)
+    assert drop_long(pairs, 4) == (pairs, 0)
+    with pytest.raises(ValueError, match="max_length: expected at least 1, got 0"):
+        drop_long(pairs, 0)
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 ids = st.lists(st.integers(4, 50), max_size=9)
@@ -173,8 +243,53 @@ def test_bucketing_leaves_little_padding() -> None:
     assert filled / cells > 0.95
 
 
+@given(id_pairs, st.integers(1, 7), st.none() | st.integers(0, 9), st.integers(1, 60))
+def test_no_batch_has_more_tokens_than_it_may_unless_a_pair_has(
+    pairs: list[tuple[list[int], list[int]]], size: int, seed: int | None, most: int
+) -> None:
+    found = list(batches(pairs, size, seed, max_tokens=most))
+    for batch in found:
+        assert batch.source.size + batch.target_in.size <= most or len(batch.index) == 1
+    assert sorted(int(i) for batch in found for i in batch.index) == list(range(len(pairs)))
+    assert len(found) == count_batches(pairs, size, seed, max_tokens=most)
+
+
+@given(id_pairs, st.integers(1, 7), st.integers(0, 9))
+def test_only_batches_beyond_the_bound_are_cut(
+    pairs: list[tuple[list[int], list[int]]], size: int, seed: int
+) -> None:
+    """The others are the same, in the same order: only neighbours of a cut belong together."""
+    whole = [batch.index.tolist() for batch in batches(pairs, size, seed, max_tokens=10**9)]
+    cut = [batch.index.tolist() for batch in batches(pairs, size, seed, max_tokens=40)]
+    assert [i for rows in cut for i in rows] == [i for rows in whole for i in rows]
+    for rows in whole:
+        width = max(len(pairs[i][0]) for i in rows) + max(len(pairs[i][1]) for i in rows) + 1
+        assert (rows in cut) == (len(rows) * width <= 40 or len(rows) == 1)
+
+
+def test_one_long_pair_does_not_make_a_whole_batch_as_long() -> None:
+    pairs = [([4] * 10, [5] * 10)] * 640 + [([4] * 1000, [5] * 1000)]
+    found = list(batches(pairs, 64, seed=0))
+    assert max(batch.source.size + batch.target_in.size for batch in found) <= 6400
+    assert len(found) == count_batches(pairs, 64, seed=0)
+
+
+def test_ordinary_batches_are_what_they_always_were() -> None:
+    assert order(3, 1)[:12] == [39, 109, 151, 74, 25, 60, 186, 165, 11, 95, 102, 4]
+
+
+def test_a_pair_without_source_is_in_no_batch() -> None:
+    found = list(batches([([4], [5]), ([], [5]), ([4, 4], [])], 2))
+    assert [batch.index.tolist() for batch in found] == [[2, 0]]
+    assert list(batches([([], [5])], 2)) == []
+    assert count_batches([([], [5])], 2) == 0
+    assert count_batches([([4], [5]), ([], [5])], 1) == 1
+
+
 def test_batches_refuse_what_cannot_be() -> None:
-    with pytest.raises(DataError, match="pair 1: expected a source of at least one token"):
-        next(batches([([4], [5]), ([], [5])], 2))
+    with pytest.raises(ValueError, match="max_tokens: expected at least 1, got 0"):
+        next(batches([([4], [5])], 2, max_tokens=0))
+    with pytest.raises(ValueError, match="size: expected at least 1, got 0"):
+        count_batches([([4], [5])], 0)
     with pytest.raises(ValueError, match="size: expected at least 1, got 0"):
         next(batches([([4], [5])], 0))

@@ -3,7 +3,16 @@
 Look first at data.py. Data sets stand in tinyattn/datasets/.
 """
 
-from tinyattn.text.data import Batch, DataError, batches, read_pairs, split_by_source
+from tinyattn.text.data import (
+    Batch,
+    DataError,
+    batches,
+    count_batches,
+    drop_long,
+    lines_of,
+    read_pairs,
+    split_by_source,
+)
 from tinyattn.text.normal_form import normalize, source_key
 from tinyattn.text.search import Found, greedy
 from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
@@ -21,8 +30,11 @@ __all__ = [
     "Tokeniser",
     "Vocab",
     "batches",
+    "count_batches",
+    "drop_long",
     "greedy",
     "guess_tokeniser",
+    "lines_of",
     "normalize",
     "read_pairs",
     "source_key",
