@@ -29,6 +29,13 @@ OUTPUTS = {
     "additive": ["s"],
     "attention": ["out", "lse"],
 }
+# The reductions, whose cases they share, with what else each takes.
+REDUCTIONS: dict[str, list[dict[str, Any]]] = {
+    "sum": [{}, {"divisor": 7.0, "wide": True}],
+    "moments": [{}],
+    "squares": [{}],
+    "cumsum": [{"reverse": False}, {"reverse": True}],
+}
 LARGE = 1_000_000  # bytes of float64 arguments of a call
 
 
@@ -69,6 +76,9 @@ def _forward(kernel: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, items in cases.norms():
             yield name, {"arrays": items} | ({"factor": 0.3} if kernel == "scale" else {})
         return
+    for options in REDUCTIONS.get(kernel, ()):
+        for name, x in cases.middles():
+            yield f"{name} {options}", {"x": x} | options
     own = f"{__package__}.test_{kernel}"
     module = cases if hasattr(cases, kernel) else None
     if module is None and importlib.util.find_spec(own):

@@ -4,6 +4,7 @@ A case is (name, arguments). Look first at `cast`, which turns one into the floa
 awkward memory layout a test asks for, and at bounds.py for how near a result must come.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -417,6 +418,21 @@ def sgd() -> Iterator[Case]:
         plain | buffers | {"first": [False] * n, "nesterov": True, "weight_decay": 0.1},
     )
     yield "nesterov, maximize", plain | buffers | {"nesterov": True, "maximize": True}
+
+
+def middles() -> Iterator[tuple[str, np.ndarray]]:
+    """x (A, n, C) to be reduced over n: rows, columns, few and many, cut into pieces and not."""
+    r = rng(12)
+    shapes = [(1, 1, 1), (3, 5, 1), (2, 100, 3), (300, 10, 1), (40, 10, 5), (2, 33, 600)]
+    shapes += [(1, 20, 1500)]
+    shapes += [(1, 2000, 513), (2, 17, 65), (1, 9000, 64), (5, 0, 3), (0, 4, 2), (2, 3, 0)]
+    shapes += [(1, 100_001, 1), (3, 30_001, 1), (1, 33_000, 3), (2, 200, 257)]
+    for shape in shapes:
+        yield "x".join(map(str, shape)), r.random(size=shape) + 0.5
+        if math.prod(shape) < 10_000:
+            yield "x".join(map(str, shape)) + " off centre", r.normal(size=shape) + 1e4
+            yield "x".join(map(str, shape)) + " cancelling", r.normal(size=shape)
+    yield "odd strides", r.random(size=(4, 30, 6))[:, ::-3, ::2].swapaxes(0, 2)
 
 
 def norms() -> Iterator[tuple[str, list[np.ndarray]]]:

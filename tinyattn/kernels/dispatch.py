@@ -68,6 +68,19 @@ def _fit(
     return np.array(x, dtype, order="C")
 
 
+def _fit_middle(kernel: str, x: Array) -> tuple[Array, np.dtype[Any]]:
+    """x (A, n, C), readable as it stands, and its float type."""
+    dtype = _float_type(kernel, "x", x)
+    if len(x.shape) != 3:
+        raise ValueError(f"{kernel}: x must be (A, n, C), got shape {x.shape}")
+    return _fit(kernel, "x", x, dtype, "(A, n, C)", x.shape), dtype
+
+
+def _finer(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that sums of a float type run in."""
+    return F64 if dtype is F32 else dtype
+
+
 def _fit_integers(kernel: str, name: str, x: Array, letters: str, shape: Shape) -> Array:
     """The same for int64."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "i" or x.dtype.itemsize != 8:
@@ -298,6 +311,7 @@ class Backend:
         self._additive = twins("additive")
         self._optim = twins("optim")
         self._norm = twins("norm")
+        self._reductions = twins("reductions")
 
     def __repr__(self) -> str:
         return f"Backend({self.name!r})"
@@ -801,6 +815,41 @@ class Backend:
         dq, dk, dv = empty((B, Tq, H), dtype), empty((B, Tk, H), dtype), np.empty(H, dtype)
         self._additive.additive_backward(grad, q, k, v, dq, dk, dv)
         return dq, dk, dv
+
+    # Reductions
+
+    def sum(self, x: Array, divisor: float = 1.0, wide: bool = False) -> Array:
+        """x (A, n, C) -> (A, C), the sum over the middle axis divided by divisor; `wide`: in
+        float64 whatever the type of x, for sums that are added up further."""
+        x, dtype = _fit_middle("sum", x)
+        A, _, C = x.shape
+        out = empty((A, C), _finer(dtype) if wide else dtype)
+        self._reductions.sum(x, divisor, out)
+        return out
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """x (A, n, C) -> mean and sum of the squared deviations from it, (A, C) in float64."""
+        x, dtype = _fit_middle("moments", x)
+        A, _, C = x.shape
+        mean, squares = empty((A, C), _finer(dtype)), empty((A, C), _finer(dtype))
+        self._reductions.moments(x, mean, squares)
+        return mean, squares
+
+    def squares(self, x: Array) -> Array:
+        """x (A, n, C) -> the sum of the squares, (A, C) in float64."""
+        x, dtype = _fit_middle("squares", x)
+        A, _, C = x.shape
+        out = empty((A, C), _finer(dtype))
+        self._reductions.moments(x, None, out)
+        return out
+
+    def cumsum(self, x: Array, reverse: bool = False) -> Array:
+        """x (A, n, C) -> (A, n, C), the sum of all up to each along the middle axis; `reverse`:
+        from the last on."""
+        x, dtype = _fit_middle("cumsum", x)
+        out = empty(x.shape, dtype)
+        self._reductions.cumsum(x, reverse, out)
+        return out
 
     # Optimisers, in place
 

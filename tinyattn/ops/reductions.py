@@ -1,94 +1,109 @@
 """Reductions: many elements to few. sum, mean, amax, max, var, prod, norm, sort, topk, ...
 
-`dim` is None (all dimensions), an int or, where PyTorch takes one, a tuple of ints. Look at Sum and
-Amax first. The module's own `sum`, `max`, `all`, ... hide Python's in here.
+`dim` is None (all dimensions), an int or, where PyTorch takes one, a tuple of ints. The result has
+the shape of the input without these dimensions, or with size 1 there if `keepdim`. A sum of floats
+is within a few ULP of the exact one, however long it is: see kernels/sums.py. Look at Sum and Amax
+first. The module's own `sum`, `max`, `all`, ... hide Python's in here.
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn.autograd.dtypes import as_dtype
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import cumsum_along, moments_over, squares_over, sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
 from tinyattn.ops.elementwise import abs, maximum, minimum, to
 from tinyattn.ops.indexing import Gather
 from tinyattn.ops.shape import flatten, squeeze, view_as
 
+Axes = tuple[int, ...]
 Dims = int | tuple[int, ...] | list[int] | None
+SMALLEST = 2.0**-960  # squares of float64 below it have lost digits to underflow
 
 
 class ValuesIndices(NamedTuple):
     """What max, min, sort and topk along a dimension return."""
 
-    values: Any
-    indices: Any
+    values: Tensor
+    indices: Tensor
 
 
 class Reduction(Function):
-    """The axes that are summed over, and how to line a result up with x again."""
+    """The axes that are reduced, and how to line a result up with x again."""
 
-    def over(self, x: Any, axes: tuple[int, ...], keepdim: bool) -> dict[str, Any]:
-        self.shape, self.axes, self.keepdim = x.shape, axes, keepdim
+    def over(self, x: Array, axes: Axes, keepdim: bool) -> None:
+        self.shape, self.axes, self.keepdim = x.shape, tuple(sorted(axes)), keepdim
         self.count = math.prod(x.shape[axis] for axis in axes)
-        return {"axis": axes, "keepdims": keepdim}
 
-    def spread(self, y: Any) -> Any:
+    def spread(self, y: Array) -> Array:
         """y with the axes that were reduced, at size 1."""
         return y if self.keepdim else np.expand_dims(y, self.axes)
+
+    def shrunk(self, y: Array) -> Array:
+        """y, whose reduced axes have size 1, as the result is to be."""
+        return y if self.keepdim else y.squeeze(self.axes)
 
 
 class Sum(Reduction):
     """y = sum_i x_i;   dx_i = dy."""
 
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
-        return np.sum(x, dtype=x.dtype, **self.over(x, axes, keepdim))
+    def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
+        self.over(x, axes, keepdim)
+        if x.dtype.kind != "f":
+            return np.sum(x, axis=self.axes, keepdims=keepdim, dtype=x.dtype)
+        return sum_over(x, self.axes, keepdim)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return np.broadcast_to(self.spread(grad), self.shape)
 
 
 class Mean(Sum):
     """y = (1/n) sum_i x_i;   dx_i = dy / n.   NaN where n = 0."""
 
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
-        return np.divide(super().forward(x, axes, keepdim), self.count, dtype=x.dtype)
+    def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
+        self.over(x, axes, keepdim)
+        return sum_over(x, self.axes, keepdim, self.count)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return super().backward(grad / np.asarray(self.count, grad.dtype))
 
 
 class Amax(Reduction):
     """y = max_i x_i;   dx_i = dy / k for the k elements that attain it, else 0 (as in PyTorch).
 
-    A NaN is the largest and the smallest; it attains y if `nan`, else the gradient is NaN.
+    A NaN counts as the largest and as the smallest. If `nan`, the elements that are NaN then share
+    the gradient; if not, the gradient is NaN.
     """
 
-    reduce = staticmethod(np.max)
+    reduce: Callable[..., Any] = staticmethod(np.max)
 
-    def forward(
-        self, x: Any, axes: tuple[int, ...], keepdim: bool = False, nan: bool = False
-    ) -> Any:
-        y = self.reduce(x, **self.over(x, axes, keepdim))
+    def forward(self, x: Array, axes: Axes, keepdim: bool = False, nan: bool = False) -> Array:
+        self.over(x, axes, keepdim)
+        y = np.asarray(self.reduce(x, axis=self.axes, keepdims=keepdim))
         self.nan = nan
         self.save(x=x, y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         x, y = self.saved["x"], self.saved["y"]
         best = x == self.spread(y)
         if self.nan:
             best |= x != x
-        share = self.spread(grad) / best.sum(axis=self.axes, keepdims=True, dtype=grad.dtype)
-        return best * share
+        ties = np.count_nonzero(best, axis=self.axes, keepdims=True).astype(grad.dtype)
+        return best * (self.spread(grad) / ties)
 
 
 class Amin(Amax):
     """y = min_i x_i;   dx_i = dy / k for the k elements that attain it, else 0."""
 
-    reduce = staticmethod(np.min)
+    reduce: Callable[..., Any] = staticmethod(np.min)
 
 
 class Var(Reduction):
@@ -97,37 +112,60 @@ class Var(Reduction):
     m depends on x too, but sum_i (x_i - m) = 0 leaves nothing of that.
     """
 
-    def forward(
-        self, x: Any, axes: tuple[int, ...], correction: float = 1, keepdim: bool = False
-    ) -> Any:
-        options = self.over(x, axes, keepdim)
-        self.free = np.asarray(self.count - correction, x.dtype)
-        y = np.sum(np.square(self.centred(x)), **options) / np.maximum(self.free, 0)
+    def forward(self, x: Array, axes: Axes, correction: float = 1, keepdim: bool = False) -> Array:
+        self.over(x, axes, keepdim)
+        self.free = self.count - correction
+        y, self.mean, exponent = self.variance(x)
+        y = self.shrunk(self.of_variance(y, exponent)).astype(x.dtype)
         self.save(x=x, y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
-        x = self.saved["x"]
-        return self.centred(x) * self.spread(grad * 2 / self.free)
+    def backward(self, grad: Array) -> Array:
+        slope = np.divide(2, self.free, dtype=grad.dtype) * grad
+        return self.centred(self.saved["x"]) * self.spread(slope)
 
-    def centred(self, x: Any) -> Any:
-        n = np.asarray(self.count, x.dtype)
-        return x - np.sum(x, axis=self.axes, keepdims=True) / n
+    def variance(self, x: Array) -> tuple[Array, Array, Array]:
+        """Variance v and mean in float64, axes kept, and exponents e: the variance is v 4^e.
+
+        e is 0 but for a float64 whose squares over- or underflow; there x is scaled by 2^-e.
+        """
+        mean, squares = moments_over(x, self.axes)
+        exponent = _exponent(x, squares, self.axes)
+        if exponent.any():
+            scaled, of_scaled = moments_over(np.ldexp(x, -exponent), self.axes)
+            mean, squares = np.ldexp(scaled, exponent), of_scaled
+        return squares / np.maximum(self.free, 0.0), mean, exponent
+
+    def of_variance(self, v: Array, exponent: Array) -> Array:
+        return np.ldexp(v, 2 * exponent)
+
+    def centred(self, x: Array) -> Array:
+        """x - m. The mean is not rounded to float32 before it is subtracted."""
+        centred = np.subtract(x, self.mean, out=np.empty_like(x), casting="same_kind")
+        if x.dtype == np.float64:
+            # What the rounded mean lacks counts where x lies far from 0 and close together.
+            centred -= sum_over(centred, self.axes, True, self.count)
+        return centred
 
 
 class Std(Var):
     """y = sqrt(v) with v as in Var;   dx_i = (x_i - m) dy / ((n-c) y), 0 where y = 0."""
 
-    def forward(
-        self, x: Any, axes: tuple[int, ...], correction: float = 1, keepdim: bool = False
-    ) -> Any:
-        y = np.sqrt(super().forward(x, axes, correction, keepdim))
-        self.save(x=x, y=y)
-        return y
+    def of_variance(self, v: Array, exponent: Array) -> Array:
+        return np.ldexp(np.sqrt(v), exponent)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         y = self.saved["y"]
         return super().backward(np.where(y == 0, 0, grad / (2 * y)))
+
+
+def _exponent(x: Array, squares: Array, axes: Axes) -> Array:
+    """The powers of 2 by which the slices of x are divided, so that their squares neither overflow
+    nor vanish; 0 for nearly all."""
+    if np.all(np.isfinite(squares) & (squares > SMALLEST)):
+        return np.zeros(squares.shape, int)
+    largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
+    return np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
 
 
 class Prod(Function):
@@ -136,29 +174,32 @@ class Prod(Function):
     Both products are cumulative ones; nothing is divided by x_i, which may be 0.
     """
 
-    def forward(self, x: Any, axis: int, keepdim: bool = False) -> Any:
+    def forward(self, x: Array, axis: int, keepdim: bool = False) -> Array:
         self.axis, self.keepdim = axis, keepdim
         self.save(x=x)
-        return np.prod(x, axis=axis, keepdims=keepdim, dtype=x.dtype)
+        finer = np.float64 if x.dtype == np.float32 else x.dtype
+        return np.asarray(np.prod(x, axis=axis, keepdims=keepdim, dtype=finer)).astype(x.dtype)
 
-    def backward(self, grad: Any) -> Any:
-        x = np.moveaxis(self.saved["x"], self.axis, 0)
+    def backward(self, grad: Array) -> Array:
+        x = np.moveaxis(self.saved["x"], self.axis, 0).astype(np.float64)
         before, after = np.ones_like(x), np.ones_like(x)
         np.cumprod(x[:-1], axis=0, out=before[1:])
         after[:-1] = np.cumprod(x[:0:-1], axis=0)[::-1]
         grad = grad if self.keepdim else np.expand_dims(grad, self.axis)
-        return np.moveaxis(before * after, 0, self.axis) * grad
+        return np.moveaxis(before * after, 0, self.axis).astype(grad.dtype) * grad
 
 
 class Cumsum(Function):
     """y_i = sum_{j<=i} x_j;   dx_j = sum_{i>=j} dy_i: summed from the other end."""
 
-    def forward(self, x: Any, axis: int) -> Any:
+    def forward(self, x: Array, axis: int) -> Array:
         self.axis = axis
-        return np.cumsum(x, axis=axis, dtype=x.dtype)
+        if x.dtype.kind != "f":
+            return np.cumsum(x, axis=axis, dtype=x.dtype)
+        return cumsum_along(x, axis)
 
-    def backward(self, grad: Any) -> Any:
-        return np.flip(np.cumsum(np.flip(grad, self.axis), axis=self.axis), self.axis)
+    def backward(self, grad: Array) -> Array:
+        return cumsum_along(grad, self.axis, reverse=True)
 
 
 class LogSumExp(Reduction):
@@ -167,16 +208,15 @@ class LogSumExp(Reduction):
     With the maximum M taken out, y = M + log sum_i e^(x_i - M), nothing overflows.
     """
 
-    def forward(self, x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
-        options = self.over(x, axes, keepdim)
-        top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
+        self.over(x, axes, keepdim)
+        top = np.max(x, axis=self.axes, keepdims=True, initial=-np.inf)
         top = np.where(np.isinf(top), np.zeros_like(top), top)
-        y = np.log(np.sum(np.exp(x - top), **options))
-        y = y + (top if keepdim else top.squeeze(axes))
+        y = self.shrunk(np.log(sum_over(np.exp(x - top), self.axes, True)) + top)
         self.save(x=x, y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         x, y = self.saved["x"], self.saved["y"]
         y = self.spread(y)
         return np.where(y == -np.inf, 0, np.exp(x - y) * self.spread(grad))
@@ -184,21 +224,24 @@ class LogSumExp(Reduction):
 
 class Norm(Reduction):
     """y = (sum_i |x_i|^p)^(1/p);   dx_i = dy sign(x_i) (|x_i| / y)^(p-1), 0 where x_i or y is 0.
-    For p = 0 how many x_i aren't 0, without a gradient."""
 
-    def forward(self, x: Any, axes: tuple[int, ...], p: float = 2, keepdim: bool = False) -> Any:
+    For p = 0 it is the number of the x_i that are not 0, without a gradient. No power overflows
+    where y would not: y(x) = 2^e y(2^-e x) for any e.
+    """
+
+    def forward(self, x: Array, axes: Axes, p: float = 2, keepdim: bool = False) -> Array:
+        self.over(x, axes, keepdim)
         self.p = p
-        options = self.over(x, axes, keepdim)
         if p == 0:
-            y = np.sum(x != 0, dtype=x.dtype, **options)
-        elif p == 2:
-            y = np.sqrt(np.sum(np.square(x), **options))
+            count = np.count_nonzero(x, axis=self.axes, keepdims=True)
+            y = np.asarray(count, x.dtype).reshape(np.shape(count))
         else:
-            y = np.power(np.sum(np.power(np.abs(x), p), **options), x.dtype.type(1 / p))
+            y = self.size(x)
+        y = self.shrunk(y).astype(x.dtype)
         self.save(x=x, y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array | None:
         x, y = self.saved["x"], self.saved["y"]
         if self.p == 0:
             return None
@@ -206,22 +249,41 @@ class Norm(Reduction):
         slope = np.sign(x) * (ratio if self.p == 2 else np.power(ratio, self.p - 1))
         return np.where((x == 0) | (self.spread(y) == 0), 0, slope * self.spread(grad))
 
+    def size(self, x: Array) -> Array:
+        """y in float64 for p other than 0, axes kept."""
+        powers = self.powers(x)
+        exponent = _exponent(x, powers, self.axes)
+        if exponent.any():
+            powers = self.powers(np.ldexp(x, -exponent))
+        return np.ldexp(np.sqrt(powers) if self.p == 2 else powers ** (1 / self.p), exponent)
 
-def _prepared(input: Any, dtype: Any = None, integers: np.dtype | None = None) -> Any:
+    def powers(self, x: Array) -> Array:
+        """sum_i |x_i|^p."""
+        if self.p == 2:
+            return squares_over(x, self.axes)
+        size = np.abs(x)
+        if self.p != 1:
+            size = np.power(size, self.p, dtype=np.float64)
+        return sum_over(size, self.axes, True)
+
+
+def _prepared(input: Tensor, dtype: DTypeLike | None = None, integers: str | None = None) -> Tensor:
     """input in `dtype`, or, if that is None and it is not of floats, in `integers`."""
     if dtype is None and as_tensor(input, "input")._array.dtype.kind != "f":
         dtype = integers
     return input if dtype is None else to(input, as_dtype(dtype))
 
 
-def _floats(name: str, input: Any, dtype: Any = None) -> Any:
+def _floats(name: str, input: Tensor, dtype: DTypeLike | None = None) -> Tensor:
     x = _prepared(input, dtype)
     if x._array.dtype.kind != "f":
         raise RuntimeError(f"{name}(): input: expected float32 or float64, got {x._array.dtype}")
     return x
 
 
-def _filled(name: str, input: Any, dim: Any, error: type[Exception] = RuntimeError) -> tuple:
+def _filled(
+    name: str, input: Tensor, dim: Dims, error: type[Exception] = RuntimeError
+) -> tuple[int, ...]:
     """The axes that dim names, none of which may be empty."""
     shape = as_tensor(input, "input")._array.shape
     if isinstance(dim, (tuple, list)) and not dim:
@@ -238,48 +300,113 @@ def _filled(name: str, input: Any, dim: Any, error: type[Exception] = RuntimeErr
     return axes
 
 
-def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum over dim; of integers and booleans in int64."""
-    x = _prepared(input, dtype, np.dtype("int64"))
+def sum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
+    """The sum over `dim`, in `dtype`; of integers and booleans by default in int64.
+
+    >>> import tinyattn as ta
+    >>> ta.sum(ta.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([4., 6.])
+    """
+    x = _prepared(input, dtype, "int64")
     return Sum.apply(x, as_axes(dim, x._array.ndim), keepdim)
 
 
-def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean over dim; NaN of nothing. Integers need dtype=."""
+def mean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+) -> Tensor:
+    """The mean over `dim`, NaN over no elements. RuntimeError for integers without a `dtype`.
+
+    >>> import tinyattn as ta
+    >>> ta.mean(ta.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1, keepdim=True)
+    tensor([[1.5],
+            [3.5]])
+    """
     x = _floats("mean", input, dtype)
     return Mean.apply(x, as_axes(dim, x._array.ndim), keepdim)
 
 
 def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The largest over dim; elements that tie share the gradient."""
+    """The largest element over `dim`. Elements that tie share the gradient.
+
+    RuntimeError, or with a `dim` IndexError, where there are no elements.
+    """
     return Amax.apply(input, _filled("amax", input, dim), keepdim)
 
 
 def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """The smallest over dim; elements that tie share the gradient."""
+    """The smallest element over `dim`. Elements that tie share the gradient.
+
+    RuntimeError, or with a `dim` IndexError, where there are no elements.
+    """
     return Amin.apply(input, _filled("amin", input, dim), keepdim)
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """Without dim the largest element (ties share the gradient); with dim (values, indices), the
-    gradient going to the index; with another tensor, `maximum`."""
-    if other is not None or isinstance(dim, TensorBase):
-        return maximum(input, dim if other is None else other)
+@overload
+def max(input: Tensor, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def max(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
+@overload
+def max(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, *, other: Tensor) -> Tensor: ...
+def max(
+    input: Tensor,
+    dim: int | Tensor | None = None,
+    keepdim: bool = False,
+    *,
+    other: Tensor | None = None,
+) -> Tensor | ValuesIndices:
+    """The largest element; with an int `dim` the largest along it and where they stand.
+
+    Without `dim`, elements that tie share the gradient. With an int, the result is the named tuple
+    (values, indices), and the first of those that tie gets the gradient. With another tensor, as
+    `dim` or as `other`, it is `maximum` of the two.
+
+    >>> import tinyattn as ta
+    >>> values, indices = ta.max(ta.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    >>> values, indices
+    (tensor([5., 3.]), tensor([1, 0]))
+    """
+    if isinstance(dim, TensorBase):
+        return maximum(input, dim)
+    if other is not None:
+        return maximum(input, other)
     if dim is None:
         return Amax.apply(input, _filled("max", input, None), keepdim, nan=True)
     return _picked(input, _position("max", np.argmax, input, dim, True), dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """As `max`, of the smallest."""
-    if other is not None or isinstance(dim, TensorBase):
-        return minimum(input, dim if other is None else other)
+@overload
+def min(input: Tensor, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def min(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
+@overload
+def min(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, *, other: Tensor) -> Tensor: ...
+def min(
+    input: Tensor,
+    dim: int | Tensor | None = None,
+    keepdim: bool = False,
+    *,
+    other: Tensor | None = None,
+) -> Tensor | ValuesIndices:
+    """The smallest element; with an int `dim` the smallest along it and where they stand.
+
+    The rest is as in `max`.
+    """
+    if isinstance(dim, TensorBase):
+        return minimum(input, dim)
+    if other is not None:
+        return minimum(input, other)
     if dim is None:
         return Amin.apply(input, _filled("min", input, None), keepdim, nan=True)
     return _picked(input, _position("min", np.argmin, input, dim, True), dim, keepdim)
 
 
-def _picked(input: Any, indices: Any, dim: int, keepdim: bool = True) -> ValuesIndices:
+def _picked(input: Tensor, indices: Tensor, dim: int, keepdim: bool = True) -> ValuesIndices:
     """The elements of input at the indices along dim, with these."""
     ndim = input._array.ndim
     axis = as_axis(dim, ndim)
@@ -289,7 +416,10 @@ def _picked(input: Any, indices: Any, dim: int, keepdim: bool = True) -> ValuesI
     return ValuesIndices(squeeze(values, axis), squeeze(indices, axis))
 
 
-def _position(name: str, find: Any, input: Any, dim: Any, keepdim: bool) -> Any:
+def _position(
+    name: str, find: Callable[..., Any], input: Tensor, dim: int | None, keepdim: bool
+) -> Tensor:
+    """Where `find` finds an element along dim, or in row-major order without one: int64."""
     array = as_tensor(input, "input")._array
     if array.dtype.kind == "b" and find.__name__ == name:
         raise RuntimeError(f"{name}(): input: expected numbers, got bool")
@@ -301,55 +431,85 @@ def _position(name: str, find: Any, input: Any, dim: Any, keepdim: bool) -> Any:
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the (first) largest element along dim, or in row-major order: int64."""
+    """The index of the largest element along `dim` (int64), the first one of several.
+
+    Without `dim` it counts all elements in row-major order. Booleans raise RuntimeError.
+
+    >>> import tinyattn as ta
+    >>> ta.argmax(ta.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    tensor([1, 0])
+    """
     return _position("argmax", np.argmax, input, dim, keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the (first) smallest element along dim, or in row-major order: int64."""
+    """The index of the smallest element along `dim` (int64), the first one of several.
+
+    Without `dim` it counts all elements in row-major order. Booleans raise RuntimeError.
+    """
     return _position("argmin", np.argmin, input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether every element over dim is nonzero: bool; True of nothing. () is no dim."""
+    """Whether all elements over `dim` are nonzero (bool); True where there are none.
+
+    An empty tuple names no dimension: every element is then judged alone.
+    """
     array = as_tensor(input, "input")._array
     return results.wrap(np.all(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether some element over dim is nonzero: bool; False of nothing. () is no dim."""
+    """Whether any element over `dim` is nonzero (bool); False where there are none.
+
+    An empty tuple names no dimension: every element is then judged alone.
+    """
     array = as_tensor(input, "input")._array
     return results.wrap(np.any(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
 
 def var(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The variance over dim: squared deviations summed, divided by n - correction (default 1).
-    unbiased: True for correction 1, False for 0; var(unbiased) is read as such."""
+    """The variance over `dim`: the sum of squared deviations from the mean, over n - correction.
+
+    correction: by default 1, which estimates the variance of what the n elements were drawn from.
+    unbiased: an older way to say it, True for correction 1, False for 0; a bool in the place of
+        `dim` is taken for it. TypeError if both are given.
+
+    >>> import tinyattn as ta
+    >>> ta.var(ta.tensor([[1.0, 3.0], [2.0, 6.0]]), dim=1, correction=0)
+    tensor([1., 4.])
+    """
     return _spread(Var, input, dim, unbiased, keepdim, correction)
 
 
 def std(
     input: Tensor,
-    dim: Any = None,
+    dim: Dims = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The square root of `var`; its gradient is 0 where it is 0."""
+    """The standard deviation over `dim`, the square root of `var`. Its gradient is 0 where it is
+    0."""
     return _spread(Std, input, dim, unbiased, keepdim, correction)
 
 
 def _spread(
-    operation: type[Var], input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any
-) -> Any:
+    operation: type[Var],
+    input: Tensor,
+    dim: Dims,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: float | None,
+) -> Tensor:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
@@ -361,35 +521,58 @@ def _spread(
 
 
 def prod(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
 ) -> Tensor:
-    """The product along dim (default: of all); of integers and booleans in int64."""
-    x = _prepared(input, dtype, np.dtype("int64"))
+    """The product along `dim`, or of all elements; of integers and booleans by default in int64."""
+    x = _prepared(input, dtype, "int64")
     if dim is not None and as_axis(dim, x._array.ndim) < x._array.ndim:
         return Prod.apply(x, as_axis(dim, x._array.ndim), keepdim)
     return Prod.apply(flatten(x), 0)
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """The sums of the elements up to each along dim; of integers and booleans in int64."""
-    x = _prepared(input, dtype, np.dtype("int64"))
+def cumsum(input: Tensor, dim: int, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The running sums along `dim`; of integers and booleans by default in int64.
+
+    Each element becomes the sum of those before it and itself; the shape stays.
+
+    >>> import tinyattn as ta
+    >>> ta.cumsum(ta.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([1., 3., 6.])
+    """
+    x = _prepared(input, dtype, "int64")
     axis = as_axis(dim, x._array.ndim)
     return Cumsum.apply(x, axis) if x._array.ndim else view_as(Cumsum.apply(flatten(x), 0), x)
 
 
 def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
-    """log(sum(exp(input))) over dim without overflow; -inf of nothing."""
+    """log(sum(exp(input))) over `dim`, without overflow; -inf where there are no elements.
+
+    >>> import tinyattn as ta
+    >>> ta.logsumexp(ta.tensor([1000.0, 1000.0]), dim=0)
+    tensor(1000.6932)
+    """
     if dim is None:
         raise TypeError("logsumexp(): dim: expected an int or a tuple of ints, got None")
-    x = _prepared(input, None, np.dtype("float32"))
+    x = _prepared(input, None, "float32")
     return LogSumExp.apply(x, as_axes(dim, x._array.ndim), keepdim)
 
 
 def norm(
-    input: Tensor, p: Any = 2, dim: Dims = None, keepdim: bool = False, dtype: Any = None
+    input: Tensor,
+    p: float | str | None = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """(sum |x|^p)^(1/p) over dim; p inf and -inf: the largest and the smallest |x|; 0: how many
-    aren't 0; None and "fro": 2. The gradient at the zero vector is 0."""
+    """The p-norm over `dim`, (sum |x|^p)^(1/p). Its gradient at the zero vector is 0.
+
+    p: a number; inf and -inf give the largest and the smallest |x|, 0 gives the number of elements
+        that are not 0; None and "fro" stand for 2.
+
+    >>> import tinyattn as ta
+    >>> ta.norm(ta.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     x = _floats("norm", input, dtype)
     p = 2 if p in (None, "fro") else p
     if not isinstance(p, (int, float)):
@@ -402,7 +585,7 @@ def norm(
     return Norm.apply(x, as_axes(dim, x._array.ndim), p, keepdim)
 
 
-def _order(array: Any, axis: int, descending: bool) -> Any:
+def _order(array: Array, axis: int, descending: bool) -> Array:
     """Where the first, second, ... of the sorted elements stand; NaN is the largest."""
     if not descending:
         return np.argsort(array, axis, kind="stable")
@@ -413,7 +596,14 @@ def _order(array: Any, axis: int, descending: bool) -> Any:
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
 ) -> ValuesIndices:
-    """(values, indices) in order along dim; equal elements keep theirs, whatever stable says."""
+    """The elements in order along `dim`, and where they stood: the named tuple (values, indices).
+
+    Equal elements keep their order, whether `stable` or not. NaN counts as the largest.
+
+    >>> import tinyattn as ta
+    >>> ta.sort(ta.tensor([3.0, 1.0, 2.0])).values
+    tensor([1., 2., 3.])
+    """
     array = as_tensor(input, "input")._array
     order = _order(np.atleast_1d(array), as_axis(dim, array.ndim), descending)
     return _picked(input, results.wrap(order.reshape(array.shape)), dim)
@@ -422,7 +612,14 @@ def sort(
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> ValuesIndices:
-    """(values, indices) of the k largest (smallest) along dim, in order, whatever sorted says."""
+    """The k largest elements along `dim`, or the smallest unless `largest`: (values, indices).
+
+    They come in order, whether `sorted` or not. RuntimeError if there are fewer than k.
+
+    >>> import tinyattn as ta
+    >>> ta.topk(ta.tensor([3.0, 1.0, 2.0]), k=2).indices
+    tensor([0, 2])
+    """
     array = as_tensor(input, "input")._array
     if array.dtype.kind == "b":
         raise RuntimeError("topk(): input: expected numbers, got bool")

@@ -3,6 +3,7 @@ dimensions.
 
     r2  an array to read, C-contiguous, of 2 dimensions, in the float type of the call
     w2  the same, to write                           v3  to read, with any strides
+    s2  a float64 array to write, whatever the float type of the call
     i1  an int64 array        b2  a bool array       int, float, bool  numbers
 
 Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
@@ -45,9 +46,9 @@ def _types(letters: str, real: Any) -> Any:
     scalars = {"int": types.int64, "float": types.float64, "bool": types.boolean}
     if letters in scalars:
         return scalars[letters]
-    element = {"i": types.int64, "b": types.boolean}.get(letters[0], real)
+    element = {"i": types.int64, "b": types.boolean, "s": types.float64}.get(letters[0], real)
     layout: Any = "A" if letters[0] == "v" else "C"
-    return types.Array(element, int(letters[1]), layout, readonly=letters[0] != "w")
+    return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "ws")
 
 
 class Kernel:

@@ -9,6 +9,7 @@ from tinyattn.kernels.native import ffi, lib
 
 NULL = ffi.NULL
 INT64 = ffi.typeof("int64_t[]")
+DOUBLE = ffi.typeof("double[]")
 BOOL = ffi.typeof("uint8_t[]")
 _VERSIONS = {4: ("float", "f32"), 8: ("double", "f64")}
 _POINTERS = {ffi.typeof(f"{c}[]"): ffi.typeof(f"{c} *[]") for c, _ in _VERSIONS.values()}

@@ -1,0 +1,380 @@
+/* Reductions of x (A, n, C) over its middle axis, and the running sums along it; sums.h says why they
+ * do not drift. Look first at `reduce_unit`.
+ *
+ *   sum       out = sum_i x_i / divisor
+ *   moments   mean = sum_i x_i / n,   squares = sum_i (x_i - mean)^2
+ *   squares   squares = sum_i x_i^2
+ *   cumsum    out_i = sum_{j<=i} x_j,   or from the other end, j>=i
+ *
+ * A unit of work is a block of at most COLUMNS columns of one of the A matrices, over all n rows. A large
+ * unit is cut into pieces of rows whose totals are added in order. Where C is small, several rows
+ * are taken as one long row, whose totals are then folded. All cuts depend on the shape only. */
+
+#ifndef TA_REDUCTIONS
+#define TA_REDUCTIONS
+enum { TA_VALUES, TA_SQUARES, TA_DEVIATIONS }; /* what is added up: x, x^2, (x - mean)^2 */
+enum {
+    COLUMNS = 512,
+    PIECE_ELEMENTS = 65536,
+    MOST_PARTS = 64, /* of a large unit */
+};
+
+struct ta_shape {
+    long A, n, C;
+    long width, blocks, pieces; /* columns of a block, blocks of C, pieces of a unit's n rows */
+};
+
+static struct ta_shape ta_reduction_shape(long A, long n, long C)
+{
+    struct ta_shape s = {A, n, C, C < COLUMNS ? C : COLUMNS, (C + COLUMNS - 1) / COLUMNS, 1};
+    if (!s.blocks || !A) return s;
+    long units = A * s.blocks, pieces = n / (PIECE_ELEMENTS / s.width);
+    long most = units < MOST_PARTS ? MOST_PARTS / units : 1;
+    s.pieces = pieces < 1 ? 1 : pieces > most ? most : pieces;
+    return s;
+}
+
+/* One number's total. */
+struct ta_sum {
+    double sum, error;
+};
+#endif
+
+struct FN(reduction) {
+    struct ta_shape shape;
+    const real *x;
+    double divisor;
+    void *out;
+    int out_is_double, what;
+    double *mean, *squares;
+    struct ta_sum *means; /* (A, C): the means and what rounding has lost of them */
+    struct ta_sum *totals; /* (units, pieces, width), where there are several pieces */
+};
+
+TA_INLINE wide FN(term)(wide v, int what, wide mean, wide lost)
+{
+    if (what == TA_DEVIATIONS) v = (v - mean) - lost;
+    return what == TA_VALUES ? v : v * v;
+}
+
+/* Totals, means and what rounding has lost of them, for the columns that are added up at a time; 0
+ * beyond their number. */
+struct FN(running) {
+    wide sum[COLUMNS / WIDE], error[COLUMNS / WIDE], mean[COLUMNS / WIDE], lost[COLUMNS / WIDE];
+};
+
+/* `rows` rows of `width` columns, `step` apart, on to the totals. */
+TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, long rows, long step, long width,
+                            int what)
+{
+    wide m = {0}, l = {0};
+    for (long row = 0; row < rows;) {
+        long count = rows - row < 4 ? 1 : 4, k = 0, j = 0;
+        const real *at = x + row * step;
+        for (; j + WIDE <= width; j += WIDE, k++) {
+            struct FN(total) t = {c->sum[k], c->error[k]};
+            if (what == TA_DEVIATIONS) m = c->mean[k], l = c->lost[k];
+            add_wide(&t, FN(term)(load_wide(at + j), what, m, l));
+            if (count == 4) {
+                add_wide(&t, FN(term)(load_wide(at + j + step), what, m, l));
+                add_wide(&t, FN(term)(load_wide(at + j + 2 * step), what, m, l));
+                add_wide(&t, FN(term)(load_wide(at + j + 3 * step), what, m, l));
+            }
+            c->sum[k] = t.sum, c->error[k] = t.error;
+        }
+        for (long r = 0; j < width && r < count; r++) {
+            struct FN(total) t = {c->sum[k], c->error[k]};
+            if (what == TA_DEVIATIONS) m = c->mean[k], l = c->lost[k];
+            wide v = FN(term)(load_first_wide(at + r * step + j, width - j), what, m, l);
+            if (what == TA_DEVIATIONS)
+                for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < width - j ? v[lane] : 0;
+            add_wide(&t, v);
+            c->sum[k] = t.sum, c->error[k] = t.error;
+        }
+        row += count;
+    }
+}
+
+/* The total of n numbers that stand side by side. */
+TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double mean, double lost)
+{
+    struct ta_sum all = {0, 0};
+    if (n < 2 * WIDE) {
+        for (long i = 0; i < n; i++) {
+            double v = (double)x[i];
+            if (what == TA_DEVIATIONS) v = (v - mean) - lost;
+            FN(add_one)(&all.sum, &all.error, what == TA_VALUES ? v : v * v);
+        }
+        return all;
+    }
+    struct FN(total) t[4] = {{{0}, {0}}, {{0}, {0}}, {{0}, {0}}, {{0}, {0}}};
+    wide m = mean - (wide){0}, l = lost - (wide){0};
+    long i = 0;
+    for (; i + 4 * WIDE <= n; i += 4 * WIDE)
+        for (long k = 0; k < 4; k++)
+            add_wide(&t[k], FN(term)(load_wide(x + i + k * WIDE), what, m, l));
+    for (; i + WIDE <= n; i += WIDE) add_wide(&t[0], FN(term)(load_wide(x + i), what, m, l));
+    if (i < n) {
+        wide v = FN(term)(load_first_wide(x + i, n - i), what, m, l);
+        if (what == TA_DEVIATIONS)
+            for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < n - i ? v[lane] : 0;
+        add_wide(&t[1], v);
+    }
+    for (long k = 1; k < 4; k++) {
+        add_wide(&t[0], t[k].sum);
+        t[0].error += t[k].error;
+    }
+    for (long k = 0; k < WIDE; k++) {
+        FN(add_one)(&all.sum, &all.error, t[0].sum[k]);
+        all.error += t[0].error[k];
+    }
+    return all;
+}
+
+/* The totals of a piece of a unit, one a column. */
+TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long piece, int what,
+                                struct ta_sum *out)
+{
+    const struct ta_shape *s = &job->shape;
+    long a = unit / s->blocks, column = unit % s->blocks * COLUMNS;
+    long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
+    long begin = s->n * piece / s->pieces, rows = s->n * (piece + 1) / s->pieces - begin;
+    const real *x = job->x + (a * s->n + begin) * s->C + column;
+    const struct ta_sum *means = job->means + a * s->C + column;
+    if (s->C == 1) {
+        int centred = what == TA_DEVIATIONS;
+        *out = FN(row_total)(x, rows, what, centred ? means->sum : 0, centred ? means->error : 0);
+        return;
+    }
+    /* `joined` rows are read as one. */
+    long joined = s->blocks > 1 ? 1 : COLUMNS / width;
+    if (joined > rows / 8) joined = rows < 8 ? 1 : rows / 8;
+    struct FN(running) c;
+    memset(c.sum, 0, sizeof c.sum);
+    memset(c.error, 0, sizeof c.error);
+    if (what == TA_DEVIATIONS)
+        for (long r = 0; r < joined; r++)
+            for (long j = 0; j < width; j++) {
+                ((double *)c.mean)[r * width + j] = means[j].sum;
+                ((double *)c.lost)[r * width + j] = means[j].error;
+            }
+    long rest = rows % joined;
+    FN(add_rows)(&c, x, rows / joined, joined * s->C, joined * width, what);
+    if (rest) FN(add_rows)(&c, x + (rows - rest) * s->C, 1, 0, rest * width, what);
+    const double *sum = (const double *)c.sum, *error = (const double *)c.error;
+    for (long j = 0; j < width; j++) out[j] = (struct ta_sum){sum[j], error[j]};
+    for (long r = 1; r < joined; r++)
+        for (long j = 0; j < width; j++) {
+            FN(add_one)(&out[j].sum, &out[j].error, sum[r * width + j]);
+            out[j].error += error[r * width + j];
+        }
+}
+
+/* A unit's totals become its results. */
+TA_INLINE void FN(finish_unit)(const struct FN(reduction) *job, long unit, int what,
+                               const struct ta_sum *totals)
+{
+    const struct ta_shape *s = &job->shape;
+    long column = unit % s->blocks * COLUMNS, at = unit / s->blocks * s->C + column;
+    long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
+    if (what != TA_VALUES) {
+        for (long j = 0; j < width; j++) job->squares[at + j] = total_of(totals[j].sum, totals[j].error);
+    } else if (job->means) {
+        double n = (double)s->n;
+        for (long j = 0; j < width; j++) {
+            double mean = total_of(totals[j].sum, totals[j].error) / n;
+            double lost = (fma(-mean, n, totals[j].sum) + totals[j].error) / n;
+            job->mean[at + j] = mean;
+            job->means[at + j] = (struct ta_sum){mean, lost == lost ? lost : 0};
+        }
+    } else {
+        for (long j = 0; j < width; j++) {
+            double value = total_of(totals[j].sum, totals[j].error) / job->divisor;
+            if (job->out_is_double)
+                ((double *)job->out)[at + j] = value;
+            else
+                ((real *)job->out)[at + j] = (real)value;
+        }
+    }
+}
+
+TA_INLINE void FN(reduce_unit)(const struct FN(reduction) *job, long unit, int what)
+{
+    struct ta_sum totals[COLUMNS];
+    FN(reduce_piece)(job, unit, 0, what, totals);
+    FN(finish_unit)(job, unit, what, totals);
+}
+
+/* Many small units: those of a part one after another, all of a unit's work while it is in cache. */
+static void FN(units_part)(void *arg, long part, long parts)
+{
+    const struct FN(reduction) *job = arg;
+    long units = job->shape.A * job->shape.blocks, end = units * (part + 1) / parts;
+    for (long unit = units * part / parts; unit < end; unit++) {
+        if (job->what == TA_SQUARES) {
+            FN(reduce_unit)(job, unit, TA_SQUARES);
+            continue;
+        }
+        FN(reduce_unit)(job, unit, TA_VALUES);
+        if (job->what == TA_DEVIATIONS) FN(reduce_unit)(job, unit, TA_DEVIATIONS);
+    }
+}
+
+/* Few large units: a part is a piece. */
+static void FN(pieces_part)(void *arg, long part, long parts)
+{
+    const struct FN(reduction) *job = arg;
+    long unit = part / job->shape.pieces, piece = part % job->shape.pieces;
+    struct ta_sum *out = job->totals + part * job->shape.width;
+    (void)parts;
+    if (job->what == TA_VALUES)
+        FN(reduce_piece)(job, unit, piece, TA_VALUES, out);
+    else if (job->what == TA_SQUARES)
+        FN(reduce_piece)(job, unit, piece, TA_SQUARES, out);
+    else
+        FN(reduce_piece)(job, unit, piece, TA_DEVIATIONS, out);
+}
+
+static void FN(join_pieces)(const struct FN(reduction) *job)
+{
+    const struct ta_shape *s = &job->shape;
+    for (long unit = 0; unit < s->A * s->blocks; unit++) {
+        struct ta_sum *first = job->totals + unit * s->pieces * s->width;
+        for (long piece = 1; piece < s->pieces; piece++)
+            for (long j = 0; j < s->width; j++) {
+                struct ta_sum *more = first + piece * s->width + j;
+                FN(add_one)(&first[j].sum, &first[j].error, more->sum);
+                first[j].error += more->error;
+            }
+        if (job->what == TA_VALUES)
+            FN(finish_unit)(job, unit, TA_VALUES, first);
+        else
+            FN(finish_unit)(job, unit, TA_SQUARES, first);
+    }
+}
+
+static int FN(reduce)(struct FN(reduction) job)
+{
+    const struct ta_shape *s = &job.shape;
+    long units = s->A * s->blocks, totals = s->pieces > 1 ? units * s->pieces * s->width : 0;
+    long means = job.what == TA_DEVIATIONS ? s->A * s->C : 0;
+    if (!units) return 0;
+    if (totals + means) {
+        struct ta_sum *room = ta_scratch(TA_SHARED, (size_t)(totals + means) * sizeof *room);
+        if (!room) return 1;
+        memset(room, 0, (size_t)totals * sizeof *room);
+        job.totals = room;
+        job.means = means ? room + totals : NULL;
+    }
+    if (s->pieces == 1) {
+        ta_parallel(FN(units_part), &job, ta_row_parts(units, s->n * s->width));
+    } else {
+        int what = job.what;
+        if (what == TA_DEVIATIONS) {
+            job.what = TA_VALUES;
+            ta_parallel(FN(pieces_part), &job, units * s->pieces);
+            FN(join_pieces)(&job);
+            job.what = what;
+        }
+        ta_parallel(FN(pieces_part), &job, units * s->pieces);
+        FN(join_pieces)(&job);
+    }
+    if (totals + means) ta_scratch_done(TA_SHARED);
+    return 0;
+}
+
+KERNEL(sum)(const real *x, double divisor, void *out, int out_is_double, int64_t A, int64_t n,
+            int64_t C)
+{
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x,
+                                             .divisor = divisor, .out = out,
+                                             .out_is_double = out_is_double, .what = TA_VALUES});
+}
+
+/* mean NULL: the squares of x itself */
+KERNEL(moments)(const real *x, double *mean, double *squares, int64_t A, int64_t n, int64_t C)
+{
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x,
+                                             .mean = mean, .squares = squares,
+                                             .what = mean ? TA_DEVIATIONS : TA_SQUARES});
+}
+
+TA_INLINE real FN(next_sum)(struct ta_sum *before, real x)
+{
+#if REAL_BITS == 64
+    FN(add_one)(&before->sum, &before->error, x);
+    return total_of(before->sum, before->error);
+#else
+    return (real)(before->sum += (double)x);
+#endif
+}
+
+/* Running sums. A piece starts from the total of those before it, which a first pass has added up. */
+static void FN(cumsum_piece)(const struct FN(reduction) *job, long unit, long piece, int reverse,
+                             struct ta_sum *before)
+{
+    const struct ta_shape *s = &job->shape;
+    long a = unit / s->blocks, column = unit % s->blocks * COLUMNS;
+    long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
+    long begin = s->n * piece / s->pieces, rows = s->n * (piece + 1) / s->pieces - begin;
+    long at = (a * s->n + (reverse ? begin + rows - 1 : begin)) * s->C + column;
+    long step = reverse ? -s->C : s->C;
+    const real *x = job->x + at;
+    real *out = (real *)job->out + at;
+    if (width == 1) {
+        struct ta_sum one = *before; /* in registers: out might be where `before` is */
+        for (long row = 0; row < rows; row++, x += step, out += step) *out = FN(next_sum)(&one, *x);
+        return;
+    }
+    for (long row = 0; row < rows; row++, x += step, out += step)
+        for (long j = 0; j < width; j++) out[j] = FN(next_sum)(&before[j], x[j]);
+}
+
+static void FN(cumsum_part)(void *arg, long part, long parts)
+{
+    const struct FN(reduction) *job = arg;
+    const struct ta_shape *s = &job->shape;
+    int reverse = job->what;
+    if (s->pieces > 1) {
+        FN(cumsum_piece)(job, part / s->pieces, part % s->pieces, reverse, job->totals + part * s->width);
+        return;
+    }
+    long units = s->A * s->blocks, end = units * (part + 1) / parts;
+    for (long unit = units * part / parts; unit < end; unit++) {
+        struct ta_sum before[COLUMNS] = {{0, 0}};
+        FN(cumsum_piece)(job, unit, 0, reverse, before);
+    }
+}
+
+KERNEL(cumsum)(const real *x, int reverse, real *out, int64_t A, int64_t n, int64_t C)
+{
+    struct FN(reduction) job = {.shape = ta_reduction_shape(A, n, C), .x = x, .out = out};
+    const struct ta_shape *s = &job.shape;
+    long units = s->A * s->blocks;
+    if (!units || !s->n) return 0;
+    if (s->pieces == 1) {
+        job.what = reverse;
+        ta_parallel(FN(cumsum_part), &job, ta_row_parts(units, s->n * s->width));
+        return 0;
+    }
+    job.totals = ta_scratch(TA_SHARED, (size_t)(units * s->pieces * s->width) * sizeof *job.totals);
+    if (!job.totals) return 1;
+    memset(job.totals, 0, (size_t)(units * s->pieces * s->width) * sizeof *job.totals);
+    job.what = TA_VALUES;
+    ta_parallel(FN(pieces_part), &job, units * s->pieces);
+    for (long unit = 0; unit < units; unit++)
+        for (long j = 0; j < s->width; j++) {
+            struct ta_sum before = {0, 0};
+            for (long k = 0; k < s->pieces; k++) {
+                long piece = reverse ? s->pieces - 1 - k : k;
+                struct ta_sum *at = job.totals + (unit * s->pieces + piece) * s->width + j, own = *at;
+                *at = before;
+                FN(add_one)(&before.sum, &before.error, own.sum);
+                before.error += own.error;
+            }
+        }
+    job.what = reverse;
+    ta_parallel(FN(cumsum_part), &job, units * s->pieces);
+    ta_scratch_done(TA_SHARED);
+    return 0;
+}

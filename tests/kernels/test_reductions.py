@@ -1,0 +1,135 @@
+"""Sums, moments and running sums against exact ones (math.fsum, fractions): none of them drifts."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyattn.kernels import Backend
+from tinyattn.kernels.sums import cumsum_along, moments_over, squares_over, sum_over
+
+from . import cases
+from .cases import rng
+
+INF, NAN = math.inf, math.nan
+
+
+def exact_sum(x: np.ndarray) -> np.ndarray:
+    """x (A, n, C) -> (A, C) in float64, each correctly rounded."""
+    A, _, C = x.shape
+    sums = [math.fsum(x[a, :, c].tolist()) for a in range(A) for c in range(C)]
+    return np.array(sums, np.float64).reshape(A, C)
+
+
+def exact_moments(x: list[float]) -> tuple[float, float]:
+    numbers = [Fraction(v) for v in x]
+    mean = sum(numbers) / len(numbers)
+    return float(mean), float(sum((v - mean) ** 2 for v in numbers))
+
+
+def assert_ulps(got: np.ndarray, want: np.ndarray, ulps: float) -> None:
+    """Every element within so many ULP of its own."""
+    assert got.shape == want.shape
+    error = np.abs(got.astype(np.float64) - want)
+    room = ulps * np.spacing(np.abs(want).astype(got.dtype)).astype(np.float64)
+    assert np.all(error <= room), float((error / room).max() * ulps)
+
+
+@pytest.mark.parametrize("x", [pytest.param(x, id=name) for name, x in cases.middles()])
+def test_a_sum_is_the_exact_sum_rounded(kernels: Backend, dtype: Any, x: np.ndarray) -> None:
+    x = x.astype(dtype)
+    assert_ulps(kernels.sum(x), exact_sum(x), 1)
+    assert_ulps(kernels.sum(x, divisor=7.0), exact_sum(x) / 7, 1)
+    wide = kernels.sum(x, wide=True)
+    assert wide.dtype == np.float64
+    assert_ulps(wide, exact_sum(x), 1 if dtype is np.float64 else 2**20)
+
+
+@pytest.mark.parametrize("n", [2, 17, 1000])
+@pytest.mark.parametrize("columns", [1, 3, 600])
+@pytest.mark.parametrize("centre", [0.0, 1e6, -3e7])
+def test_moments_are_the_exact_ones(
+    kernels: Backend, dtype: Any, n: int, columns: int, centre: float
+) -> None:
+    x = (rng(90).normal(size=(2, n, columns)) + centre).astype(dtype)
+    mean, squares = kernels.moments(x)
+    places = [(0, 0), (1, columns - 1), (1, columns // 2)]
+    want = np.array([exact_moments(x[a, :, c].tolist()) for a, c in places]).T
+    for got, exact in zip((mean, squares), want, strict=True):
+        got = np.array([got[place] for place in places])
+        np.testing.assert_allclose(got, exact, rtol=4e-14, atol=1e-16 * n)
+
+
+def test_of_equal_numbers_the_deviations_are_zero(kernels: Backend, dtype: Any) -> None:
+    x = np.full((1, 30_001, 3), 0.1, dtype)
+    mean, squares = kernels.moments(x)
+    assert np.all(mean == np.float64(dtype(0.1)))
+    assert np.all(squares == 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 70_001, 1), (2, 300, 5), (1, 30_001, 3), (3, 40, 700)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_running_sum_is_the_exact_one_at_every_place(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...], reverse: bool
+) -> None:
+    x = rng(91).random(size=shape).astype(dtype)
+    got = kernels.cumsum(x, reverse)
+    for i in (0, 1, shape[1] // 2, shape[1] - 1):
+        part = x[:, i:] if reverse else x[:, : i + 1]
+        assert_ulps(got[:, i], exact_sum(part), 1)
+
+
+def test_float64_keeps_what_cancels(kernels: Backend) -> None:
+    x = np.array([1e16, 1.0, -1e16, 1.0] * 5000 + [0.25]).reshape(1, -1, 1)
+    assert kernels.sum(x) == 10_000.25
+    assert kernels.cumsum(x)[0, -1, 0] == 10_000.25
+
+
+@pytest.mark.parametrize("at", [0, 40, 30_000])
+def test_infinities_and_nan_come_through(kernels: Backend, dtype: Any, at: int) -> None:
+    x = np.ones((1, 30_001, 2), dtype)
+    x[0, at] = [INF, NAN]
+    assert str(kernels.sum(x)) == "[[inf nan]]"
+    assert str(kernels.squares(x)) == "[[inf nan]]"
+    assert np.all(kernels.cumsum(x)[0, :at] == np.arange(1, at + 1)[:, None])
+    assert str(kernels.cumsum(x)[:, -1]) == "[[inf nan]]"
+    x[0, at + 1 - 2 * (at > 0)] = -INF
+    assert np.all(np.isnan(kernels.sum(x)[0]) == [True, True])
+
+
+def test_of_nothing(kernels: Backend, dtype: Any) -> None:
+    x = np.ones((2, 0, 3), dtype)
+    assert np.all(kernels.sum(x) == 0)
+    assert np.all(np.isnan(kernels.sum(x, divisor=0)))
+    assert np.all(np.isnan(kernels.moments(x)[0]))
+    assert kernels.sum(np.ones((0, 4, 3), dtype)).shape == (0, 3)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_over_any_axes_of_any_strides(data: Any) -> None:
+    shape = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=4))
+    order = data.draw(st.permutations(range(len(shape))))
+    axes = tuple(sorted(data.draw(st.sets(st.sampled_from(range(len(shape)))))))
+    steps = data.draw(st.lists(st.sampled_from([1, -1, 2]), min_size=4, max_size=4))
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    x = rng(92).integers(-99, 99, size=shape).astype(dtype).transpose(order)
+    x = x[tuple(slice(None, None, step) for step in steps[: x.ndim])]
+    keepdims = data.draw(st.booleans())
+    np.testing.assert_array_equal(
+        sum_over(x, axes, keepdims), x.sum(axis=axes, keepdims=keepdims), strict=True
+    )
+    np.testing.assert_array_equal(
+        squares_over(x, axes), np.square(x, dtype=np.float64).sum(axis=axes, keepdims=True)
+    )
+    if all(x.shape[axis] for axis in axes):
+        mean, squares = moments_over(x, axes)
+        np.testing.assert_allclose(mean, x.mean(axis=axes, keepdims=True, dtype=np.float64))
+        want = np.square(x - mean).sum(axis=axes, keepdims=True)
+        np.testing.assert_allclose(squares, want, atol=1e-9)
+    for axis in range(x.ndim):
+        np.testing.assert_array_equal(cumsum_along(x, axis), np.cumsum(x, axis), strict=True)

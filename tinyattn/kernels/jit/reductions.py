@@ -1,0 +1,192 @@
+"""Sums of x (A, n, C) over its middle axis by pieces of rows, in float64, with what every addition
+has rounded away; the pieces' totals are added in order.
+
+Few columns: several rows are read as one, so that a row fills vector registers.
+"""
+
+import numba
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
+
+ROW = 256  # elements that rows are joined to, where they are shorter
+PIECE = 64 * 1024  # elements of a piece
+
+# What is added up: x, x^2, x - mean, (x - mean)^2.
+VALUES, SQUARES, DEVIATIONS, SQUARED_DEVIATIONS = 0, 1, 2, 3
+
+
+@exact
+def add_one(s, lost, j, v):
+    """s[j] += v, with what rounding has lost of it in lost[j]."""
+    more = s[j] + v
+    of_v = more - s[j]
+    lost[j] += (s[j] - (more - of_v)) + (v - of_v)
+    s[j] = more
+
+
+@exact
+def whole(s, lost):
+    """A sum with what it has lost, which is a NaN where the sum is infinite."""
+    return s + lost if lost == lost else s
+
+
+@exact
+def add_row(x, what, mean, rest, s, lost):
+    """A row of columns on to their totals."""
+    for j in range(len(x)):
+        v = np.float64(x[j])
+        if what >= DEVIATIONS:
+            v = (v - mean[j]) - rest[j]
+        if what in (SQUARES, SQUARED_DEVIATIONS):
+            v = v * v
+        more = s[j] + v
+        of_v = more - s[j]
+        lost[j] += (s[j] - (more - of_v)) + (v - of_v)
+        s[j] = more
+
+
+@exact
+def add_row_by_row(x, columns, what, mean, rest, s, lost):
+    for begin in range(0, len(x), columns):
+        row = x[begin : begin + columns]
+        if what == VALUES:
+            add_row(row, VALUES, mean, rest, s, lost)
+        elif what == SQUARES:
+            add_row(row, SQUARES, mean, rest, s, lost)
+        elif what == SQUARED_DEVIATIONS:
+            add_row(row, SQUARED_DEVIATIONS, mean, rest, s, lost)
+        else:
+            add_row(row, DEVIATIONS, mean, rest, s, lost)
+
+
+@exact
+def add_rows(x, width, joined, what, mean, rest, s, lost):
+    """Rows of `width` that stand one after another in x, on to s and lost (width,)."""
+    if joined == 1:
+        add_row_by_row(x, width, what, mean, rest, s, lost)
+        return
+    columns = width * joined
+    of_s, of_lost = np.zeros(columns), np.zeros(columns)
+    means, rests = np.zeros(columns), np.zeros(columns)
+    if what >= DEVIATIONS:
+        for r in range(joined):
+            for j in range(width):
+                means[r * width + j], rests[r * width + j] = mean[j], rest[j]
+    add_row_by_row(x, columns, what, means, rests, of_s, of_lost)
+    for r in range(joined):
+        for j in range(width):
+            add_one(s, lost, j, of_s[r * width + j])
+            lost[j] += of_lost[r * width + j]
+
+
+@exact
+def add_pieces(x, what, mean, rest, pieces, part, s, lost):
+    """Piece `part` of x (A, n, C), of `pieces` a matrix, into s[part] and lost[part]."""
+    n, C = x.shape[1:]
+    a, piece = part // pieces, part % pieces
+    begin, end = n * piece // pieces, n * (piece + 1) // pieces
+    joined = max(1, min(ROW // C, (end - begin) // 8))
+    flat = x[a].reshape(n * C)[begin * C : end * C]
+    add_rows(flat, C, joined, what, mean[a], rest[a], s[part], lost[part])
+
+
+@kernel("r3 int s2 s2 int s2 s2")
+def add_up(x, what, mean, rest, pieces, s, lost):
+    for part in numba.prange(len(s)):
+        add_pieces(x, what, mean, rest, pieces, part, s, lost)
+
+
+@exact
+def scan(x, reverse, begin, end, s, lost, out):
+    """Rows begin to end of x (n, C) into out, from totals s and lost (C,) on."""
+    for i in range(end - begin):
+        row = end - 1 - i if reverse else begin + i
+        for j in range(x.shape[1]):
+            add_one(s, lost, j, np.float64(x[row, j]))
+            out[row, j] = whole(s[j], lost[j])
+
+
+@kernel("r3 bool int s2 s2 w3")
+def scan_pieces(x, reverse, pieces, s, lost, out):
+    n = x.shape[1]
+    for part in numba.prange(len(s)):
+        a, piece = part // pieces, part % pieces
+        begin, end = n * piece // pieces, n * (piece + 1) // pieces
+        scan(x[a], reverse, begin, end, s[part], lost[part], out[a])
+
+
+def cut(x: Array) -> int:
+    """The number of pieces of a matrix's rows."""
+    n, C = x.shape[1:]
+    return max(1, min(n, n * C // PIECE, 64))
+
+
+def totals(x: Array, what: int, mean: Array, rest: Array) -> tuple[Array, Array]:
+    """The sums (A, pieces, C) and what they have lost."""
+    (A, _, C), pieces = x.shape, cut(x)
+    s, lost = np.zeros((A * pieces, C)), np.zeros((A * pieces, C))
+    if s.size:
+        add_up(x, what, mean, rest, pieces, s, lost, alone=x.size < SMALL)
+    return s.reshape(A, pieces, C), lost.reshape(A, pieces, C)
+
+
+def joined(x: Array, what: int, mean: Array, rest: Array) -> tuple[Array, Array]:
+    """The sums (A, C) and what they have lost, the pieces' added in order."""
+    s, lost = totals(x, what, mean, rest)
+    all_s, all_lost = s[:, 0], lost[:, 0]
+    for piece in range(1, s.shape[1]):
+        more = all_s + s[:, piece]
+        of_s = more - all_s
+        all_lost = all_lost + lost[:, piece] + (all_s - (more - of_s)) + (s[:, piece] - of_s)
+        all_s = more
+    return all_s, np.where(np.isfinite(all_lost), all_lost, 0)
+
+
+@np.errstate(all="ignore")
+def sum(x: Array, divisor: float, out: Array) -> None:
+    """x (A, n, C) -> out (A, C), the sum over the middle axis divided by divisor; out is of x's
+    type or of float64."""
+    none = np.empty((x.shape[0], 0))
+    s, lost = joined(x, VALUES, none, none)
+    out[...] = (s + lost) / divisor
+
+
+@np.errstate(all="ignore")
+def moments(x: Array, mean: Array | None, squares: Array) -> None:
+    """x (A, n, C) -> mean and squares (A, C) in float64; without mean, the squares of x itself."""
+    m = rest = np.empty((x.shape[0], 0))
+    if mean is not None:
+        n = x.shape[1]
+        s, lost = joined(x, VALUES, m, rest)
+        mean[...] = m = (s + lost) / n
+        rest = np.zeros_like(m)
+        if x.itemsize == 8:
+            # What the rounded mean lacks counts where the numbers lie far from 0, close together.
+            s, lost = joined(x, DEVIATIONS, m, rest)
+            rest = s / n
+    s, lost = joined(x, SQUARES if mean is None else SQUARED_DEVIATIONS, m, rest)
+    squares[...] = s + lost
+
+
+@np.errstate(all="ignore")
+def cumsum(x: Array, reverse: bool, out: Array) -> None:
+    """x (A, n, C) -> out (A, n, C), the sum of all up to each along the middle axis; `reverse`:
+    from the last on."""
+    A, _, C = x.shape
+    if not x.size:
+        return
+    none = np.empty((A, 0))
+    s, lost = totals(x, VALUES, none, none)
+    pieces = s.shape[1]
+    before, before_lost = np.zeros_like(s), np.zeros_like(lost)
+    for k in range(1, pieces):
+        at, last = (-1 - k, -k) if reverse else (k, k - 1)
+        a, b = before[:, last], s[:, last]
+        before[:, at] = a + b
+        of_b = before[:, at] - a
+        rounded_away = (a - (before[:, at] - of_b)) + (b - of_b)
+        before_lost[:, at] = before_lost[:, last] + lost[:, last] + rounded_away
+    flat = before.reshape(A * pieces, C), before_lost.reshape(A * pieces, C)
+    scan_pieces(x, reverse, pieces, *flat, out, alone=x.size < SMALL)

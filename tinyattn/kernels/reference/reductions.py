@@ -1,0 +1,76 @@
+"""Sums of x (A, n, C) over its middle axis, their moments, and running sums along it.
+
+    sum_i x_i,   mean = sum_i x_i / n,   squares = sum_i (x_i - mean)^2,   cumsum_i = sum_{j<=i} x_j
+
+No sum drifts, however long it is. Sums of float32 run in float64, whose rounding is too small to
+see. Sums of float64 keep what every addition has rounded away, and add it at the end: of s = a + b
+rounded, with b' = s - a, that is (a - (s - b')) + (b - b') exactly (Knuth 1969). Variance takes two
+passes: sum x^2 / n - mean^2 would subtract two large numbers.
+"""
+
+import numpy as np
+
+from tinyattn.kernels._types import Array
+
+
+def finer(x: Array) -> Array:
+    """x in the type that its sums run in."""
+    return x.astype(np.float64) if x.dtype == np.float32 else x
+
+
+def rounded_away(a: Array, b: Array, s: Array) -> Array:
+    """What s = a + b has lost by rounding; 0 where s is not finite."""
+    of_b = s - a
+    error = (a - (s - of_b)) + (b - of_b)
+    return np.where(np.isfinite(s), error, 0)
+
+
+def total(x: Array) -> tuple[Array, Array]:
+    """x (A, n, C) -> (A, C), its sum over the middle axis and what rounding has lost of it.
+
+    The two halves are added until one row is left.
+    """
+    x = finer(x)
+    lost = np.zeros((x.shape[0], x.shape[2]), x.dtype)
+    while x.shape[1] > 1:
+        half = x.shape[1] // 2
+        a, b, odd = x[:, :half], x[:, half : 2 * half], x[:, 2 * half :]
+        s = a + b
+        lost += rounded_away(a, b, s).sum(axis=1)
+        x = np.concatenate([s, odd], axis=1) if odd.size else s
+    return x.sum(axis=1), lost
+
+
+@np.errstate(all="ignore")
+def sum(x: Array, divisor: float, out: Array) -> None:
+    """x (A, n, C) -> out (A, C), the sum over the middle axis divided by divisor; out is of x's
+    type or of float64."""
+    s, lost = total(x)
+    out[...] = (s + lost) / divisor
+
+
+@np.errstate(all="ignore")
+def moments(x: Array, mean: Array | None, squares: Array) -> None:
+    """x (A, n, C) -> mean and squares (A, C) in float64; without mean, the squares of x itself."""
+    centred = finer(x)
+    if mean is not None:
+        n = x.shape[1]
+        s, lost = total(x)
+        mean[...] = m = (s + lost) / np.asarray(n, s.dtype)
+        # What the rounded mean lacks counts where the numbers lie far from 0 and close together.
+        centred = (centred - m[:, None]) - (total(centred - m[:, None])[0] / n)[:, None]
+    s, lost = total(centred * centred)
+    squares[...] = s + lost
+
+
+@np.errstate(all="ignore")
+def cumsum(x: Array, reverse: bool, out: Array) -> None:
+    """x (A, n, C) -> out (A, n, C), the sum of all up to each along the middle axis; `reverse`:
+    from the last on."""
+    x = finer(x)
+    if reverse:
+        x, out = x[:, ::-1], out[:, ::-1]
+    s = np.cumsum(x, axis=1)
+    before = np.zeros_like(s)
+    before[:, 1:] = s[:, :-1]
+    out[...] = s + np.cumsum(rounded_away(before, x, s), axis=1)
