@@ -1,7 +1,7 @@
-"""save_checkpoint and load_checkpoint: all that training needs to go on, in one verified file.
+"""save_checkpoint and load_checkpoint: all that training needs to continue, in one verified file.
 
-The file is one that `save` writes, of a dict whose entry "sha256" is the SHA-256 of the file's own
-bytes, taken while the 64 digits of that entry were zeros.
+The file is a dict that `save` writes. Its entry "sha256" is the SHA-256 of the file's own bytes,
+computed while the 64 digits of that entry were zeros.
 """
 
 import hashlib
@@ -26,10 +26,12 @@ def save_checkpoint(
     scheduler: LRScheduler | None = None,
     **rest: Any,
 ) -> None:
-    """Write what they hold, the random state, and the rest (what `save` takes) to path.
+    """Write the states of model, optimizer and scheduler, and of the random numbers, to path.
 
-    path holds the old checkpoint or the new, whole, whatever happens; OSError, naming it, where
-    it can't be written.
+    rest: anything else by name, of the kinds that `save` takes.
+
+    The file is never seen half written: it holds the old checkpoint or the new one. OSError, naming
+    path, if it can't be written.
     """
     content = as_bytes(
         {
@@ -51,11 +53,13 @@ def load_checkpoint(
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
 ) -> dict[str, Any]:
-    """The rest that `save_checkpoint` was given. What is given here goes on from the checkpoint;
-    with an optimizer, so do random numbers.
+    """Put model, optimizer and scheduler, as far as given, into the saved states.
 
-    FileNotFoundError where there is none; ValueError, and nothing changed, for a file that is cut,
-    altered, of another kind, or of a model or optimizer that these are not.
+    With an optimizer the random numbers continue from the checkpoint, too. Returns the rest that
+    `save_checkpoint` was given.
+
+    FileNotFoundError if there is no file. ValueError for a file that is cut, altered or of another
+    kind, or that was saved from another model or optimizer; then nothing has changed.
     """
     content = read_whole(path)
     saved = from_bytes(path, content)
@@ -84,7 +88,7 @@ def _restore(
     optimizer: Optimizer | None,
     scheduler: LRScheduler | None,
 ) -> None:
-    """All of it or, with an error, nothing: what is loaded last can't fail any more."""
+    """Load all of it or, with an error, nothing. The model, checked before, is loaded last."""
     for name, part in (("optimizer", optimizer), ("scheduler", scheduler)):
         if part is not None and saved[name] is None:
             raise ValueError(f"it has no {name}")

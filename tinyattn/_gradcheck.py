@@ -1,10 +1,11 @@
 """Gradients against numeric derivatives: `gradcheck` for functions, `gradcheck_module` for models.
 
-A check is worth what it can not pass by mistake: random cotangents, every element, an estimate
-of the numeric error, a refusal where that is too large. Look at `_derivative`, then `_check`.
+A check must not pass a wrong gradient by mistake. So the outputs get random weights (cotangents),
+every element is compared, the error of the numeric derivative is estimated, and the check refuses
+an element where that error is too large. Read `_derivative` first, then `_check`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd import enable_grad, engine
-from tinyattn.autograd.storage import TensorBase, requires_grad_, results
+from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 
 EPS, RTOL, ATOL = 1e-3, 1e-6, 1e-9  # the first step; the agreement asked for
 
@@ -37,7 +38,7 @@ class _Checked:
 
 def gradcheck(
     fn: Callable[..., Any],
-    inputs: Any,
+    inputs: Tensor | Sequence[Any],
     *,
     eps: float = EPS,
     rtol: float = RTOL,
@@ -45,16 +46,26 @@ def gradcheck(
     raise_exception: bool = True,
     seed: int = 0,
 ) -> bool:
-    """Whether `fn(*inputs)` has right gradients for every element of the inputs that require grad.
+    """Check the gradients of `fn(*inputs)` at every element of the inputs that require grad.
 
-    inputs: a tensor or a tuple; what requires grad must be float64, the rest is passed on as it is.
-    fn: returns a tensor or a tuple; outputs that aren't floating point are left out. `fn` gets new
-    leaf tensors with the inputs' values and strides; an input whose elements share memory
-    (expanded) becomes a contiguous one, because its elements couldn't be changed one at a time.
-    eps: the first step, times max(1, |x|); smaller ones follow where the error estimate is poor.
-    Raises GradcheckError (or returns False) where a gradient is wrong or could not be checked: at a
-    kink or a step, for a random function, for an input that no gradient reaches. Zeros that arrive
-    are compared like any others: a constant function passes if its gradient is 0, not if it's None.
+    fn: returns a tensor or a tuple; outputs that are not floating point are left out. It is called
+        with new leaf tensors that have the values and strides of the inputs. An input whose
+        elements share memory, as after expand(), becomes a contiguous one, because its elements
+        can't be changed one at a time.
+    inputs: a tensor or a tuple. Those that require grad must be float64.
+    eps: the first step is eps max(1, |x|). Smaller ones follow where the estimated error is large.
+    rtol, atol: a gradient may differ by atol + rtol |numeric|, plus the estimated error.
+    raise_exception: with False, return False instead of raising.
+    seed: of the random weights of the outputs.
+
+    Raises GradcheckError if a gradient is wrong, or if it could not be checked: at a kink or a
+    step, for a random function, or for an input that no gradient reaches. A gradient of zeros is
+    compared like any other: a constant function passes if its gradient is 0, not if it is None.
+
+    >>> import tinyattn as ta
+    >>> x = ta.tensor([0.5, -1.0], dtype=ta.float64, requires_grad=True)
+    >>> ta.gradcheck(lambda x: x.exp() * x, x)
+    True
     """
     arguments, checked = _arguments(inputs)
     if not checked:
@@ -104,7 +115,7 @@ def gradcheck_module(
 
 
 def _arguments(inputs: Any) -> tuple[list, list[_Checked]]:
-    """The inputs with new leaves for those that are checked, and these."""
+    """The inputs, with new leaves in place of those that are checked; and these leaves."""
     arguments = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     checked = []
     for i, value in enumerate(arguments):
@@ -179,7 +190,7 @@ def _check(
             raise GradcheckError(f"output {i} isn't finite: there is no derivative to check")
     _watched(tensors, checked)
     rng = np.random.default_rng(seed)
-    # Away from zero, so that no element of an output counts for nothing.
+    # Away from zero, so that every element of an output counts.
     cotangents = [
         rng.uniform(0.5, 1.5, o.shape) * rng.choice([-1.0, 1.0], o.shape) for o in outputs
     ]
@@ -189,7 +200,7 @@ def _check(
         raise GradcheckError("backward changed the outputs")
 
     def difference(leaf: _Checked, index: tuple[int, ...], step: float) -> float:
-        """<c, f(x + step) - f(x)>, subtracted first: what doesn't change adds no rounding."""
+        """<c, f(x + step) - f(x)>: outputs that don't change add no rounding error to the sum."""
         array, storage = leaf.tensor._array, leaf.tensor._storage
         value = array[index]
         array[index] = value + step
@@ -234,10 +245,10 @@ def _derivative(difference: Callable[[float], float], h: float) -> tuple[float, 
         C(h) = (d(h) - d(-h)) / 2h = f' + c1 h^2 + c2 h^4 + ...
         J(h) = (d(h) + d(-h)) / h  =      k1 h   + k2 h^3 + ...
 
-    so (4 C(h/2) - C(h)) / 3 loses the h^2, and the same step with 16 and 15 the h^4 (Richardson
-    1911); how far the last step moved the value estimates the error (Ridders 1982). At a kink C is
-    blind: |x| at 0 gives 0 for every h. There J tends to the jump of the slope instead of to 0, so
-    half of its limit, freed of h and h^3 in the same way, counts as error too.
+    so (4 C(h/2) - C(h)) / 3 has no term in h^2, and the same step with 16 and 15 removes h^4
+    (Richardson 1911). The change that the last step makes estimates the error (Ridders 1982).
+    C sees no kink: for |x| at 0 it is 0 for every h. There J tends to the jump of the slope instead
+    of to 0. So half of its limit, with h and h^3 removed in the same way, counts as error, too.
     """
     central, jump = [], []
     for step in (h, h / 2, h / 4):
@@ -254,7 +265,7 @@ def _derivative(difference: Callable[[float], float], h: float) -> tuple[float, 
 def _gradients(
     tensors: list[Any], cotangents: list[np.ndarray], checked: list[_Checked]
 ) -> list[np.ndarray]:
-    """The gradients of sum <cotangent, output> by the engine, which must give them twice alike."""
+    """The gradients of sum <cotangent, output> by the engine. Two passes must give the same."""
     seeds = [c.copy() for c in cotangents]
     roots = [(t._edge, c) for t, c in zip(tensors, seeds, strict=True) if t._edge is not None]
     places = [(leaf.tensor._edge[0], leaf.tensor._edge[1]) for leaf in checked]
@@ -274,7 +285,7 @@ def _gradients(
 
 
 def _watched(tensors: list[Any], checked: list[_Checked]) -> None:
-    """What an operation keeps of an input or output must be under a version that it looks at."""
+    """Refuse an operation that keeps memory of an input or output without checking its version."""
     known = {f"output {i}": tensor for i, tensor in enumerate(tensors)}
     known |= {leaf.name: leaf.tensor for leaf in checked}
     for node in engine.nodes_below([t._edge[0] for t in tensors if t._edge is not None]):

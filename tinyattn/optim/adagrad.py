@@ -1,19 +1,19 @@
-"""Adagrad (Duchi, Hazan and Singer 2011): each step over the root of the sum of all g^2 so far."""
+"""Adagrad (Duchi, Hazan and Singer 2011): steps shrink as squared gradients add up."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
-from tinyattn.optim.optimizer import Group, Optimizer, descent, flag, number
+from tinyattn.optim.optimizer import Group, Optimizer, Params, descent, flag, number
 
 
 class Adagrad(Optimizer):
-    """p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps), s the sum of g^2 so far.
+    """Adagrad. With g the gradient plus weight_decay p, step t is
 
-    s starts at initial_accumulator_value; g includes weight_decay p.
+    s = s + g^2,   s starts at initial_accumulator_value
+    p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
     """
 
     checks: ClassVar = {
@@ -27,7 +27,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
@@ -47,7 +47,7 @@ class Adagrad(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: Group) -> None:
-        """Optimise these too; their sums start here, as in PyTorch."""
+        """Optimise these parameters, too. Their sums start here, as in PyTorch."""
         super().add_param_group(param_group)
         start = self.defaults["initial_accumulator_value"]
         for param in self.param_groups[-1]["params"]:

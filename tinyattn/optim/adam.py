@@ -3,14 +3,13 @@
 Look first at Adam._update.
 """
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.kernels import backend
-from tinyattn.optim.optimizer import Group, Optimizer, descent, flag, number
+from tinyattn.optim.optimizer import Group, Optimizer, Params, descent, flag, number
 
 
 def _betas(value: Any) -> str:
@@ -20,10 +19,27 @@ def _betas(value: Any) -> str:
 
 
 class Adam(Optimizer):
-    """p -= lr m / (sqrt(v) + eps), m and v the running means of g and g^2, freed of their start 0.
+    """Adam. With g the gradient plus weight_decay p, step t is
 
-    weight_decay p is added to g or, decoupled, lr weight_decay p taken from p. maximize: -g for g.
-    amsgrad: the largest v so far for v.
+        m = beta1 m + (1 - beta1) g,     v = beta2 v + (1 - beta2) g^2
+        p = p - lr m' / (sqrt(v') + eps)
+
+    where m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t) are the bias-corrected means.
+
+    decoupled_weight_decay: weight_decay is not added to g; p is first multiplied by
+        1 - lr weight_decay (AdamW).
+    amsgrad: the largest v so far takes the place of v.
+    maximize: -g takes the place of g, so that the loss grows.
+
+    >>> import tinyattn as ta
+    >>> w = ta.nn.Parameter(ta.tensor([1.0, -2.0]))
+    >>> optimizer = ta.optim.Adam([w], lr=0.1)
+    >>> for _ in range(200):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> float(w.abs().max()) < 0.01
+    True
     """
 
     checks: ClassVar = {
@@ -38,7 +54,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -98,11 +114,11 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay, 0.01 unless told."""
+    """Adam with decoupled weight decay; the default weight_decay is 0.01."""
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

@@ -1,7 +1,8 @@
-"""Schedules of the learning rate by PyTorch's names: each is one formula, `_next`.
+"""Schedules of the learning rate, with PyTorch's names. Each is one formula, `_next`.
 
-Look at LRScheduler first. `_next` is PyTorch's recursion from the rate that stands in the group, so
-that several schedules over one optimiser multiply, and a rate set by hand is gone on from.
+Read LRScheduler first. `_next` is PyTorch's recursion: it computes the new rate from the one that
+the group has. So several schedules over one optimiser multiply, and a schedule continues from a
+rate that was set by hand.
 """
 
 import math
@@ -54,7 +55,7 @@ class LRScheduler:
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
-        """The rates of this epoch, from those that stand in the groups."""
+        """The rates of this epoch, computed from those that the groups have."""
         pairs = zip(self.optimizer.param_groups, self.base_lrs, strict=True)
         return [self._next(group["lr"], base) for group, base in pairs]
 
@@ -62,11 +63,11 @@ class LRScheduler:
         raise NotImplementedError(f"{type(self).__name__}.get_lr")
 
     def get_last_lr(self) -> list[float]:
-        """The rates that the last step set, one a group."""
+        """The rates that the last step set, one for each group."""
         return self._last_lr
 
     def step(self) -> None:
-        """One epoch (or batch: the unit is yours) further."""
+        """Go one epoch further, or one batch: the schedule counts calls."""
         optimizer = self.optimizer
         followed = type(optimizer).step is Optimizer.step  # not a step of the user's own
         if self._step_count == 1 and followed and not optimizer._stepped:
@@ -84,11 +85,11 @@ class LRScheduler:
         self._last_lr = _rates(optimizer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimiser: numbers, strings and lists."""
+        """All attributes but the optimiser: numbers, strings and lists."""
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state_dict of the same schedule, PyTorch's too."""
+        """Continue from a state_dict of the same schedule, of this library or of PyTorch."""
         missing = self.state_dict().keys() - state_dict.keys()
         if missing:
             raise ValueError(f"state_dict: no state of {type(self).__name__}: no {sorted(missing)}")
@@ -106,7 +107,7 @@ def _rates(optimizer: Optimizer) -> list[float]:
 
 
 def _each(name: str, value: Any, optimizer: Optimizer) -> list[Any]:
-    """One value a group: a list of them, or one for all."""
+    """One value for each group: `value` itself if it is a list, else `value` for all."""
     n = len(optimizer.param_groups)
     values = list(value) if isinstance(value, (list, tuple)) else [value] * n
     if len(values) != n:
@@ -121,7 +122,7 @@ def _positive(name: str, value: Any) -> int:
 
 
 class LambdaLR(LRScheduler):
-    """base lr_lambda(epoch), for one function or one a group."""
+    """lr = base lr_lambda(epoch), with one function for all groups or one for each."""
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class LambdaLR(LRScheduler):
         return [base * function(self.last_epoch) for base, function in pairs]
 
     def state_dict(self) -> dict[str, Any]:
-        """As PyTorch: of an object that is called, its attributes; of a function, None."""
+        """As in PyTorch: the attributes of an object that is called; None for a function."""
         kept = [
             None if isinstance(function, FunctionType) else dict(function.__dict__)
             for function in self.lr_lambdas
@@ -161,7 +162,19 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """Times gamma every step_size epochs."""
+    """lr is multiplied by gamma every step_size epochs.
+
+    >>> import tinyattn as ta
+    >>> optimizer = ta.optim.SGD([ta.nn.Parameter(ta.ones(1))], lr=1.0)
+    >>> schedule = ta.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> rates = []
+    >>> for epoch in range(4):
+    ...     rates.append(schedule.get_last_lr()[0])
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> rates
+    [1.0, 1.0, 0.5, 0.5]
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -174,7 +187,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """Times gamma at each milestone."""
+    """lr is multiplied by gamma at each milestone, a number of epochs."""
 
     def __init__(
         self,
@@ -195,7 +208,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Times gamma at every epoch."""
+    """lr is multiplied by gamma at every epoch."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -206,7 +219,7 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """base times a factor that goes from start_factor to end_factor over total_iters epochs."""
+    """lr = base times a factor that goes from start_factor to end_factor in total_iters epochs."""
 
     def __init__(
         self,
@@ -235,7 +248,7 @@ class LinearLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov and Hutter 2017)."""
+    """lr = eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov, Hutter 2017)."""
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
@@ -256,9 +269,10 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class InverseSquareRootLR(LRScheduler):
-    """base min(n / warmup_steps, sqrt(warmup_steps / n)), n = epoch + 1: up to base, then down.
+    """lr = base min(n / warmup_steps, sqrt(warmup_steps / n)) with n = epoch + 1.
 
-    Vaswani et al. 2017 have base = 1 / sqrt(d_model warmup_steps), a step being one batch.
+    It rises to base in warmup_steps, and then falls. Vaswani et al. 2017 use
+    base = 1 / sqrt(d_model warmup_steps) and call step() after each batch.
     """
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int, last_epoch: int = -1) -> None:
@@ -271,8 +285,16 @@ class InverseSquareRootLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """From max_lr / div_factor up to max_lr, then far down (Smith and Topin 2018); momentum, the
-    first of betas if there are betas, goes the other way. A step is one batch."""
+    """lr rises from max_lr / div_factor to max_lr, then falls by final_div_factor below its start
+    (Smith and Topin 2018). Call step() after each batch.
+
+    total_steps, or epochs and steps_per_epoch: the length of the cycle.
+    pct_start: the part of the cycle in which lr rises.
+    anneal_strategy: "cos" or "linear".
+    cycle_momentum: momentum, or the first of betas, goes from max_momentum to base_momentum while
+        lr rises, and back.
+    three_phase: the fall to the start takes as long as the rise; the rest of the cycle goes below.
+    """
 
     def __init__(
         self,
@@ -366,10 +388,14 @@ _CALM = ("initial_lr", "min_lr", "max_momentum", "max_momentum")
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Times factor once step(metric) has seen no better metric for more than `patience` epochs.
+    """lr is multiplied by factor after more than `patience` epochs without improvement.
 
-    Better than best: below it by threshold, a fraction ("rel") or a difference ("abs"); for mode
-    "max" above it. Nothing counts for `cooldown` epochs after a change; none up to eps is made.
+    mode: "min" if a lower metric is better, "max" if a higher one is.
+    threshold, threshold_mode: an improvement is a fraction ("rel") or a difference ("abs") of at
+        least threshold.
+    cooldown: the number of epochs after a change in which nothing is counted.
+    min_lr: the lowest rate, one for all groups or one for each.
+    eps: changes of lr up to eps are not made.
     """
 
     def __init__(
@@ -401,7 +427,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = _rates(optimizer)
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """One epoch further, with what was measured after it: a number or a tensor of one."""
+        """Go one epoch further. metrics, measured after it: a number, or a tensor of one."""
         current = float(metrics)
         self.last_epoch += 1
         self.num_bad_epochs += 1

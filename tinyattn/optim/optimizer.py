@@ -1,6 +1,6 @@
 """What all optimisers share: groups of parameters with options, a state per parameter, saving.
 
-An optimiser is a subclass with `checks` on its options and an `_update`; see rmsprop.py.
+An optimiser is a subclass with `checks` on its options and an `_update`. Read rmsprop.py for one.
 """
 
 from collections import defaultdict
@@ -15,14 +15,15 @@ from tinyattn.autograd.storage import results
 from tinyattn.nn.module import clear_gradients
 
 Group = dict[str, Any]
+Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 # What PyTorch's options say of how a step is computed. They never change its result.
 _HOW = ("foreach", "fused", "capturable", "differentiable")
-# What a group may carry besides options: names, and what schedules of the learning rate keep.
+# What a group may hold besides options: names, and the values that schedules of the rate keep.
 _LABELS = ("name", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
 
 
 def number(low: float, below: float = float("inf")) -> Callable[[Any], str]:
-    """A check: what is expected, unless the value is a number in [low, below)."""
+    """A check that a value is a number in [low, below): it gives what is expected, or ""."""
 
     def check(value: Any) -> str:
         good = isinstance(value, (int, float, np.number)) and low <= value < below
@@ -36,30 +37,34 @@ def flag(value: Any) -> str:
 
 
 def descent(group: Group, param: Tensor) -> np.ndarray:
-    """The gradient to go down: -g to maximize, and weight_decay p added."""
+    """The gradient of the step: -g to maximize, plus weight_decay p."""
     assert param.grad is not None
     g = -param.grad._array if group["maximize"] else param.grad._array
     return g + group["weight_decay"] * param._array if group["weight_decay"] else g
 
 
 class Optimizer:
-    """Updates parameters, given as an iterable or as dicts {"params": ..., option: ...}, in place.
+    """Changes parameters in place, by their gradients.
 
-    Options left out of a dict have the optimiser's own value. Parameters can be pairs of a name
-    and a parameter, as in `model.named_parameters()`; a group keeps the names as "param_names".
+    params: an iterable of tensors; or of pairs (name, tensor), as `model.named_parameters()` gives
+        them; or of groups, dicts {"params": tensors, option: value} whose other options are those
+        of the optimiser. A group keeps names as "param_names".
+
+    TypeError for parameters that are no tensors; ValueError for an option out of its range, a
+    parameter that is not a leaf, or one that appears twice.
     """
 
     checks: ClassVar[dict[str, Callable[[Any], str]]]
-    _stepped = False  # schedules of the learning rate ask
+    _stepped = False  # read by the schedules of the learning rate
 
-    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+    def __init__(self, params: Params, defaults: Group) -> None:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._check_options(defaults)
         if isinstance(params, Tensor):
             raise TypeError("params: expected an iterable of Tensors or dicts, got one Tensor")
-        groups = list(params)
+        groups: list[Any] = list(params)
         if not groups:
             raise ValueError("params: optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -68,7 +73,10 @@ class Optimizer:
             self.add_param_group(group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what the closure gives."""
+        """Change every parameter that has a gradient.
+
+        closure: called first, with gradients enabled; what it gives, the loss, is returned.
+        """
         self._stepped = True
         loss = None
         if closure is not None:
@@ -82,11 +90,11 @@ class Optimizer:
         return loss
 
     def _update(self, group: Group, params: list[Tensor]) -> None:
-        """Change these arrays in place; each has a gradient, and all have one dtype."""
+        """Change these parameters in place. Each has a gradient, and all have one dtype."""
         raise NotImplementedError(f"{type(self).__name__}.step")
 
     def _state(self, param: Tensor, *names: str) -> dict[str, Any]:
-        """The state of a parameter, one step further; before the first all of it is zero."""
+        """The state of a parameter, its count of steps raised by 1. It starts with zeros."""
         state = self.state[param]
         if not state:
             state["step"] = results.wrap(np.zeros((), np.float32))
@@ -96,7 +104,7 @@ class Optimizer:
         return state
 
     def add_param_group(self, param_group: Group) -> None:
-        """Optimise these too, with options of their own."""
+        """Optimise these parameters, too, with the options that the dict gives."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group: must be a dict, but got {type(param_group).__name__}")
         group = {**self.defaults, **param_group}
@@ -139,11 +147,12 @@ class Optimizer:
                 raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters: None or, with set_to_none=False, zeros."""
         for group in self.param_groups:
             clear_gradients(group["params"], set_to_none)
 
     def _work(self) -> Iterator[tuple[Group, list[Tensor]]]:
-        """The parameters that have gradients: one list a group and dtype, for one kernel call."""
+        """The parameters that have gradients: a list for each group and dtype, so one call each."""
         for group in self.param_groups:
             found: dict[np.dtype, list[Tensor]] = {}
             for param in group["params"]:
@@ -167,9 +176,9 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state_dict of this library or of PyTorch; it is copied.
+        """Continue from a state_dict of this library or of PyTorch. Its values are copied.
 
-        ValueError, and nothing changed, where groups, sizes, shapes or options don't fit.
+        ValueError if groups, sizes, shapes or options don't fit; then nothing has changed.
         """
         saved = state_dict["param_groups"]
         ours = [len(group["params"]) for group in self.param_groups]

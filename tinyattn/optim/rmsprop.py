@@ -1,18 +1,21 @@
-"""RMSprop (Hinton 2012; centred as in Graves 2013): each step over the root of the mean of g^2."""
+"""RMSprop (Hinton 2012; centred: Graves 2013): steps are divided by the root mean square of g."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
-from tinyattn.optim.optimizer import Group, Optimizer, descent, flag, number
+from tinyattn.optim.optimizer import Group, Optimizer, Params, descent, flag, number
 
 
 class RMSprop(Optimizer):
-    """p -= lr g / (sqrt(v) + eps), v = alpha v + (1 - alpha) g^2; g includes weight_decay p.
+    """RMSprop. With g the gradient plus weight_decay p, a step is
 
-    centered: v - m^2 for v, m the running mean of g. momentum: p -= lr b, b = momentum b + g / ...
+        v = alpha v + (1 - alpha) g^2
+        p = p - lr g / (sqrt(v) + eps)
+
+    centered: v - m^2 takes the place of v in the second line, with m the running mean of g.
+    momentum: b = momentum b + g / (sqrt(v) + eps) and p = p - lr b.
     """
 
     checks: ClassVar = {
@@ -27,7 +30,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,

@@ -1,20 +1,33 @@
 """Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983)."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
 from tinyattn.kernels import backend
-from tinyattn.optim.optimizer import Group, Optimizer, flag, number
+from tinyattn.optim.optimizer import Group, Optimizer, Params, flag, number
 
 
 class SGD(Optimizer):
-    """p -= lr b, b = momentum b + (1 - dampening) g, at first b = g; g includes weight_decay p.
+    """Stochastic gradient descent, with momentum if momentum > 0.
 
-    Nesterov: p -= lr (g + momentum b), as Sutskever et al. 2013 write it. maximize: -g for g.
+    With g the gradient plus weight_decay p, a step is
+
+        b = momentum b + (1 - dampening) g,   at the first step b = g
+        p = p - lr b
+
+    nesterov: p = p - lr (g + momentum b) instead (Sutskever et al. 2013).
+    maximize: -g takes the place of g, so that the loss grows.
+
+    >>> import tinyattn as ta
+    >>> w = ta.nn.Parameter(ta.tensor([1.0, 2.0]))
+    >>> optimizer = ta.optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.tolist() == ta.tensor([0.8, 1.6]).tolist()
+    True
     """
 
     checks: ClassVar = {
@@ -28,7 +41,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
