@@ -220,7 +220,6 @@ def test_heads_are_looked_at_one_by_one():
 
 
 def test_fused_weights_are_those_of_the_formula():
-    from tinyattn._doctor import _recomputed
     from tinyattn.ops.attention import ScaledDotProductAttention
 
     rng = np.random.default_rng(0)
@@ -233,7 +232,7 @@ def test_fused_weights_are_those_of_the_formula():
         options = {"causal": causal, "scale": None, "group": 2}
         node = ScaledDotProductAttention()
         y = node.forward(q, k, v, mask, **options)
-        weights, _ = _recomputed(node, (q, k, v, mask), **options)
+        weights, _ = node.attention_weights((q, k, v, mask), y)
         np.testing.assert_allclose(weights @ np.repeat(v, 2, 1), y, rtol=1e-9, atol=1e-12)
 
 
@@ -285,7 +284,7 @@ def test_gradients_inside_a_layer_are_those_of_its_steps(layer, states, reverse)
     cell = getattr(nn, layer.__name__ + "Cell")(5, H).double()
     cell.load_state_dict({name: getattr(model, name + suffix) for name in cell.state_dict()})
     x = ta.tensor(np.random.default_rng(0).normal(size=(T, B, 5)))
-    report = ta.doctor(model, x, lambda out: out[0][..., -H:].square().sum())
+    report = ta.doctor(model, x, loss=lambda out: out[0][..., -H:].square().sum())
     h = ta.zeros(B, H, dtype=ta.float64)
     state, kept = (h if states == 1 else (h, h)), []
     for t in reversed(range(T)) if reverse else range(T):
@@ -300,16 +299,16 @@ def test_gradients_inside_a_layer_are_those_of_its_steps(layer, states, reverse)
 def test_a_recurrent_layer_whose_gradient_vanishes():
     model = nn.RNN(3, 4)
     filled(model.weight_hh_l0, 0.02)
-    report = ta.doctor(model, ta.randn(30, 2, 3), lambda out: out[1].sum())
+    report = ta.doctor(model, ta.randn(30, 2, 3), loss=lambda out: out[1].sum())
     ((where, _),) = of(report, "gradient vanishes over time")
     assert where == "weight_hh_l0"
 
 
 def test_gradients_out_of_proportion_and_a_loss_that_is_not_finite():
     model = nn.Linear(2, 2)
-    report = ta.doctor(model, ta.ones(1, 2), lambda y: y.sum() * 1e6)
+    report = ta.doctor(model, ta.ones(1, 2), loss=lambda y: y.sum() * 1e6)
     assert {where for where, _ in of(report, "gradient / weight")} == {"weight", "bias"}
-    report = ta.doctor(model, ta.ones(1, 2), lambda y: y.sum() * float("nan"))
+    report = ta.doctor(model, ta.ones(1, 2), loss=lambda y: y.sum() * float("nan"))
     assert of(report, "not finite") == [("loss", "nan")]
 
 
@@ -320,9 +319,47 @@ def test_a_batch_may_be_a_function_that_gives_the_loss():
     model = nn.Linear(3, 1)
     x, y = ta.randn(8, 3), ta.randn(8, 1)
     one = ta.doctor(model, lambda: F.mse_loss(model(x), y))
-    other = ta.doctor(model, x, lambda out: F.mse_loss(out, y))
+    other = ta.doctor(model, x, loss=lambda out: F.mse_loss(out, y))
     assert one.ratios == other.ratios
     assert one.ratios["weight"] > 0
+
+
+def test_arguments_are_given_as_to_the_model_or_in_a_tuple():
+    model, batch = Translator(), sentences()
+    assert ta.doctor(model, *batch).ratios == ta.doctor(model, batch).ratios
+    lstm, x, state = nn.LSTM(3, 4), ta.randn(5, 2, 3), (ta.ones(1, 2, 4), ta.ones(1, 2, 4))
+    natural = ta.doctor(lstm, x, state)  # a tuple that is one of several arguments stays one
+    assert natural.ratios == ta.doctor(lstm, lambda: lstm(x, state)).ratios
+    assert ta.doctor(lstm, x).ratios != natural.ratios
+
+
+def test_an_operation_of_ones_own_says_what_it_is():
+    """No class is known by its name: what counts is what the operation says of itself."""
+
+    class Rectifier(ta.autograd.Function):
+        switches_off = True
+
+        def forward(self, x):
+            self.save(x=x)
+            return np.maximum(x, 0)
+
+        def backward(self, grad):
+            return grad * (self.saved["x"] > 0)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Linear(4, 16)
+
+        def forward(self, x):
+            return Rectifier.apply(self.hidden(x))
+
+    model = Net()
+    with ta.no_grad():
+        model.hidden.bias[:3] = -100.0
+    ((where, figure),) = of(ta.doctor(model, ta.randn(64, 4)), "dead units")
+    assert where.startswith("Net (Rectifier, test_doctor.py:")
+    assert figure == "3 of 16 are 0 in all of 64 rows"
 
 
 def test_everything_stays_as_it_was():

@@ -1,6 +1,7 @@
-"""`doctor(model, batch)`: one pass forward and back, and a short table of what looks ill.
+"""`doctor(model, *batch)`: one pass forward and back, and a short table of what looks wrong.
 
-Every operation is watched as it runs. The limits stand first; look at `doctor`, then `_Watch`.
+Every operation is watched as it runs; what it can say of itself is autograd/diagnosis.py. The
+limits stand first. Read `doctor`, then `_Watch`.
 """
 
 import math
@@ -13,22 +14,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyattn.autograd import enable_grad, engine
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.hooks import Handle
 from tinyattn.autograd.modes import source_line, watching
 from tinyattn.autograd.storage import TensorBase
+from tinyattn.kernels._types import Array
+from tinyattn.nn.module import Module
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.random import get_rng_state, set_rng_state
-from tinyattn.ops.recurrent import GRULayer, Layer, LSTMLayer
+from tinyattn.ops.recurrent import Layer
 
-UNIFORM, SATURATED = 0.9999, 0.01  # entropy over that of equal weights, mean of the queries
-OPEN, SHUT = 0.99, 0.01  # a gate that is beyond for every row
-ROWS = 16  # a unit that is 0 in fewer rows may be so by chance, unless all its layer is
-MASKED = -1e4  # a score that means: not this key
-STEPS, OVER_TIME = 3, 1e4  # the least steps, and the most that a gradient may change over them
-SMALL, LARGE = 1e-9, 1e2  # of the norms of a gradient and its weight
-
-_GATES: dict[type, str] = {GRULayer: "rzn", LSTMLayer: "ifgo"}
-_SAME = ("Dropout", "View", "Permute", "Expand", "Slice", "Cast", "Clone")  # weights stay weights
+UNIFORM, SATURATED = 0.9999, 0.01  # mean entropy of the queries, divided by that of equal weights
+OPEN, SHUT = 0.99, 0.01  # a gate is always open, or shut, if it is beyond this in every row
+ROWS = 16  # in fewer rows, a unit may be 0 by chance, unless all units of its layer are
+MASKED = -1e4  # a score below this means that the key is masked
+STEPS, OVER_TIME = 3, 1e4  # over at least so many steps, a gradient may change by this factor
+SMALL, LARGE = 1e-9, 1e2  # limits for the norm of a gradient, divided by that of its weight
 
 
 class Finding(NamedTuple):
@@ -38,7 +39,8 @@ class Finding(NamedTuple):
 
 
 class Report:
-    """findings; ratios: |gradient| / |weight| of each parameter; over_time: |dL/dh_t| by step."""
+    """findings: what looks wrong, and where. ratios: |gradient| / |weight| of each parameter.
+    over_time: |dL/dh_t| for every step t of a recurrence."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -61,23 +63,33 @@ class Report:
     __repr__ = __str__
 
 
-def doctor(model: Any, batch: Any, loss: Callable[[Any], Any] | None = None) -> Report:
-    """Run the model once, forward and back, and report what looks ill; all stays as it was.
+def doctor(model: Module, *batch: Any, loss: Callable[[Any], Any] | None = None) -> Report:
+    """Run the model once, forward and back, and report what looks wrong in it.
 
-    batch: the model's arguments, a tensor or a tuple; or a function without arguments that runs the
-    model and returns the loss. loss: a function of the model's output; without it an output of one
-    element is the loss, and any other is weighted at random."""
+    batch: the arguments of the model, which may also be given as one tuple; or one function without
+    arguments that runs the model and returns the loss.
+    loss: a function from the model's output to the loss. Without it, an output of one element is
+    the loss; the elements of any other output are added with random weights.
+
+    The model, its gradients and the random numbers stay as they were. Printed, the report is a
+    table of findings, and of the parameters whose gradients are smallest and largest.
+
+    >>> ta.doctor(nn.Linear(2, 1), ta.ones(1, 2)).findings
+    []
+    """
     report, watch = Report(), _Watch(model)
-    arguments = batch if type(batch) is tuple else (batch,)
+    arguments = batch[0] if len(batch) == 1 and type(batch[0]) is tuple else batch
+    run = batch[0] if len(batch) == 1 and callable(batch[0]) else partial(model, *arguments)
     buffers = [(tensor, tensor._array.copy()) for tensor in model.buffers()]
     random = get_rng_state()
-    learnt = {name: p for name, p in model.named_parameters() if p._edge is not None}
+    learnt = dict(model.named_parameters())
+    places = {name: p._edge[:2] for name, p in learnt.items() if p._edge is not None}
     try:
         with enable_grad(), watching(watch):
-            out = batch() if callable(batch) else model(*arguments)
+            out = run()
             out = out if loss is None else loss(out)
-        places = [p._edge[:2] for p in learnt.values()]
-        found = engine.run(list(_roots(out, report)), wanted=places)
+        roots = list(_roots(out, report))
+        found = engine.run(roots, wanted=list(places.values()))
     finally:
         watch.leave()
         set_rng_state(random)
@@ -85,7 +97,7 @@ def doctor(model: Any, batch: Any, loss: Callable[[Any], Any] | None = None) -> 
             if not np.array_equal(tensor._array, array, equal_nan=True):
                 np.copyto(tensor._array, array)
                 tensor._storage.changed("doctor")
-    gradients = {name: found.get(p._edge[:2]) for name, p in learnt.items()}
+    gradients = {name: found.get(place) for name, place in places.items()}
     with np.errstate(all="ignore"):
         _parameters(report, learnt, gradients)
         watch.units(report)
@@ -94,8 +106,8 @@ def doctor(model: Any, batch: Any, loss: Callable[[Any], Any] | None = None) -> 
     return report
 
 
-def _roots(out: Any, report: Report) -> Iterator[tuple[Any, np.ndarray]]:
-    """Where the backward pass begins, with which gradients."""
+def _roots(out: Any, report: Report) -> Iterator[tuple[Any, Array]]:
+    """The tensors where the backward pass begins, each with its gradient."""
     if isinstance(out, TensorBase) and out._array.size == 1:
         if not np.isfinite(out._array).all():
             report.findings.append(Finding("not finite", "loss", f"{out._array.item()}"))
@@ -131,18 +143,19 @@ def _parameters(report: Report, learnt: dict[str, Any], gradients: dict[str, Any
 class _Call(NamedTuple):
     node: Any
     inputs: tuple
-    grads: dict[int, np.ndarray]  # at its outputs, once backward has been there
+    grads: dict[int, Array]  # at its outputs, once backward has been there
 
 
 class _Attention:
-    """The weights of one place: relative entropies by head, queries, and those without a key."""
+    """The attention of one place: relative entropies by head, the number of queries, and how many
+    of them have no key."""
 
     def __init__(self) -> None:
-        self.entropies: dict[int, list[np.ndarray]] = {}
+        self.entropies: dict[int, list[Array]] = {}
         self.rows = self.hidden = 0
-        self.attends = False  # some values are weighted: it is not a softmax of another kind
+        self.attends = False  # the weights are used for values: it is no other kind of softmax
 
-    def add(self, weights: np.ndarray, allowed: np.ndarray) -> None:
+    def add(self, weights: Array, allowed: Array) -> None:
         keys = allowed.sum(-1)
         self.rows += keys.size
         self.hidden += int((keys == 0).sum())
@@ -155,18 +168,19 @@ class _Attention:
 
 
 class _Watch:
-    """Follows the operations of a pass; knows in which module each of them runs."""
+    """Sees every operation of a pass, and in which module it runs."""
 
     def __init__(self, model: Any) -> None:
         self.path = [type(model).__name__]
         self.names = {id(p._array): name for name, p in model.named_parameters()}
-        self.alive: dict[tuple[str, int], tuple[int, np.ndarray]] = {}
-        self.gates: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self.alive: dict[tuple[str, int], tuple[int, Array]] = {}
+        self.gates: dict[tuple[str, str], tuple[Array, Array]] = {}  # the lowest, the highest
+        self.candidates: dict[tuple[str, str], tuple[Array, Array]] = {}
         self.attentions: dict[str, _Attention] = {}
         self.calls: dict[tuple[str, tuple], list[_Call]] = {}
-        self.channels: set[int] = set()  # outputs of convolutions, by id
-        self.weights: dict[int, _Attention] = {}  # outputs of softmax and what is made of them
-        self.kept: list[tuple] = []  # so that an id stays one array's
+        self.unit_axes: dict[int, int] = {}  # by the id of an array, where it is not the last one
+        self.weights: dict[int, _Attention] = {}  # by the id of an array that holds weights
+        self.kept: list[tuple] = []  # the arrays, so that no other array gets the same id
         self.handles = []
         for name, module in model.named_modules():
             enter = partial(self._enter, name or self.path[0])
@@ -197,28 +211,27 @@ class _Watch:
             for i, out in enumerate(outputs):
                 if out.dtype.kind == "f":
                     Handle((node, i, out.shape, out.dtype), partial(_keep, call.grads, i))
-        if name == "ReLU" or (name == "RNNLayer" and not node.tanh):
-            self._activity(where, outputs[0], 1 if id(inputs[0]) in self.channels else -1)
-        elif name == "Conv1d":
-            self.channels.add(id(outputs[0]))
-        elif type(node) in _GATES:
-            self._gates(where, node.saved["gates"], _GATES[type(node)], outputs[0].shape[-1])
-        self._attention(name, where, node, inputs, options, outputs)
+        self.unit_axes[id(outputs[0])] = node.unit_axis
+        if node.switches_off:
+            self._activity(where, outputs[0], self.unit_axes.get(id(inputs[0]), -1))
+        self._gates(where, node)
+        self._attention(where, node, inputs, outputs[0])
 
     # Units and gates
 
-    def _activity(self, where: str, out: np.ndarray, axis: int) -> None:
+    def _activity(self, where: str, out: Array, axis: int) -> None:
         rows = np.moveaxis(np.atleast_1d(out), axis, -1)
         rows = rows.reshape(-1, rows.shape[-1])
         count, alive = self.alive.get((where, rows.shape[1]), (0, np.zeros(rows.shape[1], bool)))
         self.alive[where, rows.shape[1]] = count + len(rows), alive | rows.any(0)
 
-    def _gates(self, where: str, gates: np.ndarray, names: str, H: int) -> None:
-        for k, gate in enumerate(names):
-            part = gates[:, k * H : (k + 1) * H]
-            part = np.abs(part) if gate in "ng" else part
-            low, high = self.gates.get((where, gate), (part[0], part[0]))
-            self.gates[where, gate] = np.minimum(low, part.min(0)), np.maximum(high, part.max(0))
+    def _gates(self, where: str, node: Function) -> None:
+        candidates = {name: np.abs(values) for name, values in node.candidates().items()}
+        for seen, now in ((self.gates, node.gates()), (self.candidates, candidates)):
+            for name, values in now.items():
+                low, high = seen.get((where, name), (values[0], values[0]))
+                lowest, highest = values.min(0), values.max(0)
+                seen[where, name] = np.minimum(low, lowest), np.maximum(high, highest)
 
     def units(self, report: Report) -> None:
         for (where, size), (rows, alive) in self.alive.items():
@@ -226,41 +239,34 @@ class _Watch:
             if dead and (rows >= ROWS or dead == size):
                 figure = f"{dead} of {size} are 0 in all of {rows} rows"
                 report.findings.append(Finding("dead units", where, figure))
+        limits: list[tuple[str, str, str, Array]] = []
         for (where, gate), (low, high) in self.gates.items():
-            kinds = {"gate always open": low > OPEN, "gate always shut": high < SHUT}
-            if gate in "ng":
-                kinds = {"candidate saturated": low > OPEN}
-            for what, units in kinds.items():
-                if units.any():
-                    figure = f"{gate}: {int(units.sum())} of {units.size} units"
-                    report.findings.append(Finding(what, where, figure))
+            limits.append(("gate always open", where, gate, low > OPEN))
+            limits.append(("gate always shut", where, gate, high < SHUT))
+        for (where, gate), (low, _) in self.candidates.items():
+            limits.append(("candidate saturated", where, gate, low > OPEN))
+        for what, where, gate, units in limits:
+            if units.any():
+                figure = f"{gate}: {int(units.sum())} of {units.size} units"
+                report.findings.append(Finding(what, where, figure))
 
     # Attention
 
-    def _attention(
-        self, name: str, where: str, node: Any, inputs: tuple, options: dict, outputs: tuple
-    ) -> None:
-        if name in _SAME and id(inputs[0]) in self.weights:
-            self.weights[id(outputs[0])] = self.weights[id(inputs[0])]
-        elif name in ("MatMul", "Mul"):
-            for x in inputs:
-                if id(x) in self.weights and (name == "MatMul" or x.shape[-1] == 1):
-                    self.weights[id(x)].attends = True
-        elif name in ("Softmax", "MaskedSoftmax", "ScaledDotProductAttention"):
+    def _attention(self, where: str, node: Function, inputs: tuple, output: Array) -> None:
+        if node.keeps_weights and id(inputs[0]) in self.weights:
+            self.weights[id(output)] = self.weights[id(inputs[0])]
+        for x in inputs:
+            if id(x) in self.weights and node.weighs(x):
+                self.weights[id(x)].attends = True
+        found = node.attention_weights(inputs, output)
+        if found is not None:
+            weights, scores = found
+            allowed = scores > MASKED
             place = self.attentions.setdefault(where, _Attention())
-            if name == "ScaledDotProductAttention":
-                weights, allowed = _recomputed(node, inputs, **options)
-            else:
-                x, weights, axis = inputs[0], outputs[0], -1
-                allowed = x > MASKED
-                if name == "MaskedSoftmax":
-                    allowed = allowed & (True if inputs[1] is None else inputs[1])
-                else:
-                    axis = inputs[1]
-                weights, allowed = (np.moveaxis(a, axis, -1) for a in (weights, allowed))
-                self.weights[id(outputs[0])] = place
-            place.attends |= name != "Softmax"
+            place.attends |= node.attends
             place.add(np.where(allowed, weights, 0), allowed)
+            if not node.attends:
+                self.weights[id(output)] = place
 
     def attention(self, report: Report) -> None:
         for where, place in self.attentions.items():
@@ -281,7 +287,7 @@ class _Watch:
     # Time
 
     def time(self, report: Report) -> None:
-        loops: dict[int, tuple[str, list[float]]] = {}  # of each length the worst operation
+        loops: dict[int, tuple[str, list[float]]] = {}  # by length, the worst operation
         for (where, _), calls in self.calls.items():
             layers = [call for call in calls if isinstance(call.node, Layer)]
             norms = next((_over_steps(c) for c in layers if len(c.node.sizes) >= STEPS), None)
@@ -290,7 +296,7 @@ class _Watch:
                     continue
                 norms = [_norm(*call.grads.values()) for call in calls]
             while norms and not norms[-1]:
-                norms.pop()  # steps that the loss doesn't see
+                norms.pop()  # steps that the loss does not depend on
             if len(norms) < STEPS:
                 continue
             if layers:
@@ -307,7 +313,7 @@ class _Watch:
 
 
 def _stack() -> tuple:
-    """Where the program is: the same at every turn of a loop."""
+    """Where the program is: a value that is the same in every iteration of a loop."""
     frame: Any = sys._getframe(1)
     places = []
     while frame is not None:
@@ -316,12 +322,13 @@ def _stack() -> tuple:
     return tuple(places)
 
 
-def _keep(grads: dict[int, np.ndarray], index: int, gradient: Any) -> None:
+def _keep(grads: dict[int, Array], index: int, gradient: Any) -> None:
     grads[index] = gradient._array
 
 
-def _norm(*grads: np.ndarray) -> float:
-    """Of the sum of gradients that reach one state as several outputs, else of all together."""
+def _norm(*grads: Array) -> float:
+    """The norm of the sum of the gradients where all have one size, for they reach one state as
+    several outputs; else the norm of all of them together."""
     if len({grad.size for grad in grads}) == 1:
         grads = (np.sum([grad.reshape(-1) for grad in grads], 0),)
     return math.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads))
@@ -332,7 +339,7 @@ def _change(norms: list[float]) -> float:
 
 
 def _is_chain(nodes: list[Any]) -> bool:
-    """Whether each call of a loop uses what the one before gave: looked at in two places."""
+    """Whether each call in a loop uses the result of the call before it: two places are checked."""
     return all(_leads(nodes[i], nodes[i + 1]) for i in (0, len(nodes) - 2))
 
 
@@ -349,10 +356,10 @@ def _leads(first: Any, last: Any) -> bool:
 
 
 def _over_steps(call: _Call) -> list[float]:
-    """|dL/dh_t| by step of the recurrence: the layer again, by hand, a step at a time."""
+    """|dL/dh_t| for every step t: the layer is run again, one step at a time."""
     layer = type(call.node)
     x, h0, *weights = call.inputs[:6]
-    cells = [as_rows(call.inputs[6])] if layer is LSTMLayer else []
+    cells = [as_rows(call.inputs[6])] if layer.states == 2 else []
     sizes, reverse, *more = call.inputs[6 + len(cells) :]
     states = [state.copy() for state in (as_rows(h0), *cells)]
     x, ends = as_rows(x), np.cumsum(sizes)
@@ -379,23 +386,3 @@ def _over_steps(call: _Call) -> list[float]:
         for grad, new in zip(back, (out[1], *out[6:]), strict=True):
             grad[:n] = new
     return norms[::-1]
-
-
-def _recomputed(
-    node: Any, inputs: tuple, causal: bool, scale: float | None, group: int, **_: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """The weights (B, h, Tq, Tk), or (B, Tq, Tk) without heads, of a fused attention, and which
-    keys it may attend."""
-    q, k, _v, mask = node._as_heads(*inputs)
-    scale = node.options[1] if scale is None else scale
-    s = scale * (q.astype(np.float64) @ np.repeat(k, group, 1).swapaxes(-1, -2))
-    allowed = np.tri(*s.shape[-2:]) > 0 if causal else np.ones((1, 1), bool)
-    if mask is not None:
-        allowed = allowed & (mask if mask.dtype == bool else mask > MASKED)
-        s = s if mask.dtype == bool else s + mask
-    allowed = np.broadcast_to(allowed, s.shape)
-    s = np.where(allowed, s, -np.inf)
-    s -= np.where(allowed.any(-1, keepdims=True), s.max(-1, keepdims=True), 0)
-    weights = np.exp(s)
-    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-300)
-    return (weights, allowed) if len(node.batch) > 1 else (weights[0], allowed[0])

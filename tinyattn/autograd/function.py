@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.autograd.diagnosis import Diagnosis
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import Gradient, Placed, RowSum, check_broadcast
 from tinyattn.autograd.modes import quiet, state
@@ -30,7 +31,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 FREED: Mapping[str, Any] = MappingProxyType({})  # in place of what was saved, after the pass
 
 
-class Function:
+class Function(Diagnosis):
     """An operation with its gradient. Subclasses define, on arrays:
 
     forward(self, *inputs, **options) -> an array, or a tuple of arrays. It keeps what backward
@@ -62,7 +63,7 @@ class Function:
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
-    def backward(self, *grads: Any) -> Any:
+    def backward(self, *grads: Any, **_: Any) -> Any:  # type checkers let any signature override it
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
     def save(self, **values: Any) -> None:

@@ -28,6 +28,7 @@ class Activation(Function):
 class ReLU(Unary):
     """y = max(x, 0);   dx = dy where x > 0, else 0 (NaN passes dy, as in PyTorch)."""
 
+    switches_off = True
     function = staticmethod(lambda x: np.maximum(x, 0))
     gradient = staticmethod(lambda dy, y: dy * (y != 0))
     keeps = "y"

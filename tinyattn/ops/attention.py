@@ -5,6 +5,7 @@ and value (..., Tk, Dv) give (..., Tq, Dv). Where there are h heads, they are th
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class ScaledDotProductAttention(Function):
     """
 
     fresh = True
+    attends = True
 
     def forward(
         self,
@@ -69,6 +71,23 @@ class ScaledDotProductAttention(Function):
             dmask = self.kernels.attention_mask_gradient(*given, whole, *self.options)
             dmask = dmask.reshape(*self.batch, *dmask.shape[2:])
         return dq, dk, dv, dmask
+
+    def attention_weights(self, inputs: tuple[Any, ...], output: Array) -> tuple[Array, Array]:
+        """The weights p (B, h, Tq, Tk), or (B, Tq, Tk) without heads, and the masks, both computed
+        in float64: the kernel keeps neither."""
+        q, k, _, mask = self._as_heads(*inputs)
+        causal, scale, *_ = self.options
+        s = scale * (q.astype(np.float64) @ np.repeat(k, self.group, 1).swapaxes(-1, -2))
+        masks = np.zeros(s.shape)
+        if mask is not None:
+            masks += np.where(mask, 0, -np.inf) if mask.dtype == bool else mask
+        if causal:
+            masks[..., np.tri(*s.shape[-2:]) == 0] = -np.inf
+        s += masks
+        top = s.max(-1, keepdims=True)
+        p = np.exp(s - np.where(top == -np.inf, 0, top))
+        p /= np.maximum(p.sum(-1, keepdims=True), 1e-300)
+        return (p, masks) if len(self.batch) > 1 else (p[0], masks[0])
 
     def _for_keys(self) -> tuple[int, ...]:
         batch = self.batch

@@ -50,6 +50,7 @@ class Conv1d(Function):
     """
 
     fresh = True
+    unit_axis = 1
 
     def forward(
         self,

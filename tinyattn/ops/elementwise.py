@@ -116,6 +116,9 @@ def mul(input: Operand, other: Operand) -> Tensor:
     """
     return Mul.apply(input, other)
 
+    def weighs(self, x: Array) -> bool:
+        return x.shape[-1:] == (1,)  # one weight for each row of values
+
 
 class Div(Binary):
     """z = x / y;   dx = dz / y,  dy = -dz x / y^2."""
@@ -640,6 +643,8 @@ def _check_shapes(*operands: Operand) -> None:
 class Cast(Function):
     """y = x in another dtype;   the engine casts the gradient back."""
 
+    keeps_weights = True
+
     def forward(self, x: Array, dtype: DType) -> Array:
         return x.astype(dtype)
 
@@ -658,6 +663,8 @@ def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
 
 class Clone(Function):
     """y = a copy of x;   dx = dy."""
+
+    keeps_weights = True
 
     def forward(self, x: Array) -> Array:
         return np.array(x, order="C")

@@ -11,6 +11,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_axis, as_size, as_tensor
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
@@ -41,6 +42,9 @@ class Softmax(Function):
     def backward(self, grad: Any) -> Any:
         y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
         return _turned(self.kernels.softmax_backward(y, grad), self.axis)
+
+    def attention_weights(self, inputs: tuple[Any, ...], output: Array) -> tuple[Array, Array]:
+        return np.moveaxis(output, self.axis, -1), np.moveaxis(inputs[0], self.axis, -1)
 
 
 class LogSoftmax(Function):

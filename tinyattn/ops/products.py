@@ -58,6 +58,9 @@ class MatMul(Function):
                 db = rows_product(a, grad, self.kernels)
         return da, db
 
+    def weighs(self, x: Array) -> bool:
+        return True
+
 
 class AddMatMul(MatMul):
     """C = p X + q A B;   dX = p dC,  and dA, dB as for MatMul, with q dC in place of dC.

@@ -205,6 +205,8 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 class Dropout(Function):
     """y = x m,  m = 1/(1-p) with probability 1-p, else 0, so that E[y] = x;   dx = dy m."""
 
+    keeps_weights = True
+
     def forward(self, x: Array, p: float) -> Array:
         keep = generator.random(x.shape, np.float32) >= p
         mask = keep.astype(x.dtype) * x.dtype.type(1 / (1 - p) if p < 1 else 0)

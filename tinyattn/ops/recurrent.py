@@ -26,6 +26,7 @@ class Layer(Function):
 
     fresh = True
     caching = (2, 3)
+    states = 1  # of which a state consists: h, and for the LSTM c
 
     def inputs(
         self, x: Array, w_ih: Array, b_ih: Array | None, sizes: Array, reverse: bool
@@ -51,6 +52,11 @@ class Layer(Function):
         if self.needs(5):
             db_hh = db_ih.copy() if a is c and db_ih is not None else c.sum(axis=0)
         return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
+
+    def parts(self, names: str) -> dict[str, Array]:
+        """The gates that forward has saved, each (N, H), under their names."""
+        gates, H = self.saved["gates"], self.saved["y"].shape[-1]
+        return {name: gates[:, k * H : (k + 1) * H] for k, name in enumerate(names)}
 
     def before(self, h0: Array, y: Array) -> Array:
         """The state that each row started from, in the packed order of y."""
@@ -111,6 +117,12 @@ class GRULayer(Layer):
         )
         return self.gradients(a, c, dh0)
 
+    def gates(self) -> dict[str, Array]:
+        return self.parts("rz")
+
+    def candidates(self) -> dict[str, Array]:
+        return {"n": self.parts("rzn")["n"]}
+
 
 class LSTMLayer(Layer):
     """c' = f c + i g,  h' = o tanh c'  with  i = s(x W_ii + h W_hi),  f = s(x W_if + h W_hf),
@@ -123,6 +135,8 @@ class LSTMLayer(Layer):
     The gradients at the two sums are equal: c = a.
     (Hochreiter and Schmidhuber 1997; the forget gate f is of Gers et al. 2000)
     """
+
+    states = 2
 
     def forward(
         self,
@@ -154,6 +168,13 @@ class LSTMLayer(Layer):
         )
         return *self.gradients(a, a, dh0), dc0.reshape(c0.shape)
 
+    def gates(self) -> dict[str, Array]:
+        i, f, _, o = self.parts("ifgo").values()
+        return {"i": i, "f": f, "o": o}
+
+    def candidates(self) -> dict[str, Array]:
+        return {"g": self.parts("ifg")["g"]}
+
 
 class RNNLayer(Layer):
     """h' = f(x W_ih + h W_hh),  f = tanh or relu;  the biases are left out here.
@@ -178,6 +199,7 @@ class RNNLayer(Layer):
         y = self.inputs(x, w_ih, b_ih, sizes, reverse)
         h = as_rows(h0).copy()  # the latest state of every sequence
         self.tanh = nonlinearity == "tanh"
+        self.switches_off = not self.tanh
         for rows, n in self.steps():
             new = y[rows]
             new += self.kernels.matmul(h[:n], w_hh.T, b_hh, cache=self.cache(3))

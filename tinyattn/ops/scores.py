@@ -272,6 +272,7 @@ class MaskedSoftmax(Function):
     """
 
     fresh = True
+    attends = True
 
     def forward(self, x: Array, mask: Array) -> Array:
         self.kernels = backend()
@@ -282,6 +283,10 @@ class MaskedSoftmax(Function):
     def backward(self, grad: Array) -> tuple[Array, None]:
         y = self.saved["y"]
         return self.kernels.softmax_backward(y, grad), None
+
+    def attention_weights(self, inputs: tuple[Any, ...], output: Array) -> tuple[Array, Array]:
+        x, mask = inputs
+        return output, np.where(mask, x, -np.inf)
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:

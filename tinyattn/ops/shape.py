@@ -28,6 +28,7 @@ class View(Function):
     """y = the elements of x, in the same order, in another shape;   dx = dy in the shape of x."""
 
     view = True
+    keeps_weights = True
 
     def forward(self, x: Array, size: tuple[int, ...]) -> Array:
         self.shape = x.shape
@@ -41,6 +42,7 @@ class Permute(Function):
     """Axis i of y is axis axes[i] of x;   dx = dy with its axes put back."""
 
     view = True
+    keeps_weights = True
     defers = True
 
     def forward(self, x: Array, axes: Sequence[int]) -> Array:
@@ -55,6 +57,7 @@ class Expand(Function):
     """y[i, j] = x[j] for every i;   dx = dy summed over i, which the engine does."""
 
     view = True
+    keeps_weights = True
 
     def forward(self, x: Array, size: tuple[int, ...]) -> Array:
         return np.broadcast_to(x, size)
@@ -67,6 +70,7 @@ class Slice(Function):
     """y = x[index] for ints, slices, None and ... as index;   dx[index] = dy, and 0 elsewhere."""
 
     view = True
+    keeps_weights = True
     fresh = True
 
     def forward(self, x: Array, index: Basic) -> Array:
