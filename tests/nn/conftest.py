@@ -19,3 +19,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")

@@ -7,46 +7,9 @@ import tinyattn as ta
 from tinyattn import nn
 from tinyattn.ops.scores import scores
 
+from .helpers import agree, numbers, same_gradients, twins
+
 F64 = ta.float64
-
-
-@pytest.fixture(scope="session")
-def torch():
-    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")
-
-
-def values(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
-
-
-def twins(torch, name, *args, **options):
-    """Our module and torch's with the same random weights, in float64, loaded both ways."""
-    ours = getattr(nn, name)(*args, **options).double()
-    theirs = getattr(torch.nn, name)(*args, **options).double()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    state = {k: values(*v.shape, seed=i) for i, (k, v) in enumerate(ours.state_dict().items())}
-    ours.load_state_dict(state)
-    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
-    ours.load_state_dict(theirs.state_dict())
-    return ours, theirs
-
-
-def agree(ours, theirs, tolerance=1e-10):
-    np.testing.assert_allclose(
-        ours.detach().numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance
-    )
-
-
-def same_gradients(ours, theirs, ours_out, theirs_out, ours_in, theirs_in):
-    weights = np.cos(np.arange(theirs_out.numel())).reshape(theirs_out.shape)
-    (ours_out * ta.tensor(weights)).sum().backward()
-    (theirs_out * theirs_out.new_tensor(weights)).sum().backward()
-    for a, b in zip(ours_in, theirs_in, strict=True):
-        agree(a.grad, b.grad)
-    for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        assert (a.grad is None) == (b.grad is None), name
-        if b.grad is not None:
-            agree(a.grad, b.grad)
 
 
 B, Tq, Tk, E, h = 3, 4, 5, 8, 2
@@ -54,17 +17,17 @@ MASKS = {
     "none": {},
     "padding": {"key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None]},
     "bool": {"attn_mask": np.triu(np.ones((Tq, Tk), bool), 2)},
-    "float": {"attn_mask": values(Tq, Tk)},
-    "heads": {"attn_mask": values(B * h, Tq, Tk)},
+    "float": {"attn_mask": numbers(Tq, Tk)},
+    "heads": {"attn_mask": numbers(B * h, Tq, Tk)},
     "bool and padding": {
         "attn_mask": np.triu(np.ones((Tq, Tk), bool), 2),
         "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
     },
     "float and padding": {
-        "attn_mask": values(Tq, Tk),
+        "attn_mask": numbers(Tq, Tk),
         "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
     },
-    "float padding": {"key_padding_mask": values(B, Tk)},
+    "float padding": {"key_padding_mask": numbers(B, Tk)},
 }
 KINDS = {
     "plain": {},
@@ -81,7 +44,11 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_multihead_attention_is_torchs(torch, kind, mask, need_weights):
     ours, theirs = twins(torch, "MultiheadAttention", E, h, **KINDS[kind])
-    arrays = [values(Tq, B, E), values(Tk, B, ours.kdim, seed=1), values(Tk, B, ours.vdim, seed=2)]
+    arrays = [
+        numbers(Tq, B, E),
+        numbers(Tk, B, ours.kdim, seed=1),
+        numbers(Tk, B, ours.vdim, seed=2),
+    ]
     if ours.batch_first:
         arrays = [x.swapaxes(0, 1).copy() for x in arrays]
     a = [ta.tensor(x, requires_grad=True) for x in arrays]
@@ -102,7 +69,7 @@ def test_multihead_attention_is_torchs(torch, kind, mask, need_weights):
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_causal_self_attention_is_torchs(torch, backend, need_weights, padded):
     ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=True)
-    x = values(B, Tk, E)
+    x = numbers(B, Tk, E)
     a, b = ta.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     mask = np.triu(np.ones((Tk, Tk), bool), 1)
     padding = np.arange(Tk) >= np.array([5, 3, 1])[:, None] if padded else None
@@ -133,8 +100,8 @@ def test_multihead_attention_passes_the_gradient_check(kind, backend):
 def test_one_sequence_without_a_batch(torch):
     for batch_first in (False, True):
         ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=batch_first)
-        q, k = values(Tq, E), values(Tk, E)
-        padding, mask = np.arange(Tk) >= 3, values(h, Tq, Tk)
+        q, k = numbers(Tq, E), numbers(Tk, E)
+        padding, mask = np.arange(Tk) >= 3, numbers(h, Tq, Tk)
         got = ours(
             ta.tensor(q), ta.tensor(k), ta.tensor(k), ta.tensor(padding), True, ta.tensor(mask)
         )

@@ -117,3 +117,50 @@ def test_a_truncated_normal_stays_inside_and_keeps_its_shape():
     assert x.max() <= 2
     assert abs(x.mean() - 1) < 0.02
     assert abs(x.std() - 0.5678) < 0.01  # U(0, 2) would have 0.5774, N(1, 4) 2
+
+
+def test_attention_starts_by_xavier_and_without_biases():
+    layer = nn.MultiheadAttention(64, 4, add_bias_kv=True)
+    is_uniform(layer.in_proj_weight._array, math.sqrt(6 / (64 + 3 * 64)))
+    assert not layer.in_proj_bias._array.any()
+    assert not layer.out_proj.bias._array.any()
+    is_uniform(layer.out_proj.weight._array, 1 / math.sqrt(64))
+    wide = nn.MultiheadAttention(16, 4, kdim=1000, vdim=500, add_bias_kv=True)
+    is_uniform(wide.k_proj_weight._array, math.sqrt(6 / (1000 + 16)))
+    is_uniform(wide.v_proj_weight._array, math.sqrt(6 / (500 + 16)))
+    many = nn.MultiheadAttention(1000, 1, add_bias_kv=True)
+    for bias in (many.bias_k, many.bias_v):  # (1, 1, E): fan_in and fan_out are E
+        assert bias._array.std() == pytest.approx(math.sqrt(2 / (1000 + 1000)), rel=0.1)
+        assert abs(bias._array).max() > 2.5 * math.sqrt(1 / 1000)  # normal, not uniform
+
+
+def test_attention_by_a_score_starts_by_xavier():
+    general = nn.Attention("general", 60, 100)
+    is_uniform(general.weight._array, math.sqrt(6 / (60 + 100)))
+    additive = nn.Attention("additive", 60, 100, 2000)
+    is_uniform(additive.weight_q._array, math.sqrt(6 / (60 + 2000)))
+    is_uniform(additive.weight_k._array, math.sqrt(6 / (100 + 2000)))
+    assert additive.v._array.std() == pytest.approx(2000**-0.5, rel=0.1)
+    assert not additive.bias._array.any()
+
+
+def test_convolutions_are_uniform_by_what_a_window_holds():
+    layer = nn.Conv1d(12, 400, 5, groups=2)
+    is_uniform(layer.weight._array, 1 / math.sqrt(12 / 2 * 5))
+    is_uniform(nn.Conv1d(12, 5000, 5, groups=2).bias._array, 1 / math.sqrt(12 / 2 * 5))
+
+
+def test_learned_positions_start_small_and_normal():
+    is_normal(nn.LearnedPositions(100, 50).weight._array, 0.02)
+
+
+def test_matrices_of_a_transformer_start_by_xavier():
+    model = nn.Transformer(48, 4, 1, 1, 96)
+    for layer in (model.encoder.layers[0], model.decoder.layers[0]):
+        is_uniform(layer.linear1.weight._array, math.sqrt(6 / (48 + 96)))
+        is_uniform(layer.self_attn.out_proj.weight._array, math.sqrt(6 / (48 + 48)))
+        is_uniform(layer.self_attn.in_proj_weight._array, math.sqrt(6 / (48 + 3 * 48)))
+
+
+def test_norms_start_as_ones():
+    assert nn.RMSNorm((2, 3)).weight.tolist() == [[1.0] * 3] * 2

@@ -1,4 +1,4 @@
-"""GRU, LSTM, RNN: their definitions, their invariances, and what they refuse."""
+"""GRU, LSTM, RNN: their invariances, and what they refuse."""
 
 import numpy as np
 import pytest
@@ -9,45 +9,7 @@ import tinyattn as ta
 from tinyattn import nn
 from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-
-def array(tensor):
-    return tensor.detach().numpy()
-
-
-def close(x, y):
-    np.testing.assert_allclose(array(x), array(y), rtol=1e-10, atol=1e-12)
-
-
-def test_a_cell_is_the_formula(backend):
-    cell = nn.GRUCell(3, 4, dtype=ta.float64)
-    x, h = ta.randn(2, 3, dtype=ta.float64), ta.randn(2, 4, dtype=ta.float64)
-    w, u, b, c = (p._array for p in cell.parameters())
-    gi, gh = array(x) @ w.T + b, array(h) @ u.T + c
-    r, z = (1 / (1 + np.exp(-gi[:, s] - gh[:, s])) for s in (slice(0, 4), slice(4, 8)))
-    n = np.tanh(gi[:, 8:] + r * gh[:, 8:])
-    np.testing.assert_allclose(array(cell(x, h)), (1 - z) * n + z * array(h), rtol=1e-12)
-
-
-def test_an_lstm_cell_is_the_formula(backend):
-    cell = nn.LSTMCell(3, 4, dtype=ta.float64)
-    x, h, c = (ta.randn(2, n, dtype=ta.float64) for n in (3, 4, 4))
-    w, u, b, d = (p._array for p in cell.parameters())
-    i, f, g, o = np.split(array(x) @ w.T + b + array(h) @ u.T + d, 4, axis=1)
-    i, f, o = (1 / (1 + np.exp(-a)) for a in (i, f, o))
-    new, shown = f * array(c) + i * np.tanh(g), cell(x, (h, c))
-    np.testing.assert_allclose(array(shown[1]), new, rtol=1e-12)
-    np.testing.assert_allclose(array(shown[0]), o * np.tanh(new), rtol=1e-12)
-
-
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_an_rnn_cell_is_the_formula(backend, nonlinearity):
-    cell = nn.RNNCell(3, 4, nonlinearity=nonlinearity, dtype=ta.float64)
-    x, h = ta.randn(2, 3, dtype=ta.float64), ta.randn(2, 4, dtype=ta.float64)
-    w, u, b, c = (p._array for p in cell.parameters())
-    sums = array(x) @ w.T + b + array(h) @ u.T + c
-    want = np.tanh(sums) if nonlinearity == "tanh" else np.maximum(sums, 0)
-    np.testing.assert_allclose(array(cell(x, h)), want, rtol=1e-12)
-
+from .helpers import agree, array, parts, whole
 
 KINDS = {
     "GRU": (nn.GRU, {}),
@@ -63,15 +25,6 @@ def make(kind, *sizes, **options):
     return cls(*sizes, **options, **more, dtype=ta.float64)
 
 
-def parts(state):
-    """The state of an LSTM is a pair, of the others itself."""
-    return list(state) if isinstance(state, tuple) else [state]
-
-
-def whole(states):
-    return states[0] if len(states) == 1 else tuple(states)
-
-
 @pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
 def test_a_layer_is_a_cell_at_every_step(backend, kind):
     layer = make(kind, 3, 4)
@@ -82,32 +35,12 @@ def test_a_layer_is_a_cell_at_every_step(backend, kind):
     output, last = layer(x, whole([s.unsqueeze(0) for s in states]))
     for t in range(5):
         states = parts(cell(x[t], whole(states)))
-        close(output[t], states[0])
+        agree(output[t], states[0])
     for one, other in zip(parts(last), states, strict=True):
-        close(one[0], other)
+        agree(one[0], other)
     first = whole([s[0] for s in states])
-    close(parts(cell(x[0, 0]))[0], parts(cell(x[0]))[0][0])
-    close(parts(cell(x[0, 0], first))[-1], parts(cell(x[0], whole(states)))[-1][0])
-
-
-def test_a_projected_lstm_is_the_formula(backend):
-    lstm = make("LSTM, projected", 3, 4, bidirectional=True)
-    x = ta.randn(3, 2, 3, dtype=ta.float64)
-    h0, c0 = ta.randn(2, 2, 1, dtype=ta.float64), ta.randn(2, 2, 4, dtype=ta.float64)
-    output, (h_n, c_n) = lstm(x, (h0, c0))
-    for d, suffix in enumerate(("", "_reverse")):
-        h, c = h0[d], c0[d]
-        w, u, b, e, p = (getattr(lstm, f"{kind}_l0{suffix}") for kind in PROJECTED)
-        for t in range(3)[:: -1 if d else 1]:
-            i, f, g, o = (x[t] @ w.t() + b + h @ u.t() + e).chunk(4, 1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = (o.sigmoid() * c.tanh()) @ p.t()
-            close(output[t, :, d : d + 1], h)
-        close(h_n[d], h)
-        close(c_n[d], c)
-
-
-PROJECTED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    agree(parts(cell(x[0, 0]))[0], parts(cell(x[0]))[0][0])
+    agree(parts(cell(x[0, 0], first))[-1], parts(cell(x[0], whole(states)))[-1][0])
 
 
 @kinds
@@ -136,9 +69,9 @@ def test_in_a_packed_batch_every_sequence_is_as_if_alone(
     assert found.tolist() == lengths
     for b, n in enumerate(lengths):
         alone, ends = layer(x[b, :n], whole([s[:, b] for s in states]) if first else None)
-        close(output[b, :n], alone)
+        agree(output[b, :n], alone)
         for one, other in zip(parts(last), parts(ends), strict=True):
-            close(one[:, b], other)
+            agree(one[:, b], other)
         assert not array(output)[b, n:].any()
 
 
@@ -151,9 +84,9 @@ def test_the_reverse_direction_reads_from_the_end(kind):
     x = ta.randn(4, 2, 3, dtype=ta.float64)
     output, states = layer(x)
     backwards, last = plain(x.flip(0))
-    close(output[:, :, backwards.shape[2] :], backwards.flip(0))
+    agree(output[:, :, backwards.shape[2] :], backwards.flip(0))
     for one, other in zip(parts(states), parts(last), strict=True):
-        close(one[1:], other)
+        agree(one[1:], other)
 
 
 def test_forms_of_the_input_give_the_same():
@@ -165,13 +98,13 @@ def test_forms_of_the_input_give_the_same():
     assert output.shape == (4, 2, 2)
     assert h_n.shape == (2, 2, 2)
     other, h_other = first(x.transpose(0, 1))
-    close(other.transpose(0, 1), output)
-    close(h_other, h_n)
+    agree(other.transpose(0, 1), output)
+    agree(h_other, h_n)
     single, h_single = gru(x[:, 0])
     assert h_single.shape == (2, 2)
-    close(single, output[:, 0])
-    close(gru(x, ta.zeros(2, 2, 2, dtype=ta.float64))[0], output)
-    close(h_n[-1], output[-1])
+    agree(single, output[:, 0])
+    agree(gru(x, ta.zeros(2, 2, 2, dtype=ta.float64))[0], output)
+    agree(h_n[-1], output[-1])
 
 
 def test_dropout_acts_between_layers_in_training_only():

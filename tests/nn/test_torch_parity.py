@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import tinyattn as ta
 from tinyattn import nn
 
+from .helpers import agree, twins
+
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: no comparison with it")
 
 MODULES = {
@@ -63,15 +65,10 @@ MODULES = {
 }
 
 
-def pair(name, *args, dtype="float64", **options):
-    """The module in both libraries with the same weights, which went there and back."""
-    theirs = getattr(torch.nn, name)(*args, **options).to(getattr(torch, dtype))
-    ours = getattr(nn, name)(*args, **options).to(dtype)
-    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
-    fresh = getattr(nn, name)(*args, **options).to(dtype)
-    assert not fresh.load_state_dict(theirs.state_dict()).missing_keys
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    return fresh.eval(), theirs.eval()
+def pair(name, *args, **options):
+    """The module in both libraries with the same weights, in evaluation."""
+    ours, theirs = twins(torch, name, *args, **options)
+    return ours.eval(), theirs.eval()
 
 
 def both(array, grad=True):
@@ -84,11 +81,8 @@ def both(array, grad=True):
 
 
 def same(ours, theirs, tolerance=1e-12):
-    assert tuple(ours.shape) == tuple(theirs.shape)
     assert str(theirs.dtype) == f"torch.{ours.dtype}"
-    np.testing.assert_allclose(
-        ours.detach().numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance
-    )
+    agree(ours, theirs, tolerance)
 
 
 def same_gradients(ours, theirs, outputs, inputs, tolerance=1e-12):

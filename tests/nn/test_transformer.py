@@ -6,7 +6,7 @@ import pytest
 import tinyattn as ta
 from tinyattn import nn
 
-from .test_attention import agree, same_gradients, torch, twins, values  # noqa: F401
+from .helpers import agree, numbers, same_gradients, twins
 
 F64 = ta.float64
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor")
@@ -31,11 +31,11 @@ def both(t_torch, array, batch_first):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("mask", ["none", "bool", "padding", "causal and padding"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_encoder_layer_is_torchs(torch, kind, mask, training):  # noqa: F811
+def test_encoder_layer_is_torchs(torch, kind, mask, training):
     options = LAYER | KINDS[kind]
     ours, theirs = twins(torch, "TransformerEncoderLayer", E, h, **options)
     ours.train(training), theirs.train(training)
-    a, b = both(torch, values(S, B, E), ours.self_attn.batch_first)
+    a, b = both(torch, numbers(S, B, E), ours.self_attn.batch_first)
     masks = {}
     if mask in ("bool", "causal and padding"):
         masks["src_mask"] = np.triu(np.ones((S, S), bool), 1)
@@ -49,12 +49,12 @@ def test_encoder_layer_is_torchs(torch, kind, mask, training):  # noqa: F811
 
 @pytest.mark.parametrize("mask", ["none", "causal", "all"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_decoder_layer_is_torchs(torch, kind, mask):  # noqa: F811
+def test_decoder_layer_is_torchs(torch, kind, mask):
     options = LAYER | KINDS[kind]
     ours, theirs = twins(torch, "TransformerDecoderLayer", E, h, **options)
     batch_first = ours.self_attn.batch_first
-    a, b = both(torch, values(T, B, E), batch_first)
-    memory, memory_t = both(torch, values(S, B, E), batch_first)
+    a, b = both(torch, numbers(T, B, E), batch_first)
+    memory, memory_t = both(torch, numbers(S, B, E), batch_first)
     masks, hint = {}, {}
     if mask != "none":
         masks["tgt_mask"] = np.triu(np.ones((T, T), bool), 1)
@@ -70,12 +70,12 @@ def test_decoder_layer_is_torchs(torch, kind, mask):  # noqa: F811
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", ["plain", "batch first", "norm first"])
-def test_transformer_is_torchs(torch, kind, training):  # noqa: F811
+def test_transformer_is_torchs(torch, kind, training):
     options = LAYER | KINDS[kind] | {"num_encoder_layers": 2, "num_decoder_layers": 2}
     ours, theirs = twins(torch, "Transformer", E, h, **options)
     ours.train(training), theirs.train(training)
-    a, b = both(torch, values(S, B, E), ours.batch_first)
-    tgt, tgt_t = both(torch, values(T, B, E), ours.batch_first)
+    a, b = both(torch, numbers(S, B, E), ours.batch_first)
+    tgt, tgt_t = both(torch, numbers(T, B, E), ours.batch_first)
     causal = nn.Transformer.generate_square_subsequent_mask(T, dtype=F64)
     agree(causal, torch.nn.Transformer.generate_square_subsequent_mask(T, dtype=torch.float64), 0)
     out = ours(a, tgt, tgt_mask=causal, src_key_padding_mask=ta.tensor(PADDING))
@@ -85,9 +85,9 @@ def test_transformer_is_torchs(torch, kind, training):  # noqa: F811
     same_gradients(ours, theirs, out, want, [a, tgt], [b, tgt_t])
 
 
-def test_one_sequence_without_a_batch(torch):  # noqa: F811
+def test_one_sequence_without_a_batch(torch):
     ours, theirs = twins(torch, "Transformer", E, h, 1, 1, **LAYER)
-    a, b = ta.tensor(values(S, E)), torch.tensor(values(S, E))
+    a, b = ta.tensor(numbers(S, E)), torch.tensor(numbers(S, E))
     agree(ours(a, a[:3]), theirs(b, b[:3]), 1e-9)
 
 
@@ -134,7 +134,7 @@ def test_layers_pass_the_gradient_check(backend):
     assert ta.gradcheck_module(decoder, (tgt, src), samples=25)
 
 
-def test_the_start_is_torchs(torch):  # noqa: F811
+def test_the_start_is_torchs(torch):
     torch.manual_seed(0)
     ours = nn.Transformer(32, 4, 1, 1, 64).state_dict()
     theirs = torch.nn.Transformer(32, 4, 1, 1, 64).state_dict()

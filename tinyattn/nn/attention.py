@@ -25,12 +25,12 @@ class Attention(OverloadedForward):
     """`functional.attention` with the parameters of its score: query (..., Tq, query_size), key
     (..., Tk, key_size), value (..., Tk, Dv) -> (..., Tq, Dv).
 
-    score: "dot", "scaled_dot", "general" or "cosine" (see functional.scores), or "additive". Two of
-    them have parameters: "general" weight (query_size, key_size); "additive" weight_q (hidden_size,
-    query_size), weight_k (hidden_size, key_size), v (hidden_size,) and, with bias, bias
-    (hidden_size,). They need query_size; key_size and hidden_size are equal to it unless given.
+    score: a name in functional.scores. Two scores have parameters: "general" weight (query_size,
+    key_size); "additive" weight_q (hidden_size, query_size), weight_k (hidden_size, key_size), v
+    (hidden_size,) and, with bias, bias (hidden_size,). They need query_size; key_size and
+    hidden_size are equal to it unless given.
     dropout: probability with which a weight becomes 0 in training. options: further arguments of
-    the score, as scale or temperature.
+    the score, such as scale or temperature.
     """
 
     weight: Parameter
