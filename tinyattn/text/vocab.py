@@ -1,18 +1,30 @@
-"""Vocab: tokens to ids and back, with four specials in front: <pad> 0, <bos> 1, <eos> 2, <unk> 3.
+"""Vocabularies: tokens to ids and back. The first four ids are special: <pad> 0 fills up a batch,
+<bos> 1 begins a sentence, <eos> 2 ends it, <unk> 3 stands for a token that is not known.
 
-Look first at `Vocab.build`. The specials are ids only: a text that spells "<eos>" gets an
-ordinary token.
+Look first at `Vocab.build`. No text has a special token: "<eos>" in a text is an ordinary token.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Self
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
 class Vocab:
-    """A list of distinct ordinary tokens; token i of it has the id `i + 4`."""
+    """Ordinary tokens and their ids: token i of the list has the id `i + 4`.
+
+    Raises TypeError for a token that is no string, ValueError for a token that comes twice.
+
+    >>> vocab = Vocab.build([["to", "be", "or", "not", "to", "be"]])
+    >>> vocab.to_list()
+    ['be', 'to', 'not', 'or']
+    >>> vocab.encode(["to", "have"])
+    [5, 3]
+    >>> vocab.decode([5, 4, 2, 0])
+    ['to', 'be']
+    """
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self._tokens = list(tokens)
@@ -27,10 +39,13 @@ class Vocab:
 
     @classmethod
     def build(
-        cls, sentences: Iterable[list[str]], min_count: int = 1, max_size: int | None = None
-    ) -> "Vocab":
-        """The tokens seen at least `min_count` times, the most frequent first, equal ones in the
-        order of their characters; at most `max_size` ids in all, the specials counted."""
+        cls, sentences: Iterable[Iterable[str]], min_count: int = 1, max_size: int | None = None
+    ) -> Self:
+        """The vocabulary of the tokens that occur at least `min_count` times.
+
+        The most frequent tokens come first; tokens that are equally frequent are sorted by their
+        characters. There are at most `max_size` ids, the special ones included.
+        """
         if min_count < 1:
             raise ValueError(f"min_count: expected at least 1, got {min_count}")
         if max_size is not None and max_size < len(SPECIALS):
@@ -48,23 +63,21 @@ class Vocab:
         return token in self._ids
 
     def id(self, token: str) -> int:
-        """The id of a token; UNK for one not seen in building."""
+        """The id of a token; UNK for a token that is not in the vocabulary."""
         return self._ids.get(token, UNK)
 
     def token(self, id: int) -> str:
-        """The token of an id; a special's is its name."""
+        """The token of an id; for a special id its name. Raises IndexError for any other id."""
         if not 0 <= id < len(self):
             raise IndexError(f"id: expected 0 to {len(self) - 1}, got {id}")
         return SPECIALS[id] if id < len(SPECIALS) else self._tokens[id - len(SPECIALS)]
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Ids without <bos> and <eos>; a new word becomes UNK."""
+        """The ids of tokens, without BOS and EOS; UNK for a token that is not known."""
         return [self._ids.get(token, UNK) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Tokens up to the first <eos>; <pad> and <bos> are left out, an unknown word reads
-        "<unk>".
-        """
+        """The tokens of ids up to the first EOS. PAD and BOS are left out; UNK is "<unk>"."""
         tokens = []
         for id in ids:
             if id == EOS:
@@ -74,7 +87,6 @@ class Vocab:
         return tokens
 
     def to_list(self) -> list[str]:
-        """The ordinary tokens in the order of their ids (fit for JSON); `Vocab(list)` is the way
-        back.
-        """
+        """The ordinary tokens in the order of their ids, from which `Vocab` makes the same
+        vocabulary again."""
         return list(self._tokens)

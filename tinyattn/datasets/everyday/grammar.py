@@ -1,10 +1,9 @@
-"""The built-in corpus: a synchronous grammar that makes Chinese sentences and their English
-together.
+"""The synchronous grammar: functions that write a Chinese sentence and its English together.
 
 Look first at `CONSTRUCTIONS` at the end, the table of sentence patterns, then at `passive` or
-`reason` for how one is written. Their parts (people, things, times, tenses) are in phrases.py,
-the words in lexicon.py. All that English decides (tense, number, articles, which verb) can be
-read off the Chinese, so that a source has one target; `generate` makes sure of it.
+`reason`, two of them. Their parts (people, things, times, tenses) are in phrases.py, the words in
+lexicon.py. Whatever English must express (tense, number, article, verb) follows from the Chinese,
+so that a sentence has one translation; `generate` checks that.
 """
 
 from collections.abc import Callable, Sequence
@@ -100,7 +99,7 @@ Construction = Callable[[Random], Pair]
 
 
 def sentence(zh: str, en: str, mark: str = ".") -> Pair:
-    """A capital and the full stop or question mark."""
+    """A pair with its end mark; the English begins with a capital letter."""
     return zh + {".": "。", "?": "？"}[mark], en[0].upper() + en[1:] + mark
 
 
@@ -108,7 +107,10 @@ def sentence(zh: str, en: str, mark: str = ".") -> Pair:
 
 
 def event(r: Random) -> Pair:
-    """Past, future, and their negations."""
+    """One event in the past or the future, or one that did not or will not happen.
+
+    罗静两年前没学习。 Luo Jing didn't study two years ago.
+    """
     subject, kind = person(r), r.random()
     if kind < 0.45:
         action = any_action(r, ACTIONS)
@@ -124,6 +126,10 @@ def event(r: Random) -> Pair:
 
 
 def habit(r: Random) -> Pair:
+    """What someone does often or at fixed times.
+
+    我哥哥很少喝茶。 My older brother seldom drinks tea.
+    """
     subject, action = person(r), activity(r)
     where, friend = place(r, action), company(r, subject)
     if r.random() < 0.5:
@@ -138,12 +144,20 @@ def habit(r: Random) -> Pair:
 
 
 def going_on(r: Random) -> Pair:
+    """正在: what someone is doing now.
+
+    她姑姑正在学英语。 Her aunt is studying English.
+    """
     subject, action = person(r), lasting_action(r)
     where, friend = place(r, action, 0.7), company(r, subject, 0.25)
     return sentence(*statement(r, subject, FRAMES["now"], action, NOTHING, where, friend))
 
 
 def experience(r: Random) -> Pair:
+    """过: what someone has done before, or never has.
+
+    王军从来没爬过山。 Wang Jun has never climbed mountains.
+    """
     subject, action = person(r), r.choice((activity, plain_action))(r)
     frame, _ = timed(r, "perfect, never")
     where, friend = place(r, action, 0.6), company(r, subject, 0.2)
@@ -151,6 +165,10 @@ def experience(r: Random) -> Pair:
 
 
 def wish_or_duty(r: Random) -> Pair:
+    """想, 打算, 应该, 必须, 可以: what someone wants, plans, should, must or can do.
+
+    叶斌明天不应该休息。 Ye Bin shouldn't rest tomorrow.
+    """
     subject, action = person(r), plain_action(r)
     moods = "want, not want, plan, need, should, should not, must, can, cannot"
     frame, when = timed(r, moods, action, 0.6)
@@ -159,7 +177,10 @@ def wish_or_duty(r: Random) -> Pair:
 
 
 def skill(r: Random) -> Pair:
-    """会 without a time is "can"."""
+    """会 without a time: what someone has learnt to do.
+
+    郭蓉会做饭，但是不会跳舞。 Guo Rong can cook, but can't dance.
+    """
     subject = r.choice((name, family, that_person))(r)
     first, second = r.sample(SKILLS, 2)
     if r.random() < 0.5:
@@ -179,7 +200,10 @@ EVENTS = "past, not past, future, not future, going, want, must, should"
 
 
 def journey(r: Random) -> Pair:
-    """坐火车从上海去北京: the vehicle comes first in Chinese, last in English."""
+    """A journey: the vehicle comes first in Chinese and last in English.
+
+    王敏明天要坐地铁去医院。 Wang Min is going to go to the hospital by subway tomorrow.
+    """
     subject, start, friend = person(r), NOTHING, NOTHING
     if r.random() < 0.5:
         vehicle = r.choice(BETWEEN_CITIES)
@@ -202,7 +226,10 @@ def journey(r: Random) -> Pair:
 
 
 def errand(r: Random) -> Pair:
-    """去书店买那本书: going somewhere to do something."""
+    """去: going somewhere to do something.
+
+    刚才孙敏去公司开会了。 Sun Min went to the company to have meetings just now.
+    """
     subject = person(r)
     places: list[list[str]] = []
     while not places:
@@ -215,7 +242,10 @@ def errand(r: Random) -> Pair:
 
 
 def duration(r: Random) -> Pair:
-    """打了两个小时篮球: how long stands between verb and object."""
+    """How long: between verb and object in Chinese, after the object in English.
+
+    她明天会吃三十分钟西餐。 She will eat Western food for thirty minutes tomorrow.
+    """
     action = activity(r)
     while action.groups == ("-",):
         action = activity(r)
@@ -244,7 +274,10 @@ def duration(r: Random) -> Pair:
 
 
 def being(r: Random) -> Pair:
-    """是 with a profession, 有 with things."""
+    """是 with a profession, 有 with things.
+
+    胡珊有七个书包。 Hu Shan has seven schoolbags.
+    """
     if r.random() < 0.4:
         owner = person(r)
         kinds = "clothes headwear car bike small animal reading"
@@ -263,13 +296,17 @@ def being(r: Random) -> Pair:
 
 
 def spot(r: Random) -> Phrase:
-    """桌子下面, "under the table"."""
+    """A place at a piece of furniture or a container: 桌子下面, "under the table"."""
     zh, en, sides = r.choice(SPOTS)
     side = r.choice(sides.split())
     return Phrase(zh + side, f"{SIDES[side]} the {en}")
 
 
 def existence(r: Random) -> Pair:
+    """有: what there is at a place.
+
+    门后面有几个瓶子？ How many bottles are there behind the door?
+    """
     where, row = spot(r), r.choice(things(SMALL_THINGS))
     if r.random() < 0.25:
         zh, classifier, en, _ = row
@@ -288,13 +325,16 @@ OPPOSITES = {frozenset("高矮"), frozenset("胖瘦"), frozenset("新旧"), froz
 
 
 def degree(r: Random, adjective: str) -> Phrase:
-    """太贵了, "too expensive"; praise takes neither 太 nor 有点儿."""
+    """How far an adjective goes: 太贵了, "too expensive". Praise takes neither 太 nor 有点儿."""
     zh, en = r.choice(DEGREES if adjective in CRITICAL or adjective in STATES else DEGREES[:2])
     return Phrase(zh.format(adjective), f"{en} {ADJECTIVES[adjective][1]}")
 
 
 def quality(r: Random) -> Pair:
-    """又…又…, or a degree in what someone thinks."""
+    """又…又… with two qualities, or what someone thinks of one quality.
+
+    我又诚实又有名。 I am both honest and famous.
+    """
     subject: Noun | Person
     if r.random() < 0.5:
         kind, subject = "person", person(r)
@@ -318,12 +358,15 @@ def quality(r: Random) -> Pair:
 
 
 def kinds_that_are(adjective: str) -> str:
-    """The kinds of things an adjective is said of, as a column."""
+    """The kinds of things that an adjective is said of, separated by spaces."""
     return " ".join(k for k, said in QUALITIES.items() if adjective in said and k != "person")
 
 
 def comparison(r: Random) -> Pair:
-    """比, 没有, 跟…一样; older by years."""
+    """比, 没有, 跟…一样: two people or two things compared.
+
+    那位记者比他叔叔高。 That reporter is taller than his uncle.
+    """
     first: Noun | Person
     if r.random() < 0.6:
         first, adjective = person(r), r.choice(QUALITIES["person"])
@@ -370,7 +413,7 @@ def comparison(r: Random) -> Pair:
 
 
 def others(r: Random, count: int, titled: float = 0.2) -> list[Person]:
-    """`count` different people, none by a pronoun."""
+    """`count` different people, none named by a pronoun."""
     people: list[Person] = []
     while len(people) < count:
         someone = family(r) if r.random() < 0.25 else name(r, titled)
@@ -380,7 +423,7 @@ def others(r: Random, count: int, titled: float = 0.2) -> list[Person]:
 
 
 def listed(parts: Sequence[Noun | Person]) -> Phrase:
-    """甲、乙和丙: "A, B, and C"; the last comma in English always."""
+    """A list: 甲、乙和丙 is "A, B, and C". The last comma stands in every English list."""
     *front, last = parts
     if len(front) == 1:
         return Phrase(f"{front[0].zh}和{last.zh}", f"{front[0].en} and {last.en}")
@@ -391,7 +434,10 @@ def listed(parts: Sequence[Noun | Person]) -> Phrase:
 
 
 def goods(r: Random) -> Pair:
-    """Things by number: bought, owned, or lying somewhere."""
+    """Several things with their numbers: bought, borrowed, found or owned.
+
+    梁蓉有六份报纸和一支笔。 Liang Rong has six newspapers and a pen.
+    """
     rows = r.sample(things(SMALL_THINGS), r.choice((2, 2, 3)))
     many = listed([some(r, row, adjectives=0) for row in rows])
     subject, kind = person(r), r.random()
@@ -405,6 +451,10 @@ def goods(r: Random) -> Pair:
 
 
 def company_of_three(r: Random) -> Pair:
+    """都, 一起: what three people are, like to do, or do together.
+
+    赵琳、邓强和孙波都是厨师。 Zhao Lin, Deng Qiang, and Sun Bo are all cooks.
+    """
     kind = r.random()
     people = listed(others(r, 3, titled=0))
     if kind < 0.4:
@@ -422,7 +472,10 @@ def company_of_three(r: Random) -> Pair:
 
 
 def relation(r: Random) -> Pair:
-    """王伟的哥哥是李娜的同事: who is what to whom."""
+    """What one person is to another.
+
+    曹娜的邻居是韩婷的同学。 Cao Na's neighbor is Han Ting's classmate.
+    """
     one, two = name(r), name(r)
     zh, en, _ = r.choice(ANYONES)
     if r.random() < 0.3:
@@ -434,7 +487,10 @@ def relation(r: Random) -> Pair:
 
 
 def introduction(r: Random) -> Pair:
-    """把王伟介绍给李娜, "introduce Wang Wei to Li Na"."""
+    """把 with two people.
+
+    孙鹏把彭倩介绍给吴辉了。 Sun Peng introduced Peng Qian to Wu Hui.
+    """
     subject = person(r)
     one, two = others(r, 2)
     frame, when = timed(r, "past, past, future, want, should", chance=0.6)
@@ -443,7 +499,10 @@ def introduction(r: Random) -> Pair:
 
 
 def contrast(r: Random) -> Pair:
-    """Two people, each with something of the same sort."""
+    """Two people, each with something of the same sort.
+
+    蔡健是工程师，罗萍是医生。 Cai Jian is an engineer, and Luo Ping is a doctor.
+    """
     halves, kind = [], r.choice(("now", "want", "like", "can", "go", "have", "be"))
     for subject in others(r, 2, titled=0 if kind == "be" else 0.2):
         if kind in ("now", "want", "like"):
@@ -476,7 +535,10 @@ def treated(r: Random, verbs: Sequence[str]) -> tuple[str, str, Noun]:
 
 
 def disposal(r: Random) -> Pair:
-    """把: the thing comes before the verb in Chinese, after it in English."""
+    """把: the thing comes before the verb in Chinese, after it in English.
+
+    唐斌把杯子打破了。 Tang Bin broke the cup.
+    """
     subject, intended, kind = person(r), True, r.random()
     frames = "past, past, not past, already"
     if kind < 0.5:
@@ -504,7 +566,10 @@ def disposal(r: Random) -> Pair:
 
 
 def passive(r: Random) -> Pair:
-    """被: 那个杯子被李娜打破了, "That cup was broken by Li Na."."""
+    """被: the agent comes before the verb in Chinese, after it in English.
+
+    他的桌子已经被蔡蓉卖掉了。 His table has already been sold by Cai Rong.
+    """
     victim: Noun | Person
     if r.random() < 0.65:
         zh, en, victim = treated(r, BY_OTHERS)
@@ -531,14 +596,17 @@ FOR_SOMEONE = [
 
 
 def receiver_of(r: Random, subject: Person) -> Person:
-    """Someone else, also by a pronoun."""
+    """Somebody other than the subject, sometimes named by a pronoun."""
     receiver = person(r, subject.zh)
     same = receiver.zh[0] == subject.zh[0] and receiver.zh[0] in "我你他她"
     return other(r, subject) if same else receiver
 
 
 def giving(r: Random) -> Pair:
-    """给: bought two books for him, gave him two books."""
+    """给: what someone gives to, or does for, somebody.
+
+    他们明天会送给蔡珊三个钱包。 They will give Cai Shan three wallets tomorrow.
+    """
     subject = person(r)
     to = receiver_of(r, subject)
     if r.random() < 0.5:
@@ -554,7 +622,10 @@ def giving(r: Random) -> Pair:
 
 
 def request(r: Random) -> Pair:
-    """让, 教: to ask or teach someone to do something."""
+    """让, 教: asking or teaching somebody to do something.
+
+    孙涛下周要教吴强弹吉他。 Sun Tao is going to teach Wu Qiang to play the guitar next week.
+    """
     subject = person(r)
     to = receiver_of(r, subject)
     if r.random() < 0.6:
@@ -576,22 +647,24 @@ def request(r: Random) -> Pair:
 
 # --- relative clauses -----------------------------------------------------------------------------
 
-# Without "look at", after which a place would read "look at at home".
+# "look at" is left out, since a place after it would give "look at at home".
 DEEDS_TO_THINGS = [
     row for row in ACTIONS if not {"jobs", "children"} & set(row[2].split()) and row[1] != "look at"
 ]
 
 
 def doer(r: Random) -> Person:
-    """The subject of a clause after "that": not 那, to spare the reader "that that teacher"."""
+    """The subject of a clause after "that". It never begins with 那: "that that teacher" is hard to
+    read."""
     subject = r.choice((person, name, family))(r)
     return doer(r) if subject.zh.startswith("那") else subject
 
 
 def clause_object(r: Random) -> tuple[Noun, list[str]]:
-    """我昨天买的那本书, "the book that I bought yesterday", and the row of the thing.
+    """A thing with a relative clause, and its row in the lexicon.
 
-    The clause is past unless 正在 or 想 stands in it; 那 is "the".
+    我昨天买的那本书 is "the book that I bought yesterday". The clause is in the past unless 正在
+    or 想 stands in it, and 那 is "the".
     """
     verb, en, kinds, _ = r.choice(DEEDS_TO_THINGS)
     row = r.choice(things(kinds))
@@ -613,7 +686,10 @@ def clause_object(r: Random) -> tuple[Noun, list[str]]:
 
 
 def thing_by_clause(r: Random) -> Pair:
-    """A relative clause: before its noun in Chinese, after it in English."""
+    """A thing with a relative clause: before the noun in Chinese, after it in English.
+
+    她们昨天借的那本书非常旧。 The book that they borrowed yesterday is extremely old.
+    """
     noun, row = clause_object(r)
     kind, how = r.random(), degree(r, r.choice(QUALITIES[row[3]]))
     state = f"{noun.en} {be(noun.agree)}"
@@ -628,7 +704,10 @@ def thing_by_clause(r: Random) -> Pair:
 
 
 def person_by_clause(r: Random) -> Pair:
-    """正在公园跑步的那个男孩, "the boy who is running in the park"."""
+    """A person with a relative clause.
+
+    会打网球的那个农民非常友好。 The farmer who can play tennis is extremely friendly.
+    """
     zh, classifier, en, _ = r.choice(JOBS)
     kind = r.random()
     if kind < 0.35:
@@ -668,7 +747,10 @@ SAMPLED = ("read", "watch", "listen to", "eat", "drive", "ride", "buy", "wear")
 
 
 def best_ever(r: Random) -> Pair:
-    """这是我看过的最有意思的书: superlative and relative clause."""
+    """最 and 过: a superlative with a relative clause.
+
+    这是他朋友吃过的最大的苹果。 This is the biggest apple that his friend has ever eaten.
+    """
     verb, en, kinds, _ = r.choice([row for row in DEEDS_TO_THINGS if row[1] in SAMPLED])
     zh, _, noun, kind = r.choice([row for row in things(kinds) if " of " not in row[2]])
     subject, adjective = doer(r), r.choice([a for a in QUALITIES[kind] if a in SUPREME])
@@ -684,6 +766,10 @@ def best_ever(r: Random) -> Pair:
 
 
 def yes_or_no(r: Random) -> Pair:
+    """吗: a question that asks for yes or no.
+
+    她妹妹上过课吗？ Has her younger sister had classes?
+    """
     subject = listener(r)
     action = r.choice((activity, plain_action))(r)
     frames = "past, future, going, want, perfect" + (", habit, now" if action.bare else "")
@@ -707,7 +793,10 @@ WHAT = [
 
 
 def what(r: Random) -> Pair:
-    """什么, 哪, 几: which and how many open the English question."""
+    """什么, 哪, 几: in their place in Chinese, at the beginning in English.
+
+    她下周要丢几支笔？ How many pens is she going to lose next week?
+    """
     subject, kind = listener(r), r.random()
     if kind < 0.4:
         (verb, en, groups), ask, asked = r.choice(WHAT), "what", "什么"
@@ -727,7 +816,10 @@ def what(r: Random) -> Pair:
 
 
 def who(r: Random) -> Pair:
-    """谁 as subject and as object."""
+    """谁 as the subject or as the object.
+
+    你们昨天晚上等了谁？ Who did you wait for yesterday evening?
+    """
     kind = r.random()
     if kind < 0.35:
         action = plain_action(r)
@@ -748,7 +840,12 @@ def who(r: Random) -> Pair:
 
 
 def where_when_why_how(r: Random) -> Pair:
-    """Asked in the middle of the Chinese, in front of the English; 是…的 asks about the past."""
+    """哪里, 什么时候, 为什么, 怎么: in the middle in Chinese, at the beginning in English.
+
+    是…的 asks about the past.
+
+    刘涛昨天是怎么去图书馆的？ How did Liu Tao go to the library yesterday?
+    """
     subject, action, kind = listener(r), plain_action(r), r.random()
     where = place(r, action)
     if kind < 0.25:
@@ -789,7 +886,11 @@ CLOSE = [
 
 
 def reason(r: Random) -> Pair:
-    """因为…所以…: the reason comes first in Chinese, last in English."""
+    """因为…所以…: the reason comes first in Chinese, last in English.
+
+    因为他们前天很忙，所以他们没打篮球。
+    They didn't play basketball because they were very busy the day before yesterday.
+    """
     subject, kind = person(r), r.random()
     if kind < 0.6:
         action, again = plain_action(r), PRONOUNS[subject.again]
@@ -815,7 +916,10 @@ def reason(r: Random) -> Pair:
 
 
 def condition(r: Random) -> Pair:
-    """如果…就…: a future told in the present."""
+    """如果…就…: the condition lies in the future and stands in the present tense in English.
+
+    如果下周末下雪，你们就会跑步。 If it snows next weekend, you will run.
+    """
     subject, action, kind = person(r), plain_action(r), r.random()
     cause = other(r, subject)
     if kind < 0.4:
@@ -837,7 +941,10 @@ def condition(r: Random) -> Pair:
 
 
 def concession(r: Random) -> Pair:
-    """虽然…但是…."""
+    """虽然…但是…: the English has "although", and no "but".
+
+    虽然她的书很旧，但是很有用。 Although her book is very old, it is very useful.
+    """
     if r.random() < 0.5:
         subject, action, state = person(r), plain_action(r), r.choice(STATES)
         again, where = PRONOUNS[subject.again], place(r, action)
@@ -873,7 +980,10 @@ ARRIVALS = [
 
 
 def before_or_after(r: Random) -> Pair:
-    """…以前, …以后, …的时候: the first clause in Chinese is the last in English."""
+    """…以前, …以后, …的时候: the first clause in Chinese is the last in English.
+
+    王玲开车以前经常踢足球。 Wang Ling often plays soccer before driving.
+    """
     subject = person(r)
     if r.random() < 0.5:
         first, second = activity(r), activity(r)
@@ -898,7 +1008,10 @@ def before_or_after(r: Random) -> Pair:
 
 
 def at_once(r: Random) -> Pair:
-    """一边…一边…."""
+    """一边…一边…: two activities at the same time.
+
+    曹杰总是一边喝茶一边聊天。 Cao Jie always chats while drinking tea.
+    """
     subject, first, second = person(r), r.choice(MEANWHILE), r.choice(STILL)
     key = r.choice(("like", "habit", "should not"))
     adverb = r.choice(("经常", "总是", "有时候")) if key == "habit" else ""
@@ -911,7 +1024,10 @@ def at_once(r: Random) -> Pair:
 
 
 def opinion(r: Random) -> Pair:
-    """希望, 知道, 相信 with a clause."""
+    """希望, 知道, 相信 with a clause.
+
+    我希望罗艳下周会喝茶。 I hope Luo Yan will drink tea next week.
+    """
     subject = person(r)
     third, action = other(r, subject), plain_action(r)
     zh, en, frames = r.choice(
@@ -932,7 +1048,7 @@ def opinion(r: Random) -> Pair:
     )
 
 
-# Each construction and how often it is drawn.
+# Each construction, with its weight in the draw.
 CONSTRUCTIONS: dict[Construction, int] = {
     event: 18,
     habit: 7,
@@ -973,8 +1089,10 @@ CONSTRUCTIONS: dict[Construction, int] = {
 
 
 def generate(n: int, seed: int) -> list[Pair]:
-    """`n` pairs (Chinese, English) of distinct Chinese sentences; the same for the same
-    arguments.
+    """`n` pairs (Chinese, English) whose Chinese sentences are all different.
+
+    The same `n` and `seed` always give the same pairs; another `n` gives other pairs. Raises
+    ValueError for a negative `n`.
     """
     if n < 0:
         raise ValueError(f"n: expected at least 0, got {n}")

@@ -1,8 +1,8 @@
-"""The words of the built-in corpus, as tables: Chinese, English, and what goes with what.
+"""The words, as tables: Chinese, English, and what goes with what.
 
-Look first at `THINGS` (nouns with classifier and kind) and `ACTIONS` (verbs and the kinds they
-take): one Chinese verb stands there once for each English verb its object asks for. Columns are
-two or more spaces apart.
+Look first at `THINGS` (nouns with their classifier and kind) and `ACTIONS` (verbs with the kinds of
+their objects). A Chinese verb that has several translations, depending on its object, has a row for
+each. Two or more spaces separate the columns of a table.
 """
 
 import re
@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 
 def _rows(text: str) -> list[list[str]]:
+    """The lines of a table, each a list of its columns, which two or more spaces separate."""
     return [re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines()]
 
 
 def _words(text: str) -> list[str]:
+    """The words of a text, which spaces separate."""
     return text.split()
 
 
@@ -21,10 +23,11 @@ def _words(text: str) -> list[str]:
 
 
 class Person(NamedTuple):
-    """Someone as subject, object and possessor.
+    """Somebody in every form that a sentence needs: `en` is the English subject, `obj` the object,
+    `poss` the possessor.
 
-    `agree` is "I", "s" (he, she, it) or "p" (you and all plurals); `again` is the pronoun that a
-    second clause takes for the same person.
+    `agree` is what a verb agrees with: "I"; "s" for he, she and it; "p" for you and all plurals.
+    `again` is the Chinese pronoun by which a second clause names the same person.
     """
 
     zh: str
@@ -98,7 +101,8 @@ TITLES = _rows("""
     教授  Professor  她
 """)
 
-# Said of a possessor without 的 after 我, 你, 他, 她 (我爸爸), with it after a name (王伟的爸爸).
+# The possessor stands without 的 if it is 我, 你, 他 or 她 (我爸爸), with 的 if it is a name
+# (王伟的爸爸).
 KIN = _rows("""
     爸爸  father           他
     妈妈  mother           她
@@ -117,7 +121,7 @@ KIN = _rows("""
     老板  boss             他
 """)
 
-# Whether the two are men or women, anyone can be this to anyone.
+# What anybody can be to anybody, whether they are men or women.
 ANYONES = [row for row in KIN if row[0] in ("朋友", "同学", "同事", "邻居", "老板")]
 
 # Chinese, classifier, English, the pronoun.
@@ -150,7 +154,7 @@ CHILDREN = [row for row in JOBS if row[0] in ("学生", "男孩", "女孩")]
 
 # --- things ---------------------------------------------------------------------------------------
 
-# Chinese, classifier, English, kind. The classifier of 咖啡 is a word in English too: cup of
+# Chinese, classifier, English, kind. The classifier of 咖啡 is a word in English, too: cup of
 THINGS = _rows("""
     书      本  book       reading
     小说    本  novel      reading
@@ -240,7 +244,7 @@ PLURALS = dict(
 """)
 )
 
-# Chinese, the form before a noun, English, comparative ("more" for long ones).
+# Chinese, the form before a noun, English, comparative ("more" with long ones).
 ADJECTIVES = {
     row[0]: row[1:]
     for row in _rows("""
@@ -312,20 +316,21 @@ QUALITIES = {
     """)
 }
 COLOURED = _words("clothes headwear car bike box dish furniture")
-# What 太 and 有点儿 are said of, and what is not said in one breath with the others (又…又…).
+# The adjectives that, with STATES, may follow 太 and 有点儿. 又…又… joins two of these, or two of
+# the others.
 CRITICAL = _words("旧 小 重 贵 无聊 奇怪 胖 瘦 矮")
-# What things are compared by; people by all that is said of them.
+# The adjectives by which things are compared; people are compared by all that are said of them.
 COMPARED = _words("大 小 新 旧 贵 便宜 漂亮 舒服 有意思 有名")
 SUPREME = _words("大 小 贵 便宜 漂亮 舒服 有意思 无聊 有名 奇怪 好吃 好听 有用")
-# What speaks for a thing and what against it, for 虽然…但是….
+# Merits and faults of a thing, for 虽然…但是….
 GOOD = _words("便宜 漂亮 舒服 快 有意思 好吃 有用")
 BAD = _words("贵 旧 小 重 奇怪")
-# Passing states of people, not compared; the first four keep one from doing things.
+# States of people, which are not compared. The first four are reasons not to do something.
 STATES = _words("忙 累 难过 生气 渴 饿")
 
 # --- what is done ---------------------------------------------------------------------------------
 
-# Verb, English, the kinds or single words it takes as object, where it is done.
+# Verb, English, the kinds or single words that can be its object, the groups of places for it.
 ACTIONS = _rows("""
     看    read       reading letter   home study
     看    watch      show             home
@@ -420,7 +425,7 @@ ACTIVITIES = _rows("""
     休息  -       rest                home outdoors yard
     学习  -       study               study city
 """)
-# Activities that are learnt: what 会 "can" and 教 "teach to" are said of.
+# Activities that one learns: 会 ("can") and 教 ("teach to") take them.
 LEARNT = _words(
     "打篮球 打网球 打乒乓球 踢足球 弹钢琴 弹吉他 拉小提琴 下棋 跳舞 唱歌 游泳 开车 做饭"
 )
@@ -491,7 +496,7 @@ VEHICLES = dict(
 LOCAL = _words("study school work office eating shops outdoors sport stations")
 BETWEEN_CITIES = _words("坐飞机 坐飞机 坐火车 坐公共汽车 开车")
 IN_TOWN = _words("坐地铁 坐公共汽车 坐出租车 骑自行车 开车")
-# Where a thing lies: a piece of furniture or a container, and the side of it.
+# Where a thing can lie: on which side of a piece of furniture or of a container.
 SIDES = dict(
     _rows("""
     上    on
@@ -531,7 +536,7 @@ DAYS = dict(
     日  Sunday
 """)
 )
-# A part of the day: alone or with a clock time after a day; every part goes with every such day.
+# The parts of a day, with their hours. They follow a day (昨天, 明天, 每天).
 PARTS = {
     zh: (en, hours.split())
     for zh, en, hours in _rows("""
@@ -623,7 +628,7 @@ FEW = _words("两 三 四 五 六 七 八 九 十")
 
 # --- what is done to a thing (把, 被), and to a person --------------------------------------------
 
-# Verb with its result, English, kinds or words. {} is where the thing comes in.
+# Verb with its result, English ({} stands for the thing), kinds or words.
 RESULTS = _rows("""
     打破    break {}        dish 窗户
     弄丢    lose {}         letter small reading picture headwear
@@ -642,7 +647,7 @@ RESULTS = _rows("""
     借走    borrow {}       reading bike car
     吃掉    eat {}          fruit food
 """)
-# What owners do; what happens by mistake; what others do (thieves and borrowers come in with 被).
+# What owners do on purpose, what happens by mistake, and what others do (said with 被).
 ON_PURPOSE = _words("修好 洗干净 关上 关掉 卖掉 扔掉 藏起来 搬走")
 BY_MISTAKE = _words("打破 弄丢 弄坏 弄脏")
 BY_OTHERS = _words("打破 弄坏 弄脏 修好 关掉 卖掉 扔掉 拿走 搬走 偷走 借走 吃掉")

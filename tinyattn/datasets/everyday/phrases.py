@@ -1,8 +1,7 @@
-"""The parts of the built-in corpus's sentences, each in both languages: people, things, actions,
-times, tenses.
+"""Parts of sentences, each in both languages: people, things, actions, times, tenses.
 
-Look first at `FRAMES`, which turn one action into any tense or mood, and at `statement`, which
-puts a sentence together. grammar.py makes its sentence patterns from these.
+Look first at `FRAMES`, which turn an action into any tense or mood, and at `statement`, which puts
+a sentence together. The sentence patterns of grammar.py consist of these.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,14 +52,14 @@ from tinyattn.datasets.everyday.lexicon import (
 
 
 class Phrase(NamedTuple):
-    """A piece of both sentences."""
+    """A part of a sentence in both languages."""
 
     zh: str
     en: str
 
 
 class Noun(NamedTuple):
-    """A noun phrase with its determiner; `agree` as in Person."""
+    """A noun phrase with its determiner in both languages; `agree` as in `Person`."""
 
     zh: str
     en: str
@@ -68,10 +67,10 @@ class Noun(NamedTuple):
 
 
 class Action(NamedTuple):
-    """A verb with its object: 打|篮球 "play basketball"; `groups` of places where it is done.
+    """A verb with its object: 打 and 篮球, "play basketball".
 
-    `bare`: the object has no determiner, so that 了 closes the sentence (打篮球了, but
-    打了那个男孩).
+    `groups` are the groups of places where it is done. `bare` says that the object has no
+    determiner: then 了 stands at the end (打篮球了), otherwise after the verb (打了那个男孩).
     """
 
     verb: str
@@ -89,9 +88,9 @@ NOTHING = Phrase("", "")
 class Frame(NamedTuple):
     """What turns an action into a tense or mood.
 
-    Chinese: `before` stands before place and verb, `after` behind the verb. English: `aux` is an
-    auxiliary, "past" or "present"; `form` is what stands after it, with {} for the bare verb
-    phrase, {ing} and {pp} for its forms.
+    In Chinese, `before` stands before place and verb, and `after` stands after the verb. In
+    English, `aux` is an auxiliary, "past" or "present", and `form` is what follows it: {} is the
+    bare verb phrase, {ing} its -ing form, {pp} its past participle.
     """
 
     before: str
@@ -125,9 +124,11 @@ FRAMES = {
 
 
 def finite(frame: Frame, agree: str, phrase: str) -> tuple[str, str, str]:
-    """The English verb group: as in a statement, and as auxiliary and rest for a question.
+    """An English verb phrase in a tense or mood: whole, its auxiliary, and the rest.
 
-    Verb phrases that begin with "be" (passives, adjectives) need no "do".
+    A statement takes the whole; a question takes auxiliary and rest, with the subject between them.
+
+    Phrases that begin with "be" (passives) need no "do". `agree` as in `Person`.
     """
     being = phrase.startswith("be ")
     rest = frame.form.format(
@@ -160,7 +161,7 @@ def finite(frame: Frame, agree: str, phrase: str) -> tuple[str, str, str]:
 
 
 def name(r: Random, titled: float = 0.2) -> Person:
-    """王伟, "Wang Wei"; 王先生, "Mr. Wang"."""
+    """Somebody by name: 王伟, "Wang Wei"; with the probability `titled` 王先生, "Mr. Wang"."""
     surname = r.choice(list(SURNAMES))
     if r.random() < titled:
         zh, en, again = r.choice(TITLES)
@@ -172,7 +173,7 @@ def name(r: Random, titled: float = 0.2) -> Person:
 
 
 def family(r: Random) -> Person:
-    """我爸爸, "my father"; 王伟的同事, "Wang Wei's colleague"."""
+    """Somebody by relation: 我爸爸, "my father"; 王伟的同事, "Wang Wei's colleague"."""
     zh, en, again = r.choice(KIN)
     if r.random() < 0.5:
         owner = PRONOUNS[r.choice("我你他她")]
@@ -185,7 +186,7 @@ def family(r: Random) -> Person:
 
 
 def that_person(r: Random, jobs: Sequence[list[str]] = JOBS) -> Person:
-    """那位老师, "that teacher"; 这两个学生, "these two students"."""
+    """Somebody by profession: 那位老师, "that teacher"; 这两个学生, "these two students"."""
     zh, classifier, en, again = r.choice(jobs)
     near, this, these = r.choice((("这", "this", "these"), ("那", "that", "those")))
     if r.random() < 0.7:
@@ -197,7 +198,7 @@ def that_person(r: Random, jobs: Sequence[list[str]] = JOBS) -> Person:
 
 
 def person(r: Random, *without: str) -> Person:
-    """Anyone; `without` names pronouns that would sound odd."""
+    """Somebody of any sort, but none of the pronouns in `without`."""
     kind = r.random()
     if kind < 0.27:
         return PRONOUNS[r.choice([p for p in PRONOUNS if p not in without])]
@@ -207,7 +208,7 @@ def person(r: Random, *without: str) -> Person:
 
 
 def other(r: Random, first: Person) -> Person:
-    """Somebody else than `first`, named without a pronoun, fit for any clause beside it."""
+    """Somebody other than `first`, not named by a pronoun."""
     while True:
         second = r.choice((name, name, family, that_person))(r)
         if second.zh not in first.zh and first.zh not in second.zh:
@@ -215,7 +216,7 @@ def other(r: Random, first: Person) -> Person:
 
 
 def listener(r: Random) -> Person:
-    """The subject of a question: not oneself."""
+    """The subject of a question: anybody but the speaker."""
     return person(r, "我", "我们")
 
 
@@ -223,7 +224,7 @@ def listener(r: Random) -> Person:
 
 
 def things(words: str) -> list[list[str]]:
-    """The rows of THINGS, JOBS or CHILDREN that a column of kinds or single words asks for."""
+    """The rows of THINGS, JOBS or CHILDREN that have one of these kinds or Chinese words."""
     asked = words.split()
     if asked in (["jobs"], ["children"]):
         return [
@@ -236,7 +237,8 @@ def things(words: str) -> list[list[str]]:
 
 
 def described(r: Random, row: list[str], chance: float) -> tuple[str, str]:
-    """The noun, now and then with an adjective: 有意思的书, "interesting book"."""
+    """The noun of a row, with an adjective with the probability `chance`: 有意思的书,
+    "interesting book"."""
     zh, _, en, kind = row
     if r.random() >= chance:
         return zh, en
@@ -248,7 +250,7 @@ def described(r: Random, row: list[str], chance: float) -> tuple[str, str]:
 
 
 def some(r: Random, row: list[str], adjectives: float = 0.25) -> Noun:
-    """一本书, "a book"; 三本有意思的书, "three interesting books"."""
+    """Things not named before: 一本书, "a book"; 三本有意思的书, "three interesting books"."""
     zh, en = described(r, row, adjectives)
     if r.random() < 0.5:
         return Noun(f"一{row[1]}{zh}", article(en), "s")
@@ -257,7 +259,8 @@ def some(r: Random, row: list[str], adjectives: float = 0.25) -> Noun:
 
 
 def that(r: Random, row: list[str], adjectives: float = 0.2) -> Noun:
-    """这本书, 那些书, 那三本书, 我的书, 王伟的书: this, those, those three, my, Wang Wei's."""
+    """Things pointed at or owned: 这本书, "this book"; 那三本书, "those three books"; 王伟的书,
+    "Wang Wei's book"."""
     near, this, these = r.choice((("这", "this", "these"), ("那", "that", "those")))
     kind = r.random()
     if kind < 0.3 and row[3] != "person" and " of " not in row[2]:
@@ -274,7 +277,7 @@ def that(r: Random, row: list[str], adjectives: float = 0.2) -> Noun:
 
 
 def known(r: Random, row: list[str]) -> Noun:
-    """The object of 把: bare is "the book", else as in `that`."""
+    """The object of 把: without a determiner it is "the book"; otherwise as in `that`."""
     if r.random() < 0.4 and " of " not in row[2]:
         return Noun(row[0], f"the {row[2]}", "s")
     return that(r, row)
@@ -284,6 +287,7 @@ def known(r: Random, row: list[str]) -> Noun:
 
 
 def activity(r: Random) -> Action:
+    """An action with an object that is always the same: 打篮球, "play basketball"."""
     verb, obj, en, groups = r.choice(ACTIVITIES)
     return Action(verb, "" if obj == "-" else obj, en, tuple(groups.split()), True)
 
@@ -291,7 +295,7 @@ def activity(r: Random) -> Action:
 def deed(
     r: Random, determine: Callable[[Random, list[str]], Noun], verbs: Sequence[list[str]] = ACTIONS
 ) -> Action:
-    """A verb with one object of a kind it takes; `determine` is `some`, `that` or `known`."""
+    """A verb with one of the objects that suit it. `determine` is `some`, `that` or `known`."""
     verb, en, kinds, groups = r.choice(verbs)
     row = r.choice(things(kinds))
     noun = that(r, row) if row[3] == "person" else determine(r, row)
@@ -299,20 +303,22 @@ def deed(
 
 
 def any_action(r: Random, verbs: Sequence[list[str]] = WILLED) -> Action:
+    """An activity, or a verb of `verbs` with any object."""
     return activity(r) if r.random() < 0.45 else deed(r, r.choice((some, that)), verbs)
 
 
 def plain_action(r: Random) -> Action:
-    """For sentences in which a number of objects would sound odd."""
+    """An action for sentences in which a number of objects would sound odd."""
     return activity(r) if r.random() < 0.6 else deed(r, that, WILLED)
 
 
 def lasting_action(r: Random) -> Action:
+    """An action that takes some time, so that it can be going on."""
     return activity(r) if r.random() < 0.6 else deed(r, that, LASTING)
 
 
 def outdoor_action(r: Random) -> Action:
-    """What the weather keeps one from."""
+    """An action that bad weather can prevent."""
     while True:
         action = activity(r)
         if not {"outdoors", "water", "-"}.isdisjoint(action.groups) and action.verb not in (
@@ -323,6 +329,7 @@ def outdoor_action(r: Random) -> Action:
 
 
 def place(r: Random, action: Action, chance: float = 0.35) -> Phrase:
+    """A place where `action` is done, with the probability `chance`; otherwise nothing."""
     rows = [row for row in PLACES if row[3] in action.groups]
     if not rows or r.random() >= chance:
         return NOTHING
@@ -332,6 +339,7 @@ def place(r: Random, action: Action, chance: float = 0.35) -> Phrase:
 
 
 def company(r: Random, subject: Person, chance: float = 0.05) -> Phrase:
+    """ "With somebody", with the probability `chance`; otherwise nothing."""
     if r.random() >= chance:
         return NOTHING
     friend = other(r, subject)
@@ -339,7 +347,8 @@ def company(r: Random, subject: Person, chance: float = 0.05) -> Phrase:
 
 
 def _day(r: Random, zh: str, en: str, short: str) -> Phrase:
-    """昨天早上, "yesterday morning"; 昨天早上八点半, "at half past eight yesterday morning"."""
+    """A part of a day: 昨天早上, "yesterday morning"; 昨天早上八点半, "at half past eight yesterday
+    morning"."""
     part = r.choice(list(PARTS))
     word, hours = PARTS[part]
     if r.random() < 0.7:
@@ -351,7 +360,7 @@ def _day(r: Random, zh: str, en: str, short: str) -> Phrase:
 
 
 def past_time(r: Random, action: Action | None = None) -> Phrase:
-    """A time that suits `action`: years and months only for what one does in cities."""
+    """A time in the past that suits `action`: months and years only for what is done in cities."""
     kind = r.random()
     if kind < 0.3:
         return Phrase("昨天", "yesterday")
@@ -369,6 +378,7 @@ def past_time(r: Random, action: Action | None = None) -> Phrase:
 
 
 def future_time(r: Random, action: Action | None = None) -> Phrase:
+    """A time in the future that suits `action`, as `past_time` does."""
     kind = r.random()
     if kind < 0.3:
         return Phrase("明天", "tomorrow")
@@ -382,6 +392,7 @@ def future_time(r: Random, action: Action | None = None) -> Phrase:
 
 
 def habit_time(r: Random) -> Phrase:
+    """A time that comes again: 每天早上, "every morning"."""
     kind = r.random()
     if kind < 0.6:
         return Phrase(*r.choice(list(HABIT.items())))
@@ -394,7 +405,7 @@ def habit_time(r: Random) -> Phrase:
 def timed(
     r: Random, frames: str, action: Action | None = None, chance: float = 1.0
 ) -> tuple[Frame, Phrase]:
-    """One of the named frames, and by `chance` a time that goes with it."""
+    """One of the frames named in `frames`, and a time for it with the probability `chance`."""
     key = r.choice(frames.split(", "))
     if key in ("now", "perfect", "never", "already") or r.random() >= chance:
         return FRAMES[key], NOTHING
@@ -407,13 +418,14 @@ def timed(
 
 
 def words(*parts: str) -> str:
+    """The parts that are not empty, with spaces between them."""
     return " ".join(part for part in parts if part)
 
 
 def predicate(
     frame: Frame, action: Action, where: Phrase = NOTHING, friend: Phrase = NOTHING
 ) -> str:
-    """Chinese from company to object: 跟她一起在家看了那本书."""
+    """The Chinese from company to object: 跟她一起在家看了那本书."""
     if frame.before == "正在" and where.zh and not friend.zh:
         before = frame.before + where.zh.removeprefix("在")
     else:
@@ -432,9 +444,10 @@ def statement(
     where: Phrase = NOTHING,
     friend: Phrase = NOTHING,
 ) -> Phrase:
-    """Subject, time, company, place, verb, object; in English the three in the middle come last.
+    """A statement in both languages, without end mark.
 
-    The Chinese time may also open the sentence.
+    The Chinese order is subject, time, company, place, verb, object, or the time comes first. In
+    English, place, company and time come last.
     """
     rest = predicate(frame, action, where, friend)
     early = when.zh and r.random() < 0.3
@@ -444,6 +457,6 @@ def statement(
 
 
 def question(ask: str, subject: Person, frame: Frame, verb: str, *rest: str) -> str:
-    """The auxiliary before the subject: "why did he go to school"."""
+    """An English question, its auxiliary before the subject: "why did he go to school"."""
     _, aux, base = finite(frame, subject.agree, verb)
     return words(ask, aux, subject.en, base, *rest)
