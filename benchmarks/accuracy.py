@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.kernels import calls
 from tests.kernels.cases import cast
-from tinyattn.kernels import Backend, available_backends, dispatch
+from tinyattn.kernels import Backend, available_backends, contract, table
 
 ILL_CONDITIONED = ("1e4", "saturated", "off centre", "cancelling", "large", "constant", "tiny")
 TYPES = (np.float32, np.float64)
@@ -29,8 +29,15 @@ FINER = {np.float32: np.float64, np.float64: np.longdouble}
 
 @contextlib.contextmanager
 def any_float() -> Iterator[None]:
-    """The dispatcher takes long doubles, which the definition can work with."""
-    with mock.patch.object(dispatch, "_float_type", lambda kernel, name, x: x.dtype):
+    """The contract takes long doubles, which the definition can work with."""
+
+    def any_type(kernel: str, name: str, x: np.ndarray) -> np.dtype[Any]:
+        return x.dtype
+
+    with (
+        mock.patch.object(contract, "float_type", any_type),
+        mock.patch.object(table, "float_type", any_type),
+    ):
         yield
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.kernels import AdamOptions, SGDOptions
+
 Case = tuple[str, dict[str, Any]]
 
 
@@ -38,6 +40,11 @@ def cast(args: dict[str, Any], dtype: Any) -> dict[str, Any]:
         return x
 
     return {name: one(x) for name, x in args.items()}
+
+
+def but(args: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """The same arguments with other options."""
+    return args | {"options": args["options"]._replace(**options)}
 
 
 # Memory layouts that hold the same values.
@@ -363,19 +370,13 @@ def adam() -> Iterator[Case]:
         "exp_avgs": [r.normal(size=s) for s in shapes],
         "exp_avg_sqs": [r.random(size=s) for s in shapes],
         "steps": [1, 2, 3, 1, 100, 5, 100000],
-        "lr": 1e-2,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "decoupled": False,
-        "maximize": False,
+        "options": AdamOptions(lr=1e-2, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0),
     }
     yield "plain", plain
-    yield "weight decay", plain | {"weight_decay": 0.1}
-    yield "decoupled", plain | {"weight_decay": 0.1, "decoupled": True}
-    yield "maximize", plain | {"maximize": True, "weight_decay": 0.1}
-    yield "no averaging", plain | {"beta1": 0.0, "beta2": 0.0, "eps": 1e-3}
+    yield "weight decay", but(plain, weight_decay=0.1)
+    yield "decoupled", but(plain, weight_decay=0.1, decoupled=True)
+    yield "maximize", but(plain, weight_decay=0.1, maximize=True)
+    yield "no averaging", but(plain, beta1=0.0, beta2=0.0, eps=1e-3)
     yield (
         "first step",
         plain
@@ -399,25 +400,18 @@ def sgd() -> Iterator[Case]:
         "params": [r.normal(size=s) for s in shapes],
         "grads": [r.normal(size=s) for s in shapes],
         "buffers": None,
-        "lr": 0.1,
-        "momentum": 0.0,
-        "dampening": 0.0,
-        "nesterov": False,
-        "weight_decay": 0.0,
         "first": [True] * n,
-        "maximize": False,
+        "options": SGDOptions(lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0),
     }
-    buffers = {"buffers": [r.normal(size=s) for s in shapes], "momentum": 0.9}
     yield "plain", plain
-    yield "weight decay", plain | {"weight_decay": 0.1, "maximize": True}
-    yield "first momentum", plain | buffers | {"dampening": 0.5}
-    yield "momentum", plain | buffers | {"first": [False] * n, "dampening": 0.5}
-    yield "some first", plain | buffers | {"first": [True, False, False, True, False, True]}
-    yield (
-        "nesterov",
-        plain | buffers | {"first": [False] * n, "nesterov": True, "weight_decay": 0.1},
-    )
-    yield "nesterov, maximize", plain | buffers | {"nesterov": True, "maximize": True}
+    yield "weight decay", but(plain, weight_decay=0.1, maximize=True)
+    first = but(plain, momentum=0.9) | {"buffers": [r.normal(size=s) for s in shapes]}
+    later = first | {"first": [False] * n}
+    yield "first momentum", but(first, dampening=0.5)
+    yield "momentum", but(later, dampening=0.5)
+    yield "some first", first | {"first": [True, False, False, True, False, True]}
+    yield "nesterov", but(later, nesterov=True, weight_decay=0.1)
+    yield "nesterov, maximize", but(first, nesterov=True, maximize=True)
 
 
 def middles() -> Iterator[tuple[str, np.ndarray]]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyattn.kernels import Backend, available_backends, set_num_threads
+from tinyattn.kernels import AttentionOptions, Backend, available_backends, set_num_threads
 from tinyattn.kernels.reference.attention import kept, philox
 
 from . import cases
 from .bounds import assert_within, summing
-from .cases import cast
+from .cases import but, cast
 
 
 def inputs(*sizes: int, seed: int = 60) -> dict[str, Any]:
@@ -29,10 +29,7 @@ def inputs(*sizes: int, seed: int = 60) -> dict[str, Any]:
         "v": r.normal(size=(B, h_kv, Tk, Dv)),
         "grad": r.normal(size=(B, h, Tq, Dv)),
         "mask": None,
-        "causal": False,
-        "scale": D**-0.5 if D else 1.0,
-        "dropout_p": 0.0,
-        "key": 0,
+        "options": AttentionOptions(causal=False, scale=D**-0.5 if D else 1.0),
     }
 
 
@@ -58,15 +55,15 @@ def attention() -> Iterator[cases.Case]:
         plain = inputs(*sizes)
         B, h, _, Tq, Tk, _, _ = sizes
         yield name, plain
-        yield name + " causal", plain | {"causal": True}
+        yield name + " causal", but(plain, causal=True)
         yield name + " bool mask", plain | {"mask": r.random((B, h, Tq, Tk)) < 0.6}
-        yield name + " added mask", plain | {"mask": 3 * r.normal(size=(Tq, Tk)), "scale": -0.3}
+        yield name + " added mask", but(plain, scale=-0.3) | {"mask": 3 * r.normal(size=(Tq, Tk))}
         holes = np.where(r.random((B, 1, Tq, Tk)) < 0.5, -np.inf, r.normal(size=(B, 1, Tq, Tk)))
         yield name + " added -inf", plain | {"mask": holes}
         padding = np.arange(Tk) < r.integers(0, Tk + 1, size=(B, 1, 1, 1))
-        yield name + " padding, causal", plain | {"mask": padding, "causal": True}
+        yield name + " padding, causal", but(plain, causal=True) | {"mask": padding}
         yield name + " queries masked", plain | {"mask": r.random((Tq, 1)) < 0.5}
-        yield name + " dropout", plain | {"dropout_p": 0.3, "key": 2**64 - 5, "causal": True}
+        yield name + " dropout", but(plain, dropout_p=0.3, key=2**64 - 5, causal=True)
         yield name + " ±1e4", plain | {"q": 1e4 * np.sign(plain["q"])}
     plain = inputs(2, 2, 2, 70, 150, 8, 8)
     band = np.abs(np.arange(70)[:, None] * 2 - np.arange(150)) < 9
@@ -75,14 +72,14 @@ def attention() -> Iterator[cases.Case]:
     yield "nothing open, added", plain | {"mask": np.full((1, 150), -np.inf)}
     yield "one mask column", plain | {"mask": r.normal(size=(2, 1, 70, 1))}
     yield "mask of odd strides", plain | {"mask": r.normal(size=(150, 140))[:, ::-2].T}
-    yield "causal, more queries", inputs(1, 2, 2, 150, 70, 8, 8) | {"causal": True}
-    yield "long, causal", inputs(1, 1, 1, 600, 1100, 4, 5) | {"causal": True}
+    yield "causal, more queries", but(inputs(1, 2, 2, 150, 70, 8, 8), causal=True)
+    yield "long, causal", but(inputs(1, 1, 1, 600, 1100, 4, 5), causal=True)
     yield "heads inside rows", inside_rows(inputs(1, 6, 6, 280, 280, 5, 7))
     hidden = inputs(1, 1, 1, 20, 40, 8, 8)
     hidden["k"][..., 5, 2] = np.nan
     yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
     yield "NaN behind an added mask", hidden | {"mask": np.where(np.arange(40) > 7, 0, -np.inf)}
-    yield "all dropped", plain | {"dropout_p": 1.0, "key": 3}
+    yield "all dropped", but(plain, dropout_p=1.0, key=3)
     for sizes in [
         (0, 2, 2, 3, 4, 5, 6),
         (1, 0, 0, 3, 4, 5, 6),
@@ -110,23 +107,24 @@ def plainly(args: dict[str, Any]) -> tuple[np.ndarray, ...]:
     _, h, Tq, _ = q.shape
     Tk = k.shape[2]
     k = k.repeat(h // max(k.shape[1], 1), axis=1)
-    s = args["scale"] * (q @ k.swapaxes(-1, -2))
-    size = abs(args["scale"]) * (np.abs(q) @ np.abs(k).swapaxes(-1, -2))
+    options = args["options"]
+    s = options.scale * (q @ k.swapaxes(-1, -2))
+    size = abs(options.scale) * (np.abs(q) @ np.abs(k).swapaxes(-1, -2))
     mask = args["mask"]
     if mask is not None and mask.dtype == bool:
         mask = np.where(mask, 0, -np.inf)
     if mask is not None:
         s = np.where(mask == -np.inf, mask, s + mask)
         size = np.where(mask == -np.inf, 0, size + np.where(np.isfinite(mask), np.abs(mask), 0))
-    if args["causal"]:
+    if options.causal:
         s = np.where(np.tri(Tq, Tk, dtype=bool), s, -np.inf)
     top = s.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(s - np.where(np.isfinite(top), top, 0))
     total = e.sum(axis=-1, keepdims=True)
     p = e / np.where(total == 0, 1, total)
     dropped = p
-    if args["dropout_p"]:
-        dropped = p * kept(p.shape, 0, args["dropout_p"], args["key"], p.dtype)
+    if options.dropout_p:
+        dropped = p * kept(p.shape, 0, options, p.dtype)
     return dropped, p, np.where(p > 0, size, 0)
 
 
@@ -139,12 +137,12 @@ def test_what_an_earlier_call_left_does_not_matter(
     kernels: Backend, dtype: Any, Tq: int, Tk: int, dropout_p: float
 ) -> None:
     """The room that a thread works in is taken again as it is."""
-    args = inputs(1, 2, 1, Tq, Tk, 12, 20) | {"causal": True, "dropout_p": dropout_p}
+    args = but(inputs(1, 2, 1, Tq, Tk, 12, 20), causal=True, dropout_p=dropout_p)
     args = cast(args, dtype)
     want = run(kernels, args)
     nan = {name: np.full_like(args[name], np.nan) for name in ("q", "k", "v", "grad")}
     with np.errstate(all="ignore"):
-        run(kernels, args | nan | {"causal": False})
+        run(kernels, but(args | nan, causal=False))
     for g, w in zip(run(kernels, args), want, strict=True):
         np.testing.assert_array_equal(g, w)
 
@@ -164,8 +162,8 @@ def test_agrees_with_the_definition(
     # A score's rounding is a weight's relative error; l's is one more.
     largest = size.max(axis=-1, keepdims=True, initial=0) + np.log(Tk + 1)
     room = (2 * q.shape[3] + 8) * largest + summing(Tk)
-    scale = abs(exact["scale"])
-    ds = p * (grad @ v.swapaxes(-1, -2) / max(1 - exact["dropout_p"], 0.5))
+    scale = abs(exact["options"].scale)
+    ds = p * (grad @ v.swapaxes(-1, -2) / max(1 - exact["options"].dropout_p, 0.5))
     ds = room * (ds + p * (grad * np.abs(want[0])).sum(axis=-1, keepdims=True))
 
     def shared(x: np.ndarray) -> np.ndarray:
@@ -203,7 +201,7 @@ def test_the_definitions_gradients_are_softmaxs(
     definition: Backend, dropout_p: float, masked: bool
 ) -> None:
     """Of weights kept whole, with none of what the forward pass saved."""
-    args = inputs(2, 4, 2, 5, 7, 4, 6) | {"dropout_p": dropout_p, "key": 7, "scale": -0.3}
+    args = but(inputs(2, 4, 2, 5, 7, 4, 6), dropout_p=dropout_p, key=7, scale=-0.3)
     if masked:
         args["mask"] = cases.rng(65).normal(size=(4, 5, 7))
     q, k, v, g = (args[name] for name in ("q", "k", "v", "grad"))
@@ -232,14 +230,14 @@ def test_philox_gives_the_published_numbers() -> None:
 def test_dropout_keeps_the_same_elements_everywhere(
     kernels: Backend, definition: Backend, dtype: Any
 ) -> None:
-    args = inputs(2, 3, 3, 70, 133, 4, 133) | {"dropout_p": 0.25, "key": 0x123456789ABCDEF0}
+    args = but(inputs(2, 3, 3, 70, 133, 4, 133), dropout_p=0.25, key=0x123456789ABCDEF0)
     args["v"] = np.broadcast_to(np.eye(133), (2, 3, 133, 133)).copy()
     _, rest = split(cast(args, dtype))
     out, _ = kernels.attention(**rest)
-    want = kept((2, 3, 70, 133), 0, 0.25, args["key"], np.dtype(dtype)) > 0
+    want = kept((2, 3, 70, 133), 0, args["options"], np.dtype(dtype)) > 0
     np.testing.assert_array_equal(out > 0, want)
     assert abs(want.mean() - 0.75) < 0.01
-    other = kept(want.shape, 0, 0.25, 1, np.dtype(dtype)) > 0
+    other = kept(want.shape, 0, args["options"]._replace(key=1), np.dtype(dtype)) > 0
     assert (want != other).any()
 
 
@@ -275,7 +273,7 @@ def test_a_spoiled_query_spoils_its_own_row_only(kernels: Backend, dtype: Any, b
 def test_heads_inside_rows_are_read_and_written_where_they_lie(
     kernels: Backend, dtype: Any, T: int
 ) -> None:
-    args = cast(inputs(2, 16, 16, T, T, 64, 64) | {"causal": True}, dtype)
+    args = cast(but(inputs(2, 16, 16, T, T, 64, 64), causal=True), dtype)
     for got, want in zip(run(kernels, inside_rows(args)), run(kernels, args), strict=True):
         np.testing.assert_array_equal(got, want)
         if got.ndim == 4:
@@ -309,8 +307,8 @@ def test_any_layout_gives_the_same(kernels: Backend, dtype: Any, layout: Any) ->
 def test_the_same_bits_for_any_number_of_threads(native: Backend, dtype: Any) -> None:
     jobs = [
         inputs(64, 4, 4, 16, 16, 32, 32),
-        inputs(1, 2, 1, 130, 1500, 24, 24) | {"causal": True},
-        inputs(1, 2, 2, 300, 1100, 24, 40) | {"dropout_p": 0.1, "key": 5},
+        but(inputs(1, 2, 1, 130, 1500, 24, 24), causal=True),
+        but(inputs(1, 2, 2, 300, 1100, 24, 40), dropout_p=0.1, key=5),
         inputs(2, 3, 3, 67, 67, 8, 8) | {"mask": cases.rng(63).random((67, 67)) < 0.5},
     ]
     for job in jobs:
@@ -325,10 +323,10 @@ def test_the_same_bits_for_any_number_of_threads(native: Backend, dtype: Any) ->
 def test_every_instruction_set_agrees(native: Backend, definition: Backend, dtype: Any) -> None:
     best, *_ = names = native.package.supported_isas()
     cases_ = [
-        inputs(1, 2, 2, 131, 193, 20, 70) | {"causal": True, "dropout_p": 0.2, "key": 9},
+        but(inputs(1, 2, 2, 131, 193, 20, 70), causal=True, dropout_p=0.2, key=9),
         inputs(2, 2, 1, 67, 61, 16, 16) | {"mask": cases.rng(64).random((67, 61)) < 0.5},
         inputs(1, 1, 1, 5, 70, 33, 3) | {"mask": np.arange(70) < 50},
-        inputs(1, 2, 1, 2, 70, 33, 3) | {"mask": np.arange(70) < 50, "causal": True},
+        but(inputs(1, 2, 1, 2, 70, 33, 3), causal=True) | {"mask": np.arange(70) < 50},
     ]
     try:
         for args in cases_:
@@ -346,13 +344,14 @@ def test_every_instruction_set_agrees(native: Backend, definition: Backend, dtyp
 LONG = """
 import resource
 import numpy as np
-from tinyattn.kernels import use_backend
+from tinyattn.kernels import AttentionOptions, use_backend
 r = np.random.default_rng(0)
 q, k, v, grad = (r.normal(size=(1, 2, 8192, 64)).astype("f") for _ in range(4))
 with use_backend("native") as kernels:
+    options = AttentionOptions(causal=True, scale=0.125)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    out, lse = kernels.attention(q, k, v, None, True, 0.125)
-    kernels.attention_backward(grad, q, k, v, out, lse, None, True, 0.125)
+    out, lse = kernels.attention(q, k, v, None, options)
+    kernels.attention_backward(grad, q, k, v, out, lse, None, options)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
@@ -372,13 +371,29 @@ def test_memory_grows_with_the_length_not_with_its_square() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"q": np.zeros((2, 5, 4))}, ValueError, r"q \(B, h, Tq, D\)"),
+        (
+            {"q": np.zeros((2, 5, 4))},
+            ValueError,
+            r"q must be \(B, h, Tq, D\), got shape \(2, 5, 4\)",
+        ),
         ({"k": np.zeros((1, 3, 7, 4))}, ValueError, r"k must be .* \(2, 3, 7, 4\)"),
         ({"k": np.zeros((2, 3, 7, 5))}, ValueError, r"k must be"),
-        ({"v": np.zeros((2, 2, 7, 6))}, ValueError, "h = 3 heads of q are no multiple of the 2"),
-        ({"mask": np.zeros((5, 6))}, ValueError, r"mask \(5, 6\) does not broadcast"),
+        (
+            {"k": np.zeros((2, 2, 7, 4)), "v": np.zeros((2, 2, 7, 6))},
+            ValueError,
+            "h = 3 heads of q are no multiple of the 2",
+        ),
+        (
+            {"mask": np.zeros((5, 6))},
+            ValueError,
+            r"mask must broadcast to \(B, h, Tq, Tk\) = \(2, 3, 5, 7\), got \(5, 6\)",
+        ),
         ({"mask": np.zeros((5, 7), int)}, TypeError, "mask: expected float32 or float64"),
-        ({"mask": np.zeros((5, 7), np.float32)}, TypeError, "mask: expected bool or float64"),
+        (
+            {"mask": np.zeros((5, 7), np.float32)},
+            TypeError,
+            "mask: expected bool or float64 like the others, got float32",
+        ),
         ({"v": np.zeros((2, 3, 7, 6), np.float32)}, TypeError, "v: expected float64"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyattn.kernels import Backend
+from tinyattn.kernels import AdamOptions, Backend, SGDOptions
 
 from . import cases
 
@@ -349,7 +349,7 @@ def test_adam_number_by_number(definition: Backend, decoupled: bool, maximize: b
         g = math.sin(step)
         definition.adam(
             arrays[0], [np.array([g])], arrays[1], arrays[2],
-            [step], lr, b1, b2, eps, decay, decoupled, maximize,
+            [step], AdamOptions(lr, b1, b2, eps, decay, decoupled, maximize),
         )  # fmt: skip
         g = -g if maximize else g
         if decoupled:
@@ -369,7 +369,11 @@ def test_sgd_number_by_number(definition: Backend, nesterov: bool) -> None:
     for step in range(1, 5):
         g = math.cos(step)
         definition.sgd(
-            params, [np.array([g])], buffers, lr, momentum, dampening, nesterov, decay, [step == 1]
+            params,
+            [np.array([g])],
+            buffers,
+            [step == 1],
+            SGDOptions(lr, momentum, dampening, decay, nesterov),
         )
         g += decay * p
         buffer = g if step == 1 else momentum * buffer + (1 - dampening) * g
@@ -391,11 +395,11 @@ def test_optimisers_agree_with_torch(definition: Backend, name: str) -> None:
         twin.grad = torch.tensor(grad)
         optimiser.step()
         if name == "SGD":
-            definition.sgd(p, [grad], first, 0.05, 0.9, 0.2, False, 0.1, [step == 1], True)
+            options = SGDOptions(0.05, 0.9, 0.2, 0.1, maximize=True)
+            definition.sgd(p, [grad], first, [step == 1], options)
         else:
-            definition.adam(
-                p, [grad], first, second, [step], 0.05, 0.9, 0.999, 1e-8, 0.1, name == "AdamW"
-            )
+            options = AdamOptions(0.05, 0.9, 0.999, 1e-8, 0.1, name == "AdamW")
+            definition.adam(p, [grad], first, second, [step], options)
         close(p[0], twin.detach().numpy(), 1e-13)
 
 

@@ -1,4 +1,4 @@
-"""Whatever the dispatcher is given, it answers with a right result or with an error that names the
+"""Whatever a kernel is given, it answers with a right result or with an error that names the
 argument, and no kernel writes outside its outputs.
 
 A test takes a small call of a kernel, spoils one argument (`HOSTILE`) and looks at what comes back.
@@ -15,7 +15,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tinyattn.kernels import Backend, dispatch
+from tinyattn.kernels import (
+    AdamOptions,
+    AttentionOptions,
+    Backend,
+    SGDOptions,
+    contract,
+    table,
+)
 
 from . import calls, cases
 from .cases import cast
@@ -31,7 +38,7 @@ MARGIN, MARK = 128, 0xA5
 
 
 class Guards:
-    """NumPy as the dispatcher sees it, but every array it makes lies between marked bytes."""
+    """NumPy as the contract sees it, but every array it makes lies between marked bytes."""
 
     def __init__(self) -> None:
         self._made: list[tuple[np.ndarray, int]] = []
@@ -60,8 +67,9 @@ class Guards:
 def guarded() -> Iterator[Guards]:
     guards = Guards()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "np", guards)
-        patch.setattr(dispatch, "empty", guards.empty)
+        for module in (contract, table):
+            patch.setattr(module, "np", guards)
+            patch.setattr(module, "empty", guards.empty)
         yield guards
     guards.check()
 
@@ -163,10 +171,15 @@ ERRORS = (TypeError, ValueError, RuntimeError, IndexError, OverflowError)
 
 def spoiled(data: st.DataObject, args: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """The arguments with one replaced; its name and what was done to it."""
-    names = [n for n, v in args.items() if calls.arrays(v) or isinstance(v, (bool, int, float))]
+    kinds = (bool, int, float, AdamOptions, AttentionOptions, SGDOptions)
+    names = [n for n, v in args.items() if calls.arrays(v) or isinstance(v, kinds)]
     assume(names)
     name = data.draw(st.sampled_from(names))
     value = args[name]
+    if name == "options":
+        field = data.draw(st.sampled_from(value._fields))
+        new = data.draw(st.sampled_from(NUMBERS))
+        return name, f"{field} = {new}", args | {name: value._replace(**{field: new})}
     if not calls.arrays(value):
         sized = name == "num_embeddings"  # an honest size: what is asked for is allocated
         new = data.draw(st.sampled_from(NUMBERS[:5] if sized else NUMBERS))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyattn.kernels import Backend, available_backends, set_num_threads, use_backend
+from tinyattn.kernels import AdamOptions, Backend, available_backends, set_num_threads, use_backend
 
 from . import calls, cases
 from .cases import cast
@@ -59,7 +59,7 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     out["rms_norm"] = [y, rstd, *kernels.rms_norm_backward(g, x, rstd, g[0])]
     p, m, v, w = normal(70001), normal(70001), normal(70001) ** 2, normal(70001)
     out["norm"] = [np.array(kernels.global_norm([p, m, v]))]
-    kernels.adam([p], [w], [m], [v], [3], 0.1, 0.9, 0.99, 1e-8, 0.1, True)
+    kernels.adam([p], [w], [m], [v], [3], AdamOptions(0.1, 0.9, 0.99, 1e-8, 0.1, True))
     kernels.scale([w], 0.3)
     out["adam"] = [p, m, v, w]
     return out

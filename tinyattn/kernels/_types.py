@@ -1,9 +1,9 @@
-"""The types that every kernel file names. `Array` is any NumPy array; dispatch.py says which fit
-where.
+"""The types that kernel files share. `Array` is any NumPy array; table.py says which kernel takes
+which. A kernel with many options takes them in one structure.
 """
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -12,3 +12,35 @@ Array = NDArray[Any]
 # Where a layout derived from weights (packed for the inner loops) may be kept; its owner empties it
 # on any change.
 Cache = MutableMapping[Any, Any]
+
+
+class AttentionOptions(NamedTuple):
+    """How scaled dot-product attention weighs its keys."""
+
+    causal: bool  # query i attends the keys j <= i only
+    scale: float  # the scores are scale * q . k
+    dropout_p: float = 0.0  # the probability that a weight is dropped
+    key: int = 0  # 64 bits; dropout's numbers depend on it and on the position only
+
+
+class AdamOptions(NamedTuple):
+    """A step of Adam: the names are PyTorch's, except that betas are two."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    decoupled: bool = False  # weight decay as in AdamW
+    maximize: bool = False
+
+
+class SGDOptions(NamedTuple):
+    """A step of SGD: the names are PyTorch's."""
+
+    lr: float
+    momentum: float
+    dampening: float
+    weight_decay: float
+    nesterov: bool = False
+    maximize: bool = False

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.dispatch import backend
+from tinyattn.kernels.backends import backend
 
 Axes = tuple[int, ...]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
-from tinyattn.kernels import backend
+from tinyattn.kernels import AttentionOptions, backend
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.random import generator
@@ -49,10 +49,10 @@ class ScaledDotProductAttention(Function):
         if scale is None:
             scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
         key = int(generator.integers(2**64, dtype=np.uint64)) if dropout_p else 0
-        self.options = causal, scale, dropout_p, key
+        self.options = AttentionOptions(causal, scale, dropout_p, key)
         self.group = group  # so many heads of q share one head of k and v
         self.batch = batch_of(_NAME, q, k, v, group)
-        out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), *self.options)
+        out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), self.options)
         y = out if len(self.batch) == 2 else out.reshape(*self.batch, *out.shape[2:])
         self.save(q=q, k=k, v=v, mask=mask, y=y, lse=lse)
         return y
@@ -61,14 +61,14 @@ class ScaledDotProductAttention(Function):
         q, k, v, mask, y, lse = (self.saved[name] for name in ("q", "k", "v", "mask", "y", "lse"))
         q, k, v, whole = self._as_heads(q, k, v, mask)
         given = _as_four(grad), q, k, v, _as_four(y), lse
-        grads = self.kernels.attention_backward(*given, whole, *self.options)
+        grads = self.kernels.attention_backward(*given, whole, self.options)
         dq, dk, dv = (
             d.reshape(*batch, *d.shape[2:])
             for d, batch in zip(grads, (self.batch, *2 * (self._for_keys(),)), strict=True)
         )
         dmask = None
         if whole is not None and whole.dtype.kind == "f" and self.needs(3):
-            dmask = self.kernels.attention_mask_gradient(*given, whole, *self.options)
+            dmask = self.kernels.attention_mask_gradient(*given, whole, self.options)
             dmask = dmask.reshape(*self.batch, *dmask.shape[2:])
         return dq, dk, dv, dmask
 

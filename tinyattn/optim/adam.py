@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinyattn._tensor import Tensor
-from tinyattn.kernels import backend
+from tinyattn.kernels import AdamOptions, backend
 from tinyattn.optim.optimizer import Group, Optimizer, Params, descent, flag, number
 
 
@@ -88,13 +88,15 @@ class Adam(Optimizer):
             [state["exp_avg"]._array for state in states],
             [state["exp_avg_sq"]._array for state in states],
             [int(state["step"]._array) for state in states],
-            group["lr"],
-            beta1,
-            beta2,
-            group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
+            AdamOptions(
+                group["lr"],
+                beta1,
+                beta2,
+                group["eps"],
+                group["weight_decay"],
+                group["decoupled_weight_decay"],
+                group["maximize"],
+            ),
         )
 
     def _amsgrad(self, group: Group, param: Tensor) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
-from tinyattn.kernels import backend
+from tinyattn.kernels import SGDOptions, backend
 from tinyattn.optim.optimizer import Group, Optimizer, Params, flag, number
 
 
@@ -82,11 +82,13 @@ class SGD(Optimizer):
             [param._array for param in params],
             [param.grad._array for param in params if param.grad is not None],
             buffers,
-            group["lr"],
-            group["momentum"],
-            group["dampening"],
-            group["nesterov"],
-            group["weight_decay"],
             first,
-            group["maximize"],
+            SGDOptions(
+                group["lr"],
+                group["momentum"],
+                group["dampening"],
+                group["weight_decay"],
+                group["nesterov"],
+                group["maximize"],
+            ),
         )

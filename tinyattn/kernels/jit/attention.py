@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 from tinyattn.kernels.jit.matmul import dot
 from tinyattn.kernels.jit.vmath import exp
@@ -149,10 +149,7 @@ def attention(
     k: Array,
     v: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     out: Array,
     lse: Array,
 ) -> None:
@@ -162,8 +159,18 @@ def attention(
     inputs = (np.ascontiguousarray(x) for x in (q, k, v))
     whole = np.empty(out.shape, out.dtype)
     alone = whole.size * k.shape[2] < SMALL
-    options = causal, scale, dropout_p, _signed(key)
-    run_attention(*inputs, _added(mask, q.dtype), *options, whole, lse, alone=alone)
+    causal, scale, dropout_p, key = options
+    run_attention(
+        *inputs,
+        _added(mask, q.dtype),
+        causal,
+        scale,
+        dropout_p,
+        _signed(key),
+        whole,
+        lse,
+        alone=alone,
+    )
     out[...] = whole
 
 
@@ -175,10 +182,7 @@ def attention_backward(
     out: Array,
     lse: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     dq: Array,
     dk: Array,
     dv: Array,
@@ -187,7 +191,17 @@ def attention_backward(
     inputs = (np.ascontiguousarray(x) for x in (grad, q, k, v, out))
     whole = [np.empty(x.shape, x.dtype) for x in (dq, dk, dv)]
     alone = out.size * k.shape[2] < SMALL
-    options = causal, scale, dropout_p, _signed(key)
-    run_backward(*inputs, lse, _added(mask, q.dtype), *options, *whole, alone=alone)
+    causal, scale, dropout_p, key = options
+    run_backward(
+        *inputs,
+        lse,
+        _added(mask, q.dtype),
+        causal,
+        scale,
+        dropout_p,
+        _signed(key),
+        *whole,
+        alone=alone,
+    )
     for x, result in zip((dq, dk, dv), whole, strict=True):
         x[...] = result

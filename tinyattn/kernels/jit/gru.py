@@ -133,10 +133,10 @@ def gru(
     b_hh: Array | None,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     y: Array,
     h_n: Array,
     saved: Array,
-    cache: Cache | None,
 ) -> None:
     """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H)."""
     h_n[:] = h0
@@ -155,10 +155,10 @@ def gru_backward(
     w_hh: Array,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     dgx: Array,
     dgh: Array,
     dh0: Array,
-    cache: Cache | None,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n

@@ -179,7 +179,7 @@ def few_rows_transposed(a, b, bias, out):
             out[i, m, j] += dot(a[i, m], b[i, j])
 
 
-def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
+def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
     """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
     if out.ndim == 2:
         a, b, out = a[None], b[None], out[None]

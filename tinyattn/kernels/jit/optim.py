@@ -5,7 +5,7 @@ import math
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import AdamOptions, Array, SGDOptions
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
 
 CHUNK = 8192
@@ -54,15 +54,10 @@ def adam(
     exp_avgs: list[Array],
     exp_avg_sqs: list[Array],
     steps: list[int],
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    maximize: bool,
+    options: AdamOptions,
 ) -> None:
     """Flat arrays, one of each kind and one step for each parameter."""
+    lr, beta1, beta2, eps, weight_decay, decoupled, maximize = options
     shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     sign = -1.0 if maximize else 1.0
     for p, g, m, v, t in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
@@ -99,15 +94,11 @@ def sgd(
     params: list[Array],
     grads: list[Array],
     buffers: list[Array] | None,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    weight_decay: float,
     first: list[bool],
-    maximize: bool,
+    options: SGDOptions,
 ) -> None:
     """Flat arrays; buffers is None without momentum."""
+    lr, momentum, dampening, weight_decay, nesterov, maximize = options
     sign = -1.0 if maximize else 1.0
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
         buffer = buffers[i] if momentum and buffers is not None else np.empty(0, p.dtype)

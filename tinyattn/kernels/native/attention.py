@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import NULL, address, by_size
 
@@ -20,10 +20,7 @@ def _arguments(
     k: Array,
     v: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     out: Array,
     lse: Array,
     *others: Array,
@@ -34,6 +31,7 @@ def _arguments(
     added = False, NULL, (0, 0, 0, 0)
     if mask is not None:
         added = mask.itemsize == 1, address(mask[:1, :1, :1, :1]), mask.strides  # type: ignore
+    causal, scale, dropout_p, key = options
     sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal
     heads = [_heads(x) for x in (q, k, v, out, *others)]
     return ffi.new("struct ta_attention *", (*sizes, *added, address(lse), *heads))
@@ -44,17 +42,14 @@ def attention(
     k: Array,
     v: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     out: Array,
     lse: Array,
 ) -> None:
     """q (B, h, Tq, D), k (B, h_kv, Tk, D), v (B, h_kv, Tk, Dv), mask (B, h, Tq, Tk) bool (True =
     attend) or float (added) -> out (B, h, Tq, Dv), lse (B, h, Tq).
     """
-    arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse)
+    arguments = _arguments(q, k, v, mask, options, out, lse)
     _, kernel, _ = _VERSIONS[q.itemsize]
     check(kernel(arguments))
 
@@ -67,15 +62,12 @@ def attention_backward(
     out: Array,
     lse: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     dq: Array,
     dk: Array,
     dv: Array,
 ) -> None:
     """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
-    arguments = _arguments(q, k, v, mask, causal, scale, dropout_p, key, out, lse, grad, dq, dk, dv)
+    arguments = _arguments(q, k, v, mask, options, out, lse, grad, dq, dk, dv)
     _, _, kernel = _VERSIONS[q.itemsize]
     check(kernel(arguments))

@@ -28,11 +28,6 @@ def by_size(*names: str) -> dict[int, tuple[Any, ...]]:
     }
 
 
-def optional(ctype: Any, x: Array | None) -> Any:
-    """The address of an array, or NULL where there is none."""
-    return NULL if x is None else address(ctype, x)
-
-
 def addresses(ctype: Any, arrays: list[Array]) -> Any:
     """A C array of pointers, one for each array; it does not keep the arrays alive."""
     return ffi.new(_POINTERS[ctype], [address(ctype, x) for x in arrays])

@@ -2,7 +2,7 @@
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import INT64, address, by_size, optional
+from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 
 _VERSIONS = by_size("cross_entropy")
 
@@ -23,12 +23,12 @@ def cross_entropy(
         kernel(
             address(real, logits),
             address(INT64, target),
-            optional(real, weight),
+            NULL if weight is None else address(real, weight),
             ignore_index,
             label_smoothing,
             scale,
             address(real, losses),
-            optional(real, grad),
+            NULL if grad is None else address(real, grad),
             *logits.shape,
         )
     )

@@ -2,7 +2,7 @@
 
 from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import INT64, address, by_size, optional
+from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 from tinyattn.kernels.native.recurrent import packed
 
 _VERSIONS = by_size("gru", "gru_backward")
@@ -15,10 +15,10 @@ def gru(
     b_hh: Array | None,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     y: Array,
     h_n: Array,
     saved: Array,
-    cache: Cache | None,
 ) -> None:
     """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H)."""
     real, kernel, _ = _VERSIONS[gx.itemsize]
@@ -29,7 +29,7 @@ def gru(
             address(real, h0),
             w,
             packed(w_hh, w, T, False, cache),
-            optional(real, b_hh),
+            NULL if b_hh is None else address(real, b_hh),
             address(INT64, batch_sizes),
             T,
             *h0.shape,
@@ -51,18 +51,18 @@ def gru_backward(
     w_hh: Array,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     dgx: Array,
     dgh: Array,
     dh0: Array,
-    cache: Cache | None,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
         kernel(
-            optional(real, dy),
-            optional(real, dh_n),
+            NULL if dy is None else address(real, dy),
+            NULL if dh_n is None else address(real, dh_n),
             address(real, saved),
             address(real, y),
             address(real, h0),

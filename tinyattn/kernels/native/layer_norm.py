@@ -2,7 +2,7 @@
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import address, by_size, optional
+from tinyattn.kernels.native.calling import NULL, address, by_size
 
 _VERSIONS = by_size("layer_norm", "layer_norm_backward")
 
@@ -21,11 +21,11 @@ def layer_norm(
     check(
         kernel(
             address(real, x),
-            optional(real, weight),
-            optional(real, bias),
+            NULL if weight is None else address(real, weight),
+            NULL if bias is None else address(real, bias),
             eps,
             address(real, out),
-            optional(real, mean),
+            NULL if mean is None else address(real, mean),
             address(real, rstd),
             *x.shape,
         )
@@ -48,12 +48,12 @@ def layer_norm_backward(
         kernel(
             address(real, grad),
             address(real, x),
-            optional(real, mean),
+            NULL if mean is None else address(real, mean),
             address(real, rstd),
-            optional(real, weight),
+            NULL if weight is None else address(real, weight),
             address(real, dx),
             address(real, dweight),
-            optional(real, dbias),
+            NULL if dbias is None else address(real, dbias),
             *x.shape,
         )
     )

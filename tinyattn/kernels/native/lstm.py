@@ -2,7 +2,7 @@
 
 from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import INT64, address, by_size, optional
+from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 from tinyattn.kernels.native.recurrent import packed
 
 _VERSIONS = by_size("lstm", "lstm_backward")
@@ -16,11 +16,11 @@ def lstm(
     b_hh: Array | None,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     y: Array,
     h_n: Array,
     c_n: Array,
     saved: Array,
-    cache: Cache | None,
 ) -> None:
     """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
     5H).
@@ -34,7 +34,7 @@ def lstm(
             address(real, c0),
             w,
             packed(w_hh, w, T, False, cache),
-            optional(real, b_hh),
+            NULL if b_hh is None else address(real, b_hh),
             address(INT64, batch_sizes),
             T,
             *h0.shape,
@@ -57,10 +57,10 @@ def lstm_backward(
     w_hh: Array,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     dgates: Array,
     dh0: Array,
     dc0: Array,
-    cache: Cache | None,
 ) -> None:
     """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
     H).
@@ -69,9 +69,9 @@ def lstm_backward(
     w, T = address(real, w_hh), len(batch_sizes)
     check(
         kernel(
-            optional(real, dy),
-            optional(real, dh_n),
-            optional(real, dc_n),
+            NULL if dy is None else address(real, dy),
+            NULL if dh_n is None else address(real, dh_n),
+            NULL if dc_n is None else address(real, dc_n),
             address(real, saved),
             address(real, c0),
             w,

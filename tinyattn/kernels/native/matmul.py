@@ -22,7 +22,7 @@ def _first_element(real: Any, x: Array) -> Any:
     return address(real, x.T if x.flags.f_contiguous else x[(slice(1),) * x.ndim])
 
 
-def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
+def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
     """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
     real, kernel, pack = _VERSIONS[out.itemsize]
     at = address(real, b) if b.flags.c_contiguous else _first_element(real, b)

@@ -1,6 +1,6 @@
 """The steps of Adam and SGD, all parameters in one call, native/optim.c."""
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import AdamOptions, Array, SGDOptions
 from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import BOOL, INT64, NULL, addresses, by_size, sizes
 
@@ -13,13 +13,7 @@ def adam(
     exp_avgs: list[Array],
     exp_avg_sqs: list[Array],
     steps: list[int],
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    maximize: bool,
+    options: AdamOptions,
 ) -> None:
     """Flat arrays, one of each kind and one step for each parameter."""
     if not params:
@@ -31,13 +25,7 @@ def adam(
             sizes(params),
             ffi.new(INT64, steps),
             len(params),
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            decoupled,
-            maximize,
+            *options,
         )
     )
 
@@ -46,19 +34,14 @@ def sgd(
     params: list[Array],
     grads: list[Array],
     buffers: list[Array] | None,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    weight_decay: float,
     first: list[bool],
-    maximize: bool,
+    options: SGDOptions,
 ) -> None:
     """Flat arrays; buffers is None without momentum."""
     if not params:
         return
     real, _, kernel = _VERSIONS[params[0].itemsize]
-    kept = buffers if momentum else None
+    kept = buffers if options.momentum else None
     check(
         kernel(
             addresses(real, params),
@@ -67,11 +50,6 @@ def sgd(
             sizes(params),
             NULL if kept is None else ffi.new(BOOL, first),
             len(params),
-            lr,
-            momentum,
-            dampening,
-            weight_decay,
-            nesterov,
-            maximize,
+            *options,
         )
     )

@@ -2,7 +2,7 @@
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import DOUBLE, address, by_size, optional
+from tinyattn.kernels.native.calling import DOUBLE, NULL, address, by_size
 
 _VERSIONS = by_size("sum", "moments", "cumsum")
 
@@ -17,7 +17,19 @@ def sum(x: Array, divisor: float, out: Array) -> None:
 def moments(x: Array, mean: Array | None, squares: Array) -> None:
     """x (A, n, C) -> mean and squares (A, C) in float64; without mean, the squares of x itself."""
     real, _, kernel, _ = _VERSIONS[x.itemsize]
-    check(kernel(address(real, x), optional(DOUBLE, mean), address(DOUBLE, squares), *x.shape))
+    check(
+        kernel(
+            address(real, x),
+            NULL if mean is None else address(DOUBLE, mean),
+            address(DOUBLE, squares),
+            *x.shape,
+        )
+    )
+
+
+def squares(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+    moments(x, None, out)
 
 
 def cumsum(x: Array, reverse: bool, out: Array) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, AttentionOptions
 
 BLOCK = 1 << 20  # scores held at a time
 
@@ -32,10 +32,7 @@ def attention(
     k: Array,
     v: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     out: Array,
     lse: Array,
 ) -> None:
@@ -44,14 +41,14 @@ def attention(
     """
     with np.errstate(all="ignore"):
         for rows in _blocks(q, k):
-            s = _scores(q, k, mask, causal, scale, rows)
+            s = _scores(q, k, mask, options, rows)
             top = s.max(axis=-1, keepdims=True)
             p = np.exp(s - np.where(top == -np.inf, 0, top))
             total = p.sum(axis=-1, keepdims=True)
             lse[:, :, rows] = (np.where(top == -np.inf, 0, top) + np.log(total))[..., 0]
             p /= np.where(total == 0, 1, total)
-            if dropout_p:
-                p *= kept(s.shape, rows.start, dropout_p, key, s.dtype)
+            if options.dropout_p:
+                p *= kept(s.shape, rows.start, options, s.dtype)
             _heads(out, k)[..., rows, :] = _grouped(p, k) @ v[:, :, None]
 
 
@@ -63,10 +60,7 @@ def attention_backward(
     out: Array,
     lse: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     dq: Array,
     dk: Array,
     dv: Array,
@@ -76,10 +70,8 @@ def attention_backward(
     dv[...] = 0
     with np.errstate(all="ignore"):
         for rows in _blocks(q, k):
-            weights, ds = _weight_gradients(
-                grad, q, k, v, out, lse, mask, causal, scale, dropout_p, key, rows
-            )
-            weights, ds = _grouped(weights, k), _grouped(ds, k) * ds.dtype.type(scale)
+            weights, ds = _weight_gradients(grad, q, k, v, out, lse, mask, options, rows)
+            weights, ds = _grouped(weights, k), _grouped(ds, k) * ds.dtype.type(options.scale)
             _heads(dq, k)[..., rows, :] = ds @ k[:, :, None]
             dk += (ds.swapaxes(-1, -2) @ _heads(q, k)[..., rows, :]).sum(axis=2)
             dv += (weights.swapaxes(-1, -2) @ _heads(grad, k)[..., rows, :]).sum(axis=2)
@@ -93,18 +85,13 @@ def mask_gradient(
     out: Array,
     lse: Array,
     mask: Array,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     dmask: Array,
 ) -> None:
     """The gradient ds of an added mask, whole: (B, h, Tq, Tk)."""
     with np.errstate(all="ignore"):
         for rows in _blocks(q, k):
-            dmask[:, :, rows] = _weight_gradients(
-                grad, q, k, v, out, lse, mask, causal, scale, dropout_p, key, rows
-            )[1]
+            dmask[:, :, rows] = _weight_gradients(grad, q, k, v, out, lse, mask, options, rows)[1]
 
 
 def _weight_gradients(
@@ -115,21 +102,18 @@ def _weight_gradients(
     out: Array,
     lse: Array,
     mask: Array | None,
-    causal: bool,
-    scale: float,
-    dropout_p: float,
-    key: int,
+    options: AttentionOptions,
     rows: slice,
 ) -> tuple[Array, Array]:
     """The weights p d of these queries and the gradients ds at their scores."""
-    s = _scores(q, k, mask, causal, scale, rows)
+    s = _scores(q, k, mask, options, rows)
     log_sum = lse[:, :, rows, None]
     p = np.exp(s - np.where(log_sum == -np.inf, np.inf, log_sum))  # nothing attended: zeros
     g = _heads(grad, k)[..., rows, :]
     dp = (g @ v[:, :, None].swapaxes(-1, -2)).reshape(p.shape)
     weights = p
-    if dropout_p:
-        d = kept(s.shape, rows.start, dropout_p, key, s.dtype)
+    if options.dropout_p:
+        d = kept(s.shape, rows.start, options, s.dtype)
         weights, dp = p * d, dp * d
     return weights, p * (dp - (grad[:, :, rows] * out[:, :, rows]).sum(axis=-1, keepdims=True))
 
@@ -152,24 +136,24 @@ def _grouped(s: Array, k: Array) -> Array:
 
 
 def _scores(
-    q: Array, k: Array, mask: Array | None, causal: bool, scale: float, rows: slice
+    q: Array, k: Array, mask: Array | None, options: AttentionOptions, rows: slice
 ) -> Array:
     """The scores of these queries, masked: (B, h, rows, Tk)."""
     B, h = q.shape[:2]
     Tk = k.shape[2]
     s = _heads(q, k)[..., rows, :] @ k[:, :, None].swapaxes(-1, -2)
-    s = s.reshape(B, h, -1, Tk) * s.dtype.type(scale)
+    s = s.reshape(B, h, -1, Tk) * s.dtype.type(options.scale)
     if mask is not None and mask.dtype == np.bool_:
         s = np.where(mask[:, :, rows], s, -np.inf)
     elif mask is not None:
         added = mask[:, :, rows]
         s = np.where(added == -np.inf, added, s + added)
-    if causal:
+    if options.causal:
         s = np.where(np.arange(Tk) <= np.arange(rows.start, rows.stop)[:, None], s, -np.inf)
     return s
 
 
-def kept(shape: tuple[int, ...], first: int, dropout_p: float, key: int, dtype: Any) -> Array:
+def kept(shape: tuple[int, ...], first: int, options: AttentionOptions, dtype: Any) -> Array:
     """Dropout's factors for (B, h, rows, Tk) from row `first` on: 0, or 1 / (1 - p) where the
     element's own 32 random bits, read as a fraction, are at least p.
 
@@ -179,10 +163,11 @@ def kept(shape: tuple[int, ...], first: int, dropout_p: float, key: int, dtype: 
     j = np.arange((Tk + 3) // 4, dtype=np.uint64)
     i = np.arange(first, first + rows, dtype=np.uint64)[:, None]
     head = np.arange(B * h, dtype=np.uint64)[:, None, None]
-    words = np.stack(np.broadcast_arrays(*philox(j, i, head, key)), axis=-1)
+    words = np.stack(np.broadcast_arrays(*philox(j, i, head, options.key)), axis=-1)
     words = words.reshape(B, h, rows, -1)[..., :Tk]
-    factor = 1 / (1 - dropout_p) if dropout_p < 1 else 0
-    return (words >= int(dropout_p * 2**32)) * dtype.type(factor)
+    p = options.dropout_p
+    factor = 1 / (1 - p) if p < 1 else 0
+    return (words >= int(p * 2**32)) * dtype.type(factor)
 
 
 def philox(c0: Any, c1: Any, c2: Any, key: int) -> tuple[Any, Any, Any, Any]:

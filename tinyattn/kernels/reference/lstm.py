@@ -35,11 +35,11 @@ def lstm(
     b_hh: Array | None,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     y: Array,
     h_n: Array,
     c_n: Array,
     saved: Array,
-    cache: Cache | None,
 ) -> None:
     """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
     5H) = [i | f | g | o | c'].
@@ -69,10 +69,10 @@ def lstm_backward(
     w_hh: Array,
     batch_sizes: Array,
     reverse: bool,
+    cache: Cache | None,
     dgates: Array,
     dh0: Array,
     dc0: Array,
-    cache: Cache | None,
 ) -> None:
     """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
     H).

@@ -13,7 +13,7 @@ from tinyattn.kernels._types import Array, Cache
 
 
 @np.errstate(all="ignore")
-def matmul(a: Array, b: Array, bias: Array | None, out: Array, cache: Cache | None) -> None:
+def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
     """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them. The cache stays empty."""
     np.matmul(a, b, out=out)
     if bias is not None:

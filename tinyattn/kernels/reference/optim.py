@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import AdamOptions, Array, SGDOptions
 
 
 @np.errstate(all="ignore")
@@ -27,15 +27,10 @@ def adam(
     exp_avgs: list[Array],
     exp_avg_sqs: list[Array],
     steps: list[int],
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    maximize: bool,
+    options: AdamOptions,
 ) -> None:
     """Flat arrays, one of each kind and one step for each parameter."""
+    lr, beta1, beta2, eps, weight_decay, decoupled, maximize = options
     for p, g, m, v, t in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
         if maximize:
             g = -g
@@ -55,15 +50,11 @@ def sgd(
     params: list[Array],
     grads: list[Array],
     buffers: list[Array] | None,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    weight_decay: float,
     first: list[bool],
-    maximize: bool,
+    options: SGDOptions,
 ) -> None:
     """Flat arrays; buffers is None without momentum."""
+    lr, momentum, dampening, weight_decay, nesterov, maximize = options
     for i, (p, g) in enumerate(zip(params, grads, strict=True)):
         if maximize:
             g = -g

@@ -63,6 +63,11 @@ def moments(x: Array, mean: Array | None, squares: Array) -> None:
     squares[...] = s + lost
 
 
+def squares(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+    moments(x, None, out)
+
+
 @np.errstate(all="ignore")
 def cumsum(x: Array, reverse: bool, out: Array) -> None:
     """x (A, n, C) -> out (A, n, C), the sum of all up to each along the middle axis; `reverse`:

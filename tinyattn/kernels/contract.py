@@ -1,0 +1,373 @@
+"""What a kernel takes and gives, stated once, and what follows from the statement: checks, copies
+and the memory of the results. Look first at `Contract`, then at `Contract.prepare`.
+
+The twins of a kernel (reference/, jit/, native/) trust what they get: aligned, native-endian,
+C-contiguous arrays of one float type, in the shapes of the statement.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import LARGE, empty  # noqa: F401 (the code that is written out uses it)
+
+Shape = tuple[int, ...]
+Sizes = tuple[tuple[str, int], ...]
+
+F32 = np.dtype(np.float32)
+F64 = np.dtype(np.float64)
+I64 = np.dtype(np.int64)
+U64 = np.dtype(np.uint64)
+BOOL = np.dtype(np.bool_)
+
+PLANS = 1024  # combinations of shapes that one kernel remembers
+
+_ARGUMENT = re.compile(r"(\w+) (\([^)]*\)|\[\])(\??)((?: \w+)*)")
+_DIMENSION = re.compile(r"(\d*)([A-Za-z]\w*)")
+
+
+def float_type(kernel: str, name: str, x: Any) -> np.dtype[Any]:
+    """The float type of `x` in native byte order; any other type is refused by name."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is F32 or dtype is F64:
+        return dtype
+    if dtype is None:
+        raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(x).__name__}")
+    if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize in (4, 8):
+        return F32 if dtype.itemsize == 4 else F64
+    raise TypeError(f"{kernel}: {name}: expected float32 or float64, got {dtype}")
+
+
+class Argument(NamedTuple):
+    """One array of a statement, such as "b_hh (3H,)? float"."""
+
+    name: str
+    letters: str  # "(3H,)", as errors show it
+    axes: tuple[tuple[int, str], ...]  # (3, "H"); any number of axes is (1, "...")
+    optional: bool  # None will do
+    words: tuple[str, ...]
+    dtype: np.dtype[Any] | None  # None: the float type of the call
+    by_rows: bool  # read through its strides: only the last axis may have no gaps
+    broadcast: bool  # a shape that broadcasts to the stated one will do
+
+    @classmethod
+    def read(cls, text: str) -> "Argument":
+        match = _ARGUMENT.fullmatch(text)
+        if not match:
+            raise ValueError(f"expected an argument such as 'x (N, 3H)? int64', got {text!r}")
+        name, letters, optional, rest = match.groups()
+        words = tuple(rest.split())
+        axes = []
+        for axis in letters.strip("()[]").replace(" ", "").split(","):
+            if axis == "...":
+                axes.append((1, axis))
+            elif axis:
+                factor, letter = _DIMENSION.fullmatch(axis).groups()  # type: ignore[union-attr]
+                axes.append((int(factor or 1), letter))
+        dtype = I64 if "int64" in words else BOOL if "bool" in words else None
+        layout = "rows" in words, "broadcast" in words
+        return cls(name, letters, tuple(axes), bool(optional), words, dtype, *layout)
+
+    def bind(self, kernel: str, shape: Shape, known: dict[str, Any]) -> None:
+        """Note the size of every letter that stands alone and has none yet."""
+        axes = self.axes
+        if axes and axes[0][1] == "...":
+            axes = axes[1:]
+            lead = len(shape) - len(axes)
+            if lead >= 0:
+                known.setdefault("...", shape[:lead])
+                shape = shape[lead:]
+        if len(shape) != len(axes):
+            raise ValueError(f"{kernel}: {self.name} must be {self.letters}, got shape {shape}")
+        for (factor, letter), size in zip(axes, shape, strict=True):
+            if factor == 1:
+                known.setdefault(letter, size)
+
+    def shape(self, known: dict[str, Any]) -> Shape:
+        """The stated shape, with a number for every letter."""
+        if self.axes and self.axes[0][1] == "...":
+            return (*known["..."], *(factor * known[a] for factor, a in self.axes[1:]))
+        return tuple(factor * known[letter] for factor, letter in self.axes)
+
+    def fit(self, kernel: str, x: Any, real: np.dtype[Any]) -> Array:
+        """`x` itself where the twins can read it as it stands, else a copy that they can read."""
+        dtype = self.dtype or real
+        if dtype is I64 or (dtype is BOOL and "float" not in self.words):
+            if not isinstance(x, np.ndarray) or (x.dtype.kind, x.itemsize) != (
+                dtype.kind,
+                dtype.itemsize,
+            ):
+                kind = getattr(x, "dtype", type(x).__name__)
+                article = "an" if dtype is I64 else "a"
+                raise TypeError(
+                    f"{kernel}: {self.name} must be {article} {dtype} array, got {kind}"
+                )
+        elif dtype is not BOOL or getattr(x, "dtype", None) != BOOL:
+            if float_type(kernel, self.name, x) is not real:
+                also = "bool or " if dtype is BOOL else ""
+                raise TypeError(
+                    f"{kernel}: {self.name}: expected {also}{real} like the others, got {x.dtype}"
+                )
+            dtype = real
+        return readable(x, dtype, self.by_rows)
+
+
+def readable(x: Array, dtype: np.dtype[Any], by_rows: bool = False) -> Array:
+    """`x` where it is aligned and contiguous (by rows: its last axis is), else a copy that is."""
+    if type(x) is np.ndarray and x.dtype is dtype:
+        flags = x.flags
+        if flags.aligned and (
+            flags.c_contiguous or (by_rows and x.ndim and x.strides[-1] in (0, x.itemsize))
+        ):
+            return x
+    return np.array(x, dtype, order="C")
+
+
+class Plan(NamedTuple):
+    """What follows from the shapes of a call."""
+
+    outputs: tuple[Shape, ...]
+    small: bool  # whether all outputs are, so that numpy.empty does for them
+    spread: tuple[tuple[int, Shape], ...]  # inputs to broadcast, and to which shape
+
+
+class Contract:
+    """The statement of a kernel, read once, such as
+
+        x (..., n), mask (..., n)? bool broadcast -> y (..., n)
+
+    Arguments stand in the order in which twins take them. Shapes are letters: equal letters are
+    equal sizes, 3H is three times H, `...` any number of axes. `?` allows None. Words say more:
+
+        int64, bool     the type; without it the float type that all others have
+        float           after bool: either of the two
+        broadcast       the shape may be any that broadcasts to the stated one
+        rows            read through strides, if the last axis has no gaps
+        like q          a result in the memory order of q
+        wide            a result in float64, whatever the float type
+        zeroed          a result that starts as zeros
+        []              instead of a shape: a list of arrays, each in the shape of its neighbour in
+                        the first list; `changed`: the kernel changes them in place
+    """
+
+    def __init__(self, kernel: str, statement: str) -> None:
+        self.kernel = kernel
+        self.statement = statement
+        takes, _, gives = statement.partition(" -> ")
+        between = re.compile(r", (?![^(]*\))")
+        self.inputs = tuple(Argument.read(text) for text in between.split(takes))
+        self.outputs = tuple(Argument.read(text) for text in between.split(gives) if text)
+        self.at = {argument.name: i for i, argument in enumerate(self.inputs)}
+        # The float type of a call is that of its first argument that must be there.
+        self._first = next(
+            i for i, x in enumerate(self.inputs) if x.dtype is None and not x.optional
+        )
+        self.plan = functools.lru_cache(PLANS)(self._plan)
+        if self.inputs[0].letters != "[]":
+            self.prepare = self._written_out()
+
+    def _written_out(self) -> Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """`prepare` for this kernel, as straight code: a loop over the statement would cost more
+        than a small kernel does. `print(contract.source)` shows it.
+        """
+        kernel, first = self.kernel, self.inputs[self._first].name
+        code = [
+            "def bind(contract):",
+            f"  def prepare({', '.join(self.at)}, sizes=(), optional=True):",
+            f"    real = getattr({first}, 'dtype', None)",
+            "    if real is not F32 and real is not F64:",
+            f"        real = float_type({kernel!r}, {first!r}, {first})",
+        ]
+        shapes = []
+        for i, argument in enumerate(self.inputs):
+            x, kind = argument.name, {None: "real", I64: "I64", BOOL: "BOOL"}[argument.dtype]
+            none = f"{x} is None or " if argument.optional else ""
+            code += [
+                f"    if not ({none}type({x}) is np.ndarray and {x}.dtype is {kind} "
+                f"and {x}.flags.carray):",
+                f"        {x} = contract.inputs[{i}].fit({kernel!r}, {x}, real)",
+            ]
+            shapes.append(f"None if {x} is None else {x}.shape" if none else f"{x}.shape")
+        code += [
+            f"    shapes, small, spread = contract.plan(({', '.join(shapes)},), sizes)",
+            "    make = np.empty if small else empty",
+            f"    inputs = ({', '.join(self.at)},)",
+            "    if spread:",
+            "        inputs = contract.broadcast(inputs, spread)",
+        ]
+        outputs = []
+        for i, output in enumerate(self.outputs):
+            real = "F64 if real is F32 else real" if "wide" in output.words else "real"
+            made = f"make(shapes[{i}], {real})"
+            if "like" in output.words:
+                like = self.at[output.words[-1]]
+                made = f"empty_like_rows(inputs[{like}], shapes[{i}])"
+            if "zeroed" in output.words:
+                made = f"zeroed({made})"
+            outputs.append(f"{made} if optional else None" if output.optional else made)
+        code += [f"    return inputs, ({', '.join(outputs)},)", "  return prepare"]
+        self.source = "\n".join(code)
+        made_by: dict[str, Any] = {}
+        exec(self.source, globals(), made_by)
+        return made_by["bind"](self)
+
+    def broadcast(
+        self, inputs: tuple[Any, ...], shapes: tuple[tuple[int, Shape], ...]
+    ) -> tuple[Any, ...]:
+        """The inputs, with those of a smaller shape in the stated one."""
+        arrays = [*inputs]
+        for i, shape in shapes:
+            x = np.broadcast_to(arrays[i], shape)
+            arrays[i] = readable(x, x.dtype, self.inputs[i].by_rows)
+        return tuple(arrays)
+
+    def prepare_lists(
+        self, lists: Sequence[Sequence[Array] | None]
+    ) -> tuple[list[list[Array] | None], list[tuple[Array, Array]]]:
+        """The lists with every array flat; and, for arrays that change but have gaps, pairs of the
+        array and the copy that `write_back` puts into it.
+        """
+        name, first, like = self.kernel, self.inputs[0].name, lists[0]
+        assert like is not None
+        real = float_type(name, f"{first}[0]", like[0]) if like else F32
+        flat: list[list[Array] | None] = []
+        gaps = []
+        for argument, arrays in zip(self.inputs, lists, strict=True):
+            if arrays is None:
+                flat.append(None)
+                continue
+            if len(arrays) != len(like):
+                raise ValueError(f"{name}: {len(like)} {first} but {len(arrays)} {argument.name}")
+            changed = "changed" in argument.words
+            row = []
+            for i, x in enumerate(arrays):
+                fit = x
+                if type(x) is not np.ndarray or x.dtype is not real or not x.flags.carray:
+                    fit = argument._replace(name=f"{argument.name}[{i}]").fit(name, x, real)
+                    if changed and not x.flags.writeable:
+                        raise ValueError(
+                            f"{name}: {argument.name}[{i}] is read-only, it cannot change in place"
+                        )
+                    if changed and fit is not x:
+                        gaps.append((x, fit))
+                if arrays is not like and x.shape != like[i].shape:
+                    raise ValueError(
+                        f"{name}: {argument.name}[{i}] must be the shape of {first}[{i}] = "
+                        f"{like[i].shape}, got {x.shape}"
+                    )
+                row.append(fit if fit.ndim == 1 else fit.reshape(-1))
+            flat.append(row)
+        return flat, gaps
+
+    def _plan(self, shapes: tuple[Shape | None, ...], sizes: Sizes) -> Plan:
+        known: dict[str, Any] = dict(sizes)
+        given = [(x, s) for x, s in zip(self.inputs, shapes, strict=True) if s is not None]
+        given.sort(key=lambda pair: pair[0].optional)  # what must be there decides
+        for argument, shape in given:
+            if not argument.broadcast:
+                argument.bind(self.kernel, shape, known)
+        to_spread = []
+        for i, (argument, own) in enumerate(zip(self.inputs, shapes, strict=True)):
+            if own is None:
+                continue
+            wanted = argument.shape(known)
+            if argument.broadcast and own != wanted and _broadcasts(own, wanted):
+                to_spread.append((i, wanted))
+            elif own != wanted:
+                verb = "must broadcast to" if argument.broadcast else "must be"
+                raise ValueError(
+                    f"{self.kernel}: {argument.name} {verb} {argument.letters} = {wanted}, "
+                    f"got {own}"
+                )
+        outputs = tuple(output.shape(known) for output in self.outputs)
+        small = all(math.prod(shape) * 8 < LARGE for shape in outputs)
+        return Plan(outputs, small, tuple(to_spread))
+
+
+def _broadcasts(shape: Shape, wanted: Shape) -> bool:
+    return len(shape) <= len(wanted) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(wanted), strict=False)
+    )
+
+
+def write_back(gaps: Sequence[tuple[Array, Array]]) -> None:
+    """Put what a kernel computed in copies into the arrays it should have changed."""
+    for x, copy in gaps:
+        x[...] = copy
+
+
+# Memory layouts of single kernels.
+
+
+def strided(x: Array, dtype: np.dtype[Any]) -> Array:
+    """`x` itself where one of its last two axes has unit stride and the other a wide enough one."""
+    flags = x.flags
+    if type(x) is np.ndarray and x.dtype is dtype and flags.aligned:
+        if flags.c_contiguous:
+            return x
+        rows, columns = x.strides[-2:]
+        size = dtype.itemsize
+        if columns == size and rows >= x.shape[-1] * size and not rows % size:
+            return x
+        if rows == size and columns >= x.shape[-2] * size and not columns % size:
+            return x
+    return np.array(x, dtype, order="C")
+
+
+def spread(x: Array, batch: Shape, n: int) -> Array:
+    """(..., R, C) broadcast to the batch and folded to (n, R, C), a view where strides allow."""
+    tail = x.shape[-2:]
+    if x.shape[:-2] != batch:
+        x = np.broadcast_to(x, batch + tail)
+    return x if len(batch) == 1 else x.reshape(n, *tail)
+
+
+def zeroed(x: Array) -> Array:
+    x.fill(0)
+    return x
+
+
+def empty_like_rows(x: Array, shape: Shape) -> Array:
+    """Memory in the order of x, whose heads may stand inside its rows; no gaps in a row."""
+    out = np.empty_like(x, shape=shape)
+    return out if out.strides[-1] == out.itemsize else np.empty(shape, x.dtype)
+
+
+# Values that a twin would not survive, or that have no meaning.
+
+
+def check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | None = None) -> None:
+    """IndexError for what a twin would read or write outside an array of n rows."""
+    # Without its sign a negative number is a very large one.
+    if not index.size or np.maximum.reduce(index.view(U64), axis=None) < n:
+        return
+    outside = index[((index < 0) | (index >= n)) & (True if ignored is None else index != ignored)]
+    if outside.size:
+        raise IndexError(f"{kernel}: {name} must be in [0, {n}), got {outside[0]}")
+
+
+def check_probability(kernel: str, name: str, p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"{kernel}: {name} must be in [0, 1], got {p}")
+
+
+def check_batch_sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> None:
+    """ValueError where these are not the sizes of a packed batch: they start with B, never
+    increase, and add up to the N rows.
+    """
+    sizes = batch_sizes.tolist()
+    if not sizes:
+        raise ValueError(f"{kernel}: batch_sizes is empty: expected at least one time step")
+    if sizes[0] != B or sizes[-1] < 0 or sorted(sizes, reverse=True) != sizes:
+        raise ValueError(
+            f"{kernel}: batch_sizes must start with B = {B} and never increase, got {sizes}"
+        )
+    if sum(sizes) != N:
+        raise ValueError(
+            f"{kernel}: batch_sizes add up to {sum(sizes)}, but there are N = {N} rows"
+        )

@@ -1,0 +1,575 @@
+"""The kernel table: what every kernel takes and gives, whichever backend computes it. Look first at
+TABLE, then at `Backend.softmax`, a kernel that needs nothing special; `Contract` explains the
+statements.
+
+Adding a kernel touches four places, best in this order:
+
+1. reference/NAME.py: the formula, the derivation of its gradient, and both in NumPy. This is the
+   definition.
+2. here: the statement in TABLE, under the file's name, and a method of Backend with the types and
+   the meaning of the arguments. A twin is called with the inputs and the outputs in the order of
+   the statement and with the options, which are everything that is no array, between them.
+3. jit/NAME.py and native/NAME.py with native/NAME.c: the same functions in Numba and in C. (The C
+   file joins the list in native/kernels.inc, its signature stands in native/tinyattn.h.)
+4. tests/kernels/cases.py: a generator of inputs that has the kernel's name; for a kernel with a
+   backward also its results, in OUTPUTS of calls.py. Threads, accuracy, hostile inputs and memory
+   are then tested; test_agreement.py gets the bound on the error, test_definition.py an independent
+   definition.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyattn.kernels._types import AdamOptions, Array, AttentionOptions, Cache, SGDOptions
+from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.contract import (
+    F32,
+    F64,
+    Contract,
+    check_batch_sizes,
+    check_indices,
+    check_probability,
+    float_type,
+    spread,
+    strided,
+    write_back,
+)
+from tinyattn.kernels.reference.attention import mask_gradient
+
+# The folder of the twins of every backend, in order of preference.
+FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
+
+# By the file of the twins. Letters: B batch, T time, N rows (packed: B and T in one), H hidden,
+# D features, V vocabulary, h heads.
+STATEMENTS = {
+    "matmul": {
+        "matmul": "a (..., M, K), b (..., K, P), bias (P,)? -> out (..., M, P)",
+    },
+    "softmax": {
+        "softmax": "x (..., n), mask (..., n)? bool broadcast -> y (..., n)",
+        "softmax_backward": "y (..., n), grad (..., n) -> dx (..., n)",
+        "log_softmax": "x (..., n) -> y (..., n)",
+        "log_softmax_backward": "y (..., n), grad (..., n) -> dx (..., n)",
+    },
+    "cross_entropy": {
+        "cross_entropy": "logits (N, V), target (N,) int64, weight (V,)?"
+        " -> losses (N,), grad (N, V)?",
+    },
+    "embedding": {
+        "embedding_backward": "grad (N, D), index (N,) int64 -> out (V, D) zeroed",
+    },
+    "gru": {
+        "gru": "gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,)?, batch_sizes (T,) int64"
+        " -> y (N, H), h_n (B, H), saved (N, 4H)",
+        "gru_backward": "dy (N, H)?, dh_n (B, H)?, saved (N, 4H), y (N, H), h0 (B, H),"
+        " w_hh (3H, H), batch_sizes (T,) int64 -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)",
+    },
+    "lstm": {
+        "lstm": "gx (N, 4H), h0 (B, H), c0 (B, H), w_hh (4H, H), b_hh (4H,)?,"
+        " batch_sizes (T,) int64 -> y (N, H), h_n (B, H), c_n (B, H), saved (N, 5H)",
+        "lstm_backward": "dy (N, H)?, dh_n (B, H)?, dc_n (B, H)?, saved (N, 5H), c0 (B, H),"
+        " w_hh (4H, H), batch_sizes (T,) int64 -> dgates (N, 4H), dh0 (B, H), dc0 (B, H)",
+    },
+    "attention": {
+        "attention": "q (B, h, Tq, D) rows, k (B, h_kv, Tk, D) rows, v (B, h_kv, Tk, Dv) rows,"
+        " mask (B, h, Tq, Tk)? bool float broadcast rows"
+        " -> out (B, h, Tq, Dv) like q, lse (B, h, Tq)",
+        "attention_backward": "grad (B, h, Tq, Dv) rows, q (B, h, Tq, D) rows,"
+        " k (B, h_kv, Tk, D) rows, v (B, h_kv, Tk, Dv) rows, out (B, h, Tq, Dv) rows,"
+        " lse (B, h, Tq), mask (B, h, Tq, Tk)? bool float broadcast rows"
+        " -> dq (B, h, Tq, D) like q, dk (B, h_kv, Tk, D) like k, dv (B, h_kv, Tk, Dv) like v",
+    },
+    "layer_norm": {
+        "layer_norm": "x (N, D), weight (D,)?, bias (D,)? -> y (N, D), mean (N,), rstd (N,)",
+        "layer_norm_backward": "grad (N, D), x (N, D), mean (N,), rstd (N,), weight (D,)?"
+        " -> dx (N, D), dweight (D,), dbias (D,)",
+        "rms_norm": "x (N, D), weight (D,)? -> y (N, D), rstd (N,)",
+        "rms_norm_backward": "grad (N, D), x (N, D), rstd (N,), weight (D,)?"
+        " -> dx (N, D), dweight (D,)",
+    },
+    "additive": {
+        "additive": "q (B, Tq, H), k (B, Tk, H), v (H,) -> s (B, Tq, Tk)",
+        "additive_backward": "grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,)"
+        " -> dq (B, Tq, H), dk (B, Tk, H), dv (H,)",
+    },
+    "reductions": {
+        "sum": "x (A, n, C) -> y (A, C)",
+        "moments": "x (A, n, C) -> mean (A, C) wide, squares (A, C) wide",
+        "squares": "x (A, n, C) -> y (A, C) wide",
+        "cumsum": "x (A, n, C) -> y (A, n, C)",
+    },
+    "optim": {
+        "adam": "params [] changed, grads [], exp_avgs [] changed, exp_avg_sqs [] changed",
+        "sgd": "params [] changed, grads [], buffers []? changed",
+    },
+    "norm": {
+        "global_norm": "arrays []",
+        "scale": "arrays [] changed",
+    },
+}
+TABLE = {
+    kernel: Contract(kernel, statement)
+    for kernels in STATEMENTS.values()
+    for kernel, statement in kernels.items()
+}
+
+
+class Backend:
+    """The kernels of one backend. Arrays in, new arrays out; outputs never share memory with
+    inputs.
+
+    Every float argument of one call has one type, float32 or float64. Any strides, alignment and
+    byte order will do; the common case (contiguous, native) is passed on without a copy.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Load the twins of backend `name`; ImportError where they cannot be."""
+        self.name = name
+        self.package = importlib.import_module(f"tinyattn.kernels.{FOLDERS[name]}")
+        self._twins: dict[str, Callable[..., Any]] = {}
+        for file, kernels in STATEMENTS.items():
+            module = importlib.import_module(f"{self.package.__name__}.{file}")
+            self._twins |= {kernel: getattr(module, kernel) for kernel in kernels}
+
+    def __repr__(self) -> str:
+        return f"Backend({self.name!r})"
+
+    def _call(self, kernel: str, inputs: Sequence[Array | None], *options: Any) -> Any:
+        """Check the inputs, make the outputs, run the twin."""
+        arrays, outputs = TABLE[kernel].prepare(*inputs)
+        self._twins[kernel](*arrays, *options, *outputs)
+        return outputs
+
+    def _call_rows(self, kernel: str, *inputs: Array | None) -> Array:
+        """The same for (..., n): the twins see every axis but the last folded into one."""
+        arrays, outputs = TABLE[kernel].prepare(*inputs)
+        out = outputs[0]
+        if out.ndim == 2:
+            self._twins[kernel](*arrays, out)
+        else:
+            rows = math.prod(out.shape[:-1]), out.shape[-1]
+            folded = [None if x is None else x.reshape(rows) for x in arrays]
+            self._twins[kernel](*folded, out.reshape(rows))
+        return out
+
+    # Products
+
+    def matmul(
+        self, a: Array, b: Array, bias: Array | None = None, cache: Cache | None = None
+    ) -> Array:
+        """a (..., M, K) times b (..., K, P) plus bias (P,) -> (..., M, P). Batch axes broadcast.
+
+        Operands are read through their strides where one of the last two axes has no gaps, so a
+        transposed operand costs no copy. `cache` belongs to the owner of b: a layout derived from b
+        may be kept there, and the owner empties it when b changes.
+        """
+        dtype = getattr(a, "dtype", None)
+        plain = type(a) is np.ndarray and type(b) is np.ndarray and b.dtype is dtype
+        if not plain or (dtype is not F32 and dtype is not F64):
+            dtype = float_type("matmul", "a", a)
+            if float_type("matmul", "b", b) is not dtype:
+                raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
+            a, b, cache = np.asarray(a, dtype), np.asarray(b, dtype), None
+        shape, other = a.shape, b.shape
+        if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
+            raise ValueError(
+                f"matmul: expected a (..., M, K) and b (..., K, P), got {shape} and {other}"
+            )
+        M, K = shape[-2:]
+        P = other[-1]
+        if bias is not None:
+            bias = TABLE["matmul"].inputs[2].fit("matmul", bias, dtype)
+            if bias.shape != (P,):
+                raise ValueError(f"matmul: bias must be (P,) = {(P,)}, got {bias.shape}")
+        if not b.flags.carray:
+            readable = strided(b, dtype)
+            if readable is not b:
+                b, cache = readable, None  # the cache is for b itself, not for a copy
+        if len(shape) == 2 and len(other) == 2:
+            if not a.flags.carray:
+                a = strided(a, dtype)
+            out = np.empty((M, P), dtype) if M * P < 1 << 16 else empty((M, P), dtype)
+            self._twins["matmul"](a, b, bias, cache, out)
+            return out
+        if len(other) == 2 and a.strides[-1] == a.itemsize:
+            # Rows of the whole batch against one b: a single product, and worth a copy where a has
+            # gaps.
+            rows = math.prod(shape[:-1])
+            out = empty((*shape[:-1], P), dtype)
+            folded = strided(a.reshape(rows, K), dtype)
+            self._twins["matmul"](folded, b, bias, cache, out.reshape(rows, P))
+            return out
+        batch = shape[:-2]
+        if batch != other[:-2]:
+            try:
+                batch = np.broadcast_shapes(batch, other[:-2])
+            except ValueError:
+                raise ValueError(
+                    f"matmul: batch axes {shape[:-2]} and {other[:-2]} do not broadcast"
+                ) from None
+        n = math.prod(batch)
+        out = empty((*batch, M, P), dtype)
+        a, b = strided(spread(a, batch, n), dtype), strided(spread(b, batch, n), dtype)
+        # No cache: it is for weights, which are shared by the batch.
+        self._twins["matmul"](a, b, bias, None, out.reshape(n, M, P))
+        return out
+
+    # Softmax, along the last axis
+
+    def softmax(self, x: Array, mask: Array | None = None) -> Array:
+        """x (..., n), mask (..., n) with True = attend -> (..., n).
+
+        A row with nothing to attend gives zeros; a row of -inf without a mask gives NaN, as
+        PyTorch's does.
+        """
+        return self._call_rows("softmax", x, mask)
+
+    def softmax_backward(self, y: Array, grad: Array) -> Array:
+        """y (..., n) from softmax, grad (..., n) -> dx (..., n)."""
+        return self._call_rows("softmax_backward", y, grad)
+
+    def log_softmax(self, x: Array) -> Array:
+        """x (..., n) -> (..., n)."""
+        return self._call_rows("log_softmax", x)
+
+    def log_softmax_backward(self, y: Array, grad: Array) -> Array:
+        """y (..., n) from log_softmax, grad (..., n) -> dx (..., n)."""
+        return self._call_rows("log_softmax_backward", y, grad)
+
+    # Loss
+
+    def cross_entropy(
+        self,
+        logits: Array,
+        target: Array,
+        weight: Array | None,
+        ignore_index: int,
+        label_smoothing: float,
+        scale: float,
+        with_grad: bool,
+    ) -> tuple[Array, Array | None]:
+        """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) or None.
+
+        The losses are weighted, zero where the target is ignore_index, and not scaled; grad is that
+        of scale * sum(losses). IndexError for any other target outside [0, V).
+        """
+        prepare = TABLE["cross_entropy"].prepare
+        inputs, (losses, grad) = prepare(logits, target, weight, optional=with_grad)
+        check_indices("cross_entropy", "target", inputs[1], logits.shape[1], ignore_index)
+        check_probability("cross_entropy", "label_smoothing", label_smoothing)
+        twin = self._twins["cross_entropy"]
+        twin(*inputs, ignore_index, label_smoothing, scale, losses, grad)
+        return losses, grad
+
+    # Embedding
+
+    def embedding_backward(
+        self, grad: Array, index: Array, num_embeddings: int, padding_idx: int
+    ) -> Array:
+        """grad (N, D), index (N,) in [0, V) -> (V, D), the rows of grad added up by index.
+
+        V is num_embeddings. Within a row contributions are added in their order in index. Row
+        padding_idx gets nothing (-1: none). IndexError for an index outside [0, V).
+        """
+        contract = TABLE["embedding_backward"]
+        inputs, outputs = contract.prepare(grad, index, (("V", num_embeddings),))
+        check_indices("embedding_backward", "index", inputs[1], num_embeddings)
+        self._twins["embedding_backward"](*inputs, padding_idx, *outputs)
+        return outputs[0]
+
+    # Recurrent
+
+    def _recurrent(
+        self,
+        kernel: str,
+        rows: str,
+        states: str,
+        inputs: tuple[Array | None, ...],
+        reverse: bool,
+        cache: Cache | None,
+    ) -> Any:
+        """`rows` and `states` name the inputs that say how many of them there are, N and B."""
+        contract = TABLE[kernel]
+        arrays, outputs = contract.prepare(*inputs)
+        at = contract.at
+        check_batch_sizes(kernel, arrays[-1], len(arrays[at[rows]]), len(arrays[at[states]]))
+        if arrays[at["w_hh"]] is not inputs[at["w_hh"]]:
+            cache = None  # the cache is for the weights themselves, not for a copy
+        self._twins[kernel](*arrays, reverse, cache, *outputs)
+        return outputs
+
+    def gru(
+        self,
+        gx: Array,
+        h0: Array,
+        w_hh: Array,
+        b_hh: Array | None,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,), batch_sizes (T,) -> y (N, H), h_n (B,
+        H), saved (N, 4H).
+
+        Packed layout: the rows of one time step stand together, batch_sizes never increases, N =
+        sum(batch_sizes). `gx` is x W_ih^T + b_ih in the order r, z, n; `saved` is [r | z | n | hn]
+        for gru_backward. h_n holds each row's last state, or with reverse its state after step 0.
+        `cache` belongs to the owner of w_hh.
+        """
+        inputs = gx, h0, w_hh, b_hh, batch_sizes
+        return self._recurrent("gru", "gx", "h0", inputs, reverse, cache)
+
+    def gru_backward(
+        self,
+        dy: Array | None,
+        dh_n: Array | None,
+        saved: Array,
+        y: Array,
+        h0: Array,
+        w_hh: Array,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """dy (N, H) and dh_n (B, H), where None means zeros, and what gru had and gave -> dgx (N,
+        3H), dgh (N, 3H), dh0 (B, H).
+        """
+        inputs = dy, dh_n, saved, y, h0, w_hh, batch_sizes
+        return self._recurrent("gru_backward", "saved", "h0", inputs, reverse, cache)
+
+    def lstm(
+        self,
+        gx: Array,
+        h0: Array,
+        c0: Array,
+        w_hh: Array,
+        b_hh: Array | None,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array, Array]:
+        """gx (N, 4H), h0 (B, H), c0 (B, H), w_hh (4H, H), b_hh (4H,), batch_sizes (T,) -> y (N, H),
+        h_n (B, H), c_n (B, H), saved (N, 5H).
+
+        As gru, with the gates in the order i, f, g, o; `saved` is [i | f | g | o | c], c the cell
+        state after the step.
+        """
+        inputs = gx, h0, c0, w_hh, b_hh, batch_sizes
+        return self._recurrent("lstm", "gx", "h0", inputs, reverse, cache)
+
+    def lstm_backward(
+        self,
+        dy: Array | None,
+        dh_n: Array | None,
+        dc_n: Array | None,
+        saved: Array,
+        c0: Array,
+        w_hh: Array,
+        batch_sizes: Array,
+        reverse: bool,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """dy (N, H), dh_n and dc_n (B, H), where None means zeros, and what lstm had and gave ->
+        dgates (N, 4H), dh0 (B, H), dc0 (B, H).
+        """
+        inputs = dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes
+        return self._recurrent("lstm_backward", "saved", "c0", inputs, reverse, cache)
+
+    # Attention
+
+    def attention(
+        self, q: Array, k: Array, v: Array, mask: Array | None, options: AttentionOptions
+    ) -> tuple[Array, Array]:
+        """q (B, h, Tq, D), k (B, h_kv, Tk, D), v (B, h_kv, Tk, Dv), mask (B, h, Tq, Tk) -> out (B,
+        h, Tq, Dv), lse (B, h, Tq).
+
+        A bool mask has True = attend, a float mask is added to the scores. lse is the logarithm of
+        the sum of the exponentials of a query's scores. h / h_kv heads share a key. A query that
+        attends nothing gives zeros. out stands in memory as q does.
+        """
+        inputs, (out, lse) = _heads("attention", (q, k, v, mask), options)
+        if out.size and inputs[1].shape[2]:
+            self._twins["attention"](*inputs, options, out, lse)
+        else:
+            out[...], lse[...] = 0, -np.inf
+        return out, lse
+
+    def attention_backward(
+        self,
+        grad: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        out: Array,
+        lse: Array,
+        mask: Array | None,
+        options: AttentionOptions,
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, h, Tq, Dv) and what attention had and gave -> dq, dk, dv, each in the shape and
+        memory order of q, k, v.
+        """
+        inputs = grad, q, k, v, out, lse, mask
+        arrays, (dq, dk, dv) = _heads("attention_backward", inputs, options)
+        if out.size and dk.shape[2]:
+            self._twins["attention_backward"](*arrays, options, dq, dk, dv)
+        else:
+            dq[...], dk[...], dv[...] = 0, 0, 0
+        return dq, dk, dv
+
+    def attention_mask_gradient(
+        self,
+        grad: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        out: Array,
+        lse: Array,
+        mask: Array,
+        options: AttentionOptions,
+    ) -> Array:
+        """The gradient at an added mask, before it is summed over broadcast axes: (B, h, Tq, Tk).
+
+        It is as large as all the scores, and NumPy's work in every backend.
+        """
+        dmask = np.zeros((*q.shape[:3], k.shape[2]), q.dtype)
+        mask = np.broadcast_to(mask, dmask.shape)
+        if dmask.size:
+            mask_gradient(grad, q, k, v, out, lse, mask, options, dmask)
+        return dmask
+
+    # Layer norm and RMS norm
+
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """x (N, D), weight (D,), bias (D,) -> y (N, D), mean (N,), rstd (N,); biased variance."""
+        return self._call("layer_norm", (x, weight, bias), eps)
+
+    def layer_norm_backward(
+        self, grad: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """grad (N, D), x (N, D), mean (N,), rstd (N,), weight (D,) -> dx (N, D), dweight (D,),
+        dbias (D,).
+        """
+        return self._call("layer_norm_backward", (grad, x, mean, rstd, weight))
+
+    def rms_norm(self, x: Array, weight: Array | None, eps: float) -> tuple[Array, Array]:
+        """x (N, D), weight (D,) -> y (N, D), rstd (N,)."""
+        return self._call("rms_norm", (x, weight), eps)
+
+    def rms_norm_backward(
+        self, grad: Array, x: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, Array]:
+        """grad (N, D), x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
+        return self._call("rms_norm_backward", (grad, x, rstd, weight))
+
+    # Additive scores
+
+    def additive(self, q: Array, k: Array, v: Array) -> Array:
+        """q (B, Tq, H), k (B, Tk, H), v (H,) -> v . tanh(q_i + k_j), (B, Tq, Tk)."""
+        return self._call("additive", (q, k, v))[0]
+
+    def additive_backward(
+        self, grad: Array, q: Array, k: Array, v: Array
+    ) -> tuple[Array, Array, Array]:
+        """grad (B, Tq, Tk), the rest as additive had it -> dq, dk, dv."""
+        return self._call("additive_backward", (grad, q, k, v))
+
+    # Reductions over the middle axis
+
+    def sum(self, x: Array, divisor: float = 1.0, wide: bool = False) -> Array:
+        """x (A, n, C) -> (A, C), the sum over the middle axis divided by divisor; `wide`: in
+        float64 whatever the type of x, for sums that are added up further.
+        """
+        (x,), (out,) = TABLE["sum"].prepare(x)
+        if wide and out.dtype is F32:
+            out = empty(out.shape, F64)
+        self._twins["sum"](x, divisor, out)
+        return out
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """x (A, n, C) -> mean and sum of the squared deviations from it, (A, C) in float64."""
+        return self._call("moments", (x,))
+
+    def squares(self, x: Array) -> Array:
+        """x (A, n, C) -> the sum of the squares, (A, C) in float64."""
+        return self._call("squares", (x,))[0]
+
+    def cumsum(self, x: Array, reverse: bool = False) -> Array:
+        """x (A, n, C) -> (A, n, C), the sum of all up to each along the middle axis; `reverse`:
+        from the last on.
+        """
+        return self._call("cumsum", (x,), reverse)[0]
+
+    # Optimisers, in place
+
+    def adam(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        steps: Sequence[int],
+        options: AdamOptions,
+    ) -> None:
+        """One step of Adam or AdamW over all parameters; params and both averages change in place.
+
+        `steps` has a number for each parameter; it counts from 1 and includes this step.
+        """
+        if len(steps) != len(params) or any(step < 1 for step in steps):
+            raise ValueError(
+                f"adam: expected {len(params)} steps, each at least 1, got {list(steps)}"
+            )
+        self._in_place("adam", (params, grads, exp_avgs, exp_avg_sqs), (list(steps), options))
+
+    def sgd(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        buffers: Sequence[Array] | None,
+        first: Sequence[bool],
+        options: SGDOptions,
+    ) -> None:
+        """One step of SGD over all parameters; params and buffers change in place. Without momentum
+        buffers is None.
+
+        Where `first` is true the buffer is set to the gradient instead of decayed.
+        """
+        if buffers is None and options.momentum:
+            raise ValueError(f"sgd: momentum {options.momentum} needs buffers, got None")
+        if len(first) != len(params):
+            raise ValueError(f"sgd: {len(params)} params but {len(first)} entries in first")
+        self._in_place("sgd", (params, grads, buffers), (list(first), options))
+
+    def _in_place(
+        self, kernel: str, lists: tuple[Sequence[Array] | None, ...], options: tuple[Any, ...]
+    ) -> Any:
+        flat, gaps = TABLE[kernel].prepare_lists(lists)
+        result = self._twins[kernel](*flat, *options)
+        write_back(gaps)
+        return result
+
+    # Clipping
+
+    def global_norm(self, arrays: Sequence[Array]) -> float:
+        """The 2-norm over all elements of all arrays, added up in float64 in a fixed order."""
+        return float(self._in_place("global_norm", (arrays,), ()))
+
+    def scale(self, arrays: Sequence[Array], factor: float) -> None:
+        """Multiply every array by `factor`, in place."""
+        self._in_place("scale", (arrays,), (factor,))
+
+
+def _heads(kernel: str, inputs: tuple[Array | None, ...], options: AttentionOptions) -> Any:
+    """What attention or its gradient reads and writes, checked."""
+    contract = TABLE[kernel]
+    arrays, outputs = contract.prepare(*inputs)
+    h, h_kv = arrays[contract.at["q"]].shape[1], arrays[contract.at["k"]].shape[1]
+    if h % h_kv if h_kv else h:
+        raise ValueError(f"{kernel}: h = {h} heads of q are no multiple of the {h_kv} of k and v")
+    check_probability(kernel, "dropout_p", options.dropout_p)
+    return arrays, outputs
