@@ -132,7 +132,7 @@ def test_arguments_of_softmax_are_named():
         ta.softmax(ta.ones(2, 2), 2)
     with pytest.raises(TypeError, match="dim: expected an int, got NoneType"):
         F.softmax(ta.ones(2), None)
-    with pytest.raises(RuntimeError, match="softmax: expected float32 or float64, got int64"):
+    with pytest.raises(RuntimeError, match=r"softmax: input: expected float.*got int64"):
         ta.arange(3).softmax(0)
     with pytest.raises(TypeError, match="input: expected a Tensor, got list"):
         ta.log_softmax([1.0], 0)
@@ -202,7 +202,7 @@ def test_arguments_of_layer_norm_are_named():
         F.layer_norm(x, (3,), ta.ones(3), ta.ones(1))
     with pytest.raises(TypeError, match=r"weight: expected float32.*got float64"):
         F.layer_norm(x, (3,), ta.ones(3, dtype=ta.float64))
-    with pytest.raises(RuntimeError, match="layer_norm: expected float32 or float64, got int64"):
+    with pytest.raises(RuntimeError, match=r"layer_norm: input: expected float.*got int64"):
         F.layer_norm(x.long(), (3,))
 
 
@@ -239,7 +239,7 @@ def test_arguments_of_rms_norm_are_named():
         F.rms_norm(x, (2,))
     with pytest.raises(RuntimeError, match=r"weight: expected shape \[3\], got \[2\]"):
         F.rms_norm(x, 3, ta.ones(2))
-    with pytest.raises(RuntimeError, match="rms_norm: expected float32 or float64, got int64"):
+    with pytest.raises(RuntimeError, match=r"rms_norm: input: expected float.*got int64"):
         F.rms_norm(x.long(), (3,))
 
 

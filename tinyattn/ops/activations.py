@@ -1,17 +1,17 @@
 """Activations: relu, gelu, silu, softplus, elu, glu, ... Look at SiLU first.
 
-Forward finds the slope f'(x) beside f(x), while what both are made of is at hand, and keeps nothing
-else: backward is one product.
+Forward finds the slope f'(x) together with f(x), because both have terms in common, and saves only
+the slope: backward is one product. The function that applies an operation stands under its class.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
-from tinyattn.ops._arguments import as_axis, as_tensor
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import as_axis, as_floats, as_number
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.elementwise import Unary, floating, not_bool
 
@@ -21,8 +21,17 @@ class Activation(Function):
 
     fresh = True
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         return grad * self.saved["slope"]
+
+
+def _activate(operation: type[Function], input: Tensor, inplace: bool, *options: float) -> Tensor:
+    """The operation, written into input if inplace is True."""
+    name = operation.__name__.lower()
+    if inplace:
+        check_in_place(f"{name}_", input)
+    result = operation.apply(input, *options)
+    return rebind(f"{name}_", input, result) if inplace else result
 
 
 class ReLU(Unary):
@@ -34,30 +43,51 @@ class ReLU(Unary):
     keeps = "y"
 
 
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), element by element; the gradient at 0 is 0.
+
+    >>> ta.relu(ta.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
+    return _activate(ReLU, not_bool(input), inplace)
+
+
 class LeakyReLU(Activation):
     """y = x where x > 0, else a x;   f' = 1 where x > 0, else a."""
 
-    def forward(self, x: Any, negative_slope: float) -> Any:
+    def forward(self, x: Array, negative_slope: float) -> Array:
         slope = np.take(np.array([negative_slope, 1], x.dtype), (x > 0).view(np.int8))
         self.save(slope=slope)
         return x * slope
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input where it is positive, else negative_slope * input."""
+    slope = as_number(negative_slope, "negative_slope")
+    return _activate(LeakyReLU, as_floats(input, "input", "leaky_relu"), inplace, slope)
 
 
 class ELU(Activation):
     """y = x where x > 0, else a (e^x - 1);   f' = 1 where x > 0, else a e^x.
     (Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289)"""
 
-    def forward(self, x: Any, alpha: float) -> Any:
+    def forward(self, x: Array, alpha: float) -> Array:
         below = np.minimum(x, 0)
         if self.needs(0):
             self.save(slope=np.where(x > 0, x.dtype.type(1), alpha * np.exp(below)))
         return np.maximum(x, 0) + alpha * np.expm1(below)
 
 
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    scale = as_number(alpha, "alpha")
+    return _activate(ELU, as_floats(input, "input", "elu"), inplace, scale)
+
+
 class SiLU(Activation):
     """y = x s  with  s = 1 / (1 + e^-x);   f' = s + x s (1 - s) = s + y (1 - s)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         s = 1 / (1 + np.exp(-x))
         y = x * s
         if self.needs(0):
@@ -65,18 +95,26 @@ class SiLU(Activation):
         return y
 
 
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input), also called swish.
+
+    (Elfwing, Uchibe, Doya 2017, arXiv:1702.03118)
+    """
+    return _activate(SiLU, as_floats(input, "input", "silu"), inplace)
+
+
 class GELU(Activation):
     """y = x P(x), P the distribution function of the normal distribution;   f' = P + x p  with
     p(x) = P'(x) = e^(-x^2 / 2) / sqrt(2 pi).   (Hendrycks, Gimpel 2016, arXiv:1606.08415)"""
 
     # log(1/P - 1) = x (c_0 x^12 + c_1 x^10 + ... + c_6): a minimax fit of x P(x) on [-6, 6], where
-    # it is off by 7e-8 at most, which float32 can't tell; scipy's P takes five times as long.
+    # its error is at most 7e-8, less than float32 can show; scipy's P takes five times as long.
     coefficients = (
         *(-3.6112944e-09, 2.6689559e-07, -7.9382639e-06, 0.00011048065),
         *(6.6258886e-05, -0.072668566, -1.5957684),
     )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         square = x * x
         if x.dtype == np.float32:
             odds = square * self.coefficients[0]
@@ -97,7 +135,7 @@ class GELUTanh(Activation):
     """y = x (1 + t) / 2  with  t = tanh(u),  u = k (x + c x^3),  k = sqrt(2 / pi), c = 0.044715;
     f' = (1 + t) / 2 + x (1 - t^2) u' / 2,  u' = k (1 + 3 c x^2)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         k, c = math.sqrt(2 / math.pi), 0.044715
         square = x * x
         t = np.tanh(x * (k + k * c * square))
@@ -107,13 +145,26 @@ class GELUTanh(Activation):
         return x * half
 
 
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input * P(X <= input), where X is normal with mean 0 and variance 1.
+
+    approximate: "none", or "tanh" for the approximation that the GPT models use.
+
+    >>> F.gelu(ta.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.    ,  0.8413])
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate: expected 'none' or 'tanh', got {approximate!r}")
+    return (GELU if approximate == "none" else GELUTanh).apply(as_floats(input, "input", "gelu"))
+
+
 class Softplus(Activation):
     """y = log(1 + e^z) / b  with  z = b x;   f' = 1 / (1 + e^-z).  Above the threshold y is x.
 
     log(1 + e^z) = max(z, 0) + log(1 + e^-|z|), where nothing overflows.
     """
 
-    def forward(self, x: Any, beta: float, threshold: float) -> Any:
+    def forward(self, x: Array, beta: float, threshold: float) -> Array:
         z = beta * x
         linear = z > threshold
         if self.needs(0):
@@ -121,22 +172,38 @@ class Softplus(Activation):
         return np.where(linear, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
 
 
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold."""
+    scale, limit = as_number(beta, "beta"), as_number(threshold, "threshold")
+    return Softplus.apply(as_floats(input, "input", "softplus"), scale, limit)
+
+
 class LogSigmoid(Activation):
     """y = log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e^-|x|);   f' = 1 / (1 + e^x)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         if self.needs(0):
             self.save(slope=1 / (1 + np.exp(x)))
         return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(input)), exact where sigmoid would become 0."""
+    return LogSigmoid.apply(as_floats(input, "input", "logsigmoid"))
+
+
 class Softsign(Activation):
     """y = x / (1 + |x|);   f' = 1 / (1 + |x|)^2."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         scale = 1 / (1 + np.abs(x))
         self.save(slope=scale * scale)
         return x * scale
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|); integers give float32."""
+    return Softsign.apply(floating(not_bool(input)))
 
 
 class GLU(Function):
@@ -145,83 +212,31 @@ class GLU(Function):
 
     fresh = True
 
-    def forward(self, x: Any, axis: int) -> Any:
+    def forward(self, x: Array, axis: int) -> Array:
         self.axis = axis
         a, b = np.split(x, 2, axis)
         s = 1 / (1 + np.exp(-b))
         self.save(x=x, s=s)
         return a * s
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         x, s = self.saved["x"], self.saved["s"]
         da = grad * s
         return np.concatenate((da, da * np.split(x, 2, self.axis)[0] * (1 - s)), self.axis)
 
 
-def _activate(operation: type[Function], input: Any, inplace: bool, *options: Any) -> Any:
-    name = operation.__name__.lower()
-    if inplace:
-        check_in_place(f"{name}_", input)
-    result = operation.apply(input, *options)
-    return rebind(f"{name}_", input, result) if inplace else result
-
-
-def _floats(input: Any, name: str) -> Any:
-    if as_tensor(input, "input")._array.dtype.kind != "f":
-        raise RuntimeError(f"{name}: input: expected float32 or float64, got {input._array.dtype}")
-    return input
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0); gradient 0 at 0."""
-    return _activate(ReLU, not_bool(input), inplace)
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """input where it is positive, else negative_slope * input."""
-    return _activate(LeakyReLU, _floats(input, "leaky_relu"), inplace, negative_slope)
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """input where it is positive, else alpha * (exp(input) - 1)."""
-    return _activate(ELU, _floats(input, "elu"), inplace, alpha)
-
-
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * sigmoid(input)."""
-    return _activate(SiLU, _floats(input, "silu"), inplace)
-
-
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """input * P(X <= input), X normal; with approximate="tanh" by the formula without erf."""
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"approximate: expected 'none' or 'tanh', got {approximate!r}")
-    return (GELU if approximate == "none" else GELUTanh).apply(_floats(input, "gelu"))
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold."""
-    return Softplus.apply(_floats(input, "softplus"), beta, threshold)
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(input)), without the overflow."""
-    return LogSigmoid.apply(_floats(input, "logsigmoid"))
-
-
-def softsign(input: Tensor) -> Tensor:
-    """input / (1 + |input|)."""
-    return Softsign.apply(floating(not_bool(input)))
-
-
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a * sigmoid(b) of the two halves of input along dim."""
-    shape = _floats(input, "glu")._array.shape
+    """a * sigmoid(b), where a and b are the first and the second half of input along dim.
+
+    RuntimeError if the size of that dimension is odd.
+    """
+    shape = as_floats(input, "input", "glu")._array.shape
     if not shape:
         raise RuntimeError("glu: input: expected at least 1 dimension, got a scalar")
     axis = as_axis(dim, len(shape))
     if shape[axis] % 2:
         raise RuntimeError(
-            f"glu: dimension {axis} is halved and must be even, but has size {shape[axis]}"
+            f"glu: input: expected an even size of dimension {axis}, which is halved, got "
+            f"{shape[axis]}"
         )
     return GLU.apply(input, axis)

@@ -1,15 +1,14 @@
-"""Losses: cross-entropy (fused with its gradient) and negative log-likelihood.
+"""Losses of classes: cross-entropy (fused with its gradient) and negative log-likelihood.
 
-Letters: N rows, V classes; targets are class indices, or probabilities for cross-entropy.
+Letters: N rows, V classes. Look at CrossEntropy first.
 """
-
-from typing import Any
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.normalising import log_softmax
 
@@ -19,21 +18,22 @@ REDUCTIONS = ("none", "mean", "sum")
 class CrossEntropy(Function):
     """l_n = -w_t log p_nt  with  p = softmax(x_n), t the target of row n;  mean: sum l / sum w_t.
 
-    dlog p_t/dx_j = 1[j=t] - p_j, so  dl_n/dx_nj = w_t (p_nj - 1[j=t]): the kernel writes it while
-    the row is in cache. With label smoothing e the target is (1-e) 1[j=t] + e/V.
+    dlog p_t/dx_j = 1[j=t] - p_j, so  dl_n/dx_nj = w_t (p_nj - 1[j=t]): the kernel writes it
+    together with the loss, while the row is in the processor's cache. With label smoothing e the
+    target is (1-e) 1[j=t] + e/V.   (Szegedy et al. 2015, arXiv:1512.00567)
     """
 
     spends = True
 
     def forward(
         self,
-        x: Any,
-        target: Any,
-        weight: Any = None,
+        x: Array,
+        target: Array,
+        weight: Array | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
-    ) -> Any:
+    ) -> Array:
         self.reduction = reduction
         scale = 1.0
         if reduction == "mean":
@@ -51,7 +51,7 @@ class CrossEntropy(Function):
             return losses
         return x.dtype.type(np.add.reduce(losses, dtype=np.float64) * scale)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         dx = self.saved["dx"]
         if self.reduction == "none":
             return dx * grad[:, None]
@@ -61,7 +61,7 @@ class CrossEntropy(Function):
 class NLLLoss(Function):
     """l_n = -w_t x_nt, t the target of row n;   dx_nt = -w_t dl_n, 0 elsewhere."""
 
-    def forward(self, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
+    def forward(self, x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
         kept = target != ignore_index
         safe = np.where(kept, target, 0)
         factor = np.where(kept, 1 if weight is None else weight[safe], 0).astype(x.dtype)
@@ -69,14 +69,9 @@ class NLLLoss(Function):
         self.save(x=x, safe=safe, kept=kept, factor=factor)
         return np.where(kept, -factor * x[self.rows, safe], 0).astype(x.dtype)
 
-    def backward(self, grad: Any) -> Any:
-        x, safe, kept, factor = (
-            self.saved["x"],
-            self.saved["safe"],
-            self.saved["kept"],
-            self.saved["factor"],
-        )
-        dx = np.zeros_like(x)
+    def backward(self, grad: Array) -> Array:
+        safe, kept, factor = self.saved["safe"], self.saved["kept"], self.saved["factor"]
+        dx = np.zeros_like(self.saved["x"])
         dx[self.rows, safe] = np.where(kept, -factor * grad, 0)
         return dx
 
@@ -90,9 +85,22 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """-log softmax(input)[target]; input (V,), (N, V) or (N, V, d1, ...).
+    """-log(softmax(input)[target]): how improbable the right class is for the model.
 
-    target: class indices (), (N,) or (N, d1, ...), or probabilities of the shape of input.
+    input: (V,), (N, V) or (N, V, d1, ...), the scores (logits) of V classes.
+    target: the indices of the right classes, (), (N,) or (N, d1, ...); or probabilities of the
+        shape of input.
+    weight: (V,), a factor for each class.
+    ignore_index: targets of this index give no loss and don't count in the mean.
+    reduction: "mean" (weighted by weight), "sum" or "none" (one loss for each target).
+    label_smoothing: this share of the target's probability is spread equally over all classes.
+
+    Raises IndexError if an index is not in [0, V), and RuntimeError or ValueError if shapes or
+    dtypes don't fit.
+
+    >>> logits = ta.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> F.cross_entropy(logits, ta.tensor([0, 1]))
+    tensor(0.3955)
     """
     x = _check("cross_entropy", input, weight, reduction)
     if not 0 <= label_smoothing <= 1:
@@ -112,8 +120,8 @@ def cross_entropy(
 
 
 def _soft_cross_entropy(
-    input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
-) -> Any:
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
+) -> Tensor:
     """Targets that are probabilities: -sum_j w_j t_j log p_j."""
     x = input._array
     if target._array.shape != x.shape:
@@ -142,7 +150,11 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """-input[target] of log-probabilities; shapes as in cross_entropy."""
+    """-input[target]: the negative log-likelihood of the right class.
+
+    input: log-probabilities, (V,), (N, V) or (N, V, d1, ...), for example from log_softmax.
+    The other arguments are those of `cross_entropy`; target can't be probabilities.
+    """
     x = _check("nll_loss", input, weight, reduction)
     index = _check_target("nll_loss", x, target)
     _check_range(x, index, ignore_index)
@@ -156,7 +168,8 @@ def nll_loss(
     return losses.sum() / total
 
 
-def _check(name: str, input: Any, weight: Any, reduction: str) -> np.ndarray:
+def _check(name: str, input: Tensor, weight: Tensor | None, reduction: str) -> Array:
+    """The array of input, when input, weight and reduction are found to be right."""
     x = as_tensor(input, "input")._array
     if x.dtype.kind != "f" or x.ndim == 0:
         raise RuntimeError(
@@ -176,7 +189,7 @@ def _check(name: str, input: Any, weight: Any, reduction: str) -> np.ndarray:
     return x
 
 
-def _check_target(name: str, x: np.ndarray, target: Any) -> np.ndarray:
+def _check_target(name: str, x: Array, target: Tensor) -> Array:
     """The targets as int64 in one row."""
     index = as_tensor(target, "target")._array
     if index.dtype.kind != "i":
@@ -190,7 +203,8 @@ def _check_target(name: str, x: np.ndarray, target: Any) -> np.ndarray:
     return index.reshape(-1).astype(np.int64, copy=False)
 
 
-def _check_range(x: np.ndarray, index: np.ndarray, ignore_index: int) -> None:
+def _check_range(x: Array, index: Array, ignore_index: int) -> None:
+    """IndexError that names the first target that is no class."""
     classes = x.shape[min(x.ndim - 1, 1)]
     outside = index[((index < 0) | (index >= classes)) & (index != ignore_index)]
     if outside.size:
@@ -200,12 +214,12 @@ def _check_range(x: np.ndarray, index: np.ndarray, ignore_index: int) -> None:
         )
 
 
-def _shape_error(x: np.ndarray, target: np.ndarray) -> type[Exception]:
-    """PyTorch's: a ValueError where the batch sizes differ, a RuntimeError where another does."""
+def _shape_error(x: Array, target: Array) -> type[Exception]:
+    """As in PyTorch: a ValueError if N differs, a RuntimeError if another size does."""
     return ValueError if x.ndim > 1 and target.shape[:1] != x.shape[:1] else RuntimeError
 
 
-def _rows(input: Any) -> Any:
+def _rows(input: Tensor) -> Tensor:
     """(V,), (N, V) or (N, V, d1, ...) as rows of V."""
     ndim = input._array.ndim
     if ndim == 1:

@@ -1,10 +1,12 @@
-"""Softmax, log-softmax, layer and RMS normalisation: kernels on rows, which are the last axis; and
-what norms make: normalize, cosine_similarity, pairwise_distance.
+"""Softmax, log-softmax, layer and RMS normalisation: kernels on rows, which are the last axis. And
+functions made of norms: normalize, cosine_similarity, pairwise_distance. Look at Softmax first.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
@@ -12,14 +14,15 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.ops._arguments import as_axis, as_size, as_tensor
+from tinyattn.ops._arguments import as_axis, as_floats, as_size, as_tensor
+from tinyattn.ops.elementwise import to
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
 from tinyattn.ops.shape import expand
 
 
-def _turned(x: np.ndarray, axis: int) -> np.ndarray:
-    """x with that axis and the last exchanged."""
+def _turned(x: Array, axis: int) -> Array:
+    """x with that axis and the last one exchanged."""
     return x if axis in (-1, x.ndim - 1) else x.swapaxes(axis, -1)
 
 
@@ -32,19 +35,31 @@ class Softmax(Function):
 
     fresh = True
 
-    def forward(self, x: Any, axis: int = -1) -> Any:
+    def forward(self, x: Array, axis: int = -1) -> Array:
         self.kernels = backend()
         self.axis = axis
         y = _turned(self.kernels.softmax(_turned(x, axis)), axis)
         self.save(y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
         return _turned(self.kernels.softmax_backward(y, grad), self.axis)
 
     def attention_weights(self, inputs: tuple[Any, ...], output: Array) -> tuple[Array, Array]:
         return np.moveaxis(output, self.axis, -1), np.moveaxis(inputs[0], self.axis, -1)
+
+
+def softmax(input: Tensor, dim: int, dtype: DTypeLike | None = None) -> Tensor:
+    """exp(input) / sum(exp(input)) along dim: positive numbers whose sum is 1. The same shape.
+
+    dtype: the dtype input is converted to first.
+
+    >>> ta.tensor([1.0, 2.0, 3.0]).softmax(-1)
+    tensor([0.09  , 0.2447, 0.6652])
+    """
+    x = as_floats(input if dtype is None else to(input, dtype), "input", "softmax")
+    return Softmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 1)
 
 
 class LogSoftmax(Function):
@@ -55,26 +70,44 @@ class LogSoftmax(Function):
 
     fresh = True
 
-    def forward(self, x: Any, axis: int = -1) -> Any:
+    def forward(self, x: Array, axis: int = -1) -> Array:
         self.kernels = backend()
         self.axis = axis
         y = _turned(self.kernels.log_softmax(_turned(x, axis)), axis)
         self.save(y=y)
         return y
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> Array:
         y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
         return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
 
 
-def _line(weight: np.ndarray | None) -> np.ndarray | None:
-    """All axes of a weight as one."""
+def log_softmax(input: Tensor, dim: int, dtype: DTypeLike | None = None) -> Tensor:
+    """log(softmax(input, dim)), without overflow in between. The same shape.
+
+    dtype: the dtype input is converted to first.
+
+    >>> ta.tensor([1.0, 2.0, 3.0]).log_softmax(-1)
+    tensor([-2.4076, -1.4076, -0.4076])
+    """
+    x = as_floats(input if dtype is None else to(input, dtype), "input", "log_softmax")
+    return LogSoftmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 0)
+
+
+def _of_one(x: Tensor, dim: int, value: int) -> Tensor:
+    """Softmax (1) or log-softmax (0) of a tensor without axes; NaN stays NaN."""
+    as_axis(dim, 0)
+    return x * 0 + value
+
+
+def _line(weight: Array | None) -> Array | None:
+    """A weight with all its axes as one."""
     return None if weight is None else weight.reshape(-1)
 
 
 class LayerNorm(Function):
-    """y = w x^ + b  with  x^ = (x - m) s,  s = 1 / sqrt(v + eps), over rows of D features: the last
-    `axes` of x, which w and b have, too.
+    """y = w x^ + b  with  x^ = (x - m) s,  s = 1 / sqrt(v + eps), over rows of D features: the
+    last `axes` of x, which w and b have too.
 
     dw = sum over rows of g x^,  db = sum over rows of g;  with h = g w, since m and v depend on x,
     dx = s (h - mean(h) - x^ mean(h x^)).   (Ba, Kiros, Hinton 2016, arXiv:1607.06450)
@@ -83,20 +116,21 @@ class LayerNorm(Function):
     fresh = True
 
     def forward(
-        self, x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, axes: int = 1
-    ) -> Any:
+        self,
+        x: Array,
+        weight: Array | None = None,
+        bias: Array | None = None,
+        eps: float = 1e-5,
+        axes: int = 1,
+    ) -> Array:
         self.kernels, self.axes = backend(), axes
         y, mean, rstd = self.kernels.layer_norm(as_rows(x, axes), _line(weight), _line(bias), eps)
         self.save(x=x, weight=weight, mean=mean, rstd=rstd)
         return y.reshape(x.shape)
 
-    def backward(self, grad: Any) -> Any:
-        x, weight, mean, rstd = (
-            self.saved["x"],
-            self.saved["weight"],
-            self.saved["mean"],
-            self.saved["rstd"],
-        )
+    def backward(self, grad: Array) -> tuple[Array, ...]:
+        x, weight = self.saved["x"], self.saved["weight"]
+        mean, rstd = self.saved["mean"], self.saved["rstd"]
         rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
         dx, dw, db = self.kernels.layer_norm_backward(
             rows, as_rows(x, self.axes), mean, rstd, _line(weight)
@@ -104,8 +138,27 @@ class LayerNorm(Function):
         return dx.reshape(x.shape), dw.reshape(shape), db.reshape(shape)
 
 
+def layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """input brought to mean 0 and variance 1 over its last axes, times weight, plus bias.
+
+    normalized_shape: the sizes of those axes, and the shape of weight and bias.
+    eps: is added to the variance, so that nothing is divided by 0.
+
+    >>> F.layer_norm(ta.tensor([[1.0, 2.0, 3.0]]), (3,))
+    tensor([[-1.2247,  0.    ,  1.2247]])
+    """
+    affine = {"weight": weight, "bias": bias}
+    return _normalised(LayerNorm, "layer_norm", input, normalized_shape, affine, eps)
+
+
 class RMSNorm(Function):
-    """y = w x^  with  x^ = x s,  s = 1 / sqrt(mean(x^2) + eps), over rows as LayerNorm's.
+    """y = w x^  with  x^ = x s,  s = 1 / sqrt(mean(x^2) + eps), over the rows of LayerNorm.
 
     dw = sum over rows of g x^;  with h = g w, since s depends on x (ds/dx_j = -s^3 x_j / D),
     dx = s (h - x^ mean(h x^)).   (Zhang, Sennrich 2019, arXiv:1910.07467)
@@ -113,105 +166,48 @@ class RMSNorm(Function):
 
     fresh = True
 
-    def forward(self, x: Any, weight: Any = None, eps: float = 1e-5, axes: int = 1) -> Any:
+    def forward(
+        self, x: Array, weight: Array | None = None, eps: float = 1e-5, axes: int = 1
+    ) -> Array:
         self.kernels, self.axes = backend(), axes
         y, rstd = self.kernels.rms_norm(as_rows(x, axes), _line(weight), eps)
         self.save(x=x, weight=weight, rstd=rstd)
         return y.reshape(x.shape)
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array, ...]:
         x, weight, rstd = self.saved["x"], self.saved["weight"], self.saved["rstd"]
         rows, shape = as_rows(grad, self.axes), x.shape[-self.axes :]
         dx, dw = self.kernels.rms_norm_backward(rows, as_rows(x, self.axes), rstd, _line(weight))
         return dx.reshape(x.shape), dw.reshape(shape)
 
 
-class CosineSimilarity(Function):
-    """c = sum_i u_i v_i along an axis, u = x / a with a = max(|x|, e), v = y / b likewise; x and y
-    have one shape, so that what was spread is promoted as it stands, as in PyTorch.
-
-    As da = x / |x| dx (0 at 0; where e is the larger, too, as in PyTorch),
-    dx = (v - c x / |x|) dc / a  and  dy = (u - c y / |y|) dc / b.
-    """
-
-    promotes = True
-    fresh = True
-
-    def forward(self, x: Any, y: Any, axis: int, eps: float) -> Any:
-        self.axis, self.eps = axis, eps
-        self.save(x=x, y=y)
-        (u, _, _), (v, _, _) = self.units()
-        return np.sum(u * v, axis=axis)
-
-    def backward(self, grad: Any) -> Any:
-        (u, dx, a), (v, dy, b) = self.units()
-        c = np.sum(u * v, axis=self.axis, keepdims=True)
-        grad = np.expand_dims(grad, self.axis)
-        return (v - c * dx) * (grad / a), (u - c * dy) * (grad / b)
-
-    def units(self) -> Any:
-        """Of x and of y: itself / a, itself / its norm (or 0), and a."""
-        for x in (self.saved["x"], self.saved["y"]):
-            norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
-            a = np.maximum(norm, np.asarray(self.eps, x.dtype))
-            yield x / a, np.where(norm == 0, 0, x / norm), a
-
-
-def _floats(input: Any, name: str, dtype: Any) -> Any:
-    if dtype is not None:
-        input = input.to(dtype)
-    if as_tensor(input, "input")._array.dtype.kind != "f":
-        raise RuntimeError(f"{name}: expected float32 or float64, got {input._array.dtype}")
-    return input
-
-
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """exp(input) / sum(exp(input)) along dim; the same shape."""
-    x = _floats(input, "softmax", dtype)
-    return Softmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 1)
-
-
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """log(softmax(input, dim)), without the overflow; the same shape."""
-    x = _floats(input, "log_softmax", dtype)
-    return LogSoftmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 0)
-
-
-def _of_one(x: Any, dim: int, value: int) -> Any:
-    """Softmax (1) or log-softmax (0) of a tensor without axes; NaN stays NaN."""
-    as_axis(dim, 0)
-    return x * 0 + value
-
-
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Any,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """input brought to mean 0, variance 1 over its last axes (normalized_shape), times weight,
-    plus bias (both of normalized_shape)."""
-    affine = {"weight": weight, "bias": bias}
-    return _normalised(LayerNorm, "layer_norm", input, normalized_shape, affine, eps)
-
-
 def rms_norm(
-    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
 ) -> Tensor:
-    """input divided by its root mean square over its last axes (normalized_shape), times weight (of
-    normalized_shape); eps: by default that of input's dtype."""
+    """input divided by its root mean square over its last axes, times weight.
+
+    normalized_shape: the sizes of those axes, and the shape of weight.
+    eps: is added to the mean square; by default the machine epsilon of input's dtype.
+    """
     if eps is None:
-        eps = float(np.finfo(_floats(input, "rms_norm", None)._array.dtype).eps)
+        eps = float(np.finfo(as_floats(input, "input", "rms_norm")._array.dtype).eps)
     return _normalised(RMSNorm, "rms_norm", input, normalized_shape, {"weight": weight}, eps)
 
 
 def _normalised(
-    operation: Any, name: str, input: Any, normalized_shape: Any, affine: dict, eps: float
-) -> Any:
-    """The operation, once the shapes are found to fit."""
+    operation: type[Function],
+    function: str,
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    affine: Mapping[str, Tensor | None],
+    eps: float,
+) -> Tensor:
+    """The operation, when the shapes are found to fit."""
     shape = as_size((normalized_shape,), "normalized_shape")
-    x = _floats(input, name, None)
+    x = as_floats(input, "input", function)
     whole = x._array.shape
     if not shape or whole[-len(shape) :] != shape:
         raise RuntimeError(
@@ -225,20 +221,64 @@ def _normalised(
     return operation.apply(x, *affine.values(), eps=eps, axes=len(shape))
 
 
-# What a norm makes
+# Functions made of norms
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
-    """input / max(|input|_p, eps) over dim (an int or several)."""
-    x = _floats(input, "normalize", None)
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12
+) -> Tensor:
+    """input / max(|input|_p, eps), with the p-norm over dim (one dimension or several).
+
+    >>> F.normalize(ta.tensor([[3.0, 4.0]]))
+    tensor([[0.6, 0.8]])
+    """
+    x = as_floats(input, "input", "normalize")
     return x / norm(x, p, dim, keepdim=True).clamp(min=eps)
 
 
+class CosineSimilarity(Function):
+    """c = sum_i u_i v_i along an axis, u = x / a with a = max(|x|, e), v = y / b likewise; x and y
+    were broadcast to one shape before, as in PyTorch, so that they are promoted in that shape.
+
+    As da = x / |x| dx (0 at 0; where e is the larger, too, as in PyTorch),
+    dx = (v - c x / |x|) dc / a  and  dy = (u - c y / |y|) dc / b.
+    """
+
+    promotes = True
+    fresh = True
+
+    def forward(self, x: Array, y: Array, axis: int, eps: float) -> Array:
+        self.axis, self.eps = axis, eps
+        self.save(x=x, y=y)
+        (u, _, _), (v, _, _) = self.units()
+        return np.sum(u * v, axis=axis)
+
+    def backward(self, grad: Array) -> tuple[Array, Array]:
+        (u, dx, a), (v, dy, b) = self.units()
+        c = np.sum(u * v, axis=self.axis, keepdims=True)
+        grad = np.expand_dims(grad, self.axis)
+        return (v - c * dx) * (grad / a), (u - c * dy) * (grad / b)
+
+    def units(self) -> Iterator[tuple[Array, Array, Array]]:
+        """For x and for y: x / a, x / |x| (0 where x is 0), and a."""
+        for x in (self.saved["x"], self.saved["y"]):
+            norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
+            a = np.maximum(norm, np.asarray(self.eps, x.dtype))
+            yield x / a, np.where(norm == 0, 0, x / norm), a
+
+
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim; the two broadcast."""
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along dim, between -1 and 1; the two broadcast,
+    and dim is a dimension of their common shape.
+
+    >>> F.cosine_similarity(ta.tensor([[1.0, 0.0]]), ta.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
     dtype = result_type(as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array)
     if dtype.kind != "f":
-        raise RuntimeError(f"cosine_similarity: expected floats, got a common dtype of {dtype}")
+        raise RuntimeError(
+            f"cosine_similarity: x1: expected float32 or float64 together with x2, got {dtype}"
+        )
     check_broadcast(x1._array.shape, x2._array.shape)
     shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
     axis = as_axis(dim, len(shape)) - len(shape)
@@ -248,6 +288,6 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """|x1 - x2 + eps|_p over the last dimension: the distance of rows; the two broadcast."""
+    """|x1 - x2 + eps|_p: the distance of rows, which are the last dimension; the two broadcast."""
     difference = as_tensor(x1, "x1") - as_tensor(x2, "x2")
     return norm(difference + eps, p, -1, keepdim)

@@ -1,11 +1,12 @@
-"""Losses of each element beside its target: mse, l1, smooth_l1, huber, binary cross-entropy, KL.
+"""Losses that compare each element with its target: squared and absolute error, Huber, binary
+cross-entropy, KL divergence.
 
-The operations give one loss an element; `_reduced` sums or averages them. Look at Difference first.
+The operations give one loss for each element, and `_reduced` sums or averages them. Look at
+Difference first.
 """
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
-from tinyattn.ops._arguments import as_tensor
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import as_floats, as_tensor
 from tinyattn.ops.elementwise import sign_of
 from tinyattn.ops.losses import REDUCTIONS
 
@@ -23,14 +25,14 @@ class Difference(Function):
 
     promotes = True
     fresh = True
-    loss_and_slope: Callable[..., tuple[Any, Any]]
+    loss_and_slope: Callable[..., tuple[Array, Array]]
 
-    def forward(self, x: Any, target: Any, **options: Any) -> Any:
+    def forward(self, x: Array, target: Array, **options: float) -> Array:
         loss, slope = self.loss_and_slope(x - target, **options)
         self.save(slope=slope)
         return loss
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         slope = self.saved["slope"]
         dx = grad * slope
         return dx, -dx if self.needs(1) else None
@@ -49,20 +51,21 @@ class AbsoluteError(Difference):
 
 
 class Huber(Difference):
-    """f = d^2 / 2 where |d| <= c, else c (|d| - c / 2):  f = b (d - b / 2) with b = d brought into
-    [-c, c];   f' = b.   (Huber 1964)"""
+    """f = d^2 / 2 where |d| <= c, else c (|d| - c / 2).  With b = d brought into [-c, c],
+    f = b (d - b / 2)  and  f' = b.   (Huber 1964)"""
 
     @staticmethod
-    def loss_and_slope(d: Any, delta: float) -> tuple[Any, Any]:
+    def loss_and_slope(d: Array, delta: float) -> tuple[Array, Array]:
         bounded = np.clip(d, -delta, delta)
         return bounded * (d - bounded / 2), bounded
 
 
 class SmoothL1(Difference):
-    """Huber's f / c:  d^2 / (2 c) where |d| <= c, else |d| - c / 2.   (Girshick 2015)"""
+    """Huber's f / c:  d^2 / (2 c) where |d| <= c, else |d| - c / 2.
+    (Girshick 2015, arXiv:1504.08083)"""
 
     @staticmethod
-    def loss_and_slope(d: Any, beta: float) -> tuple[Any, Any]:
+    def loss_and_slope(d: Array, beta: float) -> tuple[Array, Array]:
         slope = np.clip(d, -beta, beta) / beta
         return slope * (d - slope * (beta / 2)), slope
 
@@ -77,20 +80,15 @@ class BCEWithLogits(Function):
     promotes = True
     fresh = True
 
-    def forward(self, x: Any, target: Any, pos_weight: Any = None) -> Any:
+    def forward(self, x: Array, target: Array, pos_weight: Array | None = None) -> Array:
         m = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
         w = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
         self.save(x=x, t=target, p=pos_weight, m=m, w=w)
         return (1 - target) * x + w * m
 
-    def backward(self, grad: Any) -> Any:
-        x, t, p, m, w = (
-            self.saved["x"],
-            self.saved["t"],
-            self.saved["p"],
-            self.saved["m"],
-            self.saved["w"],
-        )
+    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
+        x, t, p = self.saved["x"], self.saved["t"], self.saved["p"]
+        m, w = self.saved["m"], self.saved["w"]
         dx = dt = None
         if self.needs(0):
             dx = grad * (w / (1 + np.exp(-x)) - (t if p is None else p * t))
@@ -105,11 +103,11 @@ class KLDiv(Function):
     promotes = True
     fresh = True
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: Array, target: Array) -> Array:
         self.save(x=x, t=target)
         return np.where(target == 0, 0, target * np.log(target)) - target * x
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t = self.saved["x"], self.saved["t"]
         dt = grad * (np.log(t) + 1 - x) if self.needs(1) else None
         return -grad * t if self.needs(0) else None, dt
@@ -121,13 +119,13 @@ class KLDivLog(Function):
     promotes = True
     fresh = True
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: Array, target: Array) -> Array:
         p = np.exp(target)
         loss = p * (target - x)
         self.save(p=p, loss=loss)
         return loss
 
-    def backward(self, grad: Any) -> Any:
+    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         p, loss = self.saved["p"], self.saved["loss"]
         return -grad * p, grad * (loss + p) if self.needs(1) else None
 
@@ -135,22 +133,33 @@ class KLDivLog(Function):
 def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
-    """(input - target)^2; with weight the mean is weighted by it."""
+    """The squared error (input - target)^2 of each element, times weight.
+
+    reduction: "mean" (weighted by weight), "sum" or "none" (one loss for each element).
+
+    >>> F.mse_loss(ta.tensor([1.0, 2.0]), ta.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
     return _difference("mse_loss", SquaredError, input, target, reduction, weight)
 
 
 def l1_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
-    """|input - target|; with weight the mean is weighted by it."""
+    """The absolute error |input - target| of each element, times weight.
+
+    reduction: "mean" (weighted by weight), "sum" or "none" (one loss for each element).
+    """
     return _difference("l1_loss", AbsoluteError, input, target, reduction, weight)
 
 
 def smooth_l1_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
-    """(input - target)^2 / (2 beta) where |input - target| < beta, else its absolute value minus
-    beta/2."""
+    """(input - target)^2 / (2 beta) where |input - target| < beta, else |input - target| - beta/2.
+
+    reduction: "mean", "sum" or "none" (one loss for each element).
+    """
     if beta < 0:
         raise RuntimeError(f"beta: expected a number that is not negative, got {beta}")
     if beta == 0:
@@ -166,7 +175,10 @@ def huber_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)^2 / 2 where |input - target| < delta, else delta (|input - target| -
-    delta/2); times weight."""
+    delta/2); times weight.
+
+    reduction: "mean", "sum" or "none" (one loss for each element).
+    """
     if delta <= 0:
         raise RuntimeError(f"delta: expected a positive number, got {delta}")
     if weight is None:
@@ -185,10 +197,13 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """-pos_weight target log(s) - (1 - target) log(1 - s), times weight, with s = sigmoid(input).
 
-    weight and pos_weight broadcast to the shape of input; they get no gradients.
+    input: the score (logit) of each element; target: the probability of each element, in the same
+    shape. weight and pos_weight broadcast to that shape and get no gradients.
+    reduction: "mean", "sum" or "none" (one loss for each element).
     """
     name = "binary_cross_entropy_with_logits"
-    shape = _floats(name, input, target)
+    shape = as_floats(input, "input", name)._array.shape
+    as_floats(target, "target", name)
     if target._array.shape != shape:
         raise ValueError(
             f"{name}: target: expected the shape of input {list(shape)}, "
@@ -214,9 +229,14 @@ def binary_cross_entropy_with_logits(
 def kl_div(
     input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
-    """target (log target - input), input log-probabilities; target probabilities or, with
-    log_target, log-probabilities. The divergence of (B, ...) is the reduction "batchmean"."""
-    _floats("kl_div", input, target)
+    """The Kullback-Leibler divergence: target (log target - input), element by element.
+
+    input: log-probabilities; target: probabilities, or log-probabilities if log_target is True.
+    reduction: "batchmean" (the sum divided by B, the divergence of distributions (B, ...)), "mean",
+    "sum" or "none" (one loss for each element).
+    """
+    as_floats(input, "input", "kl_div")
+    as_floats(target, "target", "kl_div")
     losses = (KLDivLog if log_target else KLDiv).apply(input, target)
     if reduction != "batchmean":
         return _reduced(losses, reduction)
@@ -227,12 +247,12 @@ def kl_div(
 def _difference(
     name: str,
     operation: type[Difference],
-    input: Any,
-    target: Any,
+    input: Tensor,
+    target: Tensor,
     reduction: str,
-    weight: Any = None,
+    weight: Tensor | None = None,
     **options: float,
-) -> Any:
+) -> Tensor:
     x, t = as_tensor(input, "input")._array, as_tensor(target, "target")._array
     kinds = "fi" if operation is AbsoluteError else "f"
     if result_type(x, t).kind not in kinds:
@@ -240,7 +260,7 @@ def _difference(
     if x.shape != t.shape:
         warnings.warn(
             f"{name}: Using a target size ({list(t.shape)}) that is different to the input size "
-            f"({list(x.shape)}): they are broadcast, which is hardly ever what is meant",
+            f"({list(x.shape)}): they are broadcast, which is rarely what is meant",
             stacklevel=3,
         )
     losses = operation.apply(input, target, **options)
@@ -250,7 +270,7 @@ def _difference(
     return losses.sum() / weight.sum() if reduction == "mean" else _reduced(losses, reduction)
 
 
-def _same_size(weight: Any, input: Any) -> Any:
+def _same_size(weight: Tensor, input: Tensor) -> Tensor:
     if as_tensor(weight, "weight")._array.shape != input._array.shape:
         raise ValueError(
             f"weight: expected the shape of input {list(input._array.shape)}, "
@@ -259,15 +279,7 @@ def _same_size(weight: Any, input: Any) -> Any:
     return weight
 
 
-def _floats(name: str, input: Any, target: Any) -> tuple[int, ...]:
-    for argument, value in (("input", input), ("target", target)):
-        dtype = as_tensor(value, argument)._array.dtype
-        if dtype.kind != "f":
-            raise RuntimeError(f"{name}: {argument}: expected float32 or float64, got {dtype}")
-    return input._array.shape
-
-
-def _reduced(losses: Any, reduction: str) -> Any:
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: {reduction!r} is not a valid value, expected {REDUCTIONS}")
     return losses if reduction == "none" else getattr(losses, reduction)()
