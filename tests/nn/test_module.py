@@ -425,3 +425,40 @@ def test_activations_in_place_use_the_memory_of_their_input():
         assert x.grad.tolist() == [0.0, 1.0 * isinstance(layer, nn.ReLU)]
     assert repr(nn.ReLU(inplace=True)) == "ReLU(inplace=True)"
     assert repr(nn.Dropout(0.1, True)) == "Dropout(p=0.1, inplace=True)"
+
+
+class Bfloat16:
+    """An array as other libraries have it: of a type that NumPy doesn't know."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, values):
+        self.values = values
+
+    def detach(self):
+        return self
+
+    def float(self):
+        return np.array(self.values, np.float32)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([[1.5, -2.0]], np.float16), Bfloat16([[1.5, -2.0]])], ids=["f16", "bf16"]
+)
+def test_weights_of_two_bytes_are_converted_with_a_warning(value):
+    layer = nn.Linear(2, 1, bias=False)
+    with pytest.warns(UserWarning, match=r"1 tensors of float16 or bfloat16 .*'weight'"):
+        layer.load_state_dict({"weight": value})
+    assert layer.weight.dtype == ta.float32
+    assert layer.weight.tolist() == [[1.5, -2.0]]
+
+
+def test_bfloat16_of_torch_is_converted():
+    torch = pytest.importorskip("torch")
+    layer = nn.Linear(2, 1, bias=False)
+    with pytest.warns(UserWarning, match="bfloat16"):
+        layer.load_state_dict({"weight": torch.tensor([[1.5, -2.0]], dtype=torch.bfloat16)})
+    assert layer.weight.tolist() == [[1.5, -2.0]]

@@ -5,6 +5,7 @@ fastest; the dictionary `_kinds` maps each of their names to what it is. Look fi
 `__setattr__` and `_members`.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
@@ -30,6 +31,7 @@ from tinyattn.nn.parameter import Parameter
 
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
 _ARTICLE = {PARAMETER: "Parameter", MODULE: "Module", BUFFER: "Tensor", PASSING: "Tensor"}
+_HALVES = ("float16", "bfloat16")
 _handles = count()
 
 Args = ParamSpec("Args")
@@ -371,6 +373,8 @@ class Module:
     ) -> IncompatibleKeys:
         """Copy values into this module by name: tensors of tinyattn or of PyTorch, or arrays.
 
+        Values of float16 and bfloat16 are converted, with a warning.
+
         strict: a name that is missing or unknown is an error. One RuntimeError lists everything
         that does not fit, and then no value is changed.
         """
@@ -398,6 +402,13 @@ class Module:
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
                 + "\n\t".join(errors)
+            )
+        halves = [name for name in own if _dtype_name(state_dict.get(name)) in _HALVES]
+        if halves:
+            warnings.warn(
+                f"load_state_dict: {len(halves)} tensors of float16 or bfloat16 are converted, "
+                f"among them {halves[0]!r}",
+                stacklevel=2,
             )
         for tensor, array in fitting:
             np.copyto(tensor._array, array, casting="unsafe")
@@ -536,10 +547,7 @@ def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[Array, str]:
     """The value as an array of the tensor's shape, and the error message, "" if it fits."""
     have = tensor._array
     try:
-        if isinstance(value, Tensor):
-            array = value._array
-        else:
-            array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+        array = as_numpy(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"numbers of type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as problem:
@@ -551,6 +559,21 @@ def _as_array(name: str, value: Any, tensor: Tensor) -> tuple[Array, str]:
             f"checkpoint, the shape in current model is {list(have.shape)}."
         )
     return array, ""
+
+
+def as_numpy(value: Any) -> Array:
+    """The numbers of a tensor, of tinyattn or PyTorch, or of anything NumPy takes for an array."""
+    if isinstance(value, Tensor):
+        return value._array
+    value = value.detach() if hasattr(value, "detach") else value
+    if _dtype_name(value) == "bfloat16":  # NumPy has no such type
+        value = value.float() if hasattr(value, "float") else value.astype(np.float32)
+    return np.asarray(value)
+
+
+def _dtype_name(value: Any) -> str:
+    """ "float16" of an array of NumPy as of a tensor of PyTorch; "" if there is no dtype."""
+    return str(getattr(value, "dtype", "")).removeprefix("torch.")
 
 
 def _convert(tensor: Tensor, dtype: np.dtype) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.modes import enable_grad
 from tinyattn.autograd.storage import results
-from tinyattn.nn.module import clear_gradients
+from tinyattn.nn.module import as_numpy, clear_gradients
 
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
@@ -213,7 +213,7 @@ class Optimizer:
 
 def _copied(what: str, value: Any, param: Tensor) -> Tensor:
     """A value of the state as a tensor: a count (), or a moment of the parameter's shape."""
-    array = value._array if isinstance(value, Tensor) else np.asarray(value)
+    array = as_numpy(value)
     if what.startswith("step"):
         return results.wrap(np.array(array, np.float32).reshape(()))
     if array.shape != param.shape:
