@@ -189,7 +189,8 @@ def _tokeniser(unspaced: str, apart: Apart) -> Tokeniser:
         if unspaced and _WIDE.fullmatch(text):  # no space is in it, and none is usual
             return texts
         usual = _usual(texts, apart)
-        if _put_together(texts, usual) == text and not any(mark in text for mark in MARKS):
+        has_marks = JOINED in text or APART in text
+        if not has_marks and _put_together(texts, usual) == text:
             return texts
         return _marked(texts, _spaces_of(text, texts), usual)
 
