@@ -5,7 +5,7 @@ An optimiser is a subclass with `checks` on its options and an `_update`. Read r
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tinyattn.autograd.modes import enable_grad
 from tinyattn.autograd.storage import results
 from tinyattn.nn.module import as_numpy, clear_gradients
 
+Loss = TypeVar("Loss")  # what the closure of a step gives
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 # What PyTorch's options say of how a step is computed. They never change its result.
@@ -72,6 +73,10 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
 

@@ -2,9 +2,14 @@
 `figure.savefig(path)`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
 
 from tinyattn.viz.terminal import check_weights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Families that hold Chinese: Linux, macOS, Windows.
 _CHINESE = (
@@ -16,8 +21,8 @@ _INCHES = 100  # no figure is larger: Matplotlib draws at most 2^16 pixels a sid
 
 
 def attention_figure(
-    weights: Any, source: Sequence[str], target: Sequence[str], title: str = ""
-) -> Any:
+    weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = ""
+) -> "Figure":
     """The weights (Tq, Tk) as a heat map: a row a target token, a column a source token."""
     from matplotlib.figure import Figure
 
@@ -37,7 +42,9 @@ def attention_figure(
     return figure
 
 
-def curve_figure(steps: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str) -> Any:
+def curve_figure(
+    steps: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str
+) -> "Figure":
     """Curves over the same steps, one panel each."""
     from matplotlib.figure import Figure
 

@@ -2,14 +2,16 @@
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from tinyattn.kernels._types import Array
 
 _SHADES = " ░▒▓█"
 
 
-def attention_text(weights: Any, source: Sequence[str], target: Sequence[str]) -> str:
+def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> str:
     """The weights (Tq, Tk) of target over source tokens, drawn with five shades."""
     array = check_weights(weights, source, target)
     cell = max((_width(token) for token in source), default=1) + 1
@@ -22,7 +24,7 @@ def attention_text(weights: Any, source: Sequence[str], target: Sequence[str]) -
     return "\n".join(line.rstrip() for line in lines)
 
 
-def check_weights(weights: Any, source: Sequence[str], target: Sequence[str]) -> np.ndarray:
+def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> Array:
     """The weights as an array (Tq, Tk) that fits the tokens."""
     array = np.asarray(weights, dtype=np.float64)
     if array.shape != (len(target), len(source)):
