@@ -216,10 +216,10 @@ def _plan(
     """For each batch the places of its pairs, longest source first."""
     key = [(len(source), len(target)) for source, target in pairs].__getitem__
     order = [i for i, (source, _) in enumerate(pairs) if len(source)]
+    draw = random.Random(f"{seed} {epoch}")
     if seed is None:
         order.sort(key=key)
     else:
-        draw = random.Random(f"{seed} {epoch}")
         draw.shuffle(order)
         pool = _POOL * size
         order = [

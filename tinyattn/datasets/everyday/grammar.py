@@ -231,10 +231,11 @@ def errand(r: Random) -> Pair:
     刚才孙敏去公司开会了。 Sun Min went to the company to have meetings just now.
     """
     subject = person(r)
-    places: list[list[str]] = []
-    while not places:
+    while True:
         action = plain_action(r)
         places = [row for row in PLACES if row[3] in action.groups and row[3] in LOCAL]
+        if places:
+            break
     zh, _, to, _ = r.choice(places)
     frame, when = timed(r, EVENTS)
     going = Action(f"去{zh}", action.verb + action.object, f"go {to} to {action.en}", (), True)
@@ -955,11 +956,11 @@ def concession(r: Random) -> Pair:
             f"虽然{subject.zh}很{state}，但是{again.zh}{predicate(frame, action, where)}",
             words(although, again.en, verb, where.en),
         )
-    kinds: list[str] = []
-    while not kinds:
+    while True:
         good, bad = r.choice(GOOD), r.choice(BAD)
-        if (good, bad) != ("便宜", "贵"):
-            kinds = [kind for kind, words in QUALITIES.items() if {good, bad} <= set(words)]
+        kinds = [kind for kind, words in QUALITIES.items() if {good, bad} <= set(words)]
+        if kinds and (good, bad) != ("便宜", "贵"):
+            break
     noun = that(r, r.choice(things(r.choice(kinds))), 0)
     it = "it" if noun.agree == "s" else "they"
     verb, bad_en, good_en = be(noun.agree), ADJECTIVES[bad][1], ADJECTIVES[good][1]
