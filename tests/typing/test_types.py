@@ -44,8 +44,9 @@ def said_by(checker, file):
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_every_assertion_holds(checker):
-    code, said = said_by(checker, HERE / "surface.py")
+@pytest.mark.parametrize("file", ["surface.py", "own_modules.py"])
+def test_every_assertion_holds(checker, file):
+    code, said = said_by(checker, HERE / file)
     assert code == 0, said
 
 

@@ -31,6 +31,12 @@ class Attention(OverloadedForward):
     hidden_size are equal to it unless given.
     dropout: probability with which a weight becomes 0 in training. options: further arguments of
     the score, such as scale or temperature.
+
+    >>> attention = nn.Attention("additive", query_size=8, key_size=6, hidden_size=4)
+    >>> query, key, value = ta.randn(3, 1, 8), ta.randn(3, 5, 6), ta.randn(3, 5, 7)
+    >>> output, weights = attention(query, key, value, need_weights=True)
+    >>> output.shape, weights.shape
+    ((3, 1, 7), (3, 1, 5))
     """
 
     weight: Parameter
@@ -373,7 +379,8 @@ class MultiheadAttention(OverloadedForward):
 
     def _heads(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         """(T, B, count E), or with B first, as `count` tensors (B, h, T, D), which are views."""
-        return SplitHeads.apply(x, count, self.num_heads, self.batch_first)
+        heads: tuple[Tensor, ...] = SplitHeads.apply(x, count, self.num_heads, self.batch_first)
+        return heads
 
     def _check_inputs(
         self,

@@ -22,6 +22,7 @@ from typing import (
 )
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import as_dtype, float32, float64
@@ -371,9 +372,8 @@ class Module:
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
-        """Copy values into this module by name: tensors of tinyattn or of PyTorch, or arrays.
-
-        Values of float16 and bfloat16 are converted, with a warning.
+        """Copy values into this module by name: tensors of tinyattn or of PyTorch, or arrays. They
+        are converted to the dtype that the module has; float16 and bfloat16 with a warning.
 
         strict: a name that is missing or unknown is an error. One RuntimeError lists everything
         that does not fit, and then no value is changed.
@@ -437,7 +437,7 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype: Any) -> Self:
+    def to(self, dtype: DTypeLike) -> Self:
         """Convert all floating-point parameters and buffers, in place, to float32 or float64."""
         wanted = as_dtype(dtype)
         if wanted.kind != "f":

@@ -433,7 +433,8 @@ class RNNCellBase(Module, Generic[State]):
             batch_sizes=_equal_sizes(1, B),
         )
         new = [output, *rest]
-        return _one_or_all([state.reshape(H) for state in new] if single else new)
+        result: State = _one_or_all([state.reshape(H) for state in new] if single else new)
+        return result
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -493,12 +494,12 @@ class RNNCell(RNNCellBase[Tensor]):
         return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)
 
 
-def _parts(module: Any, hx: Any) -> list[Tensor]:
+def _parts(module: "RNNBase[Any] | RNNCellBase[Any]", hx: Any) -> list[Tensor]:
     """The state `hx` as a list: of itself, or of h and c."""
     if len(module._states) == 1:
         return [as_tensor(hx, "hx")]
     if not isinstance(hx, (tuple, list)):
-        error = RuntimeError if isinstance(hx, Tensor) else TypeError  # as PyTorch
+        error = RuntimeError if isinstance(hx, Tensor) else TypeError  # as in PyTorch
         raise error(f"hx: expected (h_0, c_0), got {type(hx).__name__}")
     if len(hx) != 2:
         raise RuntimeError(
