@@ -171,6 +171,22 @@ def rows() -> Iterator[tuple[str, np.ndarray]]:
     yield "some -inf", with_inf
 
 
+def elements() -> Iterator[Case]:
+    """Arrays of any shape, for what works element by element."""
+    yield from ((name, {"x": x}) for name, x in rows())
+    yield "scalar", {"x": np.array(0.7)}
+    yield "odd strides", {"x": rng(14).normal(size=(6, 40))[::2, ::-3]}
+
+
+tanh = sigmoid = elements
+
+
+def exp() -> Iterator[Case]:
+    """The same, but no result is too large for float32."""
+    for name, args in elements():
+        yield name, {"x": np.minimum(args["x"], 80)}
+
+
 def softmax() -> Iterator[Case]:
     r = rng(3)
     for name, x in rows():

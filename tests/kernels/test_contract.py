@@ -1,89 +1,80 @@
 """What the contract promises on every backend: any memory layout, clear refusals, new arrays."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tinyattn.kernels import AdamOptions, Backend, SGDOptions, use_backend
+from tinyattn.kernels import AdamOptions, Backend, SGDOptions
+from tinyattn.kernels.contract import Contract
+from tinyattn.kernels.table import TABLE
 
-from . import cases
+from . import calls, cases
 from .cases import cast
 
-r = cases.rng(40)
+LISTS = {"adam", "sgd", "scale", "global_norm"}
+
+
+def richest(kernel: str) -> dict[str, Any]:
+    """The arguments of a small call of a kernel, with as many arrays as it takes."""
+    some = [call.args for call in calls.calls(kernel) if "1e4" not in call.case]
+    full = [args for args in some if all(x.size > 1 for x in calls.arrays(args))]
+    most = max(len(calls.arrays(args)) for args in full)
+    full = [args for args in full if len(calls.arrays(args)) == most]
+    return min(full, key=lambda args: abs(sum(x.size for x in calls.arrays(args)) - 200))
+
 
 # One call of every kernel that returns arrays.
-CALLS: dict[str, dict[str, Any]] = {
-    "matmul": {"a": r.normal(size=(6, 5)), "b": r.normal(size=(5, 4)), "bias": r.normal(size=4)},
-    "softmax": {"x": r.normal(size=(3, 6)), "mask": r.random((3, 6)) < 0.7},
-    "softmax_backward": {"y": r.random((3, 6)), "grad": r.normal(size=(3, 6))},
-    "log_softmax": {"x": r.normal(size=(3, 6))},
-    "log_softmax_backward": {"y": -r.random((3, 6)), "grad": r.normal(size=(3, 6))},
-    "cross_entropy": {
-        "logits": r.normal(size=(4, 6)),
-        "target": np.array([0, 5, 2, 2]),
-        "weight": r.random(6),
-        "ignore_index": 2,
-        "label_smoothing": 0.1,
-        "scale": 0.5,
-        "with_grad": True,
-    },
-    "embedding_backward": {
-        "grad": r.normal(size=(5, 3)),
-        "index": np.array([3, 0, 3, 1, 3]),
-        "num_embeddings": 4,
-        "padding_idx": 0,
-    },
-    "gru": dict(cases.gru())["unequal"],
-    "lstm": dict(cases.lstm())["unequal"],
-    "layer_norm": {
-        "x": r.normal(size=(4, 6)),
-        "weight": r.normal(size=6),
-        "bias": r.normal(size=6),
-        "eps": 1e-5,
-    },
-    "layer_norm_backward": {
-        "grad": r.normal(size=(4, 6)),
-        "x": r.normal(size=(4, 6)),
-        "mean": r.normal(size=4),
-        "rstd": r.random(4),
-        "weight": r.normal(size=6),
-    },
-    "rms_norm": {"x": r.normal(size=(4, 6)), "weight": r.normal(size=6), "eps": 1e-5},
-    "rms_norm_backward": {
-        "grad": r.normal(size=(4, 6)),
-        "x": r.normal(size=(4, 6)),
-        "rstd": r.random(4),
-        "weight": r.normal(size=6),
-    },
-}
-with use_backend("numpy") as numpy_kernels:
-    _gru = CALLS["gru"]
-    _y, _h_n, _saved = numpy_kernels.gru(**_gru)
-    CALLS["gru_backward"] = {
-        "dy": r.normal(size=_y.shape),
-        "dh_n": r.normal(size=_h_n.shape),
-        "saved": _saved,
-        "y": _y,
-        "h0": _gru["h0"],
-        "w_hh": _gru["w_hh"],
-        "batch_sizes": _gru["batch_sizes"],
-        "reverse": False,
-    }
-    _lstm = CALLS["lstm"]
-    _y, _h_n, _c_n, _saved = numpy_kernels.lstm(**_lstm)
-    CALLS["lstm_backward"] = {"dy": _h_n[[0] * len(_y)], "dh_n": _c_n, "dc_n": _h_n} | {
-        "saved": _saved,
-        "c0": _lstm["c0"],
-        "w_hh": _lstm["w_hh"],
-        "batch_sizes": _lstm["batch_sizes"],
-        "reverse": False,
-    }
+CALLS = {kernel: richest(kernel) for kernel in calls.kernels() if kernel not in LISTS}
 
 
 def outputs(result: Any) -> list[np.ndarray]:
     return [x for x in (result if isinstance(result, tuple) else (result,)) if x is not None]
+
+
+@pytest.mark.parametrize("kernel", calls.kernels())
+def test_methods_take_the_inputs_of_the_statement_in_its_order(kernel: str) -> None:
+    stated = [argument.name for argument in TABLE[kernel].inputs]
+    taken = list(inspect.signature(getattr(Backend, kernel)).parameters)[1:]
+    assert taken[: len(stated)] == stated
+
+
+def test_a_statement_says_shapes_types_and_what_may_be_left_out() -> None:
+    contract = Contract(
+        "k", "x (..., 2n), w (n,), b (n,)?, index (N,) int64 -> y (N, n), z (..., n) wide"
+    )
+    x, w, index = np.ones((3, 4, 10), np.float32), np.ones(5, np.float32), np.arange(7)
+    inputs, (y, z) = contract.prepare(x, w, None, index)
+    assert all(got is given for got, given in zip(inputs, (x, w, None, index), strict=True))
+    assert (y.shape, y.dtype) == ((7, 5), np.float32)
+    assert (z.shape, z.dtype) == ((3, 4, 5), np.float64)
+    with pytest.raises(ValueError, match=r"k: b must be \(n,\) = \(5,\), got \(4,\)"):
+        contract.prepare(x, w, w[:4], index)
+    with pytest.raises(ValueError, match=r"k: x must be \(..., 2n\) = \(3, 4, 8\), got"):
+        contract.prepare(x, w[:4], None, index)
+    with pytest.raises(TypeError, match="k: index must be an int64 array, got NoneType"):
+        contract.prepare(x, w, None, None)
+    with pytest.raises(TypeError, match="k: w must be a NumPy array, got list"):
+        contract.prepare(x, [1.0], None, index)
+
+
+@pytest.mark.parametrize("statement", ["x", "x N -> y (N,)", "x (N) -> y [N]", "x (N, 3-H)", ""])
+def test_a_statement_that_cannot_be_read_is_refused(statement: str) -> None:
+    with pytest.raises(ValueError, match="expected an argument such as"):
+        Contract("k", statement)
+
+
+def test_a_word_that_means_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected words among .*, got 'x \(N,\) int32'"):
+        Contract("k", "x (N,) int32 -> y (N,)")
+
+
+@pytest.mark.parametrize("statement", ["x (2N,) -> y (N,)", "x (N,), w (M,)? -> y (N,)"])
+def test_a_letter_whose_size_no_argument_tells_is_refused(statement: str) -> None:
+    with pytest.raises(ValueError, match=r"no argument of k tells the size of [NM]"):
+        Contract("k", statement)
 
 
 @pytest.mark.parametrize("layout", cases.LAYOUTS, ids=lambda f: f.__name__)
@@ -95,7 +86,7 @@ def test_any_memory_layout_gives_the_same_bits(
     awkward = {k: layout(v) if isinstance(v, np.ndarray) else v for k, v in plain.items()}
     want, got = outputs(getattr(kernels, name)(**plain)), outputs(getattr(kernels, name)(**awkward))
     for w, g in zip(want, got, strict=True):
-        assert g.dtype == dtype
+        assert g.dtype == w.dtype
         if name == "matmul" and layout is cases.fortran:
             # A transposed operand is read as it stands, maybe by another loop.
             np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)

@@ -28,7 +28,8 @@ BOOL = np.dtype(np.bool_)
 PLANS = 1024  # combinations of shapes that one kernel remembers
 
 _ARGUMENT = re.compile(r"(\w+) (\([^)]*\)|\[\])(\??)((?: \w+)*)")
-_DIMENSION = re.compile(r"(\d*)([A-Za-z]\w*)")
+_WORDS = {"int64", "bool", "float", "broadcast", "rows", "wide", "zeroed", "changed"}
+_AXIS = re.compile(r"(\d*)([A-Za-z]\w*|\.\.\.)")
 
 
 def float_type(kernel: str, name: str, x: Any) -> np.dtype[Any]:
@@ -44,7 +45,7 @@ def float_type(kernel: str, name: str, x: Any) -> np.dtype[Any]:
 
 
 class Argument(NamedTuple):
-    """One array of a statement, such as "b_hh (3H,)? float"."""
+    """One array of a statement, such as b_hh (3H,)?, read."""
 
     name: str
     letters: str  # "(3H,)", as errors show it
@@ -58,20 +59,18 @@ class Argument(NamedTuple):
     @classmethod
     def read(cls, text: str) -> "Argument":
         match = _ARGUMENT.fullmatch(text)
-        if not match:
+        letters = match[2] if match else ""
+        axes = [_AXIS.fullmatch(axis) for axis in re.findall(r"[^][(), ]+", letters)]
+        if not match or None in axes:
             raise ValueError(f"expected an argument such as 'x (N, 3H)? int64', got {text!r}")
-        name, letters, optional, rest = match.groups()
+        name, _, optional, rest = match.groups()
         words = tuple(rest.split())
-        axes = []
-        for axis in letters.strip("()[]").replace(" ", "").split(","):
-            if axis == "...":
-                axes.append((1, axis))
-            elif axis:
-                factor, letter = _DIMENSION.fullmatch(axis).groups()  # type: ignore[union-attr]
-                axes.append((int(factor or 1), letter))
+        if words[:1] != ("like",) and not _WORDS.issuperset(words):
+            raise ValueError(f"expected words among {sorted(_WORDS)}, got {text!r}")
+        factors = tuple((int(axis[1] or 1), axis[2]) for axis in axes if axis)
         dtype = I64 if "int64" in words else BOOL if "bool" in words else None
         layout = "rows" in words, "broadcast" in words
-        return cls(name, letters, tuple(axes), bool(optional), words, dtype, *layout)
+        return cls(name, letters, factors, bool(optional), words, dtype, *layout)
 
     def bind(self, kernel: str, shape: Shape, known: dict[str, Any]) -> None:
         """Note the size of every letter that stands alone and has none yet."""
@@ -96,25 +95,22 @@ class Argument(NamedTuple):
 
     def fit(self, kernel: str, x: Any, real: np.dtype[Any]) -> Array:
         """`x` itself where the twins can read it as it stands, else a copy that they can read."""
-        dtype = self.dtype or real
-        if dtype is I64 or (dtype is BOOL and "float" not in self.words):
-            if not isinstance(x, np.ndarray) or (x.dtype.kind, x.itemsize) != (
-                dtype.kind,
-                dtype.itemsize,
-            ):
-                kind = getattr(x, "dtype", type(x).__name__)
-                article = "an" if dtype is I64 else "a"
-                raise TypeError(
-                    f"{kernel}: {self.name} must be {article} {dtype} array, got {kind}"
-                )
-        elif dtype is not BOOL or getattr(x, "dtype", None) != BOOL:
+        own = getattr(x, "dtype", None)
+        if self.dtype is None or ("float" in self.words and own != BOOL):
             if float_type(kernel, self.name, x) is not real:
-                also = "bool or " if dtype is BOOL else ""
+                wanted = f"bool or {real}" if self.dtype is BOOL else real
                 raise TypeError(
-                    f"{kernel}: {self.name}: expected {also}{real} like the others, got {x.dtype}"
+                    f"{kernel}: {self.name}: expected {wanted} like the others, got {own}"
                 )
-            dtype = real
-        return readable(x, dtype, self.by_rows)
+            return readable(x, real, self.by_rows)
+        kind, size = self.dtype.kind, self.dtype.itemsize
+        if not isinstance(x, np.ndarray) or (x.dtype.kind, x.itemsize) != (kind, size):
+            article = "an" if kind == "i" else "a"
+            came = type(x).__name__ if own is None else own
+            raise TypeError(
+                f"{kernel}: {self.name} must be {article} {self.dtype} array, got {came}"
+            )
+        return readable(x, self.dtype, self.by_rows)
 
 
 def readable(x: Array, dtype: np.dtype[Any], by_rows: bool = False) -> Array:
@@ -162,6 +158,10 @@ class Contract:
         between = re.compile(r", (?![^(]*\))")
         self.inputs = tuple(Argument.read(text) for text in between.split(takes))
         self.outputs = tuple(Argument.read(text) for text in between.split(gives) if text)
+        must = [x for x in self.inputs if not x.optional and not x.broadcast]
+        told = {letter for x in must for factor, letter in x.axes if factor == 1}
+        for letter in {letter for x in self.inputs for _, letter in x.axes} - told:
+            raise ValueError(f"no argument of {kernel} tells the size of {letter}")
         self.at = {argument.name: i for i, argument in enumerate(self.inputs)}
         # The float type of a call is that of its first argument that must be there.
         self._first = next(

@@ -46,6 +46,11 @@ FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
 # By the file of the twins. Letters: B batch, T time, N rows (packed: B and T in one), H hidden,
 # D features, V vocabulary, h heads.
 STATEMENTS = {
+    "elementwise": {
+        "exp": "x (...) -> y (...)",
+        "tanh": "x (...) -> y (...)",
+        "sigmoid": "x (...) -> y (...)",
+    },
     "matmul": {
         "matmul": "a (..., M, K), b (..., K, P), bias (P,)? -> out (..., M, P)",
     },
@@ -155,6 +160,20 @@ class Backend:
             folded = [None if x is None else x.reshape(rows) for x in arrays]
             self._twins[kernel](*folded, out.reshape(rows))
         return out
+
+    # Element by element
+
+    def exp(self, x: Array) -> Array:
+        """x (...) -> e^x."""
+        return self._call("exp", (x,))[0]
+
+    def tanh(self, x: Array) -> Array:
+        """x (...) -> tanh x."""
+        return self._call("tanh", (x,))[0]
+
+    def sigmoid(self, x: Array) -> Array:
+        """x (...) -> 1 / (1 + e^-x)."""
+        return self._call("sigmoid", (x,))[0]
 
     # Products
 
