@@ -19,7 +19,7 @@ from tinyattn.kernels._types import Array
 # In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above this floor: only
 # type checkers and editors see it here.
 if TYPE_CHECKING:
-    from tinyattn._tensor import Tensor
+    from tinyattn._tensor import Tensor as Tensor
     from tinyattn.autograd.function import Function
 
 clock = count(1)  # numbers the nodes of all graphs and the changes in place, in one order
