@@ -53,7 +53,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "Gather.picked": {"wrong branch: n if i != self.axis else None -> (None)": SUMMED},
     "Conv1d.by_group": {"swapped: ... -> [F, K, D] = ...": "only D K is used"},
-    "reference.attention._weight_gradients": {"always: dropout_p": "nothing is dropped"},
+    "reference.attention._weight_gradients": {"always: options.dropout_p": "nothing is dropped"},
     "reference.cross_entropy.cross_entropy": {
         "wrong branch: label_smoothing / V if ... -> (label_smoothing / V)": "no rows",
         "always: label_smoothing": ZERO,

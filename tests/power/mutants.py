@@ -280,11 +280,16 @@ def gradient_faults(file: Python, name: str, node: ast.ClassDef) -> Iterator[Mut
             yield from body_faults(file, function, helper)
 
 
+# What an operation, or a base of several, says of itself beside what it computes.
+SAID = {"promotes", "fresh", "spends", "view", "keeps", "caching", "defers", "makes_masks"}
+SAID |= {"states", "unit_axis", "switches_off", "keeps_weights", "attends"}
+
+
 def concrete(node: ast.ClassDef) -> bool:
     """Whether a class is an operation, and no base of some: it says what forward computes."""
     names = {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
     methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
-    return bool(methods & {"forward"} or names - {"promotes", "fresh", "view", "keeps", "caching"})
+    return bool(methods & {"forward"} or names - SAID)
 
 
 def kernel_entries(file: Python) -> list[ast.FunctionDef]:
