@@ -15,23 +15,9 @@ import pytest
 from tinyattn.kernels import AdamOptions, Backend, SGDOptions
 
 from . import cases
+from .bounds import slope
 
 r = cases.rng(30)
-
-
-def slope(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
-    """df/dx by central differences, extrapolated once (error h^4)."""
-    out = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-
-        def at(h: float, i: Any = i) -> float:
-            moved = x.copy()
-            moved[i] += h
-            return f(moved)
-
-        coarse, fine = (at(2e-3) - at(-2e-3)) / 4e-3, (at(1e-3) - at(-1e-3)) / 2e-3
-        out[i] = (4 * fine - coarse) / 3
-    return out
 
 
 def close(got: Any, want: Any, tolerance: float = 1e-9) -> None:

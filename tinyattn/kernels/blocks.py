@@ -1,7 +1,7 @@
-"""Memory for large results: blocks that are used again when the array in them has died.
+"""Memory for large results: a block is used again when the array in it no longer exists.
 
-A fresh block of some megabytes costs more in page faults than the kernel that fills it. `empty` is
-numpy.empty for everything small; KEPT bounds what waits here for its next use.
+New memory of some megabytes costs more in page faults than the kernel that fills it. Look first at
+`empty`, which is numpy.empty for small arrays. At most KEPT bytes are kept for later use.
 """
 
 import math
@@ -13,20 +13,20 @@ import numpy as np
 
 from tinyattn.kernels._types import Array
 
-LARGE = 1 << 20  # bytes; below them malloc does as well
+LARGE = 1 << 20  # bytes; smaller arrays come from NumPy, which is as fast there
 KEPT = 1 << 28  # bytes
-_STEP = 1 << 16  # sizes are rounded up to it, so that slightly different batches share blocks
+_STEP = 1 << 16  # bytes; sizes are rounded up to multiples of it, so that similar batches share
 
 
 class _Blocks:
-    """The blocks nobody uses, by size."""
+    """The free blocks, by size."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew; after a fork, since another thread may have held the lock."""
-        self.lock = threading.RLock()  # a block can come back in the middle of `take`
+        """Drop all blocks. A child process does so, since another thread may have held the lock."""
+        self.lock = threading.RLock()  # `take` can be interrupted by `give_back` in the same thread
         self.free: dict[int, list[Array]] = {}
         self.kept = 0
 
@@ -41,7 +41,7 @@ class _Blocks:
     def give_back(self, block: Array, size: int) -> None:
         with self.lock:
             if self.kept + size > KEPT:
-                self.free.clear()  # sizes have changed: what is kept is of no more use
+                self.free.clear()  # so much of other sizes is kept that the sizes must have changed
                 self.kept = 0
             if size <= KEPT:
                 self.kept += size
@@ -54,7 +54,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Lease:
-    """What an array in a block has for its base: it dies after the array and all views of it."""
+    """The base of an array in a block. It lives as long as the array or any view of it, and then
+    gives the block back.
+    """
 
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.size = size

@@ -17,7 +17,7 @@ def isa() -> str:
 
 
 def set_num_threads(count: int) -> None:
-    """As many threads as asked for, up to those Numba was started with (NUMBA_NUM_THREADS)."""
+    """Use `count` threads, or as many as Numba was started with (NUMBA_NUM_THREADS) if fewer."""
     compiling.threads = min(count, compiling.MOST_THREADS)
 
 

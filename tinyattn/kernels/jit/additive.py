@@ -1,5 +1,5 @@
-"""Additive attention scores: forward a query at a time; backward a block of columns of a batch at a
-time, each with its own share of v's gradient.
+"""Additive attention scores. The forward kernel computes one query at a time; the backward kernel
+computes one block of columns of one batch at a time, each with its own share of v's gradient.
 """
 
 import numba

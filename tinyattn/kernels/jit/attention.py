@@ -1,5 +1,5 @@
-"""Scaled dot-product attention, a query at a time against all keys of its head; formulas stand in
-reference/attention.py. Look first at `scores`, then at `run_attention`.
+"""Scaled dot-product attention, one query at a time against all keys of its head. The formulas are
+in reference/attention.py. Look first at `scores`, then at `run_attention`.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 from tinyattn.kernels.jit.matmul import dot
 from tinyattn.kernels.jit.vmath import exp
 
-ROWS = 64  # queries of a piece of work
+ROWS = 64  # queries that one task computes
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 NO_MASK = {np.dtype(t): np.empty((0, 0, 0, 0), t) for t in (np.float32, np.float64)}
@@ -131,7 +131,7 @@ def run_backward(grad, q, k, v, out, lse, mask, causal, scale, p, key, dq, dk, d
 
 
 def _added(mask: Array | None, dtype: Any) -> Array:
-    """A bool mask as numbers to add; what is broadcast stays so."""
+    """The mask as numbers to add. A broadcast axis of a bool mask stays broadcast (stride 0)."""
     if mask is None:
         return NO_MASK[dtype]
     if mask.dtype != np.bool_:

@@ -29,7 +29,9 @@ threads = MOST_THREADS
 
 
 class _Teller(event.Listener):
-    """Says once, in a line, why a call takes seconds; a kernel found on disk says nothing."""
+    """Prints one line at the first compilation, which takes seconds. Kernels that are found on disk
+    print nothing.
+    """
 
     told = False
 
@@ -52,7 +54,7 @@ def _types(letters: str, real: Any) -> Any:
 
 
 class Kernel:
-    """A function that compiles itself for a float type, that of its first argument."""
+    """A function that is compiled for the float type of its first argument when it is called."""
 
     def __init__(self, function: Callable[..., Any], letters: str):
         self._function = function
@@ -60,7 +62,7 @@ class Kernel:
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any, alone: bool = False) -> Any:
-        """`alone`: on the thread of the caller, where waking others costs more than it gives."""
+        """`alone`: use only the thread of the caller, since waking others would cost more time."""
         wanted = 1 if alone else threads
         with LOCK:
             dtype = arguments[0].dtype

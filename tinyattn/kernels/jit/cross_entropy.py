@@ -1,4 +1,4 @@
-"""Cross-entropy and its gradient in one visit to each row, while it is in the cache."""
+"""Cross-entropy and its gradient, both computed while the row is in the cache."""
 
 import numba
 import numpy as np

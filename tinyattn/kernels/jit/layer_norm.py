@@ -8,7 +8,7 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 
-BLOCK = 64  # rows whose share of the weights' gradients is added up on its own
+BLOCK = 64  # rows; each block adds up its share of the weights' gradients
 
 
 @sums

@@ -12,8 +12,8 @@ from tinyattn.kernels.jit.compiling import exact, kernel, sums
 
 WIDTH = 128
 DEPTH = 256  # rows of b packed at a time: a panel of float32 takes 128 KB of the second-level cache
-TASKS = 8  # pieces of work to aim for, so that two threads or eight find some
-FEW = 256 * 1024  # multiplications that one thread does sooner than two
+TASKS = 8  # tasks to aim for, enough for two threads or for eight
+FEW = 256 * 1024  # multiplications; below, one thread is faster than two
 
 
 @exact
@@ -53,7 +53,7 @@ def tile(a, i0, i1, i2, i3, k0, depth, panel, width, acc):
 
 @exact
 def copy_row(a, out):
-    """As much of a as fits, then zeros."""
+    """out (n,) = the first n elements of a, with zeros where a is shorter."""
     n = min(len(a), len(out))
     for j in range(n):
         out[j] = a[j]
@@ -63,7 +63,7 @@ def copy_row(a, out):
 
 @exact
 def rounded(columns):
-    """The width to compute for so many columns: what fills vector registers."""
+    """The number of columns to compute: rounded up, so that vector registers are full."""
     return min(WIDTH, (columns + 31) // 32 * 32)
 
 
@@ -132,7 +132,7 @@ def product(a, b, bias, out):
         )
 
 
-# For a few rows packing does not pay: b is read where it stands, if it stands in one piece.
+# For a few rows packing takes longer than it saves: b is read in place if it is contiguous.
 
 
 @exact

@@ -1,4 +1,6 @@
-"""The 2-norm of many arrays as one vector, in float64 by fixed chunks; and scaling them all."""
+"""The 2-norm of many arrays taken as one vector, summed in float64 in fixed chunks, and the scaling
+of all of them.
+"""
 
 import math
 

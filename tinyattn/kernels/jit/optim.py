@@ -1,4 +1,4 @@
-"""The steps of Adam and SGD: one pass over a parameter and everything that belongs to it."""
+"""The steps of Adam and SGD: one pass over a parameter, its gradient and its averages."""
 
 import math
 

@@ -43,7 +43,7 @@ def first_rows(batch_sizes):
 
 @exact
 def rows_per_task(B):
-    """At least 16, so that a panel serves four tiles while it is in the cache."""
+    """The rows of a task: at least 16, so that four tiles use a panel while it is in the cache."""
     return max(16, ((B + TASKS - 1) // TASKS + 3) // 4 * 4)
 
 

@@ -14,7 +14,7 @@ NO_MASK = np.empty((0, 0), np.bool_)
 
 @exact
 def largest(x, i):
-    """The maximum of a row; NaN where it holds one."""
+    """The maximum of a row, or NaN if the row contains NaN."""
     top = bits(x[i, 0])
     for j in range(x.shape[1]):
         top = max(top, bits(x[i, j]))

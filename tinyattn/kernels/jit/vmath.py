@@ -55,7 +55,7 @@ def _exp_f32(x):
     x = F(-104) if x < F(-104) else x
     p, n = _expm1_f32(x)
     half = np.int32(n >> np.int32(1))
-    # In two factors, neither of which leaves the normal numbers.
+    # 2^n is two factors, so that neither of them overflows or is subnormal.
     one = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
     two = np.int32((n - half + np.int32(127)) << np.int32(23)).view(np.float32)
     return (F(1) + p) * one * two

@@ -1,4 +1,4 @@
-"""The C core through CFFI: `lib` and `ffi` of the compiled module, thin wrappers beside this file.
+"""The C core through CFFI: `lib` and `ffi` of the compiled module. Wrappers are the other files.
 
 Importing it raises ImportError where the core isn't compiled, and ValueError where TINYATTN_ISA or
 TINYATTN_NUM_THREADS asks for what isn't there. A wrapper's `check(status)` raises MemoryError.
@@ -29,14 +29,14 @@ def set_isa(name: str) -> None:
 
 
 def set_num_threads(count: int) -> None:
-    """Results don't depend on it; more threads than processors are allowed but don't help."""
+    """Use up to `count` threads, from 1 to 256. The results do not depend on the number."""
     if not isinstance(count, int) or not 1 <= count <= 256:
         raise ValueError(f"number of threads: expected an integer from 1 to 256, got {count!r}")
     lib.ta_set_num_threads(count)
 
 
 def get_num_threads() -> int:
-    """Threads in use: those asked for, or the processors this process may run on."""
+    """The number that was set, or else the number of processors this process may run on."""
     return lib.ta_get_num_threads()
 
 

@@ -10,7 +10,9 @@ _VERSIONS = by_size("attention", "attention_backward")
 
 
 def _heads(x: Array) -> tuple[Any, ...]:
-    """struct ta_heads: from_buffer takes contiguous arrays only, such as a single element."""
+    """The fields of struct ta_heads. (from_buffer takes contiguous arrays only, so it gets a single
+    element of others.)
+    """
     batch, head, row, _ = x.strides
     return address(x if x.flags.c_contiguous else x[:1, :1, :1, :1]), batch, head, row
 
@@ -25,7 +27,7 @@ def _arguments(
     lse: Array,
     *others: Array,
 ) -> Any:
-    """struct ta_attention, which doesn't keep the arrays alive."""
+    """A struct ta_attention. It does not keep the arrays alive."""
     B, h, Tq, D = q.shape
     _, h_kv, Tk, Dv = v.shape
     added = False, NULL, (0, 0, 0, 0)

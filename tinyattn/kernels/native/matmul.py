@@ -1,5 +1,5 @@
-"""The product of matrices, native/matmul.c. What stands here is what a call costs before the first
-multiplication, so it is kept short; look next at `_packed`, the cache of packed weights.
+"""The product of matrices, native/matmul.c. This code runs before every product, also before small
+ones, so it is kept short. Look next at `_packed`, the cache of packed weights.
 """
 
 from typing import Any
@@ -12,13 +12,14 @@ from tinyattn.kernels.native.calling import NULL, address, by_size
 
 _VERSIONS = by_size("matmul", "pack_weights")
 
-# Rows of b as they lie are as good as packed ones up to this many bytes.
+# Up to this many bytes, packed rows of b are not faster to read than the rows as they are.
 SMALL = 1 << 18
 
 
 def _first_element(real: Any, x: Array) -> Any:
-    """A pointer to the first element of an array with gaps, or with its axes exchanged; from_buffer
-    takes contiguous ones only."""
+    """A pointer to the first element of an array with gaps or exchanged axes. (from_buffer takes
+    contiguous arrays only.)
+    """
     return address(real, x.T if x.flags.f_contiguous else x[(slice(1),) * x.ndim])
 
 
@@ -57,7 +58,7 @@ def _packed(cache: Cache, pack: Any, real: Any, b: Array, at: Any) -> Any:
     key = ("matmul", at, K, P, row, column, lib.ta_isa())
     packed = cache.get(key)
     if packed is None:
-        packed = NULL  # worth it only for weights that are used again
+        packed = NULL  # noted; packing pays only for weights that are used again
     elif packed == NULL:
         packed = aligned(real, b.dtype, K * (P + 15 & ~15))
         check(pack(K, P, at, row, column, packed))
@@ -68,7 +69,7 @@ def _packed(cache: Cache, pack: Any, real: Any, b: Array, at: Any) -> Any:
 
 
 def aligned(real: Any, dtype: np.dtype[Any], count: int) -> Any:
-    """Room for `count` numbers that starts at a cache line and lives as long as the pointer."""
+    """Memory for `count` numbers that starts at a cache line and lives as long as the pointer."""
     room = np.empty(count + 16, dtype)
     start = -int(ffi.cast("intptr_t", address(real, room))) % 64 // room.itemsize
     return address(real, room[start : start + count])

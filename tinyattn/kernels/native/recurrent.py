@@ -15,7 +15,7 @@ _PACK = by_size("pack_gates", "pack_weights")
 def packed(w_hh: Array, w: Any, T: int, backward: bool, cache: Cache | None) -> Any:
     """The packed weights (gates H, H) that the cache holds, or should hold from now on, else NULL.
 
-    One use for one step is only noted: packing may not pay.
+    A first use for a single step is only noted, since packing may not pay.
     """
     if cache is None or not w_hh.size or (backward and w_hh.nbytes <= SMALL):
         return NULL

@@ -1,8 +1,7 @@
-"""The kernels in NumPy: the definition, written to be read; the other backends are held to it by
-tests.
+"""The kernels in NumPy. They are the definition: tests compare the other backends with them.
 
 Each file states the formula and the derivation of its gradient above the code. Infinities and NaN
-are answers here and not accidents, so nothing warns: `@np.errstate(all="ignore")`.
+are valid results here, so NumPy's warnings are switched off: `@np.errstate(all="ignore")`.
 """
 
 

@@ -7,7 +7,7 @@ Backward, for a gradient g at s: tanh' = 1 - t^2, and q_i and k_j are only ever 
     d_ijh = g_ij v_h (1 - t_ijh^2),   dq_i = sum_j d_ij,   dk_j = sum_i d_ij
     dv_h = sum over batch, i and j of g_ij t_ijh
 
-t is computed again, one query at a time: an array (B, Tq, Tk, H) would outgrow everything else.
+t is computed again, one query at a time, since an array (B, Tq, Tk, H) would be too large.
 """
 
 import numpy as np

@@ -24,7 +24,7 @@ import numpy as np
 
 from tinyattn.kernels._types import Array, AttentionOptions
 
-BLOCK = 1 << 20  # scores held at a time
+BLOCK = 1 << 20  # scores in memory at a time
 
 
 def attention(
@@ -108,7 +108,7 @@ def _weight_gradients(
     """The weights p d of these queries and the gradients ds at their scores."""
     s = _scores(q, k, mask, options, rows)
     log_sum = lse[:, :, rows, None]
-    p = np.exp(s - np.where(log_sum == -np.inf, np.inf, log_sum))  # nothing attended: zeros
+    p = np.exp(s - np.where(log_sum == -np.inf, np.inf, log_sum))  # zeros where nothing is attended
     g = _heads(grad, k)[..., rows, :]
     dp = (g @ v[:, :, None].swapaxes(-1, -2)).reshape(p.shape)
     weights = p

@@ -60,7 +60,7 @@ def gru(
     z | n | hn].
     """
     H = h0.shape[1]
-    h_n[:] = h0  # the state of every row so far; in the end the last one
+    h_n[:] = h0  # the current state of every row; in the end the last one
     for start, count in steps(batch_sizes, reverse):
         rows = slice(start, start + count)
         h = h_n[:count]
@@ -92,7 +92,7 @@ def gru_backward(
     dh0: Array,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
-    dh0[:] = 0 if dh_n is None else dh_n  # the gradient at the state of every row; in the end at h0
+    dh0[:] = 0 if dh_n is None else dh_n  # dL/dh of every row so far; in the end at h0
     order = steps(batch_sizes, reverse)
     for i in reversed(range(len(order))):
         start, count = order[i]

@@ -44,7 +44,7 @@ def lstm(
     """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
     5H) = [i | f | g | o | c'].
     """
-    h_n[:], c_n[:] = h0, c0  # the states of every row so far; in the end the last ones
+    h_n[:], c_n[:] = h0, c0  # the current states of every row; in the end the last ones
     for start, count in steps(batch_sizes, reverse):
         rows = slice(start, start + count)
         h, c = h_n[:count], c_n[:count]

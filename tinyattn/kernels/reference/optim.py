@@ -6,8 +6,8 @@ Adam (Kingma, Ba 2015), for a gradient g at step t:
     v = b2 v + (1 - b2) g^2          and of its square
     p = p - lr mhat / (sqrt(vhat) + eps),   mhat = m / (1 - b1^t),  vhat = v / (1 - b2^t)
 
-where the hats undo the start from zero. Weight decay adds weight_decay * p to g, or, decoupled
-(AdamW: Loshchilov, Hutter 2019), shrinks p by lr * weight_decay before the step.
+where the hats correct the bias of averages that start from zero. Weight decay adds weight_decay * p
+to g, or, decoupled (AdamW: Loshchilov, Hutter 2019), it first shrinks p by lr * weight_decay.
 
 SGD: buf = momentum buf + (1 - dampening) g, at first buf = g; then p = p - lr buf, or with
 Nesterov's look-ahead p = p - lr (g + momentum buf).
