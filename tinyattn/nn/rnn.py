@@ -25,7 +25,7 @@ from tinyattn.ops.packing import place_rows
 from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
-# What a recurrent module takes, and gives in the same form.
+# The input of a recurrent module; its output has the same form.
 Rows = TypeVar("Rows", Tensor, PackedSequence)
 Pair = tuple[Tensor, Tensor]  # h and c of an LSTM
 State = TypeVar("State")  # Tensor or Pair
@@ -304,8 +304,8 @@ class LSTM(RNNBase[Pair]):
         if not self.proj_size:
             return lstm_layer(rows, h0, c0, *weights, **steps)
         # W_hh h = (W_hh W_hr) (o tanh c), so this is an LSTM without projection whose recurrent
-        # weight is W_hh W_hr. h_0 is not a projection of anything: it is added to the input of its
-        # sequence's first step, with W_hh as its weight.
+        # weight is W_hh W_hr. h_0 is not a projection: it is appended to the input of the first
+        # step of its sequence, with W_hh as its weight.
         w_ih, w_hh, *biases, w_hr = weights
         sizes = steps["batch_sizes"]
         N, B, H = int(sizes.sum()), int(sizes[0]), self.hidden_size

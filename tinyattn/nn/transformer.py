@@ -28,7 +28,7 @@ from tinyattn.nn.normalization import LayerNorm
 from tinyattn.ops.creation import full
 
 Activation = str | Callable[[Tensor], Tensor]
-LayerCache = tuple[KeyValueCache, KeyValueCache]  # for self-attention, for that to the memory
+LayerCache = tuple[KeyValueCache, KeyValueCache]  # of self-attention, of that to the memory
 
 
 class _Layer(Module):
