@@ -142,7 +142,7 @@ def _parameters(report: Report, learnt: dict[str, Any], gradients: dict[str, Any
 
 class _Call(NamedTuple):
     node: Any
-    inputs: tuple
+    inputs: tuple[Any, ...]
     grads: dict[int, Array]  # at its outputs, once backward has been there
 
 
@@ -177,10 +177,10 @@ class _Watch:
         self.gates: dict[tuple[str, str], tuple[Array, Array]] = {}  # the lowest, the highest
         self.candidates: dict[tuple[str, str], tuple[Array, Array]] = {}
         self.attentions: dict[str, _Attention] = {}
-        self.calls: dict[tuple[str, tuple], list[_Call]] = {}
+        self.calls: dict[tuple[str, tuple[Any, ...]], list[_Call]] = {}
         self.unit_axes: dict[int, int] = {}  # by the id of an array, where it is not the last one
         self.weights: dict[int, _Attention] = {}  # by the id of an array that holds weights
-        self.kept: list[tuple] = []  # the arrays, so that no other array gets the same id
+        self.kept: list[tuple[Any, ...]] = []  # the arrays, so that no other array gets the same id
         self.handles = []
         for name, module in model.named_modules():
             enter = partial(self._enter, name or self.path[0])
@@ -198,7 +198,9 @@ class _Watch:
             handle.remove()
 
     @np.errstate(all="ignore")
-    def __call__(self, node: Any, inputs: tuple, options: dict, outputs: tuple) -> None:
+    def __call__(
+        self, node: Any, inputs: tuple[Any, ...], options: dict[str, Any], outputs: tuple[Any, ...]
+    ) -> None:
         name = type(node).__name__
         line = os.path.basename(source_line().split(": ")[0])
         where = f"{self.path[-1]} ({name}, {line})"
@@ -252,7 +254,9 @@ class _Watch:
 
     # Attention
 
-    def _attention(self, where: str, node: Function, inputs: tuple, output: Array) -> None:
+    def _attention(
+        self, where: str, node: Function, inputs: tuple[Any, ...], output: Array
+    ) -> None:
         if node.keeps_weights and id(inputs[0]) in self.weights:
             self.weights[id(output)] = self.weights[id(inputs[0])]
         for x in inputs:
@@ -312,7 +316,7 @@ class _Watch:
                 report.findings.append(Finding(f"gradient {what} over time", where, figure))
 
 
-def _stack() -> tuple:
+def _stack() -> tuple[Any, ...]:
     """Where the program is: a value that is the same in every iteration of a loop."""
     frame: Any = sys._getframe(1)
     places = []

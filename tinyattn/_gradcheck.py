@@ -114,7 +114,7 @@ def gradcheck_module(
     return _verdict(evaluate, checked, (eps, rtol, atol, seed), raise_exception)
 
 
-def _arguments(inputs: Any) -> tuple[list, list[_Checked]]:
+def _arguments(inputs: Any) -> tuple[list[Any], list[_Checked]]:
     """The inputs, with new leaves in place of those that are checked; and these leaves."""
     arguments = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     checked = []
@@ -151,7 +151,10 @@ def _same_layout(array: np.ndarray) -> np.ndarray:
 
 
 def _verdict(
-    evaluate: Callable[[], Any], checked: list[_Checked], settings: tuple, raise_exception: bool
+    evaluate: Callable[[], Any],
+    checked: list[_Checked],
+    settings: tuple[Any, ...],
+    raise_exception: bool,
 ) -> bool:
     try:
         with enable_grad():
@@ -325,7 +328,7 @@ def _unchanged(before: list[np.ndarray], checked: list[_Checked]) -> None:
             raise GradcheckError(f"{leaf.name} itself was changed, by forward or by backward")
 
 
-def _table(wrong: list[tuple], total: int, tensors: list[Any]) -> str:
+def _table(wrong: list[tuple[Any, ...]], total: int, tensors: list[Any]) -> str:
     """The worst elements, a line each."""
     wrong.sort(key=lambda row: -np.nan_to_num(abs(row[1] - row[2]), nan=np.inf))
     width = max(len(row[0]) for row in wrong[:10])

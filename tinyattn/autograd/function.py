@@ -74,14 +74,16 @@ class Function(Diagnosis):
         """Whether input `index` needs a gradient; always so when backward is called by hand."""
         return not self.edges or self.edges[index] is not None
 
-    def over_rows(self, function: Callable[..., Array], rows: tuple, *args: Any) -> Gradient:
+    def over_rows(
+        self, function: Callable[..., Array], rows: tuple[Array, ...], *args: Any
+    ) -> Gradient:
         """function(*rows, *args), a sum over the rows: deferred if there are few of them, so that
         the rows of all time steps are added in one call; at once otherwise, and by hand."""
         if not self.edges or rows[0].shape[-2] > RowSum.most:
             return function(*rows, *args)
         return RowSum(function, [rows], args)
 
-    def placed(self, shape: tuple[int, ...], index: tuple, grad: Array) -> Gradient:
+    def placed(self, shape: tuple[int, ...], index: tuple[Any, ...], grad: Array) -> Gradient:
         """A gradient of that shape which is zero except for `grad` at `index`."""
         placed = Placed(shape, index, grad)
         return placed if self.edges else placed.value()
@@ -186,7 +188,7 @@ class Function(Diagnosis):
         return f"<{type(self).__name__}Backward>"
 
 
-def _caches(args: tuple, indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
+def _caches(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
     """The caches of the inputs that are weights: leaves that need a gradient."""
     found = {}
     for index in indices:

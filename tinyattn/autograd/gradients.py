@@ -19,7 +19,7 @@ class Deferred:
     once, when the operation that made the tensor needs it.
     """
 
-    terms: list[tuple]
+    terms: list[tuple[Any, ...]]
 
     def joins(self, other: "Deferred") -> bool:
         """Take over the terms of `other`, if it is of the same kind."""
@@ -50,7 +50,9 @@ class RowSum(Deferred):
 
     most = 256  # rows of one term; with more of them, adding costs little beside the product
 
-    def __init__(self, function: Callable[..., Array], terms: list[tuple], args: tuple) -> None:
+    def __init__(
+        self, function: Callable[..., Array], terms: list[tuple[Any, ...]], args: tuple[Any, ...]
+    ) -> None:
         self.function, self.terms, self.args = function, terms, args
 
     def joins(self, other: Deferred) -> bool:
@@ -89,7 +91,7 @@ class Placed(Deferred):
     instead of T of them.
     """
 
-    def __init__(self, shape: tuple[int, ...], index: tuple, grad: Array) -> None:
+    def __init__(self, shape: tuple[int, ...], index: tuple[Any, ...], grad: Array) -> None:
         self.shape, self.terms = shape, [(index, grad)]
 
     def joins(self, other: Deferred) -> bool:

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Handle:
         self.hooks.pop(self.key, None)
 
 
-def run_hooks(node: Node, grads: list, changeable: list[bool]) -> None:
+def run_hooks(node: Node, grads: list[Any], changeable: list[bool]) -> None:
     """Call the hooks of a node on its gradients, and put what they return in their place."""
     for index, hooks in (node.hooks or {}).items():
         grad = grads[index]

@@ -26,7 +26,7 @@ class _State(threading.local):
     enabled = True
     anomaly = False
     check_nan = True
-    watchers: tuple[Callable, ...] = ()
+    watchers: tuple[Callable[..., Any], ...] = ()
     quietly: Callable[..., Any]  # runs a forward
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class watching:
     Function.apply runs each forward through `state.quietly`, which is exchanged here, so that an
     ordinary forward has nothing to check."""
 
-    def __init__(self, watcher: Callable) -> None:
+    def __init__(self, watcher: Callable[..., Any]) -> None:
         self.watcher = watcher
 
     def __enter__(self) -> None:

@@ -87,7 +87,7 @@ class Leaf:
     saved: Mapping[str, Any] = MappingProxyType({})
     outputs = 1
     defers = False  # it needs the values of gradients that are not computed yet
-    hooks: "dict[int, dict[Any, Callable]] | None" = None
+    hooks: "dict[int, dict[Any, Callable[..., Any]]] | None" = None
 
     def __init__(self, tensor: TensorBase, number: int) -> None:
         self.tensor = weakref.ref(tensor)

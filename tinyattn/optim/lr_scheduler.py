@@ -331,7 +331,7 @@ class OneCycleLR(LRScheduler):
         self.cycle_momentum, self.use_beta1 = cycle_momentum, "betas" in options
         end = pct_start * total_steps - 1.0
         last = total_steps - 1
-        phases: list[tuple] = [(end, *_RISE), (last, *_FALL)]
+        phases: list[tuple[Any, ...]] = [(end, *_RISE), (last, *_FALL)]
         if three_phase:
             phases = [(end, *_RISE), (2 * end, *_BACK), (last, *_CALM)]
         self._schedule_phases: list[dict[str, Any]] = [
