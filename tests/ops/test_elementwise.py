@@ -704,6 +704,14 @@ OUT_OF_RANGE = {
     "fill_ of a tensor": lambda x: x.fill_(ta.tensor(2**31)),
     "fill_ of a float": lambda x: x.fill_(1e10),
     "fill_ of nan": lambda x: x.fill_(NAN),
+    "masked_fill": lambda x: x.masked_fill(x > 0, 2**31),
+    "masked_fill of more": lambda x: x.masked_fill(x > 0, -(2**70)),
+    "masked_fill of a tensor": lambda x: x.masked_fill(x > 0, ta.tensor(2**31)),
+    "masked_fill_": lambda x: x.masked_fill_(x > 0, 1e10),
+    "setitem": lambda x: operator.setitem(x, 0, 2**31),
+    "setitem of more": lambda x: operator.setitem(x, 0, 2**70),
+    "setitem of a numpy number": lambda x: operator.setitem(x, 0, np.int64(2**31)),
+    "setitem of nan": lambda x: operator.setitem(x, x > 0, NAN),
 }
 
 

@@ -78,6 +78,7 @@ def source_line() -> str:
 
 
 def is_grad_enabled() -> bool:
+    """Whether operations are recorded for gradients in this thread."""
     return state.enabled
 
 

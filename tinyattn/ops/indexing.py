@@ -12,13 +12,13 @@ from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import Number
+from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.ops._arguments import as_axis, as_tensor
+from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.shape import Basic, Slice
 
@@ -295,10 +295,12 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         raise RuntimeError(
             "setitem: the tensor is expanded or shares read-only memory; change a clone() of it"
         )
+    if not isinstance(value, TensorBase):
+        check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
     basic, arrays = _parse(index, array.shape)
     try:
         result = SetItem.apply(input, value, basic=basic, arrays=arrays)
-    except (ValueError, OverflowError) as error:  # raised before anything was written
+    except ValueError as error:  # raised before anything was written
         raise RuntimeError(
             f"setitem: can't write the value into input[index] of shape "
             f"{list(array[basic][arrays].shape)}: {error}"
@@ -462,15 +464,12 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     array, where = as_tensor(input, "input")._array, as_tensor(mask, "mask")._array
     if where.dtype != bool:
         raise RuntimeError(f"masked_fill: mask: expected bool, got {where.dtype}")
-    if isinstance(value, TensorBase):
-        if value._array.ndim:
-            raise RuntimeError(
-                f"masked_fill: value: expected a number or a 0-d tensor, got {value._array.ndim}-d"
-            )
-    elif not isinstance(value, (bool, int, float, np.generic)):
-        raise TypeError(f"value: expected a number or Tensor, got {type(value).__name__}")
-    elif array.dtype.kind == "i" and not np.isfinite(value):
-        raise RuntimeError(f"value {value} cannot be converted to {array.dtype} without overflow")
+    if isinstance(value, TensorBase) and value._array.ndim:
+        raise RuntimeError(
+            f"masked_fill: value: expected a number or a 0-d tensor, got {value._array.ndim}-d"
+        )
+    number = as_number(value, "masked_fill: value")
+    check_range(number, array.dtype, "masked_fill: value")
     try:
         return MaskedFill.apply(input, mask, value)
     except ValueError:
