@@ -177,7 +177,7 @@ class Contract:
         """
         kernel, first = self.kernel, self.inputs[self._first].name
         code = [
-            "def bind(contract):",
+            "def bind(contract, plan):",
             f"  def prepare({', '.join(self.at)}, sizes=(), optional=True):",
             f"    real = getattr({first}, 'dtype', None)",
             "    if real is not F32 and real is not F64:",
@@ -194,7 +194,7 @@ class Contract:
             ]
             shapes.append(f"None if {x} is None else {x}.shape" if none else f"{x}.shape")
         code += [
-            f"    shapes, small, spread = contract.plan(({', '.join(shapes)},), sizes)",
+            f"    shapes, small, spread = plan(({', '.join(shapes)},), sizes)",
             "    make = np.empty if small else empty",
             f"    inputs = ({', '.join(self.at)},)",
             "    if spread:",
@@ -214,7 +214,7 @@ class Contract:
         self.source = "\n".join(code)
         made_by: dict[str, Any] = {}
         exec(self.source, globals(), made_by)
-        return made_by["bind"](self)
+        return made_by["bind"](self, self.plan)
 
     def broadcast(
         self, inputs: tuple[Any, ...], shapes: tuple[tuple[int, Shape], ...]

@@ -9,8 +9,8 @@ Adding a kernel touches four places, best in this order:
 2. here: the statement in TABLE, under the file's name, and a method of Backend with the types and
    the meaning of the arguments. A twin is called with the inputs and the outputs in the order of
    the statement and with the options, which are everything that is no array, between them.
-3. jit/NAME.py and native/NAME.py with native/NAME.c: the same functions in Numba and in C. (The C
-   file joins the list in native/kernels.inc, its signature stands in native/tinyattn.h.)
+3. jit/NAME.py, native/NAME.py and native/NAME.c: the same functions in Numba and in C. The C file
+   joins the list in native/kernels.inc; native/README.md says more.
 4. tests/kernels/cases.py: a generator of inputs that has the kernel's name; for a kernel with a
    backward also its results, in OUTPUTS of calls.py. Threads, accuracy, hostile inputs and memory
    are then tested; test_agreement.py gets the bound on the error, test_definition.py an independent

@@ -11,4 +11,5 @@ def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) 
     """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
     real, kernel = _VERSIONS[grad.itemsize]
     rows, target = address(real, grad), address(real, out)
-    check(kernel(rows, address(INT64, index), padding_idx, target, *grad.shape, len(out)))
+    N, D = grad.shape
+    check(kernel(rows, address(INT64, index), padding_idx, target, N, D, len(out)))

@@ -1,44 +1,45 @@
-"""Softmax, log-softmax and their gradients, native/softmax.c."""
+"""Softmax, log-softmax and their gradients, native/softmax.c. Rows are often few and short, so
+these wrappers do as little as they can.
+"""
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import BOOL, NULL, address, by_size
 
-_SOFTMAX = by_size("softmax", "softmax_backward")
-_LOG_SOFTMAX = by_size("log_softmax", "log_softmax_backward")
+_SOFTMAX = by_size("softmax")
+_SOFTMAX_BACKWARD = by_size("softmax_backward")
+_LOG_SOFTMAX = by_size("log_softmax")
+_LOG_SOFTMAX_BACKWARD = by_size("log_softmax_backward")
 
 
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
     """x (N, n), mask (N, n) bool with True = attend -> out (N, n)."""
     N, n = x.shape
-    real, kernel, _ = _SOFTMAX[x.itemsize]
-    check(
-        kernel(
-            address(real, x),
-            NULL if mask is None else address(BOOL, mask),
-            address(real, out),
-            N,
-            n,
-        )
-    )
+    real, kernel = _SOFTMAX[x.itemsize]
+    at_mask = NULL if mask is None else address(BOOL, mask)
+    if status := kernel(address(real, x), at_mask, address(real, out), N, n):
+        check(status)
 
 
 def softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) -> out (N, n)."""
     N, n = y.shape
-    real, _, kernel = _SOFTMAX[y.itemsize]
-    check(kernel(address(real, y), address(real, grad), address(real, out), N, n))
+    real, kernel = _SOFTMAX_BACKWARD[y.itemsize]
+    if status := kernel(address(real, y), address(real, grad), address(real, out), N, n):
+        check(status)
 
 
 def log_softmax(x: Array, out: Array) -> None:
     """x (N, n) -> out (N, n)."""
     N, n = x.shape
-    real, kernel, _ = _LOG_SOFTMAX[x.itemsize]
-    check(kernel(address(real, x), address(real, out), N, n))
+    real, kernel = _LOG_SOFTMAX[x.itemsize]
+    if status := kernel(address(real, x), address(real, out), N, n):
+        check(status)
 
 
 def log_softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) -> out (N, n)."""
     N, n = y.shape
-    real, _, kernel = _LOG_SOFTMAX[y.itemsize]
-    check(kernel(address(real, y), address(real, grad), address(real, out), N, n))
+    real, kernel = _LOG_SOFTMAX_BACKWARD[y.itemsize]
+    if status := kernel(address(real, y), address(real, grad), address(real, out), N, n):
+        check(status)
