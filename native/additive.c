@@ -10,7 +10,7 @@
 struct FN(additive_job) {
     const real *g, *q, *k, *v;
     real *s, *dq, *dk;
-    real *dv; /* (chunks, H) */
+    double *dv; /* (chunks, H) */
     long B, Tq, Tk, H;
 };
 
@@ -48,18 +48,19 @@ KERNEL(additive)(const real *q, const real *k, const real *v, real *s, int64_t B
 
 #define ADDITIVE_COLUMNS ((long)(128 / sizeof(real)))
 
-/* The columns h to h + n of batch b. Returns their terms of dv. */
-TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, long h, long n)
+/* The columns h to h + n of batch b, and their terms of dv on to `of_v`. */
+TA_INLINE void FN(additive_columns)(const struct FN(additive_job) *job, long b, long h, long n,
+                                    double *of_v)
 {
     long Tq = job->Tq, Tk = job->Tk, H = job->H;
     const real *k = job->k + b * Tk * H + h;
     real *dk = job->dk + b * Tk * H + h;
-    vec v = load_some(job->v + h, n), dv = splat(0);
+    vec v = load_some(job->v + h, n);
     for (long j = 0; j < Tk; j++) store_some(dk + j * H, splat(0), n);
     for (long i = 0; i < Tq; i++) {
         long row = b * Tq + i;
         const real *g = job->g + row * Tk;
-        vec q = load_some(job->q + row * H + h, n), dq = splat(0);
+        vec q = load_some(job->q + row * H + h, n), dq = splat(0), dv = splat(0);
         for (long j = 0; j < Tk; j++) {
             vec t = FN(tanh)(q + load_some(k + j * H, n)), gt = splat(g[j]) * t;
             vec d = splat(g[j]) - gt * t;
@@ -68,8 +69,8 @@ TA_INLINE vec FN(additive_columns)(const struct FN(additive_job) *job, long b, l
             store_some(dk + j * H, load_some(dk + j * H, n) + d * v, n);
         }
         store_some(job->dq + row * H + h, dq * v, n);
+        for (long lane = 0; lane < LANES; lane++) of_v[lane] += (double)dv[lane];
     }
-    return dv;
 }
 
 static void FN(additive_grad_part)(void *arg, long part, long parts)
@@ -80,15 +81,15 @@ static void FN(additive_grad_part)(void *arg, long part, long parts)
     long end = h + ADDITIVE_COLUMNS < job->H ? h + ADDITIVE_COLUMNS : job->H;
     long first = job->B * chunk / chunks, last = job->B * (chunk + 1) / chunks;
     for (; h < end; h += LANES) {
-        real *sum = job->dv + chunk * job->H + h;
-        vec dv = splat(0);
+        double of_v[LANES];
+        memset(of_v, 0, sizeof of_v);
         if (h + LANES <= end) {
-            for (long b = first; b < last; b++) dv += FN(additive_columns)(job, b, h, LANES);
+            for (long b = first; b < last; b++) FN(additive_columns)(job, b, h, LANES, of_v);
         } else {
             n = end - h;
-            for (long b = first; b < last; b++) dv += FN(additive_columns)(job, b, h, n);
+            for (long b = first; b < last; b++) FN(additive_columns)(job, b, h, n, of_v);
         }
-        store_some(sum, dv, n);
+        for (long lane = 0; lane < n; lane++) job->dv[chunk * job->H + h + lane] = of_v[lane];
     }
 }
 
@@ -99,14 +100,16 @@ KERNEL(additive_backward)(const real *grad, const real *q, const real *k, const 
     long blocks = ((long)H + ADDITIVE_COLUMNS - 1) / ADDITIVE_COLUMNS;
     long chunks = ta_row_parts((long)B, (long)(Tq * Tk * H));
     chunks = chunks > 32 ? 32 : chunks;
-    real *sums = ta_scratch(TA_SHARED, (size_t)(chunks * H + 1) * sizeof *sums);
+    double *sums = ta_scratch(TA_SHARED, (size_t)(chunks * H + 1) * sizeof *sums);
     if (!sums) return 1;
     struct FN(additive_job) job = {grad, q, k, v, NULL, dq, dk, sums,
                                    (long)B, (long)Tq, (long)Tk, (long)H};
     ta_parallel(FN(additive_grad_part), &job, chunks * blocks);
-    memset(dv, 0, H * sizeof *dv);
-    for (long chunk = 0; chunk < chunks; chunk++)
-        for (long h = 0; h < H; h++) dv[h] += sums[chunk * H + h];
+    for (long h = 0; h < H; h++) {
+        double sum = 0;
+        for (long chunk = 0; chunk < chunks; chunk++) sum += sums[chunk * H + h];
+        dv[h] = (real)sum;
+    }
     ta_scratch_done(TA_SHARED);
     return 0;
 }

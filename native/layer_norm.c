@@ -17,40 +17,41 @@ struct FN(layer_norm_job) {
     long N, D;
 };
 
+/* The sum of x - m, or of its square if `squared`, in double for blocks of ROW_BLOCK numbers. */
+TA_INLINE double FN(row_deviation)(const real *x, long n, real mean, int squared)
+{
+    double sum = 0;
+    vec m = splat(mean), e;
+    for (long i = 0; i < n;) {
+        long end = n - i < ROW_BLOCK ? n : i + ROW_BLOCK;
+        vec a = splat(0), b = a, c = a, d = a;
+        for (; i + 4 * LANES <= end; i += 4 * LANES) {
+            e = load(x + i) - m, a += squared ? e * e : e;
+            e = load(x + i + LANES) - m, b += squared ? e * e : e;
+            e = load(x + i + 2 * LANES) - m, c += squared ? e * e : e;
+            e = load(x + i + 3 * LANES) - m, d += squared ? e * e : e;
+        }
+        for (; i + LANES <= end; i += LANES) e = load(x + i) - m, a += squared ? e * e : e;
+        if (i < end) {
+            e = vselect(FN(lanes_below)(end - i), load_first(x + i, end - i) - m, splat(0));
+            b += squared ? e * e : e;
+            i = end;
+        }
+        sum += (double)hsum((a + b) + (c + d));
+    }
+    return sum;
+}
+
 static void FN(layer_norm_row)(const struct FN(layer_norm_job) *job, long row)
 {
     long D = job->D, i;
     const real *x = job->x + row * D;
     real *y = job->y + row * D;
 
-    vec a = splat(0), b = a, c = a, d = a;
     real mean = 0;
-    if (job->mean) {
-        for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
-            a += load(x + i);
-            b += load(x + i + LANES);
-            c += load(x + i + 2 * LANES);
-            d += load(x + i + 3 * LANES);
-        }
-        for (; i + LANES <= D; i += LANES) a += load(x + i);
-        if (i < D) b += load_first(x + i, D - i);
-        job->mean[row] = mean = hsum((a + b) + (c + d)) / (real)D;
-    }
-
-    vec m = splat(mean), e;
-    a = b = c = d = splat(0);
-    for (i = 0; i + 4 * LANES <= D; i += 4 * LANES) {
-        e = load(x + i) - m, a += e * e;
-        e = load(x + i + LANES) - m, b += e * e;
-        e = load(x + i + 2 * LANES) - m, c += e * e;
-        e = load(x + i + 3 * LANES) - m, d += e * e;
-    }
-    for (; i + LANES <= D; i += LANES) e = load(x + i) - m, a += e * e;
-    if (i < D) {
-        e = vselect(FN(lanes_below)(D - i), load_first(x + i, D - i) - m, splat(0));
-        b += e * e;
-    }
-    double variance = (double)hsum((a + b) + (c + d)) / (double)D;
+    if (job->mean) job->mean[row] = mean = (real)(FN(row_deviation)(x, D, 0, 0) / (double)D);
+    double variance = FN(row_deviation)(x, D, mean, 1) / (double)D;
+    vec m = splat(mean);
     real rstd = (real)(1 / sqrt(variance + job->eps));
 
     vec r = splat(rstd), w = splat(1), shift = splat(0);
@@ -86,7 +87,11 @@ KERNEL(layer_norm)(const real *x, const real *weight, const real *bias, double e
 struct FN(layer_norm_grad_job) {
     const real *g, *x, *mean, *rstd, *weight;
     real *dx;
-    real *dw, *db; /* (chunks, D) each; db is NULL without a mean */
+    struct FN(norm_sums) {
+        real *dw, *db;              /* (chunks, D) each, of a few rows; db is NULL without a mean */
+        double *of_dw, *lost_of_dw; /* (chunks, D) each: the totals, and what rounding has lost */
+        double *of_db, *lost_of_db;
+    } sums;
     long N, D;
 };
 
@@ -133,12 +138,28 @@ static void FN(layer_norm_grad_row)(const struct FN(layer_norm_grad_job) *job, l
 static void FN(layer_norm_grad_part)(void *arg, long part, long parts)
 {
     const struct FN(layer_norm_grad_job) *job = arg;
-    real *dw = job->dw + part * job->D, *db = job->db ? job->db + part * job->D : NULL;
-    long end = job->N * (part + 1) / parts;
-    memset(dw, 0, job->D * sizeof *dw);
-    if (db) memset(db, 0, job->D * sizeof *db);
-    for (long row = job->N * part / parts; row < end; row++)
-        FN(layer_norm_grad_row)(job, row, dw, db);
+    const struct FN(norm_sums) *s = &job->sums;
+    long D = job->D, at = part * D, row = job->N * part / parts, end = job->N * (part + 1) / parts;
+    real *dw = s->dw + at, *db = s->db ? s->db + at : NULL;
+    while (row < end) {
+        long stop = row + ROWS_AT_ONCE < end ? row + ROWS_AT_ONCE : end;
+        for (; row < stop; row++) FN(layer_norm_grad_row)(job, row, dw, db);
+        FN(add_to_totals)(dw, s->of_dw + at, s->lost_of_dw + at, D);
+        if (db) FN(add_to_totals)(db, s->of_db + at, s->lost_of_db + at, D);
+    }
+}
+
+/* out (D): the chunks' totals, added in order. */
+static void FN(join_chunks)(const double *sums, const double *lost, long chunks, real *out, long D)
+{
+    for (long i = 0; i < D; i++) {
+        double sum = 0, error = 0;
+        for (long chunk = 0; chunk < chunks; chunk++) {
+            FN(add_one)(&sum, &error, sums[chunk * D + i]);
+            error += lost[chunk * D + i];
+        }
+        out[i] = (real)total_of(sum, error);
+    }
 }
 
 /* grad, x, dx (N, D), mean, rstd (N), weight (D) or NULL, dweight, dbias (D). */
@@ -148,18 +169,18 @@ KERNEL(layer_norm_backward)(const real *grad, const real *x, const real *mean, c
 {
     long chunks = ta_row_parts(N, D);
     chunks = chunks > 32 ? 32 : chunks;
-    real *sums = ta_scratch(TA_SHARED, (size_t)(2 * chunks * D + 1) * sizeof *sums);
-    if (!sums) return 1;
-    struct FN(layer_norm_grad_job) job = {grad, x,    mean, rstd, weight, dx, sums,
-                                          mean ? sums + chunks * D : NULL, (long)N, (long)D};
+    long each = chunks * D;
+    size_t bytes = (size_t)each * (4 * sizeof(double) + 2 * sizeof(real));
+    double *room = ta_scratch(TA_SHARED, bytes + 1);
+    if (!room) return 1;
+    memset(room, 0, bytes);
+    real *few = (real *)(room + 4 * each);
+    struct FN(layer_norm_grad_job) job = {grad, x, mean, rstd, weight, dx, {0}, (long)N, (long)D};
+    job.sums = (struct FN(norm_sums)){few, mean ? few + each : NULL, room, room + each,
+                                      room + 2 * each, room + 3 * each};
     ta_parallel(FN(layer_norm_grad_part), &job, chunks);
-    memset(dweight, 0, D * sizeof *dweight);
-    if (mean) memset(dbias, 0, D * sizeof *dbias);
-    for (long chunk = 0; chunk < chunks; chunk++)
-        for (long i = 0; i < D; i++) {
-            dweight[i] += job.dw[chunk * D + i];
-            if (mean) dbias[i] += job.db[chunk * D + i];
-        }
+    FN(join_chunks)(job.sums.of_dw, job.sums.lost_of_dw, chunks, dweight, (long)D);
+    if (mean) FN(join_chunks)(job.sums.of_db, job.sums.lost_of_db, chunks, dbias, (long)D);
     ta_scratch_done(TA_SHARED);
     return 0;
 }

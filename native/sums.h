@@ -7,6 +7,10 @@
  *
  * Sums of floats run in double, whose rounding is too small to see. Sums of doubles keep the rounding
  * error of each addition beside the sum (Knuth 1969, TwoSum; Neumaier 1974) and add it at the end. */
+#ifndef TA_SUMS
+#define TA_SUMS
+enum { ROWS_AT_ONCE = 16 }; /* rows that are added in their own type, before add_to_totals */
+#endif
 #undef wide
 #undef WIDE
 #undef load_wide
@@ -74,4 +78,14 @@ TA_INLINE void FN(add_one)(double *sum, double *error, double v)
     double more = *sum + v, of_v = more - *sum;
     *error += (*sum - (more - of_v)) + (v - of_v);
     *sum = more;
+}
+
+/* Adds the n numbers of `from` to totals, and sets them to 0. A kernel adds a few rows in `from`, where it
+ * is fast, and then calls this, so that its sums over many rows do not drift. */
+TA_INLINE void FN(add_to_totals)(real *from, double *sum, double *error, long n)
+{
+    for (long i = 0; i < n; i++) {
+        FN(add_one)(&sum[i], &error[i], (double)from[i]);
+        from[i] = 0;
+    }
 }

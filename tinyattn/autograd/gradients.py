@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 
 
 class Deferred:
@@ -141,7 +142,7 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """
     added = grad.ndim - len(shape)
     stretched = [i + added for i, n in enumerate(shape) if n == 1 and grad.shape[i + added] != 1]
-    return grad.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+    return sum_over(grad, (*range(added), *stretched), keepdims=True).reshape(shape)
 
 
 def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:

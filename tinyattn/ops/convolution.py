@@ -13,6 +13,7 @@ from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_size, as_tensor
 from tinyattn.ops.indexing import IndexSelect
 
@@ -84,7 +85,7 @@ class Conv1d(Function):
             windows, _ = self.windows(x, K)
             dw = self.matmul(g, windows.swapaxes(1, 2)).reshape(weight.shape)
         if self.needs(2):
-            db = grad.sum(axis=(0, 2))
+            db = sum_over(grad, (0, 2))
         return dx, dw, db
 
     def by_group(self, weight: Array) -> Array:

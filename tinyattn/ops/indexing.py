@@ -18,6 +18,7 @@ from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.shape import Basic, Slice
@@ -33,10 +34,10 @@ def scatter_add(shape: tuple[int, ...], pick: Callable[[Array], Array], grad: Ar
     dx[j] = the sum of dy[i] over all i with y[i] = x[j]. Which j that is, follows from picking
     among the numbers 0, 1, 2, ... of the elements.
     """
-    dx = np.zeros(shape, grad.dtype)
+    dx = np.zeros(shape, np.float64)  # sums of float32 would drift
     source = pick(np.arange(dx.size).reshape(shape))
     np.add.at(dx.reshape(-1), np.reshape(source, -1), np.reshape(grad, -1))
-    return dx
+    return dx.astype(grad.dtype, copy=False)
 
 
 class Pick(Function):
@@ -130,7 +131,9 @@ class MaskedFill(Function):
 
     def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
         mask = self.saved["mask"]
-        dv = np.where(mask, grad, 0).sum() if self.needs(2) else None
+        dv = None
+        if self.needs(2):
+            dv = sum_over(np.where(mask, grad, 0), tuple(range(grad.ndim)))
         return np.where(mask, 0, grad), None, dv
 
 

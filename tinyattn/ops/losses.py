@@ -164,7 +164,7 @@ def nll_loss(
     if reduction == "sum":
         return losses.sum()
     kept = index[index != ignore_index]
-    total = len(kept) if weight is None else float(weight._array[kept].sum())
+    total = len(kept) if weight is None else float(weight._array[kept].sum(dtype=np.float64))
     return losses.sum() / total
 
 

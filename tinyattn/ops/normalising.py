@@ -14,6 +14,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import squares_over, sum_over
 from tinyattn.ops._arguments import as_axis, as_floats, as_size, as_tensor
 from tinyattn.ops.elementwise import to
 from tinyattn.ops.products import as_rows
@@ -248,21 +249,21 @@ class CosineSimilarity(Function):
     fresh = True
 
     def forward(self, x: Array, y: Array, axis: int, eps: float) -> Array:
-        self.axis, self.eps = axis, eps
+        self.axes, self.eps = ((axis % x.ndim,) if x.ndim else ()), eps
         self.save(x=x, y=y)
         (u, _, _), (v, _, _) = self.units()
-        return np.sum(u * v, axis=axis)
+        return sum_over(u * v, self.axes)
 
     def backward(self, grad: Array) -> tuple[Array, Array]:
         (u, dx, a), (v, dy, b) = self.units()
-        c = np.sum(u * v, axis=self.axis, keepdims=True)
-        grad = np.expand_dims(grad, self.axis)
+        c = sum_over(u * v, self.axes, keepdims=True)
+        grad = np.expand_dims(grad, self.axes)
         return (v - c * dx) * (grad / a), (u - c * dy) * (grad / b)
 
     def units(self) -> Iterator[tuple[Array, Array, Array]]:
         """For x and for y: x / a, x / |x| (0 where x is 0), and a."""
         for x in (self.saved["x"], self.saved["y"]):
-            norm = np.sqrt(np.sum(np.square(x), axis=self.axis, keepdims=True))
+            norm = np.sqrt(squares_over(x, self.axes)).astype(x.dtype)
             a = np.maximum(norm, np.asarray(self.eps, x.dtype))
             yield x / a, np.where(norm == 0, 0, x / norm), a
 

@@ -19,6 +19,7 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_operand, as_tensor
 
 
@@ -124,7 +125,7 @@ class Linear(Function):
         if self.needs(1):
             dw = self.over_rows(rows_product, (rows, x_rows), self.kernels)
         if self.needs(2):
-            db = rows.sum(axis=0)
+            db = sum_over(rows, (0,))
         return dx, dw, db
 
 

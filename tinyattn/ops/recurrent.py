@@ -12,6 +12,7 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops.products import as_rows
 
 
@@ -48,9 +49,9 @@ class Layer(Function):
             rows = c, self.before(as_rows(h0), as_rows(y))
             dw_hh = self.over_rows(rows_product, rows, k)
         if self.needs(4):
-            db_ih = a.sum(axis=0)
+            db_ih = sum_over(a, (0,))
         if self.needs(5):
-            db_hh = db_ih.copy() if a is c and db_ih is not None else c.sum(axis=0)
+            db_hh = db_ih.copy() if a is c and db_ih is not None else sum_over(c, (0,))
         return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
 
     def parts(self, names: str) -> dict[str, Array]:

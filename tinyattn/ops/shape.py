@@ -17,6 +17,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
 from tinyattn.ops.elementwise import clone
 
@@ -160,7 +161,7 @@ class Repeat(Function):
     def backward(self, grad: Array) -> Array:
         sizes = (1,) * (len(self.times) - len(self.shape)) + self.shape
         pairs = [n for pair in zip(self.times, sizes, strict=True) for n in pair]
-        return grad.reshape(pairs).sum(axis=tuple(range(0, len(pairs), 2))).reshape(self.shape)
+        return sum_over(grad.reshape(pairs), tuple(range(0, len(pairs), 2))).reshape(self.shape)
 
 
 class Tril(Function):

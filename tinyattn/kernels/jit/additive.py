@@ -35,39 +35,44 @@ def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
     one = v.dtype.type(1)
     v, dv = v[begin:end], dv[begin:end]
     t = np.empty_like(v)  # a loop that writes several arrays would not vectorise
+    of_row = np.empty_like(v)
     dk[:, begin:end] = 0
     dv[:] = 0
     for i in range(len(q)):
         query, into = q[i][begin:end], dq[i][begin:end]
         into[:] = 0
+        of_row[:] = 0
         for j in range(len(k)):
             key, into_key = k[j][begin:end], dk[j][begin:end]
             g = grad[i, j]
             for h in range(len(v)):
                 t[h] = tanh(query[h] + key[h])
             for h in range(len(v)):
-                dv[h] += g * t[h]
+                of_row[h] += g * t[h]
             for h in range(len(v)):
                 t[h] = g * v[h] * (one - t[h] * t[h])
             for h in range(len(v)):
                 into[h] += t[h]
             for h in range(len(v)):
                 into_key[h] += t[h]
+        for h in range(len(v)):
+            dv[h] += of_row[h]
 
 
 @kernel("r3 r3 r3 r1 w3 w3 w1")
 def backward(grad, q, k, v, dq, dk, dv):
     B, H = len(q), len(v)
     blocks = (H + COLUMNS - 1) // COLUMNS
-    dvs = np.empty((B, H), v.dtype)
+    dvs = np.empty((B, H))  # float64, so that sums over many rows do not drift
     for part in numba.prange(B * blocks):
         b, h = part // blocks, part % blocks * COLUMNS
         end = min(h + COLUMNS, H)
         backward_columns(grad[b], q[b], k[b], v, h, end, dq[b], dk[b], dvs[b])
-    dv[:] = 0
-    for b in range(B):
-        for h in range(H):
-            dv[h] += dvs[b, h]
+    for h in range(H):
+        total = 0.0
+        for b in range(B):
+            total += dvs[b, h]
+        dv[h] = total
 
 
 def additive(q: Array, k: Array, v: Array, out: Array) -> None:

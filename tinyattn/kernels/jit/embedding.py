@@ -3,29 +3,33 @@ order.
 """
 
 import numba
+import numpy as np
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
+from tinyattn.kernels.jit.reductions import add_one
 
 OWNERS = 16
 
 
 @exact
-def add_rows(grad, index, padding_idx, owner, owners, out):
+def add_rows(grad, index, padding_idx, owner, owners, sums, lost):
     for i in range(len(index)):
         v = index[i]
         if v % owners == owner and v != padding_idx:
             for j in range(grad.shape[1]):
-                out[v, j] += grad[i, j]
+                add_one(sums[v], lost[v], j, np.float64(grad[i, j]))
 
 
-@kernel("r2 i1 int int w2")
-def run(grad, index, padding_idx, owners, out):
+@kernel("r2 i1 int int s2 s2")
+def run(grad, index, padding_idx, owners, sums, lost):
     for owner in numba.prange(owners):
-        add_rows(grad, index, padding_idx, owner, owners, out)
+        add_rows(grad, index, padding_idx, owner, owners, sums, lost)
 
 
 def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) -> None:
     """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
     alone = grad.size < SMALL
-    run(grad, index, padding_idx, 1 if alone else OWNERS, out, alone=alone)
+    sums, lost = np.zeros(out.shape), np.zeros(out.shape)
+    run(grad, index, padding_idx, 1 if alone else OWNERS, sums, lost, alone=alone)
+    out[...] = np.where(np.isfinite(sums), sums + lost, sums)

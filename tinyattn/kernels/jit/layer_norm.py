@@ -8,23 +8,24 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 
-BLOCK = 64  # rows; each block adds up its share of the weights' gradients
+BLOCK = 16  # rows; each block adds up its share of the weights' gradients
 
 
 @sums
 def forward_row(x, i, weight, bias, eps, out, mean, rstd):
     D = x.shape[1]
     real = x.dtype.type
-    m = square = real(0)
+    m, square = real(0), 0.0
     if mean.size:
+        total = 0.0
         for j in range(D):
-            m += x[i, j]
-        m /= real(D)
+            total += x[i, j]
+        m = real(total / D)
         mean[i] = m
     for j in range(D):
         centred = x[i, j] - m
         square += centred * centred
-    s = real(1) / np.sqrt(square / real(D) + real(eps))
+    s = real(1 / np.sqrt(square / D + eps))
     for j in range(D):
         out[i, j] = (x[i, j] - m) * s
     if weight.size:
@@ -43,11 +44,11 @@ def forward(x, weight, bias, eps, out, mean, rstd):
 
 
 @sums
-def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases):
+def backward_rows(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias):
     D = x.shape[1]
     real = x.dtype.type
     for j in range(D):
-        dweights[part, j] = dbiases[part, j] = 0
+        dweight[j] = dbias[j] = 0
     for i in range(begin, end):
         m, s = mean[i] if mean.size else real(0), rstd[i]
         of_g = of_gx = real(0)
@@ -55,8 +56,8 @@ def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, d
             dx[i, j] = grad[i, j] * weight[j] if weight.size else grad[i, j]
         for j in range(D):
             xhat = (x[i, j] - m) * s
-            dweights[part, j] += grad[i, j] * xhat
-            dbiases[part, j] += grad[i, j]
+            dweight[j] += grad[i, j] * xhat
+            dbias[j] += grad[i, j]
         for j in range(D):
             of_g += dx[i, j]
             of_gx += dx[i, j] * ((x[i, j] - m) * s)
@@ -67,21 +68,34 @@ def backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, d
             dx[i, j] = s * (dx[i, j] - of_g - xhat * of_gx)
 
 
+@sums
+def backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias):
+    D = x.shape[1]
+    of_weight, of_bias = np.empty(D, x.dtype), np.empty(D, x.dtype)  # of a block
+    for start in range(begin, end, BLOCK):
+        stop = min(start + BLOCK, end)
+        backward_rows(grad, x, mean, rstd, weight, start, stop, dx, of_weight, of_bias)
+        for j in range(D):
+            dweight[j] += of_weight[j]
+            dbias[j] += of_bias[j]
+
+
 @kernel("r2 r2 r1 r1 r1 w2 w1 w1")
 def backward(grad, x, mean, rstd, weight, dx, dweight, dbias):
     N, D = x.shape
-    parts = (N + BLOCK - 1) // BLOCK
-    dweights = np.empty((parts, D), x.dtype)
-    dbiases = np.empty((parts, D), x.dtype)
+    parts = min(64, (N + BLOCK - 1) // BLOCK)
+    dweights = np.zeros((parts, D))  # float64, so that sums over many rows do not drift
+    dbiases = np.zeros((parts, D))
     for part in numba.prange(parts):
-        begin, end = part * BLOCK, min(part * BLOCK + BLOCK, N)
-        backward_rows(grad, x, mean, rstd, weight, begin, end, part, dx, dweights, dbiases)
-    dweight[:] = 0
-    dbias[:] = 0
-    for part in range(parts):
-        for j in range(D):
-            dweight[j] += dweights[part, j]
-            dbias[j] += dbiases[part, j]
+        begin, end = N * part // parts, N * (part + 1) // parts
+        backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweights[part], dbiases[part])
+    for j in range(D):
+        of_weight = of_bias = 0.0
+        for part in range(parts):
+            of_weight += dweights[part, j]
+            of_bias += dbiases[part, j]
+        dweight[j] = of_weight
+        dbias[j] = of_bias
 
 
 def layer_norm(

@@ -13,6 +13,7 @@ t is computed again, one query at a time, since an array (B, Tq, Tk, H) would be
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.reference.reductions import finer
 
 
 @np.errstate(all="ignore")
@@ -27,12 +28,12 @@ def additive_backward(
     grad: Array, q: Array, k: Array, v: Array, dq: Array, dk: Array, dv: Array
 ) -> None:
     """grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,) -> dq, dk, dv of their shapes."""
-    dk[:] = 0
-    dv[:] = 0
+    of_k, of_v = finer(np.zeros_like(k)), finer(np.zeros_like(v))
     for i in range(q.shape[1]):
         t = np.tanh(q[:, i, None] + k)
         g = grad[:, i, :, None]
         d = g * v * (1 - t * t)
-        dq[:, i] = d.sum(axis=1)
-        dk += d
-        dv += (g * t).sum(axis=(0, 1))
+        dq[:, i] = d.sum(axis=1, dtype=of_k.dtype)
+        of_k += d
+        of_v += (g * t).sum(axis=(0, 1), dtype=of_v.dtype)
+    dk[...], dv[...] = of_k, of_v

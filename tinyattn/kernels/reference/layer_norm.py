@@ -16,6 +16,7 @@ rstd = 1 / sqrt(sum(x^2) / D + eps),  y = xhat weight,  dx = rstd (g' - xhat mea
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.reference.reductions import of_columns
 
 
 @np.errstate(all="ignore")
@@ -54,8 +55,7 @@ def layer_norm_backward(
     """grad, x (N, D), mean, rstd (N,), weight (D,) -> dx (N, D), dweight (D,), dbias (D,)."""
     D = x.shape[1]
     xhat = (x - mean[:, None]) * rstd[:, None]
-    dweight[:] = (grad * xhat).sum(axis=0)
-    dbias[:] = grad.sum(axis=0)
+    dweight[:], dbias[:] = of_columns(grad * xhat), of_columns(grad)
     g = grad if weight is None else grad * weight
     mean_g = g.sum(axis=1, keepdims=True) / D
     mean_gx = (g * xhat).sum(axis=1, keepdims=True) / D
@@ -77,6 +77,6 @@ def rms_norm_backward(
 ) -> None:
     """grad, x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
     xhat = x * rstd[:, None]
-    dweight[:] = (grad * xhat).sum(axis=0)
+    dweight[:] = of_columns(grad * xhat)
     g = grad if weight is None else grad * weight
     dx[:] = rstd[:, None] * (g - xhat * ((g * xhat).sum(axis=1, keepdims=True) / x.shape[1]))

@@ -41,6 +41,12 @@ def total(x: Array) -> tuple[Array, Array]:
     return x.sum(axis=1), lost
 
 
+def of_columns(x: Array) -> Array:
+    """x (N, D) -> (D,), the sum of the rows, in the type that sums run in."""
+    s, lost = total(x[None])
+    return (s + lost)[0]
+
+
 @np.errstate(all="ignore")
 def sum(x: Array, divisor: float, out: Array) -> None:
     """x (A, n, C) -> out (A, C), the sum over the middle axis divided by divisor; out is of x's

@@ -96,4 +96,4 @@ def _total_norm(groups: list[list[Array]], norm_type: float) -> float:
     if norm_type == 2:
         return math.hypot(*(backend().global_norm(arrays) for arrays in groups))
     flat = [array.ravel() for arrays in groups for array in arrays]
-    return float(np.linalg.norm(np.concatenate(flat), norm_type))
+    return float(np.linalg.norm(np.concatenate(flat, dtype=np.float64), norm_type))

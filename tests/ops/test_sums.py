@@ -1,0 +1,166 @@
+"""Every operation that sums floats is within a few ULP of the exact sum, however many there are.
+
+The numbers are such that plain float32 sums over the first axis end far away: 300,000 times 0.1 as
+30,054. Look first at SUMS.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+import tinyattn.nn.functional as F
+from tinyattn.kernels import available_backends, use_backend
+
+N = 300_000
+TENTH = float(np.float32(0.1))
+
+
+def full(*shape: int) -> Any:
+    return ta.full(shape, 0.1)
+
+
+def gradient(loss: Callable[[Any], Any], shape: tuple[int, ...], value: float = 1.0) -> Any:
+    """The gradient of a sum of `loss`, weighted by 0.1, at a tensor full of a number."""
+    x = ta.full(shape, value, requires_grad=True)
+    y = loss(x)
+    y.backward(full(*y.shape))
+    return x.grad
+
+
+def of_rnn_bias(name: str) -> Any:
+    rnn = ta.nn.GRU(1, 1)
+    for parameter in rnn.parameters():
+        ta.nn.init.zeros_(parameter)
+    y = rnn(ta.zeros(1, N, 1))[0]
+    y.backward(full(1, N, 1))
+    return getattr(rnn, name).grad[2]
+
+
+# What: the result, and what it is exactly. A GRU of zeros has h' = n / 2, n = tanh(a + b / 2).
+SUMS: dict[str, tuple[Callable[[], Any], float]] = {
+    "sum(0)": (lambda: full(N, 3).sum(0), N * TENTH),
+    "sum((0, 2))": (lambda: full(N // 2, 3, 2).sum((0, 2)), N * TENTH),
+    "sum of a transpose": (lambda: full(3, N).T.sum(0), N * TENTH),
+    "mean(0)": (lambda: full(N, 3).mean(0), TENTH),
+    "norm(dim=0)": (lambda: full(N, 3).norm(dim=0), TENTH * math.sqrt(N)),
+    "norm(3, dim=0)": (lambda: full(N, 3).norm(3, dim=0), TENTH * N ** (1 / 3)),
+    "cumsum": (lambda: full(N, 3).cumsum(0)[-1], N * TENTH),
+    "cumsum, gradient": (lambda: gradient(lambda x: x.cumsum(0), (N, 3))[0], N * TENTH),
+    "logsumexp": (lambda: full(N, 3).logsumexp(0), TENTH + math.log(N)),
+    "var, of 0.1 and 0.3": (
+        lambda: ta.cat([full(N, 3), 3 * full(N, 3)]).var(0, correction=0),
+        (float(np.float32(3) * np.float32(0.1)) - TENTH) ** 2 / 4,
+    ),
+    "broadcasting": (lambda: gradient(lambda x: x + ta.zeros(N, 3), (3,)), N * TENTH),
+    "stretching": (lambda: gradient(lambda x: x + ta.zeros(N, 3), (1, 3)), N * TENTH),
+    "expand": (lambda: gradient(lambda x: x.expand(N, 3), (3,)), N * TENTH),
+    "repeat": (lambda: gradient(lambda x: x.repeat(N, 1), (3,)), N * TENTH),
+    "bias of linear": (
+        lambda: gradient(lambda b: F.linear(ta.zeros(N, 2), ta.zeros(3, 2), b), (3,)),
+        N * TENTH,
+    ),
+    "bias of conv1d": (
+        lambda: gradient(lambda b: F.conv1d(ta.zeros(N // 10, 1, 10), ta.zeros(3, 1, 1), b), (3,)),
+        N * TENTH,
+    ),
+    "input bias of a GRU": (lambda: of_rnn_bias("bias_ih_l0"), N * TENTH / 2),
+    "hidden bias of a GRU": (lambda: of_rnn_bias("bias_hh_l0"), N * TENTH / 4),
+    "bias of layer_norm": (
+        lambda: gradient(lambda b: F.layer_norm(ta.zeros(N, 3), (3,), None, b), (3,)),
+        N * TENTH,
+    ),
+    "weight of rms_norm": (
+        lambda: gradient(lambda w: F.rms_norm(ta.ones(N, 3), (3,), w, eps=0.0), (3,)),
+        N * TENTH,
+    ),
+    "embedding of one word": (
+        lambda: gradient(lambda w: F.embedding(ta.zeros(N, dtype=ta.int64), w), (1, 3)),
+        N * TENTH,
+    ),
+    "index_select of one row": (
+        lambda: gradient(lambda w: w.index_select(0, ta.zeros(N, dtype=ta.int64)), (1, 3)),
+        N * TENTH,
+    ),
+    "einsum": (lambda: ta.einsum("ij->j", full(N, 3)), N * TENTH),
+    "l1_loss": (lambda: F.l1_loss(full(N, 3), ta.zeros(N, 3)), TENTH),
+    "mse_loss": (lambda: F.mse_loss(full(N, 3), ta.zeros(N, 3), reduction="sum"), 3 * N * TENTH**2),
+    "nll_loss": (lambda: F.nll_loss(-full(N, 2), ta.zeros(N, dtype=ta.int64)), TENTH),
+    "cross_entropy": (
+        lambda: F.cross_entropy(full(N, 2), ta.zeros(N, dtype=ta.int64)),
+        math.log(2),
+    ),
+    "clip_grad_norm_": (lambda: clipped(2.0), TENTH * math.sqrt(3 * N)),
+    "clip_grad_norm_, p = 3": (lambda: clipped(3.0), TENTH * (3 * N) ** (1 / 3)),
+}
+
+
+def clipped(p: float) -> Any:
+    x = ta.zeros(N, 3, requires_grad=True)
+    x.grad = full(N, 3)
+    return ta.nn.utils.clip_grad_norm_([x], 1.0, p)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("what", SUMS)
+def test_sums_are_exact_to_a_few_ulp(what: str, backend: str) -> None:
+    compute, exact = SUMS[what]
+    with use_backend(backend):
+        result = compute().detach().numpy()
+    error = np.abs(result.astype(np.float64) - exact) / np.spacing(np.float32(abs(exact)))
+    assert np.all(error <= 3), float(error.max())
+
+
+@pytest.fixture(params=available_backends())
+def backend(request: pytest.FixtureRequest) -> Any:
+    with use_backend(request.param):
+        yield request.param
+
+
+def test_mean_and_spread_of_columns_around_2000(backend: str) -> None:
+    x = np.random.default_rng(1).normal(2000, 10, size=(N, 3)).astype(np.float32)
+    t, exact = ta.tensor(x), x.astype(np.float64)
+    for got, want in [
+        (t.mean(0), exact.mean(0)),
+        (t.std(0), exact.std(0, ddof=1)),
+        (t.var(0), exact.var(0, ddof=1)),
+    ]:
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-7)
+
+
+def test_the_variance_around_a_million_and_its_gradient(backend: str) -> None:
+    x = np.random.default_rng(2).normal(1e6, 1, size=(N, 1)).astype(np.float32)
+    t, exact = ta.tensor(x, requires_grad=True), x.astype(np.float64)
+    y = t.var(0)
+    np.testing.assert_allclose(y.detach().numpy(), exact.var(0, ddof=1), rtol=1e-7)
+    y.sum().backward()
+    want = 2 * (exact - exact.mean()) / (N - 1)
+    np.testing.assert_allclose(t.grad.numpy(), want, rtol=3e-7)
+
+
+@pytest.mark.parametrize("dtype", [ta.float32, ta.float64])
+@pytest.mark.parametrize("exponent", [-200, -20, 0, 20, 35, 200, 300])
+def test_std_and_norm_neither_overflow_nor_vanish(backend: str, dtype: Any, exponent: int) -> None:
+    if dtype == ta.float32 and abs(exponent) > 35:
+        pytest.skip("no float32")
+    x = np.array([1.0, 2.0, 4.0]) * 10.0**exponent
+    t = ta.tensor(x, dtype=dtype)
+    one = 10.0**exponent
+    close = {"rtol": 3e-7 if dtype == ta.float32 else 1e-15}
+    np.testing.assert_allclose(t.std().item() / one, math.sqrt(7 / 3), **close)
+    np.testing.assert_allclose(t.norm().item() / one, math.sqrt(21), **close)
+    # A power of a number of size e^a has an error of a ULP.
+    np.testing.assert_allclose(
+        t.norm(3).item() / one, 73 ** (1 / 3), rtol=max(close["rtol"], 1e-14)
+    )
+    t.requires_grad_()
+    t.std().backward()
+    want = (np.array([1, 2, 4]) - 7 / 3) / (2 * math.sqrt(7 / 3))
+    np.testing.assert_allclose(t.grad.numpy(), want, rtol=1e-6)
+
+
+def test_the_mean_of_huge_numbers_is_not_infinite(backend: str) -> None:
+    assert ta.full((1000,), 3e38).mean().item() == float(np.float32(3e38))
