@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 
 import tinyattn as ta
-from benchmarks.example import translate
+from benchmarks.example import Progress, Run, fit, prepare, train_options
 from benchmarks.memory import resident
-from tinyattn.text import split_by_source
 
 ROWS = 30
 
@@ -27,18 +26,14 @@ def main() -> None:
     top.add_argument("file")
     top.add_argument("--minutes", type=float, default=30.0)
     ours, rest = top.parse_known_args()
-    given = ["train", "--data", ours.file, *rest]
-    args = translate.complete(translate.parser().parse_args(given))
-    pairs = translate.all_pairs(args.data, args.swap, args.pairs)
-    parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
-    ta.manual_seed(args.seed)
-    options = {**translate.options_of(args, parts[0]), "fingerprint": translate.fingerprint(pairs)}
-    model = translate.new_model(options, parts[0])
-    training, validation = map(model.ids, parts[:2])
-    print(f"{len(training)} pairs, {ta.get_num_threads()} threads, backend {ta.backend().name}")
+    args = train_options("--data", ours.file, *rest)
+    model, data = prepare(args)
+    print(
+        f"{len(data.training)} pairs, {ta.get_num_threads()} threads, backend {ta.backend().name}"
+    )
     print("| minute | steps | mean MB | highest MB |\n|---:|---:|---:|---:|", flush=True)
     over: list[bool] = []  # what ends `fit`, as Ctrl-C does
-    done, progress = 0, translate.Progress()
+    done, progress = 0, Progress()
     means: list[float] = []
     highest: list[float] = []
 
@@ -60,15 +55,12 @@ def main() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-
-        def save(name: str) -> None:
-            translate.save_checkpoint(Path(folder) / name, model, optimizer, args, progress)
-
         while not over:
-            done, progress = done + progress.step, translate.Progress()
+            done, progress = done + progress.step, Progress()
             optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
             with contextlib.redirect_stderr(nowhere):  # the progress bar
-                translate.fit(model, optimizer, args, training, validation, progress, save, over)
+                run = Run(model, optimizer, args, data, Path(folder), progress, over)
+                fit(model, optimizer, args, run)
     thirds = [slice(i, i + ROWS // 3) for i in range(0, ROWS, ROWS // 3)]
     print("\nmean in each third:", *(f"{sum(means[i]) / (ROWS // 3):.0f} MB" for i in thirds))
     print("highest in each third:", *(f"{max(highest[i]):.0f} MB" for i in thirds))

@@ -7,16 +7,25 @@ the processor, all threads together.
 """
 
 import argparse
-import math
+import tempfile
 import time
+from pathlib import Path
 
 import tinyattn as ta
-from benchmarks.example import translate
-from tinyattn.text import split_by_source
+from benchmarks.example import (
+    MODELS,
+    Progress,
+    Run,
+    fit,
+    perplexity,
+    prepare,
+    quality,
+    train_options,
+)
 
 
 def main() -> None:
-    every = (*translate.MODELS["rnn"].options["score"], "transformer")
+    every = (*MODELS["rnn"].options["score"], "transformer")
     top = argparse.ArgumentParser(description=__doc__)
     top.add_argument("scores", nargs="*", help=f"of {', '.join(every)} (default: all)")
     ours, rest = top.parse_known_args()
@@ -26,21 +35,18 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|", flush=True)
     for score in ours.scores or every:
         kind = "--model" if score == "transformer" else "--score"
-        args = translate.complete(translate.parser().parse_args(["train", *rest, kind, score]))
-        pairs = translate.all_pairs(args.data, args.swap, args.pairs)
-        parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
-        ta.manual_seed(args.seed)
-        model = translate.new_model(translate.options_of(args, parts[0]), parts[0])
-        training, validation = map(model.ids, parts[:2])
-        started = time.process_time()
+        args = train_options(*rest, kind, score)
+        model, data = prepare(args)
         optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
-        translate.fit(model, optimizer, args, training, validation, translate.Progress())
-        seconds = time.process_time() - started
-        step = seconds / (args.epochs * math.ceil(len(training) / args.batch))
-        perplexity = translate.perplexity(model, model.ids(parts[2]))
-        found = translate.quality(model, parts[2])
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(model, optimizer, args, data, Path(folder), Progress())
+            started = time.process_time()
+            fit(model, optimizer, args, run)
+            seconds = time.process_time() - started
+        found = quality(model, data.test)
         print(
-            f"| {score} | {seconds:.0f} | {1e3 * step:.1f} | {perplexity:.3f} | {found.bleu:.1f} "
+            f"| {score} | {seconds:.0f} | {1e3 * seconds / run.total:.1f} "
+            f"| {perplexity(model, model.ids(data.test)):.3f} | {found.bleu:.1f} "
             f"| {100 * found.exact:.1f} % |",
             flush=True,
         )

@@ -19,10 +19,9 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-import tinyattn as ta
-from benchmarks.example import translate
+from benchmarks import example
 from benchmarks.workers import cores
-from tinyattn.text import PAD, Batch, batches, count_batches, split_by_source
+from tinyattn.text import PAD, Batch, batches, count_batches
 
 
 class Encoder(nn.Module):
@@ -81,14 +80,14 @@ class Decoder(nn.Module):
 class Translator(nn.Module):
     """Starts from the weights of the example's model, whose names it shares."""
 
-    def __init__(self, example: translate.Translator) -> None:
+    def __init__(self, ours: example.Translator) -> None:
         super().__init__()
-        options = example.options
+        options = ours.options
         hidden, dropout, score = options["hidden"], options["dropout"], options["score"]
         both = options["bidirectional"]
-        self.encoder = Encoder(len(example.source), hidden, both, dropout)
-        self.decoder = Decoder(len(example.target), hidden, score, dropout)
-        weights = example.model.state_dict().items()
+        self.encoder = Encoder(len(ours.source), hidden, both, dropout)
+        self.decoder = Decoder(len(ours.target), hidden, score, dropout)
+        weights = ours.model.state_dict().items()
         self.load_state_dict({name: torch.tensor(w.numpy()) for name, w in weights})
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -136,25 +135,20 @@ def fit(model: Translator, args: Any, training: Sequence[Any], validation: Seque
 
 
 def main() -> None:
-    args = translate.parser().parse_args(["train", "--out", "runs/torch", *sys.argv[1:]])
-    translate.complete(args)
+    args = example.train_options("--out", "runs/torch", *sys.argv[1:])
     kind = args.model, args.cell, args.layers
     if kind != ("rnn", "gru", 1) or args.score not in ("additive", "dot"):
         sys.exit("expected a GRU of one layer with additive or dot scores: only those stand here")
     torch.set_num_threads(cores())
     torch.manual_seed(args.seed)
-    ta.manual_seed(args.seed)
-    pairs = translate.all_pairs(args.data, args.swap, args.pairs)
-    parts = split_by_source(pairs, args.valid, args.test, seed=args.seed)
-    example = translate.new_model(translate.options_of(args, parts[0]), parts[0])
-    model = Translator(example)
-    training, validation = map(example.ids, parts[:2])
+    ours, data = example.prepare(args)
+    model = Translator(ours)
     started = time.perf_counter()
-    fit(model, args, training, validation)
+    fit(model, args, data.training, data.validation)
     minutes = (time.perf_counter() - started) / 60
     print(f"torch {torch.__version__}, {cores()} threads: trained in {minutes:.2f} minutes")
-    example.model.load_state_dict(model.state_dict())
-    translate.report(example, parts[2], translate.new_folder(Path(args.out)))
+    ours.model.load_state_dict(model.state_dict())
+    example.report(ours, data.test, example.new_folder(Path(args.out)))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from translator.data import prepare
+from translator.model import loss_of
+from translator.options import train_options
 
 import tinyattn as ta
-from benchmarks.example import translate
 from tinyattn.kernels import Backend
 from tinyattn.text import batches
 
@@ -45,16 +47,14 @@ def test_no_kernel_call_of_a_training_step_lasts_long(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest sentences of the built-in corpus, in the example's own sizes."""
-    args = translate.complete(translate.parser().parse_args(["train", "--model", kind]))
-    pairs = translate.all_pairs(None, False, 4000)
-    model = translate.new_model(translate.options_of(args, pairs), pairs)
+    args = train_options("--model", kind, "--pairs", "4000", "--valid", "1", "--test", "64")
+    model, data = prepare(args)
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
-    *_, longest_batch = batches(model.ids(pairs), args.batch)
+    *_, longest_batch = batches(data.training, args.batch)
     with timed_kernels(monkeypatch) as longest:
-        loss, _ = translate.loss_of(model, longest_batch)
-        loss.backward()
+        loss_of(model, longest_batch).backward()
         optimizer.step()
-        model.translate([source for source, _ in pairs[:64]])
+        model.translate([source for source, _ in data.test])
     assert {"matmul", "cross_entropy"} <= longest.keys()
     assert {name: s for name, s in longest.items() if s > LONGEST} == {}
 

@@ -1,0 +1,13 @@
+"""The program around the two translators: one file a subject, which imports from those above it.
+
+    model.py        from text to text: a model with its vocabularies and tokenisers
+    options.py      the command line of translate.py, and its defaults
+    data.py         the pairs of a run: read, split, made into ids
+    files.py        what a run writes and reads again: models, checkpoints
+    evaluation.py   perplexity, BLEU, exact match, an attention map
+    progress.py     what happens between two steps: validation, checkpoints, Ctrl-C
+    training.py     the learning loop
+    translating.py  lines in, lines out
+
+Look first at training.py.
+"""

@@ -1,0 +1,48 @@
+"""The pairs of a run: read or generated, split, made into ids. Look first at `prepare`."""
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tinyattn as ta
+from tinyattn.datasets import everyday
+from tinyattn.text import DataError, read_pairs, split_by_source
+from translator.model import IdPair, Pair, Translator, new_model, tokenize
+from translator.options import model_options
+
+
+class Data(NamedTuple):
+    """The pairs of a run in three parts, of which no two have a source in common."""
+
+    training: list[IdPair]
+    validation: list[IdPair]
+    test: list[Pair]
+
+
+def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
+    """The pairs that the options of `train` ask for, and a model for them with its first
+    weights."""
+    pairs = all_pairs(args.data, args.swap, args.pairs)
+    try:
+        training, validation, test = split_by_source(pairs, args.valid, args.test, args.seed)
+    except DataError as error:
+        origin = args.data or "the built-in corpus"
+        raise DataError(f"{origin}: {error}; lower --valid and --test") from None
+    options = {**model_options(args, training), "fingerprint": fingerprint(pairs)}
+    tokens = tokenize(training, options)
+    ta.manual_seed(args.seed)
+    model = new_model(options, tokens)
+    return model, Data(model.encode(tokens), model.ids(validation), test)
+
+
+def all_pairs(data: str | None, swap: bool, count: int) -> list[Pair]:
+    """The pairs of a file, or `count` of the built-in corpus; swapped: the second column first."""
+    if data:
+        return read_pairs(data, swap)
+    return [(t, s) if swap else (s, t) for s, t in everyday.generate(count, seed=0)]
+
+
+def fingerprint(pairs: Sequence[Pair]) -> str:
+    """Tells whether pairs are those of training, which the split depends on."""
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]

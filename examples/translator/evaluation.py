@@ -1,0 +1,106 @@
+"""How good a model is: perplexity, BLEU, exact match, an attention map. Look first at `report`."""
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import tinyattn as ta
+from tinyattn.text import PAD, DataError, batches, read_pairs, split_by_source
+from tinyattn.viz import attention_figure, attention_text
+from translator.data import all_pairs, fingerprint
+from translator.files import load_model, unused
+from translator.model import IdPair, Pair, Translator, loss_of
+from translator.options import require, say
+
+
+def perplexity(model: Translator, ids: Sequence[IdPair]) -> float:
+    """exp of the mean cross-entropy of a target token, given the right ones before it."""
+    model.eval()
+    total, count = 0.0, 0
+    with ta.no_grad():
+        for batch in batches(ids, 128):
+            tokens = int((batch.target_out != PAD).sum())
+            total, count = total + loss_of(model, batch).item() * tokens, count + tokens
+    mean = total / count
+    return math.exp(mean) if mean < 700 else math.inf  # a model that ran away
+
+
+class Quality(NamedTuple):
+    """What a model makes of pairs: a hypothesis for each source, which may have many references."""
+
+    references: dict[str, list[str]]
+    hypotheses: list[str]
+    exact: float  # the share of hypotheses that are one of their references
+    bleu: float
+    signature: str  # how BLEU was computed
+
+
+def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
+    from sacrebleu.metrics import BLEU
+
+    references = defaultdict(list)
+    for source, target in pairs:
+        references[source].append(target)
+    hypotheses = [found.text for found in model.translate(list(references))]
+    width = max(map(len, references.values()))
+    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
+    chinese = model.options["target_tokens"] == "char"
+    bleu = BLEU(tokenize="zh" if chinese else "13a")
+    score = bleu.corpus_score(hypotheses, streams).score
+    matches = sum(h in r for h, r in zip(hypotheses, references.values(), strict=True))
+    exact = matches / len(hypotheses)
+    return Quality(references, hypotheses, exact, score, str(bleu.get_signature()))
+
+
+def report(
+    model: Translator,
+    pairs: Sequence[Pair],
+    folder: Path,
+    title: str = "sentences never trained on",
+) -> None:
+    """Perplexity, BLEU, exact match with any reference, ten examples, an attention map."""
+    found = quality(model, pairs)
+    sources = list(found.references)
+    print(f"\non {len(sources)} {title}:")
+    print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
+    print(f"BLEU: {found.bleu:.1f}  ({found.signature})")
+    print(f"exact match: {100 * found.exact:.1f} %\n")
+    for source, hypothesis in list(zip(sources, found.hypotheses, strict=True))[:10]:
+        meant = found.references[source]
+        mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"
+        print(f"  {source}  ->  {hypothesis}{mark}")
+    show_attention(model, sources[0], folder)
+
+
+def show_attention(model: Translator, sentence: str, folder: Path) -> None:
+    (found,) = model.translate([sentence])
+    target = [*found.target, "<eos>"][: len(found.weights)]
+    print(f"\n{attention_text(found.weights, found.source, target)}\n")
+    path = unused(folder / "attention", ".png")
+    try:
+        attention_figure(found.weights, found.source, target).savefig(path)
+    except (OSError, RuntimeError) as error:  # no room for it, or no font that has Chinese
+        say(f"{path}: no attention map: {error}")
+    else:
+        print(f"attention map: {path}")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    model, path = load_model(args.model)
+    require("matplotlib", "sacrebleu")
+    if args.data:
+        pairs = read_pairs(args.data, args.swap)
+        report(model, pairs, path.parent, f"sentences of {args.data}")
+        return
+    options = model.options
+    pairs = all_pairs(options["data"], options["swap"], options["pairs"])
+    if fingerprint(pairs) != options["fingerprint"]:
+        raise DataError(
+            f"{options['data'] or 'the built-in corpus'}: expected the pairs that {path} was "
+            "trained on, got others; give --data"
+        )
+    parts = split_by_source(pairs, options["valid"], options["test"], options["seed"])
+    report(model, parts[2], path.parent)

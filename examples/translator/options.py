@@ -1,0 +1,157 @@
+"""The command line of translate.py, and its defaults. Look first at `parser`."""
+
+import argparse
+import importlib
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from translator_rnn import RNN
+
+from tinyattn.text import TOKENISERS, DataError, guess_tokeniser
+from translator.model import MODELS, Pair
+
+# What has to be known to build a model again and to find its test pairs, beside the options of its
+# own kind: for each name a type, or the choices.
+OPTIONS: dict[str, Any] = {
+    "model": tuple(MODELS),
+    "hidden": int,
+    "dropout": float,
+    "source_tokens": tuple(TOKENISERS),
+    "target_tokens": tuple(TOKENISERS),
+    "min_count": int,
+    "data": str | None,
+    "swap": bool,
+    "pairs": int,
+    "valid": int,
+    "test": int,
+    "seed": int,
+    "fingerprint": str,
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise DataError(message)  # one line, as for all other wrong input
+
+
+def parser(description: str | None = None) -> argparse.ArgumentParser:
+    """The three commands. Options of `train` that depend on the model are None until `complete`."""
+    top = Parser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    commands = top.add_subparsers(dest="command")
+    add = commands.add_parser(
+        "train", help="train a model and report on held-out pairs"
+    ).add_argument
+    add("--data", metavar="FILE", help="lines of source TAB target (default: the built-in corpus)")
+    add("--swap", action="store_true", help="the second column is the source")
+    add("--out", default="runs/translate", help="folder for the results (default: %(default)s)")
+    add("--model", choices=tuple(MODELS), default="rnn", help="default: %(default)s")
+    add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
+    add("--layers", type=positive, help=usual("layers"))
+    add("--score", choices=RNN.options["score"], help=usual("score"))
+    add("--cell", choices=RNN.options["cell"], help=usual("cell"))
+    both = argparse.BooleanOptionalAction
+    add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
+    add("--heads", type=positive, help=usual("heads"))
+    add("--feed-forward", type=positive, help=usual("feed_forward"))
+    add("--epochs", type=positive, help=usual("epochs"))
+    add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
+    add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")
+    add("--warmup", type=positive, help=f"steps to the peak ({usual('warmup')})")
+    add("--dropout", type=share, default=0.0, help="default: %(default)s")
+    add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
+    add(
+        "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
+    )
+    names = ("auto", *TOKENISERS)
+    add("--source-tokens", choices=names, default="auto", help="default: by the script")
+    add("--target-tokens", choices=names, default="auto", help="default: by the script")
+    add("--pairs", type=positive, default=100_000, help="of the built-in corpus (%(default)s)")
+    add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
+    add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
+    add("--seed", type=natural, default=0, help="default: %(default)s")
+    add("--save-every", type=positive, default=500, metavar="STEPS",
+        help="steps from one checkpoint to the next (default: %(default)s)")  # fmt: skip
+    add("--resume", nargs="?", const="", metavar="RUN",
+        help="go on with a run that was stopped (default: the newest with this --out)")  # fmt: skip
+    add = commands.add_parser("evaluate", help="report on a trained model").add_argument
+    add("--model", help="its file or folder (default: the newest in runs/)")
+    add("--data", metavar="FILE", help="pairs to use (default: the model's own test pairs)")
+    add("--swap", action="store_true", help="the second column is the source")
+    add = commands.add_parser("translate", help="translate with a trained model").add_argument
+    add("sentence", nargs="*", help="default: standard input, a sentence a line")
+    add("--file", help="a text file, a sentence a line")
+    add("--model", help="its file or folder (default: the newest in runs/)")
+    return top
+
+
+def usual(name: str) -> str:
+    """What an option is unless given, by model and score."""
+    values = [(kind, MODELS[kind].defaults.get(name)) for kind in MODELS]
+    values += [(score, options.get(name)) for score, options in RNN.by_score.items()]
+    return "default: " + ", ".join(f"{kind} {value}" for kind, value in values if value is not None)
+
+
+def complete(args: argparse.Namespace) -> argparse.Namespace:
+    """The options of `train` with the defaults of its model; those of another are an error."""
+    mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}
+    for name in {name for model in MODELS.values() for name in model.defaults}:
+        if getattr(args, name) is None:
+            setattr(args, name, mine.get(name))
+        elif name not in mine:
+            option = name.replace("_", "-")
+            raise DataError(f"--{option}: expected a model that has it, got --model {args.model}")
+    return args
+
+
+def train_options(*given: str) -> argparse.Namespace:
+    """The options of `train` where these are given."""
+    return complete(parser().parse_args(["train", *given]))
+
+
+def model_options(args: argparse.Namespace, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """All options of the model but the fingerprint, for these training pairs."""
+    names = (*OPTIONS, *MODELS[args.model].options)
+    options = {name: getattr(args, name) for name in names if name != "fingerprint"}
+    if args.data:
+        options["data"] = str(Path(args.data).resolve())
+    for side, name in enumerate(("source_tokens", "target_tokens")):
+        if options[name] == "auto":
+            options[name] = guess_tokeniser(pair[side] for pair in pairs)
+    return options
+
+
+def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """A type for argparse: an int or a float within limits."""
+
+    def read(text: str) -> Any:
+        try:
+            if fits(value := kind(text)):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
+
+    return read
+
+
+positive = number(int, "a whole number from 1", lambda n: n >= 1)
+natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
+rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
+share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+
+
+def require(*packages: str) -> None:
+    """Raise DataError, which says how to install it, for a package that is missing."""
+    for name in packages:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise DataError(f"{name} is missing: pip install 'tinyattn[examples]'") from None
+
+
+def say(message: str) -> None:
+    """A line on standard error."""
+    print(f"translate.py: {message}", file=sys.stderr)

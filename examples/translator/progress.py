@@ -1,0 +1,138 @@
+"""What happens between the steps of training: progress bar, validation, checkpoints, Ctrl-C.
+
+Look first at `Run`, and at its calls in training.py.
+"""
+
+import argparse
+import contextlib
+import math
+import signal
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, islice
+from pathlib import Path
+from typing import Any
+
+import tinyattn as ta
+from tinyattn.text import PAD, Batch, DataError, batches, count_batches
+from translator.data import Data
+from translator.evaluation import perplexity
+from translator.files import BEST, CHECKPOINT, Progress, save_checkpoint
+from translator.model import Translator, loss_of
+from translator.options import say
+
+ROWS = 20  # of the curve, about
+
+
+class Run:
+    """A training on its way: where it stands, and what it writes to its folder.
+
+    It ends early once there is something in `interrupts`.
+    """
+
+    def __init__(
+        self,
+        model: Translator,
+        optimizer: ta.optim.Optimizer,
+        args: argparse.Namespace,
+        data: Data,
+        folder: Path,
+        progress: Progress,
+        interrupts: Sequence[Any] = (),
+    ) -> None:
+        self.model, self.optimizer, self.args = model, optimizer, args
+        self.folder, self.progress, self.interrupts = folder, progress, interrupts
+        self.validation = data.validation
+        self.order = [(data.training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
+        self.ends = list(accumulate(count_batches(*epoch) for epoch in self.order))
+        self.total = self.ends[-1]  # steps
+        self.tokens = 0
+
+    def steps(self) -> Iterator[tuple[int, Batch]]:
+        """The steps that are left, counted from 1, each with its batch, behind a progress bar."""
+        from tqdm import tqdm
+
+        done = self.progress.step
+        epoch = bisect_right(self.ends, done)
+        into = done - (self.ends[epoch - 1] if epoch else 0)
+        left = chain.from_iterable(batches(*epoch) for epoch in self.order[epoch:])
+        with tqdm(total=self.total, initial=done, unit="batch", dynamic_ncols=True) as self.bar:
+            for step, batch in enumerate(islice(left, into, None), start=done + 1):
+                self.random = ta.get_rng_state()
+                yield step, batch
+                if self.interrupts:
+                    break
+
+    def check(self, batch: Batch, loss: float, norm: float) -> None:
+        """Stop a training whose loss or gradient is not finite, and say where that came from."""
+        if math.isfinite(loss + norm):
+            return
+        self.bar.close()
+        explain(self.model, batch, self.args.smoothing, self.random)
+        raise DataError(
+            f"step {self.progress.step + 1} of {self.total}: expected a finite loss and gradient, "
+            f"got loss {loss:g}, gradient norm {norm:g}; try an --lr below {self.args.lr:g}"
+        )
+
+    def after_step(self, batch: Batch, loss: float) -> None:
+        """One step more on the progress bar; validation and checkpoints where they are due."""
+        progress = self.progress
+        progress.step += 1
+        progress.losses.append(loss)
+        self.tokens += int((batch.target_out != PAD).sum()) + int(batch.lengths.sum())
+        self.bar.update()
+        every = max(self.total // ROWS, 1)
+        planned = progress.step % every == 0 or progress.step == self.total
+        if planned:
+            self.validate()
+            if progress.curve[-1]["perplexity"] < progress.best:
+                progress.best = progress.curve[-1]["perplexity"]
+                self.save(BEST)
+        if self.interrupts or progress.step % self.args.save_every == 0:
+            self.save(CHECKPOINT)
+        if self.interrupts and not planned:  # not in the checkpoint: a run never stopped has no
+            self.validate()  # such row
+
+    def validate(self) -> None:
+        """One more row of the curve."""
+        progress = self.progress
+        loss = sum(progress.losses) / len(progress.losses)
+        valid = perplexity(self.model, self.validation)
+        progress.losses = []
+        progress.curve.append({"step": progress.step, "loss": loss, "perplexity": valid})
+        speed = self.tokens / self.bar.format_dict["elapsed"]
+        self.bar.set_postfix_str(f"loss {loss:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint of this name."""
+        path = self.folder / name
+        save_checkpoint(path, self.model, self.optimizer, self.args, self.progress)
+
+
+@contextlib.contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C only leaves a note in this list: no step stays half done, and no file half written.
+
+    After an error nothing changes back, since the program ends then, in its own time.
+    """
+    notes: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: notes.append(number))
+    yield notes
+    signal.signal(signal.SIGINT, before)
+
+
+def explain(model: Translator, batch: Batch, smoothing: float, random: ta.Tensor) -> None:
+    """Say which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
+    with the same random numbers, finds the first number that isn't finite."""
+    say("sentences of the batch without a finite loss or gradient:")
+    for source, target in zip(batch.source, batch.target_out, strict=True):
+        sides = ((model.source, source), (model.target, target))
+        say("\t".join(" ".join(vocab.decode(ids)) for vocab, ids in sides))
+    ta.set_rng_state(random)
+    model.zero_grad()
+    try:
+        with ta.autograd.detect_anomaly():
+            loss_of(model, batch, smoothing).backward()
+        say("anomaly mode: every result and gradient is finite; their norm is not")
+    except RuntimeError as error:
+        say(f"anomaly mode: {error}")

@@ -1,0 +1,84 @@
+"""The learning loop, `fit`, and the command around it, `train`. Look first at `fit`."""
+
+import argparse
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import tinyattn as ta
+from tinyattn.nn.utils import clip_grad_norm_
+from tinyattn.text import DataError
+from translator.data import prepare
+from translator.evaluation import report
+from translator.files import (
+    CHECKPOINT,
+    Progress,
+    go_on,
+    new_folder,
+    resumed,
+    save_model,
+    write_curve,
+)
+from translator.model import Translator, loss_of
+from translator.options import complete, require, say
+from translator.progress import Run, noted_interrupts
+
+
+def fit(
+    model: Translator, optimizer: ta.optim.Optimizer, args: argparse.Namespace, run: Run
+) -> None:
+    """Learn from the training pairs until all epochs are done, or the run is interrupted."""
+    for step, batch in run.steps():
+        model.train()
+        optimizer.param_groups[0]["lr"] = args.lr * schedule(step, run.total, args.warmup)
+        optimizer.zero_grad()
+        loss = loss_of(model, batch, args.smoothing)
+        loss.backward()
+        norm = clip_grad_norm_(model.parameters(), 1.0)
+        run.check(batch, loss.item(), norm.item())
+        optimizer.step()
+        run.after_step(batch, loss.item())
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """The share of the peak learning rate at a step: it rises for a while, then falls to zero."""
+    return min(step / warmup, (steps - step + 1) / max(steps - warmup, 1), 1.0)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a model, write it to a folder of its own, and report on the test pairs."""
+    stopped = resumed(args) if args.resume is not None else None
+    complete(args)
+    model, data = prepare(args)
+    optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
+    require("tqdm", "matplotlib", "sacrebleu")
+    progress = go_on(stopped, model, optimizer) if stopped else Progress()
+    folder = stopped.parent if stopped else new_folder(Path(args.out))
+    try:
+        training, validation, test = map(len, data)
+        print(f"{training} training, {validation} validation, {test} test pairs")
+        print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
+        started = time.perf_counter()
+        with noted_interrupts() as interrupts:
+            run = Run(model, optimizer, args, data, folder, progress, interrupts)
+            fit(model, optimizer, args, run)
+            seconds = time.perf_counter() - started
+            save_model(model, folder)
+            write_curve(progress.curve, folder)
+            if interrupts:
+                say(
+                    f"stopped; the model so far is in {folder / 'model.safetensors'}; "
+                    f"go on with: {sys.argv[0]} train --resume {folder}"
+                )
+                sys.exit(130)
+    except DataError:
+        if (folder / CHECKPOINT).exists():
+            say(f"the checkpoint before it is kept: {folder / CHECKPOINT}")
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # which is refused once there is something in it
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # there is nothing left to go on with
+    print(f"trained in {seconds:.0f} s; in {folder}: model.safetensors, curve.csv, curve.png")
+    report(model, data.test, folder)

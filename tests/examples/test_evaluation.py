@@ -1,0 +1,120 @@
+"""Reports: perplexity, BLEU, exact match and examples of sources held out."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from sacrebleu.metrics import BLEU
+from translator import evaluation
+from translator.files import load_model
+
+from tinyattn.text import read_pairs, split_by_source
+
+from .program import SMALL, TOY, contents, refused, report_of, run, toy_lines
+
+
+def toy_test_pairs(toy: Any) -> dict[str, list[str]]:
+    """The references of each source held out for the test."""
+    pairs = read_pairs(toy.folder / "toy.txt", swap=True)
+    references = defaultdict(list)
+    for source, target in split_by_source(pairs, 20, 40, seed=0)[2]:
+        references[source].append(target)
+    return references
+
+
+def test_report_has_its_lines(toy: Any) -> None:
+    text = toy.stdout
+    assert re.search(r"^gold-prefix perplexity: \d+\.\d+$", text, re.M)
+    assert re.search(
+        r"^BLEU: \d+\.\d  \(nrefs:\S*\|tok:13a\|smooth:exp\|version:\S+\)$", text, re.M
+    )
+    assert re.search(r"^exact match: \d+\.\d %$", text, re.M)
+    assert len(re.findall(r"^  \S.*  ->  ", text, re.M)) == 10
+    assert re.search("[░▒▓█]", text)
+
+
+def test_ten_translations_are_of_held_out_sources(toy: Any) -> None:
+    shown = re.findall(r"^  (\S+)  ->  ", toy.stdout, re.M)
+    assert set(shown) <= set(toy_test_pairs(toy))
+    assert len(set(shown)) == 10
+
+
+def test_fewer_translations_only_with_fewer_test_sources(tmp_path: Path) -> None:
+    done = run(tmp_path, *SMALL, "--test", "3")
+    assert len(re.findall(r"^  \S.*  ->  ", done.stdout, re.M)) == 3
+
+
+def test_any_reference_is_an_exact_match_and_bleu_has_them_all(toy: Any) -> None:
+    references = toy_test_pairs(toy)
+    (toy.folder / "sources.txt").write_text("\n".join(references), encoding="utf-8")
+    done = run(toy.folder, "translate", "--file", "sources.txt", "--model", "toy")
+    hypotheses = done.stdout.splitlines()
+    exact = sum(h in r for h, r in zip(hypotheses, references.values(), strict=True))
+    second = sum(h in r[1:] for h, r in zip(hypotheses, references.values(), strict=True))
+    assert f"exact match: {100 * exact / len(references):.1f} %" in toy.stdout
+    assert exact >= 0.8 * len(references)
+    assert second > 0  # some match only the second reference, whichever of the two that is
+    assert any(h == r[0] for h, r in zip(hypotheses, references.values(), strict=True))
+    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(2)]
+    score = BLEU().corpus_score(hypotheses, streams).score  # type: ignore[arg-type]
+    assert f"BLEU: {score:.1f}  (nrefs:var|" in toy.stdout
+
+
+def test_evaluate_prints_the_report_of_training_and_overwrites_nothing(toy: Any) -> None:
+    before = contents(toy.folder)
+    done = run(toy.folder, "evaluate", "--model", "toy")
+    assert report_of(done.stdout) == report_of(toy.stdout)
+    assert contents(toy.folder).items() >= before.items()
+
+
+def test_evaluate_takes_other_pairs(toy: Any) -> None:
+    (toy.folder / "other.txt").write_text("一二三。\tnothing like it\n", encoding="utf-8")
+    before = contents(toy.folder)
+    done = run(toy.folder, "evaluate", "--model", "toy", "--data", "other.txt")
+    assert contents(toy.folder).items() > before.items()  # one more attention map
+    assert "on 1 sentences of other.txt:" in done.stdout
+    assert "exact match: 0.0 %" in done.stdout
+
+
+def test_the_model_trained_last_is_the_default(builtin: Any) -> None:
+    done = run(builtin.folder, "evaluate")
+    assert report_of(done.stdout) == report_of(builtin.stdout)
+
+
+def test_the_built_in_corpus_is_swapped_too(tmp_path: Path) -> None:
+    done = run(tmp_path, *SMALL, "--swap")
+    assert "tok:zh" in done.stdout
+    assert run(tmp_path, "evaluate").returncode == 0
+
+
+def test_output_is_utf8_wherever_it_goes(builtin: Any) -> None:
+    done = run(builtin.folder, "evaluate", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert report_of(done.stdout) == report_of(builtin.stdout)
+
+
+def test_without_a_chinese_font_only_the_picture_is_missing(
+    toy: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    def fontless(*_: Any) -> None:
+        raise RuntimeError("no installed font holds Chinese characters")
+
+    monkeypatch.setattr(evaluation, "attention_figure", fontless)
+    model, _ = load_model(str(toy.folder / "toy"))
+    evaluation.report(model, [("一二三。", "three two one.")], tmp_path)
+    out, error = capsys.readouterr()
+    assert "exact match: " in out
+    assert "attention map" not in out
+    assert "no attention map: no installed font holds Chinese characters" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_wants_the_pairs_of_training(toy: Any, tmp_path: Path) -> None:
+    lines = toy_lines()[:400]
+    (tmp_path / "toy.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert run(tmp_path, *TOY, "--epochs", "1", "--hidden", "8").returncode == 0
+    (tmp_path / "toy.txt").write_text("\n".join(lines[1:]), encoding="utf-8")
+    says = "toy.txt: expected the pairs that toy/model.safetensors was trained on, got others"
+    refused(tmp_path, "evaluate", "--model", "toy", says=says)
+    (tmp_path / "toy.txt").unlink()
+    refused(tmp_path, "evaluate", "--model", "toy", says="toy.txt: expected a text file")

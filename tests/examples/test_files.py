@@ -1,0 +1,65 @@
+"""Files that are no model, or one that does not fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import tinyattn as ta
+
+from .program import refused
+
+Saved = dict[str, Any]
+
+
+def option(name: str, value: Any) -> Callable[[Saved], Any]:
+    return lambda saved: {**saved, "options": {**saved["options"], name: value}}
+
+
+def without_option(saved: Saved) -> Saved:
+    return {**saved, "options": {k: v for k, v in saved["options"].items() if k != "dropout"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (option("hidden", 16), "Error(s) in loading state_dict for Translator: size mismatch for"),
+        (option("hidden", "32"), "expected hidden to be int, got '32'"),
+        (option("score", "dots"), "expected score to be ('dot', 'scaled_dot', "),
+        (option("model", "cnn"), "expected model to be ('rnn', 'transformer'), got 'cnn'"),
+        (option("model", "transformer"), "expected 'heads' in it, found none"),
+        (
+            option("score", "dot"),
+            "Error(s) in loading state_dict for Translator: Unexpected key(s) in state_dict",
+        ),
+        (option("source_tokens", None), "expected source_tokens to be ('char', "),
+        (without_option, "expected 'dropout' in it, found none"),
+        (lambda saved: saved["model"], "expected 'options' in it, found none"),
+        (lambda saved: [saved], "expected a dict, got list"),
+        (lambda saved: {**saved, "options": 3}, "expected options to be dict, got '3'"),
+        (
+            lambda saved: {**saved, "target": saved["target"][:-1]},
+            "Error(s) in loading state_dict for Translator: size mismatch for",
+        ),
+        (lambda saved: {**saved, "target": [1]}, "tokens: expected strings, got int"),
+        (
+            lambda saved: {**saved, "model": {}},
+            "Error(s) in loading state_dict for Translator: Missing key(s) in state_dict",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit(toy: Any, change: Callable[[Saved], Any], says: str) -> None:
+    ta.save(change(ta.load(toy.folder / "toy" / "model.safetensors")), toy.folder / "changed")
+    says = f"changed: expected a model that `train` saved: {says}"
+    refused(toy.folder, "translate", "一", "--model", "changed", says=says)
+
+
+def test_a_file_that_is_no_model(toy: Any) -> None:
+    whole = (toy.folder / "toy" / "model.safetensors").read_bytes()
+    (toy.folder / "half").write_bytes(whole[: len(whole) // 2])
+    refused(toy.folder, "evaluate", "--model", "half", says="half: expected a model that `train`")
+    for name in ("toy.txt", "toy/curve.png"):
+        refused(toy.folder, "evaluate", "--model", name, says=f"{name}: expected a model that")
+    refused(toy.folder, "evaluate", "--model", "gone", says="found no file")
+    refused(toy.folder, "evaluate", "--model", ".", says="model.safetensors: expected a model")
+    refused(toy.folder, "evaluate", says="runs/: expected a trained model, found none")
