@@ -6,7 +6,8 @@ Prints, a line a kernel, the largest error in ULP: float32 against the definitio
 float64 against it in the machine's long double. A ULP is that of the largest number of a result,
 since a sum that cancels can be as exact as its terms only; in losses and gradients, which may all
 cancel, at least that of 1. Cases made to cancel or to saturate are left out.
-tests/kernels/test_accuracy.py holds the figures to its table.
+tests/kernels/test_accuracy.py holds the figures to its table. Then what sums over 300,000 rows in
+float32, against the exact sum: tests/ops/test_sums.py.
 """
 
 import contextlib
@@ -20,7 +21,8 @@ import numpy as np
 
 from tests.kernels import calls
 from tests.kernels.cases import cast
-from tinyattn.kernels import Backend, available_backends, contract, table
+from tests.ops.test_sums import SUMS
+from tinyattn.kernels import Backend, available_backends, contract, table, use_backend
 
 ILL_CONDITIONED = ("1e4", "saturated", "off centre", "cancelling", "large", "constant", "tiny")
 TYPES = (np.float32, np.float64)
@@ -85,6 +87,23 @@ def measure(kernel: str, dtype: Any, backends: tuple[str, ...]) -> dict[str, flo
     return worst
 
 
+def long_sums(backends: tuple[str, ...]) -> None:
+    """By operation: the exact sum, what each backend gives, and its error in ULP."""
+    print(
+        f"\n{'sums of 300,000 in float32':28}{'exact':>14}",
+        *(f"{n:>14}{'ULP':>6}" for n in backends),
+    )
+    for what, (compute, exact) in SUMS.items():
+        figures = []
+        for name in backends:
+            with use_backend(name):
+                result = compute().detach().numpy().astype(np.float64).reshape(-1)
+            worst = result[np.argmax(np.abs(result - exact))]
+            error = abs(worst - exact) / np.spacing(np.float32(abs(exact)))
+            figures.append(f"{worst:14.8g}{error:6.1f}")
+        print(f"{what:28}{exact:14.8g}", *figures)
+
+
 def main() -> None:
     backends = available_backends()
     print(f"{'largest error in ULP':24}", *(f"{n + ' f32':>11}{n + ' f64':>12}" for n in backends))
@@ -92,6 +111,7 @@ def main() -> None:
         by_type = [measure(kernel, dtype, backends) for dtype in TYPES]
         figures = (f"{by_type[0][n]:11.1f}{by_type[1][n]:12.1f}" for n in backends)
         print(f"{kernel:24}", *figures)
+    long_sums(backends)
 
 
 if __name__ == "__main__":
