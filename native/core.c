@@ -25,6 +25,7 @@
 #include "pool.h"
 #include "pool.c"
 #include "parts.h"
+#include "elementwise.h"
 
 #define TA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -8,7 +8,25 @@ stands in vmath.h.
 from collections.abc import Callable
 
 import numpy as np
-from mpmath import exp, fabs, factorial, linspace, log, lu_solve, matrix, mp, mpf, nint, polyval
+from mpmath import (
+    cos,
+    erf,
+    erfc,
+    exp,
+    fabs,
+    factorial,
+    linspace,
+    log,
+    lu_solve,
+    matrix,
+    mp,
+    mpf,
+    nint,
+    pi,
+    polyval,
+    sin,
+    sqrt,
+)
 
 mp.dps = 50
 HALF = log(2) / 2
@@ -77,6 +95,69 @@ def table(real: type[np.floating], degree: int) -> None:
     print("  EXP_Q ", ", ".join(str(real(c)) for c in q))
 
 
+def log_target(z: mpf) -> mpf:
+    """(log((1 + s) / (1 - s)) - 2 s) / s^3 with z = s^2."""
+    s = sqrt(z)
+    return (log((1 + s) / (1 - s)) - 2 * s) / s**3
+
+
+def sin_target(z: mpf) -> mpf:
+    """(sin r - r) / r^3 with z = r^2."""
+    r = sqrt(z)
+    return (sin(r) - r) / r**3
+
+
+def cos_target(z: mpf) -> mpf:
+    """(cos r - 1 + r^2 / 2) / r^4 with z = r^2."""
+    return (cos(sqrt(z)) - 1 + z / 2) / z**2
+
+
+def erf_target(z: mpf) -> mpf:
+    """erf(x) / x - 1 with z = x^2."""
+    return erf(sqrt(z)) / sqrt(z) - 1
+
+
+def derivative(c: list[mpf], times: int) -> list[mpf]:
+    """The coefficients, highest power first, of a polynomial's derivative."""
+    for _ in range(times):
+        c = [x * (len(c) - 1 - i) for i, x in enumerate(c[:-1])]
+    return c
+
+
+def more_tables(real: type[np.floating], degrees: dict[str, int]) -> None:
+    """Print the constants of log, sin, cos and erf for one type."""
+    digits = np.finfo(real).nmant + 1
+    quarter = (pi / 4) ** 2
+    last = mpf(4 if digits == 24 else 6)  # erf x is 1 from here on
+    middle = (1 + last) / 2
+    fits: dict[str, tuple[Callable, Callable, mpf, mpf]] = {
+        "LOG_R": (log_target, lambda z: z / 2, mpf(0), ((sqrt(2) - 1) / (sqrt(2) + 1)) ** 2),
+        "SIN_S": (sin_target, lambda z: z, mpf(0), quarter),
+        "COS_C": (cos_target, lambda z: z**2, mpf(0), quarter),
+        "ERF_P": (erf_target, lambda z: mpf(1), mpf(0), mpf(1)),
+        "ERFC_Q": (
+            lambda t: log(erfc(t + middle)),
+            lambda t: erfc(t + middle),
+            1 - middle,
+            last - middle,
+        ),
+    }
+    for name, (f, w, lo, hi) in fits.items():
+        start = lo or hi / 10**6  # the series at 0 can't be evaluated there
+        q, error = remez(f, w, degrees[name], start, hi)
+        if name == "ERFC_Q":  # of |x| - 1, so that it is most exact where it counts most
+            q = [polyval(derivative(q[::-1], k), 1 - middle) / factorial(k) for k in range(len(q))]
+        print(f"{name}: off by at most {float(error * 2**digits):.2g} * 2^-{digits}")
+        print("  {" + ", ".join(str(real(c)) for c in q) + "}")
+    rest, parts = pi / 2, []
+    for _ in range(4):
+        parts.append(shortened(rest, 12 if digits == 24 else 33))
+        rest -= parts[-1]
+    print("PIO2", ", ".join(str(real(c)) for c in (*parts, rest)))
+
+
 if __name__ == "__main__":
     table(np.float32, 4)
+    more_tables(np.float32, {"LOG_R": 2, "SIN_S": 2, "COS_C": 2, "ERF_P": 6, "ERFC_Q": 6})
     table(np.float64, 10)
+    more_tables(np.float64, {"LOG_R": 6, "SIN_S": 5, "COS_C": 5, "ERF_P": 12, "ERFC_Q": 18})

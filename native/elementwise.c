@@ -1,42 +1,234 @@
-/* exp, tanh and sigmoid of an array, from vmath.h. */
+/* Elementwise operations on arrays of any strides, with broadcasting. Look first at
+ * elementwise_operations.inc, the list of the operations, then at elementwise_part.
+ *
+ * The result is C-contiguous, and work is cut into parts of its elements. A part goes block by block: an
+ * input whose elements lie side by side is used in place; of any other the elements of the block are
+ * first copied side by side, into a buffer that stays in the first-level cache. Every operation is thus
+ * one loop over contiguous numbers. out may be one of the inputs if it has the same layout. */
 
-struct FN(elementwise_job) {
-    const real *x;
-    real *out;
-    long count;
+TA_INLINE vec FN(sign)(vec x)
+{
+    return vselect(x > splat(0), splat(1), vselect(x < splat(0), splat(-1), splat(0)));
+}
+
+/* The larger and the smaller of two numbers; NaN if one of them is NaN. */
+TA_INLINE vec FN(larger_of)(vec x, vec y) { return vselect(x != x, x, vmax(x, y)); }
+TA_INLINE vec FN(smaller_of)(vec x, vec y) { return vselect(x != x, x, vmin(x, y)); }
+
+/* f'(x) of f(x) = x s with s = 1 / (1 + e^-x). */
+TA_INLINE vec FN(silu_slope)(vec x)
+{
+    const vec s = FN(sigmoid)(x);
+    return s * (splat(1) + x * (splat(1) - s));
+}
+
+/* The normal distribution function P. */
+TA_INLINE vec FN(normal)(vec x)
+{
+    return splat((real)0.5) + splat((real)0.5) * FN(erf)(x * splat((real)0.70710678118654752));
+}
+
+/* f'(x) = P + x P' of f(x) = x P(x). */
+TA_INLINE vec FN(gelu_slope)(vec x)
+{
+    const vec density = splat((real)0.3989422804014327) * FN(exp)(splat((real)-0.5) * x * x);
+    return FN(normal)(x) + x * density;
+}
+
+/* t = tanh u with u = k (x + c x^3), k = sqrt(2 / pi), c = 0.044715. */
+#undef GELU_K
+#undef GELU_C
+#define GELU_K splat((real)0.7978845608028654)
+#define GELU_C splat((real)0.044715)
+TA_INLINE vec FN(gelu_tanh_of)(vec x) { return FN(tanh)(GELU_K * (x + GELU_C * x * x * x)); }
+
+/* f'(x) = (1 + t) / 2 + x (1 - t^2) u' / 2 of f(x) = x (1 + t) / 2. */
+TA_INLINE vec FN(gelu_tanh_slope)(vec x)
+{
+    const vec t = FN(gelu_tanh_of)(x), half = splat((real)0.5);
+    return half + half * t + half * x * (splat(1) - t * t) * GELU_K * (splat(1) + splat(3) * GELU_C * x * x);
+}
+
+/* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), where nothing overflows. */
+TA_INLINE vec FN(softplus)(vec x)
+{
+    return FN(larger_of)(x, splat(0)) + FN(log1p)(FN(exp)(-FN(magnitude)(x)));
+}
+
+TA_INLINE vec FN(softsign_slope)(vec x)
+{
+    const vec scale = splat(1) / (splat(1) + FN(magnitude)(x));
+    return scale * scale;
+}
+
+/* One loop for every operation, over n contiguous numbers of each input. */
+#undef MASKED
+#define MASKED(inputs) inputs
+#define OPERATION(inputs, name, value)                                                          \
+    TA_INLINE vec FN(value_of_##name)(vec a, vec b, vec c, vec p, vec q)                        \
+    {                                                                                           \
+        (void)a, (void)b, (void)c, (void)p, (void)q;                                            \
+        return value;                                                                           \
+    }                                                                                           \
+    static void FN(loop_##name)(long n, real *out, const real *const *in, const real *numbers)  \
+    {                                                                                           \
+        const real *x = in[0], *y = in[1], *z = in[2];                                          \
+        const vec p = splat(numbers[0]), q = splat(numbers[1]), none = {0};                     \
+        long i = 0;                                                                             \
+        for (; i + LANES <= n; i += LANES)                                                      \
+            store(out + i, FN(value_of_##name)(load(x + i), inputs > 1 ? load(y + i) : none,    \
+                                               inputs > 2 ? load(z + i) : none, p, q));         \
+        if (i < n)                                                                              \
+            store_first(out + i,                                                                \
+                        FN(value_of_##name)(load_first(x + i, n - i),                           \
+                                            inputs > 1 ? load_first(y + i, n - i) : none,       \
+                                            inputs > 2 ? load_first(z + i, n - i) : none, p, q),\
+                        n - i);                                                                 \
+    }
+#define LOOP(inputs, name)
+#include "elementwise_operations.inc"
+#undef OPERATION
+#undef LOOP
+
+#include "elementwise_pow.h"
+
+#undef MASKED
+#define MASKED(inputs) (inputs) | 8
+#define OPERATION(inputs, name, value) {FN(loop_##name), inputs},
+#define LOOP(inputs, name) {FN(loop_##name), inputs},
+static const struct {
+    void (*loop)(long n, real *out, const real *const *in, const real *numbers);
+    int inputs; /* how many; with bit 3 the first is bytes */
+} FN(operations)[] = {
+#include "elementwise_operations.inc"
+};
+#undef OPERATION
+#undef LOOP
+#undef MASKED
+
+enum { FN(BLOCK) = 4096 / sizeof(real) };
+
+/* An input: `axes` steps in bytes. A `constant` has the same number everywhere. */
+struct FN(input) {
+    const char *at;
+    const int64_t *steps;
+    int constant, dense, bytes;
+    real number;
 };
 
-#define ELEMENTWISE(name)                                                                          \
-    static void FN(name##_part)(void *arg, long part, long parts)                                  \
-    {                                                                                              \
-        const struct FN(elementwise_job) *job = arg;                                               \
-        long i = part * PART_ELEMENTS, end = part == parts - 1 ? job->count : i + PART_ELEMENTS;   \
-        for (; i + LANES <= end; i += LANES) store(job->out + i, FN(name)(load(job->x + i)));      \
-        if (i < end) store_first(job->out + i, FN(name)(load_first(job->x + i, end - i)), end - i); \
+struct FN(elementwise_job) {
+    int64_t op, total, axes;
+    int64_t shape[MOST_AXES], steps[3][MOST_AXES];
+    struct FN(input) in[3];
+    real numbers[2], *out;
+};
+
+/* The elements first, first + 1, ... of an input that is not dense, copied side by side. */
+static void FN(gather)(const struct FN(elementwise_job) *job, const struct FN(input) *in, int64_t first,
+                       long count, real *to)
+{
+    const long last = job->axes - 1, size = in->bytes ? 1 : sizeof(real);
+    int64_t index[MOST_AXES], rest = first;
+    const char *at = in->at;
+    for (long axis = last; axis >= 0; axis--) {
+        index[axis] = rest % job->shape[axis];
+        rest /= job->shape[axis];
+        at += index[axis] * in->steps[axis];
     }
-ELEMENTWISE(exp)
-ELEMENTWISE(tanh)
-ELEMENTWISE(sigmoid)
-#undef ELEMENTWISE
+    for (long done = 0; done < count;) {
+        const long run = ta_smaller(count - done, job->shape[last] - index[last]), step = in->steps[last];
+        if (in->bytes)
+            for (long i = 0; i < run; i++) to[done + i] = at[i * step] ? 1 : 0;
+        else if (step == size)
+            memcpy(to + done, at, run * sizeof(real));
+        else if (!step)
+            for (long i = 0; i < run; i++) to[done + i] = *(const real *)at;
+        else
+            for (long i = 0; i < run; i++) to[done + i] = *(const real *)(at + i * step);
+        done += run;
+        /* On to the next row: the last axis is at its end, the axes before it count on. */
+        at -= index[last] * step;
+        index[last] = 0;
+        for (long axis = last - 1; axis >= 0; axis--) {
+            at += in->steps[axis];
+            if (++index[axis] < job->shape[axis]) break;
+            at -= index[axis] * in->steps[axis];
+            index[axis] = 0;
+        }
+    }
+}
 
-static int FN(over_array)(void (*task)(void *, long, long), const real *x, real *out, int64_t count)
+static void FN(elementwise_part)(void *arg, long part, long parts)
 {
-    struct FN(elementwise_job) job = {x, out, (long)count};
-    if (count > 0) ta_parallel(task, &job, 1 + (count - 1) / PART_ELEMENTS);
+    const struct FN(elementwise_job) *job = arg;
+    const int64_t begin = (int64_t)part * PART_ELEMENTS;
+    const int64_t end = part == parts - 1 ? job->total : begin + PART_ELEMENTS;
+    const int inputs = FN(operations)[job->op].inputs & 7;
+    real room[3][FN(BLOCK)] __attribute__((aligned(64)));
+    const real *in[3] = {room[0], room[1], room[2]};
+    for (int k = 0; k < inputs; k++)
+        if (job->in[k].constant)
+            for (long i = 0; i < ta_smaller(FN(BLOCK), end - begin); i++) room[k][i] = job->in[k].number;
+    for (int64_t first = begin; first < end; first += FN(BLOCK)) {
+        const long count = ta_smaller(FN(BLOCK), end - first);
+        for (int k = 0; k < inputs; k++) {
+            const struct FN(input) *input = &job->in[k];
+            if (input->constant) continue;
+            if (input->dense)
+                in[k] = (const real *)input->at + first;
+            else
+                FN(gather)(job, input, first, count, room[k]);
+        }
+        FN(operations)[job->op].loop(count, job->out + first, in, job->numbers);
+    }
+}
+
+/* Axes of size 1 are left out. Neighbours become one axis where every input walks evenly over both. */
+static void FN(join_axes)(struct FN(elementwise_job) *job, int inputs, int64_t axes, const int64_t *layout)
+{
+    for (int64_t axis = 0; axis < axes; axis++) {
+        const int64_t size = layout[axis], *step = layout + axes + axis;
+        if (size == 1) continue;
+        int even = job->axes > 0;
+        for (int k = 0; even && k < inputs; k++)
+            even = job->steps[k][job->axes - 1] == step[k * axes] * size;
+        if (!even) job->shape[job->axes++] = 1;
+        job->shape[job->axes - 1] *= size;
+        for (int k = 0; k < inputs; k++) job->steps[k][job->axes - 1] = step[k * axes];
+    }
+    if (!job->axes) job->shape[job->axes++] = 1;
+}
+
+/* out (C-contiguous, `count` numbers) = the operation of a, b, c. With axes = 0 every input is like out.
+ * Otherwise `layout` is the shape of out, then for each input `axes` steps in bytes, 0 where it broadcasts.
+ * The first input that is NULL is the number p everywhere, the second one is q. */
+KERNEL(elementwise)(int64_t op, real *out, int64_t count, const void *a, const void *b, const void *c,
+                    int64_t axes, const int64_t *layout, double p, double q)
+{
+    if (!count) return 0;
+    if (op == TA_pow && !b && FN(is_whole_or_half)(p)) op = TA_pow_number;
+    if (op == TA_pow_backward && !c && FN(is_whole_or_half)(p)) op = TA_pow_number_backward;
+    const void *const at[] = {a, b, c};
+    const int inputs = FN(operations)[op].inputs & 7, masked = FN(operations)[op].inputs >> 3;
+    struct FN(elementwise_job) job = {.op = op, .out = out, .total = count, .numbers = {(real)p, (real)q}};
+    int missing = 0;
+    if (axes) FN(join_axes)(&job, inputs, axes, layout);
+    for (int k = 0; k < inputs; k++) {
+        struct FN(input) *in = &job.in[k];
+        const long size = masked && k == 0 ? 1 : sizeof(real);
+        *in = (struct FN(input)){.at = at[k], .steps = job.steps[k], .bytes = masked && k == 0};
+        if (!axes) {
+            job.axes = 1;
+            job.shape[0] = count;
+            job.steps[k][0] = size;
+        }
+        in->dense = !in->bytes && job.axes == 1 && job.steps[k][0] == size;
+        in->constant = !at[k] || (job.axes == 1 && !job.steps[k][0]);
+        if (!at[k])
+            in->number = job.numbers[missing++];
+        else if (in->constant)
+            in->number = in->bytes ? *in->at != 0 : *(const real *)in->at;
+    }
+    ta_parallel(FN(elementwise_part), &job, (count - 1) / PART_ELEMENTS + 1);
     return 0;
-}
-
-KERNEL(array_exp)(const real *x, real *out, int64_t count)
-{
-    return FN(over_array)(FN(exp_part), x, out, count);
-}
-
-KERNEL(array_tanh)(const real *x, real *out, int64_t count)
-{
-    return FN(over_array)(FN(tanh_part), x, out, count);
-}
-
-KERNEL(array_sigmoid)(const real *x, real *out, int64_t count)
-{
-    return FN(over_array)(FN(sigmoid_part), x, out, count);
 }

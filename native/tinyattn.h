@@ -15,6 +15,9 @@ void ta_set_num_threads(int threads);
 int ta_get_num_threads(void);
 int ta_num_cpus(void);
 
+/* elementwise.h: the name of the operation with this code, or NULL after the last. */
+const char *ta_operation(int code);
+
 /* attention.c: an array of heads, by steps in bytes; along the last axis the numbers are contiguous. */
 struct ta_heads {
     void *at;

@@ -12,6 +12,7 @@
  *   as_ivec(v), as_vec(i)    the same bits as another type
  *   to_ivec(v), to_vec(i)    the same value as another type (truncated)
  *   hsum(v), hmax(v)         over the lanes, in a fixed tree
+ *   FN(any)(m)               whether a lane of a mask is set
  *
  * Arithmetic and comparisons are the compiler's vector extensions. a * b + c becomes an FMA where the
  * level has one. Only this file and vmath.h use intrinsics, for what the extensions do not have: partial
@@ -239,3 +240,18 @@ TA_INLINE real hmax(vec v) { return JOIN(LARGER, v); }
 #undef JOIN
 #undef ADD
 #undef LARGER
+
+#if TA_X86 && LEVEL_NUMBER == 2
+TA_INLINE int FN(any)(ivec m) { return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0; }
+#elif TA_X86 && LEVEL_NUMBER == 1
+TA_INLINE int FN(any)(ivec m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
+#elif TA_X86
+TA_INLINE int FN(any)(ivec m) { return _mm_movemask_epi8((__m128i)m) != 0; }
+#else
+TA_INLINE int FN(any)(ivec m)
+{
+    integer any = 0;
+    for (int i = 0; i < LANES; i++) any |= m[i];
+    return any != 0;
+}
+#endif

@@ -1,4 +1,4 @@
-/* exp, tanh and sigmoid of a vector, without branches, within 1.5 ULP over the whole range, with or
+/* exp, expm1, tanh and sigmoid of a vector, without branches, within 1.5 ULP over the whole range, with or
  * without FMA. Infinities, NaN, denormal arguments and results and the sign of zero are as in C's own
  * functions.
  *
@@ -8,6 +8,16 @@
  * what the rounding lost. */
 
 #undef uvec
+#undef LOG2_E
+#undef LN2_HI
+#undef LN2_LO
+#undef ROUND
+#undef MANTISSA_BITS
+#undef EXPONENT_BIAS
+#undef EXP_MAX
+#undef EXP_MIN
+#undef TANH_ONE
+#undef EXP_Q
 #define uvec FN(uvec)
 #if REAL_BITS == 64
 typedef uint64_t uvec __attribute__((vector_size(VECTOR_BYTES)));
@@ -93,6 +103,24 @@ TA_INLINE vec FN(exp)(vec x)
     return FN(times_power)(splat(1) + p, n);
 }
 
+/* The magnitude of x with the sign of `sign`. */
+TA_INLINE vec FN(with_sign)(vec x, vec sign)
+{
+    const uvec bit = (uvec)splat((real)-0.0);
+    return (vec)(((uvec)x & ~bit) | ((uvec)sign & bit));
+}
+
+TA_INLINE vec FN(magnitude)(vec x) { return (vec)((uvec)x & ~(uvec)splat((real)-0.0)); }
+
+/* e^x - 1 = 2^n (p + (1 - 2^-n)). Where x is near 0, n is 0 and p is as exact as x. Below -60 it is -1. */
+TA_INLINE vec FN(expm1)(vec x)
+{
+    vec n, lost, p = FN(expm1_reduced)(vmax(splat(-60), vmin(splat(EXP_MAX), x)), &n, &lost);
+    vec more = splat(1) - FN(times_power)(splat(1), -n), sum = more + p;
+    lost += (more - sum) + p;
+    return FN(with_sign)(FN(times_power)(sum + lost, n), x);
+}
+
 /* tanh |x| = (1 - e) / (1 + e) with e = e^(-2|x|) = s (1 + p), s = 2^n. Near 0, s is 1 and p is as
  * exact as x. The factor of the correction, 1 / (1 + e), is (1 + tanh |x|) / 2. */
 TA_INLINE vec FN(tanh)(vec x)
@@ -120,14 +148,3 @@ TA_INLINE vec FN(sigmoid)(vec x)
     vec ratio = splat(1) / below;
     return FN(times_power)(ratio - ratio * ratio * lost, -n);
 }
-
-#undef LOG2_E
-#undef LN2_HI
-#undef LN2_LO
-#undef ROUND
-#undef MANTISSA_BITS
-#undef EXPONENT_BIAS
-#undef EXP_MAX
-#undef EXP_MIN
-#undef TANH_ONE
-#undef EXP_Q

@@ -338,6 +338,52 @@ def empty_like_rows(x: Array, shape: Shape) -> Array:
     return out if out.strides[-1] == out.itemsize else np.empty(shape, x.dtype)
 
 
+def elementwise_inputs(
+    operation: str, inputs: Sequence[Any], out: Array | None
+) -> tuple[list[Any], np.dtype[Any], Shape, bool]:
+    """The inputs as the twins read them, their float type and common shape, and whether all were
+    turned round (transposed), so that they are C-contiguous."""
+    kernel = f"elementwise: {operation}"
+    arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+    floats = [x for x in arrays if x.dtype.kind != "b"]
+    if not arrays or len(inputs) - len(arrays) > 2:
+        kinds = ", ".join(type(x).__name__ for x in inputs)
+        raise TypeError(f"{kernel}: expected an array and at most two numbers, got {kinds}")
+    real = float_type(kernel, "a", floats[0]) if floats else F32
+    taken: list[Any] = []
+    for i, x in enumerate(inputs):
+        if not isinstance(x, np.ndarray):
+            if not isinstance(x, (int, float, np.number, np.bool_)):
+                raise TypeError(
+                    f"{kernel}: {'abc'[i]}: expected an array or a number, got {type(x).__name__}"
+                )
+            taken.append(float(x))
+            continue
+        masks = operation == "where" and i == 0
+        if (x.dtype != BOOL) if masks else float_type(kernel, "abc"[i], x) is not real:
+            raise TypeError(
+                f"{kernel}: {'abc'[i]}: expected {BOOL if masks else real}, got {x.dtype}"
+            )
+        if type(x) is not np.ndarray or not x.dtype.isnative or not x.flags.aligned:
+            x = np.array(x, BOOL if masks else real)
+        if out is not None and x is not out and np.may_share_memory(x, out):
+            x = x.copy()
+        taken.append(x)
+    arrays = [x for x in taken if type(x) is not float]
+    try:
+        shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in arrays)
+        raise ValueError(f"{kernel}: the shapes {shapes} do not broadcast") from None
+    turned = out is None and all(
+        x.shape == shape and x.flags.f_contiguous and not x.flags.c_contiguous for x in arrays
+    )
+    if turned:
+        taken = [x if type(x) is float else x.T for x in taken]
+        shape = shape[::-1]
+    return taken, real, shape, turned
+
+
 # Values that a twin would not survive, or that have no meaning.
 
 

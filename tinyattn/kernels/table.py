@@ -33,12 +33,14 @@ from tinyattn.kernels.contract import (
     check_batch_sizes,
     check_indices,
     check_probability,
+    elementwise_inputs,
     float_type,
     spread,
     strided,
     write_back,
 )
 from tinyattn.kernels.reference.attention import mask_gradient
+from tinyattn.kernels.reference.elementwise import OPERATIONS
 
 # The folder of the twins of every backend, in order of preference.
 FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
@@ -46,11 +48,6 @@ FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
 # By the file of the twins. Letters: B batch, T time, N rows (packed: B and T in one), H hidden,
 # D features, V vocabulary, h heads.
 STATEMENTS = {
-    "elementwise": {
-        "exp": "x (...) -> y (...)",
-        "tanh": "x (...) -> y (...)",
-        "sigmoid": "x (...) -> y (...)",
-    },
     "matmul": {
         "matmul": "a (..., M, K), b (..., K, P), bias (P,)? -> out (..., M, P)",
     },
@@ -101,6 +98,9 @@ STATEMENTS = {
         "additive_backward": "grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,)"
         " -> dq (B, Tq, H), dk (B, Tk, H), dv (H,)",
     },
+    "elementwise": {
+        "elementwise": "a (...), b (...)?, c (...)? -> out (...)",
+    },
     "reductions": {
         "sum": "x (A, n, C) -> y (A, C)",
         "moments": "x (A, n, C) -> mean (A, C) wide, squares (A, C) wide",
@@ -121,6 +121,10 @@ TABLE = {
     for kernels in STATEMENTS.values()
     for kernel, statement in kernels.items()
 }
+
+
+# How many inputs an elementwise operation has; the last two arguments are the numbers p and q.
+INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
 class Backend:
@@ -160,20 +164,6 @@ class Backend:
             folded = [None if x is None else x.reshape(rows) for x in arrays]
             self._twins[kernel](*folded, out.reshape(rows))
         return out
-
-    # Element by element
-
-    def exp(self, x: Array) -> Array:
-        """x (...) -> e^x."""
-        return self._call("exp", (x,))[0]
-
-    def tanh(self, x: Array) -> Array:
-        """x (...) -> tanh x."""
-        return self._call("tanh", (x,))[0]
-
-    def sigmoid(self, x: Array) -> Array:
-        """x (...) -> 1 / (1 + e^-x)."""
-        return self._call("sigmoid", (x,))[0]
 
     # Products
 
@@ -236,6 +226,53 @@ class Backend:
         # No cache: it is for weights, which are shared by the batch.
         self._twins["matmul"](a, b, bias, None, out.reshape(n, M, P))
         return out
+
+    # Elementwise operations
+
+    def elementwise(
+        self,
+        operation: str,
+        inputs: Sequence[Array | float],
+        p: float = 0.0,
+        q: float = 0.0,
+        out: Array | None = None,
+    ) -> Array:
+        """The operation of this name (reference/elementwise.py has them all) on every element.
+
+        Inputs are arrays, which broadcast and are read through their strides, and at most two
+        numbers. `p` and `q` are what a few operations take besides, such as the bounds of
+        clamp_numbers. `out` is where the result goes, if it is given; it may be one of the inputs.
+        The result has the memory order of the inputs where they share one, else C's.
+        """
+        if len(inputs) != INPUTS.get(operation):
+            raise ValueError(
+                f"elementwise: expected {INPUTS.get(operation, 'the name of an operation')} inputs "
+                f"of {operation!r}, got {len(inputs)}"
+            )
+        real = None
+        shape: Any = None
+        plain = operation != "where"  # nothing to convert, all of one shape and contiguous
+        for x in inputs:
+            if type(x) is np.ndarray:
+                dtype = x.dtype
+                if real is None and (dtype is F32 or dtype is F64):
+                    real = dtype
+                plain = plain and dtype is real and x.flags.carray and shape in (None, x.shape)
+                shape = x.shape
+            elif type(x) is not float:
+                plain = False
+        turned = False
+        if not plain or real is None:
+            inputs, real, shape, turned = elementwise_inputs(operation, inputs, out)
+        if out is None:
+            out = empty(shape, real)
+        elif out.shape != shape or out.dtype is not real or not out.flags.carray:
+            raise ValueError(
+                f"elementwise: out must be a C-contiguous {real} array of shape {shape}, "
+                f"got {out.dtype} {out.shape}"
+            )
+        self._twins["elementwise"](operation, inputs, out, p, q)
+        return out.T if turned else out
 
     # Softmax, along the last axis
 

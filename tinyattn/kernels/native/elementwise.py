@@ -1,27 +1,59 @@
-"""exp, tanh and sigmoid of contiguous arrays of any shape, native/elementwise.c and vmath.h."""
+"""Elementwise operations, native/elementwise.c; the list is native/elementwise_operations.inc."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import address, by_size
-
-_EXP = by_size("array_exp")
-_TANH = by_size("array_tanh")
-_SIGMOID = by_size("array_sigmoid")
+from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native.calling import BOOL, INT64, NULL, address, by_size
 
 
-def exp(x: Array, out: Array) -> None:
-    """out = e^x; out may be x."""
-    real, kernel = _EXP[x.itemsize]
-    check(kernel(address(real, x), address(real, out), x.size))
+def _codes() -> dict[str, int]:
+    names: list[str] = []
+    while (name := lib.ta_operation(len(names))) != NULL:
+        names.append(ffi.string(name).decode())
+    return {name: code for code, name in enumerate(names)}
 
 
-def tanh(x: Array, out: Array) -> None:
-    """out = tanh x; out may be x."""
-    real, kernel = _TANH[x.itemsize]
-    check(kernel(address(real, x), address(real, out), x.size))
+CODES = _codes()
+_KERNEL = by_size("elementwise")
 
 
-def sigmoid(x: Array, out: Array) -> None:
-    """out = 1 / (1 + e^-x); out may be x."""
-    real, kernel = _SIGMOID[x.itemsize]
-    check(kernel(address(real, x), address(real, out), x.size))
+def elementwise(
+    operation: str, inputs: Sequence[Array | float], out: Array, p: float = 0.0, q: float = 0.0
+) -> None:
+    """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous."""
+    real, kernel = _KERNEL[out.itemsize]
+    pointers: list[Any] = [NULL, NULL, NULL]
+    shape = out.shape
+    numbers = []
+    alike = True
+    x: Any
+    for i, x in enumerate(inputs):
+        if type(x) is float:
+            numbers.append(x)
+            continue
+        ctype = BOOL if x.itemsize == 1 else real
+        if x.flags.c_contiguous:
+            pointers[i] = address(ctype, x)
+            alike = alike and x.shape == shape
+        else:
+            pointers[i] = address(ctype, x[(slice(1),) * x.ndim])  # takes contiguous arrays only
+            alike = False
+    if numbers:  # C reads the inputs that are missing from p and q
+        p, q = (*numbers, 0.0)[:2]
+    layout, axes = NULL, 0
+    if not alike:
+        steps = [step for x in inputs for step in _steps(x, out.ndim)]
+        layout, axes = ffi.new(INT64, [*shape, *steps]), out.ndim
+    status = kernel(CODES[operation], address(real, out), out.size, *pointers, axes, layout, p, q)
+    if status:
+        check(status)
+
+
+def _steps(x: Array | float, ndim: int) -> list[int]:
+    """The strides of x broadcast to ndim axes."""
+    if isinstance(x, float):
+        return [0] * ndim
+    steps = [0 if size == 1 else step for size, step in zip(x.shape, x.strides, strict=True)]
+    return [0] * (ndim - x.ndim) + steps

@@ -1,0 +1,238 @@
+"""Elementwise operations in every backend: against the definition, with broadcasting and strides,
+at special values; powers; where the result goes. test_vmath.py: how exact exp, log, sin ... are.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+from tinyattn.kernels.reference.elementwise import OPERATIONS
+from tinyattn.kernels.table import INPUTS
+
+from .cases import big_endian, rng, unaligned
+
+NUMBERS = {  # p and q of the operations that take them
+    "leaky_relu": (0.1, 0.0),
+    "elu": (0.7, 0.0),
+    "softplus": (1.5, 3.0),
+    "clamp_numbers": (-0.5, 1.5),
+    "hardtanh": (-0.5, 1.5),
+}
+POSITIVE = {"sqrt", "sqrt_backward", "rsqrt", "rsqrt_backward", "log", "pow", "reciprocal"}
+BACKENDS = ("native", "numba", "numpy")
+
+
+def numbers_of(operation: str) -> tuple[float, float]:
+    return NUMBERS.get(operation.removesuffix("_backward"), (0.0, 0.0))
+
+
+def inputs_of(operation: str, shape: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
+    """Inputs at which the operation is defined, in float64; the same ones for the same seed."""
+    r = rng(90, seed)
+    inputs = [2 * r.normal(size=shape) for _ in range(INPUTS[operation])]
+    if operation in POSITIVE:
+        inputs = [np.abs(x) + 0.1 for x in inputs]
+    if operation in ("pow_backward", "pow_backward_exponent"):
+        inputs[1] = np.abs(inputs[1]) + 0.1
+    if operation == "log1p" or operation == "log1p_backward":
+        inputs[-1] = np.abs(inputs[-1])
+    if operation == "where":
+        inputs[0] = inputs[0] > 0
+    if operation == "clamp":
+        inputs[2] = inputs[1] + np.abs(inputs[2])
+    return inputs
+
+
+def elementwise() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Cases for the tests of every kernel (calls.py)."""
+    for operation in OPERATIONS:
+        p, q = numbers_of(operation)
+        inputs = inputs_of(operation, (3, 5, 41))
+        yield operation, {"operation": operation, "inputs": inputs, "p": p, "q": q}
+    x = rng(91).normal(size=(40, 70, 30))
+    row, column = x[0, 0], x[:, :1, :1]
+    for name, inputs in {
+        "large": [x, x],
+        "a row": [x, row],
+        "a column": [column, x],
+        "both spread": [row, column],
+        "a number": [x, 2.5],
+        "gaps": [x[:, ::2, ::3], x[:, 1::2, :10]],
+        "turned": [x.T, x.T],
+        "one turned": [x[:, :30, :], x[:, :30, :].transpose(0, 2, 1)],
+        "backwards": [x[::-1, :, ::-1], x],
+        "a scalar": [np.array(2.0), np.array(3.0)],
+        "nothing": [x[:0], row],
+    }.items():
+        yield f"add, {name}", {"operation": "add", "inputs": inputs}
+    yield "where, spread", {"operation": "where", "inputs": [column > 0, x, -1.0]}
+    yield "exp, turned", {"operation": "exp", "inputs": [x.T]}
+
+
+def close(got: np.ndarray, want: np.ndarray) -> None:
+    assert got.shape == want.shape
+    tolerance = 1e-5 if got.dtype == np.float32 else 4e-14
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    try:
+        return Backend(request.param)
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_backend_computes_the_definition(
+    backend: Backend, operation: str, dtype: Any
+) -> None:
+    p, q = numbers_of(operation)
+    exact = inputs_of(operation, (3, 5, 41), 1)
+    inputs = [x if x.dtype == bool else x.astype(dtype) for x in exact]
+    wide = [x if x.dtype == bool else x.astype(np.float64) for x in inputs]
+    want = OPERATIONS[operation](*wide, np.float64(dtype(p)), np.float64(dtype(q)))
+    got = backend.elementwise(operation, inputs, p, q)
+    assert got.dtype == dtype
+    close(got, np.broadcast_to(want, got.shape))
+
+
+@pytest.mark.parametrize("case", [name for name, _ in elementwise() if ", " in name])
+def test_layouts(backend: Backend, case: str) -> None:
+    args = dict(elementwise())[case]
+    args["inputs"] = [
+        x.astype("f4") if getattr(x, "dtype", None) == np.float64 else x for x in args["inputs"]
+    ]
+    want = OPERATIONS[args["operation"]](*args["inputs"], 0, 0)
+    close(backend.elementwise(**args), np.asarray(want, "f4"))
+
+
+def test_the_result_has_the_memory_order_that_the_inputs_share(backend: Backend) -> None:
+    x = np.ones((3, 4, 5), np.float32)
+    assert backend.elementwise("exp", [x.T]).flags.f_contiguous
+    assert backend.elementwise("add", [x.T, np.ascontiguousarray(x.T)]).flags.c_contiguous
+
+
+def test_strange_memory_is_read(backend: Backend) -> None:
+    x = rng(92).normal(size=(6, 7)).astype(np.float32)
+    for strange in (unaligned(x), big_endian(x), np.broadcast_to(x[0], (6, 7))):
+        close(backend.elementwise("add", [strange, x]), np.asarray(strange, "f4") + x)
+
+
+def test_out_may_be_an_input(backend: Backend) -> None:
+    x = rng(93).normal(size=(300, 70)).astype(np.float32)
+    want, kept = x + x[0], x[0].copy()
+    assert backend.elementwise("add", [x, kept], out=x) is x
+    np.testing.assert_array_equal(x, want)
+    want = x + x[0]  # a view of what is overwritten
+    backend.elementwise("add", [x, x[0]], out=x)
+    np.testing.assert_array_equal(x, want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "exponent", [0.0, 1.0, 2.0, 3.0, 5.0, -1.0, -3.0, 17.0, 0.5, -0.5, 2.5, 63.0]
+)
+def test_whole_and_half_powers_are_within_an_ulp(exponent: float, dtype: Any) -> None:
+    backend = native()
+    if dtype is np.float64 and np.finfo(np.longdouble).nmant < 60:
+        pytest.skip("no wider type to compare float64 with")
+    x = rng(94).uniform(0.25, 3.5, 20_000).astype(dtype)
+    if exponent == int(exponent):
+        x[::2] *= -1
+    got = backend.elementwise("pow", [x, exponent])
+    true = x.astype(np.longdouble) ** np.longdouble(exponent)
+    assert (np.abs(got - true) / np.spacing(np.abs(got))).max() <= 1
+    grad = np.ones_like(x)
+    slope = backend.elementwise("pow_backward", [grad, x, exponent])
+    wide = x.astype(np.longdouble)
+    true = np.longdouble(exponent) * wide ** np.longdouble(exponent - 1)
+    assert (np.abs(slope - true) <= 2 * np.spacing(np.abs(slope))).all()
+
+
+def native() -> Backend:
+    try:
+        return Backend("native")
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_leave_the_range_as_those_of_c_do(backend: Backend, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    x = np.array([0.0, -0.0, info.max, info.tiny, np.inf, -np.inf, np.nan, -1.0, 1.0] * 5, dtype)
+    for exponent in (0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 7.0):
+        with np.errstate(all="ignore"):
+            want = np.power(x, dtype(exponent))
+        np.testing.assert_array_equal(backend.elementwise("pow", [x, exponent]), want)
+
+
+def test_special_values(backend: Backend) -> None:
+    """What NumPy and PyTorch say of NaN, infinities and zeros."""
+    nan, inf = np.nan, np.inf
+    x = np.array([nan, inf, -inf, 0.0, -0.0, 2.0] * 7, np.float32)
+
+    def of(operation: str, *others: Any, p: float = 0.0, q: float = 0.0) -> np.ndarray:
+        return backend.elementwise(operation, [x, *others], p, q)[:6]
+
+    def same(got: np.ndarray, want: list[float]) -> None:
+        np.testing.assert_array_equal(got, np.array(want, np.float32))
+
+    one = np.ones_like(x)
+    same(of("relu"), [nan, inf, 0, 0, 0, 2])
+    same(of("sign"), [0, 1, -1, 0, 0, 1])
+    same(of("maximum", one), [nan, inf, 1, 1, 1, 2])
+    same(of("minimum", one), [nan, 1, -inf, 0, 0, 1])
+    same(backend.elementwise("maximum", [one, x])[:6], [nan, inf, 1, 1, 1, 2])
+    same(of("clamp_numbers", p=-1.0, q=1.0), [nan, 1, -1, 0, 0, 1])
+    same(of("elu", p=1.0), [nan, inf, -1, 0, 0, 2])
+    same(of("leaky_relu", p=0.5), [nan, inf, -inf, 0, 0, 2])
+    same(
+        of("softplus", p=1.0, q=1.5), [nan, inf, 0, np.log(np.float32(2)), np.log(np.float32(2)), 2]
+    )
+    same(of("logsigmoid")[:3], [nan, 0, -inf])
+    same(of("softsign")[3:5], [0, 0])
+    same(of("reciprocal"), [nan, 0, -0.0, inf, -inf, 0.5])
+    same(of("abs"), [nan, inf, inf, 0, 0, 2])
+    assert not np.signbit(of("abs")[4])
+    # Backwards: a NaN passes relu's gradient, and it is in no range.
+    same(backend.elementwise("relu_backward", [one, x])[:6], [1, 1, 0, 0, 0, 1])
+    inside = backend.elementwise("clamp_numbers_backward", [one, x], 0.0, 2.0)[:6]
+    same(inside, [0, 0, 0, 1, 1, 1])
+    tied = backend.elementwise("maximum_backward", [one, x, x])[:6]
+    same(tied, [1, 0.5, 0.5, 0.5, 0.5, 0.5])
+
+
+def test_where_takes_nothing_from_the_other_side(backend: Backend) -> None:
+    mask = np.arange(50) % 2 == 0
+    x, y = np.full(50, np.nan, np.float32), np.ones(50, np.float32)
+    got = backend.elementwise("where", [mask, y, x])
+    np.testing.assert_array_equal(np.isnan(got), ~mask)
+
+
+@pytest.mark.parametrize("size", [1, 15, 1023, 1024, 1025, 16384, 16385, 50_001])
+def test_every_element_is_written_whatever_the_size(backend: Backend, size: int) -> None:
+    x = np.linspace(-3, 3, 2 * size).astype(np.float32)
+    close(backend.elementwise("tanh", [x[:size]]), np.tanh(x[:size]))
+    close(backend.elementwise("add", [x[::2], x[1::2]]), x[::2] + x[1::2])
+
+
+def test_wrong_calls_name_what_is_wrong(backend: Backend) -> None:
+    x = np.ones((2, 3), np.float32)
+    for error, operation, inputs, text in (
+        (ValueError, "exponent", [x], "the name of an operation"),
+        (ValueError, "add", [x], "expected 2 inputs of 'add', got 1"),
+        (ValueError, "add", [x, x[:, :2]], "do not broadcast"),
+        (TypeError, "add", [x, x.astype(float)], "b: expected float32, got float64"),
+        (TypeError, "add", [x, x.astype(int)], "expected float32 or float64, got int64"),
+        (TypeError, "where", [x, x, x], "a: expected bool, got float32"),
+        (TypeError, "add", [1.0, 2.0], "expected an array and"),
+    ):
+        with pytest.raises(error, match=text):
+            backend.elementwise(operation, inputs)
+    with pytest.raises(ValueError, match="out must be"):
+        backend.elementwise("exp", [x], out=x.T)
