@@ -155,7 +155,7 @@ def call_table(names: list[str], text: str) -> str:
     for i, name in enumerate(names):
         values = []
         for k, parameter in enumerate(parameters[name].split(",")):
-            field = "p" if "*" in parameter else "d" if "double" in parameter else "i"
+            field = "p" if "*" in parameter else "d" if parameter.split()[0] == "double" else "i"
             values.append(f"a[{k}].{field}")
         lines.append(f"case {i}: return {name}({', '.join(values)});")
     return "\n".join(lines) + "\n"
