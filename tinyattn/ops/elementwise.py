@@ -107,6 +107,9 @@ class Mul(Binary):
         x, y = self.saved["x"], self.saved["y"]
         return grad * y if self.needs(0) else None, grad * x if self.needs(1) else None
 
+    def weighs(self, x: Array) -> bool:
+        return x.shape[-1:] == (1,)  # one weight for each row of values
+
 
 def mul(input: Operand, other: Operand) -> Tensor:
     """input * other, element by element; the two broadcast.
@@ -115,9 +118,6 @@ def mul(input: Operand, other: Operand) -> Tensor:
     tensor([3., 6.])
     """
     return Mul.apply(input, other)
-
-    def weighs(self, x: Array) -> bool:
-        return x.shape[-1:] == (1,)  # one weight for each row of values
 
 
 class Div(Binary):
