@@ -1,6 +1,7 @@
 """The power of the tests: `python -m tests.power` puts one fault after another into the package and
 says which test notices it.
 
-mutants.py makes the faults, equivalent.py lists those that change no result, __main__.py runs the
-tests on each of the others. Look at mutants.py first.
+mutants.py collects the faults that gradients.py, c_kernels.py and forwards.py make; equivalent.py
+lists those that change no result. warm.py and rebuilt.py run the tests that choosing.py chooses.
+Look at forwards.py and warm.py first.
 """

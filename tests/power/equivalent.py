@@ -11,7 +11,7 @@ import keyword
 import re
 from functools import cache
 
-from tests.power.mutants import Mutant
+from tests.power.source import Mutant
 
 FASTER = "a faster way to the same result"
 ONES = "both arrays are ones here"
@@ -107,7 +107,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "C.attention_backward": {"never: if (heads < PIECES)": CUT},
     "C.embedding_backward": {
         "first step lost: ... -> ...v = 2 + 1; ...": "start[1] is 0",
-        "wrong branch: ta_parallel...": CUT,
+        "never: if (parts > ...": CUT,
     },
     "C.layer_norm_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
     "C.backward_columns": {
@@ -120,7 +120,24 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: len(self.terms) == 1": FASTER,
         "dropped term: ... -> (-(2))": "the same axis",
     },
+    "Function.over_rows": {"wrong condition: rows[0].shape[-2] > RowSum.most": FASTER},
     "Function.placed": {"wrong branch: ... -> (placed.value())": FASTER},
+    "LRScheduler.__init__": {
+        "last one lost: optimizer.param_groups": "the first step adds what a group lacks"
+    },
+    "CosineAnnealingLR._next": {
+        "wrong operator: self.last_epoch - 1 - self.T_max": "the same modulo 2 T_max"
+    },
+    "OneCycleLR.get_lr": {
+        'boundary: step > phase["end_step"]': "the phases have the same rate where they meet"
+    },
+    "Optimizer.__init__": {"left out: self._check_options(defaults)": "every group is checked too"},
+    "SGD._update": {"flag inverted: [False] -> [True]": "without momentum nothing reads it"},
+    "Adam._amsgrad": {"order exchanged: largest, v": "the larger of two"},
+    "save_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
+    "load_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
+    "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
+    "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
     "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},
 }
 

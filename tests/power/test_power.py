@@ -1,5 +1,5 @@
-"""The command `python -m tests.power`: every operation has faults, each fault is a program, one
-that makes a gradient wrong is caught, and the list of equivalent faults fits the code."""
+"""The command `python -m tests.power`: every operation has faults, each fault is a program, known
+ones are caught, and the list of equivalent faults fits the code."""
 
 import ast
 import subprocess
@@ -10,8 +10,12 @@ import pytest
 
 from tests.power import equivalent
 from tests.power.equivalent import gone, matches, reason
-from tests.power.mutants import Mutant, Python, mutants, operation_faults
+from tests.power.forwards import function_faults
+from tests.power.gradients import operation_faults
+from tests.power.mutants import mutants
 from tests.power.operations import operations, subclasses
+from tests.power.patching import Process
+from tests.power.source import Mutant, Python
 from tinyattn.autograd.function import Function
 
 ROOT = Path(__file__).parents[2]
@@ -82,12 +86,72 @@ def test_faults_are_made_from_the_source(kind, new):
     assert new in [m.new for m in FAULTS if tanh(m)]
 
 
-def test_a_fault_that_makes_a_gradient_wrong_is_caught():
-    program = [sys.executable, "-m", "tests.power", "--processes", "1"]
-    program += ["--only", "Place.backward: factor 37"]
+@pytest.mark.parametrize(
+    ("part", "caught"),
+    [
+        ("Place.backward: factor 37", "test_packing.py::"),
+        (" StepLR.__init__: another default: gamma", "tests/optim/test_lr_scheduler.py::"),
+        ("StepLR._next: comparison flipped", "tests/optim/test_lr_scheduler.py::"),
+    ],
+)
+def test_faults_are_caught_by_the_tests_of_their_file(part, caught):
+    program = [sys.executable, "-m", "tests.power", "-j", "1", "--only", part]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert caught in done.stdout
     assert "1 of 1 faults caught" in done.stdout
+
+
+FORWARD = """
+def mean(values, scale=1.0):
+    if not values:
+        raise ValueError(f"values: expected some, got {len(values)}")
+    total = 0.0
+    for value in values[1:]:
+        total = total + value
+    return other(scale, total, exact=True) if len(values) > 1 else None
+"""
+
+
+def test_faults_of_forwards_are_of_every_kind(tmp_path):
+    (tmp_path / "mean.py").write_text(FORWARD)
+    file = Python(tmp_path, "mean.py")
+    ((name, function),) = file.outermost()
+    faults = [fault.text for fault in function_faults(file, name, function)]
+    for expected in (
+        "another default: scale=1.0 -> scale=1.1",
+        "check lost: not values -> False",
+        "another number: total = 0.0 -> total = 0.1",
+        "last one lost: values[1:] -> list(values[1:])[:-1]",
+        "order reversed: values[1:] -> list(values[1:])[::-1]",
+        "off by one: values[1:] -> values[2:]",
+        "wrong operator: total + value -> ((total) - (value))",
+        "boundary: len(values) > 1 -> ((len(values)) >= (1))",
+        "inverted: len(values) > 1 -> (not (len(values) > 1))",
+        "order exchanged: scale, total -> total, scale",
+        "argument dropped: other(scale, total, exact=True) -> other(scale, total)",
+    ):
+        assert expected in faults
+    assert not any(text.startswith("off by one: len(values)}") for text in faults)
+
+
+def test_a_fault_is_put_into_functions_that_are_already_bound(tmp_path, monkeypatch):
+    (tmp_path / "tinyattn").mkdir()
+    path = tmp_path / "tinyattn/bound.py"
+    path.write_text("def half(x, by=2):\n    return x / by\n")
+    monkeypatch.syspath_prepend(tmp_path / "tinyattn")
+    import bound
+
+    monkeypatch.setitem(sys.modules, "tinyattn.bound", bound)
+    half, process = bound.half, Process(tmp_path)
+    file = Python(tmp_path, "tinyattn/bound.py")
+    ((name, function),) = file.outermost()
+    faults = {fault.fault: fault for fault in function_faults(file, name, function)}
+    assert process.places(faults["wrong operator"]) == [("tinyattn/bound.py", "half", 1)]
+    process.patch(faults["wrong operator"])
+    assert half(6) == 12
+    process.patch(faults["another default"])
+    assert half(6) == 18
 
 
 def test_every_equivalent_fault_is_still_in_the_code():

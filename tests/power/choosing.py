@@ -1,0 +1,101 @@
+"""Which tests run for a fault, and in which order."""
+
+import re
+from pathlib import Path
+
+from tests.power.source import Mutant
+
+ROOT = Path(__file__).parents[2]
+ENGINE = [f"tests/autograd/test_{name}.py" for name in ("backward", "function", "grad", "hooks")]
+OPS = [f"tests/ops/test_{name}.py" for name in ("elementwise", "indexing", "products", "shape")]
+BACKENDS = ("backend", "kernels")  # the parameters of tests that are backends
+ENOUGH = 8.0  # processor seconds of tests for one fault
+# What runs besides the tests of the same name, by the beginning of the path.
+ALSO = {
+    "tinyattn/autograd/": [*ENGINE, *OPS],
+    "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
+    "tinyattn/ops/attention": ["tests/nn/test_attention.py"],
+    "tinyattn/optim/": ["tests/optim/test_*.py"],
+    "tinyattn/text/": ["tests/text/test_*.py"],
+}
+
+
+def test_files(mutant: Mutant) -> list[str]:
+    """The files whose tests may notice a fault of Python."""
+    path = Path(mutant.path)
+    if path.parts[1] == "kernels":
+        return kernel_tests(mutant.entries, path.parent.name == "reference")
+    folder = ROOT.joinpath("tests", *path.parent.parts[1:])
+    stem = path.stem.lstrip("_")
+    found = {*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")}
+    for beginning, patterns in ALSO.items():
+        if mutant.path.startswith(beginning):
+            found |= {p for pattern in patterns for p in ROOT.glob(pattern)}
+    return names(found)
+
+
+def kernel_tests(entries: tuple[str, ...], definition: bool) -> list[str]:
+    """The definition is held to mathematics, the other backends to the definition; and the tests
+    of the operations that call a kernel run it too."""
+    calls = re.compile(rf"\.({'|'.join(entries)})\b")
+    measure = "definition" if definition else "agreement"
+    stems = {measure, *(name.split("_")[0] for name in entries)}
+    files = [ROOT / f"tests/kernels/test_{stem}.py" for stem in stems]
+    found = {p for p in files if p.exists() and calls.search(p.read_text())}
+    for p in ROOT.glob("tinyattn/ops/*.py"):
+        if calls.search(p.read_text()):
+            found |= {*ROOT.glob(f"tests/ops/test_{p.stem}.py")}
+            found |= {*ROOT.glob(f"tests/ops/test_{p.stem}_*.py")}
+    return names(found)
+
+
+def names(files: set[Path]) -> list[str]:
+    """Without those that need torch."""
+    return sorted(str(p.relative_to(ROOT)) for p in files if "torch" not in p.stem)
+
+
+def load_profile() -> None:
+    """Hypothesis tries ten examples, the same ones every time."""
+    from hypothesis import HealthCheck, Phase, settings
+
+    settings.register_profile(
+        "faults",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        max_examples=10,
+        phases=(Phase.explicit, Phase.generate),  # no shrinking
+        suppress_health_check=list(HealthCheck),
+    )
+    settings.load_profile("faults")
+
+
+def prepare_hypothesis() -> None:
+    """Make the tables of characters, which take seconds, once for all forks."""
+    from hypothesis import given, settings, strategies
+
+    settings(database=None, max_examples=1)(given(strategies.text())(lambda text: None))()
+
+
+def in_order(mutant: Mutant, times: dict[str, float], winners: list[str]) -> list[str]:
+    """Tests with their times, the likeliest to notice the fault first, ENOUGH seconds of them."""
+    recent = {name: i for i, name in enumerate(winners)}
+    about = re.sub(r"\W|_", "", mutant.where.split(".")[0]).lower()
+    stem = Path(mutant.path).stem.lstrip("_")
+
+    def key(name: str) -> tuple:
+        gradient = "gradient" in name or "difference" in name or "backward" in name
+        return (
+            about not in name.lower().replace("_", ""),
+            -recent.get(name, -1),
+            f"test_{stem}" not in name,
+            not gradient,
+            times[name],
+        )
+
+    chosen, total = [], 0.0
+    for name in sorted(times, key=key):
+        total += times[name]
+        if total < ENOUGH:
+            chosen.append(name)
+    return chosen

@@ -1,0 +1,301 @@
+"""Faults of Python, tried in forks of one process that has collected the tests.
+
+The tests run once as they are: which pass, how long each takes, and which functions it runs. For a
+fault, a fork exchanges the code of a function (patching.py) and runs the tests that reach it, the
+likeliest first, until one fails. Look first at `Warm.pytest_runtestloop`.
+"""
+
+import gc
+import importlib
+import os
+import pickle
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.power.choosing import BACKENDS, in_order, load_profile, prepare_hypothesis, test_files
+from tests.power.patching import Process, module_name
+from tests.power.source import Mutant
+
+LONGEST = 1.0  # processor seconds of a test that is run
+WAITING = 10.0  # seconds of one that waits for other processes
+LIMIT = 60  # seconds after which a fault counts as caught: it never ends
+Outcome = tuple[Mutant, str, float]  # a fault, the test that caught it ("" for none), seconds
+
+
+def try_python(
+    faults: list[Mutant], backend: str, processes: int, tree: Path, say: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Try faults with one backend; `tree` is a copy of the repository."""
+    warm = Warm(faults, backend, processes, tree, say)
+    for _, result, _, _ in in_forks([warm.collect], 1, tree, None):
+        if not isinstance(result, Failure):
+            return [(faults[i], by, seconds) for i, by, seconds in result]
+        print((tree / "log.txt").read_text(encoding="utf-8")[-3000:], result)
+    raise RuntimeError(f"the tests of backend {backend} could not be run")
+
+
+def in_forks(
+    jobs: Sequence[Callable[[], Any]], processes: int, place: Path, limit: int | None
+) -> Iterator[tuple[int, Any, int, float]]:
+    """Run jobs in forks: the number of each, its result, the signal that ended it, its seconds."""
+    waiting, running = list(enumerate(jobs)), {}
+    while waiting or running:
+        while waiting and len(running) < processes:
+            index, job = waiting.pop(0)
+            pid = os.fork()
+            if not pid:
+                run_and_exit(job, place, limit)
+            running[pid] = (index, time.monotonic())
+        pid, status = os.wait()
+        if pid not in running:
+            continue
+        index, began = running.pop(pid)
+        file, result = place / f"{pid}.pickle", None
+        if file.exists():
+            result = pickle.loads(file.read_bytes())
+            file.unlink()
+        yield index, result, status & 127, time.monotonic() - began
+
+
+class Failure(str):
+    """Where a job raised an error of its own."""
+
+
+def outcome_of(by: str, result: Any, died: int) -> str:
+    """What caught a fault: a test, or the signal that ended the process."""
+    if died:
+        return signal.Signals(died).name
+    return f"INVALID {result}" if isinstance(result, Failure) else by
+
+
+def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None:
+    try:
+        if limit:
+            signal.alarm(limit)
+        try:
+            result = job()
+        except BaseException:
+            result = Failure(traceback.format_exc())
+        (place / f"{os.getpid()}.pickle").write_bytes(pickle.dumps(result))
+    finally:
+        os._exit(0)
+
+
+class TooLong(BaseException):
+    """A test takes too long to be run for every fault."""
+
+
+def too_long(*_: Any) -> None:
+    raise TooLong
+
+
+class Warm:
+    """A pytest plugin that tries faults where pytest would run the tests."""
+
+    def __init__(
+        self,
+        faults: list[Mutant],
+        backend: str,
+        processes: int,
+        tree: Path,
+        say: Callable[[Outcome], None],
+    ) -> None:
+        self.faults, self.backend, self.processes = faults, backend, processes
+        self.tree, self.say = tree, say
+        self.measuring = False
+        self.failed: list[str] = []
+        self.outcomes: list[tuple[int, str, float]] = []
+
+    def collect(self) -> list[tuple[int, str, float]]:
+        """In a process that has not imported the package: import it from the copy, and try."""
+        os.chdir(self.tree)
+        self.told = os.fdopen(os.dup(1), "w", buffering=1)
+        log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        os.environ |= {"TINYATTN_BACKEND": self.backend, "PYTHONPATH": str(self.tree)}
+        sys.path[0] = str(self.tree)
+        for missing in ["torch"] + ["numba"] * (self.backend != "numba"):
+            sys.modules[missing] = None  # type: ignore[assignment]
+
+        files = sorted({name for fault in self.faults for name in test_files(fault)})
+        options = ["-q", "-s", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--tb=short"]
+        options += ["--continue-on-collection-errors", "--basetemp", str(self.tree / "tmp")]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
+        pytest.main([*options, *files], plugins=[self])
+        if len(self.outcomes) < len(self.faults):
+            raise RuntimeError("pytest ended before all faults were tried")
+        return self.outcomes
+
+    def pytest_configure(self) -> None:
+        load_profile()
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items[:] = [item for item in items if self.concerns(item)]
+
+    def concerns(self, item: Any) -> bool:
+        parameters = getattr(item, "callspec", None)
+        values = parameters.params if parameters else {}
+        if "torch" in item.fixturenames:
+            return False
+        if any(values.get(name, self.backend) != self.backend for name in BACKENDS):
+            return False
+        if self.backend == "numpy":
+            return True
+        # Uncompiled kernels are slow: one type of numbers, and of the operations' tests those that
+        # are for every backend.
+        if getattr(values.get("dtype"), "__name__", values.get("dtype")) == "float32":
+            return False
+        return "tests/kernels" in item.nodeid or "backend" in values
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            print(f"LEFT OUT {report.nodeid}: {report.longreprtext[-500:]}", file=self.told)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self) -> Iterator[None]:
+        """The function of a test ends when it takes too long; pytest around it is not disturbed."""
+        if not self.measuring:
+            return (yield)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        signal.setitimer(signal.ITIMER_REAL, WAITING)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        session.config._tmp_path_factory.getbasetemp()  # empties it: once, before all forks
+        self.items = {item.nodeid: item for item in session.items}
+        assert sys.modules["tinyattn"].__file__ == str(self.tree / "tinyattn/__init__.py")
+        prepare_hypothesis()
+        for path in sorted({fault.path for fault in self.faults}):  # some are imported when used
+            importlib.import_module(module_name(path))
+        self.process = Process(self.tree)
+        gc.freeze()
+        began = time.monotonic()
+        times, reaching = self.measure()
+        told = f"{len(times)} tests pass in {time.monotonic() - began:.0f} s"
+        left = sorted(self.items.keys() - times.keys() - {*self.skipped})
+        told += f", {len(left)} are left out: {' '.join(left)}"[:600] if left else ""
+        print(f"as it is, {self.backend}: {told}", file=self.told)
+
+        winners: dict[str, list[str]] = {}
+        jobs = []
+        for fault in self.faults:
+            names = {name for p in self.process.places(fault) for name in reaching.get(p, ())}
+            jobs.append(Attempt(self, fault, {name: times[name] for name in names}, winners))
+        for i, result, died, seconds in in_forks(jobs, self.processes, self.tree, LIMIT):
+            by = outcome_of(result, result, died)
+            if "::" in by:
+                winners.setdefault(self.faults[i].path, []).append(by)
+            self.outcomes.append((i, by, seconds))
+            self.say((self.faults[i], by, seconds))
+        return True
+
+    skipped: list[str]
+
+    def measure(self) -> tuple[dict[str, float], dict[Any, list[str]]]:
+        """The seconds of every test that passes, and the tests that run each function."""
+        self.skipped = []
+        modules: dict[str, list[str]] = {}
+        for name in self.items:
+            modules.setdefault(name.split("::")[0], []).append(name)
+        # Long modules first, in pieces: the forks end at about the same time.
+        pieces = [
+            names[i : i + 200] for names in modules.values() for i in range(0, len(names), 200)
+        ]
+        jobs = [Measure(self, names) for names in sorted(pieces, key=len, reverse=True)]
+        times: dict[str, float] = {}
+        reaching: dict[Any, list[str]] = {}
+        places = list(self.process.live)
+        for _, result, died, _ in in_forks(jobs, self.processes, self.tree, None):
+            if died or isinstance(result, Failure):
+                print(f"LEFT OUT: {died} {result}", file=self.told)
+                continue
+            measured, skipped = result
+            self.skipped += skipped
+            for name, (seconds, reached) in measured.items():
+                times[name] = seconds
+                for place in reached:
+                    reaching.setdefault(places[place], []).append(name)
+        return times, reaching
+
+    def run(self, name: str, following: str | None) -> bool:
+        """Run one test; whether it passes."""
+        self.failed = []
+        item, then = self.items[name], self.items.get(following or "")
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=then)
+        return not self.failed
+
+
+class Measure:
+    """A job: the tests `names` as they are, the seconds and the functions of each that passes."""
+
+    def __init__(self, warm: Warm, names: list[str]) -> None:
+        self.warm, self.names = warm, names
+
+    def __call__(self) -> tuple[dict[str, tuple[float, list[int]]], list[str]]:
+        numbers = {place: i for i, place in enumerate(self.warm.process.live)}
+        known: dict[int, int | None] = {}
+        reached: dict[int, Any] = {}
+
+        def note(frame: Any, event: str, _: Any) -> None:
+            if event == "call":
+                reached[id(frame.f_code)] = frame.f_code
+
+        found = {}
+        self.warm.measuring = True
+        signal.signal(signal.SIGPROF, too_long)
+        signal.signal(signal.SIGALRM, too_long)
+        for name, following in zip(self.names, [*self.names[1:], None], strict=True):
+            reached.clear()
+            began = time.process_time()
+            threading.setprofile(note)
+            sys.setprofile(note)
+            passed = self.warm.run(name, following)
+            sys.setprofile(None)
+            threading.setprofile(None)  # type: ignore[arg-type]
+            for key, code in reached.items():
+                if key not in known:
+                    known[key] = numbers.get(self.warm.process.place(code))  # type: ignore[arg-type]
+            if passed and name not in self.warm.skipped:
+                places = sorted({n for n in map(known.get, reached) if n is not None})
+                found[name] = (time.process_time() - began, places)
+        return found, self.warm.skipped
+
+
+class Attempt:
+    """A job: one fault, and its tests until one fails. The name of that test, "" for none."""
+
+    def __init__(
+        self, warm: Warm, fault: Mutant, times: dict[str, float], winners: dict[str, list[str]]
+    ) -> None:
+        self.warm, self.fault, self.times, self.winners = warm, fault, times, winners
+
+    def __call__(self) -> str:
+        if not self.times:
+            return ""
+        names = in_order(self.fault, self.times, self.winners.get(self.fault.path, []))
+        self.warm.process.patch(self.fault)
+        for name, following in zip(names, [*names[1:], None], strict=True):
+            if not self.warm.run(name, following):
+                return name
+        return ""
