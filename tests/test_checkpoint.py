@@ -227,6 +227,7 @@ def put(*keys: Any) -> Callable[[dict[str, Any]], Any]:
         (put("optimizer", "state", "77", {}), "state of parameter 77"),
         (put("optimizer", "state", "x", {}), "here: invalid literal for int"),
         (put("scheduler", "last_epoch", float("nan")), "last_epoch: expected a value like 0"),
+        (put("scheduler", "_last_lr", 0.5), "_last_lr: expected a value like "),
         (put("scheduler", "step", "no method"), "scheduler: expected "),
         (put("scheduler", 3), "here: "),
         (put("rng_state", ta.zeros(13)), "state: expected an int64 tensor"),

@@ -405,8 +405,19 @@ def halves_file(path, dtype, numbers):
 def test_numbers_of_two_bytes_become_float32_with_a_warning(tmp_path, dtype, numbers):
     path = halves_file(tmp_path / "half.safetensors", dtype, numbers)
     smallest = {"F16": 2.0**-24, "BF16": 2.0**-133}[dtype]
-    with pytest.warns(UserWarning, match=r"1 tensors of float16 or bfloat16 .* float32, .*'x'"):
+    message = r"1 tensors of float16 or bfloat16 .* float32, .*'x'"
+    with pytest.warns(UserWarning, match=message) as caught:
         x = ta.load(path)["x"]
+    assert caught[0].filename == __file__
     assert x.dtype == ta.float32
     assert x.tolist() == [1.0, -2.0, smallest, np.inf, 0.0]
     assert np.signbit(x.numpy()[4])
+
+
+def test_a_save_leaves_no_file_open(path):
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("needs /proc, where Linux lists the open files")
+    ta.save({"x": ta.ones(2)}, path)
+    before = len(os.listdir("/proc/self/fd"))
+    ta.save({"x": ta.ones(2)}, path)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,5 +1,6 @@
 """Schedules of the learning rate: PyTorch's rates over many steps, going on, what is refused."""
 
+import inspect
 import json
 import math
 import warnings
@@ -241,7 +242,9 @@ def test_an_optimizer_with_a_step_of_its_own_is_not_warned_about():
         (lambda s, o: s.StepLR(o, 0), ValueError, "step_size: expected a positive integer, got 0"),
         (lambda s, o: s.LambdaLR(o, [abs]), ValueError, "lr_lambda: expected 2 values"),
         (lambda s, o: s.LinearLR(o, 0.0), ValueError, "start_factor"),
+        (lambda s, o: s.LinearLR(o, 1.5), ValueError, "start_factor"),
         (lambda s, o: s.LinearLR(o, 0.5, 2.0), ValueError, "end_factor"),
+        (lambda s, o: s.LinearLR(o, 0.5, -0.5), ValueError, "end_factor"),
         (lambda s, o: s.CosineAnnealingLR(o, 0), ValueError, "T_max"),
         (lambda s, o: s.InverseSquareRootLR(o, -1), ValueError, "warmup_steps"),
         (lambda s, o: s.ReduceLROnPlateau(o, "best"), ValueError, "mode"),
@@ -250,6 +253,7 @@ def test_an_optimizer_with_a_step_of_its_own_is_not_warned_about():
         (lambda s, o: s.ReduceLROnPlateau(o, min_lr=[0.1]), ValueError, "min_lr: expected 2"),
         (lambda s, o: s.OneCycleLR(o, 1.0), ValueError, "total_steps"),
         (lambda s, o: s.OneCycleLR(o, 1.0, 0), ValueError, "total_steps"),
+        (lambda s, o: s.OneCycleLR(o, 1.0, epochs=3), ValueError, "both epochs and steps"),
         (lambda s, o: s.OneCycleLR(o, 1.0, epochs=1.5, steps_per_epoch=2), ValueError, "epochs"),
         (lambda s, o: s.OneCycleLR(o, 1.0, 10, pct_start=2.0), ValueError, "pct_start"),
         (lambda s, o: s.OneCycleLR(o, 1.0, 10, anneal_strategy="x"), ValueError, "anneal"),
@@ -323,3 +327,262 @@ def test_what_a_later_group_lacks_is_named():
         grown(lambda o: MINE.OneCycleLR(o, 1.0, total_steps=10))
     with pytest.raises(ValueError, match="lr_lambda: expected 3 functions"):
         grown(lambda o: MINE.LambdaLR(o, [lambda e: 1.0, lambda e: 0.5]))
+
+
+# The rates as their definitions say, without torch: the rate of a group, from its base, the epoch
+# and its number.
+
+
+def cosine(low, high, part):
+    return low + (high - low) * (1 + math.cos(math.pi * part)) / 2
+
+
+def line(start, end, part):
+    return start + (end - start) * part
+
+
+def one_cycle(base, epoch, i):
+    top = [1.0, 0.2][i]
+    if epoch <= 11:  # 0.3 of 40, less one
+        return cosine(top, top / 25, epoch / 11)
+    return cosine(top / 25 / 1e4, top, (epoch - 11) / 28)
+
+
+def one_cycle_in_three(base, epoch, i):
+    if epoch <= 15:  # 0.4 of 5 times 8, less one
+        return line(0.3 / 25, 0.3, epoch / 15)
+    if epoch <= 30:
+        return line(0.3, 0.3 / 25, (epoch - 15) / 15)
+    return line(0.3 / 25, 0.3 / 25 / 1e4, (epoch - 30) / 9)
+
+
+DEFINITIONS = [
+    lambda base, epoch, i: base * 0.95**epoch,
+    lambda base, epoch, i: base * (1 / (1 + epoch) if i else abs(epoch % 7 - 3.5)),
+    lambda base, epoch, i: base * 0.5 ** (epoch // 3),
+    lambda base, epoch, i: base * 0.3 ** sum(epoch >= at for at in (2, 2, 5, 9)),
+    lambda base, epoch, i: base * 0.9**epoch,
+    lambda base, epoch, i: base * line(1 / 3, 1, min(epoch / 5, 1)),
+    lambda base, epoch, i: base * line(1, 0.1, min(epoch / 13, 1)),
+    lambda base, epoch, i: cosine(0.01, base, epoch / 6),
+    one_cycle,
+    one_cycle_in_three,
+]
+CASES = [(*schedule, rate) for schedule, rate in zip(SCHEDULES, DEFINITIONS, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "options", "rate"), CASES, ids=IDS)
+def test_the_rates_are_their_definition(name, options, rate):
+    schedule = getattr(MINE, name)(groups(ta, momentum=0.9), **options())
+    assert schedule.base_lrs == ([0.4, 0.05] if name != "OneCycleLR" else schedule.get_last_lr())
+    for epoch in range(40):
+        expected = [rate(base, epoch, i) for i, base in enumerate([0.4, 0.05])]
+        assert schedule.last_epoch == epoch
+        assert schedule.get_last_lr() == pytest.approx(expected, rel=1e-12)
+        assert [g["lr"] for g in schedule.optimizer.param_groups] == schedule.get_last_lr()
+        schedule.optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_one_cycle_moves_momentum_the_other_way(optimizer):
+    def momenta(**options):
+        momentum = {"momentum": 0.9} if optimizer == "SGD" else {}
+        schedule = MINE.OneCycleLR(groups(ta, optimizer, **momentum), 1.0, 40, **options)
+        for _ in range(40):
+            every = schedule.optimizer.param_groups
+            yield [group["betas"][0] if "betas" in group else group["momentum"] for group in every]
+            assert all(group.get("betas", (0, 0.999))[1] == 0.999 for group in every)
+            schedule.optimizer.step()
+            schedule.step()
+
+    for epoch, seen in enumerate(momenta()):
+        up = cosine(0.85, 0.95, epoch / 11), cosine(0.95, 0.85, (epoch - 11) / 28)
+        assert seen == pytest.approx([up[epoch > 11]] * 2)
+    for epoch, seen in enumerate(momenta(three_phase=True, max_momentum=[0.8, 0.9])):
+        for high, one in zip([0.8, 0.9], seen, strict=True):
+            falls, rises = cosine(0.85, high, epoch / 11), cosine(high, 0.85, (epoch - 11) / 11)
+            assert one == pytest.approx([falls, rises, high][(epoch > 11) + (epoch > 22)])
+    assert [*momenta(cycle_momentum=False)] == [[0.9, 0.9]] * 40
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES[:8], ids=IDS[:8])
+def test_a_schedule_that_starts_later_goes_on_as_if_it_had_started_there(name, options):
+    first = getattr(MINE, name)(groups(ta, momentum=0.9), **options())
+    course(first, 4)
+    optimizer = groups(ta, momentum=0.9)
+    for group, other in zip(optimizer.param_groups, first.optimizer.param_groups, strict=True):
+        group.update(lr=other["lr"], initial_lr=other["initial_lr"])
+    later = getattr(MINE, name)(optimizer, **options(), last_epoch=3)
+    assert later.get_last_lr() == pytest.approx(first.get_last_lr())
+    assert course(later, 20) == pytest.approx(course(first, 20))
+
+
+def test_every_group_must_say_its_first_rate_to_start_later():
+    optimizer = groups(ta)
+    optimizer.param_groups[0]["initial_lr"] = 0.4
+    with pytest.raises(KeyError, match=r"param_groups\[1\]"):
+        MINE.StepLR(optimizer, 2, last_epoch=3)
+
+
+def test_the_smallest_periods_are_allowed():
+    assert course(MINE.StepLR(groups(ta, momentum=0.9), 1), 2)[1::3] == pytest.approx(
+        [0.04, 0.005, 0.004, 0.0005]
+    )
+    schedule = MINE.CosineAnnealingLR(groups(ta, momentum=0.9), 1)
+    assert schedule.eta_min == 0
+    assert course(schedule, 2)[1::3] == pytest.approx([0, 0, 0.4, 0.05])
+    assert MINE.LinearLR(groups(ta), 1.0, 0.0).get_last_lr() == [0.4, 0.05]
+
+
+def test_a_state_holds_everything_but_the_optimizer():
+    schedule = MINE.LambdaLR(groups(ta), [Triangle(7), lambda epoch: 0.5**epoch])
+    course_of = schedule.get_last_lr()
+    state = schedule.state_dict()
+    assert state.keys() == vars(schedule).keys() - {"optimizer"}
+    assert state["lr_lambdas"] == [{"period": 7}, None]
+    again = MINE.LambdaLR(groups(ta), [Triangle(1), Triangle(2)])
+    again.load_state_dict({**state, "lr_lambdas": [None, {"period": 9}]})
+    assert [function.period for function in again.lr_lambdas] == [1, 9]
+    assert again.get_last_lr() == course_of
+
+
+def test_one_function_serves_groups_that_are_added_later():
+    optimizer = groups(ta)
+    schedule = MINE.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
+    optimizer.add_param_group({"params": [ta.ones(1, requires_grad=True)], "lr": 0.6})
+    optimizer.step()
+    schedule.step()
+    assert schedule.get_last_lr() == [0.2, 0.025, 0.3]
+
+
+def test_the_warning_about_the_order_of_steps_names_the_line_of_the_call():
+    schedule = MINE.ExponentialLR(groups(ta), 0.9)
+    with pytest.warns(UserWarning, match="before optimizer") as caught:
+        schedule.step()
+    assert caught[0].filename == __file__
+
+
+DEFAULTS = {
+    "StepLR": {"gamma": 0.1, "last_epoch": -1},
+    "MultiStepLR": {"gamma": 0.1, "last_epoch": -1},
+    "LinearLR": {"start_factor": 1 / 3, "end_factor": 1.0, "total_iters": 5, "last_epoch": -1},
+    "CosineAnnealingLR": {"eta_min": 0.0, "last_epoch": -1},
+    "OneCycleLR": {
+        "total_steps": None,
+        "epochs": None,
+        "steps_per_epoch": None,
+        "pct_start": 0.3,
+        "anneal_strategy": "cos",
+        "cycle_momentum": True,
+        "base_momentum": 0.85,
+        "max_momentum": 0.95,
+        "div_factor": 25.0,
+        "final_div_factor": 1e4,
+        "three_phase": False,
+        "last_epoch": -1,
+    },
+    "ReduceLROnPlateau": {
+        "mode": "min",
+        "factor": 0.1,
+        "patience": 10,
+        "threshold": 1e-4,
+        "threshold_mode": "rel",
+        "cooldown": 0,
+        "min_lr": 0.0,
+        "eps": 1e-8,
+    },
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults_are_pytorchs(name):
+    parameters = inspect.signature(getattr(MINE, name)).parameters.values()
+    given = {p.name: p.default for p in parameters if p.default is not p.empty}
+    assert given == DEFAULTS[name]
+    needed = {"StepLR": [2], "MultiStepLR": [[2]], "CosineAnnealingLR": [3], "OneCycleLR": [1.0, 9]}
+    assert getattr(MINE, name)(groups(ta, momentum=0.9), *needed.get(name, []))
+
+
+def plateau(metrics, **options):
+    """The rates after each metric, of two groups that start at 0.4 and 0.05."""
+    schedule = MINE.ReduceLROnPlateau(groups(ta), **options)
+    seen = []
+    for epoch, metric in enumerate(metrics, start=1):
+        schedule.step(metric)
+        assert schedule.last_epoch == epoch
+        assert schedule.get_last_lr() == [g["lr"] for g in schedule.optimizer.param_groups]
+        seen.append(schedule.get_last_lr()[0])
+    return seen
+
+
+def test_a_plateau_lasts_longer_than_patience():
+    assert plateau([1.0] * 4, patience=2) == pytest.approx([0.4, 0.4, 0.4, 0.04])
+    assert plateau([1.0, 1.0, math.nan, 0.5, 1.0, 1.0, 1.0], patience=2, factor=0.5) == (
+        pytest.approx([0.4] * 6 + [0.2])  # the better epoch begins anew
+    )
+    assert plateau([3.0, 2.0, 1.0], patience=0) == [0.4] * 3
+    assert plateau([1.0, 1.0, 1.0], patience=0) == pytest.approx([0.4, 0.04, 0.004])
+    assert plateau([1.0] * 6, patience=1) == pytest.approx([0.4, 0.4, 0.04, 0.04, 0.004, 0.004])
+
+
+def test_a_larger_metric_is_better_for_max():
+    assert plateau([1.0, 2.0, 3.0], mode="max", patience=0) == [0.4] * 3
+    assert plateau([-3.0, -2.0, -2.5], mode="max", patience=0) == pytest.approx([0.4, 0.4, 0.04])
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "on", "over"),
+    [  # from 2.0, with the threshold 0.25
+        ("min", "rel", 1.5, 1.4),
+        ("max", "rel", 2.5, 2.6),
+        ("min", "abs", 1.75, 1.7),
+        ("max", "abs", 2.25, 2.3),
+    ],
+)
+def test_better_is_better_by_more_than_the_threshold(mode, kind, on, over):
+    options = {"mode": mode, "threshold_mode": kind, "threshold": 0.25, "patience": 0}
+    assert plateau([2.0, on], **options) == pytest.approx([0.4, 0.04])
+    assert plateau([2.0, over], **options) == [0.4, 0.4]
+
+
+def test_nothing_counts_while_a_plateau_cools_down():
+    seen = plateau([1.0] * 9, patience=0, cooldown=2, factor=0.5)
+    assert seen == pytest.approx([0.4, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05])
+    seen = plateau([1.0] * 8, patience=1, cooldown=1, factor=0.5)
+    assert seen == pytest.approx([0.4, 0.4, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1])
+
+
+def test_rates_have_a_floor_for_each_group():
+    schedule = MINE.ReduceLROnPlateau(groups(ta), patience=0, factor=0.5, min_lr=[0.3, 0.01])
+    for expected in ([0.4, 0.05], [0.3, 0.025], [0.3, 0.0125], [0.3, 0.01]):
+        schedule.step(1.0)
+        assert schedule.get_last_lr() == pytest.approx(expected)
+    schedule = MINE.ReduceLROnPlateau(groups(ta), patience=0, factor=0.5, min_lr=0.03)
+    schedule.optimizer.add_param_group({"params": [ta.ones(1, requires_grad=True)], "lr": 0.04})
+    for expected in ([0.4, 0.05, 0.04], [0.2, 0.03, 0.03]):
+        schedule.step(1.0)
+        assert schedule.get_last_lr() == pytest.approx(expected)
+
+
+def test_a_change_up_to_eps_is_not_made():
+    options = {"patience": 0, "factor": 0.5}
+    assert plateau([1.0, 1.0], **options, eps=0.2) == [0.4, 0.4]
+    assert plateau([1.0, 1.0], **options, eps=0.19) == [0.4, 0.2]
+
+
+def test_a_plateau_goes_on_from_its_state():
+    options = {"mode": "max", "patience": 2, "cooldown": 3, "factor": 0.5, "threshold": 0.5}
+    metrics = [1.0, 1.0, 1.0, 1.0, 1.4, 1.6, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0]
+    whole = plateau(metrics, **options)
+    for cut in (2, 5, 9):
+        first = MINE.ReduceLROnPlateau(groups(ta), **options)
+        for metric in metrics[:cut]:
+            first.step(metric)
+        again = MINE.ReduceLROnPlateau(first.optimizer)
+        again.load_state_dict(json.loads(json.dumps(first.state_dict())))
+        rates = []
+        for metric in metrics[cut:]:
+            again.step(ta.tensor(metric))
+            rates.append(again.get_last_lr()[0])
+        assert rates == whole[cut:]

@@ -226,7 +226,16 @@ P = parameter(1.0)
         (lambda: Adam([P, P]), ValueError, "more than once"),
         (lambda: Adam([{"params": P}, {"params": P}]), ValueError, "two groups"),
         (lambda: Adam([("p", P), P * 1]), ValueError, "either all parameters have names, or none"),
-        (lambda: Adam([{"params": [("p", P)]}, {"params": [parameter(2.0)]}]), ValueError, "names"),
+        (
+            lambda: Adam([{"params": [("p", P)]}, {"params": [parameter(2.0)]}]),
+            ValueError,
+            "those of the first group have, those of this group don't",
+        ),
+        (
+            lambda: Adam([{"params": [parameter(2.0)]}, {"params": [("p", P)]}]),
+            ValueError,
+            "those of this group have, those of the first group don't",
+        ),
         (lambda: Adam([("p", P, 1)]), TypeError, r"params\[0\]: expected a Tensor, got tuple"),
         (lambda: Adam([{"params": {P}}]), TypeError, "a set has no order"),
         (lambda: Adam([{"params": P, "momentum": 1}]), ValueError, "momentum: no option of Adam"),
@@ -263,3 +272,166 @@ def test_a_saved_option_that_changes_results_is_refused():
     state["param_groups"][0]["momentum_decay"] = 0.5
     with pytest.raises(ValueError, match="momentum_decay: no option of SGD"):
         optimizer.load_state_dict(state)
+
+
+# What several steps do, written out in NumPy: from weights p and the gradients of the steps.
+
+
+def sgd(p, gradients, lr, momentum, dampening, weight_decay, nesterov, maximize):
+    buffer = None
+    for g in gradients:
+        g = (-g if maximize else g) + weight_decay * p
+        buffer = g if buffer is None else momentum * buffer + (1 - dampening) * g
+        p = p - lr * (g + momentum * buffer if nesterov else buffer if momentum else g)
+    return p
+
+
+def adam(p, gradients, lr, betas, eps, weight_decay, amsgrad, decoupled, maximize):
+    m = v = top = np.zeros_like(p)
+    for t, g in enumerate(gradients, start=1):
+        g = -g if maximize else g
+        if decoupled:
+            p = p - lr * weight_decay * p
+        else:
+            g = g + weight_decay * p
+        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+        top = np.maximum(top, v)
+        mean_square = (top if amsgrad else v) / (1 - betas[1] ** t)
+        p = p - lr * m / (1 - betas[0] ** t) / (np.sqrt(mean_square) + eps)
+    return p
+
+
+def adagrad(p, gradients, lr, lr_decay, weight_decay, start, eps, maximize):
+    total = np.full_like(p, start)
+    for t, g in enumerate(gradients, start=1):
+        g = (-g if maximize else g) + weight_decay * p
+        total = total + g * g
+        p = p - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(total) + eps)
+    return p
+
+
+def rmsprop(p, gradients, lr, alpha, eps, weight_decay, momentum, centered, maximize):
+    v = mean = buffer = np.zeros_like(p)
+    for g in gradients:
+        g = (-g if maximize else g) + weight_decay * p
+        v, mean = alpha * v + (1 - alpha) * g * g, alpha * mean + (1 - alpha) * g
+        change = g / (np.sqrt(v - mean * mean if centered else v) + eps)
+        buffer = momentum * buffer + change
+        p = p - lr * buffer
+    return p
+
+
+DEFINITIONS = [
+    (SGD, sgd, {"lr": 0.1, "momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False}),
+    (SGD, sgd, {"lr": 0.2, "momentum": 0, "dampening": 0, "weight_decay": 0.3, "nesterov": False}),
+    (SGD, sgd, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1,
+                "nesterov": False}),
+    (SGD, sgd, {"lr": 0.1, "momentum": 0.8, "dampening": 0, "weight_decay": 0.1,
+                "nesterov": True}),
+    (Adagrad, adagrad, {"lr": 0.1, "lr_decay": 0, "weight_decay": 0, "start": 0, "eps": 0.01}),
+    (Adagrad, adagrad, {"lr": 0.1, "lr_decay": 0.5, "weight_decay": 0.3, "start": 2, "eps": 0.1}),
+    (RMSprop, rmsprop, {"lr": 0.1, "alpha": 0.9, "eps": 0.1, "weight_decay": 0, "momentum": 0,
+                        "centered": False}),
+    (RMSprop, rmsprop, {"lr": 0.1, "alpha": 0.7, "eps": 0.2, "weight_decay": 0.3, "momentum": 0.5,
+                        "centered": True}),
+    *[
+        (kind, adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 0.1, "weight_decay": 0.3,
+                      "amsgrad": amsgrad, "decoupled": kind is AdamW})
+        for kind in (Adam, AdamW)
+        for amsgrad in (False, True)
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize(("kind", "definition", "options"), DEFINITIONS)
+def test_five_steps_are_the_definition(kind, definition, options, maximize, backend):
+    draw = np.random.default_rng(5)
+    start, gradients = draw.normal(size=4), draw.normal(size=(5, 4)) * [[3], [1], [0.1], [2], [0]]
+    param = parameter(*start)
+    names = {"start": "initial_accumulator_value", "decoupled": "decoupled_weight_decay"}
+    own = {names.get(name, name): value for name, value in options.items()}
+    if kind is AdamW:
+        del own["decoupled_weight_decay"]
+    optimizer = kind([param], **own, maximize=maximize)
+    for g in gradients:
+        param.grad = ta.tensor(g)
+        optimizer.step()
+    expected = definition(start, gradients, **options, maximize=maximize)
+    np.testing.assert_allclose(param.detach(), expected, rtol=1e-12)
+
+
+DEFAULTS = {
+    SGD: {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False,
+          "maximize": False},
+    Adam: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
+           "maximize": False, "decoupled_weight_decay": False},
+    AdamW: {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2,
+            "amsgrad": False, "maximize": False, "decoupled_weight_decay": True},
+    Adagrad: {"lr": 1e-2, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0,
+              "eps": 1e-10, "maximize": False},
+    RMSprop: {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0,
+              "centered": False, "maximize": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_defaults_are_pytorchs(kind):
+    optimizer = kind([parameter(1.0)])
+    assert optimizer.defaults == DEFAULTS[kind]
+    assert optimizer.param_groups[0].items() >= DEFAULTS[kind].items()
+
+
+def test_a_state_dict_numbers_parameters_in_order():
+    params = [parameter(1.0), parameter(1.0, 2.0, grad=[1.0, 1.0])]
+    optimizer = SGD([*params], momentum=0.9)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    assert saved["param_groups"][0]["params"] == [0, 1]
+    assert saved["state"].keys() == {1}
+
+
+def test_states_hold_what_their_names_say():
+    param = parameter(1.0, grad=[2.0])
+    optimizer = Adam([param], betas=(0.9, 0.99), amsgrad=True)
+    for g in (2.0, 0.0):
+        param.grad = ta.tensor([g], dtype=ta.float64)
+        optimizer.step()
+    state = {name: value.item() for name, value in optimizer.state[param].items()}
+    mean_square = 0.01 * 4 * 0.99
+    assert state == pytest.approx(
+        {"step": 2, "exp_avg": 0.18, "exp_avg_sq": mean_square, "max_exp_avg_sq": 0.04}
+    )
+    for options, names in (
+        ({}, {"step", "square_avg"}),
+        ({"momentum": 0.5}, {"step", "square_avg", "momentum_buffer"}),
+        ({"centered": True}, {"step", "square_avg", "grad_avg"}),
+    ):
+        optimizer = RMSprop([param], **options)
+        optimizer.step()
+        assert optimizer.state[param].keys() == names
+
+
+def test_every_parameter_of_a_step_counts_as_changed():
+    first, last, factor = (parameter(1.0, grad=[1.0]) for _ in range(3))
+    product = (factor * last).sum()
+    SGD([first, last], lr=0.1).step()
+    with pytest.raises(RuntimeError, match=r"SGD\.step"):
+        product.backward()
+
+
+def test_a_state_may_hold_arrays_and_options_that_are_off():
+    first, second = parameter(1.0, grad=[2.0]), parameter(1.0, grad=[2.0])
+    optimizer, other = Adam([first], lr=0.1), Adam([second], lr=0.1)
+    optimizer.step()
+    state = optimizer.state_dict()
+    entry = {name: np.array(value.tolist()) for name, value in state["state"][0].items()}
+    groups = [{**state["param_groups"][0], "nadam": False, "other": None}]
+    other.load_state_dict({"state": {0: entry}, "param_groups": groups})
+    second.data = first.detach().clone()
+    for each in (optimizer, other):
+        each.step()
+    assert second.tolist() == first.tolist()
+    for on in (True, 1):
+        with pytest.raises(ValueError, match="nadam: no option of Adam"):
+            other.load_state_dict({"state": {}, "param_groups": [{**groups[0], "nadam": on}]})
