@@ -1,37 +1,92 @@
 /* Powers. An exponent that is one number, whole or a half, is products and a square root, in twice the
- * precision: float32 in double, float64 in sums of two doubles. Every other exponent is C's own pow. */
-#undef pow_of
-#if REAL_BITS == 64
-#define pow_of pow
+ * precision: float32 in double, float64 in sums of two doubles. Any other power of float32 is
+ * e^(y log x) in double, of float64 C's own pow. */
+enum { FN(POW_BLOCK) = 64 };
+
+#if REAL_BITS == 32
+/* Defined below, when this file is included for double. */
+static void FN2(float_powers, f64, LEVEL)(long n, const float *x, const float *y, float *out);
+static void FN(powers)(long n, const real *x, const real *y, real *out)
+{
+    FN2(float_powers, f64, LEVEL)(n, x, y, out);
+}
 #else
-#define pow_of powf
+static void FN(powers)(long n, const real *x, const real *y, real *out)
+{
+    for (long i = 0; i < n; i++) out[i] = pow(x[i], y[i]);
+}
+
+/* Rounded to a whole number. */
+TA_INLINE vec FN(rounded)(vec x)
+{
+    const vec nearest = (x + splat(ROUND)) - splat(ROUND);
+    return vselect(FN(magnitude)(x) < splat(2251799813685248.0), nearest, x);
+}
+
+/* x^y for numbers that were float32, with the special values of C's pow. */
+TA_INLINE vec FN(power_of)(vec x, vec y)
+{
+    const vec size = FN(magnitude)(x), logarithm = FN(log)(size);
+    const vec exponent = vselect(logarithm == splat(0), splat(0), y * logarithm);
+    const vec power = vselect(y == splat(0), splat(1), FN(exp)(exponent));
+    const ivec negative = as_ivec(x) < 0, whole = FN(rounded)(y) == y;
+    const ivec odd = whole & (FN(rounded)(y * splat(0.5)) != y * splat(0.5));
+    const ivec undefined = (x < splat(0)) & (size < splat(INFINITY)) & ~whole;
+    return vselect(undefined, splat(NAN), vselect(negative & odd, -power, power));
+}
+
+static void FN(float_powers)(long n, const float *x, const float *y, float *out)
+{
+    typedef float floats __attribute__((vector_size(VECTOR_BYTES / 2), aligned(4), may_alias));
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vec base = __builtin_convertvector(*(const floats *)(x + i), vec);
+        const vec exponent = __builtin_convertvector(*(const floats *)(y + i), vec);
+        *(floats *)(out + i) = __builtin_convertvector(FN(power_of)(base, exponent), floats);
+    }
+    for (; i < n; i++) out[i] = (float)FN(power_of)(splat((double)x[i]), splat((double)y[i]))[0];
+}
 #endif
 
 static void FN(loop_pow)(long n, real *out, const real *const *in, const real *numbers)
 {
     (void)numbers;
-    for (long i = 0; i < n; i++) out[i] = pow_of(in[0][i], in[1][i]);
+    FN(powers)(n, in[0], in[1], out);
 }
 
 /* d/dx x^y = y x^(y - 1), 0 where y = 0. */
 static void FN(loop_pow_backward)(long n, real *out, const real *const *in, const real *numbers)
 {
-    const real *dy = in[0], *x = in[1], *y = in[2];
+    real less[FN(POW_BLOCK)], power[FN(POW_BLOCK)];
     (void)numbers;
-    for (long i = 0; i < n; i++) out[i] = y[i] == 0 ? 0 : dy[i] * (y[i] * pow_of(x[i], y[i] - 1));
+    for (long first = 0; first < n; first += FN(POW_BLOCK)) {
+        const long count = ta_smaller(n - first, FN(POW_BLOCK));
+        const real *dy = in[0] + first, *y = in[2] + first;
+        for (long i = 0; i < count; i++) less[i] = y[i] - 1;
+        FN(powers)(count, in[1] + first, less, power);
+        for (long i = 0; i < count; i++) out[first + i] = y[i] == 0 ? 0 : dy[i] * (y[i] * power[i]);
+    }
 }
 
 /* d/dy x^y = x^y log x, 0 where x = 0 <= y. */
 static void FN(loop_pow_backward_exponent)(long n, real *out, const real *const *in, const real *numbers)
 {
-    const real *dy = in[0], *x = in[1], *y = in[2];
+    real power[FN(POW_BLOCK)], logarithm[FN(POW_BLOCK)];
     (void)numbers;
-    for (long i = 0; i < n; i++)
-        out[i] = x[i] == 0 && y[i] >= 0 ? 0 : dy[i] * pow_of(x[i], y[i]) * FN(log_of)(x[i]);
+    for (long first = 0; first < n; first += FN(POW_BLOCK)) {
+        const long count = ta_smaller(n - first, FN(POW_BLOCK));
+        const real *dy = in[0] + first, *x = in[1] + first, *y = in[2] + first;
+        FN(powers)(count, x, y, power);
+        for (long i = 0; i < count; i += LANES) {
+            const long some = ta_smaller(LANES, count - i);
+            store_some(logarithm + i, FN(log)(load_some(x + i, some)), some);
+        }
+        for (long i = 0; i < count; i++)
+            out[first + i] = x[i] == 0 && y[i] >= 0 ? 0 : dy[i] * power[i] * logarithm[i];
+    }
 }
 
 /* x^p for at most POW_BLOCK numbers and 2 p whole; |p| is at most 64. */
-enum { FN(POW_BLOCK) = 64 };
 static void FN(whole_powers)(long n, const real *x, double p, real *out)
 {
     const double size = fabs(p);

@@ -236,3 +236,26 @@ def test_wrong_calls_name_what_is_wrong(backend: Backend) -> None:
             backend.elementwise(operation, inputs)
     with pytest.raises(ValueError, match="out must be"):
         backend.elementwise("exp", [x], out=x.T)
+
+
+def test_general_powers_are_those_of_c(backend: Backend) -> None:
+    nan, inf = np.nan, np.inf
+    some = [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, -2.5, inf, -inf, nan, 1e-40, -1e38, 16777217.0]
+    x, y = (
+        np.ascontiguousarray(a, np.float32).reshape(-1)
+        for a in np.meshgrid(np.array(some), np.array(some))
+    )
+    with np.errstate(all="ignore"):
+        want = np.power(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+    got = backend.elementwise("pow", [x, y])
+    np.testing.assert_allclose(got, want, rtol=3e-7, atol=1e-44)
+    np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+def test_general_powers_of_float32_are_within_an_ulp() -> None:
+    r = rng(95)
+    x = np.exp(r.uniform(-30, 30, 50_000)).astype(np.float32)
+    y = r.uniform(-2, 2, 50_000).astype(np.float32)
+    got = native().elementwise("pow", [x, y])
+    true = x.astype(np.float64) ** y.astype(np.float64)
+    assert (np.abs(got - true) <= np.spacing(np.abs(got))).all()
