@@ -36,6 +36,7 @@ class Quality(NamedTuple):
     exact: float  # the share of hypotheses that are one of their references
     bleu: float
     signature: str  # how BLEU was computed
+    cut: int  # hypotheses that came to no end and were cut
 
 
 def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
@@ -44,7 +45,9 @@ def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
     references = defaultdict(list)
     for source, target in pairs:
         references[source].append(target)
-    hypotheses = [found.text for found in model.translate(list(references))]
+    found = model.translate(list(references))
+    hypotheses = [one.text for one in found]
+    cut = sum(not one.finished for one in found)
     width = max(map(len, references.values()))
     streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
     chinese = model.options["target_tokens"] == "char"
@@ -52,7 +55,7 @@ def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
     score = bleu.corpus_score(hypotheses, streams).score
     matches = sum(h in r for h, r in zip(hypotheses, references.values(), strict=True))
     exact = matches / len(hypotheses)
-    return Quality(references, hypotheses, exact, score, str(bleu.get_signature()))
+    return Quality(references, hypotheses, exact, score, str(bleu.get_signature()), cut)
 
 
 def report(
@@ -68,6 +71,8 @@ def report(
     print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
     print(f"BLEU: {found.bleu:.1f}  ({found.signature})")
     print(f"exact match: {100 * found.exact:.1f} %\n")
+    if found.cut:
+        say(f"{found.cut} of the {len(sources)} translations came to no end and were cut")
     for source, hypothesis in list(zip(sources, found.hypotheses, strict=True))[:10]:
         meant = found.references[source]
         mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"

@@ -57,17 +57,24 @@ class Translator(nn.Module):
         """The ids of pairs of tokens."""
         return [(self.source.encode(s), self.target.encode(t)) for s, t in pairs]
 
-    def translate(self, sentences: Sequence[str]) -> list[Translation]:
-        """The translation of each sentence; a sentence without tokens has an empty one."""
+    def translate(
+        self, sentences: Sequence[str], max_tokens: int | None = None
+    ) -> list[Translation]:
+        """The translation of each sentence; a sentence without tokens has an empty one.
+
+        A translation is cut at `max_tokens` tokens; if that is not given, at 50 more than twice
+        those of its sentence.
+        """
         tokens = tokenize([(sentence, "") for sentence in sentences], self.options)
         results = [Translation("", source, [], np.zeros((0, 0)), True) for source, _ in tokens]
         write = TOKENISERS[self.options["target_tokens"]].detokenize
         step: Callable[..., Any] = self.model.next
+        factor, extra = (2.0, 50) if max_tokens is None else (0.0, max_tokens)
         self.eval()
         for batch in batches(self.encode(tokens), 64):
             with ta.no_grad():
                 state = self.model.start(batch)
-            found = greedy(step, state, batch.lengths)
+            found = greedy(step, state, batch.lengths, factor, extra)
             for place, one, length in zip(batch.index, found, batch.lengths, strict=True):
                 source, target = tokens[place][0], self.target.decode(one.ids)
                 weights = one.weights[:, :length]

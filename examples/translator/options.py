@@ -84,6 +84,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
     add("--file", help="a text file, a sentence a line")
     add("--model", help="its file or folder (default: the newest in runs/)")
+    add("--max-tokens", type=positive, metavar="N",
+        help="cut a translation here (default: at 50 more than twice its source)")  # fmt: skip
     return top
 
 

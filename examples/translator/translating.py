@@ -1,49 +1,59 @@
-"""Lines in, lines out. Look first at `translate`."""
+"""Lines in, lines out: as many as came in, in their order. Look first at `translated`."""
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from tinyattn.text import UNK, DataError, lines_of
+from tinyattn.text import DataError, lines_of
 from translator.files import load_model
 from translator.model import Translator
+from translator.options import say
+
+Line = tuple[str, str]  # its place, name:number, and its text
 
 
 def translate(args: argparse.Namespace) -> None:
+    """Translate a sentence, a file, or standard input line by line."""
     if args.sentence and args.file:
         raise DataError("expected a sentence or --file, got both")
     model, _ = load_model(args.model)
     if args.sentence:
-        print(*checked_translations(model, [("sentence", " ".join(args.sentence))]))
+        print(*translated(model, [("sentence", " ".join(args.sentence))], args.max_tokens))
     elif args.file:
         with open(args.file, "rb") as file:
-            print(*checked_translations(model, sentences_of(file, args.file)), sep="\n")
+            lines = list(sentences_of(file, args.file))
+        print(*translated(model, lines, args.max_tokens), sep="\n")
     else:
         for line in sentences_of(sys.stdin.buffer, "standard input"):
-            print(*checked_translations(model, [line]))
+            print(*translated(model, [line], args.max_tokens))
 
 
-def sentences_of(file: BinaryIO, name: str) -> Iterator[tuple[str, str]]:
-    """The lines of a file, each with its place (name:number); at least one."""
+def translated(model: Translator, lines: Sequence[Line], max_tokens: int | None) -> list[str]:
+    """The translation of each line, each of at most `max_tokens` tokens if that is given.
+
+    A line that has no words, or none that the model knows, has an empty translation. It is named
+    on standard error, and so is a line whose translation was cut.
+    """
+    results = []
+    found = model.translate([text for _, text in lines], max_tokens)
+    for (place, text), one in zip(lines, found, strict=True):
+        known = any(token in model.source for token in one.source)
+        if not one.source:
+            say(f"{place}: left empty: expected a sentence, got an empty line")
+        elif not known:
+            say(f"{place}: left empty: expected words of the training data, got {text.strip()!r}")
+        elif not one.finished:
+            say(f"{place}: the translation is cut after {len(one.target)} tokens; see --max-tokens")
+        results.append(one.text if known else "")
+    return results
+
+
+def sentences_of(file: BinaryIO, name: str) -> Iterator[Line]:
+    """The lines of a file, each with its place; at least one."""
     lines = lines_of(file, name)
     first = next(lines, None)
     if first is None:
         raise DataError(f"{name}: expected a sentence a line, got nothing")
     yield first
     yield from lines
-
-
-def checked_translations(model: Translator, lines: Iterable[tuple[str, str]]) -> list[str]:
-    """The translations of sentences that come with their places; all are checked first."""
-    sentences = []
-    for place, sentence in lines:
-        ((ids, _),) = model.ids([(sentence, "")])
-        if not ids:
-            raise DataError(f"{place}: expected a sentence, got an empty line")
-        if all(i == UNK for i in ids):
-            raise DataError(
-                f"{place}: expected words of the training data, got {sentence.strip()!r:.40}"
-            )
-        sentences.append(sentence)
-    return [found.text for found in model.translate(sentences)]

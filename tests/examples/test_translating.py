@@ -1,10 +1,14 @@
 """Lines in, lines out: a sentence, a file, standard input."""
 
+import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+
+import tinyattn as ta
+from tinyattn.text import EOS
 
 from .program import PROGRAM, environment, refused, run
 
@@ -24,10 +28,34 @@ def test_a_sentence_a_file_and_standard_input_agree_in_order(toy: Any) -> None:
         assert run(toy.folder, "translate", sentence, "--model", "toy").stdout == line + "\n"
 
 
-def test_a_long_sentence_ends_somewhere(toy: Any) -> None:
-    done = run(toy.folder, "translate", "--model", "toy", "一二三" * 300)
+def test_a_translation_is_cut_by_the_length_of_its_source_and_the_line_is_named(toy: Any) -> None:
+    """A model that never ends: the bound is twice the source and 50, whatever it was before."""
+    saved = ta.load(toy.folder / "toy" / "model.safetensors")
+    bias = saved["model"]["model.decoder.out.bias"]
+    bias[EOS] = -1e9
+    ta.save(saved, toy.folder / "endless")
+    content = "一二三。\n" + "一二" * 100 + "。\n"
+    done = run(toy.folder, "translate", "--model", "endless", stdin=content.encode())
+    short, long = done.stdout.splitlines()
     assert done.returncode == 0
-    assert 0 < len(done.stdout.split()) <= 60
+    assert done.stderr == (
+        "translate.py: standard input:1: the translation is cut after 58 tokens; see --max-tokens\n"
+        "translate.py: standard input:2: "
+        "the translation is cut after 452 tokens; see --max-tokens\n"
+    )
+    assert len(short) < len(long)
+    (toy.folder / "endless.txt").write_text(content, encoding="utf-8")
+    limited = ("translate", "--model", "endless", "--file", "endless.txt", "--max-tokens", "7")
+    done = run(toy.folder, *limited)
+    assert re.findall(r"endless\.txt:(\d): the translation is cut after (\d+)", done.stderr) == [
+        ("1", "7"),
+        ("2", "7"),
+    ]
+
+
+def test_a_translation_that_ends_is_not_cut(toy: Any) -> None:
+    done = run(toy.folder, "translate", "--model", "toy", "一二三。", "--max-tokens", "5")
+    assert (done.stdout, done.stderr) == ("three two one.\n", "")
 
 
 def test_unknown_words_beside_known_ones_are_no_error(toy: Any) -> None:
@@ -59,12 +87,38 @@ def test_a_reader_that_has_enough_ends_the_program_quietly(toy: Any) -> None:
     assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_a_line_that_cannot_be_translated_is_left_empty_and_named(toy: Any, way: str) -> None:
+    lines = ["一二。", "", "三。", "\u3000", "猫狗", "八八\u2028七。", "xyz", "\ufeff", "一。"]
+    content = "\n".join(lines).encode()
+    (toy.folder / "in.txt").write_bytes(content)
+    given = ("--file", "in.txt") if way == "file" else ()
+    done = run(toy.folder, "translate", "--model", "toy", *given, stdin=content)
+    name = "in.txt" if way == "file" else way
+    assert done.returncode == 0
+    out = done.stdout.split("\n")
+    assert out.pop() == ""
+    assert [bool(line) for line in out] == [i in (0, 2, 5, 8) for i in range(9)]
+    assert done.stderr.splitlines() == [
+        f"translate.py: {name}:2: left empty: expected a sentence, got an empty line",
+        f"translate.py: {name}:4: left empty: expected a sentence, got an empty line",
+        f"translate.py: {name}:5: left empty: expected words of the training data, got '猫狗'",
+        f"translate.py: {name}:7: left empty: expected words of the training data, got 'xyz'",
+        f"translate.py: {name}:8: left empty: expected a sentence, got an empty line",
+    ]
+
+
+@pytest.mark.parametrize("sentence", ["", "xyz"])
+def test_a_sentence_that_cannot_be_translated_is_an_empty_line(toy: Any, sentence: str) -> None:
+    done = run(toy.folder, "translate", sentence, "--model", "toy")
+    assert (done.returncode, done.stdout) == (0, "\n")
+    assert done.stderr.startswith("translate.py: sentence: left empty: expected ")
+
+
 @pytest.mark.parametrize(
     ("stdin", "says"),
     [
         (b"", "standard input: expected a sentence a line, got nothing"),
-        (b"\n", "standard input:1: expected a sentence, got an empty line"),
-        ("猫狗\n".encode(), "standard input:1: expected words of the training data, got '猫狗'"),
         (b"\xff\n", "standard input:1: expected UTF-8, got byte 0xff"),
     ],
 )
@@ -76,12 +130,6 @@ def test_standard_input_that_cannot_be_translated(toy: Any, stdin: bytes, says: 
     ("content", "says"),
     [
         (b"", "in.txt: expected a sentence a line, got nothing"),
-        ("一二。\n\n一。\n".encode(), "in.txt:2: expected a sentence, got an empty line"),
-        ("一二。\n\u3000\n".encode(), "in.txt:2: expected a sentence, got an empty line"),
-        (
-            "一\u2028二。\nxyz\n".encode(),
-            "in.txt:2: expected words of the training data, got 'xyz'",
-        ),
         ("一二。\n一\n".encode("gb18030"), "in.txt:1: expected UTF-8, got byte 0xb6"),
     ],
 )
@@ -90,9 +138,6 @@ def test_a_file_that_cannot_be_translated(toy: Any, content: bytes, says: str) -
     refused(toy.folder, "translate", "--file", "in.txt", "--model", "toy", says=says)
 
 
-def test_sentences_that_cannot_be_translated(toy: Any) -> None:
-    use = ("--model", "toy")
-    refused(toy.folder, "translate", "", *use, says="sentence: expected a sentence, got an empty")
-    refused(toy.folder, "translate", "xyz", *use, says="expected words of the training data")
-    refused(toy.folder, "translate", "--file", "nowhere", *use, says="nowhere: ")
+def test_a_missing_file_or_two_inputs_are_refused(toy: Any) -> None:
+    refused(toy.folder, "translate", "--file", "nowhere", "--model", "toy", says="nowhere: ")
     refused(toy.folder, "translate", "一", "--file", "toy.txt", says="a sentence or --file")
