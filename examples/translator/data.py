@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tinyattn as ta
 from tinyattn.datasets import everyday
-from tinyattn.text import DataError, read_pairs, split_by_source
+from tinyattn.text import DataError, drop_long, read_pairs, split_by_source
 from translator.model import IdPair, Pair, Translator, new_model, tokenize
 from translator.options import model_options
 
@@ -18,6 +18,7 @@ class Data(NamedTuple):
     training: list[IdPair]
     validation: list[IdPair]
     test: list[Pair]
+    left_out: int  # training pairs that are too long
 
 
 def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
@@ -30,10 +31,15 @@ def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
         origin = args.data or "the built-in corpus"
         raise DataError(f"{origin}: {error}; lower --valid and --test") from None
     options = {**model_options(args, training), "fingerprint": fingerprint(pairs)}
-    tokens = tokenize(training, options)
+    tokens, left_out = drop_long(tokenize(training, options), args.max_length)
+    if not tokens:
+        raise DataError(
+            f"--max-length: expected room for a training pair, got {args.max_length} tokens where "
+            f"all {left_out} are longer"
+        )
     ta.manual_seed(args.seed)
     model = new_model(options, tokens)
-    return model, Data(model.encode(tokens), model.ids(validation), test)
+    return model, Data(model.encode(tokens), model.ids(validation), test, left_out)
 
 
 def all_pairs(data: str | None, swap: bool, count: int) -> list[Pair]:

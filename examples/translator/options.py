@@ -56,6 +56,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
     add("--heads", type=positive, help=usual("heads"))
     add("--feed-forward", type=positive, help=usual("feed_forward"))
+    add("--max-length", type=positive, default=100, metavar="N",
+        help="leave out training pairs of more tokens a side (default: %(default)s)")  # fmt: skip
     add("--epochs", type=positive, help=usual("epochs"))
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
     add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from translator.data import prepare
+from translator.options import train_options
 
-from .program import refused
+from tinyattn.text import DataError, batches
+
+from .program import refused, run
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,40 @@ def test_pairs_that_cannot_be_trained_on(tmp_path: Path, content: bytes | None, 
     if content is not None:
         (tmp_path / "pairs.txt").write_bytes(content)
     refused(tmp_path, "--data", "pairs.txt", says=says)
+
+
+def uneven(folder: Path) -> str:
+    """100 pairs of 3 tokens a side, one of 4 and 120, one of 1001 and 4."""
+    lines = [f"a b {i}\tc d {i}\n" for i in range(100)]
+    lines.append(f"a b x 1\t{' d' * 120}\n")
+    lines.append(f"{' a' * 1000} b\tc d y 1\n")
+    (folder / "uneven.txt").write_text("".join(lines), encoding="utf-8")
+    return str(folder / "uneven.txt")
+
+
+def test_long_training_pairs_are_left_out_and_their_words_are_unknown(tmp_path: Path) -> None:
+    given = ("--data", uneven(tmp_path), "--valid", "1", "--test", "1")
+    model, data = prepare(train_options(*given))
+    assert data.left_out == 2
+    assert len(data.training) == 98
+    assert "x" not in model.source
+    assert "y" not in model.target
+    assert prepare(train_options(*given, "--max-length", "120"))[1].left_out == 1
+    assert prepare(train_options(*given, "--max-length", "1001"))[1].left_out == 0
+    with pytest.raises(DataError, match="--max-length: expected room for a training pair, got 2 "):
+        prepare(train_options(*given, "--max-length", "2"))
+
+
+def test_a_long_pair_does_not_make_its_batch_as_wide(tmp_path: Path) -> None:
+    given = ("--data", uneven(tmp_path), "--valid", "1", "--test", "1", "--max-length", "2000")
+    args = train_options(*given)
+    found = list(batches(prepare(args)[1].training, args.batch, args.seed))
+    assert sum(len(batch.lengths) for batch in found) == 100
+    assert max(batch.source.size + batch.target_in.size for batch in found) <= 100 * args.batch
+
+
+def test_what_is_left_out_is_printed(tmp_path: Path) -> None:
+    given = ("--valid", "1", "--test", "1", "--hidden", "8", "--epochs", "1")
+    done = run(tmp_path, "--data", uneven(tmp_path), *given)
+    assert "98 training, 1 validation, 1 test pairs" in done.stdout, done.stderr
+    assert "left out: 2 training pairs longer than 100 tokens\n" in done.stdout

@@ -6,10 +6,10 @@ program calls them. Letters: B pairs, Ts and Tt source and target tokens.
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from tinyattn.text.vocab import BOS, EOS, PAD
 
 Pair = tuple[str, str]
 IdPair = tuple[Sequence[int], Sequence[int]]
+Sides = TypeVar("Sides", bound=tuple[Sized, Sized])
 
 # This many batches are sorted by length together: little padding, yet mixed enough for training.
 _POOL = 50
@@ -128,8 +129,10 @@ def split_by_source(
     return parts
 
 
-def drop_long(pairs: Sequence[IdPair], max_length: int) -> tuple[list[IdPair], int]:
+def drop_long(pairs: Sequence[Sides], max_length: int) -> tuple[list[Sides], int]:
     """The pairs of at most `max_length` tokens on either side, and how many were left out.
+
+    Tokens may be text or ids.
 
     >>> drop_long([([4, 5], [6]), ([4, 5, 6], [7])], 2)
     ([([4, 5], [6])], 1)
