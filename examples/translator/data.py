@@ -5,9 +5,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 import tinyattn as ta
 from tinyattn.datasets import everyday
-from tinyattn.text import DataError, drop_long, read_pairs, split_by_source
+from tinyattn.text import DataError, drop_long, read_pairs, source_key, split_by_source
 from translator.model import IdPair, Pair, Translator, new_model, tokenize
 from translator.options import model_options
 
@@ -19,6 +22,8 @@ class Data(NamedTuple):
     validation: list[IdPair]
     test: list[Pair]
     left_out: int  # training pairs that are too long
+    seen: NDArray[np.int64]  # digests of the sources of training and validation
+    fingerprint: str  # of all pairs: whether they are those that a run began with
 
 
 def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
@@ -30,7 +35,7 @@ def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
     except DataError as error:
         origin = args.data or "the built-in corpus"
         raise DataError(f"{origin}: {error}; lower --valid and --test") from None
-    options = {**model_options(args, training), "fingerprint": fingerprint(pairs)}
+    options = model_options(args, training)
     tokens, left_out = drop_long(tokenize(training, options), args.max_length)
     if not tokens:
         raise DataError(
@@ -39,7 +44,10 @@ def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
         )
     ta.manual_seed(args.seed)
     model = new_model(options, tokens)
-    return model, Data(model.encode(tokens), model.ids(validation), test, left_out)
+    seen = np.unique([digest(source) for source, _ in (*training, *validation)])
+    return model, Data(
+        model.encode(tokens), model.ids(validation), test, left_out, seen, fingerprint(pairs)
+    )
 
 
 def all_pairs(data: str | None, swap: bool, count: int) -> list[Pair]:
@@ -49,6 +57,12 @@ def all_pairs(data: str | None, swap: bool, count: int) -> list[Pair]:
     return [(t, s) if swap else (s, t) for s, t in everyday.generate(count, seed=0)]
 
 
+def digest(source: str) -> int:
+    """A number of 64 bits for a source, the same for all that `split_by_source` takes as one."""
+    key = hashlib.blake2b(source_key(source).encode(), digest_size=8).digest()
+    return int.from_bytes(key, "little", signed=True)
+
+
 def fingerprint(pairs: Sequence[Pair]) -> str:
-    """Tells whether pairs are those of training, which the split depends on."""
+    """A short text that tells these pairs, in this order, from others."""
     return hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tinyattn as ta
-from tinyattn.text import PAD, DataError, batches, read_pairs, split_by_source
+from tinyattn.text import PAD, DataError, batches, read_pairs
 from tinyattn.viz import attention_figure, attention_text
-from translator.data import all_pairs, fingerprint
+from translator.data import digest
 from translator.files import load_model, unused
 from translator.model import IdPair, Pair, Translator, loss_of
 from translator.options import require, say
@@ -94,18 +94,22 @@ def show_attention(model: Translator, sentence: str, folder: Path) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    model, path = load_model(args.model)
+    """Report on the pairs held out in training, or on those of a file that training has not seen:
+    pairs whose source was in its training or validation part are left out and counted."""
+    model, path, test, seen = load_model(args.model)
     require("matplotlib", "sacrebleu")
-    if args.data:
-        pairs = read_pairs(args.data, args.swap)
-        report(model, pairs, path.parent, f"sentences of {args.data}")
+    if not args.data:
+        if args.swap is not None:
+            raise DataError("--swap: expected --data with it, whose columns to exchange")
+        report(model, test, path.parent)
         return
-    options = model.options
-    pairs = all_pairs(options["data"], options["swap"], options["pairs"])
-    if fingerprint(pairs) != options["fingerprint"]:
+    pairs = read_pairs(args.data, model.options["swap"] if args.swap is None else args.swap)
+    new = [pair for pair in pairs if digest(pair[0]) not in seen]
+    if not new:
         raise DataError(
-            f"{options['data'] or 'the built-in corpus'}: expected the pairs that {path} was "
-            "trained on, got others; give --data"
+            f"{args.data}: expected sources that training has not seen, got none in the "
+            f"{len(pairs)} pairs"
         )
-    parts = split_by_source(pairs, options["valid"], options["test"], options["seed"])
-    report(model, parts[2], path.parent)
+    if len(new) < len(pairs):
+        print(f"left out: {len(pairs) - len(new)} of {len(pairs)} pairs, seen in training")
+    report(model, new, path.parent, f"sentences of {args.data} never trained on")

@@ -3,19 +3,21 @@
 
 import argparse
 import csv
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tinyattn as ta
 from tinyattn.text import DataError, Vocab
 from tinyattn.viz import curve_figure
-from translator.model import MODELS, Translator
+from translator.data import Data
+from translator.model import MODELS, Pair, Translator
 from translator.options import OPTIONS, parser
 
-CHECKPOINT = "checkpoint.safetensors"  # the last, to go on with
-BEST = "best.safetensors"  # that of the lowest perplexity in validation
+MODEL = "model.safetensors"
+CHECKPOINT = "checkpoint.safetensors"  # the last of a run on its way, to go on with
+BEST = "best.safetensors"  # that of the lowest perplexity in validation so far
+LAST = "last.safetensors"  # the last weights of a run that is done
 
 
 @dataclass
@@ -24,8 +26,20 @@ class Progress:
 
     step: int = 0
     losses: list[float] = field(default_factory=list)  # since the curve's last row
-    curve: list[dict] = field(default_factory=list)
-    best: float = math.inf  # perplexity on the validation pairs
+    curve: list[dict[str, Any]] = field(default_factory=list)  # step, loss, perplexity
+
+    def best(self) -> dict[str, Any]:
+        """The row of the curve with the lowest perplexity in validation; the first of equals."""
+        return min(self.curve, key=lambda row: row["perplexity"])
+
+
+class Loaded(NamedTuple):
+    """A trained model, and what a report needs to know of its training."""
+
+    model: Translator
+    path: Path
+    test: list[Pair]  # held out for the report
+    seen: set[int]  # sources of training and validation, as `data.digest` gives them
 
 
 def unused(name: Path, suffix: str = "") -> Path:
@@ -47,22 +61,38 @@ def new_folder(wanted: Path) -> Path:
     return folder
 
 
+def contents(model: Translator, data: Data) -> dict[str, Any]:
+    """What a model and a checkpoint have in common."""
+    return {
+        "options": model.options,
+        "source": model.source.to_list(),
+        "target": model.target.to_list(),
+        "test": data.test,
+        "seen": ta.tensor(data.seen),
+    }
+
+
+CONTENTS = {"options": dict, "source": list, "target": list, "test": list, "seen": ta.Tensor}
+
+
 def save_checkpoint(
     path: Path,
     model: Translator,
     optimizer: ta.optim.Optimizer,
     args: argparse.Namespace,
+    data: Data,
     progress: Progress,
 ) -> None:
+    """Write all that is needed to go on, or to translate."""
+    place = str(Path(args.data).resolve()) if args.data else None
     ta.save_checkpoint(
         path,
         model,
         optimizer,
-        arguments={**vars(args), "data": model.options["data"], "resume": None},
-        options=model.options,
-        source=model.source.to_list(),
-        target=model.target.to_list(),
+        arguments={**vars(args), "data": place, "resume": None},
+        fingerprint=data.fingerprint,
         progress=asdict(progress),
+        **contents(model, data),
     )
 
 
@@ -85,64 +115,67 @@ def resumed(args: argparse.Namespace) -> Path:
     return path
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    wanted = {"arguments": dict, "options": dict, "source": list, "target": list, "progress": dict}
+def read_checkpoint(path: Path, *states: Any) -> dict[str, Any]:
+    """What a checkpoint holds, once the states of model and optimiser, if given, are put back."""
+    wanted = {"arguments": dict, "fingerprint": str, "progress": dict, **CONTENTS}
     try:
-        return checked(ta.load_checkpoint(path), wanted)
+        return checked(ta.load_checkpoint(path, *states), wanted)
     except FileNotFoundError:
         raise DataError(f"{path}: expected a checkpoint, found no file") from None
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
-def go_on(path: Path, model: Translator, optimizer: ta.optim.Optimizer) -> Progress:
+def go_on(path: Path, model: Translator, optimizer: ta.optim.Optimizer, data: Data) -> Progress:
     """Put model, optimiser and random numbers where the checkpoint has them."""
-    saved = read_checkpoint(path)
-    if saved["options"].get("fingerprint") != model.options["fingerprint"]:
+    if read_checkpoint(path)["fingerprint"] != data.fingerprint:
         raise DataError(f"{path}: expected the pairs it was trained on, got others")
+    saved = read_checkpoint(path, model, optimizer)
     try:
-        ta.load_checkpoint(path, model, optimizer)
-        kinds = {"step": int, "losses": list, "curve": list, "best": float}
+        kinds = {"step": int, "losses": list, "curve": list}
         progress = Progress(**checked(saved["progress"], kinds))
     except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        raise DataError(f"{path}: {error}") from None
     for left in path.parent.glob(".*.tmp"):  # of a save that was killed
         left.unlink()
     return progress
 
 
-def save_model(model: Translator, folder: Path) -> None:
-    path = folder / "model.safetensors"
-    ta.save(
-        {
-            "options": model.options,
-            "source": model.source.to_list(),
-            "target": model.target.to_list(),
-            "model": dict(model.state_dict()),
-        },
-        path,
-    )
+def use_best(model: Translator, progress: Progress, folder: Path) -> dict[str, Any]:
+    """Give a model its best weights of the run: its own, or those of the checkpoint at the best
+    validation. Returns their row of the curve."""
+    best = progress.best()
+    if best["step"] == progress.step:
+        return best
+    return read_checkpoint(folder / BEST, model)["progress"]["curve"][-1]
 
 
-def load_model(name: str | None) -> tuple[Translator, Path]:
+def save_model(model: Translator, data: Data, folder: Path) -> None:
+    """Write what is needed to translate and to report."""
+    ta.save({**contents(model, data), "model": dict(model.state_dict())}, folder / MODEL)
+
+
+def load_model(name: str | None) -> Loaded:
+    """The model of a file or a folder, by default the one that was trained last."""
     path = Path(name) if name else newest_model()
     if path.is_dir():
-        path = path / "model.safetensors"
+        path = path / MODEL
     try:
         saved = ta.load(path)
         if isinstance(saved, dict) and "rest" in saved:  # a checkpoint
             saved = {**ta.load_checkpoint(path), "model": saved["model"]}
-        saved = checked(saved, {"options": dict, "source": list, "target": list, "model": dict})
+        saved = checked(saved, {**CONTENTS, "model": dict})
         options = checked(saved["options"], OPTIONS)
         checked(options, MODELS[options["model"]].options)
         model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
         model.load_state_dict(saved["model"])
+        test = [(source, target) for source, target in saved["test"]]
     except FileNotFoundError:
         raise DataError(f"{path}: expected a model that `train` saved, found no file") from None
     except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).removeprefix(f"{path}: ").split("\n\t")[:2])
         raise DataError(f"{path}: expected a model that `train` saved: {reason}") from None
-    return model, path
+    return Loaded(model, path, test, set(saved["seen"].tolist()))
 
 
 def checked(found: Any, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -160,14 +193,15 @@ def checked(found: Any, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def newest_model() -> Path:
-    found = sorted(Path("runs").glob("*/model.safetensors"), key=lambda p: p.stat().st_mtime)
+    """The model in runs/ that was written last."""
+    found = sorted(Path("runs").glob(f"*/{MODEL}"), key=lambda p: p.stat().st_mtime)
     if not found:
         raise DataError("runs/: expected a trained model, found none; run `train`, or give --model")
     return found[-1]
 
 
 def newest_checkpoint(out: str) -> Path:
-    """Of a run with this --out: folders out, out-2, out-3, ..."""
+    """The newest checkpoint of a run with this --out: folders out, out-2, out-3, ..."""
     folders = Path(out).parent.glob(f"{Path(out).name}*")
     found = [folder / CHECKPOINT for folder in folders if (folder / CHECKPOINT).is_file()]
     if not found:
@@ -175,7 +209,8 @@ def newest_checkpoint(out: str) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def write_curve(curve: list[dict], folder: Path) -> None:
+def write_curve(curve: list[dict[str, Any]], folder: Path) -> None:
+    """Write the rows of the curve as a table and as a picture."""
     with open(folder / "curve.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["step", "loss", "perplexity"])
         writer.writeheader()

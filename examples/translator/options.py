@@ -5,7 +5,6 @@ import importlib
 import math
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from translator_rnn import RNN
@@ -13,8 +12,8 @@ from translator_rnn import RNN
 from tinyattn.text import TOKENISERS, DataError, guess_tokeniser
 from translator.model import MODELS, Pair
 
-# What has to be known to build a model again and to find its test pairs, beside the options of its
-# own kind: for each name a type, or the choices.
+# What has to be known to build a model again and to use it, beside the options of its own kind: for
+# each name a type, or the choices.
 OPTIONS: dict[str, Any] = {
     "model": tuple(MODELS),
     "hidden": int,
@@ -22,13 +21,7 @@ OPTIONS: dict[str, Any] = {
     "source_tokens": tuple(TOKENISERS),
     "target_tokens": tuple(TOKENISERS),
     "min_count": int,
-    "data": str | None,
     "swap": bool,
-    "pairs": int,
-    "valid": int,
-    "test": int,
-    "seed": int,
-    "fingerprint": str,
 }
 
 
@@ -80,8 +73,9 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         help="go on with a run that was stopped (default: the newest with this --out)")  # fmt: skip
     add = commands.add_parser("evaluate", help="report on a trained model").add_argument
     add("--model", help="its file or folder (default: the newest in runs/)")
-    add("--data", metavar="FILE", help="pairs to use (default: the model's own test pairs)")
-    add("--swap", action="store_true", help="the second column is the source")
+    add("--data", metavar="FILE",
+        help="pairs to use where training has not seen them (default: its test pairs)")  # fmt: skip
+    add("--swap", action=both, help="the second column is the source (default: as in training)")
     add = commands.add_parser("translate", help="translate with a trained model").add_argument
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
     add("--file", help="a text file, a sentence a line")
@@ -116,11 +110,9 @@ def train_options(*given: str) -> argparse.Namespace:
 
 
 def model_options(args: argparse.Namespace, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """All options of the model but the fingerprint, for these training pairs."""
+    """The options of the model, for these training pairs."""
     names = (*OPTIONS, *MODELS[args.model].options)
-    options = {name: getattr(args, name) for name in names if name != "fingerprint"}
-    if args.data:
-        options["data"] = str(Path(args.data).resolve())
+    options = {name: getattr(args, name) for name in names}
     for side, name in enumerate(("source_tokens", "target_tokens")):
         if options[name] == "auto":
             options[name] = guess_tokeniser(pair[side] for pair in pairs)

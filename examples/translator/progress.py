@@ -42,7 +42,7 @@ class Run:
     ) -> None:
         self.model, self.optimizer, self.args = model, optimizer, args
         self.folder, self.progress, self.interrupts = folder, progress, interrupts
-        self.validation = data.validation
+        self.data = data
         self.order = [(data.training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
         self.ends = list(accumulate(count_batches(*epoch) for epoch in self.order))
         self.total = self.ends[-1]  # steps
@@ -85,8 +85,7 @@ class Run:
         planned = progress.step % every == 0 or progress.step == self.total
         if planned:
             self.validate()
-            if progress.curve[-1]["perplexity"] < progress.best:
-                progress.best = progress.curve[-1]["perplexity"]
+            if progress.best() is progress.curve[-1]:
                 self.save(BEST)
         if self.interrupts or progress.step % self.args.save_every == 0:
             self.save(CHECKPOINT)
@@ -97,7 +96,7 @@ class Run:
         """One more row of the curve."""
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
-        valid = perplexity(self.model, self.validation)
+        valid = perplexity(self.model, self.data.validation)
         progress.losses = []
         progress.curve.append({"step": progress.step, "loss": loss, "perplexity": valid})
         speed = self.tokens / self.bar.format_dict["elapsed"]
@@ -106,7 +105,7 @@ class Run:
     def save(self, name: str) -> None:
         """Write a checkpoint of this name."""
         path = self.folder / name
-        save_checkpoint(path, self.model, self.optimizer, self.args, self.progress)
+        save_checkpoint(path, self.model, self.optimizer, self.args, self.data, self.progress)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,16 @@ from tinyattn.text import DataError
 from translator.data import prepare
 from translator.evaluation import report
 from translator.files import (
+    BEST,
     CHECKPOINT,
+    LAST,
+    MODEL,
     Progress,
     go_on,
     new_folder,
     resumed,
     save_model,
+    use_best,
     write_curve,
 )
 from translator.model import Translator, loss_of
@@ -53,7 +57,7 @@ def train(args: argparse.Namespace) -> None:
     model, data = prepare(args)
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
     require("tqdm", "matplotlib", "sacrebleu")
-    progress = go_on(stopped, model, optimizer) if stopped else Progress()
+    progress = go_on(stopped, model, optimizer, data) if stopped else Progress()
     folder = stopped.parent if stopped else new_folder(Path(args.out))
     try:
         training, validation, test = map(len, data[:3])
@@ -66,12 +70,15 @@ def train(args: argparse.Namespace) -> None:
             run = Run(model, optimizer, args, data, folder, progress, interrupts)
             fit(model, optimizer, args, run)
             seconds = time.perf_counter() - started
-            save_model(model, folder)
+            if not interrupts:
+                run.save(LAST)
+            best = use_best(model, progress, folder)
+            save_model(model, data, folder)
             write_curve(progress.curve, folder)
             if interrupts:
                 say(
-                    f"stopped; the model so far is in {folder / 'model.safetensors'}; "
-                    f"go on with: {sys.argv[0]} train --resume {folder}"
+                    f"stopped; the best model so far, of step {best['step']}, is in "
+                    f"{folder / MODEL}; go on with: {sys.argv[0]} train --resume {folder}"
                 )
                 sys.exit(130)
     except DataError:
@@ -81,6 +88,11 @@ def train(args: argparse.Namespace) -> None:
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # which is refused once there is something in it
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # there is nothing left to go on with
-    print(f"trained in {seconds:.0f} s; in {folder}: model.safetensors, curve.csv, curve.png")
+    for name in (CHECKPOINT, BEST):  # there is nothing left to go on with
+        (folder / name).unlink(missing_ok=True)
+    print(
+        f"trained in {seconds:.0f} s; the best weights are those of step {best['step']} of "
+        f"{run.total} (validation perplexity {best['perplexity']:.3f})"
+    )
+    print(f"in {folder}: {MODEL} (the best), {LAST}, curve.csv, curve.png")
     report(model, data.test, folder)

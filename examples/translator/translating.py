@@ -17,7 +17,7 @@ def translate(args: argparse.Namespace) -> None:
     """Translate a sentence, a file, or standard input line by line."""
     if args.sentence and args.file:
         raise DataError("expected a sentence or --file, got both")
-    model, _ = load_model(args.model)
+    model = load_model(args.model).model
     if args.sentence:
         print(*translated(model, [("sentence", " ".join(args.sentence))], args.max_tokens))
     elif args.file:

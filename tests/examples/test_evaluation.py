@@ -11,7 +11,7 @@ from translator.files import load_model
 
 from tinyattn.text import read_pairs, split_by_source
 
-from .program import SMALL, TOY, contents, refused, report_of, run, toy_lines
+from .program import SMALL, contents, refused, report_of, run, toy_lines
 
 
 def toy_test_pairs(toy: Any) -> dict[str, list[str]]:
@@ -68,13 +68,58 @@ def test_evaluate_prints_the_report_of_training_and_overwrites_nothing(toy: Any)
     assert contents(toy.folder).items() >= before.items()
 
 
-def test_evaluate_takes_other_pairs(toy: Any) -> None:
-    (toy.folder / "other.txt").write_text("一二三。\tnothing like it\n", encoding="utf-8")
+def test_evaluate_finds_the_test_pairs_once_the_data_has_changed_or_gone(
+    toy: Any, tmp_path: Path
+) -> None:
+    for name in ("model", "last"):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes((toy.folder / "toy" / path.name).read_bytes())
+    done = run(tmp_path, "evaluate", "--model", "model.safetensors")
+    assert report_of(done.stdout) == report_of(toy.stdout), done.stderr
+    assert run(tmp_path, "evaluate", "--model", "last.safetensors").returncode == 0
+
+
+def test_evaluate_leaves_out_and_counts_what_training_has_seen(toy: Any, tmp_path: Path) -> None:
+    """The file of training, moved and read as in training, gives the report of training."""
+    content = (toy.folder / "toy.txt").read_text(encoding="utf-8")
+    moved = tmp_path / "moved.txt"
+    moved.write_text(content, encoding="utf-8")
+    done = run(toy.folder, "evaluate", "--model", "toy", "--data", str(moved))
+    held_out = sum(map(len, toy_test_pairs(toy).values()))
+    pairs = len(toy_lines())
+    assert f"left out: {pairs - held_out} of {pairs} pairs, seen in training\n" in done.stdout
+    title = f"on 40 sentences of {moved} never trained on:"
+    said = report_of(done.stdout).replace(title, "on 40 sentences never trained on:")
+    assert said == report_of(toy.stdout)
+    (source, *_) = toy_test_pairs(toy)
+    lines = [line for line in content.splitlines() if f"\t{source}\t" not in line]
+    moved.write_text("\n".join(lines) + f"\nnew.\t九{source}\n", encoding="utf-8")
+    done = run(toy.folder, "evaluate", "--model", "toy", "--data", str(moved))
+    assert f"on 40 sentences of {moved} never trained on:" in done.stdout
+
+
+def test_evaluate_takes_other_pairs_and_reads_them_as_in_training(toy: Any) -> None:
+    (toy.folder / "other.txt").write_text("nothing like it\t八八八八。\n", encoding="utf-8")
     before = contents(toy.folder)
     done = run(toy.folder, "evaluate", "--model", "toy", "--data", "other.txt")
     assert contents(toy.folder).items() > before.items()  # one more attention map
-    assert "on 1 sentences of other.txt:" in done.stdout
+    assert "on 1 sentences of other.txt never trained on:" in done.stdout
+    assert "  八八八八。  ->  " in done.stdout
     assert "exact match: 0.0 %" in done.stdout
+    assert "left out" not in done.stdout
+    (toy.folder / "turned.txt").write_text("八八八八。\tnothing like it\n", encoding="utf-8")
+    turned = run(toy.folder, "evaluate", "--model", "toy", "--data", "turned.txt", "--no-swap")
+    assert report_of(turned.stdout).replace("turned", "other") == report_of(done.stdout)
+
+
+def test_evaluate_refuses_pairs_that_are_all_seen_and_a_swap_of_nothing(toy: Any) -> None:
+    held_out = toy_test_pairs(toy)
+    line = next(line for line in toy_lines() if line.split("\t")[1] not in held_out)
+    (toy.folder / "seen.txt").write_text(line + "\n", encoding="utf-8")
+    use = ("evaluate", "--model", "toy")
+    says = "seen.txt: expected sources that training has not seen, got none in the 1 pairs"
+    refused(toy.folder, *use, "--data", "seen.txt", says=says)
+    refused(toy.folder, *use, "--swap", says="--swap: expected --data with it")
 
 
 def test_the_model_trained_last_is_the_default(builtin: Any) -> None:
@@ -100,21 +145,10 @@ def test_without_a_chinese_font_only_the_picture_is_missing(
         raise RuntimeError("no installed font holds Chinese characters")
 
     monkeypatch.setattr(evaluation, "attention_figure", fontless)
-    model, _ = load_model(str(toy.folder / "toy"))
+    model = load_model(str(toy.folder / "toy")).model
     evaluation.report(model, [("一二三。", "three two one.")], tmp_path)
     out, error = capsys.readouterr()
     assert "exact match: " in out
     assert "attention map" not in out
     assert "no attention map: no installed font holds Chinese characters" in error
     assert list(tmp_path.iterdir()) == []
-
-
-def test_evaluate_wants_the_pairs_of_training(toy: Any, tmp_path: Path) -> None:
-    lines = toy_lines()[:400]
-    (tmp_path / "toy.txt").write_text("\n".join(lines), encoding="utf-8")
-    assert run(tmp_path, *TOY, "--epochs", "1", "--hidden", "8").returncode == 0
-    (tmp_path / "toy.txt").write_text("\n".join(lines[1:]), encoding="utf-8")
-    says = "toy.txt: expected the pairs that toy/model.safetensors was trained on, got others"
-    refused(tmp_path, "evaluate", "--model", "toy", says=says)
-    (tmp_path / "toy.txt").unlink()
-    refused(tmp_path, "evaluate", "--model", "toy", says="toy.txt: expected a text file")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from translator.data import Data
 from translator.files import load_model, save_model
 from translator.model import MODELS as KINDS
 from translator.model import Translator, loss_of, new_model, tokenize
@@ -32,7 +33,7 @@ def tiny(options: str) -> Translator:
     """A model of the given options with its first weights, in float64."""
     args = train_options("--hidden", "4", *options.split())
     ta.manual_seed(0)
-    settings = {**model_options(args, PAIRS), "fingerprint": ""}
+    settings = model_options(args, PAIRS)
     return new_model(settings, tokenize(PAIRS, settings)).double()
 
 
@@ -71,8 +72,10 @@ def test_step_by_step_is_the_whole_sentence_and_padding_changes_nothing(options:
 @pytest.mark.parametrize("options", MODELS)
 def test_a_saved_model_translates_the_same(options: str, tmp_path: Path) -> None:
     model = tiny(options)
-    save_model(model, tmp_path)
-    again, _ = load_model(str(tmp_path))
+    data = Data([], [], PAIRS[:1], 0, np.array([3, -4]), "")
+    save_model(model, data, tmp_path)
+    again, _, test, seen = load_model(str(tmp_path))
+    assert (test, seen) == (PAIRS[:1], {3, -4})
     assert again.options == model.options
     sentences = ["三二一", "一", "四四四四"]
     both = model.translate(sentences), again.double().translate(sentences)

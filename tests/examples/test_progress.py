@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import tinyattn as ta
+
 from .program import PROGRAM, TOY, contents, environment, run
 
 
@@ -37,9 +39,10 @@ def test_ctrl_c_saves_a_whole_model_and_says_where(toy: Any, times: int) -> None
                 process.wait(0.005)
         error = process.stderr.read().decode()
     assert process.wait(timeout=60) == 130
+    step = ta.load_checkpoint(toy.folder / out / "checkpoint.safetensors")["progress"]["step"]
     assert error.endswith(
-        f"translate.py: stopped; the model so far is in {out}/model.safetensors; "
-        f"go on with: {PROGRAM} train --resume {out}\n"
+        f"translate.py: stopped; the best model so far, of step {step}, is in "
+        f"{out}/model.safetensors; go on with: {PROGRAM} train --resume {out}\n"
     ), error
     assert "Traceback" not in error
     assert contents(toy.folder).items() >= before.items()

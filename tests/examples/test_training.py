@@ -5,10 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from translator.data import prepare
+from translator.evaluation import perplexity
+from translator.files import load_model
+from translator.options import train_options
 
 import tinyattn as ta
 
@@ -17,8 +22,9 @@ from .program import LEARN, PROGRAM, SMALL, TOY, contents, environment, report_o
 
 def test_files_of_a_run(toy: Any) -> None:
     folder = toy.folder / "toy"
-    names = {"model.safetensors", "curve.csv", "curve.png", "attention.png"}
+    names = {"model.safetensors", "last.safetensors", "curve.csv", "curve.png", "attention.png"}
     assert names <= {path.name for path in folder.iterdir()}
+    assert "checkpoint.safetensors" not in {path.name for path in folder.iterdir()}
     for picture in ("curve.png", "attention.png"):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
     header, *rows = (folder / "curve.csv").read_text().splitlines()
@@ -27,6 +33,26 @@ def test_files_of_a_run(toy: Any) -> None:
     assert (np.diff(steps) > 0).all()
     assert losses[-1] < losses[0] / 5
     assert perplexities[-1] < perplexities[0] / 2
+
+
+def test_the_best_weights_are_saved_and_the_last_kept(tmp_path: Path) -> None:
+    """Targets that can only be learnt by heart: validation is at its best long before the end."""
+    draw = Random(0)
+    lines = [f"a {i} b\t{' '.join(draw.choices('uvwxyz', k=4))}\n" for i in range(60)]
+    (tmp_path / "noise.txt").write_text("".join(lines), encoding="utf-8")
+    given = ("--data", "noise.txt", "--valid", "10", "--test", "10", "--out", "run")
+    done = run(tmp_path, *given, "--epochs", "40", "--batch", "8", "--warmup", "20")
+    _, *rows = (tmp_path / "run" / "curve.csv").read_text().splitlines()
+    steps, _, perplexities = np.array([row.split(",") for row in rows], float).T
+    best, last = perplexities.min(), perplexities[-1]
+    assert last > 2 * best
+    step = int(steps[perplexities.argmin()])
+    said = f"the best weights are those of step {step} of 200 (validation perplexity {best:.3f})"
+    assert said in done.stdout, done.stderr
+    found = prepare(train_options("--data", str(tmp_path / "noise.txt"), *given[2:]))[1]
+    for name, value in (("model", best), ("last", last)):
+        model = load_model(str(tmp_path / "run" / f"{name}.safetensors")).model
+        assert perplexity(model, found.validation) == value
 
 
 def test_progress_bar_has_loss_and_speed(toy: Any) -> None:
