@@ -12,6 +12,7 @@ The models stand whole in translator_rnn.py and translator_transformer.py. The p
 is the package translator/, of which translator/training.py is the file to read first.
 """
 
+import io
 import os
 import sys
 
@@ -24,9 +25,11 @@ from tinyattn.text import DataError
 
 
 def main(arguments: list[str]) -> None:
+    """Run one command; wrong input, a full disk and Ctrl-C end in one line on standard error."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         args = parser(__doc__).parse_args(arguments)
         {"train": train, "evaluate": evaluate, "translate": translate}[args.command](args)

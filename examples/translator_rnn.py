@@ -4,6 +4,7 @@ write, and before every word attention looks back at the source. Read Encoder, t
 Letters: B sentences, Ts and Tt source and target tokens, L layers, H hidden, V vocabulary.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import tinyattn as ta
@@ -12,7 +13,7 @@ import tinyattn.nn.functional as F
 from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from tinyattn.text import PAD, Batch, DataError
 
-CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.Module]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 State = Any  # (L, B, H) of a GRU; of an LSTM two of them, h and c
 
 

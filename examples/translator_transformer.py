@@ -143,4 +143,5 @@ class Transformer(nn.Module):
         weights = None
         for layer, cache in zip(self.decoder, caches, strict=True):
             x, weights = layer(x, memory, padding, None, cache, need_weights=True)
+        assert weights is not None  # there is at least one layer
         return self.out(self.decoder_norm(x)).squeeze(0), weights.squeeze(1), state

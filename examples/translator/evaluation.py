@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tinyattn as ta
 from tinyattn.text import PAD, DataError, batches, read_pairs
@@ -40,6 +40,7 @@ class Quality(NamedTuple):
 
 
 def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
+    """Translate the sources and compare with their targets."""
     from sacrebleu.metrics import BLEU
 
     references = defaultdict(list)
@@ -49,7 +50,10 @@ def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
     hypotheses = [one.text for one in found]
     cut = sum(not one.finished for one in found)
     width = max(map(len, references.values()))
-    streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(width)]
+    # None where a source has fewer references, which sacrebleu takes and does not declare.
+    streams: Any = [
+        [r[i] if i < len(r) else None for r in references.values()] for i in range(width)
+    ]
     chinese = model.options["target_tokens"] == "char"
     bleu = BLEU(tokenize="zh" if chinese else "13a")
     score = bleu.corpus_score(hypotheses, streams).score
@@ -76,17 +80,26 @@ def report(
     for source, hypothesis in list(zip(sources, found.hypotheses, strict=True))[:10]:
         meant = found.references[source]
         mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"
-        print(f"  {source}  ->  {hypothesis}{mark}")
+        print(f"  {source}  ->  {shorten(hypothesis)}{mark}")
     show_attention(model, sources[0], folder)
 
 
+def shorten(text: str, width: int = 120) -> str:
+    """A text that fits in a line or two: a model that has learnt little repeats itself."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def show_attention(model: Translator, sentence: str, folder: Path) -> None:
+    """Print the attention map of a sentence, and write it as a picture into the folder."""
     (found,) = model.translate([sentence])
     target = [*found.target, "<eos>"][: len(found.weights)]
     print(f"\n{attention_text(found.weights, found.source, target)}\n")
     path = unused(folder / "attention", ".png")
     try:
-        attention_figure(found.weights, found.source, target).savefig(path)
+        figure = attention_figure(found.weights, found.source, target)
+        figure.axes[0].set(xlabel="source", ylabel="translation")
+        figure.tight_layout()
+        figure.savefig(path)
     except (OSError, RuntimeError) as error:  # no room for it, or no font that has Chinese
         say(f"{path}: no attention map: {error}")
     else:

@@ -215,6 +215,10 @@ def write_curve(curve: list[dict[str, Any]], folder: Path) -> None:
         writer = csv.DictWriter(file, ["step", "loss", "perplexity"])
         writer.writeheader()
         writer.writerows(curve)
-    columns = {name: [row[name] for row in curve] for name in ("loss", "perplexity")}
+    columns = {
+        "training loss": [row["loss"] for row in curve],
+        "validation perplexity": [row["perplexity"] for row in curve],
+    }
     figure = curve_figure([row["step"] for row in curve], columns, "step")
+    figure.axes[1].set_yscale("log")  # it falls from the size of the vocabulary to nearly 1
     figure.savefig(folder / "curve.png")

@@ -60,8 +60,8 @@ def train(args: argparse.Namespace) -> None:
     progress = go_on(stopped, model, optimizer, data) if stopped else Progress()
     folder = stopped.parent if stopped else new_folder(Path(args.out))
     try:
-        training, validation, test = map(len, data[:3])
-        print(f"{training} training, {validation} validation, {test} test pairs")
+        training, validation, test = data[:3]
+        print(f"{len(training)} training, {len(validation)} validation, {len(test)} test pairs")
         if data.left_out:
             print(f"left out: {data.left_out} training pairs longer than {args.max_length} tokens")
         print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")

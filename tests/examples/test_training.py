@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from translator.data import prepare
-from translator.evaluation import perplexity
+from translator.evaluation import perplexity, shorten
 from translator.files import load_model
 from translator.options import train_options
 
@@ -88,7 +88,8 @@ def test_other_models(tmp_path: Path, options: str) -> None:
     done = run(tmp_path, "train", *SMALL, *options.split())
     assert re.search(r"^exact match: ", done.stdout, re.M), done.stderr
     source, meant = re.findall(r"^  (\S+)  ->  (.+?)(?:   \(meant: .*)?$", done.stdout, re.M)[0]
-    assert run(tmp_path, "translate", source).stdout == f"{meant}\n"
+    translation = run(tmp_path, "translate", source).stdout.removesuffix("\n")
+    assert shorten(translation) == meant
 
 
 def test_western_text_is_cut_into_words_on_both_sides(tmp_path: Path) -> None:
