@@ -21,9 +21,10 @@ from tinyattn.autograd.dtypes import (
     is_floating_point,
 )
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.storage import Leaf, TensorBase, requires_grad_, results
+from tinyattn.autograd.storage import Leaf, TensorBase, edge_now, requires_grad_, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops import (
+    _in_place,
     activations,
     comparisons,
     creation,
@@ -75,7 +76,7 @@ class Tensor(TensorBase):
     @property
     def requires_grad(self) -> bool:
         """Whether operations on this tensor are recorded for gradients."""
-        return self._edge is not None
+        return edge_now(self) is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -84,12 +85,14 @@ class Tensor(TensorBase):
     @property
     def is_leaf(self) -> bool:
         """Whether this tensor was made by the user, not by a recorded operation."""
-        return self._edge is None or type(self._edge[0]) is Leaf
+        edge = edge_now(self)
+        return edge is None or type(edge[0]) is Leaf
 
     @property
     def grad_fn(self) -> Function | None:
         """The operation that made this tensor; None if it is a leaf."""
-        node = None if self._edge is None else self._edge[0]
+        edge = edge_now(self)
+        node = None if edge is None else edge[0]
         return node if isinstance(node, Function) else None
 
     @property
@@ -223,7 +226,7 @@ class Tensor(TensorBase):
 
     def numpy(self) -> Array:
         """The array of this tensor; the memory is shared. RuntimeError if it needs a gradient."""
-        if self._edge is not None:
+        if self.requires_grad:
             raise RuntimeError(
                 "numpy: can't be called on a tensor that requires grad; use detach().numpy()"
             )
@@ -241,6 +244,7 @@ class Tensor(TensorBase):
 
     # Copies
 
+    _renew = _in_place.renew
     __copy__ = copying.copy
     __deepcopy__ = copying.deepcopy
     __reduce_ex__ = copying.reduce
@@ -270,9 +274,10 @@ class Tensor(TensorBase):
     def register_hook(self, hook: hooks.Hook) -> hooks.Handle:
         """Call hook(gradient) when the gradient of this tensor is known. If hook returns a tensor,
         that replaces the gradient. `remove()` of what is returned ends this."""
-        if self._edge is None:
+        edge = edge_now(self)
+        if edge is None:
             raise RuntimeError("register_hook: the tensor doesn't require a gradient")
-        return hooks.Handle(self._edge, hook)
+        return hooks.Handle(edge, hook)
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this tensor although it is not a leaf."""

@@ -204,11 +204,11 @@ def test_the_optimisers_line_is_that_of_its_step():
             y.sum().backward()
 
 
-def test_a_stale_view_names_the_line_of_the_change():
+def test_a_leaf_that_lost_its_memory_names_the_line_of_the_change():
     with detect_anomaly():
-        base = leaf(1.0, 2.0) * 1
-        view = base[:1]
-        base.add_(1)  # behind its back
+        base = ta.zeros(2)
+        view = base[:1].requires_grad_()
+        base.add_(leaf(1.0, 2.0))  # behind its back
         with pytest.raises(RuntimeError, match=r"changed at .*# behind its back"):
             view * 2
 

@@ -183,19 +183,25 @@ def test_a_change_shows_in_views_and_their_bases(name):
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_in_place_through_a_view_is_refused_where_a_gradient_is_needed(name):
-    y = VIEWS[name](leaf() * 1)
-    with pytest.raises(RuntimeError, match=r"view of a base of shape \[2, 3\]"):
-        y += 1
+def test_a_change_of_a_view_has_a_gradient(name):
+    def changed(x):
+        h = x * 1
+        y = VIEWS[name](h)
+        y *= 3
+        return h * 2 + x, y * y
+
+    assert ta.gradcheck(changed, leaf())
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_older_than_a_change_on_the_tape_is_refused(name):
-    x = leaf() * 1
-    y = VIEWS[name](x)
-    x += 1
-    with pytest.raises(RuntimeError, match=r"Make the view again"):
-        y.sum()
+def test_a_view_older_than_a_change_on_the_tape_has_its_gradient(name):
+    def changed(x):
+        h = x * 1
+        y = VIEWS[name](h)
+        h *= h
+        return y * 2
+
+    assert ta.gradcheck(changed, leaf())
 
 
 def test_copies_share_nothing():

@@ -22,7 +22,6 @@ from tinyattn.autograd.storage import (
     clock,
     results,
     source_lines,
-    stale,
 )
 from tinyattn.kernels._types import Array
 
@@ -100,11 +99,12 @@ class Function(Diagnosis):
         for arg in args:
             edge = None
             if isinstance(arg, TensorBase):
-                edge, storage, array = arg._edge, arg._storage, arg._array
+                storage, array = arg._storage, arg._array
+                if arg._base is not None and storage.recorded > arg._since and state.enabled:
+                    arg._renew()
+                edge = arg._edge
                 if edge is not None:
                     tracked = True
-                if arg._base is not None and storage.recorded > arg._since and state.enabled:
-                    raise stale(arg)
                 watched.append((storage, storage.version, id(array)))
                 arg = array
             arrays.append(arg)

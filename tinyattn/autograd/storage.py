@@ -66,7 +66,7 @@ class TensorBase:
     _array: Array
     _storage: Storage
     _edge: "Edge | None" = None
-    _base: "TensorBase | None" = None
+    _base: "Tensor | None" = None
     _since = 0
     grad: "Tensor | None" = None
     _retained: "Node | None" = None  # the node whose gradient retain_grad() keeps
@@ -74,6 +74,10 @@ class TensorBase:
     def __init__(self, array: Array) -> None:
         self._array = array
         self._storage = Storage()
+
+    def _renew(self) -> None:
+        """Give a view a new place in the graph, after a change of its base (ops/_in_place.py)."""
+        raise NotImplementedError
 
 
 if not TYPE_CHECKING:
@@ -105,13 +109,21 @@ Place: TypeAlias = "tuple[Node, int]"  # a node, and which of its outputs
 Edge: TypeAlias = "tuple[Node, int, tuple[int, ...], np.dtype[Any]]"
 
 
+def edge_now(tensor: TensorBase) -> "Edge | None":
+    """The tensor's place in the graph. A view gets a new one where its base was changed since."""
+    if tensor._base is not None and tensor._storage.recorded > tensor._since:
+        tensor._renew()
+    return tensor._edge
+
+
 def edge_of(tensor: TensorBase, name: str) -> Edge:
     """The tensor's place in the graph. TypeError or RuntimeError, naming `name`, if it has none."""
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"{name}: expected tensors, got {type(tensor).__name__}")
-    if tensor._edge is None:
+    edge = edge_now(tensor)
+    if edge is None:
         raise RuntimeError(f"{name}: a tensor does not require grad and does not have a grad_fn")
-    return tensor._edge
+    return edge
 
 
 def requires_grad_(tensor: "Tensor", requires_grad: bool = True) -> "Tensor":
@@ -161,17 +173,6 @@ class _Results:
 
 
 results = _Results()
-
-
-def stale(view: TensorBase) -> RuntimeError:
-    """The error for a view whose memory has since been changed with a gradient."""
-    storage = view._storage
-    return RuntimeError(
-        f"this tensor of shape {list(view._array.shape)} shares memory with one that "
-        f"{storage.changed_by} changed in place, with a gradient, after the view was made: its own "
-        f"gradient would be wrong. Make the view again after the change."
-        f"{source_lines(changed=storage.changed_at)}"
-    )
 
 
 def source_lines(**lines: str) -> str:

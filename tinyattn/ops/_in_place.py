@@ -1,35 +1,105 @@
 """Changing a tensor in place, on the tape: `check_in_place` first, `rebind` last.
 
 The new values are those of an operation that makes a new tensor. `rebind` writes them into the old
-tensor and gives it the place of the new one in the graph.
+tensor and gives it the place of the new one in the graph. A view has no place of its own to give:
+there `Put` changes the base, and `renew` makes each view of it again when it is next used.
 """
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.modes import state
-from tinyattn.autograd.storage import Leaf, Tensor, TensorBase
+from tinyattn.autograd.modes import enable_grad, state
+from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, source_lines
+from tinyattn.kernels._types import Array
+
+# Copies an array of the shape of a base, and gives the copy and the part of it that a view has.
+Copied: TypeAlias = Callable[[Array], tuple[Array, Array]]
+
+
+class Put(Function):
+    """y = x, with the values of p at the elements that a view of x has;
+    dx = dy with 0 at these elements,  dp = dy at these elements.
+
+    p has been written into the view already, so y is x itself.
+    """
+
+    fresh = True
+
+    def forward(self, x: Array, p: Array, view: Array) -> Array:
+        self.copied = _region(x, view)
+        return x
+
+    def backward(self, grad: Array) -> tuple[Array, Array]:
+        dx, part = self.copied(grad)
+        dp = np.array(part)
+        part[...] = 0
+        return dx, dp
+
+
+class Part(Function):
+    """y = the elements of x that a view of x has;   dx = dy at these elements, and 0 elsewhere."""
+
+    view = True
+    fresh = True
+
+    def forward(self, x: Array, view: Array) -> Array:
+        self.shape, self.copied = x.shape, _region(x, view)
+        return view
+
+    def backward(self, grad: Array) -> Array:
+        dx, part = self.copied(np.zeros(self.shape, grad.dtype))
+        part[...] = grad
+        return dx
+
+
+def _region(base: Array, view: Array) -> Copied:
+    """How to find the elements of `view` in another array of the shape of `base`: it is copied into
+    memory that is laid out as that of base, where the same strides lead to them."""
+    low, high = np.lib.array_utils.byte_bounds(base)
+    layouts = [
+        (a.shape, a.__array_interface__["data"][0] - low if a.size else 0, a.strides)
+        for a in (base, view)
+    ]
+
+    def copied(array: Array) -> tuple[Array, Array]:
+        memory = np.empty(max(high - low, 0), np.uint8)
+        whole, part = (
+            np.ndarray(shape, array.dtype, memory, offset, strides)
+            for shape, offset, strides in layouts
+        )
+        whole[...] = array
+        return whole, part
+
+    return copied
 
 
 def check_in_place(name: str, target: Tensor, *operands: object) -> None:
-    """RuntimeError where the tape can't record a change of target in place: target is a leaf that
-    needs a gradient, or a view while target or an operand needs one."""
+    """RuntimeError where the tape can't record a change of target in place: target, or the tensor
+    that it is a view of, is a leaf that needs a gradient; or the view is not on the tape."""
     if not state.enabled:
         return
-    edge = target._edge
-    if edge is not None and type(edge[0]) is Leaf:
-        raise RuntimeError(
-            f"{name}: a leaf tensor that requires grad can't be changed in place while operations "
-            "are recorded; do it under no_grad(), or on a clone()"
-        )
     base = target._base
-    if base is not None:
+    for tensor, what in ((target, "a leaf tensor"), (base, "a view of a leaf tensor")):
+        if tensor is not None and tensor._edge is not None and type(tensor._edge[0]) is Leaf:
+            raise RuntimeError(
+                f"{name}: {what} that requires grad can't be changed in place while operations "
+                "are recorded; do it under no_grad(), or on a clone()"
+            )
+    if base is None:
+        return
+    if base._edge is not None and target._edge is None and not _changed_since(target):
+        raise RuntimeError(
+            f"{name}: this tensor was made under no_grad() as a view of a tensor that requires "
+            "grad, so that the tape can't record a change of it in place; make the view again "
+            "outside no_grad(), or change a clone()"
+        )
+    if base._storage is not target._storage:
         needing = (target, base, *operands)
         if any(isinstance(t, TensorBase) and t._edge is not None for t in needing):
-            raise RuntimeError(
-                f"{name}: this tensor is a view of a base of shape {list(base._array.shape)} and a "
-                "gradient is needed; change the base itself (base[index] = value), or a clone()"
-            )
+            raise _parted(name, target)
 
 
 def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
@@ -52,9 +122,11 @@ def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
         if result._edge is not None and isinstance(result._edge[0], Function):
             _keep_overwritten(result._edge[0], target)
         np.copyto(array, new, casting="same_kind")
+    if target._base is not None and result._edge is not None:
+        rebind(name, target._base, Put.apply(target._base, result, array))
+        return target  # stale now, like every view of the base: `renew` gives it its place
     storage = target._storage
     storage.changed(name)
-    target._since = storage.version
     if result._edge is not None:
         node, index, _, _ = result._edge
         target._edge = (node, index, array.shape, array.dtype)
@@ -62,11 +134,46 @@ def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
     return target
 
 
+def renew(view: Tensor) -> None:
+    """Give a view its place in the graph again, after its base was changed with a gradient."""
+    base, storage = view._base, view._storage
+    assert base is not None
+    if base._storage is not storage:
+        raise _parted("in place", view)
+    if view._edge is not None and type(view._edge[0]) is Leaf:
+        raise RuntimeError(
+            f"this leaf tensor of shape {list(view._array.shape)}, which requires grad, shares "
+            f"memory with one that {storage.changed_by} changed in place, with a gradient: it "
+            f"can't be a leaf any more. Use a clone() as the leaf."
+            f"{source_lines(changed=storage.changed_at)}"
+        )
+    with enable_grad():
+        view._edge = Part.apply(base, view._array)._edge
+    view._since = storage.version
+
+
+def _changed_since(view: Tensor) -> bool:
+    """Whether the base was changed with a gradient after the view was made."""
+    return view._storage.recorded > view._since
+
+
+def _parted(name: str, view: Tensor) -> RuntimeError:
+    """The error for a view whose base has got other memory, by `base.data = ...`."""
+    return RuntimeError(
+        f"{name}: this tensor of shape {list(view._array.shape)} is a view of memory that its base "
+        "no longer has, so that no gradient can go through it; make the view again"
+    )
+
+
 def _keep_overwritten(node: Function, target: Tensor) -> None:
-    """x *= y saves x and then overwrites it: keep a copy of the old values."""
-    array, saved = target._array, node.saved
+    """x *= y saves x and then overwrites it: keep a copy of the old values, and of all others that
+    the new version would make unusable."""
+    array, storage = target._array, target._storage
+    ours = {key for other, _, key in node.watched if other is storage}
     node.saved = {
-        name: np.array(a) if isinstance(a, np.ndarray) and np.may_share_memory(a, array) else a
-        for name, a in saved.items()
+        name: np.array(a)
+        if isinstance(a, np.ndarray) and (id(a) in ours or np.may_share_memory(a, array))
+        else a
+        for name, a in node.saved.items()
     }
-    node.watched = [entry for entry in node.watched if entry[0] is not target._storage]
+    node.watched = [entry for entry in node.watched if entry[0] is not storage]
