@@ -4,15 +4,28 @@ Read autograd/function.py and autograd/engine.py for the engine, ops/ for every 
 gradient, kernels/reference/ for what the fast kernels compute.
 """
 
-from tinyattn import autograd, nn, optim
+from math import e, inf, nan, pi
+
+from tinyattn import autograd, backends, cuda, nn, optim
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
 from tinyattn._serialization import load, save
 from tinyattn._tensor import Tensor
 from tinyattn.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tinyattn.autograd.devices import device
 from tinyattn.autograd.dtypes import bool_ as bool
-from tinyattn.autograd.dtypes import float32, float64, int32, int64
+from tinyattn.autograd.dtypes import float32, float64, int32, int64, uint8
+from tinyattn.autograd.size import Size
+from tinyattn.compat.legacy import (
+    BoolTensor,
+    ByteTensor,
+    DoubleTensor,
+    FloatTensor,
+    IntTensor,
+    LongTensor,
+    range,
+)
 from tinyattn.kernels import (
     available_backends,
     backend,
@@ -91,9 +104,15 @@ from tinyattn.ops.normalising import (
 )
 from tinyattn.ops.products import addmm, baddbmm, bmm, dot, einsum, matmul, mm, mv, outer
 from tinyattn.ops.random import (
+    Generator,
+    bernoulli,
+    default_generator,
     dropout,
     get_rng_state,
+    initial_seed,
     manual_seed,
+    multinomial,
+    normal,
     rand,
     rand_like,
     randint,
@@ -158,9 +177,11 @@ long = int64
 __all__ = [  # noqa: RUF022 (grouped by subject)
     # packages
     "autograd",
+    "backends",
+    "cuda",
     "nn",
     "optim",
-    # the tensor and its dtypes
+    # the tensor, its dtypes, its device
     "bool",
     "double",
     "float",
@@ -170,6 +191,9 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "int32",
     "int64",
     "long",
+    "uint8",
+    "device",
+    "Size",
     "Tensor",
     # making tensors
     "arange",
@@ -187,9 +211,15 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "zeros",
     "zeros_like",
     # random numbers
+    "bernoulli",
+    "default_generator",
     "dropout",
+    "Generator",
     "get_rng_state",
+    "initial_seed",
     "manual_seed",
+    "multinomial",
+    "normal",
     "rand",
     "rand_like",
     "randint",
@@ -315,6 +345,19 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "get_num_threads",
     "set_num_threads",
     "use_backend",
+    # numbers
+    "e",
+    "inf",
+    "nan",
+    "pi",
+    # for old programs
+    "BoolTensor",
+    "ByteTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "IntTensor",
+    "LongTensor",
+    "range",
     # files
     "load",
     "load_checkpoint",

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn.autograd import copying, frontend, hooks
+from tinyattn.autograd.devices import CPU, Device, check_device, device
+from tinyattn.autograd.devices import target as to_dtype
 from tinyattn.autograd.dtypes import (
     DType,
     Scalar,
@@ -19,15 +21,17 @@ from tinyattn.autograd.dtypes import (
     int32,
     int64,
     is_floating_point,
+    uint8,
 )
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.size import Size
 from tinyattn.autograd.storage import Leaf, TensorBase, edge_now, requires_grad_, results
+from tinyattn.compat import legacy
 from tinyattn.kernels._types import Array
 from tinyattn.ops import (
     _in_place,
     activations,
     comparisons,
-    creation,
     elementwise,
     in_place,
     indexing,
@@ -42,7 +46,7 @@ from tinyattn.ops._arguments import Operand, as_axis, as_operand
 
 class Tensor(TensorBase):
     """An array that operations record, so that gradients can be found. Made by `tensor`, `zeros`,
-    `randn`, ...; `Tensor(data)` is `tensor(data)`.
+    `randn`, ...; `Tensor(data)` and `Tensor(*sizes)` are float32.
 
     >>> x = ta.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -53,20 +57,33 @@ class Tensor(TensorBase):
     __array_ufunc__ = None  # NumPy's operators leave `array + tensor` to the tensor
     __hash__ = object.__hash__
 
-    def __init__(self, data: Any = ()) -> None:
-        super().__init__(creation.tensor(data)._array)
+    def __init__(self, *data: Any, device: Device = None) -> None:
+        check_device(device)
+        super().__init__(legacy.legacy_array(data, float32))
+        if data and isinstance(data[0], TensorBase):
+            self._storage = data[0]._storage
 
     # What it is
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The size of every dimension."""
-        return self._array.shape
+        return Size(self._array.shape)
 
     @property
     def dtype(self) -> DType:
-        """The type of the elements: float32, float64, int64, int32 or bool."""
+        """The type of the elements: float32, float64, int64, int32, uint8 or bool."""
         return self._array.dtype
+
+    @property
+    def device(self) -> device:
+        """Where the elements are: device("cpu")."""
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        """False: tinyattn computes on the CPU only."""
+        return False
 
     @property
     def ndim(self) -> int:
@@ -119,14 +136,14 @@ class Tensor(TensorBase):
         return shapes.matrix_transpose(self)
 
     @overload
-    def size(self, dim: None = None) -> tuple[int, ...]: ...
+    def size(self, dim: None = None) -> Size: ...
 
     @overload
     def size(self, dim: int) -> int: ...
 
-    def size(self, dim: int | None = None) -> tuple[int, ...] | int:
+    def size(self, dim: int | None = None) -> Size | int:
         """The shape, or the size of one dimension; IndexError if there is no such dimension."""
-        return self.shape if dim is None else self.shape[as_axis(dim, self.ndim)]
+        return self.shape if dim is None else self._array.shape[as_axis(dim, self.ndim)]
 
     def dim(self) -> int:
         """The number of dimensions."""
@@ -135,6 +152,12 @@ class Tensor(TensorBase):
     def numel(self) -> int:
         """The number of elements."""
         return self._array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """The number of bytes of an element."""
+        return self._array.itemsize
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is float32 or float64."""
@@ -169,8 +192,10 @@ class Tensor(TensorBase):
         return f"tensor({text}, requires_grad=True)" if self.requires_grad else f"tensor({text})"
 
     def __format__(self, spec: str) -> str:
-        """A tensor without dimensions as its number, `f"{loss:.4f}"`; others as `repr`."""
-        return format(self.item(), spec) if not self.ndim else object.__format__(self, spec)
+        """A tensor of one element as its number, `f"{loss:.4f}"`; others as `repr`."""
+        if not self.ndim or (spec and self._array.size == 1):
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     # Out of it
 
@@ -242,6 +267,11 @@ class Tensor(TensorBase):
         out._storage, out._since = self._storage, self._storage.version
         return out
 
+    def detach_(self) -> "Tensor":
+        """Take this tensor out of the graph, in place: it becomes a leaf without a gradient."""
+        self._edge = None
+        return self
+
     # Copies
 
     _renew = _in_place.renew
@@ -285,10 +315,32 @@ class Tensor(TensorBase):
 
     # Dtypes
 
-    def to(self, dtype: "DTypeLike | Tensor | None" = None, *, copy: bool = False) -> "Tensor":
-        """This tensor in another dtype, or in the dtype of another tensor; itself if it has that
-        dtype already and copy is False."""
-        return elementwise.to(self, self.dtype if dtype is None else dtype, copy)
+    def to(
+        self,
+        *target: "DTypeLike | Device | Tensor",
+        dtype: DTypeLike | None = None,
+        device: Device = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> "Tensor":
+        """This tensor in another dtype; itself if it has that dtype already and copy is False.
+
+        target: a dtype, the device "cpu", a device and a dtype, or a tensor whose dtype is meant.
+        non_blocking has no effect. RuntimeError for another device.
+
+        >>> ta.tensor([1, 2]).to("cpu", ta.float32)
+        tensor([1., 2.])
+        """
+        wanted = to_dtype(target, device, dtype)
+        return elementwise.to(self, self.dtype if wanted is None else wanted, copy)
+
+    def cpu(self) -> "Tensor":
+        """This tensor itself, which is on the CPU."""
+        return self
+
+    def pin_memory(self) -> "Tensor":
+        """This tensor itself: there is no GPU that its memory would have to be prepared for."""
+        return self
 
     def type_as(self, other: "Tensor") -> "Tensor":
         """This tensor in the dtype of another."""
@@ -317,6 +369,25 @@ class Tensor(TensorBase):
     def bool(self) -> "Tensor":
         """This tensor as bool: True where an element is not 0."""
         return self.to(bool_)
+
+    def byte(self) -> "Tensor":
+        """This tensor in uint8."""
+        return self.to(uint8)
+
+    @overload
+    def type(self, dtype: None = None) -> str: ...
+
+    @overload
+    def type(self, dtype: Any) -> "Tensor": ...
+
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> "Tensor | str":
+        """This tensor in another dtype, which may also be named as "torch.LongTensor" or by the
+        class LongTensor; without one, such a name of the dtype it has."""
+        if dtype is None:
+            return legacy.type_name(self.dtype)
+        return self.to(legacy.dtype_of_type(dtype))
+
+    new = legacy.new
 
     # Operators and methods, each defined in ops/
 
@@ -409,6 +480,11 @@ class Tensor(TensorBase):
     zero_ = in_place.zero_
     uniform_ = random.uniform_
     normal_ = random.normal_
+    bernoulli_ = random.bernoulli_
+    exponential_ = random.exponential_
+    random_ = random.random_
+    bernoulli = random.bernoulli
+    multinomial = random.multinomial
 
     mm = products.mm
     bmm = products.bmm

@@ -5,6 +5,7 @@ type that it names: `Any` where something definite is meant does not pass. The f
 so that what is asserted is code that works.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from pathlib import Path
@@ -45,9 +46,38 @@ def creation(x: Tensor) -> None:
     assert_type(ta.eye(2), Tensor)
     assert_type(ta.Tensor([1, 2]), Tensor)
 
+    assert_type((ta.e, ta.inf, ta.nan, ta.pi), tuple[float, float, float, float])
+    assert_type(ta.device("cpu"), ta.device)
+    assert_type(ta.zeros(2, dtype=ta.uint8, device="cpu"), Tensor)
+
+
+def old_programs(x: Tensor) -> None:
+    assert_type(ta.FloatTensor(2, 3), Tensor)
+    assert_type(ta.DoubleTensor([1.0]), Tensor)
+    assert_type(ta.LongTensor([1]), Tensor)
+    assert_type(ta.IntTensor([1]), Tensor)
+    assert_type(ta.ByteTensor([1]), Tensor)
+    assert_type(ta.BoolTensor([True]), Tensor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_type(ta.range(0, 3), Tensor)
+
 
 def random(x: Tensor) -> None:
-    ta.manual_seed(0)
+    assert_type(ta.manual_seed(0), ta.Generator)
+    assert_type(ta.initial_seed(), int)
+    assert_type(ta.default_generator, ta.Generator)
+    g = ta.Generator()
+    assert_type(g.manual_seed(0), ta.Generator)
+    assert_type(ta.bernoulli(x.sigmoid(), generator=g), Tensor)
+    assert_type(ta.multinomial(x.exp(), 1, generator=g), Tensor)
+    assert_type(ta.normal(0.0, 1.0, (2, 3)), Tensor)
+    assert_type(x.sigmoid().bernoulli(), Tensor)
+    assert_type(x.exp().multinomial(1), Tensor)
+    y = x.detach().clone()
+    assert_type(y.bernoulli_(0.5), Tensor)
+    assert_type(y.exponential_(), Tensor)
+    assert_type(y.random_(0, 5), Tensor)
     assert_type(ta.get_rng_state(), Tensor)
     assert_type(ta.set_rng_state(ta.get_rng_state()), None)
     assert_type(ta.rand(2, 3), Tensor)
@@ -269,8 +299,13 @@ def operators(x: Tensor, i: Tensor, b: Tensor) -> None:
 
 
 def attributes(x: Tensor) -> None:
-    assert_type(x.shape, tuple[int, ...])
-    assert_type(x.size(), tuple[int, ...])
+    assert_type(x.shape, ta.Size)
+    assert_type(x.size(), ta.Size)
+    assert_type(x.size().numel(), int)
+    assert_type(x.nelement(), int)
+    assert_type(x.element_size(), int)
+    assert_type(x.device, ta.device)
+    assert_type(x.is_cuda, bool)
     assert_type(x.size(0), int)
     assert_type(x.dtype, DType)
     assert_type(x.ndim, int)
@@ -305,6 +340,16 @@ def gradients(x: Tensor) -> None:
 
 def of_a_tensor(x: Tensor, i: Tensor, b: Tensor) -> None:
     assert_type(x.to(ta.float64), Tensor)
+    assert_type(x.to("cpu"), Tensor)
+    assert_type(x.to("cpu", ta.float64), Tensor)
+    assert_type(x.to(x), Tensor)
+    assert_type(x.cpu(), Tensor)
+    assert_type(x.pin_memory(), Tensor)
+    assert_type(x.type(), str)
+    assert_type(x.type(ta.float32), Tensor)
+    assert_type(x.byte(), Tensor)
+    assert_type(x.new(2, 3), Tensor)
+    assert_type(x.detach().detach_(), Tensor)
     assert_type(x.float(), Tensor)
     assert_type(x.double(), Tensor)
     assert_type(x.long(), Tensor)
@@ -586,6 +631,8 @@ def of_a_module(module: nn.Linear) -> None:
     assert_type(module.apply(lambda m: None), nn.Linear)
     assert_type(module.to(ta.float32), nn.Linear)
     assert_type(module.double(), nn.Linear)
+    assert_type(module.to("cpu"), nn.Linear)
+    assert_type(module.cpu(), nn.Linear)
     assert_type(module.float(), nn.Linear)
     assert_type(module.requires_grad_(), nn.Linear)
     assert_type(module.zero_grad(), None)

@@ -1,4 +1,4 @@
-"""The five element types, what each can hold, and PyTorch's rule for mixing them.
+"""The six element types, what each can hold, and PyTorch's rule for mixing them.
 
 A dtype is NumPy's own (`tinyattn.float32 is numpy.dtype("float32")`). Look at `result_type` first.
 """
@@ -21,13 +21,15 @@ float32 = np.dtype("float32")
 float64 = np.dtype("float64")
 int32 = np.dtype("int32")
 int64 = np.dtype("int64")
+uint8 = np.dtype("uint8")
 bool_ = np.dtype("bool")
 
-SUPPORTED: tuple[DType, ...] = (float32, float64, int64, int32, bool_)
-RANK: dict[DType, int] = {bool_: 0, int32: 1, int64: 2, float32: 3, float64: 4}
+SUPPORTED: tuple[DType, ...] = (float32, float64, int64, int32, uint8, bool_)
+RANK: dict[DType, int] = {bool_: 0, uint8: 1, int32: 2, int64: 3, float32: 4, float64: 5}
 PYTHON: dict[type, DType] = {bool: bool_, int: int64, float: float32}
-_CATEGORY: dict[DType, int] = {bool_: 0, int32: 1, int64: 1, float32: 2, float64: 2}
+_CATEGORY: dict[DType, int] = {bool_: 0, uint8: 1, int32: 1, int64: 1, float32: 2, float64: 2}
 _RANGE: dict[DType, tuple[Scalar, Scalar]] = {
+    uint8: (0, 255),
     int32: (-(2**31), 2**31 - 1),
     int64: (-(2**63), 2**63 - 1),
     float32: (float(np.finfo(float32).min), float(np.finfo(float32).max)),
@@ -43,7 +45,7 @@ def as_dtype(dtype: DTypeLike | None) -> DType:
         found = None
     if found not in RANK:
         raise TypeError(
-            "dtype: expected float32, float64, int64, int32 or bool, got "
+            "dtype: expected float32, float64, int64, int32, uint8 or bool, got "
             f"{dtype if found is None else found}"
         )
     return SUPPORTED[SUPPORTED.index(found)]  # an equal one may be another object
@@ -61,7 +63,7 @@ def check_range(value: Number, dtype: DType, name: str) -> None:
         return
     number = value.item() if isinstance(value, np.generic) else value
     low, high = _RANGE[dtype]
-    if dtype.kind == "i":
+    if dtype.kind in "iu":
         fits = low - 1 < number < high + 1  # a fraction is cut off
     else:
         fits = low <= number <= high or (type(number) is float and not math.isfinite(number))
@@ -114,6 +116,6 @@ def promote(x: Array | Number, y: Array | Number) -> tuple[Any, Any]:
 
 
 def _converted(operand: Array | Number, dtype: DType) -> Array:
-    if dtype.kind == "i" and not isinstance(operand, np.ndarray):
+    if dtype.kind in "iu" and not isinstance(operand, np.ndarray):
         check_range(operand, dtype, "operand")
     return np.asarray(operand, dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
 from tinyattn.nn.functional import attention, linear, scaled_dot_product_attention
 from tinyattn.nn.linear import Linear
@@ -53,6 +54,7 @@ class Attention(OverloadedForward):
         hidden_size: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        device: Device = None,
         dtype: DTypeLike | None = None,
         **options: Any,
     ) -> None:
@@ -70,7 +72,7 @@ class Attention(OverloadedForward):
                 shapes |= {"bias": (H,)} if bias else {}
         self.names = list(shapes)
         for name, shape in shapes.items():
-            self.register_parameter(name, unset(*shape, dtype=dtype))
+            self.register_parameter(name, unset(*shape, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -207,6 +209,7 @@ class MultiheadAttention(OverloadedForward):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -235,8 +238,10 @@ class MultiheadAttention(OverloadedForward):
             "bias_v": (1, 1, E) if add_bias_kv else None,
         }
         for name, shape in shapes.items():
-            self.register_parameter(name, shape if shape is None else unset(*shape, dtype=dtype))
-        self.out_proj = Linear(E, E, bias, dtype)
+            self.register_parameter(
+                name, shape if shape is None else unset(*shape, device=device, dtype=dtype)
+            )
+        self.out_proj = Linear(E, E, bias, device, dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -5,6 +5,7 @@ import math
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
 from tinyattn.nn.functional import conv1d, pad
 from tinyattn.nn.module import Module
@@ -45,6 +46,7 @@ class Conv1d(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -67,8 +69,10 @@ class Conv1d(Module):
             )
         self.padding = padding if isinstance(padding, str) else as_size((padding,), "padding")
         shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = unset(*shape, dtype=dtype)
-        self.register_parameter("bias", unset(out_channels, dtype=dtype) if bias else None)
+        self.weight = unset(*shape, device=device, dtype=dtype)
+        self.register_parameter(
+            "bias", unset(out_channels, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
 from tinyattn.nn.functional import linear
 from tinyattn.nn.module import Module, OverloadedForward
@@ -33,13 +34,16 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = unset(out_features, in_features, dtype=dtype)
-        self.register_parameter("bias", unset(out_features, dtype=dtype) if bias else None)
+        self.weight = unset(out_features, in_features, device=device, dtype=dtype)
+        self.register_parameter(
+            "bias", unset(out_features, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
-from tinyattn.autograd.dtypes import as_dtype, float32, float64
+from tinyattn.autograd.devices import Device
+from tinyattn.autograd.devices import target as to_dtype
+from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.nn.parameter import Parameter
@@ -437,14 +439,30 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype: DTypeLike) -> Self:
-        """Convert all floating-point parameters and buffers, in place, to float32 or float64."""
-        wanted = as_dtype(dtype)
+    def to(
+        self,
+        *target: "DTypeLike | Device | Tensor",
+        dtype: DTypeLike | None = None,
+        device: Device = None,
+        non_blocking: bool = False,
+    ) -> Self:
+        """Convert all floating-point parameters and buffers, in place, to float32 or float64.
+
+        target: a dtype, the device "cpu", a device and a dtype, or a tensor whose dtype is meant.
+        non_blocking has no effect. RuntimeError for another device.
+        """
+        wanted = to_dtype(target, device, dtype)
+        if wanted is None:
+            return self
         if wanted.kind != "f":
             raise TypeError(f"dtype: nn.Module.to accepts float32 or float64, got {wanted}")
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor._array.dtype.kind == "f" and tensor._array.dtype != wanted:
                 _convert(tensor, wanted)
+        return self
+
+    def cpu(self) -> Self:
+        """This module itself, which is on the CPU."""
         return self
 
     def float(self) -> Self:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
 from tinyattn.nn.functional import layer_norm, rms_norm
 from tinyattn.nn.module import Module
@@ -36,6 +37,7 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class LayerNorm(Module):
         self.elementwise_affine = elementwise_affine
         affine = {"weight": elementwise_affine, "bias": elementwise_affine and bias}
         for name, present in affine.items():
-            made = unset(*self.normalized_shape, dtype=dtype) if present else None
+            made = unset(*self.normalized_shape, device=device, dtype=dtype) if present else None
             self.register_parameter(name, made)
         self.reset_parameters()
 
@@ -81,6 +83,7 @@ class RMSNorm(Module):
         normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -88,7 +91,11 @@ class RMSNorm(Module):
         self.normalized_shape = tuple(shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        made = unset(*self.normalized_shape, dtype=dtype) if elementwise_affine else None
+        made = (
+            unset(*self.normalized_shape, device=device, dtype=dtype)
+            if elementwise_affine
+            else None
+        )
         self.register_parameter("weight", made)
         self.reset_parameters()
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.autograd.dtypes import float32
 from tinyattn.autograd.storage import requires_grad_, results
 from tinyattn.ops.creation import empty
@@ -35,6 +36,6 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
-def unset(*shape: int, dtype: DTypeLike | None = None) -> Parameter:
+def unset(*shape: int, device: Device = None, dtype: DTypeLike | None = None) -> Parameter:
     """A parameter of that shape whose values are not set yet; float32 if dtype is None."""
-    return Parameter(empty(shape, dtype=dtype))
+    return Parameter(empty(shape, device=device, dtype=dtype))

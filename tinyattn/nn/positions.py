@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.nn import init
@@ -93,11 +94,16 @@ class LearnedPositions(Module):
     weight: Parameter
 
     def __init__(
-        self, max_len: int, d_model: int, batch_first: bool = False, dtype: DTypeLike | None = None
+        self,
+        max_len: int,
+        d_model: int,
+        batch_first: bool = False,
+        device: Device = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         self.max_len, self.d_model, self.batch_first = max_len, d_model, batch_first
-        self.weight = unset(max_len, d_model, dtype=dtype)
+        self.weight = unset(max_len, d_model, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

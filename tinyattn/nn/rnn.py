@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.nn import init
@@ -73,6 +74,7 @@ class RNNBase(OverloadedForward, Generic[State]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -113,7 +115,7 @@ class RNNBase(OverloadedForward, Generic[State]):
             for suffix in self._suffixes:
                 names = {kind: f"{kind}_l{layer}{suffix}" for kind in shapes}
                 for kind, name in names.items():
-                    setattr(self, name, unset(*shapes[kind], dtype=dtype))
+                    setattr(self, name, unset(*shapes[kind], device=device, dtype=dtype))
                 self._names.append(tuple(names.values()))
         self.reset_parameters()
 
@@ -353,12 +355,15 @@ class RNN(RNNBase[Tensor]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
         sizes = input_size, hidden_size, num_layers
-        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, proj_size, dtype)
+        super().__init__(
+            *sizes, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+        )
         self.nonlinearity = nonlinearity
 
     def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:
@@ -382,7 +387,12 @@ class RNNCellBase(Module, Generic[State]):
     bias_hh: Parameter | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, dtype: DTypeLike | None = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Device = None,
+        dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(input_size=input_size, hidden_size=hidden_size)
@@ -390,10 +400,10 @@ class RNNCellBase(Module, Generic[State]):
         self.hidden_size = hidden_size
         self.bias = bias
         rows = self._gates * hidden_size
-        self.weight_ih = unset(rows, input_size, dtype=dtype)
-        self.weight_hh = unset(rows, hidden_size, dtype=dtype)
+        self.weight_ih = unset(rows, input_size, device=device, dtype=dtype)
+        self.weight_hh = unset(rows, hidden_size, device=device, dtype=dtype)
         for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, unset(rows, dtype=dtype) if bias else None)
+            self.register_parameter(name, unset(rows, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -483,9 +493,10 @@ class RNNCell(RNNCellBase[Tensor]):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, dtype)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
     def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:

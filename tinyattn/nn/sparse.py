@@ -5,6 +5,7 @@ from typing import Self
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
 from tinyattn.nn.functional import embedding
 from tinyattn.nn.module import Module
@@ -36,6 +37,7 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
@@ -44,7 +46,7 @@ class Embedding(Module):
         self.padding_idx = _row(padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
-        self.weight = unset(num_embeddings, embedding_dim, dtype=dtype)
+        self.weight = unset(num_embeddings, embedding_dim, device=device, dtype=dtype)
         self.reset_parameters()
 
     @classmethod

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import Device
 from tinyattn.nn import functional as F
 from tinyattn.nn import init
 from tinyattn.nn.attention import KeyValueCache, MultiheadAttention
@@ -48,21 +49,25 @@ class _Layer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         for name in self.attentions:
             attention = MultiheadAttention(
-                d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
+                d_model, nhead, dropout, bias, batch_first=batch_first, device=device, dtype=dtype
             )
             self.add_module(name, attention)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, device, dtype)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, device, dtype)
         self.norm_first = norm_first
         numbers = range(1, len(self.attentions) + 2)
         for i in numbers:
-            self.add_module(f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
+            self.add_module(
+                f"norm{i}",
+                LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype),
+            )
         for i in numbers:
             self.add_module(f"dropout{i}", Dropout(dropout))
         self.activation = _activation(activation)
@@ -305,20 +310,21 @@ class Transformer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
         sizes = d_model, nhead, dim_feedforward, dropout, activation
-        rest = layer_norm_eps, batch_first, norm_first, bias, dtype
+        rest = layer_norm_eps, batch_first, norm_first, bias
 
         def norm() -> LayerNorm:
-            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
 
         if custom_encoder is None:
-            encoder_layer = TransformerEncoderLayer(*sizes, *rest)
+            encoder_layer = TransformerEncoderLayer(*sizes, *rest, device=device, dtype=dtype)
             custom_encoder = TransformerEncoder(encoder_layer, num_encoder_layers, norm())
         if custom_decoder is None:
-            decoder_layer = TransformerDecoderLayer(*sizes, *rest)
+            decoder_layer = TransformerDecoderLayer(*sizes, *rest, device=device, dtype=dtype)
             custom_decoder = TransformerDecoder(decoder_layer, num_decoder_layers, norm())
         self.encoder = custom_encoder
         self.decoder = custom_decoder
@@ -379,9 +385,11 @@ class Transformer(Module):
         return output
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike | None = None) -> Tensor:
+    def generate_square_subsequent_mask(
+        sz: int, device: Device = None, dtype: DTypeLike | None = None
+    ) -> Tensor:
         """The causal mask (sz, sz), to be added to the scores: -inf above the diagonal, else 0."""
-        return full((sz, sz), -math.inf, dtype=dtype).triu(1)
+        return full((sz, sz), -math.inf, device=device, dtype=dtype).triu(1)
 
 
 def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
@@ -398,5 +406,5 @@ def _is_causal(mask: Tensor | None, is_causal: bool | None) -> bool:
     """is_causal, or if it is None whether the mask hides exactly the later steps."""
     if is_causal is not None or mask is None:
         return bool(is_causal)
-    later = Transformer.generate_square_subsequent_mask(mask.shape[-1], mask.dtype)
+    later = Transformer.generate_square_subsequent_mask(mask.shape[-1], dtype=mask.dtype)
     return mask.shape == later.shape and bool((mask == later).all())

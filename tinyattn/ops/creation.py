@@ -1,6 +1,7 @@
 """Tensors from nothing, from Python numbers and from arrays: tensor, zeros, arange, from_numpy.
 
-Look at `tensor` first. `dtype` is float32 by default, unless the function says otherwise.
+Look at `tensor` first. `dtype` is float32 by default, unless the function says otherwise. `device`
+may be "cpu", the only one; any other raises RuntimeError.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinyattn.autograd.devices import Device, check_device
 from tinyattn.autograd.dtypes import (
     PYTHON,
     RANK,
@@ -23,6 +25,7 @@ from tinyattn.autograd.dtypes import (
     int32,
     int64,
     scalar_dtype,
+    uint8,
 )
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels._types import Array
@@ -30,12 +33,16 @@ from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked
 
 
-def _made(array: Array, requires_grad: bool) -> Tensor:
+def _made(array: Array, requires_grad: bool, device: Device = None) -> Tensor:
+    if device is not None:
+        check_device(device)
     made = results.wrap(array)
     return requires_grad_(made) if requires_grad else made
 
 
-def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A copy of `data`: a number, nested sequences of numbers, an array or a tensor.
 
     Python's floats give float32 and its ints give int64; arrays, tensors and NumPy's numbers keep
@@ -53,7 +60,7 @@ def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = F
         array = np.array(_cast(array, array.dtype if dtype is None else dtype), order="C")
     else:
         array = _from_sequence(data, dtype)
-    return _made(array, requires_grad)
+    return _made(array, requires_grad, device)
 
 
 def _from_sequence(data: Any, dtype: DTypeLike | None) -> Array:
@@ -103,7 +110,7 @@ def _dtypes_in(data: Any) -> set[DType]:
 def _cast(array: Array, dtype: DTypeLike) -> Array:
     """The array in a supported dtype; float64 that float32 can't hold becomes infinite."""
     wanted = as_dtype(dtype)
-    if wanted.kind == "i" and array.size and not np.can_cast(array.dtype, wanted):
+    if wanted.kind in "iu" and array.size and not np.can_cast(array.dtype, wanted):
         check_range(array.min(), wanted, "data")
         check_range(array.max(), wanted, "data")
     with np.errstate(over="ignore"):
@@ -116,20 +123,22 @@ def from_numpy(array: Array) -> Tensor:
         raise TypeError(f"array: expected a numpy.ndarray, got {type(array).__name__}")
     if array.dtype not in SUPPORTED or not array.dtype.isnative:
         raise TypeError(
-            f"array: expected native float32, float64, int64, int32 or bool, got {array.dtype!r}"
+            "array: expected native float32, float64, int64, int32, uint8 or bool, got "
+            f"{array.dtype!r}"
         )
     shared = results.wrap(array.view(np.ndarray))
     shared._storage.exposed = True
     return shared
 
 
-def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike | None = None, device: Device = None) -> Tensor:
     """`data` as a tensor, without a copy where it is one, or an array, of that dtype."""
+    check_device(device)
     if isinstance(data, np.ndarray) and data.dtype in SUPPORTED:
         data = from_numpy(data)
     if isinstance(data, TensorBase) and (dtype is None or data._array.dtype == as_dtype(dtype)):
         return data  # type: ignore[return-value]
-    return tensor(data, dtype=dtype)
+    return tensor(data, dtype=dtype, device=device)
 
 
 def full(
@@ -137,6 +146,7 @@ def full(
     fill_value: Number | Tensor,
     *,
     dtype: DTypeLike | None = None,
+    device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of one number, by default of the number's own dtype (floats: float32).
@@ -158,28 +168,34 @@ def full(
     return _made(np.full(_shape((size,)), number, wanted), requires_grad)
 
 
-def zeros(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros; `zeros(2, 3)` and `zeros((2, 3))` mean the same.
 
     >>> ta.zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(np.zeros(_shape(size), as_dtype(dtype or float32)), requires_grad)
+    return _made(np.zeros(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
 
 
-def ones(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones; `ones(2, 3)` and `ones((2, 3))` mean the same.
 
     >>> ta.ones(3, dtype="int64")
     tensor([1, 1, 1])
     """
-    return _made(np.ones(_shape(size), as_dtype(dtype or float32)), requires_grad)
+    return _made(np.ones(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
 
 
-def empty(*size: Size, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor that is to be written to; its first values are undefined."""
-    return _made(np.empty(_shape(size), as_dtype(dtype or float32)), requires_grad)
+    return _made(np.empty(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
 
 
 def _shape(size: Sequence[Any]) -> tuple[int, ...]:
@@ -190,27 +206,43 @@ def _shape(size: Sequence[Any]) -> tuple[int, ...]:
 
 
 def zeros_like(
-    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    input: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
-    return zeros(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
+    return zeros(
+        array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad
+    )
 
 
 def ones_like(
-    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    input: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
-    return ones(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
+    return ones(array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad)
 
 
 def empty_like(
-    input: Tensor, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    input: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor that is to be written to, of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
-    return empty(array.shape, dtype=dtype or array.dtype, requires_grad=requires_grad)
+    return empty(
+        array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad
+    )
 
 
 def full_like(
@@ -218,11 +250,18 @@ def full_like(
     fill_value: Number | Tensor,
     *,
     dtype: DTypeLike | None = None,
+    device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of one number, of the shape and, by default, the dtype of input."""
     array = checked(input, "input")._array
-    return full(array.shape, fill_value, dtype=dtype or array.dtype, requires_grad=requires_grad)
+    return full(
+        array.shape,
+        fill_value,
+        dtype=dtype or array.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
 def arange(
@@ -231,6 +270,7 @@ def arange(
     step: Number | Tensor = 1,
     *,
     dtype: DTypeLike | None = None,
+    device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers start, start + step, ... that come before end; `arange(n)` counts from 0.
@@ -252,16 +292,16 @@ def arange(
         dtype = float32 if float in (type(first), type(last), type(by)) else int64
     wanted = as_dtype(dtype)
     if wanted.kind == "b":
-        raise RuntimeError("dtype: expected float32, float64, int64 or int32, got bool")
-    if wanted.kind == "i":  # as PyTorch: of whole numbers alone
+        raise RuntimeError("dtype: expected a dtype of numbers, got bool")
+    if wanted.kind in "iu":  # as PyTorch: of whole numbers alone
         if not int(by):
             raise ValueError(f"step: expected at least 1 for {wanted}, got {by}")
-        if wanted == int32:  # whose length PyTorch finds before
+        if wanted in (int32, uint8):  # whose length PyTorch finds before
             last = int(first) + math.ceil((last - first) / by) * int(by)
         first, last, by = int(first), int(last), int(by)
         check_range(first, int64, "start")
         check_range(last, int64, "end")
-    return _made(_cast(np.arange(first, last, by), wanted), requires_grad)
+    return _made(_cast(np.arange(first, last, by), wanted), requires_grad, device)
 
 
 def _finite(value: Number | Tensor, name: str) -> Scalar:
@@ -280,6 +320,7 @@ def linspace(
     steps: int,
     *,
     dtype: DTypeLike | None = None,
+    device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """`steps` numbers at equal distances from start to end, both included.
@@ -293,15 +334,20 @@ def linspace(
     wanted = as_dtype(dtype or float32)
     bounds = [as_number(start, "start"), as_number(end, "end")]
     for name, bound in zip(("start", "end"), bounds, strict=True):
-        if wanted.kind == "i":
+        if wanted.kind in "iu":
             check_range(bound, wanted, name)
     first, last = _cast(np.array(bounds, np.float64), wanted)
-    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), wanted), requires_grad)
+    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), wanted), requires_grad, device)
 
 
 def eye(
-    n: int, m: int | None = None, *, dtype: DTypeLike | None = None, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The identity matrix (n, m), 1 on the diagonal and 0 elsewhere; by default m = n."""
     shape = _shape((n, n if m is None else m))
-    return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad)
+    return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad, device)

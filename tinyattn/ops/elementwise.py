@@ -160,7 +160,7 @@ def _check_divisor(name: str, x: Array, y: Array) -> None:
     kind = np.result_type(x, y).kind
     if kind == "b":
         raise not_of_bools(name)
-    if kind == "i" and not np.all(y) and np.broadcast(x, y).size:
+    if kind in "iu" and not np.all(y) and np.broadcast(x, y).size:
         raise RuntimeError(f"{name}: an integer is divided by 0")
 
 
@@ -597,7 +597,7 @@ def clamp(
     if dtype.kind == "b" and len(bounds) == 2:
         raise not_of_bools("clamp")
     for name, bound in bounds.items():
-        if dtype.kind == "i" and not isinstance(bound, TensorBase):
+        if dtype.kind in "iu" and not isinstance(bound, TensorBase):
             check_range(bound, dtype, f"clamp: {name}")
     return Clamp.apply(
         *(to(t, dtype) if isinstance(t, TensorBase) else t for t in (input, min, max))
