@@ -4,6 +4,7 @@ A gradient is an array, or a `Deferred`: a sum of terms that is computed when it
 engine and the operations treat both alike; only this file tells them apart.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -140,9 +141,16 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
 
     y[i, j] = x[j] for every i, so dL/dx[j] is the sum of dL/dy[i, j] over i.
     """
-    added = grad.ndim - len(shape)
-    stretched = [i + added for i, n in enumerate(shape) if n == 1 and grad.shape[i + added] != 1]
-    return sum_over(grad, (*range(added), *stretched), keepdims=True).reshape(shape)
+    axes = _repeated(grad.shape, shape)
+    return (sum_over(grad, axes, keepdims=True) if axes else grad).reshape(shape)
+
+
+@functools.lru_cache(4096)
+def _repeated(shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of `shape` along which broadcasting repeats an array of shape `own`."""
+    added = len(shape) - len(own)
+    stretched = [i + added for i, n in enumerate(own) if n == 1 and shape[i + added] != 1]
+    return (*range(added), *stretched)
 
 
 def check_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> None:

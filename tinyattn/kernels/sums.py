@@ -4,7 +4,9 @@ The kernels see x as (A, n, C) and sum over the middle axis. Look first at `sum_
 the operations call it wherever they sum floats, so that no sum drifts.
 """
 
+import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,25 +14,34 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 
 Axes = tuple[int, ...]
+SPREAD = 4096  # elements; a larger array that repeats a smaller one is a view
 
 
-def _middle(x: Array, axes: Axes) -> tuple[Array, bool]:
-    """x as (A, n, C) with the last run of neighbours among `axes` (ascending) in the middle, and
-    whether these are all of them."""
-    last = len(axes) - 1
-    first = last
-    while first and axes[first - 1] == axes[first] - 1:
-        first -= 1
-    begin, end = axes[first], axes[last] + 1
-    shape = x.shape
-    A, n, C = (math.prod(part) for part in (shape[:begin], shape[begin:end], shape[end:]))
-    return x.reshape(A, n, C), first == 0
+class Fold(NamedTuple):
+    """What follows from a shape and the axes that are summed over."""
+
+    axes: Axes  # ascending
+    kept: Axes  # the shape with size 1 at these axes
+    left: Axes  # the shape without these axes
+    terms: int  # the number of terms of a sum
+    middle: Axes  # (A, n, C) with the last run of neighbours among the axes in the middle
+    begin: int  # the first axis of this run
+    done: bool  # whether the run is all of the axes, and there is one
 
 
-def _kept(shape: Axes, axes: Axes, keepdims: bool) -> Axes:
-    if keepdims:
-        return tuple([1 if axis in axes else n for axis, n in enumerate(shape)])
-    return tuple([n for axis, n in enumerate(shape) if axis not in axes])
+@functools.lru_cache(4096)
+def fold(shape: Axes, axes: Axes) -> Fold:
+    axes = tuple(sorted(axes))
+    kept = tuple([1 if axis in axes else n for axis, n in enumerate(shape)])
+    left = tuple([n for axis, n in enumerate(shape) if axis not in axes])
+    terms = math.prod([shape[axis] for axis in axes])
+    end = axes[-1] + 1 if axes else 0
+    begin = end
+    while begin and begin - 1 in axes:
+        begin -= 1
+    parts = shape[:begin], shape[begin:end], shape[end:]
+    A, n, C = (math.prod(part) for part in parts)
+    return Fold(axes, kept, left, terms, (A, n, C), begin, 0 < end - begin == len(axes))
 
 
 def _in_memory_order(x: Array, axes: Axes) -> tuple[Array, Axes]:
@@ -47,39 +58,50 @@ def _in_memory_order(x: Array, axes: Axes) -> tuple[Array, Axes]:
 
 
 def sum_over(x: Array, axes: Axes, keepdims: bool = False, divisor: float = 1.0) -> Array:
-    """The sum of the floats x over `axes` (ascending, none twice), divided by divisor; within a few
-    ULP of the exact sum."""
-    if not axes:
-        return x / x.dtype.type(divisor)
-    shape = _kept(x.shape, axes, keepdims)
-    x, axes = _in_memory_order(x, axes)
-    kernels = backend()
+    """The sum of the floats x over `axes` (none twice), divided by divisor; within a few ULP of the
+    exact sum."""
+    how = fold(x.shape, axes)
+    shape = how.kept if keepdims else how.left
     dtype = x.dtype
-    while True:
-        folded, done = _middle(x, axes)
-        if done:
-            out = kernels.sum(folded, divisor)
-            return out.reshape(shape) if out.dtype == dtype else out.reshape(shape).astype(dtype)
-        end = axes[-1] + 1
-        run = 1
-        while axes[-run - 1] == axes[-1] - run:
-            run += 1
-        x = kernels.sum(folded, wide=True).reshape(x.shape[: end - run] + x.shape[end:])
-        axes = axes[:-run]
+    if not how.done or not x.flags.c_contiguous:
+        if not axes:
+            return x / dtype.type(divisor)
+        x, axes = _in_memory_order(x, how.axes)
+        how = fold(x.shape, axes)
+        while not how.done:
+            end = axes[-1] + 1
+            rest = x.shape[: how.begin] + x.shape[end:]
+            x = backend().sum(x.reshape(how.middle), wide=True).reshape(rest)
+            axes = axes[: how.begin - end]
+            how = fold(rest, axes)
+    out = backend().sum(x.reshape(how.middle), divisor).reshape(shape)
+    return out if out.dtype == dtype else out.astype(dtype)
+
+
+def spread(y: Array, shape: Axes) -> Array:
+    """y, which has size 1 at some axes, repeated along these; a view where the result is large."""
+    if math.prod(shape) > SPREAD:
+        return np.broadcast_to(y, shape)
+    out = np.empty(shape, y.dtype)
+    out[...] = y
+    return out
 
 
 def _one_run(x: Array, axes: Axes) -> Array:
     """x as (A, n, C), copied where `axes` are no neighbours."""
+    how = fold(x.shape, axes)
+    if how.done and x.flags.c_contiguous:
+        return x.reshape(how.middle)
     x, axes = _in_memory_order(x, axes)
     if axes[-1] - axes[0] != len(axes) - 1:
         x = np.moveaxis(x, axes, range(-len(axes), 0))
         axes = tuple(range(x.ndim - len(axes), x.ndim))
-    return _middle(x, axes)[0]
+    return x.reshape(fold(x.shape, axes).middle)
 
 
 def moments_over(x: Array, axes: Axes) -> tuple[Array, Array]:
     """Mean and sum of squared deviations of the floats x over `axes`, both float64, axes kept."""
-    shape = _kept(x.shape, axes, True)
+    shape = fold(x.shape, axes).kept
     folded = _one_run(x, axes) if axes else x.reshape(x.size, 1, 1)
     mean, squares = backend().moments(folded)
     return mean.reshape(shape), squares.reshape(shape)
@@ -88,9 +110,9 @@ def moments_over(x: Array, axes: Axes) -> tuple[Array, Array]:
 def squares_over(x: Array, axes: Axes) -> Array:
     """The sum of x^2 over `axes`, in float64, axes kept."""
     folded = _one_run(x, axes) if axes else x.reshape(x.size, 1, 1)
-    return backend().squares(folded).reshape(_kept(x.shape, axes, True))
+    return backend().squares(folded).reshape(fold(x.shape, axes).kept)
 
 
 def cumsum_along(x: Array, axis: int, reverse: bool = False) -> Array:
     """The running sums of the floats x along an axis; `reverse`: from the last element on."""
-    return backend().cumsum(_middle(x, (axis,))[0], reverse).reshape(x.shape)
+    return backend().cumsum(x.reshape(fold(x.shape, (axis,)).middle), reverse).reshape(x.shape)

@@ -17,7 +17,7 @@ from tinyattn.autograd.dtypes import as_dtype
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.sums import cumsum_along, moments_over, squares_over, sum_over
+from tinyattn.kernels.sums import cumsum_along, fold, moments_over, spread, squares_over, sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
 from tinyattn.ops.elementwise import abs, maximum, minimum, to
 from tinyattn.ops.indexing import Gather
@@ -39,16 +39,16 @@ class Reduction(Function):
     """The axes that are reduced, and how to line a result up with x again."""
 
     def over(self, x: Array, axes: Axes, keepdim: bool) -> None:
-        self.shape, self.axes, self.keepdim = x.shape, tuple(sorted(axes)), keepdim
-        self.count = math.prod(x.shape[axis] for axis in axes)
+        self.shape, self.keepdim = x.shape, keepdim
+        self.axes, self.kept, self.left, self.count, *_ = fold(x.shape, axes)
 
     def spread(self, y: Array) -> Array:
         """y with the axes that were reduced, at size 1."""
-        return y if self.keepdim else np.expand_dims(y, self.axes)
+        return y if self.keepdim else y.reshape(self.kept)
 
     def shrunk(self, y: Array) -> Array:
         """y, whose reduced axes have size 1, as the result is to be."""
-        return y if self.keepdim else y.squeeze(self.axes)
+        return y if self.keepdim else y.reshape(self.left)
 
 
 class Sum(Reduction):
@@ -61,7 +61,7 @@ class Sum(Reduction):
         return sum_over(x, self.axes, keepdim)
 
     def backward(self, grad: Array) -> Array:
-        return np.broadcast_to(self.spread(grad), self.shape)
+        return spread(self.spread(grad), self.shape)
 
 
 class Mean(Sum):
@@ -124,20 +124,21 @@ class Var(Reduction):
         slope = np.divide(2, self.free, dtype=grad.dtype) * grad
         return self.centred(self.saved["x"]) * self.spread(slope)
 
-    def variance(self, x: Array) -> tuple[Array, Array, Array]:
+    def variance(self, x: Array) -> tuple[Array, Array, Array | None]:
         """Variance v and mean in float64, axes kept, and exponents e: the variance is v 4^e.
 
-        e is 0 but for a float64 whose squares over- or underflow; there x is scaled by 2^-e.
+        e is None, which stands for 0, but for a float64 whose squares over- or underflow; there x
+        is scaled by 2^-e.
         """
         mean, squares = moments_over(x, self.axes)
         exponent = _exponent(x, squares, self.axes)
-        if exponent.any():
-            scaled, of_scaled = moments_over(np.ldexp(x, -exponent), self.axes)
-            mean, squares = np.ldexp(scaled, exponent), of_scaled
-        return squares / np.maximum(self.free, 0.0), mean, exponent
+        if exponent is not None:
+            scaled, squares = moments_over(np.ldexp(x, -exponent), self.axes)
+            mean = np.ldexp(scaled, exponent)
+        return squares / (self.free if self.free > 0 else 0.0), mean, exponent
 
-    def of_variance(self, v: Array, exponent: Array) -> Array:
-        return np.ldexp(v, 2 * exponent)
+    def of_variance(self, v: Array, exponent: Array | None) -> Array:
+        return v if exponent is None else np.ldexp(v, 2 * exponent)
 
     def centred(self, x: Array) -> Array:
         """x - m. The mean is not rounded to float32 before it is subtracted."""
@@ -151,19 +152,20 @@ class Var(Reduction):
 class Std(Var):
     """y = sqrt(v) with v as in Var;   dx_i = (x_i - m) dy / ((n-c) y), 0 where y = 0."""
 
-    def of_variance(self, v: Array, exponent: Array) -> Array:
-        return np.ldexp(np.sqrt(v), exponent)
+    def of_variance(self, v: Array, exponent: Array | None) -> Array:
+        return np.sqrt(v) if exponent is None else np.ldexp(np.sqrt(v), exponent)
 
     def backward(self, grad: Array) -> Array:
         y = self.saved["y"]
         return super().backward(np.where(y == 0, 0, grad / (2 * y)))
 
 
-def _exponent(x: Array, squares: Array, axes: Axes) -> Array:
-    """The powers of 2 by which the slices of x are divided, so that their squares neither overflow
-    nor vanish; 0 for nearly all."""
-    if np.all(np.isfinite(squares) & (squares > SMALLEST)):
-        return np.zeros(squares.shape, int)
+def _exponent(x: Array, powers: Array, axes: Axes, p: float = 2) -> Array | None:
+    """The powers of 2 by which the slices of x are divided, so that the sums of the |x|^p neither
+    overflow nor vanish; None where nothing needs it, as the squares of float32 in float64."""
+    squares_fit = p == 2 and x.dtype == np.float32
+    if squares_fit or (np.isfinite(powers) & (powers > SMALLEST)).all():
+        return None
     largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
     return np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
 
@@ -252,10 +254,11 @@ class Norm(Reduction):
     def size(self, x: Array) -> Array:
         """y in float64 for p other than 0, axes kept."""
         powers = self.powers(x)
-        exponent = _exponent(x, powers, self.axes)
-        if exponent.any():
+        exponent = _exponent(x, powers, self.axes, self.p)
+        if exponent is not None:
             powers = self.powers(np.ldexp(x, -exponent))
-        return np.ldexp(np.sqrt(powers) if self.p == 2 else powers ** (1 / self.p), exponent)
+        root = np.sqrt(powers) if self.p == 2 else powers ** (1 / self.p)
+        return root if exponent is None else np.ldexp(root, exponent)
 
     def powers(self, x: Array) -> Array:
         """sum_i |x_i|^p."""
