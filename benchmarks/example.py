@@ -7,14 +7,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 from translator.data import prepare
 from translator.evaluation import perplexity, quality, report
-from translator.files import Progress, new_folder
+from translator.files import Progress, new_folder, use_best
 from translator.model import MODELS, Translator
 from translator.options import train_options
-from translator.progress import Run
+from translator.progress import ROWS, Run
 from translator.training import fit
 
 __all__ = [
     "MODELS",
+    "ROWS",
     "Progress",
     "Run",
     "Translator",
@@ -25,4 +26,5 @@ __all__ = [
     "quality",
     "report",
     "train_options",
+    "use_best",
 ]

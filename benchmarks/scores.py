@@ -21,6 +21,7 @@ from benchmarks.example import (
     prepare,
     quality,
     train_options,
+    use_best,
 )
 
 
@@ -43,6 +44,7 @@ def main() -> None:
             started = time.process_time()
             fit(model, optimizer, args, run)
             seconds = time.process_time() - started
+            use_best(model, run.progress, run.folder)
         found = quality(model, data.test)
         print(
             f"| {score} | {seconds:.0f} | {1e3 * seconds / run.total:.1f} "

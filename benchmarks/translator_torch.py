@@ -6,6 +6,7 @@ The model stands here once more, in PyTorch; its trained weights go back into th
 whose report (perplexity, BLEU, exact match) is then the same code for both.
 """
 
+import copy
 import math
 import sys
 import time
@@ -114,10 +115,12 @@ def perplexity(model: Translator, ids: Sequence[Any]) -> float:
 
 
 def fit(model: Translator, args: Any, training: Sequence[Any], validation: Sequence[Any]) -> None:
+    """Train the model, and leave it with the weights of the best validation."""
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
     order = [(training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
     steps = sum(count_batches(*epoch) for epoch in order)
-    every, done = max(steps // 20, 1), 0
+    every, done = max(steps // example.ROWS, 1), 0
+    best, weights = math.inf, model.state_dict()
     for epoch in order:
         for batch in batches(*epoch):
             model.train()
@@ -132,6 +135,9 @@ def fit(model: Translator, args: Any, training: Sequence[Any], validation: Seque
             if done % every == 0 or done == steps:
                 ppl = perplexity(model, validation)
                 print(f"step {done}/{steps}: loss {loss.item():.3f}, valid ppl {ppl:.2f}")
+                if ppl < best:
+                    best, weights = ppl, copy.deepcopy(model.state_dict())
+    model.load_state_dict(weights)
 
 
 def main() -> None:

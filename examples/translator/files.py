@@ -3,6 +3,7 @@
 
 import argparse
 import csv
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -220,5 +221,6 @@ def write_curve(curve: list[dict[str, Any]], folder: Path) -> None:
         "validation perplexity": [row["perplexity"] for row in curve],
     }
     figure = curve_figure([row["step"] for row in curve], columns, "step")
-    figure.axes[1].set_yscale("log")  # it falls from the size of the vocabulary to nearly 1
+    if any(map(math.isfinite, columns["validation perplexity"])):
+        figure.axes[1].set_yscale("log")  # it falls from the size of the vocabulary to nearly 1
     figure.savefig(folder / "curve.png")

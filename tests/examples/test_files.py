@@ -1,9 +1,12 @@
 """Files that are no model, or one that does not fit."""
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from translator.files import write_curve
 
 import tinyattn as ta
 
@@ -63,3 +66,11 @@ def test_a_file_that_is_no_model(toy: Any) -> None:
     refused(toy.folder, "evaluate", "--model", "gone", says="found no file")
     refused(toy.folder, "evaluate", "--model", ".", says="model.safetensors: expected a model")
     refused(toy.folder, "evaluate", says="runs/: expected a trained model, found none")
+
+
+@pytest.mark.parametrize("values", [[math.inf], [math.inf, 5.0], [9.0, 2.0]])
+def test_a_curve_is_drawn_whatever_its_perplexity(tmp_path: Path, values: list[float]) -> None:
+    rows = [{"step": i, "loss": 1.0, "perplexity": value} for i, value in enumerate(values)]
+    write_curve(rows, tmp_path)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "curve.csv").read_text().splitlines()) == len(values) + 1
