@@ -1,9 +1,31 @@
-"""What all tests share: Hypothesis without deadlines, which a loaded machine would miss, and with
-the same examples every time. `pytest --hypothesis-profile search` looks for others."""
+"""What all tests share: every installed backend; torch, or its absence in words; Hypothesis without
+deadlines, which a loaded machine would miss, and with the same examples every time.
 
+`pytest --hypothesis-profile search` looks for other examples.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tinyattn.kernels import available_backends, use_backend
 
 shared = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("tinyattn", derandomize=True, **shared)
 settings.register_profile("search", **shared)
 settings.load_profile("tinyattn")
+
+
+@pytest.fixture(params=["numpy", "numba", "native"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param not in available_backends():
+        pytest.skip(f"backend {request.param} is not installed")
+    with use_backend(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")

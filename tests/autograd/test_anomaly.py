@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.autograd import Function, detect_anomaly, set_detect_anomaly
 from tinyattn.nn import functional as F
 
 inf, nan = float("inf"), float("nan")
-
-
-def leaf(*values, dtype=np.float64):
-    return ta.tensor(np.array(values, dtype), requires_grad=True)
 
 
 # What appears in a forward
@@ -37,7 +34,7 @@ FORWARD = {
 @pytest.mark.parametrize("case", FORWARD)
 def test_the_first_bad_result_is_named(case):
     function, name, kind, value, index = FORWARD[case]
-    x = leaf(1.0, -2.0, 0.0)
+    x = leaf([1.0, -2.0, 0.0])
     function(x)
     with detect_anomaly(), pytest.raises(RuntimeError) as caught:
         function(x)
@@ -59,7 +56,7 @@ def test_the_line_is_the_users(no_grad):
 
 
 def test_infinities_that_were_put_in_are_no_fault():
-    scores = leaf(1.0, 2.0, 3.0)
+    scores = leaf([1.0, 2.0, 3.0])
     mask = ta.tensor([True, True, False])
     q = ta.randn(1, 2, 3, 4, requires_grad=True)
     additive = ta.tensor([0.0, 0.0, -inf])
@@ -89,7 +86,7 @@ def test_infinities_that_were_put_in_are_no_fault():
 
 def test_what_came_in_is_not_made():
     with detect_anomaly():
-        x = leaf(nan, inf, 1.0)
+        x = leaf([nan, inf, 1.0])
         assert np.isnan((x * 2 + 1).tolist()[0])
 
 
@@ -97,7 +94,7 @@ def test_what_came_in_is_not_made():
 
 
 def test_a_gradient_that_is_infinite_or_not_a_number():
-    x = leaf(4.0, 0.0)
+    x = leaf([4.0, 0.0])
     with detect_anomaly():
         y = x.sqrt()  # here
         z = y * ta.tensor(np.array([1.0, 0.0]))
@@ -126,7 +123,7 @@ class Bad(Function):
 
 
 def test_an_operation_of_the_users_own():
-    x, y = leaf(1.0), leaf(2.0)
+    x, y = leaf([1.0]), leaf([2.0])
     out = Bad.apply(x, y)
     with detect_anomaly(), pytest.raises(RuntimeError) as caught:
         out.backward()
@@ -157,18 +154,18 @@ def test_the_index_of_a_part_is_its_place_in_the_whole():
         detect_anomaly(),
         pytest.raises(RuntimeError, match=r"shape \[4\], is nan at index \(2,\)"),
     ):
-        BadPart.apply(leaf(1.0, 2.0, 3.0, 4.0)).sum().backward()
+        BadPart.apply(leaf([1.0, 2.0, 3.0, 4.0])).sum().backward()
 
 
 def test_nan_that_arrives_is_not_made():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     with detect_anomaly():
         (x * 3).backward(ta.tensor([nan, inf]))
     assert np.isnan(x.grad.tolist()[0])
 
 
 def test_without_check_nan_only_lines_are_kept():
-    x = leaf(-1.0)
+    x = leaf([-1.0])
     with detect_anomaly(check_nan=False):
         y = x.sqrt() / 0
         y.backward()
@@ -180,7 +177,7 @@ def test_without_check_nan_only_lines_are_kept():
 
 def test_a_changed_tensor_is_named_with_both_lines():
     with detect_anomaly():
-        h = leaf(1.0, 2.0) * 1
+        h = leaf([1.0, 2.0]) * 1
         y = h * h  # saved
         h += 1  # changed
     with pytest.raises(RuntimeError) as caught:  # outside, too: the lines were recorded inside
@@ -194,7 +191,7 @@ def test_a_changed_tensor_is_named_with_both_lines():
 
 
 def test_the_optimisers_line_is_that_of_its_step():
-    w = leaf(1.0)
+    w = leaf([1.0])
     optimiser = ta.optim.SGD([w], lr=0.1)
     with detect_anomaly():
         y = w * w
@@ -208,7 +205,7 @@ def test_a_leaf_that_lost_its_memory_names_the_line_of_the_change():
     with detect_anomaly():
         base = ta.zeros(2)
         view = base[:1].requires_grad_()
-        base.add_(leaf(1.0, 2.0))  # behind its back
+        base.add_(leaf([1.0, 2.0]))  # behind its back
         with pytest.raises(RuntimeError, match=r"changed at .*# behind its back"):
             view * 2
 
@@ -225,7 +222,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_change_through_numpy_is_found(way):
     with detect_anomaly():
-        h = leaf(1.0, 2.0) * 1
+        h = leaf([1.0, 2.0]) * 1
         early = h.detach().numpy()
         y = (h * h).sum()  # saved here
         WAYS[way](h, early)
@@ -236,7 +233,7 @@ def test_a_change_through_numpy_is_found(way):
 def test_a_change_of_what_from_numpy_shares_is_found():
     array = np.ones(3)
     with detect_anomaly():
-        y = leaf(1.0, 2.0, 3.0) * ta.from_numpy(array)
+        y = leaf([1.0, 2.0, 3.0]) * ta.from_numpy(array)
         array[1] = 5
         with pytest.raises(RuntimeError, match=r"numpy\(\) and from_numpy\(\) give"):
             y.sum().backward()
@@ -255,7 +252,7 @@ def test_strides_and_empty_arrays_have_fingerprints():
 
 
 def test_it_ends_with_its_block_and_with_an_exception():
-    x = leaf(-1.0)
+    x = leaf([-1.0])
     with pytest.raises(RuntimeError), detect_anomaly():
         x.sqrt()
     x.sqrt().backward()
@@ -272,16 +269,16 @@ def test_set_detect_anomaly_acts_at_once():
     set_detect_anomaly(True)
     try:
         with pytest.raises(RuntimeError, match="Log, forward"):
-            leaf(-1.0).log()
+            leaf([-1.0]).log()
     finally:
         set_detect_anomaly(False)
-    leaf(-1.0).log()
+    leaf([-1.0]).log()
 
 
 def test_it_is_a_threads_own():
     seen = []
     with detect_anomaly():
-        thread = threading.Thread(target=lambda: seen.append(leaf(-1.0).log().isnan().item()))
+        thread = threading.Thread(target=lambda: seen.append(leaf([-1.0]).log().isnan().item()))
         thread.start()
         thread.join()
     assert seen == [True]

@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.autograd import Function
-
-
-def leaf(*values, dtype=ta.float64):
-    return ta.tensor(np.array(values, dtype), requires_grad=True)
-
 
 # Accumulation
 
 
 def test_gradients_accumulate_until_they_are_cleared():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     for times in (1, 2, 3):
         (x * x).sum().backward()
         assert x.grad.tolist() == [2.0 * times, 4.0 * times]
@@ -28,23 +24,23 @@ def test_gradients_accumulate_until_they_are_cleared():
 
 
 def test_a_tensor_used_often_gets_the_sum():
-    x = leaf(3.0)
+    x = leaf([3.0])
     (x * x * x + x + x * 2).sum().backward()
     assert x.grad.tolist() == [27.0 + 3.0]
-    x = leaf(3.0)
+    x = leaf([3.0])
     (x + x).sum().backward()
     assert x.grad.tolist() == [2.0]
 
 
 def test_a_leaf_can_be_the_root():
-    x = leaf(3.0)
+    x = leaf([3.0])
     x.sum().backward()
     x.backward()
     assert x.grad.tolist() == [2.0]
 
 
 def test_only_leaves_keep_a_gradient():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 2
     y = h.sum()
     y.backward()
@@ -72,7 +68,7 @@ def test_several_outputs_of_one_operation_meet_in_it():
         (lambda s, c: s, np.cos),
         (lambda s, c: c, lambda v: -np.sin(v)),
     ):
-        x = leaf(0.3, 2.0)
+        x = leaf([0.3, 2.0])
         use(*SinCos.apply(x)).sum().backward()
         np.testing.assert_allclose(x.grad.numpy(), expected(x.detach().numpy()))
 
@@ -81,7 +77,7 @@ def test_several_outputs_of_one_operation_meet_in_it():
 
 
 def test_grad_is_never_the_seed():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     seed = ta.tensor(np.ones(2))
     for root in (x, x + 0, x.reshape(2, 1).reshape(2), x.clone()):
         x.grad = None
@@ -92,7 +88,7 @@ def test_grad_is_never_the_seed():
 
 
 def test_grads_of_two_leaves_are_two_arrays():
-    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     (x + y).backward(ta.tensor(np.ones(2)))
     assert not np.shares_memory(x.grad.numpy(), y.grad.numpy())
     (x + y).backward(ta.tensor(np.ones(2)))
@@ -101,25 +97,25 @@ def test_grads_of_two_leaves_are_two_arrays():
 
 def test_a_shared_gradient_is_not_added_to_in_place():
     # x + y hands one array to both; x gets more afterwards, y must not see it.
-    x, y = leaf(1.0), leaf(1.0)
+    x, y = leaf([1.0]), leaf([1.0])
     h, k = x * 1, y * 1
     ((h + k) + h * 10).sum().backward()
     assert (x.grad.tolist(), y.grad.tolist()) == ([11.0], [1.0])
 
 
 def test_a_part_is_not_added_into_a_gradient_that_others_have():
-    x, y = leaf(1, 2), leaf(1, 2)
+    x, y = leaf([1, 2]), leaf([1, 2])
     a, b = x * 1, y * 1
     part = a[0]
-    ((a + b) * leaf(3, 4).detach()).sum().backward(retain_graph=True)
+    ((a + b) * leaf([3, 4]).detach()).sum().backward(retain_graph=True)
     assert [x.grad.tolist(), y.grad.tolist()] == [[3, 4], [3, 4]]
     x.grad = y.grad = None
-    (((a + b) * leaf(3, 4).detach()).sum() + 10 * part + 5 * a[0]).backward()
+    (((a + b) * leaf([3, 4]).detach()).sum() + 10 * part + 5 * a[0]).backward()
     assert [x.grad.tolist(), y.grad.tolist()] == [[18, 4], [3, 4]]
 
 
 def test_grad_is_never_a_saved_array():
-    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    x, y = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     z = (x * y).sum()
     z.backward(retain_graph=True)
     x.grad.mul_(0)
@@ -139,7 +135,7 @@ def test_a_backward_may_hand_on_arrays_that_it_keeps():
         def backward(self, grad):
             return self.saved["three"]
 
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     y = Keeper.apply(x).sum() + (x * 2).sum() + (x * 4).sum()
     for times in (1, 2, 3):
         y.backward(retain_graph=True)
@@ -147,7 +143,7 @@ def test_a_backward_may_hand_on_arrays_that_it_keeps():
 
 
 def test_a_broadcast_gradient_becomes_an_array_of_its_own():
-    x = leaf(*range(6))
+    x = leaf(range(6))
     x.sum().backward()
     assert x.grad.numpy().flags.writeable
     assert 0 not in x.grad.numpy().strides
@@ -156,7 +152,7 @@ def test_a_broadcast_gradient_becomes_an_array_of_its_own():
 
 
 def test_grad_keeps_its_memory_while_it_grows():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     (x * x).sum().backward()
     grad = x.grad
     (x * x).sum().backward()
@@ -199,7 +195,7 @@ def test_broadcasting_is_undone(one, other):
 
 
 def test_each_gradient_has_the_dtype_of_its_tensor():
-    x, y = leaf(1.0, 2.0, dtype=ta.float32), leaf(3.0, 4.0)
+    x, y = leaf([1.0, 2.0], dtype=ta.float32), leaf([3.0, 4.0])
     z = x * y
     assert z.dtype == ta.float64
     z.sum().backward()
@@ -213,7 +209,7 @@ def test_each_gradient_has_the_dtype_of_its_tensor():
 
 
 def test_a_float32_seed_serves_a_float64_result():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     (x * 2).backward(ta.tensor([1.0, 1.0]))
     assert x.grad.dtype == ta.float64
 
@@ -223,7 +219,7 @@ def test_a_float32_seed_serves_a_float64_result():
 
 @pytest.mark.parametrize("n", [64, 2000])
 def test_diamonds_take_linear_time(n):
-    x = leaf(1.0)
+    x = leaf([1.0])
     y = x
     for _ in range(n):
         y = y * 0.5 + y * 0.5  # 2^n paths
@@ -245,7 +241,7 @@ def test_each_operation_runs_once_and_after_all_that_use_it():
             order.append(self.name)
             return (grad,) * len(self.edges)
 
-    x = leaf(1.0)
+    x = leaf([1.0])
     a = Noted.apply(x, name="a")
     b = Noted.apply(a, name="b")
     c = Noted.apply(a, b, name="c")
@@ -256,7 +252,7 @@ def test_each_operation_runs_once_and_after_all_that_use_it():
 
 
 def test_ten_thousand_leaves():
-    leaves = [leaf(float(i)) for i in range(10_000)]
+    leaves = [leaf([float(i)]) for i in range(10_000)]
     total = leaves[0]
     for other in leaves[1:]:
         total = total + other
@@ -268,7 +264,7 @@ def test_ten_thousand_leaves():
 
 
 def test_backward_twice_says_what_to_do():
-    x = leaf(2.0)
+    x = leaf([2.0])
     y = (x * x).sum()
     y.backward()
     with pytest.raises(RuntimeError, match=r"backward through the graph a second time.*Mul") as e:
@@ -278,7 +274,7 @@ def test_backward_twice_says_what_to_do():
 
 
 def test_a_part_of_a_freed_graph_raises_too():
-    x = leaf(2.0)
+    x = leaf([2.0])
     h = x * x
     h.sum().backward()
     with pytest.raises(RuntimeError, match="second time"):
@@ -286,7 +282,7 @@ def test_a_part_of_a_freed_graph_raises_too():
 
 
 def test_what_was_saved_is_handed_over_by_the_last_pass_only():
-    x = leaf([0.5, -1.0, 2.0], [1.0, 0.0, 3.0])
+    x = leaf([[0.5, -1.0, 2.0], [1.0, 0.0, 3.0]])
     loss = ta.nn.functional.cross_entropy(x, ta.tensor([2, 0]))
     saved = loss.grad_fn.saved["dx"]
     want = saved.copy()
@@ -302,7 +298,7 @@ def test_what_was_saved_is_handed_over_by_the_last_pass_only():
 
 
 def test_retain_graph_allows_more_passes():
-    x = leaf(2.0)
+    x = leaf([2.0])
     y = (x * x).sum()
     y.backward(retain_graph=True)
     y.backward(retain_graph=True)
@@ -313,7 +309,7 @@ def test_retain_graph_allows_more_passes():
 
 
 def test_saved_arrays_are_freed_by_the_pass():
-    x = leaf(*range(1000))
+    x = leaf(range(1000))
     h = x * x
     y = h.sum()
     y.backward()
@@ -321,7 +317,7 @@ def test_saved_arrays_are_freed_by_the_pass():
 
 
 def test_a_result_that_is_not_a_scalar_needs_a_gradient():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     with pytest.raises(RuntimeError, match=r"only for scalar outputs.*\[2\].*gradient="):
         (x * 2).backward()
     (x[:1] * 2).backward()  # one element is enough, as in PyTorch
@@ -330,26 +326,26 @@ def test_a_result_that_is_not_a_scalar_needs_a_gradient():
 
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (1, 2), ()])
 def test_the_gradient_has_the_shape_of_the_result(shape):
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     with pytest.raises(RuntimeError, match=r"gradient: expected .*\[2\]"):
         (x * 2).backward(ta.ones(shape))
     assert x.grad is None
 
 
 def test_the_gradient_is_a_tensor():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     with pytest.raises(TypeError, match="gradient: expected a Tensor, got ndarray"):
         (x * 2).backward(np.ones(2))
 
 
 def test_a_tensor_outside_any_graph_has_no_backward():
-    for y in (ta.ones(()), leaf(1.0).detach(), (leaf(1.0) > 0)):
+    for y in (ta.ones(()), leaf([1.0]).detach(), (leaf([1.0]) > 0)):
         with pytest.raises(RuntimeError, match="does not require grad"):
             y.sum().backward()
 
 
 def test_gradients_of_gradients_are_refused_by_name():
-    x = leaf(1.0)
+    x = leaf([1.0])
     y = (x * x).sum()
     with pytest.raises(NotImplementedError, match=r"create_graph.*first order"):
         y.backward(create_graph=True)
@@ -365,10 +361,10 @@ def test_an_error_in_a_backward_leaves_whole_gradients():
         def backward(self, grad):
             raise ZeroDivisionError("in backward")
 
-    old, new = leaf(1.0), leaf(1.0)
+    old, new = leaf([1.0]), leaf([1.0])
     (old * 3 + new * 3).sum().backward()
     h = Fails.apply(old * 2)
-    late = leaf(1.0)
+    late = leaf([1.0])
     y = (h * late * new).sum()
     with pytest.raises(ZeroDivisionError, match="in backward"):
         y.backward()
@@ -384,7 +380,7 @@ def test_an_error_in_a_backward_leaves_whole_gradients():
 
 
 def test_inputs_limit_what_grows():
-    x, y = leaf(1.0), leaf(2.0)
+    x, y = leaf([1.0]), leaf([2.0])
     (x * y).sum().backward(inputs=[x])
     assert x.grad.tolist() == [2.0]
     assert y.grad is None
@@ -394,7 +390,7 @@ def test_inputs_limit_what_grows():
 
 
 def test_inputs_may_lie_in_the_middle():
-    x = leaf(3.0)
+    x = leaf([3.0])
     h = x * x
     (h * 5).sum().backward(inputs=[h])
     assert h.grad.tolist() == [5.0]
@@ -404,7 +400,7 @@ def test_inputs_may_lie_in_the_middle():
 
 
 def test_an_input_in_the_middle_that_keeps_its_gradient_gets_it_once():
-    h = leaf(3.0) * 2
+    h = leaf([3.0]) * 2
     h.retain_grad()
     (h * 5).sum().backward(inputs=[h])
     assert h.grad.tolist() == [5.0]
@@ -414,7 +410,7 @@ def test_an_input_in_the_middle_that_keeps_its_gradient_gets_it_once():
 
 
 def test_detach_cuts_the_way():
-    x = leaf(2.0)
+    x = leaf([2.0])
     (x * (x * x).detach()).sum().backward()
     assert x.grad.tolist() == [4.0]
     d = x.detach()
@@ -425,7 +421,7 @@ def test_detach_cuts_the_way():
 
 
 def test_what_is_a_leaf():
-    x = leaf(1.0)
+    x = leaf([1.0])
     assert x.is_leaf
     assert x.grad_fn is None
     assert not (x * 2).is_leaf
@@ -451,7 +447,7 @@ def test_requires_grad_on_and_off():
 
 
 def test_asking_again_for_a_gradient_changes_nothing():
-    x = leaf(2.0)
+    x = leaf([2.0])
     seen = []
     x.register_hook(lambda grad: seen.append(grad.tolist()))
     y = (x * 3).sum()
@@ -469,12 +465,12 @@ def test_integers_need_no_gradient(dtype):
         x.requires_grad_()
     with pytest.raises(RuntimeError, match="only floating point"):
         ta.tensor([1, 2], dtype=dtype, requires_grad=True)
-    assert not leaf(1.0).to(dtype).requires_grad
-    assert not (leaf(1.0) > 0).requires_grad
+    assert not leaf([1.0]).to(dtype).requires_grad
+    assert not (leaf([1.0]) > 0).requires_grad
 
 
 def test_a_leaf_that_is_gone_takes_nothing():
-    x, y = leaf(1.0), leaf(2.0)
+    x, y = leaf([1.0]), leaf([2.0])
     z = (x * y).sum()
     del x
     gc.collect()

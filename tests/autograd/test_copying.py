@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn import nn
-
-
-def leaf():
-    return ta.tensor([1.0, 2.0, 3.0], requires_grad=True)
-
 
 WAYS = {
     "copy": copy.copy,
@@ -24,10 +20,14 @@ WAYS = {
 }
 
 
+def parameter(values):
+    return nn.Parameter(ta.tensor(values))
+
+
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("make", [leaf, lambda: nn.Parameter(ta.tensor([1.0, 2.0, 3.0]))])
+@pytest.mark.parametrize("make", [leaf, parameter])
 def test_the_gradient_of_a_copy_is_its_own(way, make):
-    x = make()
+    x = make([1.0, 2.0, 3.0])
     y = way(x)
     assert type(y) is type(x)
     (y * 5).sum().backward()
@@ -53,7 +53,7 @@ def test_a_shallow_copy_shares_its_memory_and_a_deep_one_does_not():
 
 
 def test_a_change_in_place_is_seen_through_a_shallow_copy():
-    x = leaf()
+    x = leaf([1.0, 2.0, 3.0])
     y = copy.copy(x)
     out = (x * x).sum()
     with ta.no_grad():
@@ -63,25 +63,25 @@ def test_a_change_in_place_is_seen_through_a_shallow_copy():
 
 
 def test_a_shallow_copy_of_a_result_stays_in_the_graph():
-    x = leaf()
+    x = leaf([1.0, 2.0, 3.0])
     (copy.copy(x * 3) * 2).sum().backward()
     assert x.grad.tolist() == [6.0] * 3
 
 
 def test_a_deep_copy_of_a_result_says_what_to_copy():
     with pytest.raises(RuntimeError, match=r"leaf tensor, got the result of Mul; .*detach"):
-        copy.deepcopy(leaf() * 2)
+        copy.deepcopy(leaf([1.0, 2.0, 3.0]) * 2)
 
 
 def test_a_pickled_result_is_a_leaf():
-    y = pickle.loads(pickle.dumps(leaf() * 2))
+    y = pickle.loads(pickle.dumps(leaf([1.0, 2.0, 3.0]) * 2))
     assert y.is_leaf
     assert y.requires_grad
     assert y.tolist() == [2.0, 4.0, 6.0]
 
 
 def test_grad_and_other_attributes_go_along():
-    x = leaf()
+    x = leaf([1.0, 2.0, 3.0])
     x.scale = [0.5]
     (x * 2).sum().backward()
     y = copy.deepcopy(x)
@@ -118,14 +118,14 @@ def test_views_copied_together_share_their_new_memory(order):
     ],
 )
 def test_every_layout_is_copied(make):
-    x = make()
+    x = make([1.0, 2.0, 3.0])
     for way in WAYS.values():
         y = way(x)
         assert (y.tolist(), y.shape, y.dtype) == (x.tolist(), x.shape, x.dtype)
 
 
 def test_the_same_tensor_twice_is_one_tensor_in_the_copy():
-    x = leaf()
+    x = leaf([1.0, 2.0, 3.0])
     y = copy.deepcopy({"encoder": x, "decoder": x})
     assert y["encoder"] is y["decoder"]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.autograd import Function
 
 
@@ -23,10 +24,6 @@ def square(x):
     return Square.apply(x)
 
 
-def leaf(*values):
-    return ta.tensor(np.array(values), requires_grad=True)
-
-
 def test_both_halves_work_by_hand():
     op = Square()
     x = np.array([1.0, 3.0])
@@ -36,7 +33,7 @@ def test_both_halves_work_by_hand():
 
 
 def test_an_operation_of_ones_own_is_a_full_member():
-    x = leaf(1.0, 3.0)
+    x = leaf([1.0, 3.0])
     y = square(square(x) + 1)
     assert y.tolist() == [4.0, 100.0]
     y.sum().backward()
@@ -49,7 +46,7 @@ def test_an_operation_of_ones_own_is_a_full_member():
 def test_nothing_is_kept_where_no_gradient_is_needed():
     assert square(ta.tensor([2.0])).grad_fn is None
     with ta.no_grad():
-        assert square(leaf(2.0)).grad_fn is None
+        assert square(leaf([2.0])).grad_fn is None
 
 
 def test_needs_tells_which_inputs_want_a_gradient():
@@ -65,7 +62,7 @@ def test_needs_tells_which_inputs_want_a_gradient():
             x, y = self.saved["x"], self.saved["y"]
             return grad * y, grad * x
 
-    x, c = leaf(2.0), ta.tensor(np.array([5.0]))
+    x, c = leaf([2.0]), ta.tensor(np.array([5.0]))
     Product.apply(x, c).sum().backward()
     Product.apply(c, x).sum().backward()
     assert seen == [(True, False), (False, True)]
@@ -82,7 +79,7 @@ def test_options_and_constants():
         def backward(self, grad):
             return grad * self.factor
 
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     y = Scale.apply(x, 3.0, shift=1.0)
     assert y.tolist() == [4.0, 7.0]
     y.sum().backward()
@@ -101,7 +98,7 @@ def test_results_that_are_not_floating_point_have_no_gradient():
             dx[self.index] = grad
             return dx
 
-    x = leaf(1.0, 5.0, 2.0)
+    x = leaf([1.0, 5.0, 2.0])
     value, index = Best.apply(x)
     assert (value.item(), index.item()) == (5.0, 1)
     assert value.requires_grad
@@ -116,9 +113,9 @@ def test_a_forgotten_half_is_named():
             return x * 1
 
     with pytest.raises(NotImplementedError, match=r"Half\.backward"):
-        Half.apply(leaf(1.0)).sum().backward()
+        Half.apply(leaf([1.0])).sum().backward()
     with pytest.raises(NotImplementedError, match=r"Function\.forward"):
-        Function.apply(leaf(1.0))
+        Function.apply(leaf([1.0]))
 
 
 def test_a_missing_gradient_is_an_error_not_a_silence():
@@ -133,7 +130,7 @@ def test_a_missing_gradient_is_an_error_not_a_silence():
         def backward(self, grad):
             return grad, grad, grad
 
-    x, y = leaf(1.0), leaf(1.0)
+    x, y = leaf([1.0]), leaf([1.0])
     with pytest.raises(RuntimeError, match=r"One.*backward.*1 .*2"):
         One.apply(x, y).sum().backward()
     with pytest.raises(RuntimeError, match=r"Three.*backward.*3 .*2"):
@@ -148,14 +145,14 @@ def test_none_means_no_gradient():
         def backward(self, grad):
             return grad, None
 
-    x, y = leaf(1.0), leaf(1.0)
+    x, y = leaf([1.0]), leaf([1.0])
     First.apply(x, y).sum().backward()
     assert x.grad.tolist() == [1.0]
     assert y.grad is None
 
 
 def test_a_saved_input_is_guarded_in_ones_own_operations_too():
-    x = leaf(1.0) * 1
+    x = leaf([1.0]) * 1
     y = square(x)
     x.add_(1)
     with pytest.raises(RuntimeError, match=r"Square saved .*add_"):
@@ -163,7 +160,7 @@ def test_a_saved_input_is_guarded_in_ones_own_operations_too():
 
 
 def test_two_graphs_of_one_operation_keep_apart():
-    x, y = leaf(1.0), leaf(5.0)
+    x, y = leaf([1.0]), leaf([5.0])
     a, b = square(x), square(y)
     a.sum().backward()
     b.sum().backward()

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.autograd import Function, grad
 
 
-def leaf(*values):
-    return ta.tensor(np.array(values), requires_grad=True)
-
-
 def test_it_gives_one_gradient_for_each_input():
-    x, y = leaf(2.0), leaf(5.0)
+    x, y = leaf([2.0]), leaf([5.0])
     z = (x * y * y).sum()
     dx, dy = grad(z, (x, y))
     assert (dx.tolist(), dy.tolist()) == ([25.0], [20.0])
@@ -22,14 +19,14 @@ def test_it_gives_one_gradient_for_each_input():
 
 
 def test_existing_grads_stay_as_they_are():
-    x, y = leaf(2.0), leaf(5.0)
+    x, y = leaf([2.0]), leaf([5.0])
     (x * y).sum().backward()
     grad((x * y).sum(), [x])
     assert (x.grad.tolist(), y.grad.tolist()) == ([5.0], [2.0])
 
 
 def test_results_share_nothing():
-    x, y = leaf(2.0, 1.0), leaf(5.0, 1.0)
+    x, y = leaf([2.0, 1.0]), leaf([5.0, 1.0])
     seed = ta.tensor(np.ones(2))
     dx, dy = grad(x + y, [x, y], seed)
     dx.add_(1)
@@ -39,7 +36,7 @@ def test_results_share_nothing():
 
 
 def test_several_outputs_with_weights():
-    x = leaf(2.0, 3.0)
+    x = leaf([2.0, 3.0])
     (dx,) = grad(
         [x * x, x * 3], x, [ta.tensor(np.array([1.0, 0.0])), ta.tensor(np.array([0.0, 2.0]))]
     )
@@ -49,7 +46,7 @@ def test_several_outputs_with_weights():
 
 
 def test_inputs_in_the_middle_of_a_graph():
-    x = leaf(2.0)
+    x = leaf([2.0])
     h = x * x
     k = h * 3
     y = (k * h).sum()
@@ -60,7 +57,7 @@ def test_inputs_in_the_middle_of_a_graph():
 
 
 def test_the_output_itself_is_an_input():
-    y = (leaf(2.0) * 3).sum()
+    y = (leaf([2.0]) * 3).sum()
     assert grad(y, y)[0].item() == 1.0
 
 
@@ -77,7 +74,7 @@ def test_only_the_way_to_the_inputs_is_walked():
             ran.append(self.name)
             return grad * 2
 
-    x, y = leaf(1.0), leaf(1.0)
+    x, y = leaf([1.0]), leaf([1.0])
     a, b = Noted.apply(x, name="a"), Noted.apply(y, name="b")
     top = Noted.apply(a * b, name="top")
     grad(top.sum(), x, retain_graph=True)
@@ -91,7 +88,7 @@ def test_only_the_way_to_the_inputs_is_walked():
 
 
 def test_unused_inputs_raise_unless_allowed():
-    x, y = leaf(2.0), leaf(5.0)
+    x, y = leaf([2.0]), leaf([5.0])
     z = (x * 2).sum()
     with pytest.raises(RuntimeError, match=r"inputs: tensor 1 .*not have been used.*allow_unused"):
         grad(z, [x, y], retain_graph=True)
@@ -101,7 +98,7 @@ def test_unused_inputs_raise_unless_allowed():
 
 
 def test_inputs_without_gradients_raise():
-    x = leaf(2.0)
+    x = leaf([2.0])
     with pytest.raises(RuntimeError, match=r"inputs: .*does not require grad"):
         grad((x * 2).sum(), ta.ones(1))
     with pytest.raises(TypeError, match="inputs: expected tensors, got float"):
@@ -111,7 +108,7 @@ def test_inputs_without_gradients_raise():
 
 
 def test_it_frees_the_graph_unless_told():
-    x = leaf(2.0)
+    x = leaf([2.0])
     y = (x * x).sum()
     grad(y, x, retain_graph=True)
     grad(y, x)
@@ -120,7 +117,7 @@ def test_it_frees_the_graph_unless_told():
 
 
 def test_the_same_input_twice():
-    x = leaf(2.0)
+    x = leaf([2.0])
     first, second = grad((x * x).sum(), [x, x])
     assert first.tolist() == second.tolist() == [4.0]
     first.zero_()

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
-
-
-def leaf(*values):
-    return ta.tensor(np.array(values), requires_grad=True)
+from tests.helpers import leaf
 
 
 def test_a_hook_sees_the_whole_gradient_once():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 2
     seen = []
     x.register_hook(lambda g: seen.append(("x", g.tolist())))
@@ -22,7 +19,7 @@ def test_a_hook_sees_the_whole_gradient_once():
 
 
 def test_a_result_takes_the_place_of_the_gradient():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 2
     h.register_hook(lambda g: g * 10)
     x.register_hook(lambda g: g + 1)
@@ -31,7 +28,7 @@ def test_a_result_takes_the_place_of_the_gradient():
 
 
 def test_hooks_run_in_the_order_of_registration():
-    x = leaf(1.0)
+    x = leaf([1.0])
     x.register_hook(lambda g: g + 1)
     x.register_hook(lambda g: g * 10)
     (x * 1).sum().backward()
@@ -39,7 +36,7 @@ def test_hooks_run_in_the_order_of_registration():
 
 
 def test_a_removed_hook_is_silent():
-    x = leaf(1.0)
+    x = leaf([1.0])
     double = lambda g: g * 2  # noqa: E731
     one, two = x.register_hook(double), x.register_hook(double)
     one.remove()
@@ -52,7 +49,7 @@ def test_a_removed_hook_is_silent():
 
 
 def test_a_hook_may_remove_itself():
-    x = leaf(1.0)
+    x = leaf([1.0])
     calls = []
 
     def once(g):
@@ -68,7 +65,7 @@ def test_a_hook_may_remove_itself():
 
 
 def test_a_hook_that_writes_in_its_gradient_changes_nothing_else():
-    x, y = leaf(1.0), leaf(1.0)
+    x, y = leaf([1.0]), leaf([1.0])
     seed = ta.tensor(np.ones(1))
     h = x + y
     x.register_hook(lambda g: g.mul_(5) and None)
@@ -79,7 +76,7 @@ def test_a_hook_that_writes_in_its_gradient_changes_nothing_else():
 
 def test_what_a_hook_returns_is_not_aliased_by_grad():
     kept = ta.tensor(np.array([4.0]))
-    x = leaf(1.0)
+    x = leaf([1.0])
     x.register_hook(lambda g: kept)
     for _ in range(2):
         (x * 1 + x * 2).sum().backward()
@@ -89,7 +86,7 @@ def test_what_a_hook_returns_is_not_aliased_by_grad():
 
 def test_a_hook_answers_with_a_tensor_of_the_same_shape():
     for answer, error in ((lambda g: ta.ones(3), "shape"), (lambda g: 3.0, "float")):
-        x = leaf(1.0, 2.0)
+        x = leaf([1.0, 2.0])
         x.register_hook(answer)
         with pytest.raises((RuntimeError, TypeError), match=f"hook.*{error}"):
             (x * 1).sum().backward()
@@ -101,7 +98,7 @@ def test_a_hook_needs_a_gradient_to_come():
 
 
 def test_hooks_run_in_autograd_grad_too():
-    x = leaf(1.0)
+    x = leaf([1.0])
     h = x * 2
     h.register_hook(lambda g: g * 3)
     dx, dh = ta.autograd.grad(h.sum(), [x, h])
@@ -109,7 +106,7 @@ def test_hooks_run_in_autograd_grad_too():
 
 
 def test_retain_grad_keeps_the_gradient_of_a_result():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 2
     h.retain_grad()
     h.retain_grad()  # asking twice changes nothing
@@ -120,7 +117,7 @@ def test_retain_grad_keeps_the_gradient_of_a_result():
 
 
 def test_retain_grad_of_a_leaf_is_what_it_does_anyway():
-    x = leaf(1.0)
+    x = leaf([1.0])
     x.retain_grad()
     (x * 3).sum().backward()
     assert x.grad.tolist() == [3.0]
@@ -129,7 +126,7 @@ def test_retain_grad_of_a_leaf_is_what_it_does_anyway():
 
 
 def test_a_retained_grad_is_nobody_elses():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 1
     h.retain_grad()
     seed = ta.tensor(np.ones(2))
@@ -140,7 +137,7 @@ def test_a_retained_grad_is_nobody_elses():
 
 
 def test_hooks_on_one_of_several_results():
-    x = leaf(3.0, 1.0, 2.0)
+    x = leaf([3.0, 1.0, 2.0])
     values, _ = x.sort()
     a, b, c = values.unbind()
     a.register_hook(lambda g: g * 10)

@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.nn import functional as F
-
-
-def leaf(*values):
-    return ta.tensor(np.array(values), requires_grad=True)
 
 
 def inner(*values):
     """A tensor that isn't a leaf."""
-    return leaf(*values) * 1
+    return leaf(values) * 1
 
 
 def iadd(x):
@@ -125,7 +122,7 @@ def test_a_change_of_what_was_saved_raises_and_names_both(way):
 @pytest.mark.parametrize("way", AROUND)
 def test_a_leaf_that_was_saved_is_guarded_too(way):
     change, name = AROUND[way]
-    x = leaf(1.0, -2.0, 3.0)
+    x = leaf([1.0, -2.0, 3.0])
     y = (x * x).sum()
     change(x)
     with pytest.raises(RuntimeError, match=f"Mul saved.*{name} has since"):
@@ -135,7 +132,7 @@ def test_a_leaf_that_was_saved_is_guarded_too(way):
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_the_optimiser_changes_versions_too(kind):
-    w = leaf(1.0, 2.0)
+    w = leaf([1.0, 2.0])
     optimiser = getattr(ta.optim, kind)([w], lr=0.1)
     y = (w * w).sum()
     y.backward(retain_graph=True)
@@ -145,7 +142,7 @@ def test_the_optimiser_changes_versions_too(kind):
 
 
 def test_new_memory_for_a_leaf_leaves_what_was_saved():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     y = (x * x).sum()
     x.data = ta.tensor(np.array([9.0, 9.0]))
     x.data.add_(1)
@@ -175,7 +172,7 @@ def test_whatever_is_saved_is_guarded(saved):
 
 
 def test_what_was_not_saved_may_change():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 1
     y = h + 1  # addition saves nothing
     h.add_(5)
@@ -184,7 +181,7 @@ def test_what_was_not_saved_may_change():
 
 
 def test_what_only_the_gradient_of_a_constant_would_need_is_not_saved():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     h = x * 1
     for y in (h * 3, 3 * h, h / 3, h * ta.ones(2)):
         h.add_(5)
@@ -207,7 +204,7 @@ def test_changes_in_place_have_gradients(way):
         WAYS[way][0](h)
         return h * 2 + x
 
-    assert ta.gradcheck(changed, leaf(1.0, -2.0, 3.0))
+    assert ta.gradcheck(changed, leaf([1.0, -2.0, 3.0]))
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
@@ -243,7 +240,7 @@ def test_in_place_with_itself_and_a_view_of_itself():
         h *= h[:1]
         return h
 
-    assert ta.gradcheck(square, leaf(1.0, 2.0, 3.0))
+    assert ta.gradcheck(square, leaf([1.0, 2.0, 3.0]))
     assert ta.gradcheck(by_view, ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True))
     assert ta.gradcheck(by_row, ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True))
     h = ta.tensor(np.arange(6.0).reshape(2, 3) + 1, requires_grad=True) * 1
@@ -277,7 +274,7 @@ def test_outputs_t_is_the_idiom_of_a_decoder():
 
 
 def test_overwritten_elements_get_no_gradient():
-    x, v = leaf(1.0, 2.0, 3.0), leaf(10.0)
+    x, v = leaf([1.0, 2.0, 3.0]), leaf([10.0])
     h = x * 1
     h[1] = v[0]
     h[1:2] = v * 2  # once more
@@ -287,7 +284,7 @@ def test_overwritten_elements_get_no_gradient():
 
 
 def test_a_buffer_without_gradient_joins_the_tape():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     buffer = ta.zeros(2, 2, dtype=ta.float64)
     assert not buffer.requires_grad
     buffer[0] = x
@@ -298,7 +295,7 @@ def test_a_buffer_without_gradient_joins_the_tape():
 
 
 def test_the_value_keeps_its_dtype():
-    x = leaf(1.0, 2.0)
+    x = leaf([1.0, 2.0])
     buffer = ta.zeros(2)
     buffer.copy_(x)
     buffer[0] = x[1]
@@ -314,7 +311,7 @@ def test_the_value_keeps_its_dtype():
 @pytest.mark.parametrize("way", WAYS)
 def test_a_leaf_that_needs_a_gradient_is_refused(way):
     change, name = WAYS[way]
-    x = leaf(1.0, -2.0, 3.0)
+    x = leaf([1.0, -2.0, 3.0])
     with pytest.raises(RuntimeError, match=f"{name}: a leaf tensor that requires grad"):
         change(x)
     assert x.tolist() == [1.0, -2.0, 3.0]

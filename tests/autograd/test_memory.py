@@ -4,10 +4,10 @@ import gc
 import tracemalloc
 import weakref
 
-import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf, numbers
 
 
 @pytest.fixture
@@ -31,12 +31,8 @@ def a_graph(x):
     return (left * right).sum() + values.softmax(-1)[0, 0]
 
 
-def leaf():
-    return ta.tensor(np.random.default_rng(0).normal(size=(2, 4)), requires_grad=True)
-
-
 def test_a_thousand_graphs_leave_nothing_behind(no_collector):
-    x = leaf()
+    x = leaf(numbers((2, 4)))
     for _ in range(1000):
         a_graph(x).backward()
     assert gc.collect() == 0
@@ -44,7 +40,7 @@ def test_a_thousand_graphs_leave_nothing_behind(no_collector):
 
 @pytest.mark.parametrize("end", ["unused", "retained", "error", "grad", "hooked"])
 def test_graphs_that_end_in_other_ways_leave_nothing_either(no_collector, end):
-    x = leaf()
+    x = leaf(numbers((2, 4)))
     for _ in range(50):
         y = a_graph(x)
         if end == "retained":
@@ -66,7 +62,7 @@ def test_graphs_that_end_in_other_ways_leave_nothing_either(no_collector, end):
 
 
 def test_memory_does_not_grow(no_collector):
-    x = leaf()
+    x = leaf(numbers((2, 4)))
     sizes = []
     tracemalloc.start()
     for graphs in (
@@ -82,7 +78,7 @@ def test_memory_does_not_grow(no_collector):
 
 
 def test_a_result_and_its_graph_go_with_the_last_name(no_collector):
-    x = leaf()
+    x = leaf(numbers((2, 4)))
     h = x * 2
     nodes = [weakref.ref(h.grad_fn), weakref.ref(h)]
     y = h.sum()
@@ -94,7 +90,7 @@ def test_a_result_and_its_graph_go_with_the_last_name(no_collector):
 
 
 def test_the_graph_does_not_keep_the_leaf():
-    x = leaf()
+    x = leaf(numbers((2, 4)))
     reference = weakref.ref(x)
     y = x.sum()
     del x

@@ -2,30 +2,26 @@
 
 import threading
 
-import numpy as np
 import pytest
 
 import tinyattn as ta
-
-
-def leaf(*values):
-    return ta.tensor(np.array(values), requires_grad=True)
+from tests.helpers import leaf
 
 
 def test_nothing_is_recorded_under_no_grad():
-    x = leaf(1.0)
+    x = leaf([1.0])
     with ta.no_grad():
         y = x * 2
         assert not ta.is_grad_enabled()
         assert not y.requires_grad
         assert y.grad_fn is None
-        assert leaf(1.0).requires_grad  # one may still make leaves
+        assert leaf([1.0]).requires_grad  # one may still make leaves
     assert (x * 2).requires_grad
     assert ta.is_grad_enabled()
 
 
 def test_modes_nest():
-    x = leaf(1.0)
+    x = leaf([1.0])
     with ta.no_grad():
         with ta.enable_grad():
             assert (x * 2).requires_grad
@@ -51,7 +47,7 @@ def test_modes_end_with_an_exception():
 
 
 def test_modes_are_decorators():
-    x = leaf(1.0)
+    x = leaf([1.0])
 
     @ta.no_grad()
     def plain(depth=0):
@@ -76,7 +72,7 @@ def test_set_grad_enabled_acts_at_once_and_as_a_context():
     assert ta.is_grad_enabled()
     ta.set_grad_enabled(False)
     try:
-        assert not (leaf(1.0) * 2).requires_grad
+        assert not (leaf([1.0]) * 2).requires_grad
     finally:
         ta.set_grad_enabled(True)
 
@@ -103,7 +99,7 @@ def test_each_thread_has_its_own_mode():
 
 
 def test_backward_works_under_no_grad():
-    x = leaf(3.0)
+    x = leaf([3.0])
     y = (x * x).sum()
     with ta.no_grad():
         y.backward()
@@ -112,7 +108,7 @@ def test_backward_works_under_no_grad():
 
 
 def test_hooks_see_gradients_without_a_graph():
-    x = leaf(3.0)
+    x = leaf([3.0])
     seen = []
     x.register_hook(lambda g: seen.append((g * 2).requires_grad))
     (x * x).sum().backward()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import leaf
 
 DEPTH = 100_000
 
@@ -21,10 +22,6 @@ def no_collector():
     gc.disable()
     yield
     gc.enable()
-
-
-def leaf(n=1):
-    return ta.tensor(np.ones(n), requires_grad=True)
 
 
 def chain(x, depth):
@@ -41,7 +38,7 @@ def seconds(function, *args):
 
 
 def test_a_deep_graph_takes_time_in_proportion():
-    x = leaf()
+    x = leaf([1.0])
     short = min(seconds(chain(x, DEPTH // 100).backward) for _ in range(5))
     y = chain(x, DEPTH)
     assert seconds(y.backward) < 100 * short * 4 + 1
@@ -52,7 +49,7 @@ def test_a_deep_graph_takes_time_in_proportion():
 
 
 def test_a_pass_through_a_deep_graph_needs_hardly_any_memory():
-    x = leaf(100)
+    x = leaf(np.ones(100))
     y = chain(x, DEPTH // 10)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -64,7 +61,7 @@ def test_a_pass_through_a_deep_graph_needs_hardly_any_memory():
 
 @pytest.mark.parametrize("kind", ["views", "in place", "one weight", "cells"])
 def test_deep_graphs_of_other_kinds(kind):
-    x = leaf(4)
+    x = leaf(np.ones(4))
     if kind == "views":
         y = x
         for _ in range(DEPTH // 4):
@@ -93,7 +90,7 @@ def test_deep_graphs_of_other_kinds(kind):
 
 
 def test_a_hundred_thousand_graphs_leave_nothing(no_collector):
-    x = leaf(4)
+    x = leaf(np.ones(4))
 
     def graphs(number):
         for _ in range(number):
@@ -110,7 +107,7 @@ def test_a_hundred_thousand_graphs_leave_nothing(no_collector):
 @pytest.mark.parametrize("kind", ["diamonds", "one for all", "several outputs", "ways to inputs"])
 def test_shared_nodes_take_linear_time(kind):
     def build(n):
-        x = leaf()
+        x = leaf([1.0])
         y = x
         if kind == "one for all":  # one node, n users
             h = x * 1
@@ -140,7 +137,7 @@ def test_shared_nodes_take_linear_time(kind):
 
 
 def test_backward_twice_and_through_a_freed_graph():
-    x = leaf(2)
+    x = leaf(np.ones(2))
     shared = x.exp()
     one, other = shared.sum(), (shared * shared).sum()
     one.backward()

@@ -12,28 +12,22 @@ from tinyattn.kernels import (
     set_num_threads,
     use_backend,
 )
+from tinyattn.kernels import backend as current
 
 
-def installed(name: str) -> object:
-    missing = name not in available_backends()
-    return pytest.param(
-        name, marks=pytest.mark.skipif(missing, reason=f"backend {name} is not installed")
-    )
-
-
-@pytest.fixture(params=[installed(name) for name in ("numpy", "numba", "native")])
-def kernels(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    with use_backend(request.param) as chosen:
-        yield chosen
+@pytest.fixture
+def kernels(backend: str) -> Backend:
+    """The kernels of the backend that `backend` has chosen."""
+    return current()
 
 
 @pytest.fixture
 def native() -> Iterator[Backend]:
     if "native" not in available_backends():
         pytest.skip("the native extension is not built")
-    with use_backend("native") as chosen:
+    with use_backend("native") as kernels:
         threads = get_num_threads()
-        yield chosen
+        yield kernels
         set_num_threads(threads)
 
 

@@ -3,12 +3,8 @@
 import numpy as np
 
 import tinyattn as ta
+from tests.helpers import numbers
 from tinyattn import nn
-
-
-def numbers(*shape, seed=0):
-    """Normal numbers of that shape, always the same."""
-    return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
 def array(x):
@@ -27,8 +23,7 @@ def filled(module):
     """The module in float64 with random numbers in all parameters, also in biases and norms."""
     module.double()
     state = {
-        name: numbers(*value.shape, seed=i)
-        for i, (name, value) in enumerate(module.state_dict().items())
+        name: numbers(value.shape, i) for i, (name, value) in enumerate(module.state_dict().items())
     }
     module.load_state_dict(state)
     return module

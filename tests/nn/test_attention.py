@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import numbers
 from tinyattn import nn
 from tinyattn.ops.scores import scores
 
-from .helpers import agree, numbers, same_gradients, twins
+from .helpers import agree, same_gradients, twins
 
 F64 = ta.float64
 
@@ -17,17 +18,17 @@ MASKS = {
     "none": {},
     "padding": {"key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None]},
     "bool": {"attn_mask": np.triu(np.ones((Tq, Tk), bool), 2)},
-    "float": {"attn_mask": numbers(Tq, Tk)},
-    "heads": {"attn_mask": numbers(B * h, Tq, Tk)},
+    "float": {"attn_mask": numbers((Tq, Tk))},
+    "heads": {"attn_mask": numbers((B * h, Tq, Tk))},
     "bool and padding": {
         "attn_mask": np.triu(np.ones((Tq, Tk), bool), 2),
         "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
     },
     "float and padding": {
-        "attn_mask": numbers(Tq, Tk),
+        "attn_mask": numbers((Tq, Tk)),
         "key_padding_mask": np.arange(Tk) >= np.array([5, 3, 1])[:, None],
     },
-    "float padding": {"key_padding_mask": numbers(B, Tk)},
+    "float padding": {"key_padding_mask": numbers((B, Tk))},
 }
 KINDS = {
     "plain": {},
@@ -45,9 +46,9 @@ KINDS = {
 def test_multihead_attention_is_torchs(torch, kind, mask, need_weights):
     ours, theirs = twins(torch, "MultiheadAttention", E, h, **KINDS[kind])
     arrays = [
-        numbers(Tq, B, E),
-        numbers(Tk, B, ours.kdim, seed=1),
-        numbers(Tk, B, ours.vdim, seed=2),
+        numbers((Tq, B, E)),
+        numbers((Tk, B, ours.kdim), 1),
+        numbers((Tk, B, ours.vdim), 2),
     ]
     if ours.batch_first:
         arrays = [x.swapaxes(0, 1).copy() for x in arrays]
@@ -69,7 +70,7 @@ def test_multihead_attention_is_torchs(torch, kind, mask, need_weights):
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_causal_self_attention_is_torchs(torch, backend, need_weights, padded):
     ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=True)
-    x = numbers(B, Tk, E)
+    x = numbers((B, Tk, E))
     a, b = ta.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     mask = np.triu(np.ones((Tk, Tk), bool), 1)
     padding = np.arange(Tk) >= np.array([5, 3, 1])[:, None] if padded else None
@@ -100,8 +101,8 @@ def test_multihead_attention_passes_the_gradient_check(kind, backend):
 def test_one_sequence_without_a_batch(torch):
     for batch_first in (False, True):
         ours, theirs = twins(torch, "MultiheadAttention", E, h, batch_first=batch_first)
-        q, k = numbers(Tq, E), numbers(Tk, E)
-        padding, mask = np.arange(Tk) >= 3, numbers(h, Tq, Tk)
+        q, k = numbers((Tq, E)), numbers((Tk, E))
+        padding, mask = np.arange(Tk) >= 3, numbers((h, Tq, Tk))
         got = ours(
             ta.tensor(q), ta.tensor(k), ta.tensor(k), ta.tensor(padding), True, ta.tensor(mask)
         )

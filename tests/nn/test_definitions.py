@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import numbers
 from tinyattn import nn
 from tinyattn.nn.functional import dropout
 from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from . import definitions as d
-from .helpers import agree, array, filled, numbers, parts, state, tensors, whole
+from .helpers import agree, array, filled, parts, state, tensors, whole
 
 F64 = ta.float64
 
@@ -23,7 +24,7 @@ F64 = ta.float64
 # Activations
 
 
-X = numbers(3, 4)
+X = numbers((3, 4))
 ACTIVATIONS = {
     "Tanh": (nn.Tanh(), np.tanh),
     "Sigmoid": (nn.Sigmoid(), d.sigmoid),
@@ -55,7 +56,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("case", ACTIVATIONS)
 def test_activations(case):
     module, definition = ACTIVATIONS[case]
-    x = numbers(4, 6)
+    x = numbers((4, 6))
     agree(module(ta.tensor(x)), definition(x))
 
 
@@ -75,7 +76,7 @@ def test_inplace_writes_into_the_input_and_else_leaves_it(kind):
 def test_linear(bias):
     module = filled(nn.Linear(4, 5, bias=bias))
     assert ("bias" in state(module)) == bias
-    for x in (numbers(4), numbers(2, 3, 4)):
+    for x in (numbers((4,)), numbers((2, 3, 4))):
         agree(module(ta.tensor(x)), d.linear(x, state(module)))
 
 
@@ -109,7 +110,7 @@ def test_the_gradient_of_an_embedding_counts_its_uses(by_freq, padding_idx):
 
 
 def test_an_embedding_of_a_given_table():
-    rows = numbers(4, 3)
+    rows = numbers((4, 3))
     frozen = nn.Embedding.from_pretrained(ta.tensor(rows))
     agree(frozen(ta.tensor([2])), rows[[2]], 0)
     assert not frozen.weight.requires_grad
@@ -142,7 +143,7 @@ PADDING = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circ
 def test_conv1d(case):
     options = {"kernel_size": 3} | CONVOLUTIONS[case]
     module = filled(nn.Conv1d(4, 6, **options))
-    w, x = state(module), numbers(2, 4, 9)
+    w, x = state(module), numbers((2, 4, 9))
     assert ("bias" in w) == options.get("bias", True)
     before = after = options.get("padding", 0)
     if before == "valid":
@@ -172,7 +173,7 @@ def test_layer_norm(shape, eps, options):
     module = filled(nn.LayerNorm(shape, **({"eps": eps} if eps else {}), **options))
     learnt = {(): {"weight", "bias"}, ("bias",): {"weight"}}.get(tuple(options), set())
     assert set(state(module)) == learnt
-    x = numbers(2, 3, 4)
+    x = numbers((2, 3, 4))
     expected = d.layer_norm(x, state(module), eps or 1e-5, len(shape))
     agree(module(ta.tensor(x)), expected)
 
@@ -183,13 +184,13 @@ def test_layer_norm(shape, eps, options):
 def test_rms_norm(shape, eps, affine):
     module = filled(nn.RMSNorm(shape, eps, affine))
     assert set(state(module)) == ({"weight"} if affine else set())
-    x = numbers(2, 3, 4)
+    x = numbers((2, 3, 4))
     expected = d.rms_norm(x, state(module), eps or np.finfo(float).eps, len(shape))
     agree(module(ta.tensor(x)), expected)
 
 
 def test_rms_norm_of_small_numbers_needs_its_eps():
-    x = 1e-4 * numbers(2, 4)
+    x = 1e-4 * numbers((2, 4))
     module = nn.RMSNorm(4)
     expected = d.rms_norm(x, {}, np.finfo(np.float32).eps)
     agree(module(ta.tensor(x, dtype=ta.float32)), expected, 1e-5)
@@ -202,7 +203,7 @@ def test_rms_norm_of_small_numbers_needs_its_eps():
 def test_dropout_keeps_elements_and_divides_them_by_their_share(p):
     module = nn.Dropout() if p is None else nn.Dropout(p)
     p = 0.5 if p is None else p
-    x = 1 + abs(numbers(100, 100))
+    x = 1 + abs(numbers((100, 100)))
     y = array(module(ta.tensor(x)))
     agree(y[y != 0], x[y != 0] / (1 - p))
     assert (y == 0).mean() == pytest.approx(p, abs=0.02)
@@ -210,7 +211,7 @@ def test_dropout_keeps_elements_and_divides_them_by_their_share(p):
 
 
 def test_dropout_of_nothing_and_of_all():
-    x = numbers(3, 4)
+    x = numbers((3, 4))
     agree(nn.Dropout(0.0)(ta.tensor(x)), x, 0)
     agree(nn.Dropout(1.0)(ta.tensor(x)), 0 * x, 0)
     for p in (-0.1, 1.1):
@@ -243,7 +244,7 @@ LOSSES = {
 @pytest.mark.parametrize("case", LOSSES)
 def test_losses_of_two_tensors(case, reduction):
     kind, options, definition = LOSSES[case]
-    a, b = numbers(4, 5), numbers(4, 5, seed=1)
+    a, b = numbers((4, 5)), numbers((4, 5), 1)
     target = {"KLDivLoss": d.softmax, "BCEWithLogitsLoss": d.sigmoid}.get(case, lambda b: b)(b)
     if reduction is not None:
         options = options | {"reduction": reduction}
@@ -252,7 +253,7 @@ def test_losses_of_two_tensors(case, reduction):
 
 
 def test_kl_divergence_of_a_batch():
-    a, b = numbers(4, 5), numbers(4, 5, seed=1)
+    a, b = numbers((4, 5)), numbers((4, 5), 1)
     found = nn.KLDivLoss(reduction="batchmean", log_target=True)(*tensors(a, b))
     agree(found, (np.exp(b) * (b - a)).sum() / 4)
 
@@ -260,8 +261,8 @@ def test_kl_divergence_of_a_batch():
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("weighted", [[], ["weight"], ["pos_weight"], ["weight", "pos_weight"]])
 def test_weights_of_binary_cross_entropy(weighted, reduction):
-    a, y = numbers(4, 5), d.sigmoid(numbers(4, 5, seed=1))
-    weights = {name: abs(numbers(5, seed=len(name))) for name in weighted}
+    a, y = numbers((4, 5)), d.sigmoid(numbers((4, 5), 1))
+    weights = {name: abs(numbers((5,), len(name))) for name in weighted}
     options = {name: ta.tensor(value) for name, value in weights.items()}
     found = nn.BCEWithLogitsLoss(reduction=reduction, **options)(*tensors(a, y))
     agree(found, d.reduced(d.binary_cross_entropy(a, y, **weights), reduction))
@@ -281,7 +282,7 @@ CLASSES = {
 @pytest.mark.parametrize("smoothing", [None, 0.0, 0.3])
 def test_losses_of_classes(case, reduction, smoothing):
     options = {"reduction": reduction} | CLASSES[case]
-    x = numbers(5, 4)
+    x = numbers((5, 4))
     target = np.where(np.arange(5) == 4, options.get("ignore_index", -100), TARGET)
     weight, ignored = options.get("weight", np.ones(4)), options.get("ignore_index", -100)
     if "weight" in options:
@@ -295,7 +296,7 @@ def test_losses_of_classes(case, reduction, smoothing):
 
 
 def test_losses_of_classes_by_default_are_means_without_smoothing():
-    x, ones = numbers(5, 4), np.ones(4)
+    x, ones = numbers((5, 4)), np.ones(4)
     agree(nn.NLLLoss()(*tensors(x, TARGET)), d.nll(x, TARGET, ones, -100, "mean"))
     expected = d.cross_entropy(x, TARGET, ones, -100, "mean", 0)
     agree(nn.CrossEntropyLoss()(*tensors(x, TARGET)), expected)
@@ -327,8 +328,8 @@ def recurrent_case(kind, shape, **more):
     options = own | SHAPES[shape]
     module = filled(make(3, 4, **options, **more))
     layers, directions = options.get("num_layers", 1), 1 + options.get("bidirectional", False)
-    sequences = [numbers(n, 3, seed=i) for i, n in enumerate(LENGTHS)]
-    first = [numbers(layers * directions, 3, width, seed=i) for i, width in enumerate(widths)]
+    sequences = [numbers((n, 3), i) for i, n in enumerate(LENGTHS)]
+    first = [numbers((layers * directions, 3, width), i) for i, width in enumerate(widths)]
 
     def define(x, states):
         return d.recurrent(step, x, states, state(module), layers, directions)
@@ -378,7 +379,7 @@ def test_recurrent_modules_over_a_packed_batch(backend, kind, batch_first):
 @pytest.mark.parametrize("kind", STEPS)
 def test_batch_first_exchanges_batch_and_time(kind):
     module, *_, define = recurrent_case(kind, "one layer", batch_first=True)
-    x, widths = numbers(2, 5, 3), STEPS[kind][3]
+    x, widths = numbers((2, 5, 3)), STEPS[kind][3]
     output, states = module(ta.tensor(x))
     for b in range(2):
         wanted, last = define(x[b], [np.zeros((1, width)) for width in widths])
@@ -389,7 +390,7 @@ def test_batch_first_exchanges_batch_and_time(kind):
 
 def test_dropout_of_a_recurrent_module_acts_on_the_output_of_its_first_layer():
     gru = filled(nn.GRU(3, 4, num_layers=2, dropout=0.3))
-    w, x = state(gru), numbers(5, 3)
+    w, x = state(gru), numbers((5, 3))
     between, _ = d.recurrent(d.gru_step, x, [np.zeros((1, 4))], w)
     ta.manual_seed(1)
     found = gru(ta.tensor(x))[0]
@@ -421,7 +422,7 @@ def test_cells(backend, kind, bias):
     module = filled(make(3, 4, bias=bias, **options))
     w = state(module)
     assert ("bias_ih" in w) == ("bias_hh" in w) == bias
-    x, first = numbers(2, 3), [numbers(2, 4, seed=i) for i in range(count)]
+    x, first = numbers((2, 3)), [numbers((2, 4), i) for i in range(count)]
     found = parts(module(ta.tensor(x), whole(tensors(*first))))
     for b in range(2):
         for one, wanted in zip(found, step(x[b], [s[b] for s in first], w), strict=True):
@@ -451,14 +452,14 @@ BEHIND = np.triu(np.ones((Tq, Tk), bool), 2)
 MASKS = {
     "none": {},
     "padding": {"key_padding_mask": IGNORED},
-    "float padding": {"key_padding_mask": numbers(B, Tk)},
+    "float padding": {"key_padding_mask": numbers((B, Tk))},
     "bool": {"attn_mask": BEHIND},
-    "float": {"attn_mask": numbers(Tq, Tk)},
-    "bool of heads": {"attn_mask": numbers(B * h, Tq, Tk) > 0.8},
-    "float of heads": {"attn_mask": numbers(B * h, Tq, Tk)},
+    "float": {"attn_mask": numbers((Tq, Tk))},
+    "bool of heads": {"attn_mask": numbers((B * h, Tq, Tk)) > 0.8},
+    "float of heads": {"attn_mask": numbers((B * h, Tq, Tk))},
     "bool and padding": {"attn_mask": BEHIND, "key_padding_mask": IGNORED},
-    "float and padding": {"attn_mask": numbers(Tq, Tk), "key_padding_mask": IGNORED},
-    "both float": {"attn_mask": numbers(Tq, Tk), "key_padding_mask": numbers(B, Tk)},
+    "float and padding": {"attn_mask": numbers((Tq, Tk)), "key_padding_mask": IGNORED},
+    "both float": {"attn_mask": numbers((Tq, Tk)), "key_padding_mask": numbers((B, Tk))},
 }
 
 
@@ -491,7 +492,7 @@ def test_multihead_attention(kind, mask, batch_first):
     assert ("in_proj_bias" in w) == ("out_proj.bias" in w) == options.get("bias", True)
     sizes = E, options.get("kdim", E), options.get("vdim", E)
     q, k, v = (
-        [numbers(T, size, seed=10 * b + i) for b in range(B)]
+        [numbers((T, size), 10 * b + i) for b in range(B)]
         for i, (T, size) in enumerate(zip((Tq, Tk, Tk), sizes, strict=True))
     )
     given = [in_batch(x, batch_first) for x in (q, k, v)]
@@ -514,7 +515,7 @@ def test_multihead_attention(kind, mask, batch_first):
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_what_is_the_same_tensor_is_projected_once_to_the_same_numbers(batch_first):
     module = filled(nn.MultiheadAttention(E, h, batch_first=batch_first))
-    x, y = numbers(Tq, E), numbers(Tk, E)
+    x, y = numbers((Tq, E)), numbers((Tk, E))
     one, other = tensors(x, y)
     w = state(module)
     agree(module(one, one, one)[0], d.multihead_attention(x, x, x, w, h)[0])
@@ -530,7 +531,7 @@ def test_what_is_the_same_tensor_is_projected_once_to_the_same_numbers(batch_fir
 @pytest.mark.parametrize("padded", [True, False])
 def test_is_causal_is_the_causal_mask(need_weights, padded):
     module = filled(nn.MultiheadAttention(E, h, batch_first=True))
-    x = [numbers(Tk, E, seed=b) for b in range(B)]
+    x = [numbers((Tk, E), b) for b in range(B)]
     causal = np.triu(np.ones((Tk, Tk), bool), 1)
     masks = {"attn_mask": causal} | ({"key_padding_mask": IGNORED} if padded else {})
     given = {name: ta.tensor(value) for name, value in masks.items()}
@@ -543,7 +544,7 @@ def test_is_causal_is_the_causal_mask(need_weights, padded):
 
 def test_dropout_of_attention_acts_on_the_weights_in_training_only():
     module = filled(nn.MultiheadAttention(E, h, dropout=0.2))
-    x = numbers(40, E)
+    x = numbers((40, E))
     (t,) = tensors(x)
     wanted, weights = d.multihead_attention(x, x, x, state(module), h)
     found = array(module(t, t, t, average_attn_weights=False)[1])
@@ -572,7 +573,7 @@ def test_dropout_of_attention_acts_on_the_weights_in_training_only():
 def test_attention_by_any_score(name, options, scale):
     module = filled(nn.Attention(name, E, **options))
     w = state(module)
-    q, k, v = numbers(Tq, E), numbers(Tk, options.get("key_size", E)), numbers(Tk, 3, seed=1)
+    q, k, v = numbers((Tq, E)), numbers((Tk, options.get("key_size", E))), numbers((Tk, 3), 1)
     allowed = np.array([True, False, True, True])
     s = d.score(name, q, k, w, scale)
     for mask, weights in (
@@ -588,7 +589,7 @@ def test_attention_by_any_score(name, options, scale):
 
 def test_dropout_of_attention_by_any_score():
     module = nn.Attention(dropout=0.2)
-    q, k = numbers(40, E), numbers(50, E)
+    q, k = numbers((40, E)), numbers((50, E))
     weights = d.softmax(d.score("scaled_dot", q, k, {}))
     found = array(module(*tensors(q, k, k), need_weights=True)[1])
     assert (found == 0).mean() == pytest.approx(0.2, abs=0.03)
@@ -612,15 +613,15 @@ LAYERS = {
     ),
 }
 S, T = 4, 3
-SOURCE = [numbers(S, E, seed=b) for b in range(B)]
-TARGETS = [numbers(T, E, seed=b + 5) for b in range(B)]
+SOURCE = [numbers((S, E), b) for b in range(B)]
+TARGETS = [numbers((T, E), b + 5) for b in range(B)]
 LATER = np.triu(np.ones((T, T), bool), 1)
-SOURCE_MASKS = {"attn_mask": numbers(S, S), "key_padding_mask": IGNORED}
+SOURCE_MASKS = {"attn_mask": numbers((S, S)), "key_padding_mask": IGNORED}
 TARGET_MASKS = {
     "attn_mask": LATER,
     "key_padding_mask": np.array([[False, False, False], [False, True, False]]),
 }
-MEMORY_MASKS = {"attn_mask": numbers(T, S, seed=1), "key_padding_mask": IGNORED[::-1].copy()}
+MEMORY_MASKS = {"attn_mask": numbers((T, S), 1), "key_padding_mask": IGNORED[::-1].copy()}
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
@@ -710,7 +711,7 @@ def test_stacks_of_layers(norm, is_causal):
     agree(found, d.encoder(SOURCE[0], w, 3, h, causal))
     decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(E, h, 5, 0.0), 2, final())
     w = state(filled(decoder))
-    x, memory, hidden = TARGETS[0], SOURCE[0], numbers(T, S)
+    x, memory, hidden = TARGETS[0], SOURCE[0], numbers((T, S))
     given = {"tgt_mask": ta.tensor(LATER), "memory_mask": ta.tensor(hidden)}
     found = decoder(*tensors(x, memory), tgt_is_causal=is_causal, **given)
     agree(found, d.decoder(x, memory, w, 2, h, np.where(LATER, -np.inf, 0), hidden))
@@ -803,7 +804,7 @@ def test_learned_positions(start, batch_first):
 @pytest.mark.parametrize("options", [{}, {"base": 50.0}, {"interleaved": False}])
 @pytest.mark.parametrize("start", [0, 3])
 def test_rotary_positions(start, options):
-    x = numbers(B, S, E)
+    x = numbers((B, S, E))
     found = nn.RotaryPositions(**options)(ta.tensor(x), start)
     agree(found, np.stack([d.rotary(one, start, **options) for one in x]))
     agree(nn.apply_rotary(ta.tensor(x), start, **options), array(found), 0)
@@ -814,7 +815,7 @@ def test_rotary_positions(start, options):
 
 def test_containers_call_in_the_given_order():
     first, second = filled(nn.Linear(4, 4)), filled(nn.Linear(4, 4))
-    x = numbers(2, 4)
+    x = numbers((2, 4))
     wanted = d.linear(np.tanh(d.linear(x, state(first))), state(second))
     model = nn.Sequential(first, nn.Tanh(), second)
     agree(model(ta.tensor(x)), wanted)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tests.helpers import numbers
 from tinyattn import nn
 
-from .helpers import agree, numbers, same_gradients, twins
+from .helpers import agree, same_gradients, twins
 
 F64 = ta.float64
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor")
@@ -35,7 +36,7 @@ def test_encoder_layer_is_torchs(torch, kind, mask, training):
     options = LAYER | KINDS[kind]
     ours, theirs = twins(torch, "TransformerEncoderLayer", E, h, **options)
     ours.train(training), theirs.train(training)
-    a, b = both(torch, numbers(S, B, E), ours.self_attn.batch_first)
+    a, b = both(torch, numbers((S, B, E)), ours.self_attn.batch_first)
     masks = {}
     if mask in ("bool", "causal and padding"):
         masks["src_mask"] = np.triu(np.ones((S, S), bool), 1)
@@ -53,8 +54,8 @@ def test_decoder_layer_is_torchs(torch, kind, mask):
     options = LAYER | KINDS[kind]
     ours, theirs = twins(torch, "TransformerDecoderLayer", E, h, **options)
     batch_first = ours.self_attn.batch_first
-    a, b = both(torch, numbers(T, B, E), batch_first)
-    memory, memory_t = both(torch, numbers(S, B, E), batch_first)
+    a, b = both(torch, numbers((T, B, E)), batch_first)
+    memory, memory_t = both(torch, numbers((S, B, E)), batch_first)
     masks, hint = {}, {}
     if mask != "none":
         masks["tgt_mask"] = np.triu(np.ones((T, T), bool), 1)
@@ -74,8 +75,8 @@ def test_transformer_is_torchs(torch, kind, training):
     options = LAYER | KINDS[kind] | {"num_encoder_layers": 2, "num_decoder_layers": 2}
     ours, theirs = twins(torch, "Transformer", E, h, **options)
     ours.train(training), theirs.train(training)
-    a, b = both(torch, numbers(S, B, E), ours.batch_first)
-    tgt, tgt_t = both(torch, numbers(T, B, E), ours.batch_first)
+    a, b = both(torch, numbers((S, B, E)), ours.batch_first)
+    tgt, tgt_t = both(torch, numbers((T, B, E)), ours.batch_first)
     causal = nn.Transformer.generate_square_subsequent_mask(T, dtype=F64)
     agree(causal, torch.nn.Transformer.generate_square_subsequent_mask(T, dtype=torch.float64), 0)
     out = ours(a, tgt, tgt_mask=causal, src_key_padding_mask=ta.tensor(PADDING))
@@ -87,7 +88,7 @@ def test_transformer_is_torchs(torch, kind, training):
 
 def test_one_sequence_without_a_batch(torch):
     ours, theirs = twins(torch, "Transformer", E, h, 1, 1, **LAYER)
-    a, b = ta.tensor(numbers(S, E)), torch.tensor(numbers(S, E))
+    a, b = ta.tensor(numbers((S, E))), torch.tensor(numbers((S, E)))
     agree(ours(a, a[:3]), theirs(b, b[:3]), 1e-9)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.nn import functional as F
 from tinyattn.ops import activations
 
@@ -65,10 +66,6 @@ def case_of(name, **more):
         return getattr(library, function)(x, **options, **more)
 
     return case
-
-
-def leaf(values):
-    return ta.tensor(np.asarray(values, np.float64), requires_grad=True)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

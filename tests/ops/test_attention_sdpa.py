@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf, numbers
 from tinyattn.nn import functional as F
 from tinyattn.ops.attention import ScaledDotProductAttention
 
@@ -13,14 +14,6 @@ from .parity import same_as_torch
 
 INF = np.inf
 sdpa = "scaled_dot_product_attention"
-
-
-def numbers(*shape, seed=0, dtype="float64"):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
-
-
-def leaf(*shape, seed=0):
-    return ta.tensor(numbers(*shape, seed=seed), requires_grad=True)
 
 
 def call(t, *tensors, **options):
@@ -75,9 +68,9 @@ def test_same_as_torch(torch, batches, Tq, Tk, D, Dv, mask, scale, dtype):
     options = {"is_causal": mask == "causal", "scale": scale, "enable_gqa": grouped}
     batch = bq if grouped else np.broadcast_shapes(bq, bk, bv)
     arrays = [
-        numbers(*bq, Tq, D, dtype=dtype),
-        numbers(*bk, Tk, D, seed=1, dtype=dtype),
-        numbers(*bv, Tk, Dv, seed=2, dtype=dtype),
+        numbers((*bq, Tq, D), dtype=dtype),
+        numbers((*bk, Tk, D), 1, dtype=dtype),
+        numbers((*bv, Tk, Dv), 2, dtype=dtype),
     ]
     given_mask = mask_of(mask, batch, Tq, Tk, dtype)
     if given_mask is not None and (given_mask.size or given_mask.dtype == bool):
@@ -86,7 +79,7 @@ def test_same_as_torch(torch, batches, Tq, Tk, D, Dv, mask, scale, dtype):
 
 
 def test_long_sequences_in_heads_are_the_same_as_torch(torch, backend):
-    q, k, v = (numbers(2, 130, 3 * 16, seed=i, dtype="float32") for i in range(3))
+    q, k, v = (numbers((2, 130, 3 * 16), i, dtype="float32") for i in range(3))
 
     def case(t, q, k, v):
         heads = [x.reshape(2, 130, 3, 16).transpose(1, 2) for x in (q, k, v)]
@@ -116,7 +109,7 @@ def test_long_sequences_in_heads_are_the_same_as_torch(torch, backend):
     ],
 )
 def test_errors_are_torchs(torch, shapes, mask, options):
-    arrays = [numbers(*shape) for shape in shapes] + ([] if mask is None else [mask])
+    arrays = [numbers(shape) for shape in shapes] + ([] if mask is None else [mask])
     same_as_torch(torch, lambda t, *x: call(t, *x, **options), *arrays)
 
 
@@ -127,8 +120,8 @@ def test_one_float_dtype(torch, dtypes):
 
 
 def test_a_float32_mask_for_float64_is_the_same_as_torch(torch):
-    arrays = [numbers(2, 3, 4), numbers(2, 5, 4), numbers(2, 5, 4)]
-    same_as_torch(torch, call, *arrays, numbers(3, 5, dtype="float32"))
+    arrays = [numbers((2, 3, 4)), numbers((2, 5, 4)), numbers((2, 5, 4))]
+    same_as_torch(torch, call, *arrays, numbers((3, 5), dtype="float32"))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +158,11 @@ def test_something_else_than_a_tensor_is_named():
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_gradients(backend, mask):
-    q, k, v = leaf(2, 2, 3, 2), leaf(2, 2, 4, 2, seed=1), leaf(2, 2, 4, 3, seed=2)
+    q, k, v = (
+        leaf(numbers((2, 2, 3, 2))),
+        leaf(numbers((2, 2, 4, 2), 1)),
+        leaf(numbers((2, 2, 4, 3), 2)),
+    )
     given_mask = mask_of(mask, (2, 2), 3, 4, "float64")
     inputs = [q, k, v]
     rest = []
@@ -181,25 +178,37 @@ def test_gradients_with_dropout(backend):
         ta.manual_seed(7)
         return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=0.4)
 
-    inputs = leaf(2, 2, 3, 2), leaf(2, 2, 4, 2, seed=1), leaf(2, 2, 4, 3, seed=2)
-    assert ta.gradcheck(case, (*inputs, leaf(3, 4, seed=3)))
+    inputs = (
+        leaf(numbers((2, 2, 3, 2))),
+        leaf(numbers((2, 2, 4, 2), 1)),
+        leaf(numbers((2, 2, 4, 3), 2)),
+    )
+    assert ta.gradcheck(case, (*inputs, leaf(numbers((3, 4), 3))))
 
 
 def test_gradients_of_grouped_and_broadcast_heads(backend):
-    q, k, v = leaf(2, 4, 3, 2), leaf(2, 2, 4, 2, seed=1), leaf(2, 2, 4, 3, seed=2)
+    q, k, v = (
+        leaf(numbers((2, 4, 3, 2))),
+        leaf(numbers((2, 2, 4, 2), 1)),
+        leaf(numbers((2, 2, 4, 3), 2)),
+    )
     assert ta.gradcheck(lambda *x: call(ta, *x, enable_gqa=True), (q, k, v))
-    k, v = leaf(1, 1, 4, 2, seed=1), leaf(4, 4, 3, seed=2)
+    k, v = leaf(numbers((1, 1, 4, 2), 1)), leaf(numbers((4, 4, 3), 2))
     assert ta.gradcheck(lambda *x: call(ta, *x), (q, k, v))
 
 
 def test_gradients_of_more_axes_with_a_mask(backend):
-    q, k, v = leaf(2, 1, 2, 2, 2), leaf(3, 1, 3, 2, seed=1), leaf(3, 2, 3, 1, seed=2)
-    assert ta.gradcheck(lambda *x: call(ta, *x), (q, k, v, leaf(2, 3, 1, 2, 3, seed=3)))
+    q, k, v = (
+        leaf(numbers((2, 1, 2, 2, 2))),
+        leaf(numbers((3, 1, 3, 2), 1)),
+        leaf(numbers((3, 2, 3, 1), 2)),
+    )
+    assert ta.gradcheck(lambda *x: call(ta, *x), (q, k, v, leaf(numbers((2, 3, 1, 2, 3), 3))))
 
 
 def test_both_halves_work_on_arrays(backend):
     node = ScaledDotProductAttention()
-    q, k, v, mask = numbers(3, 4), numbers(5, 4), numbers(5, 2), numbers(3, 5)
+    q, k, v, mask = numbers((3, 4)), numbers((5, 4)), numbers((5, 2)), numbers((3, 5))
     s = q @ k.T / 2 + mask
     p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(node.forward(q, k, v, mask), p @ v)
@@ -212,7 +221,7 @@ def test_both_halves_work_on_arrays(backend):
 
 
 def test_a_query_that_may_attend_nothing_gives_zeros_and_zero_gradients(backend):
-    q, k, v = leaf(2, 3, 4), leaf(2, 5, 4, seed=1), leaf(2, 5, 4, seed=2)
+    q, k, v = leaf(numbers((2, 3, 4))), leaf(numbers((2, 5, 4), 1)), leaf(numbers((2, 5, 4), 2))
     keep = np.ones((3, 5), bool)
     keep[1] = False
     for mask in (keep, np.where(keep, 0.0, -INF)):
@@ -225,7 +234,7 @@ def test_a_query_that_may_attend_nothing_gives_zeros_and_zero_gradients(backend)
 
 
 def test_dropout_is_the_seeds_and_the_same_in_every_backend():
-    x = ta.tensor(numbers(2, 40, 8))
+    x = ta.tensor(numbers((2, 40, 8)))
     found = []
     for name in ta.available_backends():
         with ta.use_backend(name):
@@ -241,15 +250,15 @@ def test_dropout_is_the_seeds_and_the_same_in_every_backend():
 
 
 def test_dropout_keeps_the_expectation():
-    q, v = ta.tensor(numbers(1, 4)), ta.tensor(numbers(6, 3))
-    k = ta.tensor(numbers(6, 4))
+    q, v = ta.tensor(numbers((1, 4))), ta.tensor(numbers((6, 3)))
+    k = ta.tensor(numbers((6, 4)))
     many = F.scaled_dot_product_attention(q.expand(20_000, 1, 4), k, v, dropout_p=0.3)
     want = F.scaled_dot_product_attention(q, k, v)
     np.testing.assert_allclose(many.numpy().mean(axis=0), want.numpy(), atol=0.03)
 
 
 def test_a_padded_key_changes_nothing(backend):
-    q, k, v = numbers(2, 5, 4), numbers(2, 7, 4, seed=1), numbers(2, 7, 4, seed=2)
+    q, k, v = numbers((2, 5, 4)), numbers((2, 7, 4), 1), numbers((2, 7, 4), 2)
     mask = ta.tensor(np.arange(7) < 5)
     whole = F.scaled_dot_product_attention(ta.tensor(q), ta.tensor(k), ta.tensor(v), mask)
     short = [ta.tensor(x) for x in (q, k[:, :5], v[:, :5])]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import functional, integers, leaf, numbers
 from tinyattn import nn
 from tinyattn.nn import functional as F
 from tinyattn.ops.convolution import Conv1d
@@ -41,20 +42,8 @@ WRONG = [
 ]
 
 
-def numbers(shape, seed=0, dtype="float64"):
-    return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
-
-
-def leaf(shape, seed=0):
-    return ta.tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
-
-
-def functional(t):
-    return F if t is ta else t.nn.functional
-
-
 def test_conv1d_is_the_sum_over_windows():
-    x, w = numbers((2, 4, 9)), numbers((6, 2, 3), 1)
+    x, w = integers((2, 4, 9)), integers((6, 2, 3), 1)
     y = F.conv1d(ta.tensor(x), ta.tensor(w), stride=2, dilation=2, groups=2).numpy()
     assert y.shape == (2, 6, 3)
     for b, f, t in np.ndindex(y.shape):
@@ -74,19 +63,19 @@ def test_pad_as_in_torch(torch, mode, shape, widths, value, dtype):
     if mode == "circular":
         widths = [max(n, 0) for n in widths]  # torch reads beyond its memory where all is cut
     case = lambda t, x: functional(t).pad(x, widths, mode, value)  # noqa: E731
-    same_as_torch(torch, case, numbers(shape, dtype=dtype))
+    same_as_torch(torch, case, integers(shape, dtype=dtype))
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("widths", [(1, 2), (-1, 1), (2, -1), (1, 0, 2, 1)])
 def test_gradients_of_pad_match_differences(backend, mode, widths):
-    assert ta.gradcheck(lambda x: F.pad(x, widths, mode), (leaf((2, 3, 4)),))
+    assert ta.gradcheck(lambda x: F.pad(x, widths, mode), (leaf(numbers((2, 3, 4))),))
 
 
 @pytest.mark.parametrize("widths", [(-1, 1), (1, -1), (-1, 0, 2, -1)])
 def test_what_is_cut_does_not_come_round_as_in_torch(torch, widths):
     case = lambda t, x: functional(t).pad(x, widths, "circular")  # noqa: E731
-    same_as_torch(torch, case, numbers((1, 2, 3, 4)[-len(widths) // 2 - 2 :]))
+    same_as_torch(torch, case, integers((1, 2, 3, 4)[-len(widths) // 2 - 2 :]))
 
 
 def test_what_stands_around_a_sequence():
@@ -114,19 +103,19 @@ def test_arguments_of_pad_are_named():
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_conv1d_as_in_torch(torch, backend, x, w, options, dtype):
     for bias in (None, w[:1], (7,)):
-        arrays = [numbers(s, i, dtype) for i, s in enumerate((x, w, bias)) if s is not None]
+        arrays = [integers(s, i, dtype) for i, s in enumerate((x, w, bias)) if s is not None]
         same_as_torch(torch, lambda t, *a: functional(t).conv1d(*a, **options), *arrays)
 
 
 @pytest.mark.parametrize(("x", "w", "options"), CONVOLUTIONS)
 def test_gradients_of_conv1d_match_differences(backend, x, w, options):
-    inputs = leaf(x), leaf(w, 1), leaf(w[:1], 2)
+    inputs = leaf(numbers(x)), leaf(numbers(w, 1)), leaf(numbers(w[:1], 2))
     assert ta.gradcheck(lambda x, w, b: F.conv1d(x, w, b, **options), inputs)
     assert ta.gradcheck(lambda x: F.conv1d(x, inputs[1].detach(), **options), (inputs[0],))
 
 
 def test_a_convolution_of_one_step_is_a_linear_map():
-    x, w = leaf((2, 3, 5)), leaf((4, 3), 1)
+    x, w = leaf(numbers((2, 3, 5))), leaf(numbers((4, 3), 1))
     y = F.conv1d(x, w.unsqueeze(-1))
     np.testing.assert_allclose(
         y.detach().numpy(), F.linear(x.transpose(1, 2), w).transpose(1, 2).detach().numpy()

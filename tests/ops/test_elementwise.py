@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.nn import functional as F
 from tinyattn.ops import elementwise
 
@@ -175,10 +176,6 @@ def small(shape, dtype, seed=0):
 def within(interval, shape, seed=0):
     low, high = interval
     return np.random.default_rng(seed).uniform(low, high, shape)
-
-
-def leaf(values):
-    return ta.tensor(np.asarray(values), requires_grad=True)
 
 
 @pytest.mark.parametrize("name", UNARY)

@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.nn import functional as F
 from tinyattn.ops.indexing import embedding, one_hot
 
@@ -20,8 +21,8 @@ def numbered(shape, dtype="float64"):
     return (np.arange(math.prod(shape)).reshape(shape) + 1).astype(dtype)
 
 
-def leaf(shape=(2, 3)):
-    return ta.tensor(numbered(shape), requires_grad=True)
+def counted(shape=(2, 3)):
+    return leaf(numbered(shape))
 
 
 # Indices as data, so that both libraries build their own: ("tensor", dtype, nested list).
@@ -209,24 +210,24 @@ SMOOTH = {
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_match_differences(name):
-    assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (leaf(),))
+    assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (counted(),))
 
 
 @pytest.mark.parametrize("index", [[2, 0, 2], [[1, 1], [1, 0]], [], [[]]])
 def test_gradients_of_embedding_match_differences(backend, index):
     index = ta.tensor(index, dtype=ta.int64)
-    assert ta.gradcheck(lambda w: embedding(index, w, padding_idx=3), (leaf((4, 2)),))
+    assert ta.gradcheck(lambda w: embedding(index, w, padding_idx=3), (counted((4, 2)),))
 
 
 def test_the_padding_row_gets_no_gradient():
     for padding in (1, -1):
-        weight = leaf()
+        weight = counted()
         F.embedding(ta.tensor([0, 1, 1, 0]), weight, padding_idx=padding).sum().backward()
         assert weight.grad.tolist() == [[2, 2, 2], [0, 0, 0]]
 
 
 def test_what_a_decoder_writes_step_by_step_has_its_gradient():
-    h, outputs = leaf((3,)), ta.zeros(4, 3, dtype=ta.float64)
+    h, outputs = counted((3,)), ta.zeros(4, 3, dtype=ta.float64)
     for t in range(4):
         outputs[t] = h * (t + 1)
     outputs.sum().backward()
@@ -234,7 +235,7 @@ def test_what_a_decoder_writes_step_by_step_has_its_gradient():
 
 
 def test_a_later_write_takes_the_gradient_of_an_earlier_one():
-    a, b = leaf((2,)), leaf((2,))
+    a, b = counted((2,)), counted((2,))
     x = ta.zeros(2, dtype=ta.float64)
     x[:] = a
     x[0] = b[0]
@@ -267,16 +268,16 @@ def test_setitem_through_a_view_reaches_the_base():
     x = ta.zeros(2, 3)
     x[0][1] = 5
     assert x[0, 1].item() == 5
-    value = leaf(())
+    value = counted(())
     x[1][2] = value
     (x * 2).sum().backward()
     assert value.grad.item() == 2
     with pytest.raises(RuntimeError, match=r"setitem: a view of a leaf"):
-        leaf()[0][1] = 5
+        counted()[0][1] = 5
 
 
 def test_setitem_of_a_leaf_that_needs_a_gradient_is_refused():
-    x = leaf()
+    x = counted()
     with pytest.raises(RuntimeError, match="leaf"):
         x[0] = 1
     with ta.no_grad():
@@ -288,7 +289,7 @@ def test_setitem_of_a_leaf_that_needs_a_gradient_is_refused():
     "change", [lambda x: x.__setitem__(0, 1), lambda x: x.masked_fill_(x > 1, 0)]
 )
 def test_a_change_of_what_an_operation_saved_is_noticed(change):
-    x = leaf() * 1
+    x = counted() * 1
     y = x.exp() + x * x
     change(x)
     with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*(setitem|masked)"):
@@ -297,7 +298,7 @@ def test_a_change_of_what_an_operation_saved_is_noticed(change):
 
 def test_a_changed_index_is_noticed_or_does_not_matter():
     index = ta.tensor([0, 1])
-    x = leaf((3,))
+    x = counted((3,))
     y, z = x[index], x.index_select(0, index)
     index.zero_()
     y.sum().backward()

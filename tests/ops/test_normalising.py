@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import functional, leaf, numbers
 from tinyattn.nn import functional as F
 from tinyattn.ops import normalising
 
@@ -30,18 +31,6 @@ VIEWS = {
 }
 # normalized_shape for the shape
 NORMALIZED = [((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (2, 3)), ((2, 1), (1,)), ((0, 3), (3,))]
-
-
-def numbers(shape, seed=0, dtype="float64"):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def leaf(shape, seed=0):
-    return ta.tensor(numbers(shape, seed), requires_grad=True)
-
-
-def functional(t):
-    return F if t is ta else t.nn.functional
 
 
 @pytest.mark.parametrize("name", SOFT)
@@ -93,13 +82,13 @@ def test_softmax_of_special_values_as_in_torch(torch, backend, name, dtype):
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1), (0, 3), (2, 0), (2, 2, 2), (2, 9)])
 def test_gradients_of_softmax_match_differences(backend, function, shape):
     for dim in range(-1, len(shape) - 1):
-        assert ta.gradcheck(lambda x, dim=dim: function(x, dim), (leaf(shape),))
+        assert ta.gradcheck(lambda x, dim=dim: function(x, dim), (leaf(numbers(shape)),))
 
 
 @pytest.mark.parametrize("function", [ta.softmax, ta.log_softmax])
 @pytest.mark.parametrize("view", VIEWS)
 def test_gradients_of_softmax_through_views_match_differences(backend, function, view):
-    assert ta.gradcheck(lambda x: function(VIEWS[view](x), 1), (leaf((3, 4)),))
+    assert ta.gradcheck(lambda x: function(VIEWS[view](x), 1), (leaf(numbers((3, 4))),))
 
 
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=3), shift=st.floats(-1e4, 1e4))
@@ -139,7 +128,7 @@ def test_arguments_of_softmax_are_named():
 
 
 def test_a_result_changed_in_place_is_noticed():
-    x = leaf((2, 3))
+    x = leaf(numbers((2, 3)))
     y = x.softmax(1)
     y *= 2
     with pytest.raises(RuntimeError, match="modified by an inplace operation: Softmax"):
@@ -160,14 +149,14 @@ def test_layer_norm_as_in_torch(torch, backend, shape, normalized, dtype):
 
 @pytest.mark.parametrize(("shape", "normalized"), NORMALIZED)
 def test_gradients_of_layer_norm_match_differences(backend, shape, normalized):
-    x, w, b = (leaf(s, i) for i, s in enumerate((shape, normalized, normalized)))
+    x, w, b = (leaf(numbers(s, i)) for i, s in enumerate((shape, normalized, normalized)))
     assert ta.gradcheck(lambda x, w, b: F.layer_norm(x, normalized, w, b), (x, w, b))
     assert ta.gradcheck(lambda x: F.layer_norm(x, normalized, eps=0.1), (x,))
 
 
 @pytest.mark.parametrize("view", [v for v in VIEWS if v != "sliced"])
 def test_gradients_of_layer_norm_through_views_match_differences(backend, view):
-    assert ta.gradcheck(lambda x: F.layer_norm(VIEWS[view](x), (3,)), (leaf((3, 3)),))
+    assert ta.gradcheck(lambda x: F.layer_norm(VIEWS[view](x), (3,)), (leaf(numbers((3, 3))),))
 
 
 @given(rows=st.integers(1, 4), size=st.integers(2, 6), scale=st.floats(0.5, 100))
@@ -228,9 +217,11 @@ def test_rms_norm_of_special_values_as_in_torch(torch, backend, values):
 
 @pytest.mark.parametrize(("shape", "normalized"), NORMALIZED)
 def test_gradients_of_rms_norm_match_differences(backend, shape, normalized):
-    x, w = leaf(shape), leaf(normalized, 1)
+    x, w = leaf(numbers(shape)), leaf(numbers(normalized, 1))
     assert ta.gradcheck(lambda x, w: F.rms_norm(x, normalized, w, 0.01), (x, w))
-    assert ta.gradcheck(lambda x: F.rms_norm(x.transpose(0, -1), x.shape[0]), (leaf((2, 3)),))
+    assert ta.gradcheck(
+        lambda x: F.rms_norm(x.transpose(0, -1), x.shape[0]), (leaf(numbers((2, 3))),)
+    )
 
 
 def test_arguments_of_rms_norm_are_named():
@@ -290,7 +281,7 @@ def test_pairwise_distance_as_in_torch(torch, shapes, p, eps, keepdim, dtype):
 
 
 def test_gradients_of_norms_and_distances_match_differences():
-    x, y = leaf((2, 3)), leaf((3,), 1)
+    x, y = leaf(numbers((2, 3))), leaf(numbers((3,), 1))
     for p in (1, 2, 3, INF):
         assert ta.gradcheck(lambda x, p=p: F.normalize(x, p, -1), (x,))
         assert ta.gradcheck(lambda x, y, p=p: F.pairwise_distance(x, y, p), (x, y))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.nn import functional as F
 from tinyattn.ops import pointwise_losses
 
@@ -48,13 +49,9 @@ def case_of(name, *, weighted=False, **more):
     return case
 
 
-def numbers(shape, seed=0, dtype="float64"):
+def probabilities(shape, seed=0, dtype="float64"):
     """In (0, 1): targets that every loss takes; no two the same."""
     return np.random.default_rng(seed).uniform(0.05, 0.95, shape).astype(dtype)
-
-
-def leaf(values):
-    return ta.tensor(np.asarray(values, np.float64), requires_grad=True)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -68,7 +65,10 @@ def leaf(values):
 def test_as_in_torch(torch, name, shape, dtypes, reduction, seed):
     if name.startswith(("huber", "binary")) and dtypes[0] != dtypes[1]:
         return  # refused by torch's backward; in torch of the target's dtype
-    x, target = numbers(shape, seed, dtypes[0]) * 6 - 3, numbers(shape, seed + 1, dtypes[1])
+    x, target = (
+        probabilities(shape, seed, dtypes[0]) * 6 - 3,
+        probabilities(shape, seed + 1, dtypes[1]),
+    )
     same_as_torch(torch, case_of(name, reduction=reduction), x, target)
 
 
@@ -92,7 +92,9 @@ def test_integers_are_refused_as_in_torch(torch, name, dtypes):
 @pytest.mark.filterwarnings("ignore:.*Using a target size")
 def test_weights_as_in_torch(torch, name, reduction, target, of_weight):
     case = case_of(name, weighted=True, reduction=reduction)
-    same_as_torch(torch, case, numbers((2, 3)), numbers(target, 1), numbers(of_weight, 2))
+    same_as_torch(
+        torch, case, probabilities((2, 3)), probabilities(target, 1), probabilities(of_weight, 2)
+    )
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -101,19 +103,19 @@ def test_weights_as_in_torch(torch, name, reduction, target, of_weight):
 def test_weights_of_bce_as_in_torch(torch, reduction, weight, positive):
     def case(t, x, target):
         weights = {
-            name: shape if shape is None else t.tensor(numbers(shape, 2))
+            name: shape if shape is None else t.tensor(probabilities(shape, 2))
             for name, shape in (("weight", weight), ("pos_weight", positive))
         }
         library = F if t is ta else t.nn.functional
         return getattr(library, BCE)(x, target, **weights, reduction=reduction)
 
-    same_as_torch(torch, case, numbers((2, 3)) * 6 - 3, numbers((2, 3), 1))
+    same_as_torch(torch, case, probabilities((2, 3)) * 6 - 3, probabilities((2, 3), 1))
 
 
 @pytest.mark.parametrize("name", OF_DIFFERENCES)
 @pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((2, 3), (2,))])
 def test_broadcasting_warns_and_is_as_in_torch(torch, name, shapes):
-    x, target = numbers(shapes[0]), numbers(shapes[1], 1)
+    x, target = probabilities(shapes[0]), probabilities(shapes[1], 1)
     with pytest.warns(UserWarning, match="Using a target size .* different to the input size"):
         same_as_torch(torch, case_of(name), x, target)
 
@@ -121,7 +123,7 @@ def test_broadcasting_warns_and_is_as_in_torch(torch, name, shapes):
 @pytest.mark.parametrize("name", [BCE, "kl_div"])
 @pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((2, 3), (2,))])
 def test_broadcasting_of_the_others_as_in_torch(torch, name, shapes):
-    same_as_torch(torch, case_of(name), numbers(shapes[0]), numbers(shapes[1], 1))
+    same_as_torch(torch, case_of(name), probabilities(shapes[0]), probabilities(shapes[1], 1))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -143,21 +145,24 @@ def test_gradients_match_differences(name, reduction):
     if reduction == "batchmean" and not name.startswith("kl"):
         return
     case = case_of(name, reduction=reduction)
-    x, target = leaf(numbers((2, 3)) * 6 - 3), leaf(numbers((2, 3), 1))
+    x, target = leaf(probabilities((2, 3)) * 6 - 3), leaf(probabilities((2, 3), 1))
     assert ta.gradcheck(lambda x, target: case(ta, x, target), (x, target))
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_gradients_of_weighted_losses_match_differences(name):
     case = case_of(name, weighted=True)
-    inputs = [leaf(numbers((2, 3), seed)) for seed in range(3)]
+    inputs = [leaf(probabilities((2, 3), seed)) for seed in range(3)]
     assert ta.gradcheck(lambda *args: case(ta, *args), inputs)
 
 
 def test_gradients_of_weighted_bce_match_differences():
-    weights = {"weight": ta.tensor(numbers(3)), "pos_weight": ta.tensor(numbers((2, 1)) * 3)}
+    weights = {
+        "weight": ta.tensor(probabilities(3)),
+        "pos_weight": ta.tensor(probabilities((2, 1)) * 3),
+    }
     case = lambda x, target: getattr(F, BCE)(x, target, **weights)  # noqa: E731
-    assert ta.gradcheck(case, (leaf(numbers((2, 3)) * 6 - 3), leaf(numbers((2, 3), 1))))
+    assert ta.gradcheck(case, (leaf(probabilities((2, 3)) * 6 - 3), leaf(probabilities((2, 3), 1))))
 
 
 # In numbers that anyone can check by hand.
@@ -179,7 +184,7 @@ def test_values():
 
 
 def test_kl_div_of_a_distribution_from_itself_is_0():
-    p = ta.tensor(numbers((4, 5))).softmax(1)
+    p = ta.tensor(probabilities((4, 5))).softmax(1)
     assert F.kl_div(p.log(), p, reduction="batchmean").item() == pytest.approx(0, abs=1e-15)
     both = F.kl_div(p.log(), p.log(), reduction="batchmean", log_target=True)
     assert both.item() == pytest.approx(0, abs=1e-15)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import integers, leaf, numbers
 from tinyattn.nn import functional as F
 from tinyattn.ops import products
 
@@ -65,16 +66,6 @@ VIEWS = {
 }
 
 
-def numbers(shape, seed=0, dtype="float64"):
-    return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype) / (
-        2 if dtype.startswith("f") else 1
-    )
-
-
-def leaf(shape, seed=0):
-    return ta.tensor(np.random.default_rng(seed).standard_normal(shape), requires_grad=True)
-
-
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64", "int64", "int32"]))
 @settings(max_examples=30)
@@ -85,12 +76,12 @@ def test_as_in_torch(torch, name, data, dtype):
     if name == "mv" and () in (x, y):
         return  # an IndexError in torch, a RuntimeError here
     case = CASES[name]
-    same_as_torch(torch, case, numbers(x).astype(dtype), numbers(y, 1).astype(dtype))
+    same_as_torch(torch, case, integers(x).astype(dtype), integers(y, 1).astype(dtype))
 
 
 @pytest.mark.parametrize("shapes", [s for s in LINEAR if 0 not in s[1]])
 def test_linear_as_in_torch(torch, shapes):
-    x, w, b = (None if s is None else numbers(s, i) for i, s in enumerate(shapes))
+    x, w, b = (None if s is None else integers(s, i) for i, s in enumerate(shapes))
 
     def case(t, *tensors):
         return (F if t is ta else t.nn.functional).linear(*tensors)
@@ -102,12 +93,12 @@ def test_linear_as_in_torch(torch, shapes):
 
 @pytest.mark.parametrize(("name", "x", "y"), ALL)
 def test_gradients_match_differences(backend, name, x, y):
-    assert ta.gradcheck(lambda x, y: CASES[name](ta, x, y), (leaf(x), leaf(y, 1)))
+    assert ta.gradcheck(lambda x, y: CASES[name](ta, x, y), (leaf(numbers(x)), leaf(numbers(y, 1))))
 
 
 @pytest.mark.parametrize("shapes", LINEAR)
 def test_gradients_of_linear_match_differences(backend, shapes):
-    inputs = tuple(leaf(s, i) for i, s in enumerate(shapes) if s is not None)
+    inputs = tuple(leaf(numbers(s, i)) for i, s in enumerate(shapes) if s is not None)
     assert ta.gradcheck(F.linear, inputs)
 
 
@@ -115,8 +106,8 @@ def test_gradients_of_linear_match_differences(backend, shapes):
 @pytest.mark.parametrize("right", VIEWS)
 def test_gradients_through_views_match_differences(backend, left, right):
     case = lambda x, y: VIEWS[left](x) @ VIEWS[right](y)  # noqa: E731
-    assert ta.gradcheck(case, (leaf((2, 3)), leaf((3, 2), 1)))
-    assert ta.gradcheck(case, (leaf((2, 2, 3)), leaf((2, 3, 2), 1)))
+    assert ta.gradcheck(case, (leaf(numbers((2, 3))), leaf(numbers((3, 2), 1))))
+    assert ta.gradcheck(case, (leaf(numbers((2, 2, 3))), leaf(numbers((2, 3, 2), 1))))
 
 
 @given(
@@ -128,7 +119,7 @@ def test_gradients_through_views_match_differences(backend, left, right):
 )
 @settings(max_examples=60)
 def test_the_product_is_the_sum_of_products(batch, m, k, p, transpose):
-    x, y = numbers((*batch, m, k)), numbers((*batch, k, p), 1)
+    x, y = integers((*batch, m, k)), integers((*batch, k, p), 1)
     expected = (x[..., :, :, None] * y[..., None, :, :]).sum(-2)
     for name in ta.available_backends():
         if name == "numba":
@@ -171,7 +162,7 @@ ADDED = {
 )
 @settings(max_examples=20)
 def test_sums_with_products_as_in_torch(torch, name, shapes, dtype, beta, alpha):
-    arrays = [numbers(shape, i).astype(dtype) for i, shape in enumerate(shapes)]
+    arrays = [integers(shape, i).astype(dtype) for i, shape in enumerate(shapes)]
     if dtype.startswith("int"):
         beta, alpha = int(beta), int(alpha)
     options = {"beta": beta, "alpha": alpha}
@@ -180,7 +171,7 @@ def test_sums_with_products_as_in_torch(torch, name, shapes, dtype, beta, alpha)
 
 
 def test_a_beta_of_zero_drops_input_even_if_it_is_nan(torch):
-    arrays = np.full((2, 2), np.nan), numbers((2, 3)), numbers((3, 2))
+    arrays = np.full((2, 2), np.nan), integers((2, 3)), integers((3, 2))
     same_as_torch(torch, lambda t, *x: t.addmm(*x, beta=0), *arrays)
 
 
@@ -188,7 +179,7 @@ def test_a_beta_of_zero_drops_input_even_if_it_is_nan(torch):
     ("name", "shapes"), [("addmm", ADDED["addmm"][2]), ("baddbmm", ADDED["baddbmm"][1])]
 )
 def test_gradients_of_sums_with_products_match_differences(backend, name, shapes):
-    leaves = tuple(leaf(s, i) for i, s in enumerate(shapes))
+    leaves = tuple(leaf(numbers(s, i)) for i, s in enumerate(shapes))
     assert ta.gradcheck(lambda *x: getattr(ta, name)(*x, beta=0.5, alpha=-2), leaves)
 
 
@@ -210,7 +201,7 @@ def operands(equation, broadcast=False):
         shape += [SIZES[letter] for letter in after]
         if broadcast and arrays and shape:
             shape[0] = 1
-        arrays.append(numbers(tuple(shape), len(arrays)))
+        arrays.append(integers(tuple(shape), len(arrays)))
     return arrays
 
 
@@ -256,7 +247,7 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_of_einsum_as_in_torch(torch, name):
-    same_as_torch(torch, FORMS[name], numbers((2, 3)), numbers((3, 4), 1))
+    same_as_torch(torch, FORMS[name], integers((2, 3)), integers((3, 4), 1))
 
 
 def test_what_does_not_fit_an_equation_is_named():
@@ -272,7 +263,7 @@ def test_what_does_not_fit_an_equation_is_named():
 
 
 def test_a_weight_used_many_times_sums_its_gradients(backend):
-    w, b = leaf((2, 3)), leaf((2,), 1)
+    w, b = leaf(numbers((2, 3))), leaf(numbers((2,), 1))
 
     def case(w, b):
         x = ta.ones(4, 3, dtype=ta.float64)
@@ -285,7 +276,7 @@ def test_a_weight_used_many_times_sums_its_gradients(backend):
 
 
 def test_the_gradient_of_many_rows_is_that_of_few_summed(backend):
-    x, w = leaf((600, 3)), leaf((2, 3), 1)
+    x, w = leaf(numbers((600, 3))), leaf(numbers((2, 3), 1))
     F.linear(x, w).sum().backward()
     np.testing.assert_allclose(w.grad.numpy(), np.tile(x.detach().numpy().sum(0), (2, 1)))
 

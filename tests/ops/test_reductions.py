@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 
 from .parity import same_as_torch
 
@@ -85,10 +86,6 @@ def apart(shape, seed=0):
     n = math.prod(shape)
     values = (np.random.default_rng(seed).permutation(n) - n // 2 + 0.37) / 2
     return values.reshape(shape)
-
-
-def leaf(values):
-    return ta.tensor(np.asarray(values), requires_grad=True)
 
 
 def gradient(fn, values):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tests.helpers import leaf
 from tinyattn.ops.shape import Slice
 
 from .parity import same_as_torch
@@ -76,8 +77,8 @@ def numbered(shape, dtype="float64"):
     return (np.arange(math.prod(shape)).reshape(shape) + 1).astype(dtype)
 
 
-def leaf(shape=(2, 3)):
-    return ta.tensor(numbered(shape), requires_grad=True)
+def counted(shape=(2, 3)):
+    return leaf(numbered(shape))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -135,7 +136,7 @@ SMOOTH = {
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_match_differences(name):
-    assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (leaf(),))
+    assert ta.gradcheck(lambda x: SMOOTH[name](x * 1), (counted(),))
 
 
 def test_roll_moves_elements_on():
@@ -190,7 +191,7 @@ def test_a_change_of_a_view_has_a_gradient(name):
         y *= 3
         return h * 2 + x, y * y
 
-    assert ta.gradcheck(changed, leaf())
+    assert ta.gradcheck(changed, counted())
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -201,7 +202,7 @@ def test_a_view_older_than_a_change_on_the_tape_has_its_gradient(name):
         h *= h
         return y * 2
 
-    assert ta.gradcheck(changed, leaf())
+    assert ta.gradcheck(changed, counted())
 
 
 def test_copies_share_nothing():
@@ -219,12 +220,12 @@ def test_expanded_tensors_refuse_changes():
 
 def test_view_refuses_to_copy_and_names_reshape():
     with pytest.raises(RuntimeError, match=r"\[2, 3\]|\[3, 2\].*Use \.reshape"):
-        leaf().T.view(6)
-    assert leaf().T.reshape(6).tolist() == [1, 4, 2, 5, 3, 6]
+        counted().T.view(6)
+    assert counted().T.reshape(6).tolist() == [1, 4, 2, 5, 3, 6]
 
 
 def test_contiguous_copies_only_where_it_must():
-    x = leaf()
+    x = counted()
     assert x.contiguous() is x
     assert x.T.contiguous().tolist() == x.T.tolist()
 

@@ -49,11 +49,6 @@ SCHEDULES = [
 IDS = [f"{name} {i}" for i, (name, _) in enumerate(SCHEDULES)]
 
 
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch", reason="parity needs torch, which is not installed")
-
-
 def groups(library, optimizer="SGD", **options):
     params = [library.ones(2, requires_grad=True) for _ in range(2)]
     return getattr(library.optim, optimizer)(

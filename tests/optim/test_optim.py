@@ -7,7 +7,6 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn
-from tinyattn.kernels import available_backends, use_backend
 from tinyattn.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 
 MAKERS = {
@@ -19,14 +18,6 @@ MAKERS = {
     "Adagrad": lambda params: Adagrad(params, lr=1.0),
     "RMSprop": lambda params: RMSprop(params, lr=0.001, alpha=0.9, momentum=0.9, centered=True),
 }
-
-
-@pytest.fixture(params=["numpy", "numba", "native"])
-def backend(request):
-    if request.param not in available_backends():
-        pytest.skip(f"backend {request.param} is not installed")
-    with use_backend(request.param):
-        yield request.param
 
 
 def parameter(*values, grad=None):

@@ -5,7 +5,6 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import optim
-from tinyattn.kernels import available_backends, use_backend
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: no comparison with it")
 
@@ -63,17 +62,13 @@ def agree(ours, theirs, tolerance):
         )
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba", "native"])
 @pytest.mark.parametrize(("optimizer", "options"), OPTIONS)
-def test_200_steps(name, optimizer, options):
-    if name not in available_backends():
-        pytest.skip(f"backend {name} is not installed")
+def test_200_steps(backend, optimizer, options):
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
         ours, theirs = problem(dtype)
         mine = getattr(optim, optimizer)(ours, **options)
         other = getattr(torch.optim, optimizer)(theirs, **options)
-        with use_backend(name):
-            advance(ours, theirs, mine, other, 200)
+        advance(ours, theirs, mine, other, 200)
         agree(ours, theirs, tolerance)
 
 
