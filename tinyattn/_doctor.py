@@ -22,7 +22,6 @@ from tinyattn.kernels._types import Array
 from tinyattn.nn.module import Module
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.random import get_rng_state, set_rng_state
-from tinyattn.ops.recurrent import Layer
 
 UNIFORM, SATURATED = 0.9999, 0.01  # mean entropy of the queries, divided by that of equal weights
 OPEN, SHUT = 0.99, 0.01  # a gate is always open, or shut, if it is beyond this in every row
@@ -204,7 +203,7 @@ class _Watch:
         name = type(node).__name__
         line = os.path.basename(source_line().split(": ")[0])
         where = f"{self.path[-1]} ({name}, {line})"
-        if isinstance(node, Layer):
+        if node.states:
             where = self.names.get(id(inputs[3]), where)
         self.kept.append((inputs, outputs))
         if any(node.edges):
@@ -293,7 +292,7 @@ class _Watch:
     def time(self, report: Report) -> None:
         loops: dict[int, tuple[str, list[float]]] = {}  # by length, the worst operation
         for (where, _), calls in self.calls.items():
-            layers = [call for call in calls if isinstance(call.node, Layer)]
+            layers = [call for call in calls if call.node.states]
             norms = next((_over_steps(c) for c in layers if len(c.node.sizes) >= STEPS), None)
             if norms is None:
                 if len(calls) < STEPS or not _is_chain([call.node for call in calls]):
@@ -307,7 +306,7 @@ class _Watch:
                 report.over_time[where] = norms
             elif _change(norms) >= _change(loops.get(len(calls), ("", [1, 1]))[1]):
                 loops[len(calls)] = where, norms
-        cells = {len(calls) for calls in self.calls.values() if isinstance(calls[0].node, Layer)}
+        cells = {len(calls) for calls in self.calls.values() if calls[0].node.states}
         report.over_time.update(loop for steps, loop in loops.items() if steps not in cells)
         for where, norms in report.over_time.items():
             if _change(norms) > math.log(OVER_TIME):

@@ -46,8 +46,8 @@ class Call(NamedTuple):
 
 
 def kernels() -> list[str]:
-    """The names of all kernels: the public methods of Backend, but for one that is NumPy's work in
-    every backend."""
+    """The names of all kernels: the public methods of Backend, except for the one that every
+    backend computes in NumPy."""
     methods = inspect.getmembers(Backend, inspect.isfunction)
     return [name for name, _ in methods if name[0] != "_" and name != "attention_mask_gradient"]
 

@@ -6,7 +6,7 @@ forward on tensors and, where a gradient is needed, leaves the instance as a nod
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,21 +43,26 @@ class Function(Diagnosis):
     edges: "Sequence[Edge | None]" = ()
     saved: Mapping[str, Any] = _NOTHING  # by name
     watched: Sequence[tuple[Storage, int, int]] = ()  # of each input and output: version, id
-    outputs = 1
+    outputs: int = 1
     hooks: dict[int, dict[Any, Callable[..., Any]]] | None = None
-    number = 0
-    recorded_at = ""  # the source line, in anomaly mode
+    number: int = 0
+    recorded_at: str = ""  # the source line, in anomaly mode
     fingerprints: Sequence[int] = ()  # of what is saved, in anomaly mode
     caches: Mapping[int, dict[Any, Any]] = _NOTHING
 
     # What an operation may say of itself
-    view = False  # its outputs share the memory of the first input
-    promotes = False  # its two operands get one dtype before forward, by PyTorch's rules
-    fresh = False  # backward returns new arrays only, which the engine may change
-    spends = False  # backward returns what was saved, which the engine may change once it is freed
-    defers = False  # backward also takes gradients that are not computed yet
-    makes_masks = False  # outside a graph its infinities are meant: log(mask) as an additive mask
-    caching: tuple[int, ...] = ()  # inputs that are weights: a layout derived from them is kept
+    view: ClassVar[bool] = False  # its outputs share the memory of the first input
+    promotes: ClassVar[bool] = False  # its operands get one dtype before forward, as in PyTorch
+    fresh: ClassVar[bool] = False  # backward returns new arrays only; the engine may change them
+    # backward returns what was saved; the engine may change it once it is freed
+    spends: ClassVar[bool] = False
+    defers: ClassVar[bool] = False  # backward also takes gradients that are not computed yet
+    # outside a graph its infinities are intended: log(mask) is an additive mask
+    makes_masks: ClassVar[bool] = False
+    # inputs that are weights: a layout derived from them is kept
+    caching: ClassVar[tuple[int, ...]] = ()
+    # a layer over time: how many arrays its state consists of (h, and for an LSTM c)
+    states: ClassVar[int] = 0
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")

@@ -14,6 +14,24 @@ Array = NDArray[Any]
 Cache = MutableMapping[Any, Any]
 
 
+class Recurrence(NamedTuple):
+    """How a recurrent layer goes from one state to the next: its weights and the packed batch."""
+
+    w_hh: Array  # (GH, H), G the number of gates
+    b_hh: Array | None  # (GH,); a backward has no use for it
+    batch_sizes: Array  # int64 (T,): how many sequences reach each step
+    reverse: bool  # from the last step to the first
+    cache: Cache | None  # for a layout derived from w_hh
+
+
+class CrossEntropyOptions(NamedTuple):
+    """What cross-entropy does with its targets: the names are PyTorch's, except for scale."""
+
+    ignore_index: int
+    label_smoothing: float
+    scale: float  # the gradient is that of scale * sum(losses)
+
+
 class AttentionOptions(NamedTuple):
     """How scaled dot-product attention weighs its keys."""
 

@@ -394,7 +394,8 @@ def check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | N
         return
     outside = index[((index < 0) | (index >= n)) & (True if ignored is None else index != ignored)]
     if outside.size:
-        raise IndexError(f"{kernel}: {name} must be in [0, {n}), got {outside[0]}")
+        other = "" if ignored is None else f" or ignore_index = {ignored}"
+        raise IndexError(f"{kernel}: {name} must be in [0, {n}){other}, got {outside[0]}")
 
 
 def check_probability(kernel: str, name: str, p: float) -> None:

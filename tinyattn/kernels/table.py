@@ -8,7 +8,8 @@ Adding a kernel touches four places, best in this order:
    definition.
 2. here: the statement in TABLE, under the file's name, and a method of Backend with the types and
    the meaning of the arguments. A twin is called with the inputs and the outputs in the order of
-   the statement and with the options, which are everything that is no array, between them.
+   the statement and with the options, which are everything that is no array, between them. More
+   than two options stand in one structure of _types.py.
 3. jit/NAME.py, native/NAME.py and native/NAME.c: the same functions in Numba and in C. The C file
    joins the list in native/kernels.inc; native/README.md says more.
 4. tests/kernels/cases.py: a generator of inputs that has the kernel's name; for a kernel with a
@@ -24,7 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.kernels._types import AdamOptions, Array, AttentionOptions, Cache, SGDOptions
+from tinyattn.kernels._types import (
+    AdamOptions,
+    Array,
+    AttentionOptions,
+    Cache,
+    CrossEntropyOptions,
+    Recurrence,
+    SGDOptions,
+)
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.contract import (
     F32,
@@ -39,7 +48,6 @@ from tinyattn.kernels.contract import (
     strided,
     write_back,
 )
-from tinyattn.kernels.reference.attention import mask_gradient
 from tinyattn.kernels.reference.elementwise import OPERATIONS
 
 # The folder of the twins of every backend, in order of preference.
@@ -84,6 +92,9 @@ STATEMENTS = {
         " k (B, h_kv, Tk, D) rows, v (B, h_kv, Tk, Dv) rows, out (B, h, Tq, Dv) rows,"
         " lse (B, h, Tq), mask (B, h, Tq, Tk)? bool float broadcast rows"
         " -> dq (B, h, Tq, D) like q, dk (B, h_kv, Tk, D) like k, dv (B, h_kv, Tk, Dv) like v",
+        "attention_mask_gradient": "grad (B, h, Tq, Dv) rows, q (B, h, Tq, D) rows,"
+        " k (B, h_kv, Tk, D) rows, v (B, h_kv, Tk, Dv) rows, out (B, h, Tq, Dv) rows,"
+        " lse (B, h, Tq), mask (B, h, Tq, Tk) bool float broadcast rows -> dmask (B, h, Tq, Tk)",
     },
     "layer_norm": {
         "layer_norm": "x (N, D), weight (D,)?, bias (D,)? -> y (N, D), mean (N,), rstd (N,)",
@@ -317,8 +328,8 @@ class Backend:
         inputs, (losses, grad) = prepare(logits, target, weight, optional=with_grad)
         check_indices("cross_entropy", "target", inputs[1], logits.shape[1], ignore_index)
         check_probability("cross_entropy", "label_smoothing", label_smoothing)
-        twin = self._twins["cross_entropy"]
-        twin(*inputs, ignore_index, label_smoothing, scale, losses, grad)
+        options = CrossEntropyOptions(ignore_index, label_smoothing, scale)
+        self._twins["cross_entropy"](*inputs, options, losses, grad)
         return losses, grad
 
     # Embedding
@@ -353,9 +364,12 @@ class Backend:
         arrays, outputs = contract.prepare(*inputs)
         at = contract.at
         check_batch_sizes(kernel, arrays[-1], len(arrays[at[rows]]), len(arrays[at[states]]))
-        if arrays[at["w_hh"]] is not inputs[at["w_hh"]]:
+        own = at["w_hh"]  # what stands before it is the kernel's own
+        if arrays[own] is not inputs[own]:
             cache = None  # the cache is for the weights themselves, not for a copy
-        self._twins[kernel](*arrays, reverse, cache, *outputs)
+        b_hh = arrays[own + 1] if "b_hh" in at else None
+        layer = Recurrence(arrays[own], b_hh, arrays[-1], reverse, cache)
+        self._twins[kernel](*arrays[:own], layer, *outputs)
         return outputs
 
     def gru(
@@ -487,14 +501,14 @@ class Backend:
         mask: Array,
         options: AttentionOptions,
     ) -> Array:
-        """The gradient at an added mask, before it is summed over broadcast axes: (B, h, Tq, Tk).
+        """The gradient at a float mask, (B, h, Tq, Tk), before it is summed over broadcast axes.
 
-        It is as large as all the scores, and NumPy's work in every backend.
+        It has the size of all scores. Every backend computes it in NumPy.
         """
-        dmask = np.zeros((*q.shape[:3], k.shape[2]), q.dtype)
-        mask = np.broadcast_to(mask, dmask.shape)
+        inputs = grad, q, k, v, out, lse, mask
+        arrays, (dmask,) = _heads("attention_mask_gradient", inputs, options)
         if dmask.size:
-            mask_gradient(grad, q, k, v, out, lse, mask, options, dmask)
+            self._twins["attention_mask_gradient"](*arrays, options, dmask)
         return dmask
 
     # Layer norm and RMS norm

@@ -9,6 +9,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.contract import check_indices
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.normalising import log_softmax
 
@@ -41,7 +42,9 @@ class CrossEntropy(Function):
             if weight is None:
                 total = float(np.count_nonzero(kept))
             else:
-                total = float(weight[target[kept]].sum(dtype=np.float64))
+                # "clip", because it is the kernel that refuses a target that is no class.
+                weights = weight.take(target[kept], mode="clip")
+                total = float(weights.sum(dtype=np.float64))
             scale = 1.0 / total if total else np.nan
         losses, grad = backend().cross_entropy(
             x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
@@ -111,11 +114,7 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     index = _check_target("cross_entropy", x, target)
     options = weight, ignore_index, reduction, float(label_smoothing)
-    try:
-        out = CrossEntropy.apply(_rows(input), index, *options)
-    except IndexError:
-        _check_range(x, index, ignore_index)
-        raise
+    out = CrossEntropy.apply(_rows(input), index, *options)
     return out.reshape(target._array.shape) if reduction == "none" else out
 
 
@@ -157,7 +156,8 @@ def nll_loss(
     """
     x = _check("nll_loss", input, weight, reduction)
     index = _check_target("nll_loss", x, target)
-    _check_range(x, index, ignore_index)
+    classes = x.shape[min(x.ndim - 1, 1)]
+    check_indices("nll_loss", "target", index, classes, ignore_index)
     losses = NLLLoss.apply(_rows(input), index, weight, ignore_index)
     if reduction == "none":
         return losses.reshape(target._array.shape)
@@ -201,17 +201,6 @@ def _check_target(name: str, x: Array, target: Tensor) -> Array:
             f"got {list(index.shape)}"
         )
     return index.reshape(-1).astype(np.int64, copy=False)
-
-
-def _check_range(x: Array, index: Array, ignore_index: int) -> None:
-    """IndexError that names the first target that is no class."""
-    classes = x.shape[min(x.ndim - 1, 1)]
-    outside = index[((index < 0) | (index >= classes)) & (index != ignore_index)]
-    if outside.size:
-        raise IndexError(
-            f"Target {outside[0]} is out of bounds: expected a class in [0, {classes - 1}] or "
-            f"ignore_index = {ignore_index}"
-        )
 
 
 def _shape_error(x: Array, target: Array) -> type[Exception]:

@@ -27,7 +27,7 @@ class Layer(Function):
 
     fresh = True
     caching = (2, 3)
-    states = 1  # of which a state consists: h, and for the LSTM c
+    states = 1
 
     def inputs(
         self, x: Array, w_ih: Array, b_ih: Array | None, sizes: Array, reverse: bool

@@ -11,6 +11,9 @@ from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 from tinyattn.kernels.jit.matmul import dot
 from tinyattn.kernels.jit.vmath import exp
+from tinyattn.kernels.reference.attention import (
+    attention_mask_gradient as attention_mask_gradient,
+)
 
 ROWS = 64  # queries that one task computes
 LOW = np.uint64(0xFFFFFFFF)

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, CrossEntropyOptions
 from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 from tinyattn.kernels.jit.softmax import largest
 from tinyattn.kernels.jit.vmath import exp
@@ -75,9 +75,7 @@ def cross_entropy(
     logits: Array,
     target: Array,
     weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-    scale: float,
+    options: CrossEntropyOptions,
     losses: Array,
     grad: Array | None,
 ) -> None:
@@ -87,9 +85,7 @@ def cross_entropy(
         logits,
         target,
         np.empty(0, dtype) if weight is None else weight,
-        ignore_index,
-        label_smoothing,
-        scale,
+        *options,
         losses,
         np.empty((0, 0), dtype) if grad is None else grad,
         alone=logits.size < SMALL,

@@ -10,7 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.jit.compiling import exact, kernel
 from tinyattn.kernels.jit.matmul import FEW, WIDTH
 from tinyattn.kernels.jit.recurrent import (
@@ -129,17 +129,14 @@ def backward(dy, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh):
 def gru(
     gx: Array,
     h0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H)."""
+    """gx (N, 3H), h0 (B, H) -> y (N, H), h_n (B, H), saved (N, 4H)."""
     h_n[:] = h0
+    w_hh, b_hh, batch_sizes, reverse, cache = layer
     panels = packed(w_hh.T, "recurrent", cache)
     bias: Any = np.empty(0, gx.dtype) if b_hh is None else b_hh
     alone = gx.size * w_hh.shape[1] < FEW
@@ -152,16 +149,14 @@ def gru_backward(
     saved: Array,
     y: Array,
     h0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgx: Array,
     dgh: Array,
     dh0: Array,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n
+    w_hh, _, batch_sizes, reverse, cache = layer
     panels = packed(w_hh, "recurrent backward", cache)
     given = np.empty((0, 0), saved.dtype) if dy is None else dy
     alone = y.size * len(w_hh) < FEW

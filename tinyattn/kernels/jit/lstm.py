@@ -5,7 +5,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.jit.compiling import exact, kernel
 from tinyattn.kernels.jit.matmul import FEW, WIDTH
 from tinyattn.kernels.jit.recurrent import (
@@ -137,20 +137,15 @@ def lstm(
     gx: Array,
     h0: Array,
     c0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     c_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
-    5H).
-    """
+    """gx (N, 4H), h0, c0 (B, H) -> y (N, H), h_n, c_n (B, H), saved (N, 5H)."""
     h_n[:], c_n[:] = h0, c0
+    w_hh, b_hh, batch_sizes, reverse, cache = layer
     panels = packed(w_hh.T, "recurrent", cache)
     bias: Any = np.empty(0, gx.dtype) if b_hh is None else b_hh
     alone = gx.size * w_hh.shape[1] < FEW
@@ -163,10 +158,7 @@ def lstm_backward(
     dc_n: Array | None,
     saved: Array,
     c0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgates: Array,
     dh0: Array,
     dc0: Array,
@@ -176,6 +168,7 @@ def lstm_backward(
     """
     dh0[:] = 0 if dh_n is None else dh_n
     dc0[:] = 0 if dc_n is None else dc_n
+    w_hh, _, batch_sizes, reverse, cache = layer
     panels = packed(w_hh, "recurrent backward", cache)
     given = np.empty((0, 0), saved.dtype) if dy is None else dy
     alone = saved.size * c0.shape[1] < FEW

@@ -5,6 +5,9 @@ from typing import Any
 from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import NULL, address, by_size
+from tinyattn.kernels.reference.attention import (
+    attention_mask_gradient as attention_mask_gradient,
+)
 
 _VERSIONS = by_size("attention", "attention_backward")
 

@@ -1,6 +1,6 @@
 """Cross-entropy and its gradient in one pass over the logits, native/cross_entropy.c."""
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, CrossEntropyOptions
 from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 
@@ -11,9 +11,7 @@ def cross_entropy(
     logits: Array,
     target: Array,
     weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-    scale: float,
+    options: CrossEntropyOptions,
     losses: Array,
     grad: Array | None,
 ) -> None:
@@ -24,9 +22,7 @@ def cross_entropy(
             address(real, logits),
             address(INT64, target),
             NULL if weight is None else address(real, weight),
-            ignore_index,
-            label_smoothing,
-            scale,
+            *options,
             address(real, losses),
             NULL if grad is None else address(real, grad),
             *logits.shape,

@@ -1,6 +1,6 @@
 """The gated recurrent unit, native/gru.c."""
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 from tinyattn.kernels.native.recurrent import packed
@@ -11,16 +11,13 @@ _VERSIONS = by_size("gru", "gru_backward")
 def gru(
     gx: Array,
     h0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H)."""
+    """gx (N, 3H), h0 (B, H) -> y (N, H), h_n (B, H), saved (N, 4H)."""
+    w_hh, b_hh, batch_sizes, reverse, cache = layer
     real, kernel, _ = _VERSIONS[gx.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -48,15 +45,13 @@ def gru_backward(
     saved: Array,
     y: Array,
     h0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgx: Array,
     dgh: Array,
     dh0: Array,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+    w_hh, _, batch_sizes, reverse, cache = layer
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(

@@ -1,6 +1,6 @@
 """Long short-term memory, native/lstm.c."""
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 from tinyattn.kernels.native.recurrent import packed
@@ -12,19 +12,14 @@ def lstm(
     gx: Array,
     h0: Array,
     c0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     c_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
-    5H).
-    """
+    """gx (N, 4H), h0, c0 (B, H) -> y (N, H), h_n, c_n (B, H), saved (N, 5H)."""
+    w_hh, b_hh, batch_sizes, reverse, cache = layer
     real, kernel, _ = _VERSIONS[gx.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -54,10 +49,7 @@ def lstm_backward(
     dc_n: Array | None,
     saved: Array,
     c0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgates: Array,
     dh0: Array,
     dc0: Array,
@@ -65,6 +57,7 @@ def lstm_backward(
     """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
     H).
     """
+    w_hh, _, batch_sizes, reverse, cache = layer
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(

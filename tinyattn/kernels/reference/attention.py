@@ -77,7 +77,7 @@ def attention_backward(
             dv += (weights.swapaxes(-1, -2) @ _heads(grad, k)[..., rows, :]).sum(axis=2)
 
 
-def mask_gradient(
+def attention_mask_gradient(
     grad: Array,
     q: Array,
     k: Array,
@@ -88,7 +88,7 @@ def mask_gradient(
     options: AttentionOptions,
     dmask: Array,
 ) -> None:
-    """The gradient ds of an added mask, whole: (B, h, Tq, Tk)."""
+    """The gradient ds of a float mask before it is summed over broadcast axes: (B, h, Tq, Tk)."""
     with np.errstate(all="ignore"):
         for rows in _blocks(q, k):
             dmask[:, :, rows] = _weight_gradients(grad, q, k, v, out, lse, mask, options, rows)[1]

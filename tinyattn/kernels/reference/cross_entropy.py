@@ -13,7 +13,7 @@ Rows whose target is ignore_index lose nothing and get no gradient.
 
 import numpy as np
 
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, CrossEntropyOptions
 from tinyattn.kernels.reference.softmax import log_softmax
 
 
@@ -22,13 +22,12 @@ def cross_entropy(
     logits: Array,
     target: Array,
     weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-    scale: float,
+    options: CrossEntropyOptions,
     losses: Array,
     grad: Array | None,
 ) -> None:
     """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(loss)."""
+    ignore_index, label_smoothing, scale = options
     kept = np.flatnonzero(target != ignore_index)
     t = target[kept]
     V = logits.shape[1]

@@ -28,7 +28,7 @@ operation's work.)
 
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 
 
 def sigmoid(x: Array) -> Array:
@@ -36,37 +36,31 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def steps(batch_sizes: Array, reverse: bool) -> list[tuple[int, int]]:
+def steps(layer: Recurrence) -> list[tuple[int, int]]:
     """(first row, number of rows) of each step, in the order in which the recurrence runs."""
-    starts = np.cumsum(batch_sizes) - batch_sizes
-    pairs = list(zip(starts.tolist(), batch_sizes.tolist(), strict=True))
-    return pairs[::-1] if reverse else pairs
+    starts = np.cumsum(layer.batch_sizes) - layer.batch_sizes
+    pairs = list(zip(starts.tolist(), layer.batch_sizes.tolist(), strict=True))
+    return pairs[::-1] if layer.reverse else pairs
 
 
 @np.errstate(all="ignore")
 def gru(
     gx: Array,
     h0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,) -> y (N, H), h_n (B, H), saved (N, 4H) = [r |
-    z | n | hn].
-    """
+    """gx (N, 3H), h0 (B, H) -> y (N, H), h_n (B, H), saved (N, 4H) = [r | z | n | hn]."""
     H = h0.shape[1]
     h_n[:] = h0  # the current state of every row; in the end the last one
-    for start, count in steps(batch_sizes, reverse):
+    for start, count in steps(layer):
         rows = slice(start, start + count)
         h = h_n[:count]
-        gh = h @ w_hh.T
-        if b_hh is not None:
-            gh += b_hh
+        gh = h @ layer.w_hh.T
+        if layer.b_hh is not None:
+            gh += layer.b_hh
         hn = gh[:, 2 * H :]
         r = sigmoid(gx[rows, :H] + gh[:, :H])
         z = sigmoid(gx[rows, H : 2 * H] + gh[:, H : 2 * H])
@@ -83,17 +77,14 @@ def gru_backward(
     saved: Array,
     y: Array,
     h0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgx: Array,
     dgh: Array,
     dh0: Array,
 ) -> None:
     """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n  # dL/dh of every row so far; in the end at h0
-    order = steps(batch_sizes, reverse)
+    order = steps(layer)
     for i in reversed(range(len(order))):
         start, count = order[i]
         rows = slice(start, start + count)
@@ -112,4 +103,4 @@ def gru_backward(
         dr = dn * hn * r * (1 - r)
         dgx[rows] = np.concatenate([dr, dz, dn], axis=1)
         dgh[rows] = np.concatenate([dr, dz, dn * r], axis=1)
-        dh[:] = dh * z + dgh[rows] @ w_hh
+        dh[:] = dh * z + dgh[rows] @ layer.w_hh

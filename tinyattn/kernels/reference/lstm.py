@@ -22,7 +22,7 @@ weights are products of da and the states: the operation's work.)
 
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.reference.gru import sigmoid, steps
 
 
@@ -31,26 +31,22 @@ def lstm(
     gx: Array,
     h0: Array,
     c0: Array,
-    w_hh: Array,
-    b_hh: Array | None,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     y: Array,
     h_n: Array,
     c_n: Array,
     saved: Array,
 ) -> None:
-    """gx (N, 4H), h0, c0 (B, H), w_hh (4H, H), b_hh (4H,) -> y (N, H), h_n, c_n (B, H), saved (N,
-    5H) = [i | f | g | o | c'].
-    """
+    """gx (N, 4H), h0, c0 (B, H) -> y (N, H), h_n, c_n (B, H), saved (N, 5H) = [i | f | g | o | c']
+
+    with c' the cell state after the step."""
     h_n[:], c_n[:] = h0, c0  # the current states of every row; in the end the last ones
-    for start, count in steps(batch_sizes, reverse):
+    for start, count in steps(layer):
         rows = slice(start, start + count)
         h, c = h_n[:count], c_n[:count]
-        gh = h @ w_hh.T
-        if b_hh is not None:
-            gh += b_hh
+        gh = h @ layer.w_hh.T
+        if layer.b_hh is not None:
+            gh += layer.b_hh
         a_i, a_f, a_g, a_o = np.split(gx[rows] + gh, 4, axis=1)
         i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
         c[:] = f * c + i * g
@@ -66,10 +62,7 @@ def lstm_backward(
     dc_n: Array | None,
     saved: Array,
     c0: Array,
-    w_hh: Array,
-    batch_sizes: Array,
-    reverse: bool,
-    cache: Cache | None,
+    layer: Recurrence,
     dgates: Array,
     dh0: Array,
     dc0: Array,
@@ -80,7 +73,7 @@ def lstm_backward(
     H = c0.shape[1]
     dh0[:] = 0 if dh_n is None else dh_n  # the gradients at the states of every row; in the end
     dc0[:] = 0 if dc_n is None else dc_n  # at h0 and c0
-    order = steps(batch_sizes, reverse)
+    order = steps(layer)
     for at in reversed(range(len(order))):
         start, count = order[at]
         rows = slice(start, start + count)
@@ -106,4 +99,4 @@ def lstm_backward(
             axis=1,
         )
         dc *= f
-        dh[:] = dgates[rows] @ w_hh
+        dh[:] = dgates[rows] @ layer.w_hh
