@@ -11,7 +11,7 @@ from tests.helpers import leaf
 from tinyattn.ops._in_place import Part, Put
 
 
-def steps(*shape, start=1.0):
+def rising(*shape, start=1.0):
     values = np.arange(np.prod(shape, dtype=int)).reshape(shape) * 0.5 + start
     return leaf(values)
 
@@ -49,7 +49,7 @@ def test_the_base_has_the_gradients(name):
         PROGRAMS[name](h, v)
         return h * h, v * v
 
-    assert ta.gradcheck(program, (steps(2, 3), steps(3, start=2.0)))
+    assert ta.gradcheck(program, (rising(2, 3), rising(3, start=2.0)))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -60,7 +60,7 @@ def test_views_made_before_and_after_have_the_gradients_of_the_change(name):
         PROGRAMS[name](h, v)
         return before * before, rows.sin(), h.view(6) * 2, v * v
 
-    assert ta.gradcheck(program, (steps(2, 3), steps(3, start=2.0)))
+    assert ta.gradcheck(program, (rising(2, 3), rising(3, start=2.0)))
 
 
 def test_the_changed_view_itself_goes_on():
@@ -72,11 +72,11 @@ def test_the_changed_view_itself_goes_on():
         z[1].mul_(y[0:2])
         return y.sum() + z.exp().sum()
 
-    assert ta.gradcheck(program, steps(2, 3, start=-1.0))
+    assert ta.gradcheck(program, rising(2, 3, start=-1.0))
 
 
 def test_a_buffer_joins_the_tape_through_its_views():
-    x = steps(3)
+    x = rising(3)
     buffer = ta.zeros(2, 2, 3, dtype=ta.float64)
     row = buffer[1, 1]
     buffer[0][1].copy_(x)
@@ -97,8 +97,8 @@ def test_a_masked_softmax_of_sequences():
         x[ta.tensor(np.arange(3)[None] >= lengths[:, None])] = -1e6
         return x.reshape(scores.shape).softmax(-1)
 
-    assert ta.gradcheck(program, steps(2, 2, 3))
-    weights = program(steps(2, 2, 3))
+    assert ta.gradcheck(program, rising(2, 2, 3))
+    weights = program(rising(2, 2, 3))
     assert (weights.detach().numpy().reshape(4, 3) > 0).sum(1).tolist() == lengths.tolist()
 
 
@@ -174,7 +174,7 @@ def laid_out(x, array):
     others=chains((2, 3, 2)),
 )
 def test_any_chain_of_views(layout, change, steps, others):
-    x, v = steps(2, 3, 2), steps(start=1.5)
+    x, v = rising(2, 3, 2), rising(start=1.5)
 
     def program(x, v):
         base = LAYOUTS[layout](x)
@@ -230,7 +230,7 @@ def test_put_and_part_by_hand():
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (4,)])
 def test_a_view_without_elements(shape):
-    x = steps(*shape)
+    x = rising(*shape)
     h = x * 2
     h[:0].mul_(3)
     h[..., shape[-1] :].add_(1)
@@ -253,16 +253,16 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_view_of_a_leaf_that_needs_a_gradient_is_refused(way):
-    x = steps(2, 3)
+    x = rising(2, 3)
     for view in (x[0], x.t(), x.view(6)[2:], x.unbind()[1]):
         with pytest.raises(RuntimeError, match="a view of a leaf tensor that requires grad"):
             WAYS[way](view)
-    assert x.tolist() == steps(2, 3).tolist()
+    assert x.tolist() == rising(2, 3).tolist()
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_view_made_under_no_grad_is_refused(way):
-    h = steps(2, 3) * 1
+    h = rising(2, 3) * 1
     with ta.no_grad():
         view = h[0]
         h[1].zero_()  # is not recorded
@@ -272,7 +272,7 @@ def test_a_view_made_under_no_grad_is_refused(way):
 
 
 def test_a_view_whose_base_has_other_memory_is_refused():
-    base = steps(2, 3) * 1
+    base = rising(2, 3) * 1
     view = base[0]
     base.data = ta.zeros(2, 3, dtype=ta.float64)
     with pytest.raises(RuntimeError, match=r"mul_: .* view of memory that its base no longer has"):
@@ -283,18 +283,18 @@ def test_a_view_whose_base_has_other_memory_is_refused():
 def test_a_leaf_that_is_a_view_can_not_be_changed_through_its_base():
     base = ta.zeros(2, 3, dtype=ta.float64)
     view = base[0].requires_grad_()
-    base[1].copy_(steps(3))
+    base[1].copy_(rising(3))
     with pytest.raises(RuntimeError, match="it can't be a leaf any more"):
         view * 2
 
 
 def test_what_was_saved_is_guarded_through_views_too():
-    h = steps(2, 3) * 1
+    h = rising(2, 3) * 1
     y = (h * h).sum()
     h[0].add_(1)
     with pytest.raises(RuntimeError, match=r"Mul saved a tensor of shape \[2, 3\].*add_ has since"):
         y.backward()
-    h = steps(2, 3) * 1
+    h = rising(2, 3) * 1
     rows = h[1]
     y = (rows * rows).sum()
     h[0].add_(1)  # another part of the memory; PyTorch refuses this as well
@@ -303,7 +303,7 @@ def test_what_was_saved_is_guarded_through_views_too():
 
 
 def test_a_second_change_does_not_spoil_what_the_first_saved():
-    x = steps(2, 3)
+    x = rising(2, 3)
     h = x * 1
     h[0].mul_(h[1])  # saves both rows
     with ta.no_grad():
@@ -321,11 +321,11 @@ def test_no_grad_keeps_a_stale_view_stale():
             view.add_(0)
         return view * 2
 
-    assert ta.gradcheck(program, steps(2, 3))
+    assert ta.gradcheck(program, rising(2, 3))
 
 
 def test_a_stale_view_asked_for_its_gradient_is_up_to_date():
-    x = steps(2, 3)
+    x = rising(2, 3)
     h = x * 1
     view, element = h[0], h[1, 2]
     h.mul_(h)
