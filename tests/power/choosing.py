@@ -81,15 +81,17 @@ def in_order(mutant: Mutant, times: dict[str, float], winners: list[str]) -> lis
     """Tests with their times, the likeliest to notice the fault first, ENOUGH seconds of them."""
     recent = {name: i for i, name in enumerate(winners)}
     about = re.sub(r"\W|_", "", mutant.where.split(".")[0]).lower()
-    stem = Path(mutant.path).stem.lstrip("_")
+    path = Path(mutant.path)
+    stem = path.stem.lstrip("_")
+    gradients = path.parts[0] == "native" or path.parts[1] in ("ops", "kernels", "autograd")
+    words = ("gradient", "difference", "backward") if gradients else ("definition", stem)
 
     def key(name: str) -> tuple:
-        gradient = "gradient" in name or "difference" in name or "backward" in name
         return (
             about not in name.lower().replace("_", ""),
             -recent.get(name, -1),
             f"test_{stem}" not in name,
-            not gradient,
+            not any(word in name for word in words),
             times[name],
         )
 
