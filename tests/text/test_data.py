@@ -293,3 +293,40 @@ def test_batches_refuse_what_cannot_be() -> None:
         count_batches([([4], [5])], 0)
     with pytest.raises(ValueError, match="size: expected at least 1, got 0"):
         next(batches([([4], [5])], 0))
+
+
+@pytest.mark.parametrize(("length", "shown"), [(40, "x" * 40), (41, "x" * 39 + "…")])
+def test_a_bad_line_is_shown_up_to_40_characters(tmp_path: Path, length: int, shown: str) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("x" * length + "\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_pairs(path)
+    assert repr(shown) in str(caught.value)
+
+
+def test_one_token_may_be_the_most() -> None:
+    assert drop_long([([4], [5]), ([4, 5], [6])], 1) == ([([4], [5])], 1)
+
+
+def test_a_batch_has_room_for_100_tokens_a_pair() -> None:
+    exact, over = [([4] * 50, [5] * 49)] * 2, [([4] * 50, [5] * 50)] * 2
+    assert [len(batch.index) for batch in batches(exact, 2)] == [2]
+    assert [len(batch.index) for batch in batches(over, 2)] == [1, 1]
+
+
+def test_the_count_is_that_of_the_batches_whatever_is_cut() -> None:
+    even = [([4, 4, 4], [5, 5])] * 4  # 6 tokens with BOS or EOS
+    assert [count_batches(even, 2, max_tokens=room) for room in (11, 12)] == [4, 2]
+    draw = np.random.default_rng(3)
+    pairs = [([4] * n, [5] * m) for n, m in draw.integers(1, 30, (60, 2))]
+    for seed in range(20):
+        expected = [batch.index.tolist() for batch in batches(pairs, 4, seed, 0, 90)]
+        assert [b.index.tolist() for b in batches(pairs, 4, seed, max_tokens=90)] == expected
+        assert count_batches(pairs, 4, seed, max_tokens=90) == len(expected)
+        assert count_batches(pairs, 4, seed, 7, 90) == len([*batches(pairs, 4, seed, 7, 90)])
+
+
+def test_every_pair_of_many_is_in_one_batch() -> None:
+    pairs = [([4] * (1 + i % 9), [5]) for i in range(700)]
+    seen = [i for batch in batches(pairs, 1, seed=2) for i in batch.index.tolist()]
+    assert sorted(seen) == list(range(700))

@@ -111,3 +111,14 @@ def test_nothing_to_search_is_refused_by_name() -> None:
         greedy(says([5]), 0, [])
     with pytest.raises(ValueError, match=r"^factor, extra: expected room for at least 1 token"):
         greedy(says([5]), 0, [TK], factor=0, extra=0)
+
+
+def test_a_translation_may_have_twice_the_tokens_of_its_source_and_50_more() -> None:
+    (found,) = greedy(says([5] * 90), 0, [10])
+    assert len(found.ids) == 70
+    assert not found.finished
+
+
+def test_room_for_one_token_is_enough() -> None:
+    (found,) = greedy(says([5, 6]), 0, [3], factor=0, extra=1)
+    assert found.ids == [5]

@@ -184,3 +184,29 @@ def test_word_round_trip(words: list[str], end: str) -> None:
 @given(chinese)
 def test_char_round_trip(text: str) -> None:
     assert CHAR.detokenize(CHAR.tokenize(text)) == text
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["He", "said", '"', "yes", '"', "to", '"', "no", '"', "."],
+        ['"', "Yes", '"', ",", "he", "said", "."],
+        ["你好", "，", "世界"],
+        ["你好", "A", "（", "B", "）", "C"],
+    ],
+)
+def test_usual_quotes_and_wide_punctuation_need_no_marks(tokens: list[str]) -> None:
+    word = TOKENISERS["word"]
+    assert word.tokenize(word.detokenize(tokens)) == tokens
+    assert {
+        '"': 'He said "yes" to "no".',
+        "Yes": '"Yes", he said.',
+        "，": "你好，世界",
+        "A": "你好 A（B）C",
+    }[tokens[2] if tokens[0] == "He" else tokens[1]] == word.detokenize(tokens)
+
+
+def test_more_than_half_of_the_letters_decide() -> None:
+    assert guess_tokeniser(["你好abc"]) == "word"
+    assert guess_tokeniser(["你好ab"]) == "word"
+    assert guess_tokeniser(["ab你好吗"]) == "char"
