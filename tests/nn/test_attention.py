@@ -383,3 +383,55 @@ def test_rotary_gradients_and_odd_widths():
     for wrong in (ta.zeros(4), ta.ones(2, 4, dtype=ta.int64)):
         with pytest.raises(ValueError, match=r"x: expected floats \(\.\.\., T, D\), got"):
             nn.apply_rotary(wrong)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_without_a_batch_is_a_batch_of_one(batch_first):
+    module = nn.MultiheadAttention(4, 2, batch_first=batch_first)
+    one = 0 if batch_first else 1
+    query, key, value = ta.randn(3, 4), ta.randn(5, 4), ta.randn(5, 4)
+    hidden = ta.tensor([False, True, False, False, True])
+    out, weights = module(query, key, value, key_padding_mask=hidden)
+    batch = (x.unsqueeze(one) for x in (query, key, value))
+    expected, of_batch = module(*batch, key_padding_mask=hidden.unsqueeze(0))
+    np.testing.assert_allclose(out.detach(), expected.detach().squeeze(one), rtol=1e-6)
+    np.testing.assert_allclose(weights.detach(), of_batch.detach().squeeze(0), rtol=1e-6)
+
+
+def test_what_is_one_tensor_is_projected_as_different_ones_would_be():
+    module = nn.MultiheadAttention(4, 2, batch_first=True)
+    x, y = ta.randn(3, 2, 4), ta.randn(3, 2, 4)
+    for given in ((x, x, x), (x, x, y), (x, y, y), (x, y, x)):
+        out, expected = module(*given)[0], module(*(each.clone() for each in given))[0]
+        np.testing.assert_allclose(out.detach(), expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("added", ["add_bias_kv", "add_zero_attn"])
+def test_added_keys_are_the_same_for_every_row_of_a_batch(added):
+    module = nn.MultiheadAttention(4, 2, batch_first=True, **{added: True})
+    x = ta.randn(3, 5, 4)
+    whole = module(x, x, x)[0]
+    for b in range(3):
+        row = x[b : b + 1]
+        np.testing.assert_allclose(
+            module(row, row, row)[0].detach(), whole[b : b + 1].detach(), rtol=1e-5, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("steps", [[1, 1, 1, 1], [2, 2], [1, 2, 1], [3, 1]])
+def test_steps_of_a_cache_see_no_later_ones(steps):
+    module = nn.MultiheadAttention(4, 2, batch_first=True)
+    x = ta.randn(2, 4, 4)
+    later = ta.ones(4, 4, dtype=bool).triu(1)
+    expected = module(x, x, x, attn_mask=later)[0]
+    cache, outs = nn.KeyValueCache(), []
+    for part in x.split(steps, 1):
+        outs.append(module(part, part, part, is_causal=True, cache=cache)[0])
+    np.testing.assert_allclose(ta.cat(outs, 1).detach(), expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_one_dimension_and_one_head_are_enough_and_none_is_not():
+    assert nn.MultiheadAttention(1, 1).head_dim == 1
+    for sizes in ((0, 1), (1, 0)):
+        with pytest.raises(ValueError, match=r"embed_dim|num_heads"):
+            nn.MultiheadAttention(*sizes)

@@ -21,6 +21,7 @@ ZERO = "what is left out is 0 there"
 CUT = "how work is cut, not what is done"
 LANES = "these lanes have no row, so nothing reads them; .ci/sanitize sees reads beyond an array"
 OUTSIDE = "memory outside its room, which .ci/sanitize sees and tests see by chance"
+PAIRED = "both are None, or none is"
 IMPORTED = "it runs once, before a fault can be put in"
 INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
@@ -138,6 +139,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Adam._amsgrad": {"order exchanged: largest, v": "the larger of two"},
     "save_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
     "load_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
+    "KeyValueCache.append": {"condition flipped: self.keys ...": PAIRED},
+    "KeyValueCache.reorder": {"condition flipped: self.keys ...": PAIRED},
+    "MultiheadAttention.forward": {
+        "condition flipped: self.bias_k ...": PAIRED,
+        "boundary: Tq > 1": "a single query may see every key",
+        "argument dropped: zeros(...": "concatenation has the other's dtype",
+    },
+    "MultiheadAttention._project": {
+        "comparison flipped: w is not None": FASTER,
+        "comparison flipped: kept is None": FASTER,
+    },
     "_tokeniser": {
         "wrong result: Tokeniser(...": IMPORTED,
         "order exchanged: tokenize, detokenize": IMPORTED,
