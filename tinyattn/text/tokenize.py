@@ -13,9 +13,10 @@ mark there, so that the two cannot be confused.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from tinyattn.text.normal_form import normalize
@@ -224,8 +225,7 @@ def guess_tokeniser(texts: Iterable[str]) -> str:
     >>> guess_tokeniser(["你好吗", "OK"]), guess_tokeniser(["Bonjour !"])
     ('char', 'word')
     """
-    unspaced = letters = 0
-    for text in texts:
-        letters += sum(c.isalpha() for c in text)
-        unspaced += sum(c.isalpha() and _WIDE.match(c) is not None for c in text)
-    return "char" if 2 * unspaced > letters else "word"
+    counts = Counter(chain.from_iterable(texts))
+    letters = {c: count for c, count in counts.items() if c.isalpha()}
+    unspaced = sum(count for c, count in letters.items() if _WIDE.match(c))
+    return "char" if 2 * unspaced > sum(letters.values()) else "word"
