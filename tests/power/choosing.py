@@ -14,6 +14,7 @@ ENOUGH = 8.0  # processor seconds of tests for one fault
 ALSO = {
     "tinyattn/autograd/": [*ENGINE, *OPS],
     "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
+    "tinyattn/ops/_in_place": ["tests/autograd/test_in_place_views.py"],
     "tinyattn/ops/attention": ["tests/nn/test_attention.py"],
     "tinyattn/optim/": ["tests/optim/test_*.py"],
     "tinyattn/text/": ["tests/text/test_*.py"],
