@@ -6,7 +6,7 @@ gradient, kernels/reference/ for what the fast kernels compute.
 
 from math import e, inf, nan, pi
 
-from tinyattn import autograd, backends, cuda, nn, optim
+from tinyattn import autograd, backends, cuda, nn, optim, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
@@ -181,6 +181,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "cuda",
     "nn",
     "optim",
+    "utils",
     # the tensor, its dtypes, its device
     "bool",
     "double",

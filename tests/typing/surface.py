@@ -23,6 +23,14 @@ from tinyattn.nn import functional as F
 from tinyattn.nn import init, utils
 from tinyattn.nn.utils import rnn
 from tinyattn.optim import lr_scheduler
+from tinyattn.utils.data import (
+    DataLoader,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    default_collate,
+    random_split,
+)
 
 DType = np.dtype[Any]
 
@@ -826,3 +834,16 @@ def pictures() -> None:
     assert_type(viz.attention_text(ta.tensor(weights), ["a", "b"], ["c"]), str)
     assert_type(viz.attention_figure(weights, ["a", "b"], ["c"]), Figure)
     assert_type(viz.curve_figure([1, 2], {"loss": [3.0, 2.0]}, "step"), Figure)
+
+
+def data_sets() -> None:
+    pairs = TensorDataset(ta.ones(4, 2), ta.ones(4))
+    assert_type(pairs[0], tuple[Tensor, ...])
+    assert_type(len(pairs), int)
+    parts = random_split(pairs, [3, 1], generator=ta.Generator())
+    assert_type(parts, list[Subset[tuple[Tensor, ...]]])
+    assert_type(parts[0][0], tuple[Tensor, ...])
+    loader = DataLoader(parts[0], batch_size=2, shuffle=True, collate_fn=default_collate)
+    assert_type(len(loader), int)
+    assert_type(iter(loader), Iterator[Any])
+    assert_type(iter(RandomSampler(pairs)), Iterator[int])

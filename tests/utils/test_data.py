@@ -1,0 +1,496 @@
+"""Data sets, samplers and DataLoader: what PyTorch gives, in the same order; workers change
+nothing, say what went wrong in them, and are gone afterwards."""
+
+import collections
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinyattn as ta
+from tinyattn.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    default_collate,
+    default_convert,
+    get_worker_info,
+    random_split,
+)
+
+
+class Squares(Dataset):
+    def __init__(self, n):
+        self.n = n
+
+    def __getitem__(self, index):
+        if not 0 <= index < self.n:
+            raise IndexError(index)
+        return ta.tensor([float(index), float(index**2)]), index % 2
+
+    def __len__(self):
+        return self.n
+
+
+class Stream(IterableDataset):
+    """0, 1, ..., n-1; each worker takes its part."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        info = get_worker_info()
+        first, step = (0, 1) if info is None else (info.id, info.num_workers)
+        return iter(range(first, self.n, step))
+
+
+def plain(x):
+    """Tensors as (dtype, nested lists)."""
+    if hasattr(x, "tolist"):
+        return str(x.dtype).removeprefix("torch."), x.tolist()
+    if isinstance(x, dict):
+        return {key: plain(value) for key, value in x.items()}
+    if hasattr(x, "_fields"):
+        return type(x)(*map(plain, x))
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(plain, x))
+    return x
+
+
+def batches(loader):
+    return [plain(batch) for batch in loader]
+
+
+# As PyTorch
+
+Point = collections.namedtuple("Point", "x y")
+SAMPLES = {
+    "tensors": lambda lib: [lib.tensor([1.0, 2.0]), lib.tensor([3.0, 4.0])],
+    "0-d": lambda lib: [lib.tensor(1), lib.tensor(2)],
+    "floats": lambda lib: [1.5, 2.5],
+    "ints": lambda lib: [1, 2, 3],
+    "bools": lambda lib: [True, False],
+    "text": lambda lib: ["a", "bc"],
+    "bytes": lambda lib: [b"a", b"bc"],
+    "arrays": lambda lib: [np.ones(2, np.float32), np.zeros(2, np.float32)],
+    "numpy floats": lambda lib: [np.float64(1), np.float64(2)],
+    "numpy ints": lambda lib: [np.int32(1), np.int32(2)],
+    "pairs": lambda lib: [(lib.tensor([1.0]), 1), (lib.tensor([2.0]), 0)],
+    "lists": lambda lib: [[1, 2.0], [3, 4.0]],
+    "dicts": lambda lib: [{"x": lib.tensor([1]), "y": "a"}, {"x": lib.tensor([2]), "y": "b"}],
+    "ordered": lambda lib: [collections.OrderedDict(a=1), collections.OrderedDict(a=2)],
+    "named": lambda lib: [Point(1, 2.0), Point(3, 4.0)],
+    "nested": lambda lib: [((1, [2, 3]), {"a": (4.0,)}), ((5, [6, 7]), {"a": (8.0,)})],
+    "one": lambda lib: [(lib.zeros(2, 0), 1)],
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_default_collate_and_convert_as_pytorch(name):
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import default_collate as collate
+    from torch.utils.data import default_convert as convert
+
+    ours, theirs = SAMPLES[name](ta), SAMPLES[name](torch)
+    assert plain(default_collate(ours)) == plain(collate(theirs))
+    assert plain(default_convert(ours[0])) == plain(convert(theirs[0]))
+
+
+@settings(max_examples=40)
+@given(
+    n=st.integers(0, 7),
+    size=st.one_of(st.none(), st.integers(1, 4)),
+    drop=st.booleans(),
+    stream=st.booleans(),
+)
+def test_batches_in_order_are_those_of_pytorch(n, size, drop, stream):
+    torch = pytest.importorskip("torch")
+    import torch.utils.data as theirs
+
+    drop = drop and size is not None
+    if stream:
+        Theirs = type(
+            "Theirs", (theirs.IterableDataset,), {"__iter__": lambda self: iter(range(n))}
+        )
+        pair = (
+            DataLoader(Stream(n), size, drop_last=drop),
+            theirs.DataLoader(Theirs(), size, drop_last=drop),
+        )
+    else:
+        mine = TensorDataset(ta.arange(n), ta.arange(2 * n).view(n, 2))
+        other = theirs.TensorDataset(torch.arange(n), torch.arange(2 * n).view(n, 2))
+        pair = (
+            DataLoader(mine, size, drop_last=drop),
+            theirs.DataLoader(other, size, drop_last=drop),
+        )
+        assert len(pair[0]) == len(pair[1])
+    assert batches(pair[0]) == batches(pair[1])
+
+
+@pytest.mark.parametrize(
+    "lengths", [[7, 3], [10], [0.5, 0.5], [0.33, 0.33, 0.34], [1.0], [3, 3, 4]]
+)
+def test_the_parts_of_a_random_split_have_pytorchs_sizes(lengths):
+    torch = pytest.importorskip("torch")
+    parts = random_split(range(10), lengths)
+    sizes = [len(part) for part in torch.utils.data.random_split(range(10), lengths)]
+    assert [len(part) for part in parts] == sizes
+    assert sorted(x for part in parts for x in part) == list(range(10))
+
+
+# Data sets
+
+
+def test_concatenated_and_chosen_items():
+    a, b = TensorDataset(ta.arange(3)), TensorDataset(ta.arange(10, 12))
+    both = a + b
+    assert isinstance(both, ConcatDataset)
+    assert [x.item() for (x,) in both] == [0, 1, 2, 10, 11]
+    assert both[-1][0].item() == 11
+    with pytest.raises(IndexError, match="index 5 is out of range for 5"):
+        both[5]
+    chosen = Subset(both, [4, 0])
+    assert [chosen[i][0].item() for i in range(len(chosen))] == [11, 0]
+    assert Subset(a, [2, 1])[[0, 1]][0].tolist() == [2, 1]
+
+
+def test_a_split_follows_its_generator():
+    def split(seed):
+        return random_split(range(20), [15, 5], ta.Generator().manual_seed(seed))[0].indices
+
+    assert split(1) == split(1) != split(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: TensorDataset(ta.zeros(2), ta.zeros(3)), ValueError, r"same first size .*\[3\]"),
+        (lambda: TensorDataset(np.zeros(2)), TypeError, "expected Tensors, got ndarray"),
+        (lambda: ConcatDataset([]), ValueError, "at least one"),
+        (lambda: ConcatDataset([Stream(2)]), TypeError, "got a stream"),
+        (lambda: random_split(range(3), [1, 1]), ValueError, "sum 3"),
+        (lambda: random_split(range(3), [1.5, 1.5]), ValueError, "sum 3"),
+        (lambda: random_split(range(3), [4, -1]), ValueError, "sum 3"),
+        (lambda: random_split(range(3), [1.5, -0.5]), ValueError, "fractions from 0 to 1"),
+        (lambda: Dataset()[0], NotImplementedError, "Dataset should implement __getitem__"),
+        (lambda: iter(IterableDataset()), NotImplementedError, "should implement __iter__"),
+        (lambda: RandomSampler(range(3), num_samples=0), ValueError, "num_samples: .*got 0"),
+        (lambda: BatchSampler(range(3), 1.5, False), ValueError, "batch_size: .*got 1.5"),
+        (lambda: BatchSampler(range(3), 2, 1), ValueError, "drop_last: .*got 1"),
+        (lambda: WeightedRandomSampler([[1.0]], 2), ValueError, r"one dimension, got \[1, 1\]"),
+        (lambda: default_collate([object()]), TypeError, "batch must contain .*found object"),
+        (lambda: default_collate([[1], [1, 2]]), RuntimeError, r"equal size, got sizes \[1, 2\]"),
+        (lambda: default_collate([ta.zeros(2), ta.zeros(3)]), RuntimeError, "stack"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_an_empty_part_is_warned_of():
+    with pytest.warns(UserWarning, match=r"part 1 is empty: 0.1 of 3"):
+        random_split(range(3), [0.9, 0.1])
+
+
+# Samplers
+
+
+def test_each_item_comes_once_in_random_order():
+    ta.manual_seed(0)
+    first, second = (list(RandomSampler(range(50))) for _ in range(2))
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first != second
+    counts = collections.Counter(RandomSampler(range(3), num_samples=7))
+    assert sorted(counts.values()) == [2, 2, 3]
+    assert sorted(SubsetRandomSampler([5, 7, 9])) == [5, 7, 9]
+    assert list(SequentialSampler("abc")) == [0, 1, 2]
+
+
+def test_replacement_and_weights():
+    ta.manual_seed(0)
+    drawn = list(RandomSampler(range(4), replacement=True, num_samples=400))
+    assert min(collections.Counter(drawn)[i] for i in range(4)) > 60
+    drawn = collections.Counter(WeightedRandomSampler([1.0, 3.0, 0.0], 400))
+    assert 60 < drawn[0] < 140
+    assert drawn[2] == 0
+    assert sorted(WeightedRandomSampler(ta.ones(5), 5, replacement=False)) == list(range(5))
+
+
+@given(st.integers(0, 9), st.integers(1, 4), st.booleans())
+def test_lists_of_indices(n, size, drop):
+    sampler = BatchSampler(SequentialSampler(range(n)), size, drop)
+    lists = list(sampler)
+    assert len(lists) == len(sampler)
+    assert sum(lists, []) == list(range(n - n % size if drop else n))  # noqa: RUF017
+
+
+# DataLoader
+
+
+def test_shuffled_batches_hold_every_item_once_and_follow_the_generator():
+    def epoch(loader):
+        return [i for x, _ in loader for i in x[:, 0].tolist()]
+
+    loaders = [
+        DataLoader(Squares(20), 3, shuffle=True, generator=ta.Generator().manual_seed(5))
+        for _ in range(2)
+    ]
+    first, again = (epoch(loader) for loader in loaders)
+    second = epoch(loaders[0])
+    assert first == again != second
+    assert sorted(first) == sorted(second) == list(range(20))
+
+
+def test_a_sampler_or_a_batch_sampler_says_what_comes():
+    items = list(range(10, 20))
+    assert batches(DataLoader(items, 2, sampler=[3, 1, 2]))[0] == ("int64", [13, 11])
+    loader = DataLoader(items, batch_sampler=[[0, 9], [5]])
+    assert batches(loader) == [("int64", [10, 19]), ("int64", [15])]
+    assert len(loader) == 2
+    assert batches(DataLoader(items, None, sampler=[2])) == [12]
+
+
+def test_collate_fn_gets_the_list_of_items():
+    loader = DataLoader(["a", "bb", "ccc"], batch_size=2, collate_fn="-".join)
+    assert list(loader) == ["a-bb", "ccc"]
+
+
+def test_a_data_set_may_give_a_whole_batch_at_once():
+    class AtOnce(Squares):
+        def __getitems__(self, indices):
+            return [("at once", i) for i in indices]
+
+    first = next(iter(DataLoader(AtOnce(3), 2, collate_fn=list)))
+    assert first == [("at once", 0), ("at once", 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shuffle": True, "sampler": [0]}, "sampler option is mutually exclusive with shuffle"),
+        ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler option is mutually exclusive"),
+        ({"batch_sampler": [[0]], "drop_last": True}, "batch_sampler option is mutually exclusive"),
+        ({"batch_size": None, "drop_last": True}, "disables auto-batching"),
+        ({"batch_size": 0}, "batch_size: expected a positive int, got 0"),
+        ({"num_workers": -1}, "num_workers: expected an int >= 0, got -1"),
+        ({"timeout": -1}, "timeout"),
+        ({"prefetch_factor": 2}, "prefetch_factor and persistent_workers need num_workers > 0"),
+        ({"persistent_workers": True}, "need num_workers > 0"),
+        ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor: expected a positive int"),
+    ],
+)
+def test_arguments_that_exclude_each_other(options, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader([1, 2], **options)
+
+
+def test_a_stream_has_no_order_to_choose():
+    for options in ({"shuffle": True}, {"sampler": [0]}, {"batch_sampler": [[0]]}):
+        with pytest.raises(ValueError, match="IterableDataset"):
+            DataLoader(Stream(3), **options)
+    with pytest.raises(TypeError, match="Stream should implement __len__"):
+        len(DataLoader(Stream(3)))
+
+
+# Workers
+
+
+def children():
+    import multiprocessing
+
+    return multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("size", [None, 1, 4])
+def test_workers_give_the_same_batches_in_the_same_order(workers, size):
+    def epoch(n, shuffle):
+        ta.manual_seed(3)
+        return batches(DataLoader(Squares(11), size, shuffle=shuffle, num_workers=n))
+
+    for shuffle in (False, True):
+        assert epoch(workers, shuffle) == epoch(0, shuffle)
+    assert not children()
+
+
+def test_a_slow_worker_does_not_change_the_order():
+    class Slow(Squares):
+        def __getitem__(self, index):
+            time.sleep(0.05 if index == 0 else 0)
+            return index
+
+    loader = DataLoader(Slow(9), 1, num_workers=3, prefetch_factor=4)
+    assert [x.item() for x in loader] == list(range(9))
+
+
+def test_workers_share_out_a_stream():
+    one = [plain(b)[1] for b in DataLoader(Stream(10), 2, num_workers=3)]
+    assert one == [[0, 3], [1, 4], [2, 5], [6, 9], [7], [8]]
+    assert batches(DataLoader(Stream(0), 2, num_workers=2)) == []
+
+
+def test_large_tasks_and_large_batches_do_not_block_each_other():
+    n = 60_000
+    loader = DataLoader(list(range(n)), batch_size=n // 2, num_workers=1, prefetch_factor=4)
+    assert sum(x.sum().item() for x in loader) == n * (n - 1) // 2
+
+
+def test_an_exception_in_a_worker_is_raised_with_its_traceback():
+    class Broken(Squares):
+        def __getitem__(self, index):
+            return {}["no such key"] if index == 5 else index
+
+    loader = iter(DataLoader(Broken(9), 1, num_workers=2))
+    assert [next(loader).item() for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(KeyError, match="no such key") as caught:
+        next(loader)
+    (note,) = caught.value.__notes__
+    assert "DataLoader worker process 1" in note
+    assert 'return {}["no such key"]' in note
+    assert not children()
+
+
+class Unportable(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+
+def test_an_exception_that_can_not_travel_is_named():
+    class Broken(Squares):
+        def __getitem__(self, index):
+            raise Unportable(1, 2)
+
+    with pytest.raises(RuntimeError, match="Unportable: 1 and 2"):
+        list(DataLoader(Broken(2), num_workers=1))
+
+
+def test_a_batch_that_can_not_travel_is_an_error():
+    loader = DataLoader([1, 2], collate_fn=lambda items: lambda: items, num_workers=1)
+    with pytest.raises((AttributeError, TypeError, RuntimeError), match="pickle"):
+        list(loader)
+
+
+def test_a_worker_that_dies_is_an_error_and_no_hang():
+    class Deadly(Squares):
+        def __getitem__(self, index):
+            if index == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return index
+
+    with pytest.raises(RuntimeError, match=r"worker 0 \(pid \d+\) exited unexpectedly.* -9"):
+        list(DataLoader(Deadly(5), num_workers=2))
+    assert not children()
+
+
+def test_a_batch_that_takes_too_long_is_an_error():
+    class Slow(Squares):
+        def __getitem__(self, index):
+            time.sleep(30)
+
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"timed out after 0\.2 seconds"):
+        list(DataLoader(Slow(2), num_workers=1, timeout=0.2))
+    assert time.monotonic() - start < 10
+    assert not children()
+
+
+def test_workers_end_when_the_loop_is_left():
+    for _ in DataLoader(Squares(100), num_workers=2):
+        break
+    assert not children()
+    loader = iter(DataLoader(Squares(100), num_workers=2))
+    next(loader)
+    assert len(children()) == 2
+    del loader
+    assert not children()
+
+
+def test_workers_end_with_the_main_process():
+    program = """
+import os, signal
+from tinyattn.utils.data import DataLoader
+loader = iter(DataLoader(list(range(100)), num_workers=2))
+next(loader)
+import multiprocessing
+print(*[p.pid for p in multiprocessing.active_children()], flush=True)
+if {killed}:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for killed in (False, True):
+        command = [sys.executable, "-c", program.format(killed=killed)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert not done.stderr
+        limit = time.monotonic() + 10
+        for pid in map(int, done.stdout.split()):
+            while alive(pid):
+                assert time.monotonic() < limit
+                time.sleep(0.01)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_each_worker_has_its_number_and_its_random_numbers():
+    class Drawing(Squares):
+        def __getitem__(self, index):
+            info = get_worker_info()
+            drawn = random.random(), ta.rand(1).item(), np.random.rand()  # noqa: NPY002
+            return info.id, info.num_workers, info.dataset is self, *drawn, self.n
+
+    def epoch():
+        ta.manual_seed(0)
+        return list(
+            DataLoader(
+                Drawing(6),
+                None,
+                num_workers=2,
+                worker_init_fn=lambda i: setattr(get_worker_info().dataset, "n", 10 * i),
+            )
+        )
+
+    drawn = epoch()
+    assert [d[0] for d in drawn] == [0, 1, 0, 1, 0, 1]
+    assert [d[-1] for d in drawn] == [0, 10, 0, 10, 0, 10]
+    assert all(d[1:3] == [2, True] for d in drawn)
+    assert all(len({d[k] for d in drawn}) == 6 for k in (3, 4, 5))
+    assert epoch() == drawn  # the numbers follow the seed
+    assert get_worker_info() is None
+
+
+def test_workers_that_are_spawned():
+    loader = DataLoader(list(range(5)), 2, num_workers=1, multiprocessing_context="spawn")
+    assert [x.tolist() for x in loader] == [[0, 1], [2, 3], [4]]
+
+
+def test_a_model_trains_while_workers_load():
+    model = ta.nn.Linear(2, 1)
+    optimiser = ta.optim.SGD(model.parameters(), lr=1e-4)
+    for _ in range(2):
+        for x, y in DataLoader(Squares(32), 8, shuffle=True, num_workers=2, pin_memory=True):
+            optimiser.zero_grad()
+            loss = (model(x).squeeze(1) - y).square().mean()
+            loss.backward()
+            optimiser.step()
+    assert np.isfinite(loss.item())
