@@ -84,6 +84,7 @@ class Entry:
     cases: int = CASES
     layouts: bool = True
     gradients: bool = True
+    leaves: float = 0.85  # the share of the float arrays that need gradients
 
 
 @dataclass
@@ -107,8 +108,8 @@ def seeded(*names: Any) -> np.random.Generator:
 class Builder:
     """Makes the tensors of a call in one library; the same seed makes the same choices."""
 
-    def __init__(self, lib: Any, seed: list[Any], layouts: bool, gradients: bool) -> None:
-        self.lib, self.layouts, self.gradients = lib, layouts, gradients
+    def __init__(self, lib: Any, seed: list[Any], entry: Entry) -> None:
+        self.lib, self.entry = lib, entry
         self.rng = seeded(*seed)
         self.leaves: list[Any] = []
 
@@ -125,8 +126,8 @@ class Builder:
 
     def tensor(self, array: np.ndarray) -> Any:
         """A leaf, or a view of one in another layout: transposed, strided, behind an offset."""
-        layout, needs = self.rng.random(), self.rng.random() < 0.85
-        layout = layout if self.layouts and array.ndim else 1.0
+        layout, needs = self.rng.random(), self.rng.random() < self.entry.leaves
+        layout = layout if self.entry.layouts and array.ndim else 1.0
         axes = tuple(range(array.ndim))[::-1]
         base = array
         if layout < 0.2:
@@ -136,7 +137,7 @@ class Builder:
         elif layout < 0.4:
             base = np.concatenate([array[:1], array])
         leaf = self.lib.tensor(base)
-        if needs and self.gradients and base.dtype.kind == "f":
+        if needs and self.entry.gradients and base.dtype.kind == "f":
             leaf.requires_grad_()
             self.leaves.append(leaf)
         if layout < 0.2:
@@ -171,7 +172,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def outcome(lib: Any, function: Callable, call: Call, builder: Builder, backward: bool) -> Any:
+def outcome(lib: Any, function: Callable, call: Call, builder: Builder) -> Any:
     """The parts of the result and the gradients of the leaves; or the error."""
     try:
         with warnings.catch_warnings():
@@ -180,7 +181,7 @@ def outcome(lib: Any, function: Callable, call: Call, builder: Builder, backward
             options = {name: builder(value) for name, value in call.options.items()}
             result = function(lib, *args, **options)
             parts = flat(result)
-            if backward:
+            if builder.entry.gradients:
                 descend(lib, parts)
     except Exception as error:
         return error
@@ -246,16 +247,7 @@ def compare(where: str, form: Callable, entry: Entry, call: Call, seed: list[Any
     narrow = any("float32" in text for text in map(show, (*call.args, *call.options.values())))
     tolerance = entry.tolerance * (1e5 if narrow else 1)
     try:
-        ours, theirs = (
-            outcome(
-                lib,
-                form,
-                call,
-                Builder(lib, seed, entry.layouts, entry.gradients),
-                entry.gradients,
-            )
-            for lib in (ta, torch)
-        )
+        ours, theirs = (outcome(lib, form, call, Builder(lib, seed, entry)) for lib in (ta, torch))
         if isinstance(theirs, Exception) or isinstance(ours, Exception):
             same_error(ours, theirs)
             return
@@ -325,15 +317,10 @@ def mismatches(name: str, entry: Entry, title: str = "") -> list[Mismatch]:
             except Mismatch as mismatch:
                 found.append(mismatch)
             COUNTS[title] += 1
+    plainly = Entry(lambda d: Call(), layouts=False, gradients=False)
     for i, wrong in enumerate(entry.wrong):
         results = [
-            outcome(
-                lib,
-                lambda lib, wrong=wrong: wrong(lib),
-                Call(),
-                Builder(lib, [], False, False),
-                False,
-            )
+            outcome(lib, lambda lib, wrong=wrong: wrong(lib), Call(), Builder(lib, [], plainly))
             for lib in (ta, torch)
         ]
         assert isinstance(results[1], Exception), f"{name}: wrong call {i} is right in torch"
