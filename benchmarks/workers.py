@@ -1,7 +1,8 @@
-"""Processes that measure: one for each side, asked in turn, so that libraries and their threads
-never mix. `Worker` starts one and asks it; `main` is what runs inside (`python -m
-benchmarks.workers SIDE`): a JSON line in, a JSON line out. A side is tinyattn, numba or
-numpy-kernels (tinyattn on one of its backends), torch, or numpy.
+"""Processes that measure. Each side has its own, and the sides are measured in turn, so that the
+threads of one library never disturb another. Look first at `Worker`, which starts a process and
+asks it; `main` runs inside (`python -m benchmarks.workers SIDE`), reads questions as lines of JSON
+and answers in JSON. A side is tinyattn, numba or numpy-kernels (tinyattn on one of its backends),
+torch, or numpy.
 """
 
 import importlib.util

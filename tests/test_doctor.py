@@ -391,7 +391,7 @@ def test_everything_stays_as_it_was():
         assert p.grad is grads[name][0]
         assert p.grad.tolist() == grads[name][1].tolist()
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    with ta.no_grad():  # nobody watches any more
+    with ta.no_grad():  # the doctor has left
         assert ta.ones(1).exp().grad_fn is None
 
 

@@ -276,7 +276,7 @@ def test_a_gradient_of_zeros_is_compared_and_none_is_refused():
         gradcheck(nothing, random(3))
 
 
-def test_one_side_of_a_kink_is_no_excuse():
+def test_no_slope_is_accepted_at_a_kink():
     x = ta.tensor(np.array([0.0]), requires_grad=True)
     for slope in (0.0, 0.5, 1.0):  # that of one side, the mean, that of the other
         corner = operation(lambda x: np.maximum(x, 0), lambda xs, y, g, s=slope: g * s)

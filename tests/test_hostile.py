@@ -1,5 +1,5 @@
 """Whatever the public functions are given, they answer with a right result or an error of Python's:
-never a crash, a hang, or memory nobody asked for. The kernels' half: tests/kernels/test_hostile.py.
+never a crash, a hang, or memory that was not asked for. For kernels: tests/kernels/test_hostile.py.
 
 A test takes a call from CALLS, spoils one argument and looks at what comes back.
 """

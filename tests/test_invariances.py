@@ -1,4 +1,5 @@
-"""What must not matter to a translator: padding, the order in a batch, company, batches in parts.
+"""What must not matter to a translator: padding, the order in a batch, the other sentences of a
+batch, and whether a batch is computed in parts.
 
 Read `Recurrent` and `Attending` (the two kinds of translator), then the tests as lessons. Numbers
 are float64, so that what is equal but for rounding is equal to ROUNDING; the last part has what is

@@ -19,7 +19,7 @@ from tinyattn._tensor import Tensor
 from tinyattn.kernels._types import Array
 from tinyattn.ops.creation import from_numpy
 
-_STRUCTURE = "tinyattn.structure"  # where the JSON stands in a file's metadata
+_STRUCTURE = "tinyattn.structure"  # the key of the JSON in the file's metadata
 _DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4", "BOOL": "?"}
 # Types of two bytes, as float32. A bfloat16 is the upper half of a float32.
 _HALVES: dict[str, Callable[[bytearray], Array]] = {
@@ -32,8 +32,9 @@ _RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a te
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write obj (dicts with text keys, lists, tuples, tensors, numbers, text, None) to path.
 
-    The file is written aside, flushed and renamed: path holds the old content or the new, whole.
-    Tensors are saved by value: those that share memory, or are views, come back apart.
+    The content is written to another file, flushed, and renamed to path. So path holds either the
+    old content or the new one, and never a part of it. Tensors are saved by value: views and other
+    tensors that share memory share it no more when they are loaded.
     """
     write_aside(path, as_bytes(obj))
 
@@ -53,13 +54,14 @@ def as_bytes(obj: Any) -> bytes:
 
 
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that it is never seen half written: aside, flushed, renamed.
+    """Write content to a new file beside path, flush it, and rename it to path.
 
-    OSError, naming path, where that fails; then the old file is still there.
+    So no reader sees a file that is written in part. Raises OSError, which names path, where that
+    fails; the old file is then unchanged.
     """
-    target = Path(os.path.realpath(path))  # through a link, the file behind it
-    if target.exists() and not target.is_file():  # a rename would put a file in a device's place
-        raise OSError(errno.EINVAL, "a file, or none, expected there", os.fspath(path))
+    target = Path(os.path.realpath(path))  # where path is a link: the file it points to
+    if target.exists() and not target.is_file():  # a rename would replace a device by a file
+        raise OSError(errno.EINVAL, "expected a file, or nothing, at this path", os.fspath(path))
     aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(aside, "xb") as file:
@@ -75,7 +77,7 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power; Windows has no such call, nor have all disks."""
+    """Make a rename survive a loss of power. Windows and some file systems have no call for it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -89,23 +91,25 @@ def _flush_folder(folder: Path) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """What `save` wrote to path; also any safetensors file, as a dict of tensors.
+    """Read what `save` wrote to path, or any safetensors file as a dict of tensors.
 
-    Tensors of float16 and bfloat16 become float32, with a warning. FileNotFoundError if there is no
-    file; ValueError for a file that is cut or of another kind.
+    Tensors of float16 and bfloat16 become float32, with a warning. Raises FileNotFoundError if
+    there is no file, and ValueError for a file that is incomplete or of another kind.
     """
     return from_bytes(path, read_whole(path))
 
 
 def read_whole(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a safetensors file, of which nothing but the header is checked."""
+    """The bytes of a safetensors file. Only its header is checked."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        what = "a safetensors file expected, none found"
+        what = "expected a safetensors file, found none"
         raise FileNotFoundError(errno.ENOENT, what, os.fspath(path))
     try:
-        with safe_open(path, framework="numpy"):  # before a film of gigabytes is read
+        with safe_open(
+            path, framework="numpy"
+        ):  # a large file of another kind is refused before it is read
             return Path(path).read_bytes()
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a whole safetensors file ({error})") from None

@@ -125,7 +125,7 @@ def test_retain_grad_of_a_leaf_is_what_it_does_anyway():
         ta.ones(1).retain_grad()
 
 
-def test_a_retained_grad_is_nobody_elses():
+def test_a_retained_grad_shares_no_memory():
     x = leaf([1.0, 2.0])
     h = x * 1
     h.retain_grad()

@@ -27,7 +27,7 @@ def a_graph(x):
     out += h.sum()
     left, right = out.reshape(2, 6).unbind(0)
     values, _ = h.sort(dim=-1)
-    x.exp()  # nobody uses it
+    x.exp()  # the result is not used
     return (left * right).sum() + values.softmax(-1)[0, 0]
 
 

@@ -285,7 +285,7 @@ def test_a_module_without_forward_says_so():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_a_copy_has_the_same_values_and_a_life_of_its_own(copied):
+def test_a_copy_has_the_same_values_and_shares_no_memory(copied):
     model = Block()
     other = copied(model)
     x = ta.ones(2, 3)

@@ -147,7 +147,7 @@ def test_without_gradients_the_norm_is_zero():
     "clip",
     [lambda params: clip_grad_norm_(params, 1.0), lambda params: clip_grad_value_(params, 1)],
 )
-def test_parameters_that_cannot_be_meant_are_named(clip):
+def test_wrong_parameters_are_named(clip):
     model = nn.Linear(2, 1)
     params = model.parameters()
     assert len(list(params)) == 2

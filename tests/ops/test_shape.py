@@ -289,6 +289,6 @@ def test_products_with_a_transposed_memory_at_every_step():
         (lambda x: x.tensor_split([0.5]), "indices_or_sections"),
     ],
 )
-def test_a_float_where_an_int_is_meant_is_refused_by_name(call, name):
+def test_a_float_in_place_of_an_int_is_refused_by_name(call, name):
     with pytest.raises(TypeError, match=f"{name}: expected ints, got float"):
         call(ta.ones(2, 2))

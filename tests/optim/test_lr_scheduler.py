@@ -151,7 +151,7 @@ def test_schedules_over_one_optimizer_multiply_as_pytorchs(torch):
             for schedule in both:
                 schedule.step()
             if step == 5:
-                optimizer.param_groups[0]["lr"] = 1.0  # by hand: gone on from
+                optimizer.param_groups[0]["lr"] = 1.0  # set by hand: the schedule continues from it
             seen += both[-1].get_last_lr()
         return seen
 

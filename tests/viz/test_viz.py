@@ -151,7 +151,7 @@ def test_curve_figure_has_a_panel_a_curve() -> None:
 
 
 def test_curves_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^loss: expected 2 values, one a step, got 3$"):
+    with pytest.raises(ValueError, match=r"^loss: expected 2 values, one for each step, got 3$"):
         curve_figure([1, 2], {"loss": [1, 2, 3]}, "step")
     with pytest.raises(ValueError, match=r"^curves: expected at least one, got none$"):
         curve_figure([1, 2], {}, "step")

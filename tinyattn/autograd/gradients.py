@@ -89,8 +89,8 @@ def rows_product(a: Array, b: Array, kernels: Any) -> Array:
 class Placed(Deferred):
     """Zeros of one shape, with arrays added at some indices.
 
-    A loop over x[t] has one such gradient a step. Collected, they fill one array as large as x,
-    instead of T of them.
+    A loop over x[t] makes one such gradient at each step. Collected, they need one array of the
+    shape of x instead of T.
     """
 
     def __init__(self, shape: tuple[int, ...], index: tuple[Any, ...], grad: Array) -> None:

@@ -1,6 +1,6 @@
-"""Looking at attention and at training: `attention_text` and `attention_figure`, `curve_figure`.
+"""Pictures of attention and of training: `attention_text`, `attention_figure`, `curve_figure`.
 
-Nothing here imports Matplotlib before a figure is asked for.
+Matplotlib is imported when the first figure is made, not before.
 """
 
 from tinyattn.viz.figures import attention_figure, curve_figure

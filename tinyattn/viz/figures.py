@@ -1,5 +1,5 @@
-"""Figures with Matplotlib: an attention map, a learning curve. Each is returned; save it with
-`figure.savefig(path)`."""
+"""Figures with Matplotlib: attention maps and learning curves. Each function returns its figure;
+`figure.savefig(path)` saves it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,14 @@ _CHINESE = (
     "WenQuanYi Micro Hei", "PingFang SC", "Heiti SC", "Hiragino Sans GB", "Arial Unicode MS",
     "Microsoft YaHei", "SimHei", "SimSun",
 )  # fmt: skip
-_INCHES = 100  # no figure is larger: Matplotlib draws at most 2^16 pixels a side
+_INCHES = 100  # no side of a figure is longer: Matplotlib draws at most 2^16 pixels on it
 
 
 def attention_figure(
     weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = ""
 ) -> "Figure":
-    """The weights (Tq, Tk) as a heat map: a row a target token, a column a source token."""
+    """The weights (Tq, Tk) as a heat map, with a row for each target token and a column for each
+    source token. Raises ValueError where the weights do not fit the tokens."""
     from matplotlib.figure import Figure
 
     array = check_weights(weights, source, target)
@@ -45,14 +46,16 @@ def attention_figure(
 def curve_figure(
     steps: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str
 ) -> "Figure":
-    """Curves over the same steps, one panel each."""
+    """Curves over the same steps, each in a panel of its own."""
     from matplotlib.figure import Figure
 
     if not curves:
         raise ValueError("curves: expected at least one, got none")
     for name, values in curves.items():
         if len(values) != len(steps):
-            raise ValueError(f"{name}: expected {len(steps)} values, one a step, got {len(values)}")
+            raise ValueError(
+                f"{name}: expected {len(steps)} values, one for each step, got {len(values)}"
+            )
     figure = Figure(figsize=(4 * len(curves), 3), dpi=120)
     for number, (name, values) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(1, len(curves), number)
@@ -65,7 +68,7 @@ def curve_figure(
 
 
 def _families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
-    """Font families for this text; RuntimeError where Chinese is needed and no font has it."""
+    """The font families for this text; RuntimeError where it is Chinese and no font has Chinese."""
     from matplotlib import font_manager
 
     if all(ord(c) < 0x2E80 for token in (*source, *target, title) for c in token):
@@ -78,7 +81,7 @@ def _families(source: Sequence[str], target: Sequence[str], title: str) -> list[
 
 
 def _packaged_font() -> list[str]:
-    """The Chinese font that the package mplfonts brings."""
+    """The Chinese font of the package mplfonts."""
     from importlib.util import find_spec
     from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""An attention map as text: a row an output token, a column an input token, darker is more."""
+"""An attention map as text: a row for each target token, a column for each source token; a darker
+cell has a larger weight."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,7 +13,10 @@ _SHADES = " ░▒▓█"
 
 
 def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> str:
-    """The weights (Tq, Tk) of target over source tokens, drawn with five shades."""
+    """The weights (Tq, Tk) of target tokens over source tokens, drawn in five shades.
+
+    Raises ValueError where the weights do not fit the tokens or are not between 0 and 1.
+    """
     array = check_weights(weights, source, target)
     cell = max((_width(token) for token in source), default=1) + 1
     margin = max((_width(token) for token in target), default=0) + 1
@@ -25,7 +29,7 @@ def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[s
 
 
 def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> Array:
-    """The weights as an array (Tq, Tk) that fits the tokens."""
+    """The weights as an array (Tq, Tk); ValueError where they do not fit the tokens."""
     array = np.asarray(weights, dtype=np.float64)
     if array.shape != (len(target), len(source)):
         raise ValueError(
@@ -38,7 +42,7 @@ def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[st
 
 
 def _width(text: str) -> int:
-    """Columns in a terminal: Chinese characters take two."""
+    """The number of columns that a terminal needs: two for a Chinese character."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
