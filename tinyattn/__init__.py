@@ -15,7 +15,7 @@ from tinyattn._tensor import Tensor
 from tinyattn.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tinyattn.autograd.devices import device
 from tinyattn.autograd.dtypes import bool_ as bool
-from tinyattn.autograd.dtypes import float32, float64, int32, int64, uint8
+from tinyattn.autograd.dtypes import finfo, float32, float64, iinfo, int32, int64, uint8
 from tinyattn.autograd.size import Size
 from tinyattn.compat.legacy import (
     BoolTensor,
@@ -35,6 +35,10 @@ from tinyattn.kernels import (
 )
 from tinyattn.ops.activations import relu
 from tinyattn.ops.comparisons import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
     eq,
     ge,
     gt,
@@ -75,6 +79,7 @@ from tinyattn.ops.elementwise import (
     erf,
     exp,
     expm1,
+    floor_divide,
     log,
     log1p,
     maximum,
@@ -83,6 +88,7 @@ from tinyattn.ops.elementwise import (
     neg,
     pow,
     reciprocal,
+    remainder,
     rsqrt,
     sigmoid,
     sign,
@@ -121,6 +127,7 @@ from tinyattn.ops.random import (
     randperm,
     set_rng_state,
 )
+from tinyattn.ops.rearranging import meshgrid, repeat_interleave
 from tinyattn.ops.reductions import (
     all,
     amax,
@@ -128,6 +135,7 @@ from tinyattn.ops.reductions import (
     any,
     argmax,
     argmin,
+    cumprod,
     cumsum,
     logsumexp,
     max,
@@ -141,7 +149,28 @@ from tinyattn.ops.reductions import (
     topk,
     var,
 )
+from tinyattn.ops.rounding import ceil, floor, fmod, frac, round, trunc
+from tinyattn.ops.scatter import (
+    index_add,
+    index_copy,
+    index_fill,
+    masked_select,
+    scatter,
+    scatter_add,
+)
 from tinyattn.ops.scores import attention
+from tinyattn.ops.searching import (
+    allclose,
+    argsort,
+    bincount,
+    equal,
+    is_tensor,
+    isclose,
+    isin,
+    nonzero,
+    numel,
+    unique,
+)
 from tinyattn.ops.shape import (
     broadcast_to,
     cat,
@@ -193,6 +222,8 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "int64",
     "long",
     "uint8",
+    "finfo",
+    "iinfo",
     "device",
     "Size",
     "Tensor",
@@ -236,6 +267,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     # each element
     "abs",
     "add",
+    "ceil",
     "clamp",
     "clone",
     "cos",
@@ -243,6 +275,10 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "erf",
     "exp",
     "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "frac",
     "log",
     "log1p",
     "maximum",
@@ -252,6 +288,8 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "pow",
     "reciprocal",
     "relu",
+    "remainder",
+    "round",
     "rsqrt",
     "sigmoid",
     "sign",
@@ -260,12 +298,22 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "square",
     "sub",
     "tanh",
+    "trunc",
     "where",
     # comparisons and tests
+    "allclose",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
     "eq",
+    "equal",
     "ge",
     "gt",
+    "is_tensor",
+    "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "le",
@@ -274,6 +322,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "logical_or",
     "lt",
     "ne",
+    "numel",
     # reductions
     "all",
     "amax",
@@ -281,17 +330,22 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "any",
     "argmax",
     "argmin",
+    "argsort",
+    "bincount",
+    "cumprod",
     "cumsum",
     "logsumexp",
     "max",
     "mean",
     "min",
+    "nonzero",
     "norm",
     "prod",
     "sort",
     "std",
     "sum",
     "topk",
+    "unique",
     "var",
     # shapes
     "broadcast_to",
@@ -299,9 +353,11 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "chunk",
     "flatten",
     "flip",
+    "meshgrid",
     "narrow",
     "permute",
     "repeat",
+    "repeat_interleave",
     "reshape",
     "roll",
     "select",
@@ -318,8 +374,14 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "unsqueeze",
     # picking elements
     "gather",
+    "index_add",
+    "index_copy",
+    "index_fill",
     "index_select",
     "masked_fill",
+    "masked_select",
+    "scatter",
+    "scatter_add",
     # products
     "addmm",
     "baddbmm",

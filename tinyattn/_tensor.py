@@ -32,14 +32,19 @@ from tinyattn.ops import (
     _in_place,
     activations,
     comparisons,
+    creation,
     elementwise,
     in_place,
     indexing,
     normalising,
     products,
     random,
+    rearranging,
     reductions,
+    rounding,
+    searching,
 )
+from tinyattn.ops import scatter as scattering
 from tinyattn.ops import shape as shapes
 from tinyattn.ops._arguments import Operand, as_axis, as_operand
 
@@ -436,6 +441,10 @@ class Tensor(TensorBase):
     logical_and = comparisons.logical_and
     logical_or = comparisons.logical_or
     logical_not = comparisons.logical_not
+    bitwise_and = comparisons.bitwise_and
+    bitwise_or = comparisons.bitwise_or
+    bitwise_xor = comparisons.bitwise_xor
+    bitwise_not = comparisons.bitwise_not
     __iadd__ = add_ = in_place.add_
     __isub__ = sub_ = in_place.sub_
     __imul__ = mul_ = in_place.mul_
@@ -467,15 +476,34 @@ class Tensor(TensorBase):
     tanh = elementwise.tanh
     sigmoid = elementwise.sigmoid
     relu = activations.relu
+    floor = rounding.floor
+    ceil = rounding.ceil
+    round = rounding.round
+    trunc = rounding.trunc
+    frac = rounding.frac
+    floor_ = rounding.floor_
+    ceil_ = rounding.ceil_
+    round_ = rounding.round_
+    fmod = rounding.fmod
+    floor_divide = elementwise.floor_divide
+    remainder = elementwise.remainder
     maximum = elementwise.maximum
     minimum = elementwise.minimum
     clamp = elementwise.clamp
     clamp_ = in_place.clamp_
+    isclose = searching.isclose
+    allclose = searching.allclose
+    equal = searching.equal
     isnan = comparisons.isnan
     isinf = comparisons.isinf
     isfinite = comparisons.isfinite
     clone = elementwise.clone
     copy_ = in_place.copy_
+    new_tensor = creation.new_tensor
+    new_zeros = creation.new_zeros
+    new_ones = creation.new_ones
+    new_empty = creation.new_empty
+    new_full = creation.new_full
     fill_ = in_place.fill_
     zero_ = in_place.zero_
     uniform_ = random.uniform_
@@ -508,12 +536,17 @@ class Tensor(TensorBase):
     std = reductions.std
     prod = reductions.prod
     cumsum = reductions.cumsum
+    cumprod = reductions.cumprod
     all = reductions.all
     any = reductions.any
     logsumexp = reductions.logsumexp
     norm = reductions.norm
     sort = reductions.sort
     topk = reductions.topk
+    argsort = searching.argsort
+    nonzero = searching.nonzero
+    unique = searching.unique
+    bincount = searching.bincount
 
     view = shapes.view
     view_as = shapes.view_as
@@ -538,12 +571,24 @@ class Tensor(TensorBase):
     flip = shapes.flip
     roll = shapes.roll
     repeat = shapes.repeat
+    repeat_interleave = rearranging.repeat_interleave
     tril = shapes.tril
     triu = shapes.triu
 
     index_select = indexing.index_select
     gather = indexing.gather
     masked_fill = indexing.masked_fill
+    masked_select = scattering.masked_select
+    scatter = scattering.scatter
+    scatter_ = scattering.scatter_
+    scatter_add = scattering.scatter_add
+    scatter_add_ = scattering.scatter_add_
+    index_add = scattering.index_add
+    index_add_ = scattering.index_add_
+    index_copy = scattering.index_copy
+    index_copy_ = scattering.index_copy_
+    index_fill = scattering.index_fill
+    index_fill_ = scattering.index_fill_
     masked_fill_ = indexing.masked_fill_
 
 

@@ -37,7 +37,19 @@ PROMISED = {
         ReduceLROnPlateau OneCycleLR""",
 }
 # What only names a thing that other entries are made of.
-SHARED = {"Optimizer", "LRScheduler", "bool", "float", "double", "int", "long"}
+SHARED = {
+    "Optimizer",
+    "LRScheduler",
+    "e",
+    "inf",
+    "nan",
+    "pi",
+    "bool",
+    "float",
+    "double",
+    "int",
+    "long",
+}
 
 
 def at(lib, path):

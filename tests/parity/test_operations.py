@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch", reason="parity with torch: torch is not installed")
 
-from . import elementwise, functional, making, products, reductions, shapes
+from . import elementwise, functional, making, products, programs, reductions, shapes
 from .harness import mismatches
 
 TABLE = {
@@ -14,6 +14,7 @@ TABLE = {
     **products.TABLE,
     **functional.TABLE,
     **making.TABLE,
+    **programs.TABLE,
 }
 
 

@@ -51,6 +51,35 @@ def as_dtype(dtype: DTypeLike | None) -> DType:
     return SUPPORTED[SUPPORTED.index(found)]  # an equal one may be another object
 
 
+class finfo:
+    """The limits of a float dtype: min, max, eps (the distance from 1 to the next number), tiny
+    (the smallest positive number that is not denormal), bits. TypeError for other dtypes.
+
+    >>> ta.finfo(ta.float32).max
+    3.4028234663852886e+38
+    """
+
+    def __init__(self, type: DTypeLike | None = None) -> None:
+        self.dtype = as_dtype(type or float32)
+        if self.dtype.kind != "f":
+            raise TypeError(f"finfo: expected float32 or float64, got {self.dtype}; use iinfo")
+        limits = np.finfo(self.dtype)
+        self.min, self.max, self.eps = float(limits.min), float(limits.max), float(limits.eps)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.bits = limits.bits
+
+
+class iinfo:
+    """The limits of an integer dtype: min, max, bits. TypeError for other dtypes."""
+
+    def __init__(self, type: DTypeLike) -> None:
+        self.dtype = as_dtype(type)
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"iinfo: expected int64, int32 or uint8, got {self.dtype}; use finfo")
+        limits = np.iinfo(self.dtype)
+        self.min, self.max, self.bits = int(limits.min), int(limits.max), limits.bits
+
+
 def is_floating_point(dtype: DType) -> bool:
     """Whether the dtype is float32 or float64."""
     return dtype.kind == "f"

@@ -351,3 +351,66 @@ def eye(
     """The identity matrix (n, m), 1 on the diagonal and 0 elsewhere; by default m = n."""
     shape = _shape((n, n if m is None else m))
     return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad, device)
+
+
+def new_tensor(
+    input: Tensor,
+    data: Any,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`tensor(data)`, by default in the dtype of input."""
+    wanted = dtype or input._array.dtype
+    return tensor(data, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
+def new_zeros(
+    input: Tensor,
+    *size: Size,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`zeros(size)`, by default in the dtype of input."""
+    wanted = dtype or input._array.dtype
+    return zeros(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
+def new_ones(
+    input: Tensor,
+    *size: Size,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`ones(size)`, by default in the dtype of input."""
+    wanted = dtype or input._array.dtype
+    return ones(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
+def new_empty(
+    input: Tensor,
+    *size: Size,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`empty(size)`, by default in the dtype of input."""
+    wanted = dtype or input._array.dtype
+    return empty(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
+def new_full(
+    input: Tensor,
+    size: Size,
+    fill_value: Number | Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`full(size, fill_value)`, by default in the dtype of input."""
+    wanted = dtype or input._array.dtype
+    return full(size, fill_value, dtype=wanted, device=device, requires_grad=requires_grad)

@@ -5,9 +5,10 @@ function that applies an operation stands under its class.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from itertools import combinations
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,10 +21,11 @@ from tinyattn.autograd.dtypes import (
     check_range,
     promote,
     result_type,
+    uint8,
 )
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
-from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
@@ -138,7 +140,7 @@ class FloorDiv(Binary):
     """z = x / y rounded down;   dx = dy = 0."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        _check_divisor("floor division", x, y)
+        check_divisor("floor division", x, y)
         return np.floor_divide(x, y)
 
     def backward(self, grad: Array) -> Gradients:
@@ -155,7 +157,7 @@ class TruncDiv(FloorDiv):
         return z + ((z < 0) & (z * y != x))
 
 
-def _check_divisor(name: str, x: Array, y: Array) -> None:
+def check_divisor(name: str, x: Array, y: Array) -> None:
     """Floats divide by 0 and give infinity or NaN; integers can't, and bools have no division."""
     kind = np.result_type(x, y).kind
     if kind == "b":
@@ -196,7 +198,7 @@ class Remainder(Binary):
     """z = x - y floor(x / y), of the sign of y;   dx = dz,  dy = -dz floor(x / y)."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        _check_divisor("remainder", x, y)
+        check_divisor("remainder", x, y)
         self.save(x=x if self.needs(1) else None, y=y if self.needs(1) else None)
         return np.remainder(x, y)
 
@@ -617,15 +619,33 @@ class Where(Function):
         return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
 
 
-def where(condition: Tensor, input: Operand, other: Operand) -> Tensor:
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Tensor, input: Operand, other: Operand) -> Tensor: ...
+def where(
+    condition: Tensor, input: Operand | None = None, other: Operand | None = None
+) -> Tensor | tuple[Tensor, ...]:
     """input where condition (bool) is True, else other; the three broadcast. A NaN in what is not
-    taken has no effect on the result or on the gradients.
+    taken has no effect on the result or on the gradients. Of the condition alone: the indices where
+    it is not 0, as `nonzero(as_tuple=True)` gives them.
 
     >>> x = ta.tensor([-1.0, 2.0])
     >>> ta.where(x > 0, x, 0.0)
     tensor([0., 2.])
     """
-    if as_tensor(condition, "condition")._array.dtype != bool:
+    array = as_tensor(condition, "condition")._array
+    if input is None and other is None:
+        return tuple(map(results.wrap, np.atleast_1d(array).nonzero()))
+    if input is None or other is None:
+        raise TypeError("where: expected both input and other, or neither")
+    if array.dtype == uint8:
+        warnings.warn(
+            "where received a uint8 condition tensor, which is deprecated; use a bool one",
+            stacklevel=2,
+        )
+        condition = to(condition, bool_)
+    elif array.dtype != bool:
         raise RuntimeError(f"condition: expected a bool tensor, got {condition._array.dtype}")
     _check_shapes(condition, input, other)
     return Where.apply(condition, input, other)

@@ -6,6 +6,7 @@ Pick first: the gradient of every copy is `scatter_add`.
 
 import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any, SupportsIndex, TypeAlias
@@ -231,6 +232,9 @@ def _item(item: Any) -> int | slice | EllipsisType | Array | None:
             "only integers, slices (`:`), ellipsis (`...`), None and integer or bool tensors are "
             f"valid indices (got {type(item).__name__})"
         )
+    if item.dtype == np.uint8:
+        warnings.warn("indexing with uint8 is deprecated, use a bool mask instead", stacklevel=2)
+        item = item.astype(bool)
     if item.dtype.kind not in "bi":
         raise IndexError(f"tensors used as indices must be int64, int32 or bool, got {item.dtype}")
     return int(item) if item.ndim == 0 and item.dtype != bool else item
@@ -314,14 +318,14 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
 # Picking by integer tensors
 
 
-def _index(index: Tensor, name: str) -> Array:
+def as_index(index: Tensor, name: str) -> Array:
     array = as_tensor(index, "index")._array
     if array.dtype.kind != "i":
         raise RuntimeError(f"{name}: index: expected int64 or int32, got {array.dtype}")
     return array
 
 
-def _first_outside(array: Array, size: int) -> int | None:
+def first_outside(array: Array, size: int) -> int | None:
     """The first index that is not in [0, size), or None."""
     if array.size and (array.min() < 0 or array.max() >= size):
         return int(array[(array < 0) | (array >= size)][0])
@@ -341,10 +345,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     axis = as_axis(dim, len(shape))
     if as_tensor(index, "index")._array.ndim > 1:
         raise IndexError(f"index: expected one dimension, got shape {list(index._array.shape)}")
-    array = _index(index, "index_select")
+    array = as_index(index, "index_select")
     if not shape and array.size != 1:
         raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
-    bad = _first_outside(array, shape[axis] if shape else 1)
+    bad = first_outside(array, shape[axis] if shape else 1)
     if bad is not None:
         raise (RuntimeError if axis else IndexError)(  # as PyTorch
             f"index: {bad} is out of range for dimension {axis} of input {list(shape)}"
@@ -366,7 +370,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             [0.8]])
     """
     shape = as_tensor(input, "input")._array.shape
-    axis, array = as_axis(dim, len(shape)), _index(index, "gather")
+    axis, array = as_axis(dim, len(shape)), as_index(index, "gather")
     if not array.size:
         return Gather.apply(input, index, axis)
     if max(array.ndim, 1) != max(len(shape), 1):
@@ -379,7 +383,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
             f"apart from dimension {axis}"
         )
-    bad = _first_outside(array, shape[axis] if shape else 1)
+    bad = first_outside(array, shape[axis] if shape else 1)
     if bad is not None:
         raise RuntimeError(
             f"gather: index {bad} is out of bounds for dimension {axis} of input {list(shape)}"
@@ -408,7 +412,7 @@ def embedding(
     tensor([[5., 6.],
             [1., 2.]])
     """
-    array, table = _index(input, "embedding"), as_tensor(weight, "weight")._array
+    array, table = as_index(input, "embedding"), as_tensor(weight, "weight")._array
     if table.ndim != 2:
         raise RuntimeError(f"weight: expected (V, D), got {list(table.shape)}")
     V = table.shape[0]
@@ -416,7 +420,7 @@ def embedding(
         raise ValueError(
             f"padding_idx: expected to be in [{-V}, {V}) for V = {V}, got {padding_idx}"
         )
-    bad = _first_outside(array, V)
+    bad = first_outside(array, V)
     if bad is not None:
         raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
     if max_norm is not None:
@@ -446,7 +450,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if not array.size and num_classes < 1:
         raise RuntimeError("one_hot: can't infer num_classes from a tensor without elements")
     size = int(array.max()) + 1 if num_classes == -1 else num_classes
-    bad = _first_outside(array, size)
+    bad = first_outside(array, size)
     if bad is not None:
         raise RuntimeError(f"one_hot: class {bad} is not in [0, num_classes = {max(size, 0)})")
     return results.wrap((array[..., None] == np.arange(size)).astype(np.int64))

@@ -204,6 +204,28 @@ class Cumsum(Function):
         return cumsum_along(grad, self.axis, reverse=True)
 
 
+class Cumprod(Function):
+    """y_i = x_0 x_1 ... x_i;   dx_j = (x_0 ... x_(j-1)) s_j,  s_j = dy_j + x_(j+1) s_(j+1).
+
+    dx_j = sum_{i>=j} dy_i prod_{k<=i, k!=j} x_k. The factors before j stand in every term; s_j
+    collects the rest from the other end, without a division, so that x may hold zeros.
+    """
+
+    def forward(self, x: Array, axis: int) -> Array:
+        self.axis = axis
+        self.save(x=x)
+        return np.cumprod(x, axis=axis, dtype=x.dtype)
+
+    def backward(self, grad: Array) -> Array:
+        x, dy = (np.moveaxis(a, self.axis, 0) for a in (self.saved["x"], grad))
+        before = np.ones_like(x)
+        before[1:] = np.cumprod(x[:-1], axis=0, dtype=x.dtype)
+        s = np.array(dy)
+        for j in range(len(s) - 2, -1, -1):
+            s[j] += x[j + 1] * s[j + 1]
+        return np.moveaxis(before * s, 0, self.axis)
+
+
 class LogSumExp(Reduction):
     """y = log sum_i e^x_i;   dx_i = dy e^(x_i - y), 0 where y = -inf.
 
@@ -545,6 +567,17 @@ def cumsum(input: Tensor, dim: int, *, dtype: DTypeLike | None = None) -> Tensor
     x = _prepared(input, dtype, "int64")
     axis = as_axis(dim, x._array.ndim)
     return Cumsum.apply(x, axis) if x._array.ndim else view_as(Cumsum.apply(flatten(x), 0), x)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The running products along `dim`; of integers and booleans by default in int64.
+
+    >>> ta.cumprod(ta.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([1., 2., 6.])
+    """
+    x = _prepared(input, dtype, "int64")
+    axis = as_axis(dim, x._array.ndim)
+    return Cumprod.apply(x, axis) if x._array.ndim else view_as(Cumprod.apply(flatten(x), 0), x)
 
 
 def logsumexp(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:

@@ -1,0 +1,349 @@
+"""What names that programs bring are called with: scatter, unique, rounding, old constructors."""
+
+import numpy as np
+
+from .harness import Call, Const, Entry, Of, in_place
+from .making import facts, scenario
+
+
+def unary(kinds, special=0.2):
+    return Entry(lambda d: Call(d.array(kinds=kinds, special=special)))
+
+
+def rounded(d):
+    x = d.array(kinds="ffi", special=0.2)
+    if x.dtype.kind == "f" and d.chance(0.4):
+        return Call(x, decimals=d.int(-1, 3))
+    return Call(x)
+
+
+def divided(kinds="ffi"):
+    def draw(d):
+        one, two = d.broadcast(2)
+        x, y = d.array(one, kinds), d.array(two, kinds)
+        return Call(x, d.pick(2, -3, 0.5) if d.chance(0.3) else y)
+
+    return draw
+
+
+def bits(d):
+    kinds = d.pick("i", "b")
+    one, two = d.broadcast(2)
+    return Call(d.array(one, kinds), d.array(two, kinds))
+
+
+def scattered(add):
+    """(x, dim, index, source): places without doubles where the last one counts."""
+
+    def draw(d):
+        x = d.array(d.shape(1, 3, empty=0.03), "ffi")
+        dim = d.dim(x.ndim)
+        axis = dim % x.ndim if -x.ndim <= dim < x.ndim else 0
+        shape = tuple(d.int(0 if d.chance(0.05) else min(1, n), n) for n in x.shape)
+        n = x.shape[axis]
+        if add:
+            index = d.indices(n, shape)
+        else:
+            order = np.argsort(d.random((*shape[:axis], *shape[axis + 1 :], n)), -1)
+            index = np.moveaxis(order[..., : shape[axis]], -1, axis)
+        if index.size and d.chance(0.05):
+            index.reshape(-1)[0] = n + 1
+        if not add and d.chance(0.3):
+            return Call(x, dim, Const(index), 2)
+        return Call(x, dim, Const(index), d.array(shape, "f").astype(x.dtype))
+
+    return draw
+
+
+def some(d):
+    x = d.array(kinds="fib")
+    x = np.where(d.random(x.shape) < 0.5, 0, x).astype(x.dtype)
+    return Call(x, as_tuple=True) if d.chance(0.5) else Call(x)
+
+
+def rows(fill, doubles):
+    def draw(d):
+        x = d.array(d.shape(1, 3, empty=0.03), "ffi")
+        dim = d.dim(x.ndim, 0)
+        n = x.shape[dim]
+        count = d.int(0, n)
+        index = d.indices(n, count) if doubles else d.permutation(n)[:count]
+        if fill:
+            return Call(x, dim, Const(index), d.pick(2, -1))
+        shape = list(x.shape)
+        shape[dim] = count
+        return Call(x, dim, Const(index), d.array(tuple(shape), "f").astype(x.dtype))
+
+    return draw
+
+
+def both(name, draw, wrong=()):
+    """The operation and the one in place."""
+    return {
+        name: Entry(draw, wrong),
+        f"{name}_": Entry(draw, forms={f"Tensor.{name}_": in_place(f"{name}_")}),
+    }
+
+
+def masked(d):
+    one, two = d.broadcast(2)
+    return Call(d.array(one, "ffib"), d.array(two, "b"))
+
+
+def sorting(d):
+    x = d.array(d.shape(1, 3), "fi", "apart")
+    return Call(x, d.dim(x.ndim), descending=d.chance(0.5))
+
+
+def distinct(d):
+    x = d.array(kinds="ib")
+    options = {k: True for k in ("return_inverse", "return_counts") if d.chance(0.5)}
+    if x.ndim and x.size and d.chance(0.3):
+        options["dim"] = d.dim(x.ndim, 0)
+    return Call(x, **options)
+
+
+def counted(d):
+    x = d.indices(5, d.int(1, 6))
+    options = {"minlength": d.int(0, 8)} if d.chance(0.4) else {}
+    if d.chance(0.4):
+        options["weights"] = Const(d.array(x.shape, d.pick("f", "i")))
+    return Call(Const(x), **options)
+
+
+def alike(d):
+    x = d.array(kinds="ffi", special=0.2)
+    y = x.copy()
+    if d.chance(0.5):
+        y = (y * (1 + 1e-6)).astype(x.dtype)
+    if d.chance(0.3):
+        y = d.array(x.shape).astype(x.dtype)
+    return x, y
+
+
+def close(d):
+    options = {"equal_nan": d.chance(0.5)} if d.chance(0.5) else {}
+    return Call(*alike(d), **options)
+
+
+def repeated(d):
+    x = d.array(d.shape(0, 3, empty=0.03), "ffi")
+    if d.chance(0.3):
+        return Call(x, d.int(0, 3))
+    dim = d.dim(x.ndim)
+    n = x.shape[dim] if -x.ndim <= dim < x.ndim else 1
+    return Call(x, Const(d.indices(3, n)) if d.chance(0.5) else d.int(0, 3), dim)
+
+
+def gridded(d):
+    lines = [d.array(d.shape(0, 1), "f") for _ in range(d.int(1, 3))]
+    return Call(*(x.astype("float64") for x in lines), indexing=d.pick("ij", "xy"))
+
+
+def made(name, *more):
+    """x.new_zeros(size) and its like."""
+
+    def draw(d):
+        options = {"dtype": Of(d.pick("float32", "int64"))} if d.chance(0.3) else {}
+        if d.chance(0.3):
+            options["device"] = "cpu"
+        return Call(d.array(kinds="fi"), d.shape(), *more, **options)
+
+    form = lambda t, x, *a, **o: getattr(x, name)(*a, **o)  # noqa: E731
+    form = facts(form) if name == "new_empty" else form
+    return Entry(draw, forms={f"Tensor.{name}": form}, gradients=False)
+
+
+def constructed(name):
+    def draw(d):
+        data = d.pick(
+            (), ([1, 2],), ((3, 0),), ([[1, 0], [2, 5]],), ([True, False],), ([1.5, 2.0],),
+            (np.arange(3),), (d.array((2, 2), "i"),),
+        )  # fmt: skip
+        return Call(*(Const(x) if isinstance(x, np.ndarray) else x for x in data))
+
+    def form(t, *data):
+        if data and isinstance(data[0], t.Tensor):
+            data = (data[0].numpy(),)
+        return getattr(t, name)(*data)
+
+    sized = lambda t: facts(lambda t: getattr(t, name)(2, 3))(t)  # noqa: E731
+    return Entry(
+        draw,
+        (lambda t: getattr(t, name)(2.5), lambda t: getattr(t, name)("x"),
+         lambda t: getattr(t, name)([[1], [1, 2]]), lambda t: getattr(t, name)(2, device="cuda")),
+        {name: form, f"{name}, sizes": lambda t, *a: sized(t)},
+        gradients=False,
+    )  # fmt: skip
+
+
+def draws(function):
+    """What is known of random numbers: shape, dtype, and that equal generators give equal ones."""
+
+    def check(t, *args):
+        one, two = (function(t, t.Generator().manual_seed(3), *args) for _ in range(2))
+        return tuple(one.shape), one.dtype, bool((one == two).all())
+
+    return check
+
+
+def sized(d):
+    return Call(d.shape())
+
+
+def weighted(d):
+    shape = (d.int(1, 3), d.int(2, 5)) if d.chance(0.5) else (d.int(2, 5),)
+    return Call(Const(d.array(shape, "f", "positive")), d.int(1, 2), d.chance(0.5))
+
+
+def seeds(t):
+    g = t.Generator(device="cpu").manual_seed(5)
+    state, first = g.get_state(), t.rand(2, generator=g)
+    g.set_state(state)
+    return g.initial_seed(), bool((t.rand(2, generator=g) == first).all()), str(g.device)
+
+
+def devices(t):
+    cpu, x = t.device("cpu"), t.ones(2, device="cpu")
+    return (
+        cpu.type, str(cpu), repr(cpu), cpu == x.device, str(t.device("cpu:0")), x.is_cuda,
+        x.to(cpu) is x, x.cpu() is x, x.to("cpu", t.float64).dtype, x.to(device=cpu).dtype,
+        x.to(t.ones(1, dtype=t.int64)).dtype, t.cuda.is_available(), t.cuda.device_count(),
+        t.backends.mps.is_available(), t.tensor([1], device=cpu), t.zeros_like(x, device=cpu),
+        t.nn.Linear(2, 3, device=cpu).to(cpu).cpu().to("cpu", t.float64).weight.dtype,
+        t.nn.GRU(2, 3, device="cpu").weight_ih_l0.device == cpu,
+    )  # fmt: skip
+
+
+def sizes(t):
+    shape = t.zeros(2, 3, 4).shape
+    return (
+        shape.numel(), shape[1:].numel(), (shape + (5,)).numel(), ((7,) + shape).numel(),  # noqa: RUF005
+        (shape * 2).numel(), isinstance(shape[:2], t.Size), shape == (2, 3, 4), shape[-1],
+        t.zeros(2, 3).size().numel(), t.zeros(shape).shape == shape,
+    )  # fmt: skip
+
+
+def kinds(t):
+    x = t.ones(2)
+    b = t.ByteTensor([0, 3])
+    return (
+        x.type(), x.type(t.LongTensor), x.type("torch.DoubleTensor"), x.type(t.int32), b.type(),
+        x.byte() + b, b + 1, b * 2.5, b == 3, b & 1, ~b, b.sum(), b.float(), b.bool(),
+        b + t.ones(2).long(),
+        b > 1, b.max(), 1 - b, x.nelement(), x.element_size(), isinstance(x, t.FloatTensor),
+        isinstance(x, t.LongTensor), x[b], t.where(b, x, -x), b.tolist(), b[1].item(),
+        x.new(2).shape, x.new([4, 5]), t.zeros(3, dtype=t.uint8), b.masked_fill(b == 3, 1),
+        t.arange(3, dtype=t.uint8), t.triu(t.ones(2, 2), 1).type(t.uint8) == 0,
+    )  # fmt: skip
+
+
+def limits(t):
+    f, i = t.finfo(t.float32), t.iinfo(t.int32)
+    return (
+        f.min,
+        f.max,
+        f.eps,
+        f.tiny,
+        i.min,
+        i.max,
+        i.bits,
+        t.finfo(t.float64).max,
+        t.iinfo(t.uint8).max,
+    )
+
+
+def ranged(d):
+    return Call(*d.pick((0, 3), (0, 4), (1, 2, 0.5), (5, 1, -2)))
+
+
+NUMBERS = {name: scenario(lambda t, n=name: getattr(t, n), cases=1) for name in ("e", "inf", "pi")}
+TABLE = {
+    **{name: unary("ffi") for name in ("floor", "ceil", "trunc")},
+    "frac": unary("f"),
+    "round": Entry(rounded),
+    **{
+        f"{name}_": Entry(
+            lambda d: Call(d.array(kinds="ff")), forms={f"Tensor.{name}_": in_place(f"{name}_")}
+        )
+        for name in ("floor", "ceil", "round")
+    },
+    "fmod": Entry(divided("f")),
+    "remainder": Entry(divided("f")),
+    "floor_divide": Entry(divided("f"), gradients=False),
+    **{f"bitwise_{name}": Entry(bits) for name in ("and", "or", "xor")},
+    "bitwise_not": unary("ib"),
+    **both("scatter", scattered(False), (lambda t: t.zeros(2).scatter(0, t.tensor([1.0]), 1),)),
+    **both("scatter_add", scattered(True), (
+        lambda t: t.zeros(2).scatter_add(0, t.tensor([1]), 1),
+    )),
+    **both("index_add", rows(False, True)),
+    **both("index_copy", rows(False, False)),
+    **both("index_fill", rows(True, True)),
+    "masked_select": Entry(masked, (lambda t: t.ones(2).masked_select(t.ones(2)),)),
+    "nonzero": Entry(some),
+    "argsort": Entry(sorting),
+    "unique": Entry(distinct),
+    "bincount": Entry(
+        counted, (lambda t: t.bincount(t.tensor([-1])), lambda t: t.bincount(t.ones(2)))
+    ),
+    "isclose": Entry(close), "allclose": Entry(close),
+    "equal": Entry(lambda d: Call(*alike(d))),
+    "isin": Entry(lambda d: Call(*(Const(d.array(kinds="i")) for _ in "xy")), gradients=False),
+    "is_tensor": scenario(lambda t: (t.is_tensor(t.ones(1)), t.is_tensor([1])), cases=1),
+    "numel": Entry(lambda d: Call(d.array())),
+    "cumprod": Entry(lambda d: (lambda x: Call(x, d.dim(x.ndim)))(d.array(d.shape(0, 3), "ffi"))),
+    "repeat_interleave": Entry(repeated, (lambda t: t.repeat_interleave(t.ones(2), -1),)),
+    "meshgrid": Entry(gridded, forms={"meshgrid": lambda t, *a, **o: t.meshgrid(*a, **o)}),
+    **{name: made(name) for name in ("new_zeros", "new_ones", "new_empty")},
+    "new_full": made("new_full", 3),
+    "new_tensor": Entry(lambda d: Call(d.array(kinds="fi"), [1, 2]), gradients=False),
+    **{
+        name: constructed(name)
+        for name in ("Tensor", "FloatTensor", "DoubleTensor", "IntTensor", "LongTensor")
+    },
+    **dict.fromkeys(("device", "is_cuda", "cpu", "cuda", "backends"), scenario(
+        devices, cases=1,
+        wrong=(lambda t: t.ones(2, device="nowhere"), lambda t: t.device("nowhere")),
+    )),
+    "Size": scenario(sizes, cases=1),
+    **dict.fromkeys(
+        ("uint8", "byte", "type", "new", "nelement", "element_size", "ByteTensor", "BoolTensor"),
+        scenario(kinds, cases=1),
+    ),
+    **dict.fromkeys(("finfo", "iinfo"), scenario(
+        limits, cases=1, wrong=(lambda t: t.finfo(t.int64), lambda t: t.iinfo(t.float32))
+    )),
+    "range": Entry(ranged, gradients=False),
+    **NUMBERS,
+    "nan": scenario(lambda t: t.nan != t.nan, cases=1),
+    **dict.fromkeys(("Generator", "initial_seed", "default_generator"), scenario(seeds, cases=1)),
+    "bernoulli": Entry(
+        lambda d: Call(Const(d.random(d.shape()))),
+        (lambda t: t.bernoulli(t.tensor([2.0])), lambda t: t.bernoulli(t.tensor([1]))),
+        {"bernoulli": draws(lambda t, g, x: t.bernoulli(x, generator=g))},
+        gradients=False,
+    ),
+    "multinomial": Entry(
+        weighted,
+        (lambda t: t.multinomial(t.zeros(2), 1), lambda t: t.multinomial(t.ones(2), 3),
+         lambda t: t.multinomial(-t.ones(2), 1), lambda t: t.multinomial(t.ones(1, 1, 1), 1)),
+        {"multinomial": draws(lambda t, g, x, n, r: t.multinomial(x, n, r, generator=g))},
+        gradients=False,
+    ),
+    "normal": Entry(
+        sized, (lambda t: t.normal(0.0, -1.0, (2,)), lambda t: t.normal(t.zeros(2), -t.ones(2))),
+        {"sized": draws(lambda t, g, n: t.normal(1.0, 2.0, n, generator=g)),
+         "of means": draws(lambda t, g, n: t.normal(t.zeros(n).double(), 1.0, generator=g)),
+         "of both": draws(lambda t, g, n: t.normal(t.zeros(n), t.ones(n), generator=g)),
+         "of deviations": draws(lambda t, g, n: t.normal(1.0, t.ones(n), generator=g))},
+        gradients=False,
+    ),
+    **{
+        name: Entry(sized, (), {name: draws(lambda t, g, n, name=name, a=args: getattr(
+            t.zeros(n), name)(*a, generator=g))}, gradients=False)
+        for name, args in (("bernoulli_", (0.3,)), ("exponential_", (2.0,)), ("random_", (2, 5)))
+    },
+    "detach_": scenario(lambda t: (t.ones(2, requires_grad=True) * 2).detach_().requires_grad),
+    "pin_memory": scenario(lambda t: True, cases=1),
+}  # fmt: skip

@@ -1,0 +1,79 @@
+"""repeat_interleave and meshgrid, by the operations of ops/shape.py and ops/indexing.py."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.ops._arguments import as_axis, as_int, as_tensor
+from tinyattn.ops.indexing import index_select
+from tinyattn.ops.shape import expand, reshape
+
+
+def repeat_interleave(
+    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element, or each slice along dim, several times in a row. Without dim, input is
+    flattened first.
+
+    repeats: one number, or a tensor (N,) with a number for each slice. output_size: the length that
+    results; it need not be given.
+
+    >>> ta.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    """
+    if dim is not None and not as_tensor(input, "input")._array.ndim:
+        raise IndexError(f"repeat_interleave: dim: a 0-d input has no dimension, got {dim}")
+    x = reshape(as_tensor(input, "input"), (-1,)) if dim is None else input
+    axis = as_axis(dim or 0, x._array.ndim)
+    times = repeats._array if isinstance(repeats, TensorBase) else as_int(repeats, "repeats")
+    if isinstance(times, np.ndarray) and times.dtype.kind != "i":
+        raise RuntimeError(f"repeat_interleave: repeats: expected integers, got {times.dtype}")
+    if np.any(np.asarray(times) < 0):
+        raise RuntimeError(f"repeat_interleave: repeats: expected numbers >= 0, got {repeats}")
+    n = x._array.shape[axis]
+    if np.ndim(times) > 1 or np.size(times) not in (1, n):
+        raise RuntimeError(f"repeat_interleave: repeats: expected one number or {n} of them")
+    index = np.repeat(np.arange(n), times)
+    if output_size not in (None, len(index)):
+        raise RuntimeError(
+            f"repeat_interleave: output_size: the result has {len(index)}, got {output_size}"
+        )
+    return index_select(x, axis, results.wrap(index))
+
+
+def meshgrid(
+    *tensors: Tensor | Sequence[Tensor], indexing: str | None = None
+) -> tuple[Tensor, ...]:
+    """The coordinates of a grid: for each of the tensors (N_k,) one of the shape of the whole grid.
+
+    indexing: "ij" gives the shape (N_0, N_1, ...), "xy" exchanges the first two. Without it, it is
+    "ij", and a warning asks for it, as in PyTorch.
+
+    >>> ta.meshgrid(ta.tensor([1, 2]), ta.tensor([5, 6, 7]), indexing="ij")[1]
+    tensor([[5, 6, 7],
+            [5, 6, 7]])
+    """
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    lines = [reshape(as_tensor(t, "tensors"), (-1,)) for t in given]
+    if not lines or any(as_tensor(t, "tensors")._array.ndim > 1 for t in given):
+        raise RuntimeError("meshgrid: tensors: expected at least one, each of shape (N,)")
+    if indexing is None:
+        warnings.warn(
+            "meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            stacklevel=2,
+        )
+    elif indexing not in ("ij", "xy"):
+        raise RuntimeError(f'meshgrid: indexing: expected "ij" or "xy", got {indexing!r}')
+    axes = list(range(len(lines)))
+    if indexing == "xy" and len(lines) > 1:
+        axes[:2] = 1, 0
+    shape = [0] * len(lines)
+    for line, axis in zip(lines, axes, strict=True):
+        shape[axis] = line._array.size
+    wide = [
+        reshape(line, [-1 if i == axis else 1 for i in range(len(lines))])
+        for line, axis in zip(lines, axes, strict=True)
+    ]
+    return tuple(expand(line, shape) for line in wide)

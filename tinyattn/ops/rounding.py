@@ -1,0 +1,134 @@
+"""Rounding: floor, ceil, round, trunc, and the remainders frac and fmod.
+
+Integers are their own rounding. The gradient of rounding is 0, as each step is flat.
+"""
+
+import numpy as np
+
+from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import Operand, as_floats, as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.elementwise import Binary, Clone, Gradients, Unary, check_divisor, not_bool
+
+
+class Rounded(Unary):
+    """y = x rounded;   dx = 0, as y stays the same when x changes a little."""
+
+    gradient = staticmethod(np.zeros_like)
+    keeps = ""
+
+
+class Floor(Rounded):
+    """y = the largest whole number that is not above x;   dx = 0."""
+
+    function = np.floor
+
+
+class Ceil(Rounded):
+    """y = the smallest whole number that is not below x;   dx = 0."""
+
+    function = np.ceil
+
+
+class Trunc(Rounded):
+    """y = x without the digits behind the point;   dx = 0."""
+
+    function = np.trunc
+
+
+class Round(Rounded):
+    """y = the whole number nearest to x 10^n, the even one of two, divided by 10^n;   dx = 0."""
+
+    def forward(self, x: Array, decimals: int = 0) -> Array:
+        if not decimals:
+            return np.rint(x)
+        shift = x.dtype.type(10.0 ** abs(decimals))
+        return np.rint(x * shift) / shift if decimals > 0 else np.rint(x / shift) * shift
+
+
+def _rounded(operation: type[Rounded], input: Tensor, *options: int) -> Tensor:
+    """Floats are rounded; integers are copied."""
+    whole = as_tensor(not_bool(input), "input")._array.dtype.kind != "f"
+    return Clone.apply(input) if whole else operation.apply(input, *options)
+
+
+def floor(input: Tensor) -> Tensor:
+    """Each element rounded down.
+
+    >>> ta.tensor([-1.5, 1.5]).floor()
+    tensor([-2.,  1.])
+    """
+    return _rounded(Floor, input)
+
+
+def ceil(input: Tensor) -> Tensor:
+    """Each element rounded up."""
+    return _rounded(Ceil, input)
+
+
+def trunc(input: Tensor) -> Tensor:
+    """Each element rounded towards 0."""
+    return _rounded(Trunc, input)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Each element rounded to the nearest number of so many decimals; of two that are equally near,
+    to the one with an even last digit. RuntimeError for decimals of integers.
+
+    >>> ta.tensor([0.5, 1.5, 2.6]).round()
+    tensor([0., 2., 3.])
+    """
+    if decimals:
+        as_floats(input, "input", "round: decimals")
+    return _rounded(Round, input, decimals)
+
+
+def floor_(input: Tensor) -> Tensor:
+    """`floor`, written into input."""
+    check_in_place("floor_", input)
+    return rebind("floor_", input, floor(input))
+
+
+def ceil_(input: Tensor) -> Tensor:
+    """`ceil`, written into input."""
+    check_in_place("ceil_", input)
+    return rebind("ceil_", input, ceil(input))
+
+
+def round_(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """`round`, written into input."""
+    check_in_place("round_", input)
+    return rebind("round_", input, round(input, decimals=decimals))
+
+
+class Frac(Unary):
+    """y = x - trunc(x);   dx = dy."""
+
+    function = staticmethod(lambda x: x - np.trunc(x))
+    gradient = staticmethod(np.copy)
+    keeps = ""
+
+
+def frac(input: Tensor) -> Tensor:
+    """The part of each float behind the point, with the sign of the float."""
+    return Frac.apply(as_floats(input, "input", "frac"))
+
+
+class Fmod(Binary):
+    """z = x - y trunc(x / y), of the sign of x;   dx = dz,  dy = -dz trunc(x / y)."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        check_divisor("fmod", x, y)
+        self.save(x=x if self.needs(1) else None, y=y if self.needs(1) else None)
+        return np.fmod(x, y)
+
+    def backward(self, grad: Array) -> Gradients:
+        x, y = self.saved["x"], self.saved["y"]
+        return grad, -grad * np.trunc(x / y) if self.needs(1) else None
+
+
+def fmod(input: Operand, other: Operand) -> Tensor:
+    """What is left of input after a division by other that is rounded towards 0: it has the sign
+    of input, unlike `remainder`. RuntimeError for an integer by 0."""
+    return Fmod.apply(input, other)

@@ -1,0 +1,283 @@
+"""Writing and adding elements at the places that an integer tensor lists: scatter, index_add, ...
+
+Read Scatter and ScatterAdd: the others are calls of these two. They undo `gather` and
+`index_select` of ops/indexing.py.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinyattn.autograd.dtypes import Number, check_range
+from tinyattn.autograd.function import Function
+from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import as_axis, as_number, as_tensor
+from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.creation import zeros_like
+from tinyattn.ops.elementwise import mul
+from tinyattn.ops.indexing import as_index, first_outside, getitem, masked_fill
+from tinyattn.ops.shape import expand
+
+
+def _places(index: Array, axis: int) -> tuple[Any, ...]:
+    """The places (i, j, ...) of an array at which index says where to write along the axis."""
+    if not index.ndim:
+        return (...,)
+    grid: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
+    grid[axis] = index
+    return tuple(grid)
+
+
+def _window(source: Array | Number, index: Array) -> Array | Number:
+    """The part of the source that index has elements for."""
+    if not isinstance(source, np.ndarray) or not source.ndim:
+        return source
+    return source[tuple(map(slice, index.shape))]
+
+
+def _read(grad: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    """The gradient of a source of that shape: grad at the places that index names."""
+    ds = np.zeros(shape, grad.dtype)
+    if index.size:
+        ds[tuple(map(slice, index.shape))] = grad[_places(index, axis)]
+    return ds
+
+
+class Scatter(Function):
+    """y = x, but y[index[i, k], k] = s[i, k].
+
+    dx = dy, with 0 at the places that were written;   ds[i, k] = dy[index[i, k], k]. Where index
+    names a place twice, the last value stays; both get its gradient.
+    """
+
+    fresh = True
+
+    def forward(self, x: Array, index: Array, source: Array | Number, axis: int) -> Array:
+        self.axis, self.shape = axis, np.shape(source)
+        self.save(index=index)
+        y = np.array(x)
+        if index.size:
+            y[_places(index, axis)] = _window(source, index)
+        return y
+
+    def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
+        index = self.saved["index"]
+        dx = np.array(grad)
+        if index.size:
+            dx[_places(index, self.axis)] = 0
+        return dx, None, _read(grad, index, self.axis, self.shape) if self.shape else None
+
+
+class ScatterAdd(Function):
+    """y = x, plus s[i, k] at y[index[i, k], k];   dx = dy,  ds[i, k] = dy[index[i, k], k]."""
+
+    fresh = True
+
+    def forward(self, x: Array, index: Array, source: Array, axis: int) -> Array:
+        self.axis, self.shape = axis, source.shape
+        self.save(index=index)
+        y = np.array(x)
+        if index.size:
+            np.add.at(y, _places(index, axis), _window(source, index))
+        return y
+
+    def backward(self, grad: Array) -> tuple[Array, None, Array]:
+        return np.array(grad), None, _read(grad, self.saved["index"], self.axis, self.shape)
+
+
+def _checked(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> int:
+    """The axis, after the checks that scatter and scatter_add share."""
+    array, where = as_tensor(input, "input")._array, as_index(index, name)
+    axis = as_axis(dim, array.ndim)
+    if where.size and where.ndim != array.ndim:
+        raise RuntimeError(
+            f"{name}: index must have as many dimensions as input: got {list(where.shape)} for "
+            f"{list(array.shape)}"
+        )
+    sizes = [
+        (n, m) for i, (n, m) in enumerate(zip(where.shape, array.shape, strict=False)) if i != axis
+    ]
+    if source is not None:
+        if source._array.dtype != array.dtype:
+            raise RuntimeError(f"{name}: src: expected {array.dtype}, got {source._array.dtype}")
+        if where.size and source._array.ndim != where.ndim:
+            raise RuntimeError(f"{name}: src must have as many dimensions as index, {where.ndim}")
+        sizes += zip(where.shape, source._array.shape, strict=False)
+    if where.size and any(n > m for n, m in sizes):
+        raise RuntimeError(
+            f"{name}: expected index {list(where.shape)} to be no larger than src, nor than input "
+            f"{list(array.shape)} apart from dimension {axis}"
+        )
+    bad = first_outside(where, array.shape[axis] if array.ndim else 1)
+    if bad is not None:
+        raise RuntimeError(
+            f"{name}: index {bad} is out of bounds for dimension {axis} of input "
+            f"{list(array.shape)}"
+        )
+    return axis
+
+
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | Number | None = None,
+    *,
+    value: Number | None = None,
+    reduce: str | None = None,
+) -> Tensor:
+    """input, with src[i, j] at [index[i, j], j] for dim 0, at [i, index[i, j]] for dim 1, ...
+
+    src: a tensor of the dtype of input, no smaller than index, or a number, which may also be
+    called value. reduce: "add" adds in place of writing. RuntimeError for an index out of range.
+
+    >>> ta.zeros(2, 3).scatter(1, ta.tensor([[2], [0]]), 1.0)  # one-hot rows
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    if (src is None) == (value is None):
+        raise TypeError("scatter: expected src, a tensor or a number, or value")
+    given: Any = value if src is None else src
+    if reduce == "add":
+        if not isinstance(given, TensorBase):
+            given = results.wrap(np.full(index._array.shape, given, input._array.dtype))
+        return scatter_add(input, dim, index, given)
+    if reduce is not None:
+        raise RuntimeError(f'scatter: reduce: expected None or "add", got {reduce!r}')
+    source: Any = given if isinstance(given, TensorBase) else None
+    axis = _checked("scatter", input, dim, index, source)
+    if not isinstance(given, TensorBase):
+        check_range(as_number(given, "value"), input._array.dtype, "scatter: value")
+    return Scatter.apply(input, index, given, axis)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """input, with src[i, j] added at [index[i, j], j] for dim 0, at [i, index[i, j]] for dim 1, and
+    so on. Arguments and errors are those of `scatter`.
+
+    >>> ta.zeros(3).scatter_add(0, ta.tensor([2, 0, 2]), ta.ones(3))
+    tensor([1., 0., 2.])
+    """
+    axis = _checked("scatter_add", input, dim, index, as_tensor(src, "src"))
+    return ScatterAdd.apply(input, index, src, axis)
+
+
+def _rows(name: str, input: Tensor, dim: int, index: Tensor, length: int) -> tuple[int, Tensor]:
+    """The axis, and an index (N,) repeated to the shape of N rows of input along it."""
+    shape = as_tensor(input, "input")._array.shape
+    axis, array = as_axis(dim, len(shape)), as_index(index, name)
+    if array.ndim > 1 or array.size != length:
+        raise IndexError(f"{name}: index: expected shape [{length}], got {list(array.shape)}")
+    size = shape[axis]
+    outside = array[(array < -size) | (array >= size)]
+    if outside.size:
+        raise IndexError(
+            f"{name}: index {int(outside[0])} is out of range for dimension {axis} of {list(shape)}"
+        )
+    column = np.where(array < 0, array + size, array).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    whole = np.broadcast_to(column, (*shape[:axis], length, *shape[axis + 1 :]))
+    return axis, results.wrap(whole)
+
+
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1
+) -> Tensor:
+    """input, with alpha source[i] added to row index[i] along dim; index (N,).
+
+    >>> ta.zeros(3).index_add(0, ta.tensor([2, 2]), ta.tensor([1.0, 4.0]))
+    tensor([0., 0., 5.])
+    """
+    axis = as_axis(dim, as_tensor(input, "input")._array.ndim)
+    axis, rows = _rows("index_add", input, axis, index, as_tensor(source, "source").shape[axis])
+    _same_rest("index_add", rows, source)
+    return scatter_add(input, axis, rows, source if alpha == 1 else mul(source, alpha))
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """input, with row index[i] along dim replaced by source[i]; index (N,)."""
+    axis = as_axis(dim, as_tensor(input, "input")._array.ndim)
+    axis, rows = _rows("index_copy", input, axis, index, as_tensor(source, "source").shape[axis])
+    _same_rest("index_copy", rows, source)
+    return scatter(input, axis, rows, source)
+
+
+def _same_rest(name: str, rows: Tensor, source: Tensor) -> None:
+    if rows._array.shape != source._array.shape:
+        raise RuntimeError(
+            f"{name}: source: expected shape {list(rows._array.shape)}, got "
+            f"{list(source._array.shape)}"
+        )
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Number | Tensor) -> Tensor:
+    """input, with one number in all rows that index (N,) lists along dim.
+
+    >>> ta.ones(2, 2).index_fill(0, ta.tensor([1]), 0.0)
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+    axis, rows = _rows("index_fill", input, dim, index, index._array.size)
+    number = as_number(value, "index_fill: value")
+    if not isinstance(value, TensorBase):
+        return scatter(input, axis, rows, number)
+    filled = scatter(zeros_like(input, dtype="bool"), axis, rows, True)
+    return masked_fill(input, filled, value)
+
+
+def scatter_(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | Number | None = None,
+    *,
+    value: Number | None = None,
+    reduce: str | None = None,
+) -> Tensor:
+    """`scatter`, written into input."""
+    check_in_place("scatter_", input, src)
+    return rebind("scatter_", input, scatter(input, dim, index, src, value=value, reduce=reduce))
+
+
+def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`scatter_add`, written into input."""
+    check_in_place("scatter_add_", input, src)
+    return rebind("scatter_add_", input, scatter_add(input, dim, index, src))
+
+
+def index_add_(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1
+) -> Tensor:
+    """`index_add`, written into input."""
+    check_in_place("index_add_", input, source)
+    return rebind("index_add_", input, index_add(input, dim, index, source, alpha=alpha))
+
+
+def index_copy_(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`index_copy`, written into input."""
+    check_in_place("index_copy_", input, source)
+    return rebind("index_copy_", input, index_copy(input, dim, index, source))
+
+
+def index_fill_(input: Tensor, dim: int, index: Tensor, value: Number | Tensor) -> Tensor:
+    """`index_fill`, written into input."""
+    check_in_place("index_fill_", input, value)
+    return rebind("index_fill_", input, index_fill(input, dim, index, value))
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements of input where mask (bool) is True, in their order, as (N,); the two broadcast.
+
+    >>> ta.tensor([1.0, 2.0, 3.0]).masked_select(ta.tensor([True, False, True]))
+    tensor([1., 3.])
+    """
+    if as_tensor(mask, "mask")._array.dtype != bool:
+        raise RuntimeError(f"masked_select: mask: expected bool, got {mask._array.dtype}")
+    try:
+        shape = np.broadcast_shapes(as_tensor(input, "input")._array.shape, mask._array.shape)
+    except ValueError:
+        raise RuntimeError(
+            f"masked_select: mask of shape {list(mask._array.shape)} does not broadcast with input "
+            f"of shape {list(input._array.shape)}"
+        ) from None
+    return getitem(expand(input, shape or (1,)), expand(mask, shape or (1,)))
