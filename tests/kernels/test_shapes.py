@@ -97,6 +97,7 @@ def test_softmax(
     assert_within(kernels.softmax(x, mask), want, want, summing(shape[-1]) + distance)
 
 
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
 @few
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=9),
@@ -104,50 +105,30 @@ def test_softmax(
     reverse=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_a_row_of_a_packed_gru_does_not_see_the_others(
-    kernels: Backend, lengths: list[int], H: int, reverse: bool, seed: int
+def test_a_sequence_of_a_packed_batch_does_not_see_the_others(
+    kernels: Backend, kind: str, lengths: list[int], H: int, reverse: bool, seed: int
 ) -> None:
     lengths = sorted(lengths, reverse=True)
     sizes = np.array([sum(n > t for n in lengths) for t in range(lengths[0])])
     starts = np.cumsum(sizes) - sizes
+    gates, states = {"gru": (3, 1), "lstm": (4, 2)}[kind]
     r = np.random.default_rng(seed)
-    gx, h0 = r.normal(size=(sum(lengths), 3 * H)), r.normal(size=(len(lengths), H))
-    w, bias = r.normal(size=(3 * H, H)) / H**0.5, r.normal(size=3 * H)
-    y, h_n, _ = kernels.gru(gx, h0, w, bias, sizes, reverse)
-    for row, length in enumerate(lengths):
-        mine = starts[:length] + row
-        alone, last, _ = kernels.gru(
-            gx[mine], h0[row : row + 1], w, bias, np.ones(length, np.int64), reverse
-        )
-        np.testing.assert_allclose(y[mine], alone, rtol=0, atol=1e-13 * length)
-        np.testing.assert_allclose(h_n[row], last[0], rtol=0, atol=1e-13 * length)
+    gx, first = r.normal(size=(sum(lengths), gates * H)), r.normal(size=(states, len(lengths), H))
+    w, bias = r.normal(size=(gates * H, H)) / H**0.5, r.normal(size=gates * H)
 
+    def run(gx: np.ndarray, first: np.ndarray, sizes: np.ndarray) -> tuple[list[Any], list[Any]]:
+        """Results of forward and backward: those with a row for each step, those with one state."""
+        y, *last, saved = getattr(kernels, kind)(gx, *first, w, bias, sizes, reverse)
+        kept = (saved, y, *first) if kind == "gru" else (saved, first[1])
+        back = getattr(kernels, f"{kind}_backward")(y, *last, *kept, w, sizes, reverse)
+        return [y, saved, *back[:-states]], [*last, *back[-states:]]
 
-@few
-@given(
-    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=9),
-    H=st.integers(1, 20),
-    reverse=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_a_row_of_a_packed_lstm_does_not_see_the_others(
-    kernels: Backend, lengths: list[int], H: int, reverse: bool, seed: int
-) -> None:
-    lengths = sorted(lengths, reverse=True)
-    sizes = np.array([sum(n > t for n in lengths) for t in range(lengths[0])])
-    starts = np.cumsum(sizes) - sizes
-    r = np.random.default_rng(seed)
-    gx, (h0, c0) = r.normal(size=(sum(lengths), 4 * H)), r.normal(size=(2, len(lengths), H))
-    w, bias = r.normal(size=(4 * H, H)) / H**0.5, r.normal(size=4 * H)
-    y, h_n, c_n, saved = kernels.lstm(gx, h0, c0, w, bias, sizes, reverse)
-    dgates, dh0, dc0 = kernels.lstm_backward(y, h_n, c_n, saved, c0, w, sizes, reverse)
-    for row, length in enumerate(lengths):
-        mine, one = starts[:length] + row, slice(row, row + 1)
-        ones = np.ones(length, np.int64)
-        alone = kernels.lstm(gx[mine], h0[one], c0[one], w, bias, ones, reverse)
-        back = kernels.lstm_backward(*alone[:3], alone[3], c0[one], w, ones, reverse)
-        packed = y[mine], h_n[one], c_n[one], saved[mine], dgates[mine], dh0[one], dc0[one]
-        for got, want in zip(packed, (*alone, *back), strict=True):
+    rows, ends = run(gx, first, sizes)
+    for sequence, length in enumerate(lengths):
+        mine, one = starts[:length] + sequence, slice(sequence, sequence + 1)
+        alone = run(gx[mine], first[:, one], np.ones(length, np.int64))
+        packed = [*(x[mine] for x in rows), *(x[one] for x in ends)]
+        for got, want in zip(packed, [*alone[0], *alone[1]], strict=True):
             np.testing.assert_allclose(got, want, rtol=0, atol=1e-12 * length)
 
 

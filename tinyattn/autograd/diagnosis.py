@@ -10,10 +10,10 @@ from tinyattn.kernels._types import Array
 
 
 class Diagnosis:
-    unit_axis = -1  # the axis of the output that counts units
-    switches_off = False  # a unit that is 0 for every input gets no gradient, as in relu
-    keeps_weights = False  # attention weights that come in as the first input are the output
-    attends = False  # its softmax weights values: it is attention and no classification
+    unit_axis: int = -1  # the axis of the output that counts units
+    switches_off: bool = False  # a unit that is 0 for every input gets no gradient, as in relu
+    keeps_weights: bool = False  # attention weights that come in as the first input are the output
+    attends: bool = False  # its softmax weights values: it is attention and no classification
 
     def weighs(self, x: Array) -> bool:
         """Whether values are weighted with x, if x is an input that holds attention weights."""
