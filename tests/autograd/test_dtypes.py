@@ -30,8 +30,7 @@ def outcome(module, name, one, other):
 
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("kinds", list(itertools.product(["array", "0-d", "python"], repeat=2)))
-def test_the_promotion_table_is_pytorchs(name, kinds):
-    torch = pytest.importorskip("torch")
+def test_the_promotion_table_is_pytorchs(name, kinds, torch):
     if kinds == ("python", "python"):
         assert str(result_type(1, 2.0)) == "float32"
         return
@@ -49,8 +48,7 @@ def test_the_promotion_table_is_pytorchs(name, kinds):
 @pytest.mark.parametrize(
     "name", ["exp", "sqrt", "tanh", "sigmoid", "log", "softmax", "sum", "mean"]
 )
-def test_operations_of_one_tensor_give_pytorchs_dtype(name):
-    torch = pytest.importorskip("torch")
+def test_operations_of_one_tensor_give_pytorchs_dtype(name, torch):
     for dtype in DTYPES:
         results = []
         for module in (torch, ta):

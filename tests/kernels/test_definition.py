@@ -187,8 +187,7 @@ def test_gradients_of_gru(definition: Backend, reverse: bool) -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_gru_agrees_with_torch(definition: Backend, reverse: bool) -> None:
-    torch = pytest.importorskip("torch")
+def test_gru_agrees_with_torch(definition: Backend, reverse: bool, torch: Any) -> None:
     sizes, D, H = [4, 3, 3, 1], 3, 5
     twin = torch.nn.GRU(D, H, bidirectional=True, dtype=torch.float64)
     suffix = "_l0_reverse" if reverse else "_l0"
@@ -222,8 +221,7 @@ def test_gru_agrees_with_torch(definition: Backend, reverse: bool) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_lstm_agrees_with_torch(definition: Backend, reverse: bool, bias: bool) -> None:
-    torch = pytest.importorskip("torch")
+def test_lstm_agrees_with_torch(definition: Backend, reverse: bool, bias: bool, torch: Any) -> None:
     sizes, D, H = [4, 3, 3, 1], 3, 5
     twin = torch.nn.LSTM(D, H, bias=bias, bidirectional=True, dtype=torch.float64)
     suffix = "_l0_reverse" if reverse else "_l0"
@@ -370,8 +368,7 @@ def test_sgd_number_by_number(definition: Backend, nesterov: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD"])
-def test_optimisers_agree_with_torch(definition: Backend, name: str) -> None:
-    torch = pytest.importorskip("torch")
+def test_optimisers_agree_with_torch(definition: Backend, name: str, torch: Any) -> None:
     start, grads = r.normal(size=(3, 4)), r.normal(size=(6, 3, 4))
     twin = torch.tensor(start.copy(), requires_grad=True)
     options: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.1}

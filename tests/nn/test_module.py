@@ -456,8 +456,7 @@ def test_weights_of_two_bytes_are_converted_with_a_warning(value):
     assert layer.weight.tolist() == [[1.5, -2.0]]
 
 
-def test_bfloat16_of_torch_is_converted():
-    torch = pytest.importorskip("torch")
+def test_bfloat16_of_torch_is_converted(torch):
     layer = nn.Linear(2, 1, bias=False)
     with pytest.warns(UserWarning, match="bfloat16"):
         layer.load_state_dict({"weight": torch.tensor([[1.5, -2.0]], dtype=torch.bfloat16)})
