@@ -1,7 +1,8 @@
-"""What an operation can say of itself when a model is examined: its gates, its attention weights.
+"""What an operation can tell about itself when a model is examined: its gates, its attention
+weights.
 
-`tinyattn.doctor` asks after every forward. Here stand the answers of an operation that has nothing
-to say; an operation that has overrides them.
+`tinyattn.doctor` asks for them after every forward. The answers here are those of an operation that
+has neither; an operation that has gates or weights overrides them.
 """
 
 from typing import Any
@@ -10,10 +11,10 @@ from tinyattn.kernels._types import Array
 
 
 class Diagnosis:
-    unit_axis: int = -1  # the axis of the output that counts units
-    switches_off: bool = False  # a unit that is 0 for every input gets no gradient, as in relu
-    keeps_weights: bool = False  # attention weights that come in as the first input are the output
-    attends: bool = False  # its softmax weights values: it is attention and no classification
+    unit_axis: int = -1  # the axis of the output whose elements are the units of a layer
+    switches_off: bool = False  # a unit that gives 0 for every input gets no gradient, as in relu
+    keeps_weights: bool = False  # the output is the first input, if that holds attention weights
+    attends: bool = False  # its softmax weights values, as in attention, and no classes
 
     def weighs(self, x: Array) -> bool:
         """Whether values are weighted with x, if x is an input that holds attention weights."""
@@ -28,6 +29,6 @@ class Diagnosis:
         return {}
 
     def attention_weights(self, inputs: tuple[Any, ...], output: Any) -> tuple[Array, Array] | None:
-        """The weights (..., Tq, Tk) of a softmax, and the scores, or masks, that tell masked keys:
-        those have large negative numbers there."""
+        """The weights (..., Tq, Tk) of a softmax, and the scores or masks, which are large negative
+        numbers at masked keys."""
         return None

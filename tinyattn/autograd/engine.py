@@ -47,9 +47,9 @@ def run(
         if len(out) != len(node.edges):
             node.check_number(len(out))
         owned = node.fresh or (node.spends and not retain_graph)
-        for to, part in zip(node.edges, out):  # noqa: B905
-            if to is not None and part is not None:
-                add(to, part, owned)
+        for to, dx in zip(node.edges, out):  # noqa: B905
+            if to is not None and dx is not None:
+                add(to, dx, owned)
         if node.saved and not retain_graph:
             node.saved = FREED
     for end in waiting.ends:
@@ -80,7 +80,7 @@ class Waiting:
             self.paths, self.last = _paths(roots, wanted)
 
     def add(self, edge: Edge, grad: Gradient, owned: bool) -> None:
-        """A gradient arrives at an output of a node."""
+        """Add a gradient that has arrived at an output of a node."""
         node, index, shape, dtype = edge
         arrived = self.table.get(node)
         if arrived is None:

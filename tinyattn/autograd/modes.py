@@ -42,8 +42,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class watching:
     """Inside, `watcher(node, inputs, options, outputs)` is called after each forward of the thread.
 
-    Function.apply runs each forward through `state.quietly`, which is exchanged here, so that an
-    ordinary forward has nothing to check."""
+    Function.apply runs each forward through `state.quietly`. It is replaced here, so that a forward
+    that is not watched has nothing to check."""
 
     def __init__(self, watcher: Callable[..., Any]) -> None:
         self.watcher = watcher
@@ -97,7 +97,7 @@ class Mode:
         state.enabled = self.before.pop()
 
     def __call__(self, function: F) -> F:
-        """`function` with the mode set while it runs; a generator, whenever it is resumed."""
+        """A function that runs `function` in this mode, and a generator at each of its steps."""
         mode = self.mode
 
         if not callable(function) or isinstance(function, type):
@@ -149,7 +149,7 @@ class set_grad_enabled(Mode):
         pass
 
     def __call__(self, function: F) -> F:
-        self.__exit__()  # the call itself was not meant to last
+        self.__exit__()  # as a decorator, the call itself must not change the mode
         return super().__call__(function)
 
 

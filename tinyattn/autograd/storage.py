@@ -1,6 +1,6 @@
 """What the engine knows of a tensor: its array, its storage, its place in the graph.
 
-The class people meet, with its operators and methods, is `Tensor` in tinyattn/_tensor.py.
+The class that users see, with its operators and methods, is `Tensor` in tinyattn/_tensor.py.
 """
 
 import os
@@ -52,7 +52,7 @@ class Storage:
     cache: dict[Any, Any] | None = None
 
     def changed(self, by: str) -> None:
-        with _lock:  # without it, two changes at once could count as one
+        with _lock:  # otherwise two threads could raise it at once, and it would rise by one
             self.version += 1
             Storage.last_change = next(clock)
         self.changed_by = by
@@ -67,7 +67,7 @@ class TensorBase:
     _storage: Storage
     _edge: "Edge | None" = None
     _base: "Tensor | None" = None
-    _since = 0
+    _since: int = 0  # of a view: the version of the storage when it got its place in the graph
     grad: "Tensor | None" = None
     _retained: "Node | None" = None  # the node whose gradient retain_grad() keeps
 
@@ -160,7 +160,7 @@ def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
 
 
 class _Results:
-    """The class of results: tinyattn/_tensor.py puts its class Tensor here."""
+    """The class of all results: tinyattn/_tensor.py stores its class Tensor here."""
 
     cls: Any = TensorBase
 
@@ -176,5 +176,6 @@ results = _Results()
 
 
 def source_lines(**lines: str) -> str:
-    """For a message: what happened at which line of the source, as far as anomaly mode knows."""
+    """Lines of an error message that say what happened at which line of the source, if anomaly mode
+    has recorded it."""
     return "".join(f"\n  {what} at {line}" for what, line in lines.items() if line)
