@@ -408,6 +408,8 @@ def check_batch_sizes(kernel: str, batch_sizes: Array, N: int, B: int) -> None:
     increase, and add up to the N rows.
     """
     sizes = batch_sizes.tolist()
+    if sizes == [N] and N == B:  # a single step, as in a decoder: the call has to be cheap
+        return
     if not sizes:
         raise ValueError(f"{kernel}: batch_sizes is empty: expected at least one time step")
     if sizes[0] != B or sizes[-1] < 0 or sorted(sizes, reverse=True) != sizes:
