@@ -155,6 +155,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: tokenize, detokenize": IMPORTED,
     },
     "_pattern": {"off by one: kinds.insert(...": IMPORTED},
+    "_apart_in_word": {"order exchanged: end, start": "either of the two"},
+    "_usual": {"order exchanged: left, right": "either of the two"},
     "_on_top": {"off by one: range(...": IMPORTED, "order exchanged: low, high": IMPORTED},
     "_marked": {"order exchanged: spaces, usual": "only whether they differ counts"},
     "Vocab.decode": {"order exchanged: PAD, BOS": "a set of tokens"},

@@ -301,7 +301,7 @@ def test_a_bad_line_is_shown_up_to_40_characters(tmp_path: Path, length: int, sh
     path.write_text("x" * length + "\n", encoding="utf-8")
     with pytest.raises(DataError) as caught:
         read_pairs(path)
-    assert repr(shown) in str(caught.value)
+    assert str(caught.value).endswith(f" got one column: {shown!r}")
 
 
 def test_one_token_may_be_the_most() -> None:
@@ -312,6 +312,8 @@ def test_a_batch_has_room_for_100_tokens_a_pair() -> None:
     exact, over = [([4] * 50, [5] * 49)] * 2, [([4] * 50, [5] * 50)] * 2
     assert [len(batch.index) for batch in batches(exact, 2)] == [2]
     assert [len(batch.index) for batch in batches(over, 2)] == [1, 1]
+    one_over = [([4] * 100, [5] * 66)] * 3  # 501 tokens, and there is room for 500
+    assert [len(batch.index) for batch in batches(one_over, 5)] == [2, 1]
 
 
 def test_the_count_is_that_of_the_batches_whatever_is_cut() -> None:
@@ -324,6 +326,16 @@ def test_the_count_is_that_of_the_batches_whatever_is_cut() -> None:
         assert [b.index.tolist() for b in batches(pairs, 4, seed, max_tokens=90)] == expected
         assert count_batches(pairs, 4, seed, max_tokens=90) == len(expected)
         assert count_batches(pairs, 4, seed, 7, 90) == len([*batches(pairs, 4, seed, 7, 90)])
+
+
+def test_the_count_is_that_of_its_seed_and_epoch() -> None:
+    draw = np.random.default_rng(3)
+    pairs = [([4] * n, [5] * m) for n, m in draw.integers(1, 30, (250, 2))]
+    for epoch in range(3):  # 250 pairs of size 2 are sorted in three pools: what is cut varies
+        expected = len([*batches(pairs, 2, 1, epoch, 60)])
+        assert count_batches(pairs, 2, 1, epoch, 60) == expected
+    first = len([*batches(pairs, 2, 1, max_tokens=60)])
+    assert count_batches(pairs, 2, 1, max_tokens=60) == first
 
 
 def test_every_pair_of_many_is_in_one_batch() -> None:

@@ -75,3 +75,7 @@ def test_spellings_of_one_sentence_have_one_key(one: str, other: str) -> None:
 )
 def test_different_sentences_have_different_keys(one: str, other: str) -> None:
     assert source_key(one) != source_key(other)
+
+
+def test_a_key_is_what_is_seen_in_small_letters() -> None:
+    assert source_key("Ｈello,  \u200bWorld!") == "hello,world!"

@@ -125,9 +125,9 @@ Apart = Callable[[str, str], bool]
 def _usual(texts: Sequence[str], apart: Apart) -> list[bool]:
     """Whether a space stands before each text. Straight double quotes open and close in turn; a
     straight single quote alone is an apostrophe at the end of a word (the students' room)."""
-    ends = [text[-1] for text in texts]
-    starts = [text[0] for text in texts]
-    spaces = [False, *map(apart, ends, starts[1:])]
+    ends = [text[-1] for text in texts[:-1]]
+    starts = [text[0] for text in texts[1:]]
+    spaces = [False, *map(apart, ends, starts)]
     if '"' in texts:
         inside = False
         for i, (left, right) in enumerate(pairwise(texts), start=1):
