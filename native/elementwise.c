@@ -22,10 +22,18 @@ TA_INLINE vec FN(silu_slope)(vec x)
     return s * (splat(1) + x * (splat(1) - s));
 }
 
-/* The normal distribution function P. */
+/* The normal distribution function P(x) = erfc(-x / sqrt 2) / 2. In double the tail keeps its digits, at
+ * the cost of C's own erfc; in float, where 1 + erf loses them, P is right to the last bit of 1. */
 TA_INLINE vec FN(normal)(vec x)
 {
-    return splat((real)0.5) + splat((real)0.5) * FN(erf)(x * splat((real)0.70710678118654752));
+    const vec scaled = x * splat((real)0.70710678118654752);
+#if REAL_BITS == 64
+    vec y = scaled;
+    for (int i = 0; i < LANES; i++) y[i] = 0.5 * erfc(-scaled[i]);
+    return y;
+#else
+    return splat((real)0.5) + splat((real)0.5) * FN(erf)(scaled);
+#endif
 }
 
 /* f'(x) = P + x P' of f(x) = x P(x). */

@@ -1,10 +1,8 @@
 """Activations: relu, gelu, silu, softplus, elu, glu, ... Look at SiLU first.
 
-Forward finds the slope f'(x) together with f(x), because both have terms in common, and saves only
-the slope: backward is one product. The function that applies an operation stands under its class.
+Each is an elementwise kernel with its backward, which computes the slope f'(x) again from x: that
+moves fewer bytes than saving it. The function that applies an operation stands under its class.
 """
-
-import math
 
 import numpy as np
 
@@ -13,16 +11,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_axis, as_floats, as_number
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.elementwise import Unary, floating, not_bool
-
-
-class Activation(Function):
-    """y = f(x);   dx = dy f'(x), with the slope f'(x) saved if a gradient is needed."""
-
-    fresh = True
-
-    def backward(self, grad: Array) -> Array:
-        return grad * self.saved["slope"]
+from tinyattn.ops.elementwise import Unary, elementwise, exact, floating, not_bool
 
 
 def _activate(operation: type[Function], input: Tensor, inplace: bool, *options: float) -> Tensor:
@@ -38,9 +27,9 @@ class ReLU(Unary):
     """y = max(x, 0);   dx = dy where x > 0, else 0 (NaN passes dy, as in PyTorch)."""
 
     switches_off = True
-    function = staticmethod(lambda x: np.maximum(x, 0))
-    gradient = staticmethod(lambda dy, y: dy * (y != 0))
     keeps = "y"
+    kernel = "relu"
+    other = staticmethod(lambda x: np.maximum(x, 0))
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -52,13 +41,10 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return _activate(ReLU, not_bool(input), inplace)
 
 
-class LeakyReLU(Activation):
-    """y = x where x > 0, else a x;   f' = 1 where x > 0, else a."""
+class LeakyReLU(Unary):
+    """y = x where x > 0, else p x;   f' = 1 where x > 0, else p."""
 
-    def forward(self, x: Array, negative_slope: float) -> Array:
-        slope = np.take(np.array([negative_slope, 1], x.dtype), (x > 0).view(np.int8))
-        self.save(slope=slope)
-        return x * slope
+    kernel = "leaky_relu"
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -67,15 +53,11 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return _activate(LeakyReLU, as_floats(input, "input", "leaky_relu"), inplace, slope)
 
 
-class ELU(Activation):
-    """y = x where x > 0, else a (e^x - 1);   f' = 1 where x > 0, else a e^x.
+class ELU(Unary):
+    """y = x where x > 0, else p (e^x - 1);   f' = 1 where x > 0, else p e^x.
     (Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289)"""
 
-    def forward(self, x: Array, alpha: float) -> Array:
-        below = np.minimum(x, 0)
-        if self.needs(0):
-            self.save(slope=np.where(x > 0, x.dtype.type(1), alpha * np.exp(below)))
-        return np.maximum(x, 0) + alpha * np.expm1(below)
+    kernel = "elu"
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -84,15 +66,10 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _activate(ELU, as_floats(input, "input", "elu"), inplace, scale)
 
 
-class SiLU(Activation):
-    """y = x s  with  s = 1 / (1 + e^-x);   f' = s + x s (1 - s) = s + y (1 - s)."""
+class SiLU(Unary):
+    """y = x s  with  s = 1 / (1 + e^-x);   f' = s + x s (1 - s)."""
 
-    def forward(self, x: Array) -> Array:
-        s = 1 / (1 + np.exp(-x))
-        y = x * s
-        if self.needs(0):
-            self.save(slope=s + y * (1 - s))
-        return y
+    kernel = "silu"
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -103,46 +80,18 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _activate(SiLU, as_floats(input, "input", "silu"), inplace)
 
 
-class GELU(Activation):
+class GELU(Unary):
     """y = x P(x), P the distribution function of the normal distribution;   f' = P + x p  with
     p(x) = P'(x) = e^(-x^2 / 2) / sqrt(2 pi).   (Hendrycks, Gimpel 2016, arXiv:1606.08415)"""
 
-    # log(1/P - 1) = x (c_0 x^12 + c_1 x^10 + ... + c_6): a minimax fit of x P(x) on [-6, 6], where
-    # its error is at most 7e-8, less than float32 can show; scipy's P takes five times as long.
-    coefficients = (
-        *(-3.6112944e-09, 2.6689559e-07, -7.9382639e-06, 0.00011048065),
-        *(6.6258886e-05, -0.072668566, -1.5957684),
-    )
-
-    def forward(self, x: Array) -> Array:
-        square = x * x
-        if x.dtype == np.float32:
-            odds = square * self.coefficients[0]
-            for c in self.coefficients[1:-1]:
-                odds += c
-                odds *= square
-            below = 1 / (1 + np.exp(x * (odds + self.coefficients[-1])))
-        else:
-            from scipy.special import ndtr  # a quarter of a second to import
-
-            below = ndtr(x)
-        if self.needs(0):
-            self.save(slope=below + x * np.exp(-0.5 * square) * (1 / math.sqrt(2 * math.pi)))
-        return x * below
+    kernel = "gelu"
 
 
-class GELUTanh(Activation):
+class GELUTanh(Unary):
     """y = x (1 + t) / 2  with  t = tanh(u),  u = k (x + c x^3),  k = sqrt(2 / pi), c = 0.044715;
     f' = (1 + t) / 2 + x (1 - t^2) u' / 2,  u' = k (1 + 3 c x^2)."""
 
-    def forward(self, x: Array) -> Array:
-        k, c = math.sqrt(2 / math.pi), 0.044715
-        square = x * x
-        t = np.tanh(x * (k + k * c * square))
-        half = 0.5 * (1 + t)
-        if self.needs(0):
-            self.save(slope=half + (0.5 * x) * (1 - t * t) * (k + 3 * k * c * square))
-        return x * half
+    kernel = "gelu_tanh"
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -158,18 +107,13 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return (GELU if approximate == "none" else GELUTanh).apply(as_floats(input, "input", "gelu"))
 
 
-class Softplus(Activation):
-    """y = log(1 + e^z) / b  with  z = b x;   f' = 1 / (1 + e^-z).  Above the threshold y is x.
+class Softplus(Unary):
+    """y = log(1 + e^z) / p  with  z = p x;   f' = 1 / (1 + e^-z).  Where z > q, y is x.
 
     log(1 + e^z) = max(z, 0) + log(1 + e^-|z|), where nothing overflows.
     """
 
-    def forward(self, x: Array, beta: float, threshold: float) -> Array:
-        z = beta * x
-        linear = z > threshold
-        if self.needs(0):
-            self.save(slope=np.where(linear, 1, 1 / (1 + np.exp(-z))))
-        return np.where(linear, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta)
+    kernel = "softplus"
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -178,13 +122,10 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return Softplus.apply(as_floats(input, "input", "softplus"), scale, limit)
 
 
-class LogSigmoid(Activation):
+class LogSigmoid(Unary):
     """y = log(1 / (1 + e^-x)) = min(x, 0) - log(1 + e^-|x|);   f' = 1 / (1 + e^x)."""
 
-    def forward(self, x: Array) -> Array:
-        if self.needs(0):
-            self.save(slope=1 / (1 + np.exp(x)))
-        return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    kernel = "logsigmoid"
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -192,13 +133,10 @@ def logsigmoid(input: Tensor) -> Tensor:
     return LogSigmoid.apply(as_floats(input, "input", "logsigmoid"))
 
 
-class Softsign(Activation):
+class Softsign(Unary):
     """y = x / (1 + |x|);   f' = 1 / (1 + |x|)^2."""
 
-    def forward(self, x: Array) -> Array:
-        scale = 1 / (1 + np.abs(x))
-        self.save(slope=scale * scale)
-        return x * scale
+    kernel = "softsign"
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -215,9 +153,9 @@ class GLU(Function):
     def forward(self, x: Array, axis: int) -> Array:
         self.axis = axis
         a, b = np.split(x, 2, axis)
-        s = 1 / (1 + np.exp(-b))
+        s = elementwise("sigmoid", b)
         self.save(x=x, s=s)
-        return a * s
+        return exact(np.multiply, a, s)
 
     def backward(self, grad: Array) -> Array:
         x, s = self.saved["x"], self.saved["s"]

@@ -6,9 +6,8 @@ function that applies an operation stands under its class.
 
 import math
 import warnings
-from collections.abc import Callable
 from itertools import combinations
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -26,6 +25,7 @@ from tinyattn.autograd.dtypes import (
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
@@ -46,11 +46,37 @@ class Binary(Function):
     promotes = True
 
 
+def elementwise(kernel: str, *inputs: Array | float, p: float = 0.0, q: float = 0.0) -> Array:
+    """The elementwise kernel of this name on arrays and numbers, which broadcast."""
+    taken = [float(x) if type(x) in (int, float) else np.asarray(x) for x in inputs]
+    return backend().elementwise(kernel, taken, float(p), float(q))
+
+
+# Functions whose results IEEE 754 states to the last bit: the kernels give the bits of NumPy.
+_EXACT: dict[np.ufunc, str] = {
+    np.add: "add",
+    np.subtract: "sub",
+    np.multiply: "mul",
+    np.true_divide: "div",
+    np.maximum: "maximum",
+    np.minimum: "minimum",
+}
+_SMALL = 4096  # elements, up to which NumPy's loop takes less time than the call of a kernel
+
+
+def exact(function: np.ufunc, x: Array, y: Array | float) -> Array:
+    """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
+    large = x if type(x) is np.ndarray else y
+    if type(large) is not np.ndarray or large.size <= _SMALL or large.dtype.kind != "f":
+        return function(x, y)
+    return elementwise(_EXACT[function], x, y)
+
+
 class Add(Binary):
     """z = x + y;   dx = dz,  dy = dz."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        return x + y
+        return exact(np.add, x, y)
 
     def backward(self, grad: Array) -> Gradients:
         return grad, grad
@@ -69,10 +95,10 @@ class Sub(Binary):
     """z = x - y;   dx = dz,  dy = -dz."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        return x - y
+        return exact(np.subtract, x, y)
 
     def backward(self, grad: Array) -> Gradients:
-        return grad, -grad if self.needs(1) else None
+        return grad, exact(np.multiply, grad, -1.0) if self.needs(1) else None
 
 
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
@@ -101,13 +127,16 @@ def _scaled(input: Operand, other: Operand, alpha: Number) -> Operand:
 class Mul(Binary):
     """z = x y;   dx = dz y,  dy = dz x. Each is kept only for the gradient of the other."""
 
+    fresh = True
+
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x=x if self.needs(1) else None, y=y if self.needs(0) else None)
-        return x * y
+        return exact(np.multiply, x, y)
 
     def backward(self, grad: Array) -> Gradients:
         x, y = self.saved["x"], self.saved["y"]
-        return grad * y if self.needs(0) else None, grad * x if self.needs(1) else None
+        dx = exact(np.multiply, grad, y) if self.needs(0) else None
+        return dx, exact(np.multiply, grad, x) if self.needs(1) else None
 
     def weighs(self, x: Array) -> bool:
         return x.shape[-1:] == (1,)  # one weight for each row of values
@@ -125,15 +154,17 @@ def mul(input: Operand, other: Operand) -> Tensor:
 class Div(Binary):
     """z = x / y;   dx = dz / y,  dy = -dz x / y^2."""
 
+    fresh = True
+
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x=x if self.needs(1) else None, y=y)
-        z = np.true_divide(x, y)
+        z = exact(np.true_divide, x, y)
         return z if z.dtype == result_type(x, y) else z.astype(np.float32)
 
     def backward(self, grad: Array) -> Gradients:
         x, y = self.saved["x"], self.saved["y"]
-        dx = grad / y if self.needs(0) else None
-        return dx, -grad * (x / y / y) if self.needs(1) else None
+        dx = exact(np.true_divide, grad, y) if self.needs(0) else None
+        return dx, elementwise("div_backward_other", grad, x, y) if self.needs(1) else None
 
 
 class FloorDiv(Binary):
@@ -221,19 +252,18 @@ def rremainder(input: Tensor, other: Operand) -> Tensor:
 class Pow(Binary):
     """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y."""
 
+    fresh = True
+
     def forward(self, x: Array, y: Array) -> Array:
-        z = self.of_integers(x, y) if np.result_type(x, y).kind != "f" else x**y
-        self.save(x=x, y=y, z=z)
-        return z
+        if np.result_type(x, y).kind != "f":
+            return self.of_integers(x, y)
+        self.save(x=x, y=y)
+        return elementwise("pow", x, y)
 
     def backward(self, grad: Array) -> Gradients:
-        x, y, z = self.saved["x"], self.saved["y"], self.saved["z"]
-        dx = dy = None
-        if self.needs(0):
-            dx = np.where(y == 0, 0, grad * (y * x ** (y - 1)))
-        if self.needs(1):
-            dy = np.where((x == 0) & (y >= 0), 0, grad * z * np.log(x))
-        return dx, dy
+        x, y = self.saved["x"], self.saved["y"]
+        dx = elementwise("pow_backward", grad, x, y) if self.needs(0) else None
+        return dx, elementwise("pow_backward_exponent", grad, x, y) if self.needs(1) else None
 
     @staticmethod
     def of_integers(x: Array, y: Array) -> Array:
@@ -266,17 +296,18 @@ class Maximum(Binary):
     """z = max(x, y);   the larger one gets dz, and each half of it in a tie; both get it where
     one is NaN (as in PyTorch)."""
 
-    worse: Callable[..., Any] = staticmethod(np.less)
-    choose: Callable[..., Any] = staticmethod(np.maximum)
+    function: np.ufunc = np.maximum
+    fresh = True
 
     def forward(self, x: Array, y: Array) -> Array:
         self.save(x=x, y=y)
-        return self.choose(x, y)
+        return exact(self.function, x, y)
 
     def backward(self, grad: Array) -> Gradients:
         x, y = self.saved["x"], self.saved["y"]
-        best = np.where(x == y, grad / 2, grad)
-        return np.where(self.worse(x, y), 0, best), np.where(self.worse(y, x), 0, best)
+        kernel = f"{_EXACT[self.function]}_backward"
+        dx = elementwise(kernel, grad, x, y) if self.needs(0) else None
+        return dx, elementwise(kernel, grad, y, x) if self.needs(1) else None
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -287,8 +318,7 @@ def maximum(input: Tensor, other: Tensor) -> Tensor:
 class Minimum(Maximum):
     """z = min(x, y);   the smaller one gets dz, and each half of it in a tie."""
 
-    worse: Callable[..., Any] = staticmethod(np.greater)
-    choose: Callable[..., Any] = staticmethod(np.minimum)
+    function: np.ufunc = np.minimum
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
@@ -317,28 +347,44 @@ def sign_of(x: Array) -> Array:
 
 
 class Unary(Function):
-    """y = f(x);   dx = dy f'(x), a function of dy and of what is kept: x, y or neither."""
+    """y = f(x);   dx = dy f'(x), a function of dy and of what is kept: x, y or neither.
+
+    `kernel` and `gradient` name elementwise kernels; kernels/reference/elementwise.py has them in
+    NumPy. `p` and `q` are numbers that f depends on.
+    """
 
     fresh = True
     keeps = "x"
-    function: Callable[[Array], Array]
-    gradient: Callable[..., Array]
+    kernel: ClassVar[str]
+    gradient = ""  # where it is not the kernel's name followed by "_backward"
 
-    def forward(self, x: Array) -> Array:
-        y = self.function(x)
+    def forward(self, x: Array, p: float = 0.0, q: float = 0.0) -> Array:
+        self.kernels, self.numbers = backend(), (p, q)
+        y = (
+            self.kernels.elementwise(self.kernel, (x,), p, q)
+            if x.dtype.kind == "f"
+            else self.other(x)
+        )
         if self.keeps:
             self.saved = {self.keeps: x if self.keeps == "x" else y}
         return y
 
     def backward(self, grad: Array) -> Array:
-        return self.gradient(grad, self.saved[self.keeps]) if self.keeps else self.gradient(grad)
+        kept = (self.saved[self.keeps],) if self.keeps else ()
+        name = self.gradient or f"{self.kernel}_backward"
+        return self.kernels.elementwise(name, (grad, *kept), *self.numbers)
+
+    def other(self, x: Array) -> Array:
+        """f of integers or bools, for the few operations that have it."""
+        raise TypeError(f"{type(self).__name__}: expected floats, got {x.dtype}")
 
 
 class Neg(Unary):
     """y = -x;   dx = -dy."""
 
-    function = gradient = np.negative
+    kernel = gradient = "neg"
     keeps = ""
+    other = staticmethod(lambda x: -x)
 
 
 def neg(input: Tensor) -> Tensor:
@@ -354,8 +400,8 @@ def positive(input: Tensor) -> Tensor:
 class Abs(Unary):
     """y = |x|;   dx = dy sign x, so 0 at 0."""
 
-    function = np.abs
-    gradient = staticmethod(lambda dy, x: dy * sign_of(x))
+    kernel = "abs"
+    other = staticmethod(lambda x: np.abs(x))
 
 
 def abs(input: Tensor) -> Tensor:
@@ -366,9 +412,12 @@ def abs(input: Tensor) -> Tensor:
 class Sign(Unary):
     """y = 1 where x > 0, -1 where x < 0, else 0 (NaN too);   dx = 0."""
 
-    function = staticmethod(lambda x: sign_of(x) if x.dtype != bool else x.copy())
-    gradient = staticmethod(np.zeros_like)
+    kernel = "sign"
     keeps = ""
+    other = staticmethod(lambda x: sign_of(x) if x.dtype != bool else x.copy())
+
+    def backward(self, grad: Array) -> Array:
+        return np.zeros_like(grad)
 
 
 def sign(input: Tensor) -> Tensor:
@@ -379,8 +428,8 @@ def sign(input: Tensor) -> Tensor:
 class Square(Unary):
     """y = x^2;   dx = 2 dy x."""
 
-    function = staticmethod(lambda x: x * x if x.dtype != bool else x.astype(np.int64))
-    gradient = staticmethod(lambda dy, x: 2 * dy * x)
+    kernel = "square"
+    other = staticmethod(lambda x: x * x if x.dtype != bool else x.astype(np.int64))
 
 
 def square(input: Tensor) -> Tensor:
@@ -391,8 +440,7 @@ def square(input: Tensor) -> Tensor:
 class Reciprocal(Unary):
     """y = 1 / x;   dx = -dy y^2."""
 
-    function = np.reciprocal
-    gradient = staticmethod(lambda dy, y: -dy * y * y)
+    kernel = "reciprocal"
     keeps = "y"
 
 
@@ -404,8 +452,7 @@ def reciprocal(input: Tensor) -> Tensor:
 class Sqrt(Unary):
     """y = sqrt x, NaN below 0;   dx = dy / (2 y), infinite at 0."""
 
-    function = np.sqrt
-    gradient = staticmethod(lambda dy, y: dy / (2 * y))
+    kernel = "sqrt"
     keeps = "y"
 
 
@@ -417,8 +464,7 @@ def sqrt(input: Tensor) -> Tensor:
 class Rsqrt(Unary):
     """y = 1 / sqrt x;   dx = -dy x^(-3/2) / 2 = -dy y^3 / 2."""
 
-    function = staticmethod(lambda x: 1 / np.sqrt(x))
-    gradient = staticmethod(lambda dy, y: -0.5 * dy * (y * y * y))
+    kernel = "rsqrt"
     keeps = "y"
 
 
@@ -430,8 +476,8 @@ def rsqrt(input: Tensor) -> Tensor:
 class Exp(Unary):
     """y = e^x;   dx = dy y."""
 
-    function = np.exp
-    gradient = staticmethod(lambda dy, y: dy * y)
+    kernel = "exp"
+    gradient = "mul"
     keeps = "y"
 
 
@@ -447,8 +493,7 @@ def exp(input: Tensor) -> Tensor:
 class Expm1(Unary):
     """y = e^x - 1, exact near 0;   dx = dy (y + 1)."""
 
-    function = np.expm1
-    gradient = staticmethod(lambda dy, y: dy * (y + 1))
+    kernel = "expm1"
     keeps = "y"
 
 
@@ -460,9 +505,9 @@ def expm1(input: Tensor) -> Tensor:
 class Log(Unary):
     """y = log x, -inf at 0, NaN below;   dx = dy / x."""
 
-    function = np.log
+    kernel = "log"
+    gradient = "div"
     makes_masks = True
-    gradient = staticmethod(lambda dy, x: dy / x)
 
 
 def log(input: Tensor) -> Tensor:
@@ -473,9 +518,8 @@ def log(input: Tensor) -> Tensor:
 class Log1p(Unary):
     """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
 
-    function = np.log1p
+    kernel = "log1p"
     makes_masks = True
-    gradient = staticmethod(lambda dy, x: dy / (1 + x))
 
 
 def log1p(input: Tensor) -> Tensor:
@@ -486,8 +530,7 @@ def log1p(input: Tensor) -> Tensor:
 class Sin(Unary):
     """y = sin x;   dx = dy cos x."""
 
-    function = np.sin
-    gradient = staticmethod(lambda dy, x: dy * np.cos(x))
+    kernel = "sin"
 
 
 def sin(input: Tensor) -> Tensor:
@@ -498,8 +541,7 @@ def sin(input: Tensor) -> Tensor:
 class Cos(Unary):
     """y = cos x;   dx = -dy sin x."""
 
-    function = np.cos
-    gradient = staticmethod(lambda dy, x: -dy * np.sin(x))
+    kernel = "cos"
 
 
 def cos(input: Tensor) -> Tensor:
@@ -510,8 +552,7 @@ def cos(input: Tensor) -> Tensor:
 class Tanh(Unary):
     """y = tanh x;   dx = dy (1 - y^2)."""
 
-    function = np.tanh
-    gradient = staticmethod(lambda dy, y: dy * (1 - y * y))
+    kernel = "tanh"
     keeps = "y"
 
 
@@ -527,8 +568,7 @@ def tanh(input: Tensor) -> Tensor:
 class Sigmoid(Unary):
     """y = 1 / (1 + e^-x);   dx = dy y (1 - y).  Where e^-x overflows, y is 0 but for denormals."""
 
-    function = staticmethod(lambda x: 1 / (1 + np.exp(-x)))
-    gradient = staticmethod(lambda dy, y: dy * y * (1 - y))
+    kernel = "sigmoid"
     keeps = "y"
 
 
@@ -544,12 +584,7 @@ def sigmoid(input: Tensor) -> Tensor:
 class Erf(Unary):
     """y = 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x;   dx = dy 2/sqrt(pi) e^(-x^2)."""
 
-    gradient = staticmethod(lambda dy, x: dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
-
-    def function(self, x: Array) -> Array:
-        from scipy.special import erf  # a quarter of a second to import
-
-        return erf(x)
+    kernel = "erf"
 
 
 def erf(input: Tensor) -> Tensor:
@@ -564,13 +599,20 @@ class Clamp(Function):
     """y = min(max(x, low), high);   dx = dy where low <= x <= high (the bounds included),
     dlow = dy where x < low < high,  dhigh = dy where x > high or low > high."""
 
+    fresh = True
+
     def forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
         self.save(x=x, low=low, high=high)
+        if x.dtype.kind == "f" and not any(isinstance(b, np.ndarray) for b in (low, high)):
+            return elementwise("clamp_numbers", x, **_bounds(low, high))
         y = x if low is None else np.maximum(x, low)
         return y if high is None else np.minimum(y, high)
 
     def backward(self, grad: Array) -> Gradients:
         x, low, high = self.saved["x"], self.saved["low"], self.saved["high"]
+        if not any(isinstance(b, np.ndarray) for b in (low, high)):
+            dx = elementwise("clamp_numbers_backward", grad, x, **_bounds(low, high))
+            return dx, None, None
         inside, below, above = np.True_, np.False_, np.False_
         if low is not None:
             inside, below = x >= low, x < low
@@ -580,6 +622,10 @@ class Clamp(Function):
             below, above = below & (low < high), above | (low > high)
         taken = (inside, below, above)
         return tuple(np.where(t, grad, 0) if self.needs(i) else None for i, t in enumerate(taken))
+
+
+def _bounds(low: Any, high: Any) -> dict[str, float]:
+    return {"p": -math.inf if low is None else low, "q": math.inf if high is None else high}
 
 
 def clamp(
@@ -609,14 +655,19 @@ def clamp(
 class Where(Function):
     """z = x where c, else y;   dx = dz where c else 0,  dy = 0 where c else dz."""
 
+    fresh = True
+
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         x, y = promote(x, y)
         self.save(condition=condition)
-        return np.where(condition, x, y)
+        if result_type(x, y).kind != "f":
+            return np.where(condition, x, y)
+        return elementwise("where", condition, x, y)
 
     def backward(self, grad: Array) -> Gradients:
         condition = self.saved["condition"]
-        return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
+        dx = elementwise("where", condition, grad, 0.0) if self.needs(1) else None
+        return None, dx, elementwise("where", condition, 0.0, grad) if self.needs(2) else None
 
 
 @overload
@@ -687,7 +738,9 @@ class Clone(Function):
     keeps_weights = True
 
     def forward(self, x: Array) -> Array:
-        return np.array(x, order="C")
+        if x.size <= _SMALL or x.dtype.kind != "f":
+            return np.array(x, order="C")
+        return elementwise("copy", x)
 
     def backward(self, grad: Array) -> Array:
         return grad

@@ -5,36 +5,42 @@ Integers are their own rounding. The gradient of rounding is 0, as each step is 
 
 import numpy as np
 
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_floats, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.elementwise import Binary, Clone, Gradients, Unary, check_divisor, not_bool
+from tinyattn.ops.elementwise import Binary, Clone, Gradients, check_divisor, not_bool
 
 
-class Rounded(Unary):
+class Rounded(Function):
     """y = x rounded;   dx = 0, as y stays the same when x changes a little."""
 
-    gradient = staticmethod(np.zeros_like)
-    keeps = ""
+    fresh = True
+
+    def backward(self, grad: Array) -> Array:
+        return np.zeros_like(grad)
 
 
 class Floor(Rounded):
     """y = the largest whole number that is not above x;   dx = 0."""
 
-    function = np.floor
+    def forward(self, x: Array) -> Array:
+        return np.floor(x)
 
 
 class Ceil(Rounded):
     """y = the smallest whole number that is not below x;   dx = 0."""
 
-    function = np.ceil
+    def forward(self, x: Array) -> Array:
+        return np.ceil(x)
 
 
 class Trunc(Rounded):
     """y = x without the digits behind the point;   dx = 0."""
 
-    function = np.trunc
+    def forward(self, x: Array) -> Array:
+        return np.trunc(x)
 
 
 class Round(Rounded):
@@ -102,12 +108,14 @@ def round_(input: Tensor, *, decimals: int = 0) -> Tensor:
     return rebind("round_", input, round(input, decimals=decimals))
 
 
-class Frac(Unary):
+class Frac(Function):
     """y = x - trunc(x);   dx = dy."""
 
-    function = staticmethod(lambda x: x - np.trunc(x))
-    gradient = staticmethod(np.copy)
-    keeps = ""
+    def forward(self, x: Array) -> Array:
+        return x - np.trunc(x)
+
+    def backward(self, grad: Array) -> Array:
+        return grad
 
 
 def frac(input: Tensor) -> Tensor:

@@ -29,8 +29,7 @@ def _sigmoid(x):
 
 @exact
 def _normal(x):
-    half = type(x)(0.5)
-    return half + half * math.erf(x * type(x)(math.sqrt(0.5)))
+    return type(x)(0.5) * math.erfc(-x * type(x)(math.sqrt(0.5)))
 
 
 @exact
