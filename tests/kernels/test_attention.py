@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyattn.kernels import AttentionOptions, Backend, available_backends, set_num_threads
+from tinyattn.kernels import (
+    AttentionOptions,
+    Backend,
+    available_backends,
+    set_num_threads,
+    use_backend,
+)
 from tinyattn.kernels.reference.attention import kept, philox
 
 from . import cases
@@ -403,3 +409,18 @@ def test_wrong_arguments_are_named(
     _, rest = split(inputs(2, 3, 3, 5, 7, 4, 6) | change)
     with pytest.raises(error, match=words):
         kernels.attention(**rest)
+
+
+@pytest.mark.parametrize("name", ["q", "k", "v"])
+def test_an_operand_spread_along_its_last_axis_is_read_as_it_is(name: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {n: rng.standard_normal((1, 2, 3, 4)) for n in "qkv"}
+    arrays[name] = np.broadcast_to(arrays[name][..., :1], (1, 2, 3, 4))
+    whole = {n: np.ascontiguousarray(x) for n, x in arrays.items()}
+    options = AttentionOptions(causal=False, scale=0.5)
+    for backend in available_backends():
+        with use_backend(backend) as kernels:
+            got = kernels.attention(*arrays.values(), None, options)
+            want = kernels.attention(*whole.values(), None, options)
+        for g, w in zip(got, want, strict=True):
+            np.testing.assert_array_equal(g, w)

@@ -53,7 +53,7 @@ class Argument(NamedTuple):
     optional: bool  # None will do
     words: tuple[str, ...]
     dtype: np.dtype[Any] | None  # None: the float type of the call
-    by_rows: bool  # read through its strides: only the last axis may have no gaps
+    steps: tuple[int, ...]  # read through its strides, with these on the last axis, in elements
     broadcast: bool  # a shape that broadcasts to the stated one will do
 
     @classmethod
@@ -69,7 +69,9 @@ class Argument(NamedTuple):
             raise ValueError(f"expected words among {sorted(_WORDS)}, got {text!r}")
         factors = tuple((int(axis[1] or 1), axis[2]) for axis in axes if axis)
         dtype = I64 if "int64" in words else BOOL if "bool" in words else None
-        layout = "rows" in words, "broadcast" in words
+        # Rows without gaps; a mask that is spread along a row is read with step 0.
+        steps = () if "rows" not in words else (0, 1) if "broadcast" in words else (1,)
+        layout = steps, "broadcast" in words
         return cls(name, letters, factors, bool(optional), words, dtype, *layout)
 
     def bind(self, kernel: str, shape: Shape, known: dict[str, Any]) -> None:
@@ -102,7 +104,7 @@ class Argument(NamedTuple):
                 raise TypeError(
                     f"{kernel}: {self.name}: expected {wanted} like the others, got {own}"
                 )
-            return readable(x, real, self.by_rows)
+            return readable(x, real, self.steps)
         kind, size = self.dtype.kind, self.dtype.itemsize
         if not isinstance(x, np.ndarray) or (x.dtype.kind, x.itemsize) != (kind, size):
             article = "an" if kind == "i" else "a"
@@ -110,15 +112,16 @@ class Argument(NamedTuple):
             raise TypeError(
                 f"{kernel}: {self.name} must be {article} {self.dtype} array, got {came}"
             )
-        return readable(x, self.dtype, self.by_rows)
+        return readable(x, self.dtype, self.steps)
 
 
-def readable(x: Array, dtype: np.dtype[Any], by_rows: bool = False) -> Array:
-    """`x` where it is aligned and contiguous (by rows: its last axis is), else a copy that is."""
+def readable(x: Array, dtype: np.dtype[Any], steps: tuple[int, ...] = ()) -> Array:
+    """`x` where it is aligned, and contiguous or with one of these steps on its last axis; else a
+    copy that is."""
     if type(x) is np.ndarray and x.dtype is dtype:
         flags = x.flags
         if flags.aligned and (
-            flags.c_contiguous or (by_rows and x.ndim and x.strides[-1] in (0, x.itemsize))
+            flags.c_contiguous or (x.ndim and x.strides[-1] in [n * x.itemsize for n in steps])
         ):
             return x
     return np.array(x, dtype, order="C")
@@ -223,7 +226,7 @@ class Contract:
         arrays = [*inputs]
         for i, shape in shapes:
             x = np.broadcast_to(arrays[i], shape)
-            arrays[i] = readable(x, x.dtype, self.inputs[i].by_rows)
+            arrays[i] = readable(x, x.dtype, self.inputs[i].steps)
         return tuple(arrays)
 
     def prepare_lists(
@@ -344,6 +347,7 @@ def elementwise_inputs(
     """The inputs as the twins read them, their float type and common shape, and whether all were
     turned round (transposed), so that they are C-contiguous."""
     kernel = f"elementwise: {operation}"
+    inputs = [np.asarray(x) if isinstance(x, np.generic) else x for x in inputs]
     arrays = [x for x in inputs if isinstance(x, np.ndarray)]
     floats = [x for x in arrays if x.dtype.kind != "b"]
     if not arrays or len(inputs) - len(arrays) > 2:
