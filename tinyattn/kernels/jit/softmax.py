@@ -25,9 +25,10 @@ def largest(x, i):
 def softmax_row(x, i, out):
     top, total = largest(x, i), out.dtype.type(0)
     for j in range(x.shape[1]):
-        e = exp(x[i, j] - top)
-        out[i, j] = e
-        total += e
+        out[i, j] = exp(x[i, j] - top)
+    # In a loop of its own: LLVM orders a sum beside a store by where the two arrays lie in memory.
+    for j in range(x.shape[1]):
+        total += out[i, j]
     for j in range(x.shape[1]):
         out[i, j] /= total
 
