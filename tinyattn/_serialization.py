@@ -1,22 +1,27 @@
-"""save and load: tensors, and dicts and lists of them with numbers and text, in a safetensors file.
+"""save and load: tensors, and dicts and lists of them with numbers and text.
 
-A flat dict of tensors, such as a state_dict, becomes a file that any safetensors reader
-understands; other structure is kept as JSON in the file's metadata. Loading executes nothing.
+The file is a safetensors file, or one in PyTorch's format, which stands in _torch_files.py. In
+safetensors a flat dict of tensors, such as a state_dict, is a file that any reader understands;
+other structure is kept as JSON in the file's metadata. Loading executes nothing.
 """
 
 import errno
+import io
 import json
 import os
 import secrets
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.devices import check_device
 from tinyattn.kernels._types import Array
+from tinyattn.nn.module import Module
 from tinyattn.ops.creation import from_numpy
 
 _STRUCTURE = "tinyattn.structure"  # the key of the JSON in the file's metadata
@@ -26,17 +31,50 @@ _HALVES: dict[str, Callable[[bytearray], Array]] = {
     "F16": lambda data: np.frombuffer(data, "<f2").astype(np.float32),
     "BF16": lambda data: (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4"),
 }
+_PYTORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".pkl")  # what names PyTorch's format
+_ZIP = b"PK\3\4"  # the first bytes of a file in that format
+_OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # and of one that is older
+File: TypeAlias = str | os.PathLike[str] | IO[bytes]
 _RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a tensor
 
 
-def save(obj: Any, path: str | os.PathLike[str]) -> None:
-    """Write obj (dicts with text keys, lists, tuples, tensors, numbers, text, None) to path.
+def save(obj: Any, f: File) -> None:
+    """Write obj to a path or an open file.
 
-    The content is written to another file, flushed, and renamed to path. So path holds either the
-    old content or the new one, and never a part of it. Tensors are saved by value: views and other
-    tensors that share memory share it no more when they are loaded.
+    A path that ends in .pt, .pth, .bin, .ckpt, .tar or .pkl, and an open file, get PyTorch's
+    format: torch.load and `load` read it. obj is made of tensors, dicts, lists, tuples, sets,
+    numbers, text, bytes and None. Tensors that share memory share it again when they are loaded.
+
+    Any other path gets a safetensors file. obj is made of tensors, dicts with text keys, lists,
+    tuples, numbers, text and None. Tensors are saved by value: those that share memory come back
+    apart.
+
+    The content is written to another file, flushed, and renamed to the path. So a path holds either
+    the old content or the new one, and never a part of it.
+    A module is refused with a TypeError: save its state_dict().
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> ta.save({"step": 3, "w": ta.ones(2)}, file)
+    >>> ta.load(io.BytesIO(file.getvalue()))
+    {'step': 3, 'w': tensor([1., 1.])}
     """
-    write_aside(path, as_bytes(obj))
+    if isinstance(obj, Module):
+        raise TypeError(
+            f"save: a module ({type(obj).__name__}) is not saved, because loading it would run the "
+            "code that a file names; save(module.state_dict(), f), and "
+            "module.load_state_dict(load(f)) to get it back"
+        )
+    if isinstance(f, (str, os.PathLike)) and not os.fspath(f).lower().endswith(_PYTORCH):
+        write_aside(f, as_bytes(obj))
+        return
+    from tinyattn import _torch_files  # here, because it makes `import tinyattn` slower
+
+    content = _torch_files.write(obj)
+    if isinstance(f, (str, os.PathLike)):
+        write_aside(f, content)
+    else:
+        f.write(content)
 
 
 def as_bytes(obj: Any) -> bytes:
@@ -90,13 +128,50 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read what `save` wrote to path, or any safetensors file as a dict of tensors.
+def load(
+    f: File,
+    map_location: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+) -> Any:
+    """Read what `save` or torch.save wrote to a path or an open file, or any safetensors file as a
+    dict of tensors. Nothing in the file is executed.
 
-    Tensors of float16 and bfloat16 become float32, with a warning. Raises FileNotFoundError if
-    there is no file, and ValueError for a file that is incomplete or of another kind.
+    map_location: the device of the tensors: "cpu", or a function or dict as in PyTorch, which
+        changes nothing here. RuntimeError for another device.
+    weights_only, mmap: accepted, and change nothing.
+
+    Tensors of float16 and bfloat16 become float32, those of int8 and int16 int32, with a warning.
+    Raises FileNotFoundError if there is no file, and ValueError for a file that is incomplete or of
+    another kind, and for one that holds a module or another object of a class.
     """
-    return from_bytes(path, read_whole(path))
+    if not (callable(map_location) or isinstance(map_location, dict)):
+        check_device(map_location, "map_location")
+    if not isinstance(f, (str, os.PathLike)):
+        name, content = getattr(f, "name", "f"), f.read()
+        found = _in_pytorchs_format(str(name), io.BytesIO(content))
+        return from_bytes(str(name), content) if found is None else found[0]
+    with suppress(OSError), open(f, "rb") as file:  # `read_whole` says what is wrong
+        found = _in_pytorchs_format(os.fspath(f), file)
+        if found is not None:
+            return found[0]
+    return from_bytes(f, read_whole(f))
+
+
+def _in_pytorchs_format(name: str, file: IO[bytes]) -> tuple[Any] | None:
+    """The content of a file in PyTorch's format; None for another kind of file."""
+    start = file.read(len(_OLD))
+    if start == _OLD:
+        raise ValueError(
+            f"{name}: this is PyTorch's file format before 1.6; load it with torch and save it "
+            "again"
+        )
+    if not start.startswith(_ZIP):
+        return None
+    from tinyattn import _torch_files
+
+    return (_torch_files.read(name, file),)
 
 
 def read_whole(path: str | os.PathLike[str]) -> bytes:

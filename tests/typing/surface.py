@@ -5,6 +5,7 @@ type that it names: `Any` where something definite is meant does not pass. The f
 so that what is asserted is code that works.
 """
 
+import io
 import warnings
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
@@ -800,6 +801,10 @@ def checks(x: Tensor, module: nn.Linear) -> None:
 def files(folder: Path, module: nn.Linear) -> None:
     assert_type(ta.save(module.state_dict(), folder / "weights.safetensors"), None)
     assert_type(ta.load(folder / "weights.safetensors"), Any)
+    file = io.BytesIO()
+    assert_type(ta.save({0: ta.ones(1)}, file), None)
+    file.seek(0)
+    assert_type(ta.load(file, map_location="cpu", weights_only=True), Any)
     assert_type(ta.save_checkpoint(folder / "checkpoint", module, step=3), None)
     assert_type(ta.load_checkpoint(folder / "checkpoint", module), dict[str, Any])
 
