@@ -170,13 +170,29 @@ TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long
         }
 }
 
-/* A unit's totals become its results. */
-TA_INLINE void FN(finish_unit)(const struct FN(reduction) *job, long unit, int what,
-                               const struct ta_sum *totals)
+/* The totals of `count` <= WIDE rows from `unit` on, side by side: rows too short to fill a vector. */
+TA_INLINE void FN(narrow_rows)(const struct FN(reduction) *job, long unit, long count, int what,
+                              struct ta_sum *out)
+{
+    const long n = job->shape.n;
+    const real *x = job->x + unit * n;
+    struct FN(total) t = {{0}, {0}};
+    wide m = {0}, l = {0};
+    if (what == TA_DEVIATIONS)
+        for (long k = 0; k < count; k++) m[k] = job->means[unit + k].sum, l[k] = job->means[unit + k].error;
+    for (long i = 0; i < n; i++) {
+        wide v = {0};
+        for (long k = 0; k < count; k++) v[k] = (double)x[k * n + i];
+        add_wide(&t, FN(term)(v, what, m, l));
+    }
+    for (long k = 0; k < count; k++) out[k] = (struct ta_sum){t.sum[k], t.error[k]};
+}
+
+/* Totals become results, `width` of them from `at` on. */
+TA_INLINE void FN(finish)(const struct FN(reduction) *job, long at, long width, int what,
+                          const struct ta_sum *totals)
 {
     const struct ta_shape *s = &job->shape;
-    long column = unit % s->blocks * COLUMNS, at = unit / s->blocks * s->C + column;
-    long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
     if (what != TA_VALUES) {
         for (long j = 0; j < width; j++) job->squares[at + j] = total_of(totals[j].sum, totals[j].error);
     } else if (job->means) {
@@ -187,15 +203,22 @@ TA_INLINE void FN(finish_unit)(const struct FN(reduction) *job, long unit, int w
             job->mean[at + j] = mean;
             job->means[at + j] = (struct ta_sum){mean, lost == lost ? lost : 0};
         }
+    } else if (job->out_is_double) {
+        double *out = (double *)job->out + at;
+        for (long j = 0; j < width; j++) out[j] = total_of(totals[j].sum, totals[j].error) / job->divisor;
     } else {
-        for (long j = 0; j < width; j++) {
-            double value = total_of(totals[j].sum, totals[j].error) / job->divisor;
-            if (job->out_is_double)
-                ((double *)job->out)[at + j] = value;
-            else
-                ((real *)job->out)[at + j] = (real)value;
-        }
+        real *out = (real *)job->out + at;
+        for (long j = 0; j < width; j++)
+            out[j] = (real)(total_of(totals[j].sum, totals[j].error) / job->divisor);
     }
+}
+
+TA_INLINE void FN(finish_unit)(const struct FN(reduction) *job, long unit, int what,
+                               const struct ta_sum *totals)
+{
+    const struct ta_shape *s = &job->shape;
+    long column = unit % s->blocks * COLUMNS, at = unit / s->blocks * s->C + column;
+    FN(finish)(job, at, s->C - column < COLUMNS ? s->C - column : COLUMNS, what, totals);
 }
 
 TA_INLINE void FN(reduce_unit)(const struct FN(reduction) *job, long unit, int what)
@@ -205,11 +228,33 @@ TA_INLINE void FN(reduce_unit)(const struct FN(reduction) *job, long unit, int w
     FN(finish_unit)(job, unit, what, totals);
 }
 
+TA_INLINE void FN(reduce_short)(const struct FN(reduction) *job, long unit, long count, int what)
+{
+    struct ta_sum totals[WIDE];
+    if (count == WIDE)
+        FN(narrow_rows)(job, unit, WIDE, what, totals);
+    else
+        FN(narrow_rows)(job, unit, count, what, totals);
+    FN(finish)(job, unit, count, what, totals);
+}
+
 /* Many small units: those of a part one after another, all of a unit's work while it is in cache. */
 static void FN(units_part)(void *arg, long part, long parts)
 {
     const struct FN(reduction) *job = arg;
     long units = job->shape.A * job->shape.blocks, end = units * (part + 1) / parts;
+    if (job->shape.C == 1 && job->shape.n < 2 * WIDE) {
+        for (long unit = units * part / parts; unit < end; unit += WIDE) {
+            long count = end - unit < WIDE ? end - unit : WIDE;
+            if (job->what == TA_SQUARES) {
+                FN(reduce_short)(job, unit, count, TA_SQUARES);
+                continue;
+            }
+            FN(reduce_short)(job, unit, count, TA_VALUES);
+            if (job->what == TA_DEVIATIONS) FN(reduce_short)(job, unit, count, TA_DEVIATIONS);
+        }
+        return;
+    }
     for (long unit = units * part / parts; unit < end; unit++) {
         if (job->what == TA_SQUARES) {
             FN(reduce_unit)(job, unit, TA_SQUARES);
@@ -341,7 +386,8 @@ static void FN(cumsum_part)(void *arg, long part, long parts)
     }
     long units = s->A * s->blocks, end = units * (part + 1) / parts;
     for (long unit = units * part / parts; unit < end; unit++) {
-        struct ta_sum before[COLUMNS] = {{0, 0}};
+        struct ta_sum before[COLUMNS];
+        memset(before, 0, (size_t)s->width * sizeof *before);
         FN(cumsum_piece)(job, unit, 0, reverse, before);
     }
 }

@@ -12,6 +12,7 @@ from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
 
 ROW = 256  # elements that rows are joined to, where they are shorter
 PIECE = 64 * 1024  # elements of a piece
+SHORT = 64  # elements of a row, below which it is added up alone
 
 # What is added up: x, x^2, x - mean, (x - mean)^2.
 VALUES, SQUARES, DEVIATIONS, SQUARED_DEVIATIONS = 0, 1, 2, 3
@@ -98,6 +99,26 @@ def add_up(x, what, mean, rest, pieces, s, lost):
         add_pieces(x, what, mean, rest, pieces, part, s, lost)
 
 
+@kernel("r3 int s2 s2 s2 s2")
+def add_up_short(x, what, mean, rest, s, lost):
+    """The sums of x (A, n, 1), whose rows are short."""
+    A, n, _ = x.shape
+    for part in numba.prange((A + ROW - 1) // ROW):
+        for i in range(part * ROW, min(A, part * ROW + ROW)):
+            total = away = m = r = 0.0
+            if what >= DEVIATIONS:
+                m, r = mean[i, 0], rest[i, 0]
+            for j in range(n):
+                v = (np.float64(x[i, j, 0]) - m) - r
+                if what in (SQUARES, SQUARED_DEVIATIONS):
+                    v = v * v
+                more = total + v
+                of_v = more - total
+                away += (total - (more - of_v)) + (v - of_v)
+                total = more
+            s[i, 0], lost[i, 0] = total, away
+
+
 @exact
 def scan(x, reverse, begin, end, s, lost, out):
     """Rows begin to end of x (n, C) into out, from totals s and lost (C,) on."""
@@ -127,7 +148,9 @@ def totals(x: Array, what: int, mean: Array, rest: Array) -> tuple[Array, Array]
     """The sums (A, pieces, C) and what they have lost."""
     (A, _, C), pieces = x.shape, cut(x)
     s, lost = np.zeros((A * pieces, C)), np.zeros((A * pieces, C))
-    if s.size:
+    if C == 1 and x.shape[1] < SHORT:
+        add_up_short(x, what, mean, rest, s, lost, alone=x.size < SMALL)
+    elif s.size:
         add_up(x, what, mean, rest, pieces, s, lost, alone=x.size < SMALL)
     return s.reshape(A, pieces, C), lost.reshape(A, pieces, C)
 
