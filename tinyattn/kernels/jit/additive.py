@@ -10,6 +10,7 @@ from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
 from tinyattn.kernels.jit.vmath import tanh
 
 COLUMNS = 64
+KEYS, QUERIES = 64, 16  # terms of a sum that are added in their own type, before float64's totals
 
 
 @sums
@@ -31,16 +32,28 @@ def forward(q, k, v, out):
 
 
 @sums
+def move(few, totals):
+    for h in range(len(few)):
+        totals[h] += few[h]
+        few[h] = 0
+
+
+@sums
 def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
     one = v.dtype.type(1)
     v, dv = v[begin:end], dv[begin:end]
     t = np.empty_like(v)  # a loop that writes several arrays would not vectorise
     of_row = np.empty_like(v)
+    of_q = np.empty_like(v)
     dk[:, begin:end] = 0
     dv[:] = 0
+    H = len(v)
+    totals_of_k = np.zeros((len(k) if len(q) > QUERIES else 0, H))
+    totals_of_q = np.empty(H)
     for i in range(len(q)):
         query, into = q[i][begin:end], dq[i][begin:end]
-        into[:] = 0
+        totals_of_q[:] = 0
+        of_q[:] = 0
         of_row[:] = 0
         for j in range(len(k)):
             key, into_key = k[j][begin:end], dk[j][begin:end]
@@ -52,11 +65,19 @@ def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
             for h in range(len(v)):
                 t[h] = g * v[h] * (one - t[h] * t[h])
             for h in range(len(v)):
-                into[h] += t[h]
+                of_q[h] += t[h]
             for h in range(len(v)):
                 into_key[h] += t[h]
-        for h in range(len(v)):
-            dv[h] += of_row[h]
+            if (j + 1) % KEYS == 0 or j + 1 == len(k):
+                move(of_q, totals_of_q)
+                move(of_row, dv)
+        into[:] = totals_of_q
+        if len(q) > QUERIES and ((i + 1) % QUERIES == 0 or i + 1 == len(q)):
+            for j in range(len(k)):
+                move(dk[j][begin:end], totals_of_k[j])
+    if len(q) > QUERIES:
+        for j in range(len(k)):
+            dk[j][begin:end] = totals_of_k[j]
 
 
 @kernel("r3 r3 r3 r1 w3 w3 w1")
