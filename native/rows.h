@@ -73,20 +73,46 @@ static real FN(row_sum_exp)(const real *x, long n, real m)
  * is rescaled whenever the maximum grows. */
 static real FN(long_row_sum_exp)(const real *x, long n, real *m)
 {
-    real sum = 0;
+    double sum = 0;
     *m = -INFINITY;
     for (long i = 0; i < n; i += ROW_BLOCK) {
         long length = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
         real top = FN(row_max)(x + i, length);
         if (top > *m) {
-            sum *= (real)exp((double)*m - (double)top);
+            sum *= exp((double)*m - (double)top);
             *m = top;
         }
         /* While every number is -inf, e^(-inf - -inf) would be NaN. Such a block adds 0. */
         real shift = *m == -INFINITY ? 0 : *m;
-        sum += FN(row_sum_exp)(x + i, length, shift);
+        sum += (double)FN(row_sum_exp)(x + i, length, shift);
     }
-    return *m == -INFINITY ? FN(row_sum_exp)(x, n, *m) : sum;
+    return *m == -INFINITY ? FN(row_sum_exp)(x, n, *m) : (real)sum;
+}
+
+/* sum x_i y_i over at most ROW_BLOCK numbers; y NULL: sum x_i. */
+TA_INLINE real FN(block_dot)(const real *x, const real *y, long n)
+{
+    vec a = splat(0), b = a, c = a, d = a, one = splat(1);
+    long i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        a += load(x + i) * (y ? load(y + i) : one);
+        b += load(x + i + LANES) * (y ? load(y + i + LANES) : one);
+        c += load(x + i + 2 * LANES) * (y ? load(y + i + 2 * LANES) : one);
+        d += load(x + i + 3 * LANES) * (y ? load(y + i + 3 * LANES) : one);
+    }
+    for (; i + LANES <= n; i += LANES) a += load(x + i) * (y ? load(y + i) : one);
+    if (i < n) b += load_first(x + i, n - i) * (y ? load_first(y + i, n - i) : one);
+    return hsum((a + b) + (c + d));
+}
+
+/* The same over a row of any length, whose blocks are added in double. */
+TA_INLINE real FN(row_dot)(const real *x, const real *y, long n)
+{
+    if (n <= ROW_BLOCK) return FN(block_dot)(x, y, n);
+    double sum = 0;
+    for (long i = 0; i < n; i += ROW_BLOCK)
+        sum += (double)FN(block_dot)(x + i, y ? y + i : NULL, n - i < ROW_BLOCK ? n - i : ROW_BLOCK);
+    return (real)sum;
 }
 
 /* y = x * factor. y may be x. */

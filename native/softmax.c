@@ -88,17 +88,8 @@ static void FN(softmax_backward_part)(void *arg, long part, long parts)
     for (long row = job->N * part / parts; row < end; row++) {
         const real *y = job->x + row * n, *g = job->grad + row * n;
         real *dx = job->out + row * n;
-        vec a = splat(0), b = a, c = a, d = a;
-        long i = 0;
-        for (; i + 4 * LANES <= n; i += 4 * LANES) {
-            a += load(y + i) * load(g + i);
-            b += load(y + i + LANES) * load(g + i + LANES);
-            c += load(y + i + 2 * LANES) * load(g + i + 2 * LANES);
-            d += load(y + i + 3 * LANES) * load(g + i + 3 * LANES);
-        }
-        for (; i + LANES <= n; i += LANES) a += load(y + i) * load(g + i);
-        if (i < n) b += load_first(y + i, n - i) * load_first(g + i, n - i);
-        vec dot = splat(hsum((a + b) + (c + d)));
+        vec dot = splat(FN(row_dot)(y, g, n));
+        long i;
         for (i = 0; i + LANES <= n; i += LANES) store(dx + i, load(y + i) * (load(g + i) - dot));
         if (i < n)
             store_first(dx + i, load_first(y + i, n - i) * (load_first(g + i, n - i) - dot), n - i);
@@ -130,15 +121,8 @@ static void FN(log_softmax_backward_part)(void *arg, long part, long parts)
     for (long row = job->N * part / parts; row < end; row++) {
         const real *l = job->x + row * n, *g = job->grad + row * n;
         real *dx = job->out + row * n;
-        vec a = splat(0), b = a;
-        long i = 0;
-        for (; i + 2 * LANES <= n; i += 2 * LANES) {
-            a += load(g + i);
-            b += load(g + i + LANES);
-        }
-        for (; i + LANES <= n; i += LANES) a += load(g + i);
-        if (i < n) b += load_first(g + i, n - i);
-        vec sum = splat(hsum(a + b));
+        vec sum = splat(FN(row_dot)(g, NULL, n));
+        long i;
         for (i = 0; i + LANES <= n; i += LANES)
             store(dx + i, load(g + i) - FN(exp)(load(l + i)) * sum);
         if (i < n)

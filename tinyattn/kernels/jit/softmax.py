@@ -9,6 +9,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 from tinyattn.kernels.jit.vmath import bits, exp, unbits
 
+BLOCK = 4096  # terms of a sum in the type of the row; the sums of blocks are added in float64
 NO_MASK = np.empty((0, 0), np.bool_)
 
 
@@ -23,14 +24,18 @@ def largest(x, i):
 
 @sums
 def softmax_row(x, i, out):
-    top, total = largest(x, i), out.dtype.type(0)
+    top, total = largest(x, i), 0.0
     for j in range(x.shape[1]):
         out[i, j] = exp(x[i, j] - top)
     # In a loop of its own: LLVM orders a sum beside a store by where the two arrays lie in memory.
+    for begin in range(0, x.shape[1], BLOCK):
+        part = out.dtype.type(0)
+        for j in range(begin, min(begin + BLOCK, x.shape[1])):
+            part += out[i, j]
+        total += part
+    scale = out.dtype.type(total)
     for j in range(x.shape[1]):
-        total += out[i, j]
-    for j in range(x.shape[1]):
-        out[i, j] /= total
+        out[i, j] /= scale
 
 
 @sums
@@ -59,9 +64,13 @@ def run_softmax(x, mask, out):
 
 @sums
 def softmax_backward_row(y, grad, i, out):
-    dot = out.dtype.type(0)
-    for j in range(y.shape[1]):
-        dot += y[i, j] * grad[i, j]
+    total = 0.0
+    for begin in range(0, y.shape[1], BLOCK):
+        part = out.dtype.type(0)
+        for j in range(begin, min(begin + BLOCK, y.shape[1])):
+            part += y[i, j] * grad[i, j]
+        total += part
+    dot = out.dtype.type(total)
     for j in range(y.shape[1]):
         out[i, j] = y[i, j] * (grad[i, j] - dot)
 
@@ -74,10 +83,13 @@ def run_softmax_backward(y, grad, out):
 
 @sums
 def log_softmax_row(x, i, out):
-    top, total = largest(x, i), out.dtype.type(0)
-    for j in range(x.shape[1]):
-        total += exp(x[i, j] - top)
-    log_total = np.log(total)
+    top, total = largest(x, i), 0.0
+    for begin in range(0, x.shape[1], BLOCK):
+        part = out.dtype.type(0)
+        for j in range(begin, min(begin + BLOCK, x.shape[1])):
+            part += exp(x[i, j] - top)
+        total += part
+    log_total = out.dtype.type(np.log(total))
     for j in range(x.shape[1]):
         shifted = x[i, j] - top
         out[i, j] = shifted - log_total
@@ -93,9 +105,13 @@ def run_log_softmax(x, out):
 
 @sums
 def log_softmax_backward_row(y, grad, i, out):
-    total = out.dtype.type(0)
-    for j in range(y.shape[1]):
-        total += grad[i, j]
+    of_row = 0.0
+    for begin in range(0, y.shape[1], BLOCK):
+        part = out.dtype.type(0)
+        for j in range(begin, min(begin + BLOCK, y.shape[1])):
+            part += grad[i, j]
+        of_row += part
+    total = out.dtype.type(of_row)
     for j in range(y.shape[1]):
         out[i, j] = grad[i, j] - exp(y[i, j]) * total
 
