@@ -200,6 +200,8 @@ for cell in ("GRU", "LSTM"):
         CALLS[f"{cell} T{T} B{B}"] = recurrent, inputs
 
 
+# Where squares underflow in PyTorch, whose norm then is 0. MEANT has the right values.
+UNDERFLOW = {"norm of rows"}
 # Where PyTorch has NaN, or float32's infinity too early, and the mathematics a limit; NaN aside.
 LIMITS = {"gelu", "elu", "softsign", "logsumexp of one"}
 
@@ -223,7 +225,7 @@ def both(t: Any, call: Callable[..., Any], arrays: list[np.ndarray]) -> list[np.
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in UNDERFLOW])
 def test_as_torch_has_it(backend: str, torch: Any, name: str, dtype: Any) -> None:
     call, inputs = CALLS[name]
     with warnings.catch_warnings():
@@ -277,6 +279,12 @@ def _shares(x: Any, best: Any) -> Any:
     return (x == best) / (x == best).sum(axis=-1, keepdims=True)
 
 
+def _direction(x: Any) -> Any:
+    """x / |x|; unknown for the smallest numbers, where |x| is rounded to a multiple of them."""
+    least = [np.finfo(dtype).smallest_subnormal for dtype in (np.float32, np.float64)]
+    return np.where(np.isin(x, least), nan, x / np.sqrt((x * x).sum(axis=-1, keepdims=True)))
+
+
 Meant = Callable[[Any], Any]
 MEANT: dict[str, tuple[Meant, Meant]] = {
     "abs": (np.abs, np.sign),
@@ -305,6 +313,7 @@ MEANT: dict[str, tuple[Meant, Meant]] = {
     "logsigmoid": (lambda x: -np.logaddexp(-x, 0), lambda x: _sigmoid(-x)),
     "sum of rows": (lambda x: x.sum(axis=-1), np.ones_like),
     "mean of rows": (lambda x: x.mean(axis=-1), lambda x: np.ones_like(x) / x.shape[-1]),
+    "norm of rows": (lambda x: np.sqrt((x * x).sum(axis=-1)), _direction),
     "cumsum of rows": (
         lambda x: x.cumsum(axis=-1),
         lambda x: np.broadcast_to(np.arange(x.shape[-1], 0, -1), x.shape),

@@ -145,7 +145,8 @@ class Var(Reduction):
         centred = np.subtract(x, self.mean, out=np.empty_like(x), casting="same_kind")
         if x.dtype == np.float64:
             # What the rounded mean lacks counts where x lies far from 0 and close together.
-            centred -= sum_over(centred, self.axes, True, self.count)
+            rest = sum_over(centred, self.axes, True, self.count)
+            centred -= np.where(np.isfinite(rest), rest, 0)
         return centred
 
 
