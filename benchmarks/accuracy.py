@@ -6,8 +6,8 @@ Prints, a line a kernel, the largest error in ULP: float32 against the definitio
 float64 against it in the machine's long double. A ULP is that of the largest number of a result,
 since a sum that cancels can be as exact as its terms only; in losses and gradients, which may all
 cancel, at least that of 1. Cases made to cancel or to saturate are left out.
-tests/kernels/test_accuracy.py holds the figures to its table. Then what sums over 300,000 rows in
-float32, against the exact sum: tests/ops/test_sums.py.
+tests/kernels/test_accuracy.py holds the figures to its table. Then what sums and products over
+300,000 rows in float32, against the exact sum: tests/ops/test_sums.py.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import numpy as np
 
 from tests.kernels import calls
 from tests.kernels.cases import cast
-from tests.ops.test_sums import SUMS
+from tests.ops.test_sums import PRODUCTS, SUMS
 from tinyattn.kernels import Backend, available_backends, contract, table, use_backend
 
 ILL_CONDITIONED = ("1e4", "saturated", "off centre", "cancelling", "large", "constant", "tiny")
@@ -93,7 +93,7 @@ def long_sums(backends: tuple[str, ...]) -> None:
         f"\n{'sums of 300,000 in float32':28}{'exact':>14}",
         *(f"{n:>14}{'ULP':>6}" for n in backends),
     )
-    for what, (compute, exact) in SUMS.items():
+    for what, (compute, exact) in (SUMS | PRODUCTS).items():
         figures = []
         for name in backends:
             with use_backend(name):

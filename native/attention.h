@@ -50,7 +50,7 @@ TA_INLINE void FN(strip_of)(const real *a, long lda, int a_by_rows, const real *
 {
     const struct FN(columns) columns = {b, NR, ldb, 0, count};
     struct FN(tile_job) job = {.a = a, .lda = lda, .K = K, .c = c, .ldc = ldc, .first = first};
-    FN(strip)(&job, rows, a_by_rows, &columns, count, NULL);
+    FN(strip)(&job, rows, a_by_rows, &columns, count, NULL, NULL);
 }
 
 /* s = x y, over K terms: the rows of x are keys, the columns of y are the block's queries. These are

@@ -65,23 +65,69 @@ static void FN(pack_b)(const real *b, long b_row, long b_col, long K, long P, re
     }
 }
 
-/* One strip of up to MR rows of C, `count` columns wide. */
-TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
-                         const struct FN(columns) *columns, long count, const real *bias)
+/* Where the sum over more than one block of K keeps what its additions have rounded away: for every
+ * element of C one number, in rows `ld` apart. `begins`: this is the first addition, `ends`: the last. */
+struct FN(lost) {
+    real *at;
+    long ld;
+    int begins, ends;
+};
+
+/* C += a tile, `rows` by `count`, with what that rounds away (see sums.h). In the end C gets the sum of
+ * both, and the bias. The sum of many blocks so errs as little as that of one. */
+static void FN(add_tile)(const real *tile, long tile_ld, const struct FN(lost) *lost, long rows, long count,
+                         real *c, long ldc, const real *bias)
 {
-    real *const c = job->c;
+    for (long i = 0; i < rows; i++)
+        for (long j = 0; j < count; j += LANES) {
+            const long n = ta_smaller(LANES, count - j);
+            const int whole = n == LANES;
+            const real *from = tile + i * tile_ld + j;
+            real *to = c + i * ldc + j, *away = lost->at + i * lost->ld + j;
+            vec v = whole ? load(from) : load_first(from, n), old = whole ? load(to) : load_first(to, n);
+            vec sum = old + v, of_v = sum - old, error = (old - (sum - of_v)) + (v - of_v);
+            if (!lost->begins) error += whole ? load(away) : load_first(away, n);
+            if (lost->ends) {
+                vec both = sum + error;
+                sum = vselect(both == both, both, sum); /* the error of an infinite sum is a NaN */
+                if (bias) sum += whole ? load(bias + j) : load_first(bias + j, n);
+            } else if (whole) {
+                store(away, error);
+            } else {
+                store_first(away, error, n);
+            }
+            if (whole)
+                store(to, sum);
+            else
+                store_first(to, sum, n);
+        }
+}
+
+/* One strip of up to MR rows of C, `count` columns wide. With `lost` it is added to what stands in C. */
+TA_INLINE void FN(strip)(struct FN(tile_job) *job, long rows, int a_by_rows,
+                         const struct FN(columns) *columns, long count, const real *bias,
+                         const struct FN(lost) *lost)
+{
+    real *const c = job->c, tile[MR * NR] __attribute__((aligned(64)));
+    const long ldc = job->ldc;
     for (long j = 0; j < count; j += NR) {
         const long width = ta_smaller(NR, count - j), vectors = (width + LANES - 1) / LANES;
         job->ldb = columns->ldb ? columns->ldb : FN(panel_width)(columns->total - j);
         job->b = columns->b + j / NR * columns->stride + columns->first_row * job->ldb;
-        job->c = c + j;
-        job->bias = bias ? bias + j : NULL;
+        job->c = lost ? tile : c + j;
+        job->ldc = lost ? NR : ldc;
+        job->bias = bias && !lost ? bias + j : NULL;
         job->plain = columns->ldb != 0;
         job->last = width - (vectors - 1) * LANES;
         if (rows == MR && width == NR)
             a_by_rows ? FN(rows_full)(job) : FN(cols_full)(job);
         else
             FN(tiles)[a_by_rows][rows - 1][vectors - 1](job);
+        if (lost) {
+            struct FN(lost) here = *lost;
+            here.at += j;
+            FN(add_tile)(tile, NR, &here, rows, width, c + j, ldc, bias ? bias + j : NULL);
+        }
     }
 }
 
@@ -103,13 +149,20 @@ TA_INLINE int FN(must_pack_a)(const struct FN(product) *p, long rows)
 static void FN(few_rows)(const struct FN(product) *p, const real *a, const real *b, real *c, long i0,
                          long i1, long j0, long j1)
 {
-    for (long j = j0; j < j1; j += LANES) {
-        struct FN(tile_job) job = {.a = a + i0 * p->a_row, .lda = p->a_row, .b = b + j * p->b_col,
-                                   .ldb = p->b_col, .K = p->K, .c = c + i0 * p->P + j, .ldc = p->P,
-                                   .bias = p->bias ? p->bias + j : NULL,
-                                   .last = ta_smaller(LANES, j1 - j)};
-        FN(dots_of)[i1 - i0 - 1](&job);
-    }
+    real tile[DOT_ROWS * LANES], away[DOT_ROWS * LANES];
+    for (long j = j0; j < j1; j += LANES)
+        for (long pc = 0; pc == 0 || pc < p->K; pc += KC) {
+            const long depth = ta_smaller(KC, p->K - pc), ends = pc + depth == p->K;
+            const real *bias = ends && p->bias ? p->bias + j : NULL;
+            real *out = c + i0 * p->P + j;
+            struct FN(tile_job) job = {.a = a + i0 * p->a_row + pc, .lda = p->a_row,
+                                       .b = b + j * p->b_col + pc, .ldb = p->b_col, .K = depth,
+                                       .c = pc ? tile : out, .ldc = pc ? LANES : p->P,
+                                       .bias = pc ? NULL : bias, .last = ta_smaller(LANES, j1 - j)};
+            struct FN(lost) lost = {away, LANES, pc == KC, (int)ends};
+            FN(dots_of)[i1 - i0 - 1](&job);
+            if (pc) FN(add_tile)(tile, LANES, &lost, i1 - i0, job.last, out, p->P, bias);
+        }
 }
 
 /* What a thread does in one matrix: rows [i0, i1), its columns in blocks, and where it packs. */
@@ -117,6 +170,7 @@ struct FN(block) {
     const struct FN(product) *p;
     const real *a, *b;
     real *c, *a_space, *b_space; /* NULL: not packed */
+    real *lost; /* (i1 - i0) rows of the block's columns, or NULL: K is one block */
     long i0, i1;
 };
 
@@ -132,7 +186,7 @@ static struct FN(columns) FN(columns_of)(const struct FN(block) *block, long jc,
     return (struct FN(columns)){block->b_space, NR * depth, 0, 0, count};
 }
 
-/* C += A times these columns, over the terms [pc, pc + depth). A strip of A that is not packed meets
+/* C += A times these columns, over the terms [pc, pc + depth) of the sum. A strip of A that is not packed meets
  * all columns in turn. Packed strips lie together in the second-level cache and meet the columns panel
  * by panel. */
 static void FN(add_columns)(const struct FN(block) *block, const struct FN(columns) *all, long jc,
@@ -151,12 +205,14 @@ static void FN(add_columns)(const struct FN(block) *block, const struct FN(colum
             columns.b += j / NR * all->stride;
             columns.total -= j;
             for (long i = ic; i < end; i += MR) {
-                struct FN(tile_job) job = {.K = depth, .first = pc == 0, .ldc = p->P};
+                struct FN(tile_job) job = {.K = depth, .first = 1, .ldc = p->P};
+                const struct FN(lost) lost = {block->lost + (i - block->i0) * count + j, count, pc == KC,
+                                              pc + depth == p->K};
                 job.c = block->c + i * p->P + jc + j;
                 job.a = packed ? block->a_space + (i - ic) / MR * strip_size : a + i * p->a_row;
                 job.lda = packed ? MR : p->a_col == 1 ? p->a_row : p->a_col;
                 FN(strip)(&job, ta_smaller(MR, end - i), p->a_col == 1, &columns,
-                          ta_smaller(group, count - j), bias ? bias + j : NULL);
+                          ta_smaller(group, count - j), bias ? bias + j : NULL, pc ? &lost : NULL);
             }
         }
     }
@@ -176,14 +232,16 @@ static int FN(rectangle)(const struct FN(product) *p, const real *a, const real 
     const long deepest = ta_smaller(KC, p->K);
     const int stays = !pack_b && deepest * (j1 - j0) * (long)sizeof(real) <= L2_SHARE;
     const long widest = stays ? j1 - j0 : pack_a ? WIDE_NC : NC;
-    struct FN(block) block = {p, a, b, c, NULL, NULL, i0, i1};
-    if (pack_a || pack_b) {
+    struct FN(block) block = {p, a, b, c, NULL, NULL, NULL, i0, i1};
+    const long lost_count = p->K > KC ? (i1 - i0) * ta_smaller(widest, j1 - j0) : 0;
+    if (pack_a || pack_b || lost_count) {
         const long a_count = pack_a ? (deepest * MR + LANES) * (MC / MR) : 0;
         const long b_count = pack_b ? deepest * ta_smaller(widest, ta_round_up(j1 - j0, LANES)) : 0;
-        real *space = ta_scratch(TA_PART, (a_count + b_count) * sizeof(real));
+        real *space = ta_scratch(TA_PART, (a_count + b_count + lost_count) * sizeof(real));
         if (!space) return 1;
         if (pack_b) block.b_space = space;
         if (pack_a) block.a_space = space + b_count;
+        if (lost_count) block.lost = space + b_count + a_count;
     }
     for (long jc = j0; jc < j1; jc += widest) {
         const long count = ta_smaller(widest, j1 - jc);
@@ -193,7 +251,7 @@ static int FN(rectangle)(const struct FN(product) *p, const real *a, const real 
             FN(add_columns)(&block, &columns, jc, count, pc, depth);
         }
     }
-    if (pack_a || pack_b) ta_scratch_done(TA_PART);
+    if (pack_a || pack_b || lost_count) ta_scratch_done(TA_PART);
     return 0;
 }
 

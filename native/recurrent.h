@@ -299,7 +299,8 @@ static void FN(backward_product)(const struct FN(recurrence) *g, struct FN(step)
             struct FN(tile_job) job = {.K = K, .a = g->dgh + (step.start + b) * K, .lda = stride * K,
                                        .c = g->dh + b * H + j, .ldc = stride * H,
                                        .first = !g->cell->keeps_dh};
-            FN(strip)(&job, ta_smaller(MR, all - i), 1, &columns, ta_smaller(NR, j1 - j), NULL);
+            FN(strip)(&job, ta_smaller(MR, all - i), 1, &columns, ta_smaller(NR, j1 - j), NULL,
+                      NULL);
         }
     }
 }

@@ -11,7 +11,7 @@ from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.jit.compiling import exact, kernel, sums
 
 WIDTH = 128
-DEPTH = 256  # rows of b packed at a time: a panel of float32 takes 128 KB of the second-level cache
+DEPTH = 256  # rows of b packed at a time, and terms of a sum before the sum goes to `add_block`
 TASKS = 8  # tasks to aim for, enough for two threads or for eight
 FEW = 256 * 1024  # multiplications; below, one thread is faster than two
 
@@ -87,6 +87,21 @@ def pack(b, panel):
 
 
 @exact
+def add_block(part, out, lost, ends):
+    """out (n,) += part (n,), the sum over a block of k, with what that rounds away in lost (n,); in
+    the end out gets this, too. So the sum of many blocks does not drift."""
+    for j in range(len(out)):
+        s = out[j] + part[j]
+        of_part = s - out[j]
+        lost[j] += (out[j] - (s - of_part)) + (part[j] - of_part)
+        out[j] = s
+    if ends:
+        for j in range(len(out)):
+            s = out[j] + lost[j]
+            out[j] = s if s == s else out[j]
+
+
+@exact
 def block(a, b, bias, out):
     """out (M, columns) = a (M, K) times b (K, columns) plus bias, for at most WIDTH columns."""
     M, columns = out.shape
@@ -94,6 +109,7 @@ def block(a, b, bias, out):
     panel = np.empty(min(DEPTH, K) * WIDTH, out.dtype)
     acc = np.zeros(4 * WIDTH, out.dtype)
     last, width, known = M - 1, rounded(columns), len(bias)
+    lost = np.zeros((M if K > DEPTH else 0, columns), out.dtype)
     for k0 in range(0, max(K, 1), DEPTH):
         part = b[k0 : k0 + DEPTH]
         pack(part, panel)
@@ -102,15 +118,19 @@ def block(a, b, bias, out):
             for i in range(rows):
                 for j in range(width):
                     acc[i * WIDTH + j] = 0
-                for j in range(columns if k0 else known):
-                    acc[i * WIDTH + j] = out[m + i, j] if k0 else bias[j]
+                for j in range(0 if k0 else known):
+                    acc[i * WIDTH + j] = bias[j]
             tile(
                 a, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
                 k0, len(part), panel, width, acc,
             )  # fmt: skip
             for i in range(rows):
-                for j in range(columns):
-                    out[m + i, j] = acc[i * WIDTH + j]
+                if k0:
+                    more = acc[i * WIDTH : i * WIDTH + columns]
+                    add_block(more, out[m + i], lost[m + i], k0 + DEPTH >= K)
+                else:
+                    for j in range(columns):
+                        out[m + i, j] = acc[i * WIDTH + j]
 
 
 @kernel("v3 v3 r1 w3")
@@ -156,8 +176,15 @@ def few_rows(a, b, bias, out):
     n, M = out.shape[:2]
     for task in numba.prange(n * M):
         i, m = task // M, task % M
-        copy_row(bias, out[i, m])
-        add_row(a[i, m], b[i], out[i, m])
+        row, K = out[i, m], a.shape[2]
+        copy_row(bias, row)
+        add_row(a[i, m, :DEPTH], b[i, :DEPTH], row)
+        if K > DEPTH:
+            part, lost = np.empty_like(row), np.zeros_like(row)
+            for k in range(DEPTH, K, DEPTH):
+                part[:] = 0
+                add_row(a[i, m, k : k + DEPTH], b[i, k : k + DEPTH], part)
+                add_block(part, row, lost, k + DEPTH >= K)
 
 
 @sums
@@ -168,6 +195,19 @@ def dot(a, b):
     return total
 
 
+@exact
+def long_dot(a, b):
+    """The dot product by blocks, whose sums are added in float64 with what that rounds away."""
+    s = lost = 0.0
+    for k in range(0, len(a), DEPTH):
+        v = np.float64(dot(a[k : k + DEPTH], b[k : k + DEPTH]))
+        more = s + v
+        of_v = more - s
+        lost += (s - (more - of_v)) + (v - of_v)
+        s = more
+    return s + lost if lost == lost else s
+
+
 @kernel("r3 r3 r1 w3")
 def few_rows_transposed(a, b, bias, out):
     """b (n, P, K)."""
@@ -176,7 +216,10 @@ def few_rows_transposed(a, b, bias, out):
         i, m = task // M, task % M
         copy_row(bias, out[i, m])
         for j in range(P):
-            out[i, m, j] += dot(a[i, m], b[i, j])
+            if b.shape[2] > DEPTH:
+                out[i, m, j] += long_dot(a[i, m], b[i, j])
+            else:
+                out[i, m, j] += dot(a[i, m], b[i, j])
 
 
 def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
