@@ -498,6 +498,9 @@ class Tensor(TensorBase):
     isinf = comparisons.isinf
     isfinite = comparisons.isfinite
     clone = elementwise.clone
+    addcmul_ = in_place.addcmul_
+    addcdiv_ = in_place.addcdiv_
+    lerp_ = in_place.lerp_
     copy_ = in_place.copy_
     new_tensor = creation.new_tensor
     new_zeros = creation.new_zeros

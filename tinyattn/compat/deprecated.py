@@ -34,6 +34,19 @@ def old_order(name: str, other: Any, tensor: Any, alpha: Any) -> tuple[Any, Any]
     return tensor, other
 
 
+def old_value(name: str, one: Any, two: Any, three: Any, value: Any) -> tuple[Any, Any, Any]:
+    """(tensor1, tensor2, value) of a call `addcmul_(value, tensor1, tensor2)`, in the old order."""
+    if three is None:
+        return one, two, value
+    warnings.warn(
+        f"This overload of {name} is deprecated:\n\t{name}(Number value, Tensor tensor1, Tensor "
+        f"tensor2)\nConsider using one of the following signatures instead:\n\t{name}(Tensor "
+        "tensor1, Tensor tensor2, *, Number value)",
+        stacklevel=3,
+    )
+    return two, three, one
+
+
 def renamed(old: str, function: Function, place: str) -> Function:
     """`function` under an older name, with a warning at each call."""
 

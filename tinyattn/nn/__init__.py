@@ -22,6 +22,7 @@ from tinyattn.nn.conv import Conv1d
 from tinyattn.nn.dropout import Dropout
 from tinyattn.nn.linear import Identity, Linear
 from tinyattn.nn.loss import (
+    BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
     HuberLoss,
@@ -58,6 +59,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Attention",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "Conv1d",
     "CrossEntropyLoss",

@@ -146,7 +146,7 @@ class Softmax(Activation):
     function = staticmethod(F.softmax)
     options = ("dim",)
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
@@ -157,6 +157,6 @@ class LogSoftmax(Activation):
     function = staticmethod(F.log_softmax)
     options = ("dim",)
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim

@@ -26,6 +26,7 @@ from tinyattn.ops.normalising import (
     softmax,
 )
 from tinyattn.ops.pointwise_losses import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     huber_loss,
     kl_div,
@@ -39,6 +40,7 @@ from tinyattn.ops.scores import attention, scores
 
 __all__ = [
     "attention",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
     "cosine_similarity",

@@ -9,6 +9,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_number, value_of
 from tinyattn.ops._in_place import check_in_place, rebind
@@ -35,14 +36,20 @@ def _write(name: str, input: Tensor, result: Tensor) -> Tensor:
     return rebind(name, input, result)
 
 
-def add_(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
-    """`add`, written into input."""
+def add_(
+    input: Tensor, other: Operand, tensor: Tensor | None = None, *, alpha: Number = 1
+) -> Tensor:
+    """`add`, written into input. The old order `add_(alpha, other)` is taken with a warning."""
+    other, alpha = old_order("add_", other, tensor, alpha)
     check_in_place("add_", input, other)
     return _write("add_", input, add(input, other, alpha=alpha))
 
 
-def sub_(input: Tensor, other: Operand, *, alpha: Number = 1) -> Tensor:
-    """`sub`, written into input."""
+def sub_(
+    input: Tensor, other: Operand, tensor: Tensor | None = None, *, alpha: Number = 1
+) -> Tensor:
+    """`sub`, written into input. The old order `sub_(alpha, other)` is taken with a warning."""
+    other, alpha = old_order("sub_", other, tensor, alpha)
     check_in_place("sub_", input, other)
     return _write("sub_", input, sub(input, other, alpha=alpha))
 
@@ -155,3 +162,36 @@ def zero_(input: Tensor) -> Tensor:
     """Write 0 into every element."""
     check_in_place("zero_", input)
     return rebind("zero_", input, Fill.apply(input, 0))
+
+
+def addcmul_(
+    input: Tensor,
+    tensor1: Operand,
+    tensor2: Operand,
+    third: Tensor | None = None,
+    *,
+    value: Number = 1,
+) -> Tensor:
+    """input + value * tensor1 * tensor2, written into input. The old order `addcmul_(value,
+    tensor1, tensor2)` is taken with a warning."""
+    one, two, value = old_value("addcmul_", tensor1, tensor2, third, value)
+    return add_(input, mul(one, two), alpha=value)
+
+
+def addcdiv_(
+    input: Tensor,
+    tensor1: Operand,
+    tensor2: Operand,
+    third: Tensor | None = None,
+    *,
+    value: Number = 1,
+) -> Tensor:
+    """input + value * tensor1 / tensor2, written into input. The old order `addcdiv_(value,
+    tensor1, tensor2)` is taken with a warning."""
+    one, two, value = old_value("addcdiv_", tensor1, tensor2, third, value)
+    return add_(input, div(one, two), alpha=value)
+
+
+def lerp_(input: Tensor, end: Tensor, weight: Number | Tensor) -> Tensor:
+    """input + weight (end - input), written into input."""
+    return add_(input, mul(sub(end, input), weight))

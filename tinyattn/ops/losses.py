@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
+from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.contract import check_indices
@@ -83,8 +84,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -96,6 +98,7 @@ def cross_entropy(
     weight: (V,), a factor for each class.
     ignore_index: targets of this index give no loss and don't count in the mean.
     reduction: "mean" (weighted by weight), "sum" or "none" (one loss for each target).
+    size_average, reduce: older names of the reductions, with a warning.
     label_smoothing: this share of the target's probability is spread equally over all classes.
 
     Raises IndexError if an index is not in [0, V), and RuntimeError or ValueError if shapes or
@@ -105,6 +108,7 @@ def cross_entropy(
     >>> F.cross_entropy(logits, ta.tensor([0, 1]))
     tensor(0.3955)
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     x = _check("cross_entropy", input, weight, reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing}")
@@ -145,8 +149,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-input[target]: the negative log-likelihood of the right class.
@@ -154,6 +159,7 @@ def nll_loss(
     input: log-probabilities, (V,), (N, V) or (N, V, d1, ...), for example from log_softmax.
     The other arguments are those of `cross_entropy`; target can't be probabilities.
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     x = _check("nll_loss", input, weight, reduction)
     index = _check_target("nll_loss", x, target)
     classes = x.shape[min(x.ndim - 1, 1)]

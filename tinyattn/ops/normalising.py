@@ -12,6 +12,7 @@ from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
+from tinyattn.compat.deprecated import implicit_dim
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.sums import squares_over, sum_over
@@ -51,15 +52,17 @@ class Softmax(Function):
         return np.moveaxis(output, self.axis, -1), np.moveaxis(inputs[0], self.axis, -1)
 
 
-def softmax(input: Tensor, dim: int, dtype: DTypeLike | None = None) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along dim: positive numbers whose sum is 1. The same shape.
 
+    dim None: the first or second dimension, as PyTorch chooses, with a warning.
     dtype: the dtype input is converted to first.
 
     >>> ta.tensor([1.0, 2.0, 3.0]).softmax(-1)
     tensor([0.09  , 0.2447, 0.6652])
     """
     x = as_floats(input if dtype is None else to(input, dtype), "input", "softmax")
+    dim = implicit_dim("softmax", x._array.ndim) if dim is None else dim
     return Softmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 1)
 
 
@@ -83,7 +86,7 @@ class LogSoftmax(Function):
         return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
 
 
-def log_softmax(input: Tensor, dim: int, dtype: DTypeLike | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """log(softmax(input, dim)), without overflow in between. The same shape.
 
     dtype: the dtype input is converted to first.
@@ -92,6 +95,7 @@ def log_softmax(input: Tensor, dim: int, dtype: DTypeLike | None = None) -> Tens
     tensor([-2.4076, -1.4076, -0.4076])
     """
     x = as_floats(input if dtype is None else to(input, dtype), "input", "log_softmax")
+    dim = implicit_dim("log_softmax", x._array.ndim) if dim is None else dim
     return LogSoftmax.apply(x, as_axis(dim, x._array.ndim)) if x._array.ndim else _of_one(x, dim, 0)
 
 

@@ -2,7 +2,7 @@
 cross-entropy, KL divergence.
 
 The operations give one loss for each element, and `_reduced` sums or averages them. Look at
-Difference first.
+Difference first. size_average and reduce are older names of the reductions.
 """
 
 import warnings
@@ -14,6 +14,7 @@ from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
+from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_floats, as_tensor
 from tinyattn.ops.elementwise import sign_of
@@ -97,6 +98,27 @@ class BCEWithLogits(Function):
         return dx, dt
 
 
+class BinaryCrossEntropy(Function):
+    """l = -t log p - (1 - t) log(1 - p), with logarithms below -100 counted as -100.
+
+    dp = dl (p - t) / (p (1 - p)),   dt = dl (log(1 - p) - log p);   the divisor is at least 1e-12,
+    as in PyTorch.
+    """
+
+    promotes = True
+    fresh = True
+
+    def forward(self, p: Array, target: Array) -> Array:
+        yes, no = np.maximum(np.log(p), -100), np.maximum(np.log1p(-p), -100)
+        self.save(p=p, t=target, yes=yes, no=no)
+        return (target - 1) * no - target * yes
+
+    def backward(self, grad: Array) -> tuple[Array, Array | None]:
+        p, t = self.saved["p"], self.saved["t"]
+        dp = grad * (p - t) / np.maximum((1 - p) * p, 1e-12).astype(p.dtype)
+        return dp, grad * (self.saved["no"] - self.saved["yes"]) if self.needs(1) else None
+
+
 class KLDiv(Function):
     """l = t (log t - x), 0 where t = 0;   dx = -dl t,  dt = dl (log t + 1 - x)."""
 
@@ -131,7 +153,12 @@ class KLDivLog(Function):
 
 
 def mse_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """The squared error (input - target)^2 of each element, times weight.
 
@@ -140,26 +167,39 @@ def mse_loss(
     >>> F.mse_loss(ta.tensor([1.0, 2.0]), ta.tensor([1.0, 4.0]))
     tensor(2.)
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     return _difference("mse_loss", SquaredError, input, target, reduction, weight)
 
 
 def l1_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """The absolute error |input - target| of each element, times weight.
 
     reduction: "mean" (weighted by weight), "sum" or "none" (one loss for each element).
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     return _difference("l1_loss", AbsoluteError, input, target, reduction, weight)
 
 
 def smooth_l1_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
 ) -> Tensor:
     """(input - target)^2 / (2 beta) where |input - target| < beta, else |input - target| - beta/2.
 
     reduction: "mean", "sum" or "none" (one loss for each element).
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError(f"beta: expected a number that is not negative, got {beta}")
     if beta == 0:
@@ -191,7 +231,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -201,6 +242,7 @@ def binary_cross_entropy_with_logits(
     shape. weight and pos_weight broadcast to that shape and get no gradients.
     reduction: "mean", "sum" or "none" (one loss for each element).
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     name = "binary_cross_entropy_with_logits"
     shape = as_floats(input, "input", name)._array.shape
     as_floats(target, "target", name)
@@ -226,8 +268,44 @@ def binary_cross_entropy_with_logits(
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-target log(input) - (1 - target) log(1 - input), times weight, of probabilities.
+
+    input, target: in one shape, input between 0 and 1. Of logits,
+    `binary_cross_entropy_with_logits` is more exact. weight broadcasts to that shape.
+    reduction: "mean", "sum" or "none" (one loss for each element).
+
+    RuntimeError for an input outside [0, 1], ValueError for shapes that differ.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    name = "binary_cross_entropy"
+    array = as_floats(input, "input", name)._array
+    as_floats(target, "target", name)
+    if target._array.shape != array.shape:
+        raise ValueError(
+            f"{name}: target: expected the shape of input {list(array.shape)}, "
+            f"got {list(target._array.shape)}"
+        )
+    if not np.all((array >= 0) & (array <= 1)):
+        raise RuntimeError(f"{name}: input: expected probabilities between 0 and 1")
+    losses = BinaryCrossEntropy.apply(input, target)
+    return _reduced(losses if weight is None else losses * weight, reduction)
+
+
 def kl_div(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
 ) -> Tensor:
     """The Kullback-Leibler divergence: target (log target - input), element by element.
 
@@ -235,6 +313,7 @@ def kl_div(
     reduction: "batchmean" (the sum divided by B, the divergence of distributions (B, ...)), "mean",
     "sum" or "none" (one loss for each element).
     """
+    reduction = reduction_of(size_average, reduce, reduction)
     as_floats(input, "input", "kl_div")
     as_floats(target, "target", "kl_div")
     losses = (KLDivLog if log_target else KLDiv).apply(input, target)
