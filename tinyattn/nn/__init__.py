@@ -17,10 +17,16 @@ from tinyattn.nn.activation import (
     Tanh,
 )
 from tinyattn.nn.attention import Attention, KeyValueCache, MultiheadAttention
-from tinyattn.nn.containers import ModuleDict, ModuleList, Sequential
+from tinyattn.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from tinyattn.nn.conv import Conv1d
 from tinyattn.nn.dropout import Dropout
-from tinyattn.nn.linear import Identity, Linear
+from tinyattn.nn.linear import Flatten, Identity, LazyLinear, Linear
 from tinyattn.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -35,6 +41,7 @@ from tinyattn.nn.loss import (
 from tinyattn.nn.module import Module
 from tinyattn.nn.normalization import LayerNorm, RMSNorm
 from tinyattn.nn.parameter import Parameter
+from tinyattn.nn.pooling import AdaptiveAvgPool1d, MaxPool1d
 from tinyattn.nn.positions import (
     LearnedPositions,
     RotaryPositions,
@@ -58,6 +65,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AdaptiveAvgPool1d",
     "Attention",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -65,6 +73,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "Flatten",
     "GRUCell",
     "HuberLoss",
     "Identity",
@@ -73,18 +82,22 @@ __all__ = [
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
+    "LazyLinear",
     "LeakyReLU",
     "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "Module",
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RMSNorm",
     "RNNCell",
     "ReLU",

@@ -7,7 +7,8 @@ from operator import index as as_int
 from typing import Any, Self, SupportsIndex, overload
 
 from tinyattn._tensor import Tensor
-from tinyattn.nn.module import MODULE, Module, block
+from tinyattn.nn.module import MODULE, PARAMETER, Module, block
+from tinyattn.nn.parameter import Parameter
 
 
 class _Numbered(Module):
@@ -235,3 +236,123 @@ class ModuleDict(Module):
 
 
 NamedModules = Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]]
+
+
+def _parameter(value: Tensor) -> Parameter:
+    """A parameter; a plain tensor is made one, on the same memory."""
+    return value if isinstance(value, Parameter) else Parameter(value)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    """The lines of a repr: each parameter by its dtype and shape, as in PyTorch."""
+    return "\n".join(
+        f"({name}): Parameter containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+        for name, value in values.items()
+    )
+
+
+class ParameterList(Module):
+    """A list of parameters. A module finds them, which it does not in a plain list; tensors are
+    made parameters.
+
+    >>> weights = nn.ParameterList([ta.ones(2), ta.zeros(3)])
+    >>> [name for name, _ in weights.named_parameters()]
+    ['0', '1']
+    """
+
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+        super().__init__()
+        self.extend(() if values is None else values)
+
+    def _name(self, index: SupportsIndex) -> str:
+        i = as_int(index)
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"index {i} is out of range: there are {len(self)} parameters")
+        return str(i % len(self))
+
+    def __len__(self) -> int:
+        return len(self._members(PARAMETER))
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._members(PARAMETER).values())
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Parameter: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ParameterList": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Parameter | ParameterList":
+        if isinstance(index, slice):
+            return ParameterList(list(self)[index])
+        found: Parameter = self.__dict__[self._name(index)]
+        return found
+
+    def __setitem__(self, index: SupportsIndex, value: Tensor) -> None:
+        setattr(self, self._name(index), _parameter(value))
+
+    def append(self, value: Tensor) -> Self:
+        """Add a parameter at the end."""
+        self.register_parameter(str(len(self)), _parameter(value))
+        return self
+
+    def extend(self, values: Iterable[Tensor]) -> Self:
+        """Add several parameters at the end."""
+        if not isinstance(values, Iterable) or isinstance(values, Tensor):
+            raise TypeError(f"values: expected a list of tensors, got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __iadd__(self, values: Iterable[Tensor]) -> Self:
+        return self.extend(values)
+
+    def extra_repr(self) -> str:
+        return _told(self._members(PARAMETER))
+
+
+class ParameterDict(Module):
+    """A dictionary of parameters. A module finds them, which it does not in a dict; tensors are
+    made parameters.
+    """
+
+    def __init__(self, parameters: "Mapping[str, Tensor] | ParameterDict | None" = None) -> None:
+        super().__init__()
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key: str) -> Parameter:
+        found: Parameter = self._members(PARAMETER)[key]
+        return found
+
+    def __setitem__(self, key: str, parameter: Tensor) -> None:
+        self.register_parameter(key, _parameter(parameter))
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._members(PARAMETER))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members(PARAMETER))
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._kinds.get(key) == PARAMETER
+
+    def keys(self) -> KeysView[str]:
+        return self._members(PARAMETER).keys()
+
+    def values(self) -> ValuesView[Parameter]:
+        return self._members(PARAMETER).values()
+
+    def items(self) -> ItemsView[str, Parameter]:
+        return self._members(PARAMETER).items()
+
+    def update(self, parameters: "Mapping[str, Tensor] | ParameterDict") -> None:
+        """Add the parameters of a mapping or of a ParameterDict."""
+        for key, value in dict(parameters.items()).items():
+            self[key] = value
+
+    def extra_repr(self) -> str:
+        return _told(self._members(PARAMETER))

@@ -34,11 +34,13 @@ from tinyattn.ops.pointwise_losses import (
     mse_loss,
     smooth_l1_loss,
 )
+from tinyattn.ops.pooling import adaptive_avg_pool1d, max_pool1d
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
 from tinyattn.ops.scores import attention, scores
 
 __all__ = [
+    "adaptive_avg_pool1d",
     "attention",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -58,6 +60,7 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
     "mse_loss",
     "nll_loss",
     "normalize",

@@ -1,4 +1,4 @@
-"""Linear: y = x W^T + b. Identity: y = x."""
+"""Linear: y = x W^T + b, and LazyLinear, which finds its width itself. Identity: y = x. Flatten."""
 
 import math
 from typing import Any, TypeVar
@@ -61,6 +61,50 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+
+class LazyLinear(Linear):
+    """A Linear whose in_features is the last size of the first input it gets. Then it draws weight
+    and bias and is a Linear; before, weight has no elements.
+
+    >>> layer = nn.LazyLinear(2)
+    >>> layer(ta.ones(5, 3)).shape, layer
+    ((5, 2), Linear(in_features=3, out_features=2, bias=True))
+    """
+
+    def __init__(
+        self,
+        out_features: int,
+        bias: bool = True,
+        device: Device = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(0, out_features, bias, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self.in_features = input.shape[-1]
+        self.weight.data = unset(self.out_features, self.in_features, dtype=self.weight.dtype).data
+        self.__class__ = Linear  # type: ignore[assignment]
+        self.reset_parameters()
+        return self.forward(input)
+
+
+class Flatten(Module):
+    """Make the dimensions from start_dim to end_dim, both included, one.
+
+    >>> nn.Flatten()(ta.ones(2, 3, 4)).shape
+    (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Identity(OverloadedForward):

@@ -7,15 +7,20 @@ rate that was set by hand.
 
 import math
 import warnings
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 from typing import Any
 
+from tinyattn._tensor import Tensor
 from tinyattn.optim.optimizer import Group, Optimizer
 
 __all__ = [
+    "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "ExponentialLR",
     "InverseSquareRootLR",
     "LRScheduler",
@@ -24,6 +29,7 @@ __all__ = [
     "MultiStepLR",
     "OneCycleLR",
     "ReduceLROnPlateau",
+    "SequentialLR",
     "StepLR",
 ]
 
@@ -41,7 +47,7 @@ class LRScheduler:
         self.optimizer = _checked(optimizer)
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
+                group.setdefault("initial_lr", _rate(group))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"initial_lr: missing in param_groups[{i}], needed to resume with last_epoch "
@@ -57,7 +63,7 @@ class LRScheduler:
     def get_lr(self) -> list[float]:
         """The rates of this epoch, computed from those that the groups have."""
         pairs = zip(self.optimizer.param_groups, self.base_lrs, strict=True)
-        return [self._next(group["lr"], base) for group, base in pairs]
+        return [self._next(_rate(group), base) for group, base in pairs]
 
     def _next(self, lr: float, base: float) -> float:
         raise NotImplementedError(f"{type(self).__name__}.get_lr")
@@ -79,10 +85,18 @@ class LRScheduler:
         self._step_count += 1
         self.last_epoch += 1
         for group in optimizer.param_groups[len(self.base_lrs) :]:  # added since the last step
-            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
+            self.base_lrs.append(group.setdefault("initial_lr", _rate(group)))
         for group, lr in zip(optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = lr
+            _set_rate(group, lr)
         self._last_lr = _rates(optimizer)
+
+    def _restart(self) -> None:
+        """Go back to the first epoch, where the rates are those of the optimiser at its start."""
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            _set_rate(group, base)
+        self.last_epoch, self._step_count, self._is_initial = -1, 0, True
+        LRScheduler.step(self)
+        self._is_initial = False
 
     def state_dict(self) -> dict[str, Any]:
         """All attributes but the optimiser: numbers, strings and lists."""
@@ -102,8 +116,21 @@ def _checked(optimizer: Any) -> Optimizer:
     return optimizer
 
 
+def _rate(group: Group) -> Any:
+    """The rate of a group: a number, also where the group has a tensor."""
+    return group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
+
+
+def _set_rate(group: Group, lr: float) -> None:
+    """Give a group a new rate; a tensor is written to, as in PyTorch."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(float(lr))
+    else:
+        group["lr"] = lr
+
+
 def _rates(optimizer: Optimizer) -> list[float]:
-    return [group["lr"] for group in optimizer.param_groups]
+    return [_rate(group) for group in optimizer.param_groups]
 
 
 def _each(name: str, value: Any, optimizer: Optimizer) -> list[Any]:
@@ -177,9 +204,11 @@ class StepLR(LRScheduler):
     """
 
     def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+        self, optimizer: Optimizer, step_size: float, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = _positive("step_size", step_size), gamma
+        if not isinstance(step_size, (int, float)) or step_size <= 0:
+            raise ValueError(f"step_size: expected a positive number, got {step_size!r}")
+        self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: float, base: float) -> float:
@@ -247,6 +276,27 @@ class LinearLR(LRScheduler):
         return lr * (1 + slope / before)
 
 
+class ConstantLR(LRScheduler):
+    """lr = base factor for total_iters epochs, then base."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 1 / 3,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not 0 <= factor <= 1:
+            raise ValueError(f"factor: expected a number in [0, 1], got {factor}")
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, base: float) -> float:
+        if self.last_epoch == 0:
+            return lr * self.factor
+        return lr / self.factor if self.last_epoch == self.total_iters else lr
+
+
 class CosineAnnealingLR(LRScheduler):
     """lr = eta_min + (base - eta_min) (1 + cos(pi epoch / T_max)) / 2 (Loshchilov, Hutter 2017)."""
 
@@ -266,6 +316,45 @@ class CosineAnnealingLR(LRScheduler):
         height = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         before = 1 + math.cos(math.pi * (self.last_epoch - 1) / self.T_max)
         return height / before * (lr - self.eta_min) + self.eta_min
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """lr = eta_min + (base - eta_min) (1 + cos(pi t / T)) / 2, where t counts the epochs since the
+    last restart, and T is T_0 at first and T_mult times as long after each restart (Loshchilov,
+    Hutter 2017).
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ) -> None:
+        self.T_0 = self.T_i = _positive("T_0", T_0)
+        self.T_mult, self.eta_min = _positive("T_mult", T_mult), eta_min
+        self.T_cur: float = last_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go one epoch further, or to `epoch`, which may be a fraction."""
+        if epoch is None:
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur - self.T_i, self.T_i * self.T_mult
+        elif epoch < 0:
+            raise ValueError(f"epoch: expected a number >= 0, got {epoch}")
+        else:
+            self.T_cur, self.T_i = epoch, self.T_0
+            while self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur - self.T_i, self.T_i * self.T_mult
+            self.last_epoch = math.floor(epoch) - 1
+        super().step()
 
 
 class InverseSquareRootLR(LRScheduler):
@@ -441,9 +530,9 @@ class ReduceLROnPlateau(LRScheduler):
             lows = self.min_lrs if self.default_min_lr is None else self.default_min_lr
             lows = _each("min_lr", lows, self.optimizer)
             for group, low in zip(self.optimizer.param_groups, lows, strict=True):
-                lr = max(group["lr"] * self.factor, low)
-                if group["lr"] - lr > self.eps:
-                    group["lr"] = lr
+                lr = max(_rate(group) * self.factor, low)
+                if _rate(group) - lr > self.eps:
+                    _set_rate(group, lr)
         self._last_lr = _rates(self.optimizer)
 
     def _is_better(self, current: float) -> bool:
@@ -451,3 +540,83 @@ class ReduceLROnPlateau(LRScheduler):
         if self.threshold_mode == "rel":
             return sign * current > sign * self.best * (1 + sign * self.threshold)
         return sign * current > sign * self.best + self.threshold
+
+
+class _Several(LRScheduler):
+    """What SequentialLR and ChainedScheduler share: the schedules of one optimiser."""
+
+    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
+        self._schedulers = list(schedulers)
+        if not self._schedulers:
+            raise ValueError("schedulers: expected at least one")
+        for i, scheduler in enumerate(self._schedulers):
+            if isinstance(scheduler, ReduceLROnPlateau) or not isinstance(scheduler, LRScheduler):
+                raise ValueError(
+                    f"schedulers[{i}]: expected a schedule whose step needs no metrics, got "
+                    f"{type(scheduler).__name__}"
+                )
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(f"schedulers[{i}]: it belongs to another optimizer")
+        self.optimizer = _checked(optimizer)
+
+    def state_dict(self) -> dict[str, Any]:
+        states = [scheduler.state_dict() for scheduler in self._schedulers]
+        return {**super().state_dict(), "_schedulers": states}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        schedulers = self._schedulers
+        super().load_state_dict(state_dict)
+        for scheduler, state in zip(schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        self._schedulers = schedulers
+
+
+class SequentialLR(_Several):
+    """One schedule after the other: at each of the milestones, numbers of epochs, the next one
+    begins with its first epoch.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[LRScheduler],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ) -> None:
+        super().__init__(optimizer, schedulers)
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                f"milestones: expected {len(schedulers) - 1}, one between two schedules, got "
+                f"{len(milestones)}"
+            )
+        self._milestones = list(milestones)
+        self.last_epoch = last_epoch + 1
+        for scheduler in self._schedulers[1:]:  # each has made its first step; it is taken back
+            scheduler.last_epoch -= 1
+        self._schedulers[0]._restart()
+        self._last_lr = _rates(optimizer)
+
+    def step(self) -> None:
+        self.last_epoch += 1
+        i = bisect_right(self._milestones, self.last_epoch)
+        if i and self._milestones[i - 1] == self.last_epoch:
+            self._schedulers[i]._restart()
+        else:
+            self._schedulers[i].step()
+        self._last_lr = _rates(self.optimizer)
+
+
+class ChainedScheduler(_Several):
+    """Several schedules at once: each step is one step of all, so that their factors multiply."""
+
+    def __init__(
+        self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None
+    ) -> None:
+        first = schedulers[0].optimizer if optimizer is None and schedulers else optimizer
+        super().__init__(_checked(first), schedulers)
+        self._last_lr = _rates(self.optimizer)
+
+    def step(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = _rates(self.optimizer)

@@ -27,6 +27,8 @@ def number(low: float, below: float = float("inf")) -> Callable[[Any], str]:
     """A check that a value is a number in [low, below): it gives what is expected, or ""."""
 
     def check(value: Any) -> str:
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
         good = isinstance(value, (int, float, np.number)) and low <= value < below
         return "" if good else f"a number in [{low}, {below})"
 
@@ -50,6 +52,8 @@ class Optimizer:
     params: an iterable of tensors; or of pairs (name, tensor), as `model.named_parameters()` gives
         them; or of groups, dicts {"params": tensors, option: value} whose other options are those
         of the optimiser. A group keeps names as "param_names".
+
+    The learning rate may be a tensor of one element, whose value at each step counts.
 
     TypeError for parameters that are no tensors; ValueError for an option out of its range, a
     parameter that is not a leaf, or one that appears twice.
@@ -89,6 +93,8 @@ class Optimizer:
                 loss = closure()
         by = f"{type(self).__name__}.step"
         for group, params in self._work():
+            if isinstance(group["lr"], Tensor):
+                group = {**group, "lr": group["lr"].item()}
             self._update(group, params)
             for param in params:
                 param._storage.changed(by)

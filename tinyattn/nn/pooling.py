@@ -1,0 +1,52 @@
+"""Pooling over time as modules; the functions are in ops/pooling.py."""
+
+from tinyattn._tensor import Tensor
+from tinyattn.nn import functional as F
+from tinyattn.nn.module import Module
+
+
+class MaxPool1d(Module):
+    """The largest number of every window of kernel_size time steps: (B, D, T) -> (B, D, T').
+
+    stride is kernel_size unless given; padding adds -inf at both ends; dilation is the distance of
+    the steps in a window.
+
+    >>> nn.MaxPool1d(2)(ta.ones(2, 3, 10)).shape
+    (2, 3, 5)
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] | None = None,
+        padding: int | tuple[int] = 0,
+        dilation: int | tuple[int] = 1,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode=False"
+        )
+
+
+class AdaptiveAvgPool1d(Module):
+    """The means of output_size windows that cover all time steps: (B, D, T) -> (B, D,
+    output_size)."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
