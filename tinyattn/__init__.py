@@ -5,14 +5,21 @@ gradient, kernels/reference/ for what the fast kernels compute.
 """
 
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tinyattn import autograd, backends, cuda, nn, optim, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
 from tinyattn._serialization import load, save
-from tinyattn._tensor import Tensor
-from tinyattn.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tinyattn._tensor import Tensor, set_printoptions
+from tinyattn.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from tinyattn.autograd.devices import device
 from tinyattn.autograd.dtypes import bool_ as bool
 from tinyattn.autograd.dtypes import finfo, float32, float64, iinfo, int32, int64, uint8
@@ -25,6 +32,18 @@ from tinyattn.compat.legacy import (
     IntTensor,
     LongTensor,
     range,
+)
+from tinyattn.compat.missing import TORCH as _TORCH
+from tinyattn.compat.missing import refuse as _refuse
+from tinyattn.compat.settings import (
+    bfloat16,
+    float16,
+    get_default_dtype,
+    get_float32_matmul_precision,
+    half,
+    set_default_dtype,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
 )
 from tinyattn.kernels import (
     available_backends,
@@ -261,6 +280,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "set_rng_state",
     # gradients on and off
     "enable_grad",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
@@ -413,14 +433,23 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "inf",
     "nan",
     "pi",
-    # for old programs
+    # for programs written for PyTorch
+    "bfloat16",
     "BoolTensor",
     "ByteTensor",
     "DoubleTensor",
+    "float16",
     "FloatTensor",
+    "get_default_dtype",
+    "get_float32_matmul_precision",
+    "half",
     "IntTensor",
     "LongTensor",
     "range",
+    "set_default_dtype",
+    "set_float32_matmul_precision",
+    "set_printoptions",
+    "use_deterministic_algorithms",
     # files
     "load",
     "load_checkpoint",
@@ -432,3 +461,6 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "gradcheck_module",
     "GradcheckError",
 ]
+
+if not _TYPE_CHECKING:
+    __getattr__ = _refuse("tinyattn", _TORCH)

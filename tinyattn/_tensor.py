@@ -3,6 +3,7 @@
 How gradients go through a graph of tensors: autograd/engine.py.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, overload
 
@@ -27,6 +28,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.size import Size
 from tinyattn.autograd.storage import Leaf, TensorBase, edge_now, requires_grad_, results
 from tinyattn.compat import legacy
+from tinyattn.compat.missing import Refused
 from tinyattn.kernels._types import Array
 from tinyattn.ops import (
     _in_place,
@@ -47,6 +49,41 @@ from tinyattn.ops import (
 from tinyattn.ops import scatter as scattering
 from tinyattn.ops import shape as shapes
 from tinyattn.ops._arguments import Operand, as_axis, as_operand
+
+_PRINTED: dict[str, Any] = {"precision": 4}  # set_printoptions
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors are printed: digits behind the point; from how many elements on they are
+    shortened, and to how many at each end; characters in a line; sci_mode False: no exponents.
+
+    profile: "default", "short" (2 digits) or "full" (nothing is left out) first.
+    """
+    profiles: dict[str, dict[str, Any]] = {
+        "default": {"precision": 4},
+        "short": {"precision": 2, "threshold": 1000, "edgeitems": 2},
+        "full": {"precision": 4, "threshold": sys.maxsize},
+    }
+    if profile is not None:
+        if profile not in profiles:
+            raise ValueError(f"profile: expected default, short or full, got {profile!r}")
+        _PRINTED.clear()
+        _PRINTED.update(profiles[profile])
+    given = {
+        "precision": precision,
+        "threshold": threshold if threshold != float("inf") else sys.maxsize,
+        "edgeitems": edgeitems,
+        "max_line_width": linewidth,
+        "suppress_small": None if sci_mode is None else not sci_mode,
+    }
+    _PRINTED.update({name: value for name, value in given.items() if value is not None})
 
 
 class Tensor(TensorBase):
@@ -189,7 +226,7 @@ class Tensor(TensorBase):
         return bool(comparisons.eq(self, element)._array.any())
 
     def __repr__(self) -> str:
-        text = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
+        text = np.array2string(self._array, separator=", ", prefix="tensor(", **_PRINTED)
         if self.dtype not in (float32, int64, bool_):
             text += f", dtype={self.dtype}"
         if self.grad_fn is not None:
@@ -593,6 +630,29 @@ class Tensor(TensorBase):
     index_fill = scattering.index_fill
     index_fill_ = scattering.index_fill_
     masked_fill_ = indexing.masked_fill_
+
+    # What PyTorch's tensors have besides
+
+    cuda = Refused("tinyattn computes on the CPU only")
+    half = Refused("there are float32 and float64 only")
+    bfloat16 = Refused("there are float32 and float64 only")
+    short = Refused("the integers are int64, int32 and uint8")
+    stride = Refused("use shape; is_contiguous() tells whether the elements lie in order")
+    storage = Refused("use numpy(), which shares the memory")
+    data_ptr = Refused("use numpy().ctypes.data")
+    to_sparse = Refused("there are no sparse tensors")
+    share_memory_ = Refused("tensors are copied between processes")
+    squeeze_ = Refused("use x = x.squeeze()")
+    unsqueeze_ = Refused("use x = x.unsqueeze(dim)")
+    transpose_ = Refused("use x = x.transpose(dim0, dim1)")
+    t_ = Refused("use x = x.t()")
+    resize_ = Refused("use reshape, or new_empty")
+    masked_scatter_ = Refused("use x[mask] = values")
+    index_put_ = Refused("use x[index] = values")
+    put_ = Refused("use x[index] = values")
+    median = Refused("use x.sort(dim)[0] and take the middle")
+    unfold = Refused("use x[..., start + arange(size)] with a column of starts")
+    apply_ = Refused("use x.copy_(tensor(...)), or operations on whole tensors")
 
 
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)

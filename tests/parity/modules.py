@@ -315,6 +315,31 @@ TABLE = {
     "HuberLoss": Layer(
         loss({"delta": 0.5}), (lambda t: t.nn.HuberLoss(delta=0.0)(t.ones(2), t.ones(2)),)
     ),
+    "BCELoss": Layer(
+        lambda d: (
+            Call(**d.pick({}, {"reduction": "sum"}, {"size_average": False}, {"reduce": False})),
+            (lambda shape: Call(d.random(shape), d.random(shape)))(d.shape()),
+        ),
+        (lambda t: t.nn.BCELoss()(t.ones(2), t.ones(3)),),
+    ),
+    "Flatten": Layer(
+        lambda d: (Call(*d.pick((), (0,), (1, 2), (0, -1))), Call(d.array(d.shape(3, 4), "d")))
+    ),
+    "MaxPool1d": Layer(
+        lambda d: (
+            Call(d.int(2, 4), *d.pick((), (1,), (2, 1), (3, 0, 2))),
+            Call(d.array((*d.shape(1, 2, empty=0), d.int(7, 9)), "d")),
+        ),
+        (
+            lambda t: t.nn.MaxPool1d(3)(t.ones(1, 2)),
+            lambda t: t.nn.MaxPool1d(2, padding=2)(t.ones(1, 4)),
+            lambda t: t.nn.MaxPool1d(2)(t.ones(4)),
+        ),
+    ),
+    "AdaptiveAvgPool1d": Layer(
+        lambda d: (Call(d.int(1, 4)), Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"))),
+        (lambda t: t.nn.AdaptiveAvgPool1d(2)(t.ones(4)),),
+    ),
     "BCEWithLogitsLoss": Layer(
         loss(positive=True), (lambda t: t.nn.BCEWithLogitsLoss()(t.ones(2), t.ones(3)),)
     ),

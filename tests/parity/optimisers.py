@@ -115,7 +115,32 @@ SCHEDULES = {
         "eps": d.pick(1e-8, 0.02),
     },
 }
+SCHEDULES |= {
+    "ConstantLR": lambda d: {"factor": d.number(0.1, 1), "total_iters": d.int(1, 12)},
+    "CosineAnnealingWarmRestarts": lambda d: {
+        "T_0": d.int(1, 5),
+        "T_mult": d.int(1, 3),
+        "eta_min": d.pick(0.0, 0.01),
+    },
+    "SequentialLR": lambda d: {
+        "schedulers": [drawn_schedule(d) for _ in range(3)],
+        "milestones": [d.int(1, 5), d.int(6, 12)],
+    },
+    "ChainedScheduler": lambda d: {"schedulers": [drawn_schedule(d) for _ in range(2)]},
+}
+
+
+def drawn_schedule(d):
+    """The name of a schedule and what it is built with."""
+    name = d.pick("StepLR", "ExponentialLR", "LinearLR", "ConstantLR", "LambdaLR")
+    return name, SCHEDULES[name](d)
+
+
 WRONG_SCHEDULES = {
+    "ConstantLR": (lambda s, o: s(o, 2.0),),
+    "CosineAnnealingWarmRestarts": (lambda s, o: s(o, 0), lambda s, o: s(o, 2, 0.5)),
+    "SequentialLR": (lambda s, o: s(o, [], []), lambda s, o: s(o, ["x"], [])),
+    "ChainedScheduler": (lambda s, o: s([]),),
     "LambdaLR": (lambda s, o: s(o, [decaying]),),
     "StepLR": (lambda s, o: s(o, 2, last_epoch=1),),
     "MultiStepLR": (lambda s, o: s(3, [2]),),

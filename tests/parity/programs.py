@@ -257,6 +257,107 @@ def ranged(d):
     return Call(*d.pick((0, 3), (0, 4), (1, 2, 0.5), (5, 1, -2)))
 
 
+def probable(d):
+    """Probabilities, 0 and 1 among them, and their targets."""
+    shape = d.shape()
+    p, options = d.random(shape), {}
+    if d.chance(0.4):
+        p = p.round(1)
+    if d.chance(0.3):
+        options = {"reduction": d.pick("mean", "sum", "none")}
+    return Call(p, d.random(shape), **options)
+
+
+def pooled(d):
+    x = d.array((*d.shape(1, 2, empty=0), d.int(5, 9)), "d")
+    size = d.int(1, 3)
+    return Call(x, size, d.pick(None, 1, 2), d.int(0, size // 2), d.pick(1, 1, 2))
+
+
+def old_losses(t):
+    x, y, i = t.ones(2, 3), t.zeros(2, 3), t.tensor([0, 1])
+    F, nn = t.nn.functional, t.nn
+    return (
+        F.cross_entropy(x, i, None, False), F.nll_loss(x, i, size_average=False),
+        F.nll_loss(x, i, reduce=False), F.mse_loss(x, y, False), F.l1_loss(x, y, reduce=False),
+        F.smooth_l1_loss(x, y, False), F.kl_div(x, y + 1, size_average=False),
+        F.binary_cross_entropy_with_logits(x, y, None, False), F.cross_entropy(x, i, None, True),
+        nn.MSELoss(False).reduction, nn.CrossEntropyLoss(size_average=False).reduction,
+        nn.NLLLoss(None, False).reduction, nn.KLDivLoss(reduce=False).reduction,
+        nn.L1Loss(True).reduction, nn.SmoothL1Loss(False).reduction,
+        nn.BCELoss(None, False).reduction, nn.BCEWithLogitsLoss(None, False).reduction,
+        F.softmax(x), F.log_softmax(x[0]), nn.Softmax()(x),
+        F.softmax(t.ones(2, 3, 4)), nn.LogSoftmax()(t.ones(2, 3, 4, 1)), repr(nn.Softmax()),
+    )  # fmt: skip
+
+
+def old_orders(t, x, y):
+    z = x.clone()
+    z.add_(-0.1, y).sub_(2, y).addcmul_(0.5, y, y).addcdiv_(-0.5, y, y + 3)
+    z.addcmul_(y, y, value=2)
+    return z, z.clone().addcdiv_(y, y + 3), z.clone().lerp_(y, 0.3)
+
+
+def lazy(t):
+    layer = t.nn.LazyLinear(2, bias=False)
+    y = layer(t.ones(3, 4))
+    return tuple(y.shape), repr(layer), tuple(layer.weight.shape), list(layer.state_dict())
+
+
+def parameters(t):
+    one = t.nn.ParameterList([t.ones(2), t.nn.Parameter(t.zeros(3))])
+    one.append(t.ones(1))
+    one += [t.zeros(2)]
+    one[0] = t.nn.Parameter(t.full((2,), 5.0))
+    two = t.nn.ParameterDict({"a": t.ones(2)})
+    two["b"] = t.nn.Parameter(t.zeros(1))
+    two.update({"c": t.nn.Parameter(t.ones(1))})
+    del two["c"]
+    return (
+        len(one), [tuple(p.shape) for p in one], one[-1], [tuple(p.shape) for p in one[1:3]],
+        list(one.state_dict()), len(two), list(two), "a" in two, "c" in two, list(two.state_dict()),
+        two["b"], [k for k, _ in two.items()], len(list(two.values())), list(two.keys()),
+        all(p.requires_grad for p in [*one, *two.values()]),
+    )  # fmt: skip
+
+
+def old_names(t):
+    x = t.nn.Parameter(t.ones(2, 2))
+    x.grad = t.full((2, 2), 3.0)
+    names = ("uniform", "normal", "xavier_uniform", "xavier_normal", "kaiming_uniform")
+    names += ("kaiming_normal", "orthogonal")
+    drawn = [tuple(getattr(t.nn.init, name)(t.ones(2, 2)).shape) for name in names]
+    norm = t.nn.utils.clip_grad_norm([x], 1.0)
+    v = t.autograd.Variable(t.ones(2), requires_grad=True)
+    return drawn, t.nn.init.constant(t.ones(2), 4), t.nn.init.eye(t.ones(2, 2)), norm, x.grad, v
+
+
+def quiet(t):
+    """Settings, and modes without gradients."""
+    x = t.ones(2, requires_grad=True)
+    with t.inference_mode():
+        inside = (x * 2).requires_grad
+    with t.inference_mode(False):
+        outside = (x * 2).requires_grad
+    seen = t.inference_mode()(lambda: t.is_grad_enabled())(), t.inference_mode(t.is_grad_enabled)()
+    t.set_float32_matmul_precision("high")
+    t.set_float32_matmul_precision("highest")
+    t.use_deterministic_algorithms(False)
+    t.set_default_dtype(t.float32)
+    names = [getattr(t, name) for name in ("float16", "half", "bfloat16")]
+    kept = t.get_default_dtype(), t.get_float32_matmul_precision()
+    return inside, outside, seen, kept, len(names)
+
+
+def printed(t):
+    """Restored at the end."""
+    try:
+        t.set_printoptions(precision=2, threshold=3, edgeitems=1, linewidth=50, sci_mode=False)
+        return repr(t.arange(9))
+    finally:
+        t.set_printoptions(profile="default")
+
+
 NUMBERS = {name: scenario(lambda t, n=name: getattr(t, n), cases=1) for name in ("e", "inf", "pi")}
 TABLE = {
     **{name: unary("ffi") for name in ("floor", "ceil", "trunc")},
@@ -316,6 +417,25 @@ TABLE = {
     )),
     "range": Entry(ranged, gradients=False),
     **NUMBERS,
+    "binary_cross_entropy": Entry(probable, (
+        lambda t: t.nn.functional.binary_cross_entropy(t.full((2,), 2.0), t.ones(2)),
+        lambda t: t.nn.functional.binary_cross_entropy(t.ones(2), t.ones(3)),
+    )),
+    "max_pool1d": Entry(pooled, (lambda t: t.nn.functional.max_pool1d(t.ones(1, 3), 0),)),
+    "adaptive_avg_pool1d": Entry(
+        lambda d: Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"), d.int(1, 4))
+    ),
+    "old losses": scenario(old_losses, cases=1),
+    **dict.fromkeys(("addcmul_", "addcdiv_", "lerp_"), Entry(
+        lambda d: (lambda n: Call(d.array(n, "d"), d.array(n, "d", "unit")))(d.shape()),
+        forms={"": old_orders},
+    )),
+    **dict.fromkeys((
+        "inference_mode", "set_float32_matmul_precision", "get_float32_matmul_precision",
+        "bfloat16",
+        "use_deterministic_algorithms", "set_default_dtype", "get_default_dtype", "float16", "half",
+    ), scenario(quiet, cases=1, wrong=(lambda t: t.set_float32_matmul_precision(precision=3),))),
+    "set_printoptions": scenario(printed, cases=1),
     "nan": scenario(lambda t: t.nan != t.nan, cases=1),
     **dict.fromkeys(("Generator", "initial_seed", "default_generator"), scenario(seeds, cases=1)),
     "bernoulli": Entry(
@@ -346,4 +466,16 @@ TABLE = {
     },
     "detach_": scenario(lambda t: (t.ones(2, requires_grad=True) * 2).detach_().requires_grad),
     "pin_memory": scenario(lambda t: True, cases=1),
+}  # fmt: skip
+
+MODULES = {
+    "LazyLinear": scenario(lazy, cases=1),
+    **dict.fromkeys(("ParameterList", "ParameterDict"), scenario(
+        parameters, cases=1,
+        wrong=(lambda t: t.nn.ParameterList(3), lambda t: t.nn.ParameterList()[0]),
+    )),
+    **dict.fromkeys((
+        "uniform", "normal", "constant", "eye", "xavier_uniform", "xavier_normal", "orthogonal",
+        "kaiming_uniform", "kaiming_normal", "clip_grad_norm",
+    ), scenario(old_names, cases=1)),
 }  # fmt: skip

@@ -9,6 +9,7 @@ pytest.importorskip("torch", reason="parity with torch: torch is not installed")
 
 from .harness import Call, Const, Entry, mismatches
 from .making import scenario
+from .programs import MODULES
 
 
 def small(t, seed=0):
@@ -207,6 +208,7 @@ def of(form, wrong=()):
 
 
 TABLE = {
+    **MODULES,
     "Sequential": of(sequence, (lambda t: t.nn.Sequential(3), lambda t: t.nn.Sequential()[0])),
     "Sequential.__mul__": of(
         lambda t, x: (t.nn.Sequential(t.nn.Tanh()) * 2)(x),

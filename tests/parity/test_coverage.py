@@ -92,6 +92,7 @@ def test_every_public_name_that_torch_has_too_is_compared(place, tables):
         name
         for name in names
         if hasattr(theirs, name)
+        and hasattr(ours, name)
         and not isinstance(getattr(ours, name), types.ModuleType)
         and getattr(getattr(ours, name), "__module__", home).startswith(home)
         and name not in SHARED

@@ -106,15 +106,25 @@ def course(lib, name, optimizer, options, metrics):
     """The rates, and the momentum beside them, after every step."""
     kind = {"momentum": 0.9} if optimizer == "SGD" else {}
     _, optimizer = made(lib, optimizer, [np.ones(2), np.ones(1)], kind)
-    schedule = getattr(lib.optim.lr_scheduler, name)(optimizer, **options)
+    known = lib.optim.lr_scheduler
+    if "schedulers" in options:
+        parts = [getattr(known, part)(optimizer, **given) for part, given in options["schedulers"]]
+        options = {**options, "schedulers": parts, "optimizer": optimizer}
+        schedule = getattr(known, name)(**options)
+    else:
+        schedule = getattr(known, name)(optimizer, **options)
     seen = [schedule.get_last_lr()]
     for metric in metrics:
         optimizer.step()
         schedule.step(*([metric] if name == "ReduceLROnPlateau" else []))
-        seen.append([*schedule.get_last_lr(), schedule.last_epoch])
+        seen.append([*schedule.get_last_lr(), getattr(schedule, "last_epoch", 0)])
         for group in optimizer.param_groups:
             seen[-1] += [group["lr"], group["betas"][0] if "betas" in group else group["momentum"]]
     return [number for step in seen for number in step], schedule.state_dict()
+
+
+# Lists here, a Counter and other states there; restarts of torch don't count their steps.
+DIFFERENT = {"milestones", "_schedulers", "_step_count"}
 
 
 def compare_rates(name, i, options):
@@ -128,7 +138,7 @@ def compare_rates(name, i, options):
         )
     if not np.allclose(ours, theirs, 1e-9, 0):
         raise Mismatch("rates", ours, theirs)
-    for key in mine.keys() & other.keys() - {"milestones"}:  # a list here, a Counter there
+    for key in mine.keys() & other.keys() - DIFFERENT:
         same = np.allclose if isinstance(mine[key], float) else lambda a, b: a == b
         if key == "_last_lr":
             same = np.allclose

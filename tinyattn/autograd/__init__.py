@@ -2,10 +2,33 @@
 gradients.py and engine.py, in this order.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from tinyattn.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinyattn.autograd.frontend import backward, grad
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tinyattn.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+if TYPE_CHECKING:
+    from tinyattn.compat.legacy import Variable as Variable
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Variable, which stands on a higher floor, and the names that are missing."""
+        if name == "Variable":
+            from tinyattn.compat.legacy import Variable
+
+            return Variable
+        first = ": tinyattn has first-order gradients only"
+        hint = {"functional": first, "profiler": ": use cProfile"}.get(name, "")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)
+
 
 __all__ = [
     "Function",
@@ -13,6 +36,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_detect_anomaly",

@@ -165,6 +165,14 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
     return Mode(False) if function is None else Mode(False)(function)
 
 
+def inference_mode(mode: Any = True) -> Any:
+    """As `no_grad`, in the same three ways; `inference_mode(False)` changes nothing. What it makes
+    are ordinary tensors, unlike PyTorch's."""
+    if callable(mode):
+        return Mode(False)(mode)
+    return Mode(False if mode else state.enabled)
+
+
 @overload
 def enable_grad() -> Mode: ...
 @overload

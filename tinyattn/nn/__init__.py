@@ -1,5 +1,8 @@
 """Modules by PyTorch's names. Read module.py first, then linear.py and rnn.py."""
 
+from typing import TYPE_CHECKING
+
+from tinyattn.compat.missing import NN, refuse
 from tinyattn.nn import functional, init, utils
 from tinyattn.nn.activation import (
     ELU,
@@ -121,3 +124,6 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, NN)

@@ -1,5 +1,8 @@
 """The functions behind the modules, by PyTorch's names; ops/ defines them and their gradients."""
 
+from typing import TYPE_CHECKING
+
+from tinyattn.compat.missing import NN, refuse
 from tinyattn.ops.activations import (
     elu,
     gelu,
@@ -79,3 +82,6 @@ __all__ = [
     "softsign",
     "tanh",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, NN)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.modes import no_grad
+from tinyattn.compat.deprecated import renamed
 from tinyattn.kernels._types import Array
 from tinyattn.ops import random
 
@@ -159,3 +160,16 @@ def _write(name: str, tensor: Tensor, value: Array | float) -> Tensor:
     tensor._array[...] = value
     tensor._storage.changed(name)
     return tensor
+
+
+# Older names, which warn
+
+uniform = renamed("uniform", uniform_, "nn.init")
+normal = renamed("normal", normal_, "nn.init")
+constant = renamed("constant", constant_, "nn.init")
+eye = renamed("eye", eye_, "nn.init")
+xavier_uniform = renamed("xavier_uniform", xavier_uniform_, "nn.init")
+xavier_normal = renamed("xavier_normal", xavier_normal_, "nn.init")
+kaiming_uniform = renamed("kaiming_uniform", kaiming_uniform_, "nn.init")
+kaiming_normal = renamed("kaiming_normal", kaiming_normal_, "nn.init")
+orthogonal = renamed("orthogonal", orthogonal_, "nn.init")

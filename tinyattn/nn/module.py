@@ -9,6 +9,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -328,6 +329,21 @@ class Module:
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers, each once; recurse: those of the modules below, too."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    @property
+    def _parameters(self) -> Mapping[str, Parameter | None]:
+        """This module's own parameters by name, read-only: PyTorch's attribute."""
+        return MappingProxyType(self._members(PARAMETER))
+
+    @property
+    def _buffers(self) -> Mapping[str, Tensor | None]:
+        """This module's own buffers by name, read-only: PyTorch's attribute."""
+        return MappingProxyType(self._members(BUFFER, PASSING))
+
+    @property
+    def _modules(self) -> "Mapping[str, Module | None]":
+        """The modules assigned to this one by name, read-only: PyTorch's attribute."""
+        return MappingProxyType(self._members(MODULE))
 
     def get_submodule(self, target: str) -> "Module":
         """The module of that dotted name; "" is this one. No such module: AttributeError."""

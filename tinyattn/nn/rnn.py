@@ -18,7 +18,7 @@ from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.nn import init
 from tinyattn.nn.functional import dropout, linear
-from tinyattn.nn.module import Module, OverloadedForward
+from tinyattn.nn.module import PARAMETER, Module, OverloadedForward
 from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.nn.utils.rnn import PackedSequence
 from tinyattn.ops._arguments import as_tensor
@@ -122,6 +122,11 @@ class RNNBase(OverloadedForward, Generic[State]):
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
         _draw(self, self.hidden_size)
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        """The names of all parameters, layer by layer: PyTorch's attribute."""
+        return list(self._members(PARAMETER))
 
     def flatten_parameters(self) -> None:
         """Do nothing. The method exists so that code for PyTorch runs."""

@@ -115,7 +115,7 @@ class BinaryCrossEntropy(Function):
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
         p, t = self.saved["p"], self.saved["t"]
-        dp = grad * (p - t) / np.maximum((1 - p) * p, 1e-12).astype(p.dtype)
+        dp = grad * (p - t) / np.maximum((1 - p) * p, np.float32(1e-12))
         return dp, grad * (self.saved["no"] - self.saved["yes"]) if self.needs(1) else None
 
 

@@ -11,9 +11,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinyattn._tensor import Tensor
+from tinyattn.compat.missing import OPTIM, refuse
 from tinyattn.optim.optimizer import Group, Optimizer
 
 __all__ = [
@@ -545,13 +546,13 @@ class ReduceLROnPlateau(LRScheduler):
 class _Several(LRScheduler):
     """What SequentialLR and ChainedScheduler share: the schedules of one optimiser."""
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
+    def __init__(self, optimizer: Any, schedulers: Sequence[LRScheduler]) -> None:
         self._schedulers = list(schedulers)
         if not self._schedulers:
             raise ValueError("schedulers: expected at least one")
         for i, scheduler in enumerate(self._schedulers):
             if isinstance(scheduler, ReduceLROnPlateau) or not isinstance(scheduler, LRScheduler):
-                raise ValueError(
+                raise TypeError(
                     f"schedulers[{i}]: expected a schedule whose step needs no metrics, got "
                     f"{type(scheduler).__name__}"
                 )
@@ -612,11 +613,16 @@ class ChainedScheduler(_Several):
     def __init__(
         self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None
     ) -> None:
-        first = schedulers[0].optimizer if optimizer is None and schedulers else optimizer
-        super().__init__(_checked(first), schedulers)
+        if optimizer is None and schedulers:
+            optimizer = schedulers[0].optimizer
+        super().__init__(optimizer, schedulers)
         self._last_lr = _rates(self.optimizer)
 
     def step(self) -> None:
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = _rates(self.optimizer)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, OPTIM)

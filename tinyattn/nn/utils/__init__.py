@@ -7,11 +7,12 @@ import numpy as np
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
+from tinyattn.compat.deprecated import renamed
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.nn.utils import rnn
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "rnn"]
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "rnn"]
 
 
 def clip_grad_norm_(
@@ -53,6 +54,9 @@ def clip_grad_norm_(
         for grad in grads:
             grad._storage.changed("clip_grad_norm_")
     return results.wrap(grads[0]._array.dtype.type(norm))
+
+
+clip_grad_norm = renamed("clip_grad_norm", clip_grad_norm_, "nn.utils")  # its older name
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:

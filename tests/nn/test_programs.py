@@ -1,0 +1,145 @@
+"""Modules that programs bring: parameter lists, pooling, LazyLinear, Flatten, older arguments."""
+
+import math
+
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn
+from tinyattn.nn import functional as F
+
+
+def leaf(*shape):
+    values = ta.arange(math.prod(shape), dtype=ta.float64).reshape(shape)
+    return ((values * 7) % 5 + values / 16).requires_grad_()
+
+
+def test_parameters_in_a_list_and_in_a_dictionary_are_found():
+    model = nn.Module()
+    model.weights = nn.ParameterList([ta.ones(2), nn.Parameter(ta.zeros(3))])
+    model.named = nn.ParameterDict({"a": ta.ones(1)})
+    names = ["weights.0", "weights.1", "named.a"]
+    assert [name for name, _ in model.named_parameters()] == names
+    model.weights.append(ta.ones(4)).extend([ta.ones(5)])
+    assert len(model.weights) == 4
+    assert [len(p) for p in model.weights[1:3]] == [3, 4]
+    assert len(model.weights[-1]) == 5
+    model.weights[-1] = ta.zeros(6)
+    assert len(model.weights[3]) == 6
+    model.named["b"] = ta.ones(2)
+    assert list(model.named.keys()) == ["a", "b"]
+    del model.named["a"]
+    assert "a" not in model.named
+    assert dict(model.named.items())["b"].requires_grad
+    with pytest.raises(IndexError, match="index 4 is out of range"):
+        model.weights[4]
+    with pytest.raises(TypeError, match="list of tensors"):
+        nn.ParameterList(ta.ones(2))
+    with pytest.raises(KeyError):
+        del model.named["z"]
+    assert repr(nn.ParameterList([ta.ones(2, 3), ta.ones(1)])) == (
+        "ParameterList(\n  (0): Parameter containing: [float32 of size 2x3]\n"
+        "  (1): Parameter containing: [float32 of size 1]\n)"
+    )
+
+
+def test_the_maximum_of_every_window():
+    x = ta.tensor([[1.0, 5.0, 2.0, 3.0, 4.0]])
+    assert F.max_pool1d(x, 2).tolist() == [[5, 3]]
+    assert F.max_pool1d(x, 3, 1).tolist() == [[5, 5, 4]]
+    assert F.max_pool1d(x, 2, 2, 1).tolist() == [[1, 5, 4]]
+    assert F.max_pool1d(x, 2, 1, 0, 3).tolist() == [[3, 5]]
+    assert F.max_pool1d(x[None], (2,), (2,)).shape == (1, 1, 2)
+    assert nn.MaxPool1d(3, stride=1)(x).tolist() == [[5, 5, 4]]
+    assert F.max_pool1d(-x, 3, 2, 1).tolist() == [[-1, -2, -3]]
+    for options in ((2,), (3, 1), (3, 2, 1), (2, 1, 1, 2)):
+        assert ta.gradcheck(lambda x, o=options: F.max_pool1d(x, *o), (leaf(2, 3, 6),))
+    for wrong in ((0,), (2, 0), (2, 1, 2), (2, 1, 0, 0), (9,)):
+        with pytest.raises(RuntimeError, match="max_pool1d"):
+            F.max_pool1d(x, *wrong)
+
+
+def test_the_means_of_windows_that_cover_the_sequence():
+    x = ta.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
+    assert F.adaptive_avg_pool1d(x, 1).tolist() == [[3]]
+    assert F.adaptive_avg_pool1d(x, 2).tolist() == [[2, 4]]
+    assert nn.AdaptiveAvgPool1d(5)(x).tolist() == x.tolist()
+    assert ta.gradcheck(lambda x: F.adaptive_avg_pool1d(x, 3), (leaf(2, 5),))
+    with pytest.raises(RuntimeError, match="adaptive_avg_pool1d"):
+        F.adaptive_avg_pool1d(x, 0)
+
+
+def test_a_lazy_linear_becomes_a_linear():
+    layer = nn.LazyLinear(2, dtype=ta.float64)
+    optimizer = ta.optim.SGD(layer.parameters(), lr=0.1)
+    y = layer(leaf(3, 4))
+    assert type(layer) is nn.Linear
+    assert layer.in_features == 4
+    assert layer.weight.shape == (2, 4)
+    y.sum().backward()
+    before = layer.weight.detach().clone()
+    optimizer.step()
+    assert not layer.weight.equal(before)
+
+
+def test_flatten():
+    assert nn.Flatten()(ta.ones(2, 3, 4)).shape == (2, 12)
+    assert nn.Flatten(0, 1)(ta.ones(2, 3, 4)).shape == (6, 4)
+
+
+def test_binary_cross_entropy_of_probabilities():
+    p, y = ta.tensor([0.25, 1.0]).double(), ta.tensor([1.0, 0.0]).double()
+    assert F.binary_cross_entropy(p, y, reduction="none").tolist() == [math.log(4), 100]
+    inside = ta.tensor([[0.2, 0.7], [0.5, 0.9]], dtype=ta.float64, requires_grad=True)
+    target = ta.tensor([[0.0, 1.0], [0.3, 0.6]], dtype=ta.float64, requires_grad=True)
+    for reduction in ("mean", "sum", "none"):
+        loss = nn.BCELoss(reduction=reduction)
+        assert ta.gradcheck(loss, (inside, target))
+    weights = nn.BCELoss(ta.tensor([2.0, 0.0]).double(), reduction="sum")
+    assert weights(p, y).item() == 2 * math.log(4)
+    p = ta.tensor([0.0, 1.0], requires_grad=True)
+    F.binary_cross_entropy(p, ta.tensor([0.0, 0.5]), reduction="sum").backward()
+    assert p.grad.tolist() == pytest.approx([0, 5e11])
+    with pytest.raises(RuntimeError, match="between 0 and 1"):
+        F.binary_cross_entropy(ta.tensor([1.5]), ta.tensor([1.0]))
+    with pytest.raises(ValueError, match="expected the shape"):
+        F.binary_cross_entropy(ta.tensor([0.5]), ta.tensor([1.0, 0.0]))
+
+
+def test_older_arguments_warn():
+    x, i = ta.ones(2, 3), ta.tensor([0, 1])
+    with pytest.warns(UserWarning, match="reduction='sum'"):
+        assert F.cross_entropy(x, i, None, False).item() == pytest.approx(2 * math.log(3))
+    with pytest.warns(UserWarning, match="reduction='none'"):
+        assert nn.MSELoss(reduce=False).reduction == "none"
+    with pytest.warns(UserWarning, match="reduction='mean'"):
+        assert nn.MSELoss(size_average=True).reduction == "mean"
+    for shape, dim in (((3,), 0), ((2, 3), 1), ((2, 3, 4), 0), ((1, 2, 3, 4), 1)):
+        y = leaf(*shape)
+        with pytest.warns(UserWarning, match="Implicit dimension"):
+            assert F.softmax(y).equal(F.softmax(y, dim))
+        with pytest.warns(UserWarning, match="Implicit dimension"):
+            assert F.log_softmax(y).equal(F.log_softmax(y, dim))
+    y = ta.ones(2)
+    with pytest.warns(UserWarning, match="overload of add_"):
+        assert y.add_(-0.5, ta.ones(2)).tolist() == [0.5, 0.5]
+    with pytest.warns(UserWarning, match="overload of sub_"):
+        assert y.sub_(2, ta.ones(2)).tolist() == [-1.5, -1.5]
+    with pytest.warns(UserWarning, match="overload of addcdiv_"):
+        assert y.addcdiv_(3, ta.ones(2), ta.full((2,), 2.0)).tolist() == [0, 0]
+    with pytest.warns(FutureWarning, match="xavier_uniform_"):
+        nn.init.xavier_uniform(ta.ones(2, 2))
+    with pytest.warns(UserWarning, match="includes end"):
+        assert ta.range(0, 3).tolist() == [0, 1, 2, 3]
+
+
+def test_private_attributes_that_programs_read():
+    layer = nn.LSTM(2, 3)
+    assert layer._flat_weights_names[0] == "weight_ih_l0"
+    assert layer._parameters["weight_ih_l0"] is layer.weight_ih_l0
+    model = nn.Sequential(layer)
+    model.register_buffer("mask", ta.ones(1))
+    assert dict(model._modules) == {"0": layer}
+    assert list(model._buffers) == ["mask"]
+    with pytest.raises(TypeError):
+        model._modules["1"] = layer

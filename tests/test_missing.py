@@ -1,0 +1,114 @@
+"""Names that are missing say so, and what to use instead; the names of one device."""
+
+import importlib
+
+import pytest
+
+import tinyattn as ta
+from tinyattn.compat import missing
+
+
+@pytest.mark.parametrize(
+    ("place", "table"),
+    [
+        ("tinyattn", missing.TORCH),
+        ("tinyattn.nn", missing.NN),
+        ("tinyattn.nn.functional", missing.NN),
+        ("tinyattn.optim", missing.OPTIM),
+        ("tinyattn.optim.lr_scheduler", missing.OPTIM),
+    ],
+)
+def test_a_missing_name_has_a_hint(place, table):
+    module = importlib.import_module(place)
+    for name, hint in table.items():
+        assert name not in module.__all__
+        with pytest.raises(AttributeError) as error:
+            getattr(module, name)
+        assert str(error.value) == f"module {place!r} has no attribute {name!r}: {hint}"
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        module.nonsense  # noqa: B018
+
+
+def test_a_hint_names_what_is_there():
+    for table in (missing.TORCH, missing.NN, missing.OPTIM):
+        for name, hint in table.items():
+            assert not hasattr(ta, name), f"{name} is there, its hint can go: {hint}"
+
+
+def test_a_tensor_refuses_by_name():
+    x = ta.ones(2)
+    refused = [n for n, value in vars(ta.Tensor).items() if isinstance(value, missing.Refused)]
+    assert {"cuda", "half", "unsqueeze_"} <= set(refused)
+    for name in refused:
+        assert not hasattr(x, name)
+    with pytest.raises(AttributeError, match="'cuda': tinyattn computes on the CPU only"):
+        x.cuda()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ta.device("cuda"),
+        lambda: ta.zeros(2, device="cuda:0"),
+        lambda: ta.tensor([1], device="mps"),
+        lambda: ta.arange(3, device=0),
+        lambda: ta.ones(2).to("cuda"),
+        lambda: ta.ones(2).to(device="cuda", dtype=ta.float64),
+        lambda: ta.randn(2, device="xpu"),
+        lambda: ta.randperm(2, device="cuda"),
+        lambda: ta.zeros_like(ta.ones(2), device="meta"),
+        lambda: ta.ones(2).new_zeros(2, device="cuda"),
+        lambda: ta.LongTensor([1], device="cuda"),
+        lambda: ta.Generator(device="cuda"),
+        lambda: ta.nn.Linear(2, 2, device="cuda"),
+        lambda: ta.nn.GRU(2, 2, device="cuda"),
+        lambda: ta.nn.Transformer(4, 2, 1, 1, 4, device="cuda"),
+        lambda: ta.nn.Linear(2, 2).to("cuda"),
+        lambda: ta.ones(2).type("torch.cuda.FloatTensor"),
+    ],
+)
+def test_another_device_is_refused(call):
+    with pytest.raises(RuntimeError, match="tinyattn computes on the CPU only"):
+        call()
+
+
+def test_the_cpu_may_be_named():
+    cpu = ta.device("cuda" if ta.cuda.is_available() else "cpu")
+    x = ta.zeros(2, device=cpu).to(cpu).to("cpu", ta.float64).cpu()
+    assert x.dtype == ta.float64
+    assert x.device == cpu
+    assert hash(x.device) == hash(cpu)
+    assert ta.cuda.device_count() == 0
+    ta.cuda.manual_seed_all(0)
+    ta.cuda.empty_cache()
+    ta.backends.cudnn.benchmark = False
+    with pytest.raises(AttributeError, match=r"cuda\.amp: tinyattn computes on the CPU only"):
+        ta.cuda.amp  # noqa: B018
+    with pytest.raises(TypeError, match='expected "cpu", got float'):
+        ta.zeros(2, device=1.5)
+    with pytest.raises(TypeError, match="expected a device, a dtype"):
+        x.to("cpu", ta.float32, True)
+
+
+def test_dtypes_that_can_only_be_named():
+    table = {"float32": ta.float32, "bfloat16": ta.bfloat16, "float16": ta.float16}
+    assert table["float32"] == ta.ones(1).dtype
+    for name in ("bfloat16", "float16"):
+        with pytest.raises(TypeError, match=f"got {name}"):
+            ta.zeros(2, dtype=table[name])
+    with pytest.raises(RuntimeError, match="float32"):
+        ta.set_default_dtype(ta.float64)
+
+
+def test_how_tensors_are_printed():
+    try:
+        ta.set_printoptions(precision=1, threshold=4, edgeitems=1)
+        assert repr(ta.tensor([1.25, 2.5])) == "tensor([1.2, 2.5])"
+        assert repr(ta.arange(9)) == "tensor([0, ..., 8])"
+        ta.set_printoptions(profile="full", linewidth=20, sci_mode=False)
+        assert repr(ta.tensor([1e-6, 1.0])) == "tensor([0., 1.])"
+    finally:
+        ta.set_printoptions(profile="default")
+    assert repr(ta.tensor([1.23456])) == "tensor([1.2346])"
+    with pytest.raises(ValueError, match="profile"):
+        ta.set_printoptions(profile="x")

@@ -1,0 +1,195 @@
+"""Names of PyTorch that tinyattn doesn't have, each with what to use instead: look at TORCH.
+
+`refuse(place, table)` makes the `__getattr__` of a module, `Refused` an attribute of a class. Both
+raise an AttributeError that gives the reason.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+_CPU = "tinyattn computes on the CPU only"
+_FIRST = "tinyattn has first-order gradients only"
+_PICTURES = "tinyattn is for sequences, not for pictures"
+_HALF = "there are float32 and float64 only"
+_BATCH = "there is no batch norm; use LayerNorm, or RMSNorm"
+
+TORCH: dict[str, str] = {
+    # Out of scope
+    "amp": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
+    "autocast": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
+    "accelerator": _CPU,
+    "mps": _CPU,
+    "xpu": _CPU,
+    "compile": "there is nothing to compile; use the model as it is",
+    "jit": "there is nothing to compile; use the model as it is",
+    "fx": "there is no tracing of programs",
+    "distributed": "training is in one process",
+    "multiprocessing": "use Python's multiprocessing; tensors are copied between processes",
+    "sparse": "there are no sparse tensors",
+    "sparse_coo_tensor": "there are no sparse tensors",
+    "complex64": "there are no complex numbers",
+    "complex128": "there are no complex numbers",
+    "fft": "there are no complex numbers; use numpy.fft on arrays without gradients",
+    "hub": "models are not downloaded; load a state_dict with load_state_dict",
+    "onnx": "models are not exported; save(model.state_dict(), path)",
+    "vmap": "there is no vmap; write the batch dimension out",
+    "func": _FIRST,
+    "functional": "use tinyattn.nn.functional",
+    "special": "use the function of that name in tinyattn itself, if it is there",
+    "linalg": "there is norm, matmul and einsum; use numpy.linalg on arrays without gradients",
+    "conv2d": _PICTURES,
+    "set_default_device": f"{_CPU}: leave it out",
+    "set_default_tensor_type": "the default is float32; use model.double() and dtype=float64",
+    # Other dtypes
+    "int8": "the integers are int64, int32 and uint8",
+    "int16": "the integers are int64, int32 and uint8",
+    "short": "the integers are int64, int32 and uint8",
+    "HalfTensor": _HALF,
+    "ShortTensor": "the integers are int64, int32 and uint8",
+    # Use another name
+    "var_mean": "use x.var(dim), x.mean(dim)",
+    "std_mean": "use x.std(dim), x.mean(dim)",
+    "aminmax": "use x.amin(dim), x.amax(dim)",
+    "median": "use x.sort(dim)[0] and take the middle",
+    "quantile": "use x.sort(dim)[0] and take an element",
+    "mode": "use unique(x, return_counts=True)",
+    "histc": "use numpy.histogram(x.numpy())",
+    "cdist": "use (x.unsqueeze(-2) - y.unsqueeze(-3)).norm(dim=-1)",
+    "dist": "use (x - y).norm()",
+    "tensordot": "use einsum",
+    "inner": "use einsum or x @ y.mT",
+    "kron": "use einsum",
+    "cross": "use einsum",
+    "bucketize": "use numpy.searchsorted on arrays",
+    "searchsorted": "use numpy.searchsorted on arrays",
+    "unique_consecutive": "use unique, or itertools.groupby on x.tolist()",
+    "scatter_reduce": "use scatter_add; for a mean, divide by the scatter_add of ones",
+    "masked_scatter": "use x[mask] = values",
+    "take": "use x.reshape(-1)[index]",
+    "take_along_dim": "use gather",
+    "index_put": "use x[index] = values",
+    "empty_strided": "use empty",
+    "as_strided": "use view, permute, narrow or unfold by indexing",
+    "logspace": "use base ** linspace(start, end, steps)",
+    "logaddexp": "use stack([x, y]).logsumexp(0)",
+    "cummax": "use a loop over maximum",
+    "cummin": "use a loop over minimum",
+    "atan": "there are sin, cos and tanh",
+    "tan": "use sin(x) / cos(x)",
+    "sinh": "use (exp(x) - exp(-x)) / 2",
+    "cosh": "use (exp(x) + exp(-x)) / 2",
+    "addbmm": "use input + bmm(batch1, batch2).sum(0)",
+    "addmv": "use input + mv(mat, vec)",
+    "lstm": "use nn.LSTM",
+    "gru": "use nn.GRU",
+}
+
+NN: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "Conv2d",
+            "Conv3d",
+            "ConvTranspose2d",
+            "MaxPool2d",
+            "AvgPool2d",
+            "AdaptiveAvgPool2d",
+            "AdaptiveMaxPool2d",
+            "BatchNorm2d",
+            "Dropout2d",
+            "Upsample",
+            "PixelShuffle",
+            "Unfold",
+            "Fold",
+            "ReflectionPad2d",
+            "ZeroPad2d",
+            "InstanceNorm2d",
+            "LazyConv2d",
+            "LazyBatchNorm2d",
+            "conv2d",
+            "max_pool2d",
+            "avg_pool2d",
+            "adaptive_avg_pool2d",
+            "interpolate",
+            "dropout2d",
+        ),
+        _PICTURES,
+    ),
+    "BatchNorm1d": _BATCH,
+    "LazyBatchNorm1d": _BATCH,
+    "batch_norm": _BATCH,
+    "GroupNorm": "use LayerNorm, or RMSNorm",
+    "ConvTranspose1d": "there is Conv1d only",
+    "AvgPool1d": "use AdaptiveAvgPool1d, or x.unflatten(-1, (-1, k)).mean(-1)",
+    "AdaptiveMaxPool1d": "use x.amax(-1)",
+    "DataParallel": f"{_CPU}: use the model itself",
+    "SyncBatchNorm": _BATCH,
+    "parallel": "training is in one process",
+    "EmbeddingBag": "use Embedding, and mean or sum over the words",
+    "Bilinear": "use einsum with a Parameter",
+    "PReLU": "use LeakyReLU, or where(x > 0, x, weight * x) with a Parameter",
+    "SELU": "use ELU",
+    "ReLU6": "use x.clamp(0, 6)",
+    "Hardtanh": "use x.clamp(-1, 1)",
+    "Mish": "use x * softplus(x).tanh()",
+    "CTCLoss": "there is no CTC loss",
+    "CosineSimilarity": "use nn.functional.cosine_similarity",
+    "PairwiseDistance": "use nn.functional.pairwise_distance",
+    "CosineEmbeddingLoss": "use nn.functional.cosine_similarity",
+    "TripletMarginLoss": "use pairwise_distance and relu",
+    "MarginRankingLoss": "use relu",
+    "MultiLabelSoftMarginLoss": "use BCEWithLogitsLoss",
+    "BCEWithLogits": "it is called BCEWithLogitsLoss",
+    "AdaptiveLogSoftmaxWithLoss": "use Linear and CrossEntropyLoss",
+    "Unflatten": "use x.unflatten(dim, sizes)",
+    "gumbel_softmax": "use softmax((logits - zeros_like(logits).exponential_().log()) / tau, dim)",
+    "hardtanh": "use x.clamp(-1, 1)",
+    "relu6": "use x.clamp(0, 6)",
+    "selu": "use elu",
+    "mish": "use x * softplus(x).tanh()",
+    "softmin": "use softmax(-x, dim)",
+    "embedding_bag": "use embedding, and mean or sum over the words",
+    "ctc_loss": "there is no CTC loss",
+    "multi_head_attention_forward": "use nn.MultiheadAttention",
+    "avg_pool1d": "use adaptive_avg_pool1d, or x.unflatten(-1, (-1, k)).mean(-1)",
+}
+
+OPTIM: dict[str, str] = {
+    "Adadelta": "use Adam or RMSprop",
+    "Adamax": "use Adam",
+    "NAdam": "use Adam",
+    "RAdam": "use Adam with LinearLR as a warmup",
+    "SparseAdam": "use Adam: gradients are dense",
+    "LBFGS": "use Adam or SGD",
+    "ASGD": "use SGD, and average the parameters yourself",
+    "Rprop": "use RMSprop",
+    "swa_utils": "average the parameters yourself under no_grad()",
+    "CyclicLR": "use OneCycleLR or LambdaLR",
+    "PolynomialLR": "use LambdaLR",
+    "MultiplicativeLR": "use LambdaLR",
+    "CyclicScheduler": "use OneCycleLR",
+}
+
+
+def refuse(place: str, table: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """The `__getattr__` of the module `place`: an AttributeError, with the table's hint."""
+
+    def __getattr__(name: str) -> NoReturn:
+        hint = table.get(name)
+        raise AttributeError(
+            f"module {place!r} has no attribute {name!r}" + (f": {hint}" if hint else ""), name=name
+        )
+
+    return __getattr__
+
+
+class Refused:
+    """An attribute of a class that PyTorch has and tinyattn doesn't: reading it raises."""
+
+    def __init__(self, hint: str) -> None:
+        self.hint = hint
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> NoReturn:
+        raise AttributeError(f"{owner.__name__} has no attribute {self.name!r}: {self.hint}")

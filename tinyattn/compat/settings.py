@@ -1,0 +1,49 @@
+"""Settings that programs make for other computers: they are checked, and change nothing here.
+
+`set_printoptions` is the exception: it changes how tensors are printed.
+"""
+
+from tinyattn.autograd.dtypes import DType, as_dtype, float32
+
+
+class NamedDType:
+    """A dtype that may be named, as in a table of dtypes, but not used."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+float16 = half = NamedDType("float16")
+bfloat16 = NamedDType("bfloat16")
+
+
+def get_default_dtype() -> DType:
+    """The dtype of new tensors of floats: float32."""
+    return float32
+
+
+def set_default_dtype(d: DType) -> None:
+    """Only float32, the default, is possible; RuntimeError for another."""
+    if as_dtype(d) != float32:
+        raise RuntimeError(
+            f"d: the default dtype is float32 and can't become {d}; pass dtype={d}, and call "
+            "model.double()"
+        )
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Do nothing but check the name: float32 products are always computed in float32."""
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"precision: expected highest, high or medium, got {precision!r}")
+
+
+def get_float32_matmul_precision() -> str:
+    """ "highest": float32 products are always computed in float32."""
+    return "highest"
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Do nothing: all results are the same in every run."""
