@@ -164,6 +164,9 @@ def test_every_method_of_a_class_of_nn_is_there(name):
     assert methods(cls, base) - everywhere - methods(base, object) <= NAMED
 
 
+CONTAINERS = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+
+
 def test_every_module_is_called():
     called = {
         ast.unparse(call.func.func).removeprefix("nn.")
@@ -172,7 +175,7 @@ def test_every_module_is_called():
     }
     classes = {n for n in nn.__all__ if inspect.isclass(getattr(nn, n))}
     modules = {n for n in classes if issubclass(getattr(nn, n), nn.Module)}
-    assert modules - {"Module", "ModuleList", "ModuleDict"} <= called
+    assert modules - {"Module", *CONTAINERS} <= called
 
 
 OPERATORS = {
