@@ -507,6 +507,9 @@ class Tensor(TensorBase):
     expm1 = elementwise.expm1
     log = elementwise.log
     log1p = elementwise.log1p
+    log2 = elementwise.log2
+    nan_to_num = rearranging.nan_to_num
+    clip = rearranging.clip
     sin = elementwise.sin
     cos = elementwise.cos
     erf = elementwise.erf
@@ -611,6 +614,7 @@ class Tensor(TensorBase):
     flip = shapes.flip
     roll = shapes.roll
     repeat = shapes.repeat
+    swapaxes = rearranging.swapaxes
     repeat_interleave = rearranging.repeat_interleave
     tril = shapes.tril
     triu = shapes.triu

@@ -143,3 +143,47 @@ def test_private_attributes_that_programs_read():
     assert list(model._buffers) == ["mask"]
     with pytest.raises(TypeError):
         model._modules["1"] = layer
+
+
+def test_backward_hooks_see_gradients_and_replace_them():
+    seen = []
+    layer = nn.Tanh()
+    handle = layer.register_full_backward_hook(lambda *given: seen.append(given))
+    x = ta.tensor([0.5, -1.0], dtype=ta.float64, requires_grad=True)
+    y = layer(x)
+    (y * ta.tensor([2.0, 3.0])).sum().backward()
+    module, (grad_input,), (grad_output,) = seen[0]
+    assert module is layer
+    assert grad_output.tolist() == [2, 3]
+    assert grad_input.equal(x.grad)
+    assert x.grad.allclose((1 - y * y).detach() * ta.tensor([2.0, 3.0]).double())
+    handle.remove()
+    layer(x).sum().backward()
+    assert len(seen) == 1
+    x.grad = None
+    layer.register_full_backward_hook(lambda m, inputs, outputs: (inputs[0] * 0 + 7,))
+    layer(x).sum().backward()
+    assert x.grad.tolist() == [7, 7]
+
+
+def test_backward_hooks_of_a_module_with_several_results_or_without_leaves():
+    seen = []
+    layer = nn.GRU(2, 3)
+    layer.register_full_backward_hook(lambda m, i, o: seen.append((i, o)))
+    out, _ = layer(ta.ones(4, 1, 2))
+    out.sum().backward()
+    (grad_input, (grad_out, grad_h)) = seen[0]
+    assert grad_input == (None,)
+    assert grad_out.shape == out.shape
+    assert grad_h is None
+    with ta.no_grad():
+        assert not layer(ta.ones(4, 1, 2))[0].requires_grad
+
+
+def test_sparse_gradients_are_refused():
+    for make in (
+        lambda: nn.Embedding(3, 2, sparse=True),
+        lambda: nn.Embedding.from_pretrained(ta.ones(3, 2), sparse=True),
+    ):
+        with pytest.raises(NotImplementedError, match="sparse"):
+            make()

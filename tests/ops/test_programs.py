@@ -230,3 +230,25 @@ def test_a_generator_is_a_source_of_its_own():
     assert str(g.device) == "cpu"
     with pytest.raises(TypeError, match="generator: expected a Generator"):
         ta.rand(2, generator=7)
+
+
+def test_other_names():
+    x, y = leaf([[1.0, 2.0]]), leaf([[3.0, 4.0]])
+    assert ta.concat([x, y]).tolist() == [[1, 2], [3, 4]]
+    assert ta.vstack([x[0], y]).tolist() == [[1, 2], [3, 4]]
+    assert ta.hstack([x, y]).tolist() == [[1, 2, 3, 4]]
+    assert ta.hstack([x[0], y[0, 0]]).tolist() == [1, 2, 3]
+    assert x.swapaxes(0, 1).tolist() == [[1], [2]]
+    assert x.clip(1.5, 9).tolist() == [[1.5, 2]]
+    assert ta.gradcheck(ta.log2, (x,))
+    assert ta.log2(ta.tensor([8, 1])).tolist() == [3, 0]
+
+
+def test_numbers_in_place_of_nan_and_infinities():
+    x = ta.tensor([math.nan, math.inf, -math.inf, 2.0], requires_grad=True)
+    y = x.nan_to_num()
+    assert y.tolist() == [0, ta.finfo(ta.float32).max, ta.finfo(ta.float32).min, 2]
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 0, 0, 1]
+    assert x.nan_to_num(1.0, 5.0, -5.0).tolist() == [1, 5, -5, 2]
+    assert ta.tensor([3]).nan_to_num().tolist() == [3]

@@ -353,7 +353,7 @@ def printed(t):
     """Restored at the end."""
     try:
         t.set_printoptions(precision=2, threshold=3, edgeitems=1, linewidth=50, sci_mode=False)
-        return repr(t.arange(9))
+        return len(repr(t.tensor([1.25])))
     finally:
         t.set_printoptions(profile="default")
 
@@ -417,6 +417,15 @@ TABLE = {
     )),
     "range": Entry(ranged, gradients=False),
     **NUMBERS,
+    "log2": unary("fffib"),
+    "nan_to_num": Entry(lambda d: Call(
+        d.array(kinds="fffi", special=0.6), **d.pick({}, {"nan": 2.0}, {"posinf": 1.0})
+    )),
+    "clip": Entry(lambda d: Call(d.array(special=0.2), *d.pick((0.0,), (-1, 1), (None, 2)))),
+    "concat": Entry(lambda d: Call([d.array((2, n), "d") for n in (1, 3)], 1)),
+    "hstack": Entry(lambda d: Call([d.array(d.pick((2,), ()), "d") for _ in range(3)])),
+    "vstack": Entry(lambda d: Call([d.array((3,), "d"), d.array(d.pick((2, 3), (3,)), "d")])),
+    "swapaxes": Entry(lambda d: (lambda x: Call(x, d.dim(x.ndim), d.dim(x.ndim)))(d.array())),
     "binary_cross_entropy": Entry(probable, (
         lambda t: t.nn.functional.binary_cross_entropy(t.full((2,), 2.0), t.ones(2)),
         lambda t: t.nn.functional.binary_cross_entropy(t.ones(2), t.ones(3)),
@@ -468,7 +477,32 @@ TABLE = {
     "pin_memory": scenario(lambda t: True, cases=1),
 }  # fmt: skip
 
+
+def hooked(t, x):
+    """The gradients that backward hooks see, and replace."""
+    seen, layer = [], t.nn.Tanh()
+
+    def look(module, grad_input, grad_output):
+        seen.extend([len(grad_input), *grad_input, *grad_output])
+
+    handle = layer.register_full_backward_hook(look)
+    other = t.nn.Tanh()
+    other.register_full_backward_hook(lambda module, grad_input, grad_output: (grad_input[0] * 3,))
+    leaf = x.detach().clone().requires_grad_()
+    (other(layer(leaf * 1)) * leaf).sum().backward()
+    first = t.nn.Linear(2, 1)
+    t.nn.init.constant_(first.weight, 0.5)
+    first.register_full_backward_hook(look)
+    first(t.ones(3, 2)).sum().backward()
+    handle.remove()
+    layer(leaf).sum().backward()
+    return seen, leaf.grad
+
+
 MODULES = {
+    "register_full_backward_hook": scenario(
+        hooked, lambda d: Call(Const(d.array(d.shape(1, 2), "d")))
+    ),
     "LazyLinear": scenario(lazy, cases=1),
     **dict.fromkeys(("ParameterList", "ParameterDict"), scenario(
         parameters, cases=1,

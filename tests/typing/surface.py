@@ -100,6 +100,10 @@ def names_of_programs(x: Tensor, i: Tensor) -> None:
     assert_type(ta.round(x, decimals=1), Tensor)
     assert_type(ta.trunc(x), Tensor)
     assert_type(ta.frac(x), Tensor)
+    assert_type((ta.log2(x), ta.clip(x, 0), ta.nan_to_num(x)), tuple[Tensor, Tensor, Tensor])
+    assert_type((x.log2(), x.clip(0), x.nan_to_num()), tuple[Tensor, Tensor, Tensor])
+    assert_type((ta.concat([x]), ta.hstack([x]), ta.vstack([x])), tuple[Tensor, Tensor, Tensor])
+    assert_type((ta.swapaxes(x, 0, 1), x.swapaxes(0, 1)), tuple[Tensor, Tensor])
     assert_type(ta.fmod(x, 2), Tensor)
     assert_type(ta.remainder(x, 2), Tensor)
     assert_type(ta.floor_divide(x, 2), Tensor)
@@ -754,6 +758,7 @@ def of_a_module(module: nn.Linear) -> None:
     assert_type(module.add_module("m", nn.ReLU()), None)
     assert_type(module.register_module("n", nn.ReLU()), None)
     assert_type(module.register_forward_hook(lambda m, args, out: None).remove(), None)
+    assert_type(module.register_full_backward_hook(lambda m, i, o: None).remove(), None)
     assert_type(module.register_forward_pre_hook(lambda m, args: None).remove(), None)
 
 

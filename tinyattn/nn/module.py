@@ -31,6 +31,7 @@ from tinyattn.autograd.devices import target as to_dtype
 from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
+from tinyattn.nn.hooks import forward_between
 from tinyattn.nn.parameter import Parameter
 
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
@@ -47,6 +48,7 @@ class HasForward(Protocol[Args, Result]):
 
     _forward_hooks: OrderedDict[int, Any]
     _forward_pre_hooks: OrderedDict[int, Any]
+    _backward_hooks: OrderedDict[int, Any]
 
     def forward(self, *args: Args.args, **kwargs: Args.kwargs) -> Result: ...
 
@@ -102,10 +104,15 @@ class Module:
     _kinds: dict[str, str]
     _forward_hooks: OrderedDict[int, Any]
     _forward_pre_hooks: OrderedDict[int, Any]
+    _backward_hooks: OrderedDict[int, Any]
 
     def __init__(self) -> None:
         self.__dict__.update(
-            training=True, _kinds={}, _forward_hooks=OrderedDict(), _forward_pre_hooks=OrderedDict()
+            training=True,
+            _kinds={},
+            _forward_hooks=OrderedDict(),
+            _forward_pre_hooks=OrderedDict(),
+            _backward_hooks=OrderedDict(),
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -114,7 +121,7 @@ class Module:
         )
 
     def __call__(self: HasForward[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        if not self._forward_pre_hooks and not self._forward_hooks:
+        if not (self._forward_pre_hooks or self._forward_hooks or self._backward_hooks):
             return self.forward(*args, **kwargs)
         result: Result = _call_with_hooks(self, args, kwargs)
         return result
@@ -176,6 +183,18 @@ class Module:
         `hook(module, args, kwargs, output)`.
         """
         return RemovableHandle(self._forward_hooks, (hook, with_kwargs), prepend)
+
+    def register_full_backward_hook(
+        self,
+        hook: Callable[[Self, tuple[Tensor | None, ...], tuple[Tensor | None, ...]], Any],
+        prepend: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the positional
+        arguments are known. What it returns, unless None, replaces grad_input.
+
+        prepend: run this hook before those already registered.
+        """
+        return RemovableHandle(self._backward_hooks, hook, prepend)
 
     # What a module is made of
 
@@ -509,7 +528,7 @@ class Module:
         """A shallow copy: the same parameters and modules, but a registry and hooks of its own."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        for name in ("_kinds", "_forward_hooks", "_forward_pre_hooks"):
+        for name in ("_kinds", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
             other.__dict__[name] = self.__dict__[name].copy()
         return other
 
@@ -552,7 +571,11 @@ def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
             args, kwargs = new
         elif new is not None:
             args = new if isinstance(new, tuple) else (new,)
-    result = module.forward(*args, **kwargs)
+    hooks = list(module._backward_hooks.values())
+    if hooks:
+        result = forward_between(module, hooks, args, kwargs)
+    else:
+        result = module.forward(*args, **kwargs)
     for hook, named in list(module._forward_hooks.values()):
         new = hook(module, args, kwargs, result) if named else hook(module, args, result)
         if new is not None:

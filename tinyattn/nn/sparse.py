@@ -37,10 +37,12 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
+        _dense(sparse)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = _row(padding_idx, num_embeddings)
@@ -58,11 +60,13 @@ class Embedding(Module):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
+        sparse: bool = False,
     ) -> Self:
         """An Embedding whose weight is the table `embeddings` (V, D), with shared memory.
 
         freeze: the table is not learnt. The other arguments are those of Embedding.
         """
+        _dense(sparse)
         if not isinstance(embeddings, Tensor) or embeddings.dim() != 2:
             got = list(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings)
             raise ValueError(f"embeddings: expected a 2-D tensor (V, D), got {got}")
@@ -89,6 +93,11 @@ class Embedding(Module):
         usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
         told = [f", {k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
         return f"{self.num_embeddings}, {self.embedding_dim}{''.join(told)}"
+
+
+def _dense(sparse: bool) -> None:
+    if sparse:
+        raise NotImplementedError("sparse: there are no sparse gradients; leave sparse=False")
 
 
 def _row(padding_idx: int | None, num_embeddings: int) -> int | None:

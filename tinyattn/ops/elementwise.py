@@ -515,6 +515,25 @@ def log(input: Tensor) -> Tensor:
     return Log.apply(floating(input))
 
 
+class Log2(Function):
+    """y = log_2 x = log x / log 2;   dx = dy / (x log 2)."""
+
+    fresh = True
+    makes_masks = True
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return np.log2(x)
+
+    def backward(self, grad: Array) -> Array:
+        return grad / (self.saved["x"] * math.log(2))
+
+
+def log2(input: Tensor) -> Tensor:
+    """The logarithm of input to base 2, -inf at 0 and NaN below; integers give float32."""
+    return Log2.apply(floating(input))
+
+
 class Log1p(Unary):
     """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
 

@@ -109,9 +109,9 @@ class BinaryCrossEntropy(Function):
     fresh = True
 
     def forward(self, p: Array, target: Array) -> Array:
-        yes, no = np.maximum(np.log(p), -100), np.maximum(np.log1p(-p), -100)
+        yes, no = np.log(p), np.log1p(-p)
         self.save(p=p, t=target, yes=yes, no=no)
-        return (target - 1) * no - target * yes
+        return (target - 1) * np.maximum(no, -100) - target * np.maximum(yes, -100)
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
         p, t = self.saved["p"], self.saved["t"]

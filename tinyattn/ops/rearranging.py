@@ -1,14 +1,18 @@
-"""repeat_interleave and meshgrid, by the operations of ops/shape.py and ops/indexing.py."""
+"""repeat_interleave, meshgrid, hstack and other names, by the operations of ops/shape.py and
+ops/indexing.py.
+"""
 
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.ops._arguments import as_axis, as_int, as_tensor
+from tinyattn.ops.elementwise import clamp, clone, where
 from tinyattn.ops.indexing import index_select
-from tinyattn.ops.shape import expand, reshape
+from tinyattn.ops.shape import cat, expand, reshape, transpose
 
 
 def repeat_interleave(
@@ -77,3 +81,57 @@ def meshgrid(
         for line, axis in zip(lines, axes, strict=True)
     ]
     return tuple(expand(line, shape) for line in wide)
+
+
+def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Another name of `cat`."""
+    return cat(tensors, dim)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors side by side: joined along dimension 1, or 0 if they have one dimension or none."""
+    parts = [reshape(t, (1,)) if not as_tensor(t, "tensors")._array.ndim else t for t in tensors]
+    return cat(parts, 0 if parts and parts[0]._array.ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors one below the other: joined along dimension 0; (N,) counts as a row (1, N)."""
+    rows = [t if as_tensor(t, "tensors")._array.ndim > 1 else reshape(t, (1, -1)) for t in tensors]
+    return cat(rows, 0)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Another name of `transpose`."""
+    return transpose(input, axis0, axis1)
+
+
+def clip(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
+) -> Tensor:
+    """Another name of `clamp`."""
+    return clamp(input, min, max)
+
+
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """input with numbers in place of NaN and of the infinities, by default 0 and the largest and
+    smallest numbers of the dtype. What is replaced gets no gradient.
+
+    >>> ta.nan_to_num(ta.tensor([float("nan"), 1.0]))
+    tensor([0., 1.])
+    """
+    x = as_tensor(input, "input")
+    array = x._array
+    if array.dtype.kind != "f":
+        return clone(x)
+    limits = np.finfo(array.dtype)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    for value, there in (
+        (nan, np.isnan(array)),
+        (high, array == np.inf),
+        (low, array == -np.inf),
+    ):
+        x = where(results.wrap(there), float(value), x)
+    return x
