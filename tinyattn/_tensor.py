@@ -549,6 +549,10 @@ class Tensor(TensorBase):
     new_full = creation.new_full
     fill_ = in_place.fill_
     zero_ = in_place.zero_
+    unsqueeze_ = in_place.unsqueeze_
+    squeeze_ = in_place.squeeze_
+    transpose_ = in_place.transpose_
+    t_ = in_place.t_
     uniform_ = random.uniform_
     normal_ = random.normal_
     bernoulli_ = random.bernoulli_
@@ -646,10 +650,6 @@ class Tensor(TensorBase):
     data_ptr = Refused("use numpy().ctypes.data")
     to_sparse = Refused("there are no sparse tensors")
     share_memory_ = Refused("tensors are copied between processes")
-    squeeze_ = Refused("use x = x.squeeze()")
-    unsqueeze_ = Refused("use x = x.unsqueeze(dim)")
-    transpose_ = Refused("use x = x.transpose(dim0, dim1)")
-    t_ = Refused("use x = x.t()")
     resize_ = Refused("use reshape, or new_empty")
     masked_scatter_ = Refused("use x[mask] = values")
     index_put_ = Refused("use x[index] = values")

@@ -341,3 +341,39 @@ def test_a_stale_view_asked_for_its_gradient_is_up_to_date():
     buffer.copy_(x[0])
     with pytest.raises(RuntimeError, match="requires grad"):
         first.numpy()
+
+
+# Another shape in place
+
+SHAPES = {
+    "unsqueeze_": lambda h: h.unsqueeze_(-1),
+    "squeeze_": lambda h: h.unsqueeze_(0).squeeze_(0),
+    "transpose_": lambda h: h.transpose_(0, 1),
+    "t_": lambda h: h.t_(),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_another_shape_in_place(name):
+    def program(x):
+        h = x * 2
+        row = h[0]
+        assert SHAPES[name](h) is h
+        h.mul_(h)
+        row.mul_(3)
+        return h * 2, row * row
+
+    assert ta.gradcheck(program, rising(2, 3))
+    torch = pytest.importorskip("torch")
+    shapes = [list(SHAPES[name](library.ones(2, 3)).shape) for library in (ta, torch)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_another_shape_of_a_leaf_is_refused(name):
+    x = rising(2, 3)
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires grad"):
+        SHAPES[name](x)
+    with ta.no_grad(), pytest.raises(RuntimeError, match=r"under no_grad\(\) .* use x = x\."):
+        SHAPES[name](x)
+    assert x.shape == (2, 3)

@@ -314,6 +314,16 @@ TABLE = {
         (lambda t: t.ones(2).unsqueeze(3),),
     ),
     "squeeze": Entry(squeezed, (lambda t: t.ones(2).squeeze(1),)),
+    "unsqueeze_": Entry(
+        lambda d: (lambda x: Call(x, d.dim(x.ndim + 1)))(d.array(kinds="ffib")),
+        (lambda t: t.ones(2).unsqueeze_(3),),
+    ),
+    "squeeze_": Entry(squeezed, (lambda t: t.ones(2).squeeze_(1),)),
+    "transpose_": Entry(
+        lambda d: (lambda x: Call(x, d.dim(x.ndim), d.dim(x.ndim)))(d.array(d.shape(1, 4), "ffib")),
+        (lambda t: t.ones(2, 3).transpose_(0, 2),),
+    ),
+    "t_": Entry(lambda d: Call(d.array(d.shape(0, 2), "ffib"))),
     "expand": Entry(
         expanded,
         (lambda t: t.ones(2, 3).expand(3), lambda t: t.ones(2).expand(3)),

@@ -535,6 +535,7 @@ def shapes_of_a_tensor(x: Tensor) -> None:
     assert_type(x.unflatten(0, (1, 2)), Tensor)
     assert_type(x.unsqueeze(0), Tensor)
     assert_type(x.squeeze(0), Tensor)
+    assert_type(x.clone().unsqueeze_(0).squeeze_(0).transpose_(0, 1).t_(), Tensor)
     assert_type(x.expand(2, 2, 2), Tensor)
     assert_type(x.expand_as(x), Tensor)
     assert_type(x.broadcast_to((2, 2)), Tensor)

@@ -4,6 +4,8 @@ The new values are those of the operation without "_"; ops/_in_place.py says how
 graph. Look at `add_` first.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinyattn.autograd.dtypes import Number, check_range
@@ -26,6 +28,7 @@ from tinyattn.ops.elementwise import (
     remainder,
     sub,
 )
+from tinyattn.ops.shape import squeeze, t, transpose, unsqueeze
 
 
 def _write(name: str, input: Tensor, result: Tensor) -> Tensor:
@@ -195,3 +198,41 @@ def addcdiv_(
 def lerp_(input: Tensor, end: Tensor, weight: Number | Tensor) -> Tensor:
     """input + weight (end - input), written into input."""
     return add_(input, mul(sub(end, input), weight))
+
+
+# In another shape
+
+
+def _becomes(name: str, input: Tensor, view: Tensor) -> Tensor:
+    """Give input the shape of a view of it, and the place of that view in the graph."""
+    if input._edge is not None and view._edge is None:
+        raise RuntimeError(
+            f"{name}: under no_grad() a tensor that requires grad can't get another shape; use "
+            f"x = x.{name.rstrip('_')}(...)"
+        )
+    input._array, input._edge = view._array, view._edge
+    return input
+
+
+def unsqueeze_(input: Tensor, dim: int) -> Tensor:
+    """Give input a new dimension of size 1 at dim; the memory stays."""
+    check_in_place("unsqueeze_", input)
+    return _becomes("unsqueeze_", input, unsqueeze(input, dim))
+
+
+def squeeze_(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Take away the dimensions of size 1 of input, or those of them that dim names."""
+    check_in_place("squeeze_", input)
+    return _becomes("squeeze_", input, squeeze(input, dim))
+
+
+def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Exchange two dimensions of input; the memory stays."""
+    check_in_place("transpose_", input)
+    return _becomes("transpose_", input, transpose(input, dim0, dim1))
+
+
+def t_(input: Tensor) -> Tensor:
+    """Exchange the two dimensions of input; the memory stays."""
+    check_in_place("t_", input)
+    return _becomes("t_", input, t(input))
