@@ -105,6 +105,7 @@ def given_as_tensors(call: Callable[..., Any], args: list[Any], make: Any) -> np
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice", "ignore:indexing with uint8")
 @pytest.mark.parametrize("name", CALLS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(data=st.data())

@@ -252,3 +252,18 @@ def test_numbers_in_place_of_nan_and_infinities():
     assert x.grad.tolist() == [0, 0, 0, 1]
     assert x.nan_to_num(1.0, 5.0, -5.0).tolist() == [1, 5, -5, 2]
     assert ta.tensor([3]).nan_to_num().tolist() == [3]
+
+
+def test_numpys_names_of_dim_and_keepdim():
+    x = ta.tensor([[1.0, 5.0], [3.0, 2.0]])
+    for name in ("sum", "mean", "argmax", "argmin", "std", "var", "all", "any"):
+        method = getattr(x, name)
+        assert method(axis=1).equal(method(1))
+        assert method(axis=0, keepdims=True).equal(method(0, keepdim=True))
+        assert method(0, keepdims=True).equal(method(0, keepdim=True))
+        with pytest.raises(TypeError, match="another name of dim"):
+            method(0, axis=0)
+    for name in ("max", "min"):
+        values, indices = getattr(x, name)(axis=1, keepdims=True)
+        assert values.equal(getattr(x, name)(1, True)[0])
+        assert indices.shape == (2, 1)

@@ -274,6 +274,16 @@ def pooled(d):
     return Call(x, size, d.pick(None, 1, 2), d.int(0, size // 2), d.pick(1, 1, 2))
 
 
+def numpys(t, x):
+    """NumPy's names of dim and keepdim."""
+    return (
+        *(getattr(x, n)(axis=1) for n in ("sum", "mean", "argmax", "argmin", "std", "var")),
+        *(getattr(x, n)(axis=1, keepdims=True) for n in ("sum", "mean", "argmax", "max", "min")),
+        *(getattr(x > 0, n)(axis=0, keepdims=True) for n in ("all", "any")),
+        x.sum(0, keepdims=True), x.std(0, keepdims=True), x.max(axis=0)[1],
+    )  # fmt: skip
+
+
 def old_losses(t):
     x, y, i = t.ones(2, 3), t.zeros(2, 3), t.tensor([0, 1])
     F, nn = t.nn.functional, t.nn
@@ -433,6 +443,10 @@ TABLE = {
     "max_pool1d": Entry(pooled, (lambda t: t.nn.functional.max_pool1d(t.ones(1, 3), 0),)),
     "adaptive_avg_pool1d": Entry(
         lambda d: Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"), d.int(1, 4))
+    ),
+    "axis and keepdims": scenario(
+        numpys, lambda d: Call(Const(d.array((2, 3), "d"))),
+        (lambda t: t.ones(2).sum(0, axis=0), lambda t: t.ones(2).sum(axes=0)),
     ),
     "old losses": scenario(old_losses, cases=1),
     **dict.fromkeys(("addcmul_", "addcdiv_", "lerp_"), Entry(

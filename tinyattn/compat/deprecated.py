@@ -21,6 +21,13 @@ def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
     return found
 
 
+def numpy_names(dim: Any, axis: Any, keepdim: bool, keepdims: bool) -> tuple[Any, bool]:
+    """(dim, keepdim) of a call that uses NumPy's names for them, axis and keepdims."""
+    if dim is not None and axis is not None:
+        raise TypeError(f"axis: it is another name of dim, which is given too: {dim}")
+    return dim if axis is None else axis, keepdim or keepdims
+
+
 def old_order(name: str, other: Any, tensor: Any, alpha: Any) -> tuple[Any, Any]:
     """(other, alpha) of a call `add_(alpha, other)`, which PyTorch's first versions had."""
     if tensor is None:

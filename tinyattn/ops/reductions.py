@@ -4,6 +4,7 @@
 the shape of the input without these dimensions, or with size 1 there if `keepdim`. A sum of floats
 is within a few ULP of the exact one, however long it is: see kernels/sums.py. Look at Sum and Amax
 first. The module's own `sum`, `max`, `all`, ... hide Python's in here.
+`axis` and `keepdims` are NumPy's names of `dim` and `keepdim`; most functions take both.
 """
 
 import math
@@ -16,6 +17,7 @@ from numpy.typing import DTypeLike
 from tinyattn.autograd.dtypes import as_dtype
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.compat.deprecated import numpy_names
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.sums import cumsum_along, fold, moments_over, spread, squares_over, sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
@@ -327,7 +329,13 @@ def _filled(
 
 
 def sum(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
 ) -> Tensor:
     """The sum over `dim`, in `dtype`; of integers and booleans by default in int64.
 
@@ -335,12 +343,20 @@ def sum(
     >>> ta.sum(ta.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     x = _prepared(input, dtype, "int64")
     return Sum.apply(x, as_axes(dim, x._array.ndim), keepdim)
 
 
 def mean(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DTypeLike | None = None
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
 ) -> Tensor:
     """The mean over `dim`, NaN over no elements. RuntimeError for integers without a `dtype`.
 
@@ -349,6 +365,8 @@ def mean(
     tensor([[1.5],
             [3.5]])
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     x = _floats("mean", input, dtype)
     return Mean.apply(x, as_axes(dim, x._array.ndim), keepdim)
 
@@ -377,12 +395,16 @@ def max(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
 def max(input: Tensor, dim: Tensor) -> Tensor: ...
 @overload
 def max(input: Tensor, *, other: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, *, axis: int, keepdims: bool = False) -> ValuesIndices: ...
 def max(
     input: Tensor,
     dim: int | Tensor | None = None,
     keepdim: bool = False,
     *,
     other: Tensor | None = None,
+    axis: int | None = None,
+    keepdims: bool = False,
 ) -> Tensor | ValuesIndices:
     """The largest element; with an int `dim` the largest along it and where they stand.
 
@@ -395,6 +417,8 @@ def max(
     >>> values, indices
     (tensor([5., 3.]), tensor([1, 0]))
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     if isinstance(dim, TensorBase):
         return maximum(input, dim)
     if other is not None:
@@ -412,17 +436,23 @@ def min(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
 def min(input: Tensor, dim: Tensor) -> Tensor: ...
 @overload
 def min(input: Tensor, *, other: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, *, axis: int, keepdims: bool = False) -> ValuesIndices: ...
 def min(
     input: Tensor,
     dim: int | Tensor | None = None,
     keepdim: bool = False,
     *,
     other: Tensor | None = None,
+    axis: int | None = None,
+    keepdims: bool = False,
 ) -> Tensor | ValuesIndices:
     """The smallest element; with an int `dim` the smallest along it and where they stand.
 
     The rest is as in `max`.
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     if isinstance(dim, TensorBase):
         return minimum(input, dim)
     if other is not None:
@@ -456,7 +486,14 @@ def _position(
     return results.wrap(np.asarray(find(array, axis=axis, keepdims=keepdim), np.int64))
 
 
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmax(
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | None = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The index of the largest element along `dim` (int64), the first one of several.
 
     Without `dim` it counts all elements in row-major order. Booleans raise RuntimeError.
@@ -465,31 +502,60 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> ta.argmax(ta.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
     tensor([1, 0])
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     return _position("argmax", np.argmax, input, dim, keepdim)
 
 
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmin(
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | None = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The index of the smallest element along `dim` (int64), the first one of several.
 
     Without `dim` it counts all elements in row-major order. Booleans raise RuntimeError.
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     return _position("argmin", np.argmin, input, dim, keepdim)
 
 
-def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def all(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    axis: Dims = None,
+    keepdims: bool = False,
+) -> Tensor:
     """Whether all elements over `dim` are nonzero (bool); True where there are none.
 
     An empty tuple names no dimension: every element is then judged alone.
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
     return results.wrap(np.all(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
 
-def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+def any(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    axis: Dims = None,
+    keepdims: bool = False,
+) -> Tensor:
     """Whether any element over `dim` is nonzero (bool); False where there are none.
 
     An empty tuple names no dimension: every element is then judged alone.
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
     return results.wrap(np.any(array, some_axes(dim, array.ndim), keepdims=keepdim))
 
@@ -501,6 +567,8 @@ def var(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
 ) -> Tensor:
     """The variance over `dim`: the sum of squared deviations from the mean, over n - correction.
 
@@ -512,6 +580,8 @@ def var(
     >>> ta.var(ta.tensor([[1.0, 3.0], [2.0, 6.0]]), dim=1, correction=0)
     tensor([1., 4.])
     """
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     return _spread(Var, input, dim, unbiased, keepdim, correction)
 
 
@@ -522,9 +592,13 @@ def std(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    axis: Dims = None,
+    keepdims: bool = False,
 ) -> Tensor:
     """The standard deviation over `dim`, the square root of `var`. Its gradient is 0 where it is
     0."""
+    if axis is not None or keepdims:
+        dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     return _spread(Std, input, dim, unbiased, keepdim, correction)
 
 
