@@ -1,14 +1,20 @@
-"""What the README shows runs as it stands there."""
+"""What the README and the pages in docs/ show runs as it stands there."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+ROOT = Path(__file__).parents[1]
+BLOCKS = [
+    pytest.param(code, f"{page.name}, block {number}", id=f"{page.stem} {number}")
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for number, code in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    )
+]
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_the_code_runs(number):
-    exec(compile(BLOCKS[number], f"README.md, block {number}", "exec"), {})
+@pytest.mark.parametrize(("code", "name"), BLOCKS)
+def test_the_code_runs(code, name):
+    exec(compile(code, name, "exec"), {})
