@@ -59,6 +59,17 @@ def test_lists_grow_and_shrink(kind):
         model.append(3)
 
 
+@pytest.mark.parametrize("index", [2, -3])
+def test_a_module_that_is_not_there_is_named(index):
+    with pytest.raises(IndexError, match=f"index {index} is out of range: there are 2 modules"):
+        nn.ModuleList(linears(2))[index]
+
+
+def test_what_is_no_sequence_of_modules_is_refused():
+    with pytest.raises(TypeError, match="modules: expected an iterable, got int"):
+        nn.ModuleList().extend(3)
+
+
 def test_sums_are_new_containers():
     a, b, c = linears(3)
     assert list(nn.ModuleList([a]) + nn.ModuleList([b, c])) == [a, b, c]
@@ -93,6 +104,8 @@ def test_a_module_dict_is_a_dictionary():
         model["decode"]
     with pytest.raises(KeyError):
         del model["decode"]
+    with pytest.raises(TypeError, match=r"modules: expected a mapping or .* pairs, got int"):
+        model.update(3)
     with pytest.raises(KeyError, match="'keys' already exists"):
         model["keys"] = nn.Tanh()
 
@@ -105,6 +118,7 @@ def test_a_sequential_times_a_number_runs_the_same_modules_again():
     model *= 2
     assert len(model) == 4
     assert model[3] is layer
+    assert list(nn.Sequential(layer) * 1) == [layer]
     with pytest.raises(ValueError, match="times: expected at least 1, got 0"):
         _ = model * 0
     with pytest.raises(TypeError, match="times: expected an int, got float"):

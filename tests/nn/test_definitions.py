@@ -26,38 +26,43 @@ F64 = ta.float64
 
 X = numbers((3, 4))
 ACTIVATIONS = {
-    "Tanh": (nn.Tanh(), np.tanh),
-    "Sigmoid": (nn.Sigmoid(), d.sigmoid),
-    "Softsign": (nn.Softsign(), lambda x: x / (1 + abs(x))),
-    "LogSigmoid": (nn.LogSigmoid(), lambda x: np.log(d.sigmoid(x))),
-    "ReLU": (nn.ReLU(), d.relu),
-    "LeakyReLU": (nn.LeakyReLU(), lambda x: np.where(x > 0, x, 0.01 * x)),
-    "LeakyReLU, 0.3": (nn.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
-    "ELU": (nn.ELU(), lambda x: np.where(x > 0, x, np.exp(x) - 1)),
-    "ELU, 2": (nn.ELU(2.0), lambda x: np.where(x > 0, x, 2 * (np.exp(x) - 1))),
-    "SiLU": (nn.SiLU(), lambda x: x * d.sigmoid(x)),
-    "GELU": (nn.GELU(), d.gelu),
-    "GELU, tanh": (nn.GELU(approximate="tanh"), d.gelu_tanh),
-    "Softplus": (nn.Softplus(), lambda x: np.log(1 + np.exp(x))),
+    "Tanh": (nn.Tanh, np.tanh),
+    "Sigmoid": (nn.Sigmoid, d.sigmoid),
+    "Softsign": (nn.Softsign, lambda x: x / (1 + abs(x))),
+    "LogSigmoid": (nn.LogSigmoid, lambda x: np.log(d.sigmoid(x))),
+    "ReLU": (nn.ReLU, d.relu),
+    "LeakyReLU": (nn.LeakyReLU, lambda x: np.where(x > 0, x, 0.01 * x)),
+    "LeakyReLU, 0.3": (lambda: nn.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
+    "ELU": (nn.ELU, lambda x: np.where(x > 0, x, np.exp(x) - 1)),
+    "ELU, 2": (lambda: nn.ELU(2.0), lambda x: np.where(x > 0, x, 2 * (np.exp(x) - 1))),
+    "SiLU": (nn.SiLU, lambda x: x * d.sigmoid(x)),
+    "GELU": (nn.GELU, d.gelu),
+    "GELU, tanh": (lambda: nn.GELU(approximate="tanh"), d.gelu_tanh),
+    "Softplus": (nn.Softplus, lambda x: np.log(1 + np.exp(x))),
     "Softplus, 2, 0.5": (
-        nn.Softplus(beta=2.0, threshold=0.5),
+        lambda: nn.Softplus(beta=2.0, threshold=0.5),
         lambda x: np.where(2 * x > 0.5, x, np.log(1 + np.exp(2 * x)) / 2),
     ),
-    "GLU": (nn.GLU(), lambda x: d.glu(x, 1)),
-    "GLU, 0": (nn.GLU(dim=0), lambda x: d.glu(x, 0)),
-    "Softmax, 0": (nn.Softmax(dim=0), lambda x: d.softmax(x, 0)),
-    "Softmax, -1": (nn.Softmax(dim=-1), lambda x: d.softmax(x, 1)),
-    "LogSoftmax, 0": (nn.LogSoftmax(dim=0), lambda x: np.log(d.softmax(x, 0))),
-    "LogSoftmax, -1": (nn.LogSoftmax(dim=-1), lambda x: np.log(d.softmax(x, 1))),
-    "Identity": (nn.Identity(), lambda x: x),
+    "GLU": (nn.GLU, lambda x: d.glu(x, 1)),
+    "GLU, 0": (lambda: nn.GLU(dim=0), lambda x: d.glu(x, 0)),
+    "Softmax, 0": (lambda: nn.Softmax(dim=0), lambda x: d.softmax(x, 0)),
+    "Softmax, -1": (lambda: nn.Softmax(dim=-1), lambda x: d.softmax(x, 1)),
+    "LogSoftmax, 0": (lambda: nn.LogSoftmax(dim=0), lambda x: np.log(d.softmax(x, 0))),
+    "LogSoftmax, -1": (lambda: nn.LogSoftmax(dim=-1), lambda x: np.log(d.softmax(x, 1))),
+    "Identity": (nn.Identity, lambda x: x),
 }
 
 
 @pytest.mark.parametrize("case", ACTIVATIONS)
 def test_activations(case):
-    module, definition = ACTIVATIONS[case]
+    made, definition = ACTIVATIONS[case]
     x = numbers((4, 6))
-    agree(module(ta.tensor(x)), definition(x))
+    agree(made()(ta.tensor(x)), definition(x))
+
+
+def test_softplus_beyond_its_threshold_is_the_identity():
+    x = np.array([19.9, 20.1, 21.0])
+    agree(nn.Softplus()(ta.tensor(x)), [np.log1p(np.exp(19.9)), 20.1, 21.0], 1e-13)
 
 
 @pytest.mark.parametrize("kind", [nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU])
@@ -208,6 +213,14 @@ def test_dropout_keeps_elements_and_divides_them_by_their_share(p):
     agree(y[y != 0], x[y != 0] / (1 - p))
     assert (y == 0).mean() == pytest.approx(p, abs=0.02)
     agree(module.eval()(ta.tensor(x)), x, 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"inplace": True}])
+def test_dropout_writes_into_its_input_only_where_that_is_asked_for(options):
+    x = ta.ones(100)
+    y = nn.Dropout(**options)(x)
+    assert (y is x) == bool(options)
+    assert set(x.tolist()) == ({0.0, 2.0} if options else {1.0})
 
 
 def test_dropout_of_nothing_and_of_all():

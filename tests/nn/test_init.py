@@ -29,6 +29,18 @@ def test_linear_is_uniform_by_its_inputs():
     is_uniform(nn.Linear(50, 5000).bias._array, 1 / math.sqrt(50))
 
 
+def test_linear_without_inputs_has_a_bias_of_zeros():
+    assert nn.Linear(0, 3).bias.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_graph_over_weights_that_were_drawn_anew_is_refused():
+    x, w = ta.ones(2, requires_grad=True), nn.Parameter(ta.ones(2))
+    y = x * w
+    init.zeros_(w)
+    with pytest.raises(RuntimeError, match="zeros_"):
+        y.sum().backward()
+
+
 def test_gru_is_uniform_by_its_hidden_size():
     for module in (nn.GRU(30, 64, num_layers=2, bidirectional=True), nn.GRUCell(30, 64)):
         is_uniform(np.concatenate([p._array.ravel() for p in module.parameters()]), 1 / 8)
@@ -58,6 +70,43 @@ def test_the_formulas(shape):
     is_normal(init.kaiming_normal_(w, a=1, mode="fan_out")._array, math.sqrt(1 / fan_out))
     is_uniform(init.uniform_(w, -3, 3)._array, 3)
     is_normal(init.normal_(w, 0, 2)._array, 2)
+
+
+GAIN = math.sqrt(2)  # of leaky_relu with slope 0
+SAME = {
+    "uniform_": (init.uniform_, init.uniform_, (0.0, 1.0)),
+    "normal_": (init.normal_, init.normal_, (0.0, 1.0)),
+    "xavier_uniform_": (init.xavier_uniform_, init.uniform_, (-1.0, 1.0)),
+    "xavier_normal_": (init.xavier_normal_, init.normal_, (0.0, math.sqrt(1 / 3))),
+    "kaiming_uniform_": (init.kaiming_uniform_, init.uniform_, (-GAIN, GAIN)),
+    "kaiming_normal_": (init.kaiming_normal_, init.normal_, (0.0, GAIN / math.sqrt(3))),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_formula_by_default_is_a_distribution_of_these_numbers(name):
+    """For 3 inputs and 3 outputs: sqrt(6 / (3 + 3)) = 1, and sqrt(3 / 3) = 1 times the gain."""
+    formula, draw, numbers = SAME[name]
+    one, other = ta.empty(3, 3), ta.empty(3, 3)
+    ta.manual_seed(7)
+    assert formula(one) is one
+    ta.manual_seed(7)
+    draw(other, *numbers)
+    np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("formula", [init.kaiming_uniform_, init.kaiming_normal_, init.orthogonal_])
+def test_a_formula_leaves_what_has_no_elements_and_draws_a_single_row(formula):
+    for shape in ((0, 3), (3, 0)):
+        empty = ta.empty(*shape)
+        assert formula(empty) is empty
+    row = ta.zeros(1, 3)
+    assert formula(row) is row
+    assert row.numpy().any()
+
+
+def test_an_orthogonal_matrix_of_one_number_is_1_or_minus_1():
+    assert abs(init.orthogonal_(ta.zeros(1, 1)).item()) == 1
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (7, 4), (4, 7), (3, 2, 4)])
@@ -117,6 +166,19 @@ def test_a_truncated_normal_stays_inside_and_keeps_its_shape():
     assert x.max() <= 2
     assert abs(x.mean() - 1) < 0.02
     assert abs(x.std() - 0.5678) < 0.01  # U(0, 2) would have 0.5774, N(1, 4) 2
+
+
+def test_a_truncated_normal_is_by_default_the_standard_one_between_minus_2_and_2():
+    x = init.trunc_normal_(ta.empty(200, 200)).numpy()
+    assert (x.min(), x.max()) == pytest.approx((-2, 2), abs=0.01)
+    assert abs(x.mean()) < 0.02
+    assert x.std() == pytest.approx(0.8796, abs=0.01)
+
+
+def test_a_truncated_normal_of_one_side_only():
+    x = init.trunc_normal_(ta.empty(200, 200), a=0.0, b=1.0).numpy()
+    assert (x.min(), x.max()) == pytest.approx((0, 1), abs=0.01)
+    assert x.mean() == pytest.approx(0.4598, abs=0.01)  # U(0, 1) would have 0.5
 
 
 def test_attention_starts_by_xavier_and_without_biases():

@@ -138,15 +138,6 @@ def test_arguments_of_conv1d_are_named():
         F.conv1d(x, w.double())
 
 
-def test_arguments_of_the_module_are_named():
-    with pytest.raises(ValueError, match=r"groups: .* in_channels 4 and out_channels 6, got 4"):
-        nn.Conv1d(4, 6, 3, groups=4)
-    with pytest.raises(ValueError, match=r"padding_mode: .*'mirror'"):
-        nn.Conv1d(4, 6, 3, padding_mode="mirror")
-    with pytest.raises(ValueError, match=r"padding: .*'same' with stride \(2,\)"):
-        nn.Conv1d(4, 6, 3, stride=2, padding="same")
-
-
 def test_the_first_weights_lie_within_pytorchs_bounds():
     ta.manual_seed(0)
     layer = nn.Conv1d(4, 64, 5, groups=2)

@@ -299,3 +299,32 @@ def test_arrays_of_foreign_byte_order_are_copied_or_refused():
     assert ta.as_tensor(array).dtype == ta.float32
     with pytest.raises(TypeError, match="native"):
         ta.from_numpy(array)
+
+
+PLACED = {
+    "tensor": lambda **on: ta.tensor([1.0], **on),
+    "as_tensor": lambda **on: ta.as_tensor([1.0], **on),
+    "full": lambda **on: ta.full((2,), 1.0, **on),
+    "zeros": lambda **on: ta.zeros(2, **on),
+    "ones": lambda **on: ta.ones(2, **on),
+    "empty": lambda **on: ta.empty(2, **on),
+    "full_like": lambda **on: ta.full_like(ta.ones(2), 3.0, **on),
+    "zeros_like": lambda **on: ta.zeros_like(ta.ones(2), **on),
+    "ones_like": lambda **on: ta.ones_like(ta.ones(2), **on),
+    "empty_like": lambda **on: ta.empty_like(ta.ones(2), **on),
+    "arange": lambda **on: ta.arange(3, **on),
+    "linspace": lambda **on: ta.linspace(0, 1, 3, **on),
+    "eye": lambda **on: ta.eye(2, **on),
+    "rand": lambda **on: ta.rand(2, **on),
+    "randn": lambda **on: ta.randn(2, **on),
+    "randint": lambda **on: ta.randint(3, (2,), **on),
+    "randperm": lambda **on: ta.randperm(3, **on),
+    "normal": lambda **on: ta.normal(0.0, 1.0, (2,), **on),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_tensors_are_made_on_the_cpu_only(name):
+    assert PLACED[name](device="cpu").device == ta.device("cpu")
+    with pytest.raises(RuntimeError, match="device: tinyattn computes on the CPU only, got 'cuda'"):
+        PLACED[name](device="cuda")

@@ -78,9 +78,14 @@ def prepare_hypothesis() -> None:
     settings(database=None, max_examples=1)(given(strategies.text())(lambda text: None))()
 
 
-def in_order(mutant: Mutant, times: dict[str, float], winners: list[str]) -> list[str]:
+Winners = dict[str, list[tuple[str, str]]]  # by file: a function and the test that caught a fault
+
+
+def in_order(mutant: Mutant, times: dict[str, float], winners: Winners) -> list[str]:
     """Tests with their times, the likeliest to notice the fault first, ENOUGH seconds of them."""
-    recent = {name: i for i, name in enumerate(winners)}
+    of_file = winners.get(mutant.path, [])
+    recent = {name: i for i, (_, name) in enumerate(of_file)}
+    of_function = {name: i for i, (where, name) in enumerate(of_file) if where == mutant.where}
     about = re.sub(r"\W|_", "", mutant.where.split(".")[0]).lower()
     path = Path(mutant.path)
     stem = path.stem.lstrip("_")
@@ -89,6 +94,7 @@ def in_order(mutant: Mutant, times: dict[str, float], winners: list[str]) -> lis
 
     def key(name: str) -> tuple:
         return (
+            -of_function.get(name, -1),
             about not in name.lower().replace("_", ""),
             -recent.get(name, -1),
             f"test_{stem}" not in name,

@@ -25,6 +25,7 @@ PAIRED = "both are None, or none is"
 IMPORTED = "it runs once, before a fault can be put in"
 INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
+SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
 EQUIVALENT: dict[str, dict[str, str]] = {
     "ScaledDotProductAttention._as_heads": {
@@ -139,6 +140,16 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Adam._amsgrad": {"order exchanged: largest, v": "the larger of two"},
     "save_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
     "load_checkpoint": {"off by one: content.replace(...": "the text stands there once"},
+    "MSELoss.forward": SYMMETRIC,
+    "L1Loss.forward": SYMMETRIC,
+    "SmoothL1Loss.forward": SYMMETRIC,
+    "HuberLoss.forward": SYMMETRIC,
+    "trunc_normal_": {"order exchanged: drawn, a": "the larger of two"},
+    "orthogonal_": {
+        "order exchanged: rows, columns": "the larger of two, and the smaller",
+        "wrong operator: q *= np.sign(...": "a factor of 1 or -1",
+        "boundary: rows >= columns": "a square one, transposed, is orthogonal, too",
+    },
     "KeyValueCache.append": {"condition flipped: self.keys ...": PAIRED},
     "KeyValueCache.reorder": {"condition flipped: self.keys ...": PAIRED},
     "MultiheadAttention.forward": {

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from native import build
-from tests.power.choosing import BACKENDS, in_order, kernel_tests, load_profile
+from tests.power.choosing import BACKENDS, Winners, in_order, kernel_tests, load_profile
 from tests.power.source import Mutant
 from tests.power.warm import Failure, Outcome, in_forks, outcome_of, too_long
 
@@ -56,14 +56,14 @@ def try_c(
             told += f": {result}"
         print(f"as it is, native, {' '.join(kinds[i].files)}: {told}", flush=True)
 
-    winners: dict[str, list[str]] = {}
+    winners: Winners = {}
     outcomes = []
     jobs = [Run(tree, plans[f], f, times[plans[f]], winners) for f in faults]
     for i, result, died, seconds in in_forks(jobs, processes, tree, LIMIT):
         failed = [] if died or isinstance(result, Failure) else result[1]
         by = outcome_of(" ".join(failed[:1]), result, died)
         if "::" in by:
-            winners.setdefault(faults[i].path, []).append(by)
+            winners.setdefault(faults[i].path, []).append((faults[i].where, by))
         outcomes.append((faults[i], by, seconds))
         say(outcomes[-1])
     return outcomes
@@ -78,7 +78,7 @@ class Run:
         plan: Plan,
         fault: Mutant | None,
         times: dict[str, float] | None,
-        winners: dict[str, list[str]],
+        winners: Winners,
     ) -> None:
         self.tree, self.plan, self.fault = tree, plan, fault
         self.times, self.winners = times, winners
@@ -87,7 +87,7 @@ class Run:
         """The tests that pass, with their seconds, and those that fail."""
         names = None
         if self.fault:
-            names = in_order(self.fault, self.times or {}, self.winners.get(self.fault.path, []))
+            names = in_order(self.fault, self.times or {}, self.winners)
             if not names:
                 return {}, []
         place = self.tree / f"run-{os.getpid()}"

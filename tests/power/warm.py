@@ -21,7 +21,14 @@ from typing import Any
 
 import pytest
 
-from tests.power.choosing import BACKENDS, in_order, load_profile, prepare_hypothesis, test_files
+from tests.power.choosing import (
+    BACKENDS,
+    Winners,
+    in_order,
+    load_profile,
+    prepare_hypothesis,
+    test_files,
+)
 from tests.power.patching import Process, module_name
 from tests.power.source import Mutant
 
@@ -197,7 +204,7 @@ class Warm:
         told += f", {len(left)} are left out: {' '.join(left)}"[:600] if left else ""
         print(f"as it is, {self.backend}: {told}", file=self.told)
 
-        winners: dict[str, list[str]] = {}
+        winners: Winners = {}
         jobs = []
         for fault in self.faults:
             names = {name for p in self.process.places(fault) for name in reaching.get(p, ())}
@@ -205,7 +212,8 @@ class Warm:
         for i, result, died, seconds in in_forks(jobs, self.processes, self.tree, LIMIT):
             by = outcome_of(result, result, died)
             if "::" in by:
-                winners.setdefault(self.faults[i].path, []).append(by)
+                fault = self.faults[i]
+                winners.setdefault(fault.path, []).append((fault.where, by))
             self.outcomes.append((i, by, seconds))
             self.say((self.faults[i], by, seconds))
         return True
@@ -286,14 +294,14 @@ class Attempt:
     """A job: one fault, and its tests until one fails. The name of that test, "" for none."""
 
     def __init__(
-        self, warm: Warm, fault: Mutant, times: dict[str, float], winners: dict[str, list[str]]
+        self, warm: Warm, fault: Mutant, times: dict[str, float], winners: Winners
     ) -> None:
         self.warm, self.fault, self.times, self.winners = warm, fault, times, winners
 
     def __call__(self) -> str:
         if not self.times:
             return ""
-        names = in_order(self.fault, self.times, self.winners.get(self.fault.path, []))
+        names = in_order(self.fault, self.times, self.winners)
         self.warm.process.patch(self.fault)
         for name, following in zip(names, [*names[1:], None], strict=True):
             if not self.warm.run(name, following):

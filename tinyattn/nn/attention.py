@@ -308,7 +308,7 @@ class MultiheadAttention(OverloadedForward):
         if not batched:
             one = 0 if self.batch_first else 1
             # One tensor that is given several times must stay one: see _project.
-            new = {id(x): x.unsqueeze(one) for x in (query, key, value)}
+            new = {id(x): x.unsqueeze(one) for x in {query, key, value}}
             query, key, value = (new[id(x)] for x in (query, key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask.unsqueeze(0)

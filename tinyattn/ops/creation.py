@@ -165,7 +165,7 @@ def full(
             dtype = scalar_dtype(number)
     wanted = as_dtype(dtype)
     check_range(number, wanted, "fill_value")
-    return _made(np.full(_shape((size,)), number, wanted), requires_grad)
+    return _made(np.full(_shape((size,)), number, wanted), requires_grad, device)
 
 
 def zeros(
