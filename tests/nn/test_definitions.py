@@ -119,11 +119,26 @@ def test_an_embedding_of_a_given_table():
     frozen = nn.Embedding.from_pretrained(ta.tensor(rows))
     agree(frozen(ta.tensor([2])), rows[[2]], 0)
     assert not frozen.weight.requires_grad
+    assert (frozen.num_embeddings, frozen.embedding_dim) == (4, 3)
+    usual = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False}
+    assert {name: getattr(frozen, name) for name in usual} == usual
     options = {"padding_idx": 1, "max_norm": 0.5, "norm_type": 1.0, "scale_grad_by_freq": True}
     learnt = nn.Embedding.from_pretrained(ta.tensor(rows), freeze=False, **options)
     assert learnt.weight.requires_grad
     assert {name: getattr(learnt, name) for name in options} == options
     agree(learnt.weight, rows, 0)  # also the row of padding: it was given
+
+
+@pytest.mark.parametrize(("table", "got"), [([[1.0]], "<class 'list'>"), (ta.ones(3), r"\[3\]")])
+def test_a_given_table_has_two_dimensions(table, got):
+    with pytest.raises(ValueError, match=rf"embeddings: expected a 2-D tensor .*, got {got}"):
+        nn.Embedding.from_pretrained(table)
+
+
+@pytest.mark.parametrize("index", [4, -5])
+def test_the_row_of_padding_is_one_of_the_table(index):
+    with pytest.raises(ValueError, match=f"padding_idx: must be within .* = 4, got {index}"):
+        nn.Embedding(4, 2, padding_idx=index)
 
 
 CONVOLUTIONS = {

@@ -403,6 +403,11 @@ def test_a_parameter_is_a_leaf_on_the_memory_it_was_made_from():
         nn.Parameter([1.0])
 
 
+def test_a_parameter_of_nothing_is_empty():
+    assert nn.Parameter().shape == (0,)
+    assert nn.Parameter().requires_grad
+
+
 def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_uses():
     embedding = nn.Embedding(5, 3)
     out = nn.Linear(3, 5, bias=False)

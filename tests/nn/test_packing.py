@@ -116,17 +116,43 @@ def test_the_norm_is_clipped_and_the_one_before_returned(backend):
     np.testing.assert_allclose(params[1].grad, [0, -0.8], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("p", "norm"), [(1.0, 7.0), (2.0, 5.0), (math.inf, 4.0)])
+def test_a_norm_of_nearly_zero_is_not_divided_by():
+    params = with_gradients([1e-6])
+    clip_grad_norm_(params, 1e-6)  # 1e-6 is added to the norm
+    assert params[0].grad.tolist() == pytest.approx([0.5e-6])
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm_, clip_grad_value_])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_graph_over_gradients_that_were_clipped_since_is_refused(clip, which):
+    params = with_gradients([3.0], [4.0])
+    y = params[which].grad * ta.ones(1, requires_grad=True)
+    clip(params, 1.0)
+    with pytest.raises(RuntimeError, match=clip.__name__):
+        y.backward()
+
+
+@pytest.mark.parametrize(
+    ("p", "norm"), [(1.0, 7.0), (2.0, 5.0), (3.0, 91 ** (1 / 3)), (math.inf, 4.0)]
+)
 def test_norms_of_any_order(p, norm):
     assert clip_grad_norm_(with_gradients([3.0], [-4.0]), 100.0, p).item() == pytest.approx(norm)
+
+
+def test_norms_of_large_numbers_do_not_overflow():
+    norm = clip_grad_norm_(with_gradients([1e20], [1e20]), 1.0, 3.0)
+    assert norm.item() == pytest.approx(1e20 * 2 ** (1 / 3))
 
 
 def test_float32_and_float64_share_one_norm():
     params = with_gradients([3.0], [4.0])
     params[1].data = params[1].double()
     params[1].grad = params[1].grad.double()
-    assert clip_grad_norm_(params, 1.0).item() == pytest.approx(5)
+    norm = clip_grad_norm_(params, 1.0)
+    assert norm.item() == pytest.approx(5)
+    assert norm.dtype == ta.float32  # that of the first
     np.testing.assert_allclose(params[1].grad, [0.8], rtol=1e-5)
+    assert clip_grad_norm_(params[1], 1.0).dtype == ta.float64
 
 
 def test_a_norm_that_is_not_finite():
@@ -155,6 +181,8 @@ def test_wrong_parameters_are_named(clip):
         clip(params)
     with pytest.raises(TypeError, match=r"parameters\[0\]: expected a Tensor, got tuple"):
         clip(model.named_parameters())
+    with pytest.raises(TypeError, match=r"parameters\[1\]: expected a Tensor, got int"):
+        clip([model.weight, 3])
     with pytest.raises(TypeError, match=r"parameters: expected a Tensor or .* got Linear"):
         clip(model)
     model(ta.tensor([[3.0, 4.0]])).sum().backward()
@@ -176,3 +204,15 @@ def test_padding_and_packing_are_taken_back(batch_first):
     assert [x.tolist() for x in unpad_sequence(padded, ta.tensor([2, 3, 1]), batch_first)] == wanted
     packed = pack_sequence(parts, enforce_sorted=False)
     assert [x.tolist() for x in unpack_sequence(packed)] == wanted
+
+
+def test_sequences_of_equal_length_are_sorted_and_keep_their_order():
+    x = ta.tensor(np.arange(80.0).reshape(40, 2))
+    assert pack_padded_sequence(x[:2], [2, 2], batch_first=True).batch_sizes.tolist() == [2, 2]
+    packed = pack_padded_sequence(x, [1, 2] * 20, batch_first=True, enforce_sorted=False)
+    assert packed.sorted_indices.tolist() == [*range(1, 40, 2), *range(0, 40, 2)]
+
+
+def test_an_input_without_time_or_batch_is_refused():
+    with pytest.raises(RuntimeError, match=r"input: expected at least 2 dimensions, got \[3\]"):
+        pack_padded_sequence(ta.ones(3), [3])

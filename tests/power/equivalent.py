@@ -144,6 +144,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "L1Loss.forward": SYMMETRIC,
     "SmoothL1Loss.forward": SYMMETRIC,
     "HuberLoss.forward": SYMMETRIC,
+    "clip_grad_norm_": {"boundary: factor >= 1": "a factor of 1"},
     "trunc_normal_": {"order exchanged: drawn, a": "the larger of two"},
     "orthogonal_": {
         "order exchanged: rows, columns": "the larger of two, and the smaller",
@@ -152,6 +153,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "KeyValueCache.append": {"condition flipped: self.keys ...": PAIRED},
     "KeyValueCache.reorder": {"condition flipped: self.keys ...": PAIRED},
+    "MultiheadAttention.__init__": {
+        "argument dropped: unset(...) -> unset(*shape, dtype=dtype)": "out_proj refuses it, too",
+    },
     "MultiheadAttention.forward": {
         "condition flipped: self.bias_k ...": PAIRED,
         "boundary: Tq > 1": "a single query may see every key",

@@ -19,7 +19,7 @@ from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.shape import stack
 
 
-def angles(start: int, T: int, D: int, base: float = 10000.0) -> Array:
+def angles(start: int, T: int, D: int, base: float) -> Array:
     """Angles a_ti = (start + t) base^(-2i / D) for t < T and i < D / 2: (T, D / 2), float64."""
     if D % 2:
         raise ValueError(f"D: expected an even number of features, got D = {D}")

@@ -1,0 +1,173 @@
+"""Every elementwise operation, in every backend, against mathematics: forwards against the `math`
+module, backwards against the slope of their forward, both against values where two formulas meet.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+from tinyattn.kernels.table import INPUTS
+
+POINTS = [-2.3, -1.1, -0.4, 0.3, 0.9, 1.7, 4.2]  # no two formulas meet here
+POSITIVE = [0.1, 0.3, 0.9, 1.7, 4.2]
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def normal(x: float) -> float:
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+def gelu_tanh(x: float) -> float:
+    return x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+P, Q = 0.7, 1.3
+FORWARD: dict[str, Callable[..., float]] = {
+    "copy": lambda x: x,
+    "neg": lambda x: -x,
+    "abs": abs,
+    "sign": lambda x: math.copysign(1, x),
+    "square": lambda x: x**2,
+    "reciprocal": lambda x: 1 / x,
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tanh": math.tanh,
+    "sigmoid": sigmoid,
+    "erf": math.erf,
+    "relu": lambda x: max(x, 0),
+    "leaky_relu": lambda x: x if x > 0 else P * x,
+    "elu": lambda x: x if x > 0 else P * (math.exp(x) - 1),
+    "silu": lambda x: x * sigmoid(x),
+    "gelu": lambda x: x * normal(x),
+    "gelu_tanh": gelu_tanh,
+    "softplus": lambda x: x if P * x > Q else math.log(1 + math.exp(P * x)) / P,
+    "logsigmoid": lambda x: math.log(sigmoid(x)),
+    "softsign": lambda x: x / (1 + abs(x)),
+    "clamp_numbers": lambda x: min(max(x, P), Q),
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "maximum": max,
+    "minimum": min,
+    "clamp": lambda x, low, high: min(max(x, low), high),
+}
+OF_POSITIVE: dict[str, Callable[..., float]] = {
+    "sqrt": math.sqrt,
+    "rsqrt": lambda x: 1 / math.sqrt(x),
+    "log": math.log,
+    "log1p": lambda x: math.log(1 + x),
+    "pow": lambda x, y: x**y,
+}
+# Backwards: the forward, which of its inputs the gradient is of, and what its forward saved.
+BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
+    **{
+        f"{name}_backward": ((FORWARD | OF_POSITIVE)[name], 0, "x")
+        for name in (
+            *("abs", "square", "log1p", "sin", "cos", "erf", "leaky_relu", "elu", "silu"),
+            *("gelu", "gelu_tanh", "softplus", "logsigmoid", "softsign", "clamp_numbers"),
+        )
+    },
+    **{
+        f"{name}_backward": ((FORWARD | OF_POSITIVE)[name], 0, "y")
+        for name in ("reciprocal", "sqrt", "rsqrt", "expm1", "tanh", "sigmoid", "relu")
+    },
+    "hardtanh_backward": (FORWARD["clamp_numbers"], 0, "x"),
+    "div_backward_other": (FORWARD["div"], 1, "x"),
+    "maximum_backward": (max, 0, "x"),
+    "minimum_backward": (min, 0, "x"),
+    "pow_backward": (OF_POSITIVE["pow"], 0, "x"),
+    "pow_backward_exponent": (OF_POSITIVE["pow"], 1, "x"),
+}
+ONLY_POSITIVE = {*OF_POSITIVE, *(f"{name}_backward" for name in OF_POSITIVE)}
+ONLY_POSITIVE |= {"pow_backward_exponent"}
+ELSEWHERE = {"where", "pow_number", "pow_number_backward"}  # no formula; see test_elementwise.py
+
+
+@pytest.fixture(params=["native", "numba", "numpy"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    try:
+        return Backend(request.param)
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+def arguments(name: str, count: int) -> np.ndarray:
+    """(count, n): all pairs or triples of some numbers, never equal ones."""
+    numbers = POSITIVE if name in ONLY_POSITIVE else POINTS
+    grid = np.stack(np.meshgrid(*[numbers] * count, indexing="ij")).reshape(count, -1)
+    shifts = 0.01 * np.arange(count)[:, None]
+    return grid + shifts
+
+
+def test_every_operation_has_a_formula_here() -> None:
+    assert {*FORWARD, *OF_POSITIVE, *BACKWARD} == {*INPUTS} - ELSEWHERE
+
+
+@pytest.mark.parametrize("name", [*FORWARD, *OF_POSITIVE])
+def test_forward_is_the_formula(backend: Backend, name: str) -> None:
+    x = arguments(name, INPUTS[name])
+    want = [(FORWARD | OF_POSITIVE)[name](*row) for row in x.T]
+    np.testing.assert_allclose(backend.elementwise(name, [*x], P, Q), want, 1e-12, 1e-15)
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_backward_is_the_slope_times_the_gradient(backend: Backend, name: str) -> None:
+    formula, of, kept = BACKWARD[name]
+    x = arguments(name, INPUTS[name] - 1)
+    grad = np.cos(np.arange(x.shape[1]) + 0.5)
+    step = np.zeros(len(x))
+    step[of] = 1e-5
+    slope = [(formula(*(row + step)) - formula(*(row - step))) / 2e-5 for row in x.T]
+    saved = [*x] if kept == "x" else [np.array([formula(*row) for row in x.T])]
+    got = backend.elementwise(name, [grad, *saved], P, Q)
+    np.testing.assert_allclose(got, grad * slope, 1e-8, 1e-8)
+
+
+# Where two formulas meet: the inputs, p and q, and the result.
+E = math.e
+MEETING: dict[str, tuple[list[float], float, float, float]] = {
+    "abs_backward": ([3.0, 0.0], 0, 0, 0.0),
+    "sign": ([0.0], 0, 0, 0.0),
+    "relu_backward": ([3.0, 0.0], 0, 0, 0.0),
+    "leaky_relu_backward": ([3.0, 0.0], 0.5, 0, 1.5),
+    "elu_backward": ([3.0, 0.0], 0.5, 0, 1.5),
+    "softplus": ([2.0], 0.5, 1.0, 2 * math.log(1 + E)),
+    "softplus_backward": ([3.0, 2.0], 0.5, 1.0, 3 * E / (1 + E)),
+    "softsign_backward": ([3.0, 0.0], 0, 0, 3.0),
+    "clamp_numbers_backward": ([3.0, -1.0], -1.0, 2.0, 3.0),
+    "clamp_numbers_backward, above": ([3.0, 2.0], -1.0, 2.0, 3.0),
+    "hardtanh_backward": ([3.0, -1.0], -1.0, 2.0, 0.0),
+    "hardtanh_backward, above": ([3.0, 2.0], -1.0, 2.0, 0.0),
+    "maximum_backward": ([3.0, 2.0, 2.0], 0, 0, 1.5),
+    "minimum_backward": ([3.0, 2.0, 2.0], 0, 0, 1.5),
+    "clamp, low above high": ([1.0, 3.0, 2.0], 0, 0, 2.0),
+    "clamp_numbers, low above high": ([1.0], 3.0, 2.0, 2.0),
+    "where, chosen": ([1.0, 3.0, 2.0], 0, 0, 3.0),
+    "where, other": ([0.0, 3.0, 2.0], 0, 0, 2.0),
+    "pow, 0": ([0.0, 0.0], 0, 0, 1.0),
+    "pow_backward, to the power 0": ([3.0, 0.0, 0.0], 0, 0, 0.0),
+    "pow_backward, to the power 1": ([3.0, 0.0, 1.0], 0, 0, 3.0),
+    "pow_backward_exponent, of 0": ([3.0, 0.0, 2.0], 0, 0, 0.0),
+    "pow_backward_exponent, 0 of 0": ([3.0, 0.0, 0.0], 0, 0, 0.0),
+    "pow_backward_exponent, negative": ([3.0, 0.0, -1.0], 0, 0, -math.inf),
+    "pow_backward_exponent, 0 of 2": ([3.0, 2.0, 0.0], 0, 0, 3 * math.log(2)),
+}
+
+
+@pytest.mark.parametrize("case", MEETING)
+def test_where_two_formulas_meet(backend: Backend, case: str) -> None:
+    values, p, q, want = MEETING[case]
+    name = case.partition(",")[0]
+    inputs = [np.full(20, value) for value in values]
+    if name == "where":
+        inputs[0] = inputs[0] == 1
+    np.testing.assert_allclose(backend.elementwise(name, inputs, p, q), want, 1e-14)
