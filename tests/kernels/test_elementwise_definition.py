@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tinyattn.kernels import Backend
+from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.kernels.table import INPUTS
 
 POINTS = [-2.3, -1.1, -0.4, 0.3, 0.9, 1.7, 4.2]  # no two formulas meet here
@@ -171,3 +172,11 @@ def test_where_two_formulas_meet(backend: Backend, case: str) -> None:
     if name == "where":
         inputs[0] = inputs[0] == 1
     np.testing.assert_allclose(backend.elementwise(name, inputs, p, q), want, 1e-14)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no type is wider than float64")
+def test_the_definition_in_numpy_takes_wider_numbers() -> None:
+    x = np.array(POINTS, np.longdouble)
+    got = OPERATIONS["gelu"](x, 0, 0)
+    assert got.dtype == np.longdouble
+    np.testing.assert_allclose(got, [*map(FORWARD["gelu"], POINTS)], 1e-12)

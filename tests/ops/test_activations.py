@@ -213,3 +213,36 @@ def test_both_halves_run_by_hand():
     g = activations.GLU()
     assert g.forward(np.array([4.0, 0.0]), 0).tolist() == [2]
     assert g.backward(np.ones(1)).tolist() == [0.5, 1]
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+FORMULAS = {
+    "relu": lambda x: max(x, 0),
+    "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
+    "leaky_relu, steep": lambda x: x if x > 0 else 2 * x,
+    "elu": lambda x: x if x > 0 else math.exp(x) - 1,
+    "elu, alpha": lambda x: x if x > 0 else -1.5 * (math.exp(x) - 1),
+    "silu": lambda x: x * sigmoid(x),
+    "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
+    "gelu, tanh": lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "softplus": lambda x: math.log(1 + math.exp(x)),
+    "softplus, beta": lambda x: x if 2 * x > 3 else math.log(1 + math.exp(2 * x)) / 2,
+    "logsigmoid": lambda x: math.log(sigmoid(x)),
+    "softsign": lambda x: x / (1 + abs(x)),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_activation_computes_its_formula(name):
+    function, options, _ = ACTIVATIONS[name]
+    x = [-2.3, -0.4, 0.3, 1.7, 4.2]
+    found = getattr(F, function)(ta.tensor(x, dtype=ta.float64), **options)
+    np.testing.assert_allclose(found, [*map(FORMULAS[name], x)], 1e-13)
+
+
+def test_glu_is_one_half_times_the_sigmoid_of_the_other():
+    found = F.glu(ta.tensor([2.0, 3.0, 0.5, -1.0], dtype=ta.float64))
+    np.testing.assert_allclose(found, [2 * sigmoid(0.5), 3 * sigmoid(-1.0)], 1e-13)

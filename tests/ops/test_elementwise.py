@@ -747,3 +747,41 @@ def test_bitwise_operators_are_logical_on_bools_and_bitwise_on_integers():
     assert (~ta.tensor([0, 5])).tolist() == [-1, -6]
     with pytest.raises(RuntimeError, match="input: expected bool or integers, got float32"):
         ta.ones(2) & a[:2]
+
+
+FORMULAS = {
+    "neg": lambda x: -x,
+    "abs": abs,
+    "sign": lambda x: math.copysign(1, x),
+    "square": lambda x: x * x,
+    "reciprocal": lambda x: 1 / x,
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tanh": math.tanh,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "erf": math.erf,
+    "relu": lambda x: max(x, 0),
+    "clone": lambda x: x,
+    "sqrt": lambda x: math.sqrt(x) if x > 0 else math.nan,
+    "rsqrt": lambda x: 1 / math.sqrt(x) if x > 0 else math.nan,
+    "log": lambda x: math.log(x) if x > 0 else math.nan,
+    "log1p": lambda x: math.log(1 + x) if x > -1 else math.nan,
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_operation_computes_its_formula(name):
+    x = [-2.3, -0.4, 0.3, 1.7, 4.2]
+    found = getattr(ta, name)(ta.tensor(x, dtype=ta.float64))
+    np.testing.assert_allclose(found, [*map(FORMULAS[name], x)], 1e-13)
+
+
+def test_powers_and_choices_compute_their_formulas():
+    x, y = ta.tensor([2.0, 3.0, -1.5]), ta.tensor([3.0, -1.0, 2.0])
+    assert (x**y).tolist() == pytest.approx([8, 1 / 3, 2.25])
+    assert ta.clamp(x, -1.0, 2.5).tolist() == [2.0, 2.5, -1.0]
+    assert ta.where(x > 0, x, y).tolist() == [2.0, 3.0, 2.0]
+    assert ta.maximum(x, y).tolist() == [3.0, 3.0, 2.0]
+    assert ta.minimum(x, y).tolist() == [2.0, -1.0, -1.5]

@@ -24,12 +24,29 @@ from tests.power.mutants import mutants
 from tests.power.source import Mutant
 from tests.power.warm import Outcome, try_python
 
-# What Numba's compiler would put in the place of functions that only exist inside kernels.
-UNCOMPILED = """
+# What Numba's compiler would put in the place of functions that only exist inside kernels, and the
+# loop that it would make around an elementwise operation.
+UNCOMPILED = {
+    "vmath.py": """
 
 exp, tanh, bits, unbits = np.exp, np.tanh, lambda x: x, lambda x: x
 np.seterr(all="ignore")
-"""
+""",
+    "elementwise.py": """
+
+import types
+import scipy.special
+same = {name: getattr(np, name) for name in ("pi", "sqrt", "expm1", "log1p", "sin", "cos")}
+math = types.SimpleNamespace(**same, erf=scipy.special.erf)
+
+def _compile(operation):
+    def run(*arguments):
+        *inputs, out = np.broadcast_arrays(*arguments)
+        values = zip(*(x.ravel() for x in inputs))
+        arguments[-1][...] = np.reshape([OPERATIONS[operation](*v) for v in values], out.shape)
+    return run
+""",
+}
 
 
 def backend(fault: Mutant) -> str:
@@ -47,8 +64,9 @@ def copy_tree(place: Path) -> Path:
             shutil.copytree(path, place / path.name, ignore=ignored)
         elif path.is_file():
             shutil.copy2(path, place)
-    with (place / "tinyattn/kernels/jit/vmath.py").open("a") as vmath:
-        vmath.write(UNCOMPILED)
+    for name, code in UNCOMPILED.items():
+        with (place / "tinyattn/kernels/jit" / name).open("a") as file:
+            file.write(code)
     return place
 
 

@@ -41,8 +41,9 @@ def kernel_tests(entries: tuple[str, ...], definition: bool) -> list[str]:
     calls = re.compile(rf"\.({'|'.join(entries)})\b")
     measure = "definition" if definition else "agreement"
     stems = {measure, *(name.split("_")[0] for name in entries)}
-    files = [ROOT / f"tests/kernels/test_{stem}.py" for stem in stems]
-    found = {p for p in files if p.exists() and calls.search(p.read_text())}
+    patterns = [f"test_{stem}{end}" for stem in stems for end in (".py", "_*.py")]
+    files = [p for pattern in patterns for p in (ROOT / "tests/kernels").glob(pattern)]
+    found = {p for p in files if calls.search(p.read_text())}
     for p in ROOT.glob("tinyattn/ops/*.py"):
         if calls.search(p.read_text()):
             found |= {*ROOT.glob(f"tests/ops/test_{p.stem}.py")}

@@ -1,8 +1,10 @@
-"""All faults: those of gradients (gradients.py, c_kernels.py) and of forwards (forwards.py)."""
+"""All faults: those of gradients (gradients.py, c_kernels.py), of forwards (forwards.py) and of the
+table of elementwise operations (formulas.py)."""
 
 from pathlib import Path
 
 from tests.power.c_kernels import c_kernel_faults
+from tests.power.formulas import formula_faults, kernel_faults
 from tests.power.forwards import forward_faults
 from tests.power.gradients import ENGINE, engine_faults, operation_faults, python_kernel_faults
 from tests.power.operations import operations
@@ -22,5 +24,6 @@ def mutants(root: Path) -> list[Mutant]:
     for path in ENGINE:
         found += engine_faults(Python(root, path))
     found += forward_faults(root)
+    found += [*formula_faults(root), *kernel_faults(root)]
     once = {(m.path, m.start, m.end, m.new): m for m in found if m.new != m.old}
     return sorted(once.values(), key=lambda m: (m.path, m.start, m.end, m.new))

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
-from tests.power.source import Mutant
+from tests.power.source import ATTRIBUTE, Mutant
 
 Place = tuple[str, str, int]  # a file, the full name of a function, its first line
 
@@ -61,7 +61,18 @@ class Process:
             return [place] if place else []
         if mutant.fault == "another default":
             return [p for p in self.live if p[:2] == (mutant.path, mutant.where)]
+        if mutant.fault == ATTRIBUTE:
+            owner, names, _ = self.attribute(mutant)
+            where = "forward" if "gradient" not in names else "backward"
+            place = self.place(getattr(owner, where).__code__)
+            return [place] if place else []
         return [place for place, _, _ in self.changes(mutant)]
+
+    def attribute(self, mutant: Mutant) -> tuple[type, list[str], object]:
+        """A class, names of attributes, and the value that they get."""
+        *names, value = mutant.new.split(" = ")
+        owner = getattr(self.module(mutant.path), mutant.where.partition(".")[0])
+        return owner, names, ast.literal_eval(value)
 
     def inherited(self, mutant: Mutant) -> FunctionType:
         """The method that a fault overrides by another one."""
@@ -80,6 +91,11 @@ class Process:
             (call,) = re.findall(r"return (.*)", mutant.new)
             code = f"lambda self, *grads: {call}".replace("super().backward(", "_inherited(self, ")
             setattr(cls, name, eval(code, names | {"_inherited": inherited}))
+            return
+        if mutant.fault == ATTRIBUTE:
+            cls, attributes, value = self.attribute(mutant)
+            for name in attributes:
+                setattr(cls, name, value)
             return
         if mutant.fault == "another default":
             (name,) = re.findall(r"^\w+", mutant.new)

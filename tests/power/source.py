@@ -36,6 +36,8 @@ def _wrong(value):
 """
 HELPERS = {"_times(": TIMES, "_wrong(": WRONG}
 
+ATTRIBUTE = "another attribute"  # a fault of this kind changes no function, but a class
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -116,6 +118,13 @@ class Python:
         line = self.source[:start].count(b"\n") + 1
         old = self.source[start:end].decode()
         return Mutant(self.path, where, line, fault, old, new, start, end, entries)
+
+    def attribute(self, owner: str, row: ast.Assign, new: str) -> Mutant:
+        """Another value of the attributes of a class that `row` sets."""
+        (start, end), line = self.span(row), row.lineno
+        old = self.text(row)
+        new = f"{' = '.join(map(self.text, row.targets))} = {new}"
+        return Mutant(self.path, f"{owner}.forward", line, ATTRIBUTE, old, new, start, end)
 
     def outermost(self) -> Iterator[tuple[str, ast.FunctionDef | ast.Lambda]]:
         """The functions that stand in no other, with their full names."""

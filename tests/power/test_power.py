@@ -10,6 +10,7 @@ import pytest
 
 from tests.power import equivalent
 from tests.power.equivalent import gone, matches, reason
+from tests.power.formulas import LINES, TABLES, formulas
 from tests.power.forwards import function_faults
 from tests.power.gradients import operation_faults
 from tests.power.mutants import mutants
@@ -77,13 +78,33 @@ def test_names_tell_faults_apart():
 
 
 @pytest.mark.parametrize(
-    ("kind", "new"), [("flipped sign", "((1) + (y * y))"), ("dropped term", "(1)")]
+    ("kind", "new"), [("flipped sign", "((1) + (b * b))"), ("dropped term", "(1)")]
 )
 def test_faults_are_made_from_the_source(kind, new):
-    def tanh(m: Mutant) -> bool:
-        return m.where == "Tanh.backward" and m.fault == kind
+    for path in TABLES:
+        found = [m.new for m in FAULTS if (m.path, m.where) == (path, "tanh_backward")]
+        assert new in found
+        assert kind in [m.fault for m in FAULTS if m.new == new]
 
-    assert new in [m.new for m in FAULTS if tanh(m)]
+
+def test_every_elementwise_operation_has_faults_in_all_backends():
+    names = {*formulas(Python(ROOT, TABLES[0]))}
+    for path in (*TABLES, LINES):
+        without = names - {m.where for m in FAULTS if m.path == path}
+        assert without <= {"pow", "pow_backward", "pow_backward_exponent"}, path  # loops in C
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("Cos.forward", "another attribute: kernel = \"cos\" -> kernel = 'sin'"),
+        ("Log.forward", "another attribute: gradient = \"div\" -> gradient = 'mul'"),
+        ("Tanh.forward", "another attribute: keeps = \"y\" -> keeps = 'x'"),
+        ("GLU.forward", "another kernel: elementwise(\"sigmoid\", b) -> elementwise('tanh', b)"),
+    ],
+)
+def test_an_operation_may_name_another_kernel(where, text):
+    assert text in [m.text for m in FAULTS if m.where == where]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +113,7 @@ def test_faults_are_made_from_the_source(kind, new):
         ("Place.backward: factor 37", "test_packing.py::"),
         (" StepLR.__init__: another default: gamma", "tests/optim/test_lr_scheduler.py::"),
         ("StepLR._next: comparison flipped", "tests/optim/test_lr_scheduler.py::"),
+        ("Cos.forward: another attribute", "tests/ops/test_elementwise.py::"),
     ],
 )
 def test_faults_are_caught_by_the_tests_of_their_file(part, caught):
