@@ -180,12 +180,15 @@ from tinyattn.ops.reductions import (
 )
 from tinyattn.ops.rounding import ceil, floor, fmod, frac, round, trunc
 from tinyattn.ops.scatter import (
+    diag,
     index_add,
     index_copy,
     index_fill,
     masked_select,
     scatter,
     scatter_add,
+    tril_indices,
+    triu_indices,
 )
 from tinyattn.ops.scores import attention
 from tinyattn.ops.searching import (
@@ -269,6 +272,8 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "ones",
     "ones_like",
     "tensor",
+    "tril_indices",
+    "triu_indices",
     "zeros",
     "zeros_like",
     # random numbers
@@ -385,6 +390,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "cat",
     "chunk",
     "concat",
+    "diag",
     "flatten",
     "flip",
     "hstack",

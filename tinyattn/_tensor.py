@@ -541,6 +541,14 @@ class Tensor(TensorBase):
     addcmul_ = in_place.addcmul_
     addcdiv_ = in_place.addcdiv_
     lerp_ = in_place.lerp_
+    neg_ = in_place.neg_
+    abs_ = in_place.abs_
+    sqrt_ = in_place.sqrt_
+    exp_ = in_place.exp_
+    log_ = in_place.log_
+    sigmoid_ = in_place.sigmoid_
+    tanh_ = in_place.tanh_
+    relu_ = in_place.relu_
     copy_ = in_place.copy_
     new_tensor = creation.new_tensor
     new_zeros = creation.new_zeros
@@ -619,6 +627,7 @@ class Tensor(TensorBase):
     roll = shapes.roll
     repeat = shapes.repeat
     swapaxes = rearranging.swapaxes
+    diag = scattering.diag
     repeat_interleave = rearranging.repeat_interleave
     tril = shapes.tril
     triu = shapes.triu

@@ -267,3 +267,25 @@ def test_numpys_names_of_dim_and_keepdim():
         values, indices = getattr(x, name)(axis=1, keepdims=True)
         assert values.equal(getattr(x, name)(1, True)[0])
         assert indices.shape == (2, 1)
+
+
+def test_diagonals_and_triangles():
+    x = leaf([1.0, 2.0])
+    assert x.diag(1).tolist() == [[0, 1, 0], [0, 0, 2], [0, 0, 0]]
+    assert x.diag(-1).tolist() == [[0, 0, 0], [1, 0, 0], [0, 2, 0]]
+    matrix = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert [matrix.diag(k).tolist() for k in (-1, 0, 1, 2, 3)] == [[4], [1, 5], [2, 6], [3], []]
+    assert ta.gradcheck(lambda x, m: x.diag() + m.diag(1), (x, matrix))
+    with pytest.raises(RuntimeError, match="vector or a matrix"):
+        ta.ones(1, 1, 1).diag()
+    assert ta.tril_indices(2, 3, -1).tolist() == [[1], [0]]
+    assert ta.triu_indices(2, 3, 1).tolist() == [[0, 0, 1], [1, 2, 2]]
+
+
+@pytest.mark.parametrize("name", ["neg", "abs", "sqrt", "exp", "log", "sigmoid", "tanh", "relu"])
+def test_in_place_as_out_of_place(name):
+    x = leaf([0.5, 2.0])
+    y = x * 1
+    assert getattr(y, name + "_")() is y
+    assert y.equal(getattr(x, name)())
+    assert ta.gradcheck(lambda x: getattr(x * 1, name + "_")(), (x,))

@@ -427,6 +427,23 @@ TABLE = {
     )),
     "range": Entry(ranged, gradients=False),
     **NUMBERS,
+    "diag": Entry(
+        lambda d: Call(d.array(d.shape(1, 2), "ffi"), d.int(-2, 2)), (lambda t: t.diag(t.ones(())),)
+    ),
+    **{
+        f"{name}_indices": Entry(
+            lambda d: Call(d.int(0, 4), d.int(0, 4), d.int(-3, 3)), gradients=False
+        )
+        for name in ("tril", "triu")
+    },
+    **{
+        f"{name}_": Entry(
+            lambda d: Call(d.array(kinds="ff", special=0.2)),
+            (lambda t, n=name: getattr(t.ones(2, requires_grad=True), f"{n}_")(),),
+            {f"Tensor.{name}_": in_place(f"{name}_")},
+        )
+        for name in ("neg", "abs", "sqrt", "exp", "log", "sigmoid", "tanh", "relu")
+    },
     "log2": unary("fffib"),
     "nan_to_num": Entry(lambda d: Call(
         d.array(kinds="fffi", special=0.6), **d.pick({}, {"nan": 2.0}, {"posinf": 1.0})

@@ -15,18 +15,26 @@ from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_number, value_of
 from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.activations import relu
 from tinyattn.ops.comparisons import bitwise_and, bitwise_or, bitwise_xor, left_shift, right_shift
 from tinyattn.ops.elementwise import (
     Cast,
     Gradients,
+    abs,
     add,
     clamp,
     div,
+    exp,
     floor_divide,
+    log,
     mul,
+    neg,
     pow,
     remainder,
+    sigmoid,
+    sqrt,
     sub,
+    tanh,
 )
 from tinyattn.ops.shape import squeeze, t, transpose, unsqueeze
 
@@ -236,3 +244,51 @@ def t_(input: Tensor) -> Tensor:
     """Exchange the two dimensions of input; the memory stays."""
     check_in_place("t_", input)
     return _becomes("t_", input, t(input))
+
+
+def neg_(input: Tensor) -> Tensor:
+    """`neg`, written into input."""
+    check_in_place("neg_", input)
+    return rebind("neg_", input, neg(input))
+
+
+def abs_(input: Tensor) -> Tensor:
+    """`abs`, written into input."""
+    check_in_place("abs_", input)
+    return rebind("abs_", input, abs(input))
+
+
+def sqrt_(input: Tensor) -> Tensor:
+    """`sqrt`, written into input."""
+    check_in_place("sqrt_", input)
+    return rebind("sqrt_", input, sqrt(input))
+
+
+def exp_(input: Tensor) -> Tensor:
+    """`exp`, written into input."""
+    check_in_place("exp_", input)
+    return rebind("exp_", input, exp(input))
+
+
+def log_(input: Tensor) -> Tensor:
+    """`log`, written into input."""
+    check_in_place("log_", input)
+    return rebind("log_", input, log(input))
+
+
+def sigmoid_(input: Tensor) -> Tensor:
+    """`sigmoid`, written into input."""
+    check_in_place("sigmoid_", input)
+    return rebind("sigmoid_", input, sigmoid(input))
+
+
+def tanh_(input: Tensor) -> Tensor:
+    """`tanh`, written into input."""
+    check_in_place("tanh_", input)
+    return rebind("tanh_", input, tanh(input))
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu`, written into input."""
+    check_in_place("relu_", input)
+    return rebind("relu_", input, relu(input))

@@ -7,17 +7,19 @@ Read Scatter and ScatterAdd: the others are calls of these two. They undo `gathe
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinyattn.autograd.dtypes import Number, check_range
+from tinyattn.autograd.devices import Device, check_device
+from tinyattn.autograd.dtypes import Number, as_dtype, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.creation import zeros_like
+from tinyattn.ops.creation import zeros, zeros_like
 from tinyattn.ops.elementwise import mul
 from tinyattn.ops.indexing import as_index, first_outside, getitem, masked_fill
-from tinyattn.ops.shape import expand
+from tinyattn.ops.shape import expand, reshape
 
 
 def _places(index: Array, axis: int) -> tuple[Any, ...]:
@@ -281,3 +283,57 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
             f"of shape {list(input._array.shape)}"
         ) from None
     return getitem(expand(input, shape or (1,)), expand(mask, shape or (1,)))
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """Of a vector (N,), the matrix with it on the diagonal and 0 elsewhere; of a matrix, a copy of
+    its diagonal.
+
+    diagonal: which one, above the main one if positive, below it if negative.
+
+    >>> ta.diag(ta.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    shape = as_tensor(input, "input")._array.shape
+    below, right = max(-diagonal, 0), max(diagonal, 0)
+    if len(shape) == 1:
+        n = shape[0] + abs(diagonal)
+        matrix = zeros((n * n,), dtype=input._array.dtype)
+        steps = results.wrap(np.arange(shape[0]))
+        places = (steps + below) * n + steps + right
+        return reshape(scatter(matrix, 0, places, input), (n, n))
+    if len(shape) != 2:
+        raise RuntimeError(f"diag: input: expected a vector or a matrix, got {list(shape)}")
+    steps = results.wrap(np.arange(max(min(shape[0] - below, shape[1] - right), 0)))
+    return getitem(input, (steps + below, steps + right))
+
+
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+) -> Tensor:
+    """The indices of the lower triangle of a matrix (row, col), as `tril` takes it: (2, N)."""
+    check_device(device)
+    return _indices(np.tri(row, col, offset, dtype=bool), dtype)
+
+
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+) -> Tensor:
+    """The indices of the upper triangle of a matrix (row, col), as `triu` takes it: (2, N)."""
+    check_device(device)
+    return _indices(~np.tri(row, col, offset - 1, dtype=bool), dtype)
+
+
+def _indices(chosen: Array, dtype: DTypeLike | None) -> Tensor:
+    return results.wrap(np.stack(np.nonzero(chosen)).astype(as_dtype(dtype or "int64")))
