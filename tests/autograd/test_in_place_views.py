@@ -1,6 +1,8 @@
 """Changes in place through a view: the values and gradients of all tensors that share the memory
 are those of PyTorch, and where the tape can't record the change an error says why."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -341,6 +343,12 @@ def test_a_stale_view_asked_for_its_gradient_is_up_to_date():
     buffer.copy_(x[0])
     with pytest.raises(RuntimeError, match="requires grad"):
         first.numpy()
+    with pytest.raises(
+        RuntimeError, match="deepcopy: expected a leaf tensor, got the result of Part"
+    ):
+        copy.deepcopy(first)
+    with pytest.raises(RuntimeError, match="this one is the result of Part"):
+        first.requires_grad_(False)
 
 
 # Another shape in place

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.storage import Leaf, Storage, Tensor, TensorBase, requires_grad_
+from tinyattn.autograd.storage import Leaf, Storage, Tensor, TensorBase, edge_now, requires_grad_
 from tinyattn.kernels._types import Array
 
 _OWN = frozenset({"_array", "_storage", "_edge", "_base", "_since", "grad", "_retained"})
@@ -29,10 +29,11 @@ def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
     Raises RuntimeError for a tensor that is not a leaf.
     """
-    if self._edge is not None and type(self._edge[0]) is not Leaf:
+    edge = edge_now(self)
+    if edge is not None and type(edge[0]) is not Leaf:
         raise RuntimeError(
             "deepcopy: expected a leaf tensor, got the result of "
-            f"{type(self._edge[0]).__name__}; copy its detach() instead"
+            f"{type(edge[0]).__name__}; copy its detach() instead"
         )
     array, storage = _copied_memory(self, memo)
     twin = memo[id(self)] = _leaf(type(self), array, storage, self.requires_grad)

@@ -128,7 +128,7 @@ def edge_of(tensor: TensorBase, name: str) -> Edge:
 
 def requires_grad_(tensor: "Tensor", requires_grad: bool = True) -> "Tensor":
     """Make a leaf need a gradient, or no longer; returns it."""
-    edge, array = tensor._edge, tensor._array
+    edge, array = edge_now(tensor), tensor._array
     if requires_grad and edge is None:
         if array.dtype.kind != "f":
             raise RuntimeError(
