@@ -33,27 +33,32 @@ def run(
     gradients are returned, and no `.grad` changes.
     """
     waiting = Waiting([edge[0] for edge, _ in roots], wanted)
-    heap, take, add = waiting.heap, waiting.take, waiting.add
+    heap, table, deferred, add = waiting.heap, waiting.table, waiting.deferred, waiting.add
+    careful = state.anomaly
     for edge, grad in roots:
         add(edge, grad, False)
     while heap:
         node = heappop(heap)[1]
-        grads, _ = take(node)
+        grads, changeable = table.pop(node)
+        if node.hooks or wanted or node in deferred:
+            waiting.complete(node, grads, changeable)
         if node.saved is FREED or Storage.last_change > node.number:
             node.check()
-        out = anomaly.backward(node, grads) if state.anomaly else node.backward(*grads)
+        out = anomaly.backward(node, grads) if careful else node.backward(*grads)
         if type(out) is not tuple:
             out = (out,)
-        if len(out) != len(node.edges):
+        edges = node.edges
+        if len(out) != len(edges):
             node.check_number(len(out))
         owned = node.fresh or (node.spends and not retain_graph)
-        for to, dx in zip(node.edges, out):  # noqa: B905
+        for to, dx in zip(edges, out):  # noqa: B905
             if to is not None and dx is not None:
                 add(to, dx, owned)
         if node.saved and not retain_graph:
             node.saved = FREED
     for end in waiting.ends:
-        grads, changeable = take(end)
+        grads, changeable = table.pop(end)
+        waiting.complete(end, grads, changeable)
         if isinstance(end, Leaf) and wanted is None:
             end.accumulate(grads[0], changeable[0])
     return waiting.found
@@ -87,10 +92,10 @@ class Waiting:
             if self.paths is not None and node not in self.paths:
                 return
             arrived = self.table[node] = ([None] * node.outputs, [False] * node.outputs)
-            if isinstance(node, Leaf) or node in self.last:
+            if type(node) is Leaf or (self.last and node in self.last):
                 self.ends.append(node)
             else:
-                heappush(self.heap, (-node.number, node))
+                heappush(self.heap, (-node.number, node))  # type: ignore[misc]
         grads, changeable = arrived
         have = grads[index]
         if isinstance(grad, Deferred):
@@ -109,19 +114,17 @@ class Waiting:
         else:
             grads[index], changeable[index] = have + grad, True
 
-    def take(self, node: Node) -> tuple[list[Any], list[bool]]:
-        """The gradients at the outputs of `node`, complete and seen by its hooks, and which of them
-        may be changed."""
-        grads, changeable = self.table.pop(node)
+    def complete(self, node: Node, grads: list[Any], changeable: list[bool]) -> None:
+        """All gradients of a node have arrived: compute those that are deferred, unless the
+        operation takes them so, call its hooks, and keep those that are wanted."""
         if node in self.deferred and (node.hooks or self.wanted or not node.defers):
-            grads = [as_array(grad) for grad in grads]
+            grads[:] = [as_array(grad) for grad in grads]
         if node.hooks:
             run_hooks(node, grads, changeable)
         if self.wanted:
             for index, grad in enumerate(grads):
                 if (node, index) in self.wanted:
                     self.found[node, index] = grad
-        return grads, changeable
 
 
 def nodes_below(roots: Iterable[Node]) -> set[Node]:

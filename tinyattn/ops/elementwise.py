@@ -27,6 +27,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -62,14 +63,17 @@ _EXACT: dict[np.ufunc, str] = {
     np.minimum: "minimum",
 }
 _SMALL = 4096  # elements, up to which NumPy's loop takes less time than the call of a kernel
+_FEW = (
+    512  # the same for functions such as tanh, whose last bit may depend on which of the two it is
+)
 
 
-def exact(function: np.ufunc, x: Array, y: Array | float) -> Array:
+def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
-    large = x if type(x) is np.ndarray else y
-    if type(large) is not np.ndarray or large.size <= _SMALL or large.dtype.kind != "f":
-        return function(x, y)
-    return elementwise(_EXACT[function], x, y)
+    one = x if type(x) is np.ndarray else y
+    if type(one) is np.ndarray and one.size > _SMALL and one.dtype.kind == "f":
+        return elementwise(_EXACT[function], x, y)
+    return function(x, y)
 
 
 class Add(Binary):
@@ -359,20 +363,24 @@ class Unary(Function):
     gradient = ""  # where it is not the kernel's name followed by "_backward"
 
     def forward(self, x: Array, p: float = 0.0, q: float = 0.0) -> Array:
-        self.kernels, self.numbers = backend(), (p, q)
-        y = (
-            self.kernels.elementwise(self.kernel, (x,), p, q)
-            if x.dtype.kind == "f"
-            else self.other(x)
-        )
+        self.numbers = p, q
+        if x.dtype.kind != "f":
+            y = self.other(x)
+        elif x.size <= _FEW:
+            y = OPERATIONS[self.kernel](x, p, q)
+        else:
+            self.kernels = backend()
+            y = self.kernels.elementwise(self.kernel, (x,), p, q)
         if self.keeps:
             self.saved = {self.keeps: x if self.keeps == "x" else y}
         return y
 
     def backward(self, grad: Array) -> Array:
-        kept = (self.saved[self.keeps],) if self.keeps else ()
+        inputs = (grad, self.saved[self.keeps]) if self.keeps else (grad,)
         name = self.gradient or f"{self.kernel}_backward"
-        return self.kernels.elementwise(name, (grad, *kept), *self.numbers)
+        if grad.size <= _FEW:
+            return OPERATIONS[name](*inputs, *self.numbers)
+        return self.kernels.elementwise(name, inputs, *self.numbers)
 
     def other(self, x: Array) -> Array:
         """f of integers or bools, for the few operations that have it."""

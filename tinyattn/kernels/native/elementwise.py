@@ -23,12 +23,21 @@ def elementwise(
     operation: str, inputs: Sequence[Array | float], out: Array, p: float = 0.0, q: float = 0.0
 ) -> None:
     """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous."""
+    x: Any
     real, kernel = _KERNEL[out.itemsize]
+    code, to = CODES[operation], address(real, out)
+    first: Any = inputs[0]
+    last: Any = inputs[-1]
+    if len(inputs) <= 2 and _reads_as(out, first) and (last is first or _reads_as(out, last)):
+        second = NULL if len(inputs) == 1 else address(real, last)
+        status = kernel(code, to, out.size, address(real, first), second, NULL, 0, NULL, p, q)
+        if status:
+            check(status)
+        return
     pointers: list[Any] = [NULL, NULL, NULL]
     shape = out.shape
     numbers = []
     alike = True
-    x: Any
     for i, x in enumerate(inputs):
         if type(x) is float:
             numbers.append(x)
@@ -46,9 +55,14 @@ def elementwise(
     if not alike:
         steps = [step for x in inputs for step in _steps(x, out.ndim)]
         layout, axes = ffi.new(INT64, [*shape, *steps]), out.ndim
-    status = kernel(CODES[operation], address(real, out), out.size, *pointers, axes, layout, p, q)
+    status = kernel(code, to, out.size, *pointers, axes, layout, p, q)
     if status:
         check(status)
+
+
+def _reads_as(out: Array, x: Any) -> bool:
+    """Whether x is an array that is read in the order in which out is written."""
+    return type(x) is not float and x.flags.c_contiguous and x.shape == out.shape
 
 
 def _steps(x: Array | float, ndim: int) -> list[int]:
