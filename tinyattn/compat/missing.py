@@ -142,7 +142,6 @@ NN: dict[str, str] = {
     "TripletMarginLoss": "use pairwise_distance and relu",
     "MarginRankingLoss": "use relu",
     "MultiLabelSoftMarginLoss": "use BCEWithLogitsLoss",
-    "BCEWithLogits": "it is called BCEWithLogitsLoss",
     "AdaptiveLogSoftmaxWithLoss": "use Linear and CrossEntropyLoss",
     "Unflatten": "use x.unflatten(dim, sizes)",
     "gumbel_softmax": "use softmax((logits - zeros_like(logits).exponential_().log()) / tau, dim)",
@@ -170,7 +169,6 @@ OPTIM: dict[str, str] = {
     "CyclicLR": "use OneCycleLR or LambdaLR",
     "PolynomialLR": "use LambdaLR",
     "MultiplicativeLR": "use LambdaLR",
-    "CyclicScheduler": "use OneCycleLR",
 }
 
 
