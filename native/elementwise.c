@@ -69,6 +69,9 @@ TA_INLINE vec FN(softsign_slope)(vec x)
     return scale * scale;
 }
 
+/* x brought into [-p, p]. */
+TA_INLINE vec FN(bounded)(vec x, vec p) { return FN(smaller_of)(FN(larger_of)(x, -p), p); }
+
 /* One loop for every operation, over n contiguous numbers of each input. */
 #undef MASKED
 #define MASKED(inputs) inputs
@@ -216,6 +219,7 @@ KERNEL(elementwise)(int64_t op, real *out, int64_t count, const void *a, const v
     if (!count) return 0;
     if (op == TA_pow && !b && FN(is_whole_or_half)(p)) op = TA_pow_number;
     if (op == TA_pow_backward && !c && FN(is_whole_or_half)(p)) op = TA_pow_number_backward;
+    if (op == TA_pow_number || op == TA_pow_number_backward) op = FN(plain_power)(op, p);
     const void *const at[] = {a, b, c};
     const int inputs = FN(operations)[op].inputs & 7, masked = FN(operations)[op].inputs >> 3;
     struct FN(elementwise_job) job = {.op = op, .out = out, .total = count, .numbers = {(real)p, (real)q}};

@@ -20,6 +20,9 @@ NUMBERS = {  # p and q of the operations that take them
     "softplus": (1.5, 3.0),
     "clamp_numbers": (-0.5, 1.5),
     "hardtanh": (-0.5, 1.5),
+    "huber": (0.75, 0.0),
+    "smooth_l1": (0.75, 0.0),
+    "dropout": (0.25, 1.5),
 }
 POSITIVE = {"sqrt", "sqrt_backward", "rsqrt", "rsqrt_backward", "log", "pow", "reciprocal"}
 BACKENDS = ("native", "numba", "numpy")

@@ -6,7 +6,7 @@ Difference first. size_average and reduce are older names of the reductions.
 """
 
 import warnings
-from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import reduction_of
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_floats, as_tensor
-from tinyattn.ops.elementwise import sign_of
 from tinyattn.ops.losses import REDUCTIONS
 
 
@@ -26,49 +26,50 @@ class Difference(Function):
 
     promotes = True
     fresh = True
-    loss_and_slope: Callable[..., tuple[Array, Array]]
+    kernel: ClassVar[str]  # elementwise, on x and t; p is a number that f depends on
 
-    def forward(self, x: Array, target: Array, **options: float) -> Array:
-        loss, slope = self.loss_and_slope(x - target, **options)
-        self.save(slope=slope)
-        return loss
+    def forward(self, x: Array, target: Array, p: float = 0.0) -> Array:
+        self.kernels, self.p = backend(), p
+        self.save(x=x, t=target)
+        if x.dtype.kind != "f":
+            return self.of_integers(x - target)
+        return self.kernels.elementwise(self.kernel, (x, target), p)
 
-    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
-        slope = self.saved["slope"]
-        dx = grad * slope
-        return dx, -dx if self.needs(1) else None
+    def backward(self, grad: Array) -> tuple[Array, Array | None]:
+        inputs = grad, self.saved["x"], self.saved["t"]
+        dx = self.kernels.elementwise(f"{self.kernel}_backward", inputs, self.p)
+        return dx, self.kernels.elementwise("neg", (dx,)) if self.needs(1) else None
+
+    def of_integers(self, difference: Array) -> Array:
+        """f of integers, for the operation that has it."""
+        raise TypeError(f"{type(self).__name__}: expected floats, got {difference.dtype}")
 
 
 class SquaredError(Difference):
     """f = d^2;   f' = 2 d."""
 
-    loss_and_slope = staticmethod(lambda d: (d * d, 2 * d))
+    kernel = "squared_error"
 
 
 class AbsoluteError(Difference):
     """f = |d|;   f' = sign d, 0 at 0."""
 
-    loss_and_slope = staticmethod(lambda d: (np.abs(d), sign_of(d)))
+    kernel = "absolute_error"
+    of_integers = staticmethod(np.abs)
 
 
 class Huber(Difference):
-    """f = d^2 / 2 where |d| <= c, else c (|d| - c / 2).  With b = d brought into [-c, c],
+    """f = d^2 / 2 where |d| <= p, else p (|d| - p / 2).  With b = d brought into [-p, p],
     f = b (d - b / 2)  and  f' = b.   (Huber 1964)"""
 
-    @staticmethod
-    def loss_and_slope(d: Array, delta: float) -> tuple[Array, Array]:
-        bounded = np.clip(d, -delta, delta)
-        return bounded * (d - bounded / 2), bounded
+    kernel = "huber"
 
 
 class SmoothL1(Difference):
-    """Huber's f / c:  d^2 / (2 c) where |d| <= c, else |d| - c / 2.
+    """Huber's f / p:  d^2 / (2 p) where |d| <= p, else |d| - p / 2.
     (Girshick 2015, arXiv:1504.08083)"""
 
-    @staticmethod
-    def loss_and_slope(d: Array, beta: float) -> tuple[Array, Array]:
-        slope = np.clip(d, -beta, beta) / beta
-        return slope * (d - slope * (beta / 2)), slope
+    kernel = "smooth_l1"
 
 
 class BCEWithLogits(Function):
@@ -82,19 +83,26 @@ class BCEWithLogits(Function):
     fresh = True
 
     def forward(self, x: Array, target: Array, pos_weight: Array | None = None) -> Array:
-        m = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
-        w = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-        self.save(x=x, t=target, p=pos_weight, m=m, w=w)
-        return (1 - target) * x + w * m
+        self.kernels = backend()
+        self.save(x=x, t=target, p=pos_weight)
+        if pos_weight is None:
+            return self.kernels.elementwise("binary_cross_entropy", (x, target))
+        m = -self.kernels.elementwise("logsigmoid", (x,))
+        return (1 - target) * x + (1 + (pos_weight - 1) * target) * m
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t, p = self.saved["x"], self.saved["t"], self.saved["p"]
-        m, w = self.saved["m"], self.saved["w"]
+        elementwise = self.kernels.elementwise
         dx = dt = None
         if self.needs(0):
-            dx = grad * (w / (1 + np.exp(-x)) - (t if p is None else p * t))
+            dx = (
+                elementwise("binary_cross_entropy_backward", (grad, x, t))
+                if p is None
+                else grad * ((1 + (p - 1) * t) * elementwise("sigmoid", (x,)) - p * t)
+            )
         if self.needs(1):
-            dt = grad * (-x if p is None else (p - 1) * m - x)
+            log_s = elementwise("logsigmoid", (x,)) if p is not None else None
+            dt = grad * (-x if log_s is None else (1 - p) * log_s - x)
         return dx, dt
 
 
@@ -204,7 +212,7 @@ def smooth_l1_loss(
         raise RuntimeError(f"beta: expected a number that is not negative, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return _difference("smooth_l1_loss", SmoothL1, input, target, reduction, beta=beta)
+    return _difference("smooth_l1_loss", SmoothL1, input, target, reduction, p=beta)
 
 
 def huber_loss(
@@ -222,8 +230,8 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError(f"delta: expected a positive number, got {delta}")
     if weight is None:
-        return _difference("huber_loss", Huber, input, target, reduction, delta=delta)
-    losses = _difference("huber_loss", Huber, input, target, "none", delta=delta)
+        return _difference("huber_loss", Huber, input, target, reduction, p=delta)
+    losses = _difference("huber_loss", Huber, input, target, "none", p=delta)
     return _reduced(losses * _same_size(weight, input), reduction)
 
 
@@ -330,7 +338,7 @@ def _difference(
     target: Tensor,
     reduction: str,
     weight: Tensor | None = None,
-    **options: float,
+    p: float = 0.0,
 ) -> Tensor:
     x, t = as_tensor(input, "input")._array, as_tensor(target, "target")._array
     kinds = "fi" if operation is AbsoluteError else "f"
@@ -342,7 +350,7 @@ def _difference(
             f"({list(x.shape)}): they are broadcast, which is rarely what is meant",
             stacklevel=3,
         )
-    losses = operation.apply(input, target, **options)
+    losses = operation.apply(input, target, p=p)
     if weight is None:
         return _reduced(losses, reduction)
     losses = losses * _same_size(weight, input)

@@ -15,7 +15,9 @@ from tinyattn.autograd.devices import device as device_class
 from tinyattn.autograd.dtypes import DType, as_dtype, check_range, float32, int64
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
 from tinyattn.ops._arguments import (
     Size,
     as_floats,
@@ -469,16 +471,21 @@ def multinomial(
 class Dropout(Function):
     """y = x m,  m = 1/(1-p) with probability 1-p, else 0, so that E[y] = x;   dx = dy m."""
 
+    fresh = True
     keeps_weights = True
 
     def forward(self, x: Array, p: float) -> Array:
-        keep = generator.random(x.shape, np.float32) >= p
-        mask = keep.astype(x.dtype) * x.dtype.type(1 / (1 - p) if p < 1 else 0)
-        self.save(mask=mask)
-        return x * mask
+        drawn = empty(x.shape, np.dtype(np.float32))
+        generator.random(out=drawn, dtype=np.float32)
+        drawn = drawn.astype(x.dtype, copy=False)
+        self.kernels = backend()
+        # The numbers are float32, so the bound that they are compared with is one, too.
+        self.numbers = float(np.float32(p)), 1 / (1 - p) if p < 1 else 0.0
+        self.save(drawn=drawn)
+        return self.kernels.elementwise("dropout", (x, drawn), *self.numbers)
 
     def backward(self, grad: Array) -> Array:
-        return grad * self.saved["mask"]
+        return self.kernels.elementwise("dropout", (grad, self.saved["drawn"]), *self.numbers)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -79,6 +79,11 @@ def _smaller(x, y):
     return x if x < y or x != x else y
 
 
+@exact
+def _bounded(x, p):
+    return _smaller(_larger(x, -p), p)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "copy": lambda a, p, q: a,
     "neg": lambda a, p, q: -a,
@@ -141,6 +146,17 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "minimum_backward": lambda a, b, c, p, q: 0 if b > c else (a / 2 if b == c else a),
     "clamp": lambda a, b, c, p, q: _smaller(_larger(a, b), c),
     "where": lambda a, b, c, p, q: b if a else c,
+    "squared_error": lambda a, b, p, q: (a - b) * (a - b),
+    "squared_error_backward": lambda a, b, c, p, q: a * (2 * (b - c)),
+    "absolute_error": lambda a, b, p, q: abs(a - b),
+    "absolute_error_backward": lambda a, b, c, p, q: a * _sign(b - c),
+    "huber": lambda a, b, p, q: _bounded(a - b, p) * (a - b - _bounded(a - b, p) / 2),
+    "huber_backward": lambda a, b, c, p, q: a * _bounded(b - c, p),
+    "smooth_l1": lambda a, b, p, q: _bounded(a - b, p) / p * (a - b - _bounded(a - b, p) / 2),
+    "smooth_l1_backward": lambda a, b, c, p, q: a * (_bounded(b - c, p) / p),
+    "binary_cross_entropy": lambda a, b, p, q: (1 - b) * a + _softplus(-a),
+    "binary_cross_entropy_backward": lambda a, b, c, p, q: a * (_sigmoid(b) - c),
+    "dropout": lambda a, b, p, q: a * (q if b >= p else 0),
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: 0 if c == 0 else a * (c * b ** (c - 1)),
     "pow_backward_exponent": lambda a, b, c, p, q: 0 if b == 0 and c >= 0 else a * b**c * np.log(b),

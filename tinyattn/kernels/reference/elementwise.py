@@ -129,6 +129,19 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "minimum_backward": lambda a, b, c, p, q: np.where(b > c, 0, _half_in_a_tie(a, b, c)),
     "clamp": lambda a, b, c, p, q: np.minimum(np.maximum(a, b), c),
     "where": lambda a, b, c, p, q: np.where(a, b, c),
+    "squared_error": lambda a, b, p, q: (a - b) * (a - b),
+    "squared_error_backward": lambda a, b, c, p, q: a * (2 * (b - c)),
+    "absolute_error": lambda a, b, p, q: np.abs(a - b),
+    "absolute_error_backward": lambda a, b, c, p, q: a * _sign(b - c),
+    "huber": lambda a, b, p, q: np.clip(a - b, -p, p) * (a - b - 0.5 * np.clip(a - b, -p, p)),
+    "huber_backward": lambda a, b, c, p, q: a * np.clip(b - c, -p, p),
+    "smooth_l1": lambda a, b, p, q: (
+        np.clip(a - b, -p, p) / p * (a - b - 0.5 * np.clip(a - b, -p, p))
+    ),
+    "smooth_l1_backward": lambda a, b, c, p, q: a * (np.clip(b - c, -p, p) / p),
+    "binary_cross_entropy": lambda a, b, p, q: (1 - b) * a + _softplus(-a),
+    "binary_cross_entropy_backward": lambda a, b, c, p, q: a * (_sigmoid(b) - c),
+    "dropout": lambda a, b, p, q: a * np.where(b >= p, q, 0),
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: np.where(c == 0, 0, a * (c * b ** (c - 1))),
     "pow_backward_exponent": lambda a, b, c, p, q: np.where(
