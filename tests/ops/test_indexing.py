@@ -391,3 +391,29 @@ def test_an_index_beyond_a_later_dimension_is_pytorchs_other_error():
             ta.ones(2, 3).index_select(1, ta.tensor([index]))
         with pytest.raises(IndexError, match="out of range for dimension 0"):
             ta.ones(3, 2).index_select(0, ta.tensor([index]))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_list_of_numbers_copies_rows_and_adds_them_up(axis: int, turned: bool) -> None:
+    array = np.arange(12.0).reshape(3, 4).T if turned else np.arange(12.0).reshape(4, 3)
+    x = ta.tensor(array, requires_grad=True)
+    places = np.array([[2, 0], [2, 1]])
+    picked = x[ta.tensor(places)] if axis == 0 else x[:, ta.tensor(places)]
+    np.testing.assert_array_equal(picked.detach().numpy(), np.take(array, places, axis))
+    picked.sum().backward()
+    counts = np.bincount(places.reshape(-1), minlength=array.shape[axis])
+    want = np.broadcast_to(counts[:, None] if axis == 0 else counts, array.shape)
+    np.testing.assert_array_equal(x.grad.numpy(), want)
+
+
+@pytest.mark.parametrize("size", [7, 5000])
+def test_masked_fill_by_a_kernel_and_without(size: int) -> None:
+    array = np.linspace(-1, 1, 2 * size, dtype=np.float32).reshape(2, size)
+    x, value = ta.tensor(array, requires_grad=True), ta.tensor(0.5, requires_grad=True)
+    mask = array[0] > -0.75
+    filled = x.masked_fill(ta.tensor(mask), value)
+    np.testing.assert_array_equal(filled.detach().numpy(), np.where(mask, np.float32(0.5), array))
+    filled.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.where(mask, 0, np.ones_like(array)))
+    assert value.grad.item() == 2 * mask.sum()

@@ -375,7 +375,7 @@ def elementwise_inputs(
         taken.append(x)
     arrays = [x for x in taken if type(x) is not float]
     try:
-        shape = np.broadcast_shapes(*(x.shape for x in arrays))
+        shape = _common_shape(*[x.shape for x in arrays])
     except ValueError:
         shapes = ", ".join(str(x.shape) for x in arrays)
         raise ValueError(f"{kernel}: the shapes {shapes} do not broadcast") from None
@@ -386,6 +386,9 @@ def elementwise_inputs(
         taken = [x if type(x) is float else x.T for x in taken]
         shape = shape[::-1]
     return taken, real, shape, turned
+
+
+_common_shape = functools.lru_cache(PLANS)(np.broadcast_shapes)
 
 
 # Values that a twin would not survive, or that have no meaning.

@@ -36,6 +36,7 @@ from tinyattn.kernels._types import (
 )
 from tinyattn.kernels.blocks import LARGE, empty
 from tinyattn.kernels.contract import (
+    BOOL,
     F32,
     F64,
     Contract,
@@ -279,8 +280,13 @@ class Backend:
             return out
         real = None
         shape: Any = None
-        plain = operation != "where"  # nothing to convert, all of one shape and contiguous
-        for x in inputs:
+        plain = True  # nothing to convert, all of one shape and contiguous
+        rest: Any = inputs
+        if operation == "where":
+            mask, *rest = inputs
+            plain = type(mask) is np.ndarray and mask.dtype is BOOL and mask.flags.carray
+            shape = np.shape(mask)
+        for x in rest:
             if type(x) is np.ndarray:
                 dtype = x.dtype
                 if real is None and (dtype is F32 or dtype is F64):

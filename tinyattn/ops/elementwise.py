@@ -76,6 +76,14 @@ def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     return function(x, y)
 
 
+def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
+    """x where condition is True, else y: by a kernel, on all cores, if there are many floats."""
+    large = x if type(x) is np.ndarray else y
+    if type(large) is not np.ndarray or large.size <= _SMALL or large.dtype.kind != "f":
+        return np.where(condition, x, y)
+    return elementwise("where", condition, x, y)
+
+
 class Add(Binary):
     """z = x + y;   dx = dz,  dy = dz."""
 

@@ -17,11 +17,13 @@ from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase, results
-from tinyattn.kernels import backend
+from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops.elementwise import chosen
 from tinyattn.ops.shape import Basic, Slice
 
 # What may stand in the brackets of x[...]: one item, or a tuple of them.
@@ -35,10 +37,29 @@ def scatter_add(shape: tuple[int, ...], pick: Callable[[Array], Array], grad: Ar
     dx[j] = the sum of dy[i] over all i with y[i] = x[j]. Which j that is, follows from picking
     among the numbers 0, 1, 2, ... of the elements.
     """
-    dx = np.zeros(shape, np.float64)  # sums of float32 would drift
-    source = pick(np.arange(dx.size).reshape(shape))
-    np.add.at(dx.reshape(-1), np.reshape(source, -1), np.reshape(grad, -1))
-    return dx.astype(grad.dtype, copy=False)
+    size = math.prod(shape)
+    source = pick(np.arange(size).reshape(shape))
+    # It sums in float64: sums of float32 would drift.
+    dx = np.bincount(np.reshape(source, -1), np.reshape(grad, -1), size)
+    return dx.reshape(shape).astype(grad.dtype, copy=False)
+
+
+def rows_at(x: Array, index: Array, axis: int) -> Array:
+    """x at the indices along an axis; they are in range."""
+    if not x.flags.c_contiguous:  # numpy.take would copy all of x first
+        places: tuple[Any, ...] = (*[slice(None)] * axis, index)
+        return x[places]
+    shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    return np.take(x, index, axis, empty(shape, x.dtype), mode="clip")
+
+
+def add_rows(grad: Array, index: Array, axis: int, size: int, kernels: Backend) -> Array:
+    """The gradient of rows_at, for an index (N,): the parts of grad that have the same index along
+    the axis, added up."""
+    parts = np.moveaxis(grad, axis, 0)
+    rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
+    dx = kernels.embedding_backward(rows, index, size, -1)
+    return np.moveaxis(dx.reshape(size, *parts.shape[1:]), 0, axis)
 
 
 class Pick(Function):
@@ -48,10 +69,20 @@ class Pick(Function):
     fresh = True
 
     def forward(self, x: Array, basic: Basic, arrays: "Arrays") -> Array:
+        self.kernels = backend()
         self.shape, self.basic, self.arrays = x.shape, basic, arrays
-        return x[basic][arrays]
+        view = x[basic]
+        found = [(i, axis) for axis, i in enumerate(arrays) if isinstance(i, np.ndarray)]
+        # One list of numbers, and all of x: whole rows are copied, and added up in the gradient.
+        self.rows = found[0] if len(found) == 1 and view.shape == x.shape else None
+        return rows_at(x, *self.rows) if self.rows else view[arrays]
 
     def backward(self, grad: Array) -> Array:
+        if self.rows:
+            index, axis = self.rows
+            grad = grad.reshape(*self.shape[:axis], index.size, *self.shape[axis + 1 :])
+            flat = index.reshape(-1).astype(np.int64, copy=False)
+            return add_rows(grad, flat, axis, self.shape[axis], self.kernels)
         return scatter_add(self.shape, lambda x: x[self.basic][self.arrays], grad)
 
 
@@ -84,14 +115,11 @@ class IndexSelect(Function):
         self.kernels = backend()
         self.size, self.axis = x.shape[axis], axis
         self.save(index=index)
-        return np.take(x, index, axis)
+        return rows_at(x, index, axis)
 
     def backward(self, grad: Array) -> Array:
         index = self.saved["index"].astype(np.int64, copy=False)
-        parts = np.moveaxis(grad, self.axis, 0)
-        rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
-        dx = self.kernels.embedding_backward(rows, index, self.size, -1)
-        return np.moveaxis(dx.reshape(self.size, *parts.shape[1:]), 0, self.axis)
+        return add_rows(grad, index, self.axis, self.size, self.kernels)
 
 
 class Gather(Function):
@@ -128,14 +156,14 @@ class MaskedFill(Function):
 
     def forward(self, x: Array, mask: Array, value: Array | Number) -> Array:
         self.save(mask=mask)
-        return np.where(mask, x.dtype.type(value), x)
+        return chosen(mask, x.dtype.type(value) if x.dtype.kind != "f" else float(value), x)
 
     def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
         mask = self.saved["mask"]
         dv = None
         if self.needs(2):
-            dv = sum_over(np.where(mask, grad, 0), tuple(range(grad.ndim)))
-        return np.where(mask, 0, grad), None, dv
+            dv = sum_over(chosen(mask, grad, 0.0), tuple(range(grad.ndim)))
+        return chosen(mask, 0.0, grad), None, dv
 
 
 class Embedding(Function):
@@ -152,7 +180,7 @@ class Embedding(Function):
         self.kernels, self.by_freq = backend(), by_freq
         self.shape, self.padding = weight.shape, padding
         self.save(index=index)
-        return weight[index]
+        return rows_at(weight, index, 0)
 
     def backward(self, grad: Array) -> tuple[None, Gradient]:
         index = self.saved["index"]

@@ -55,7 +55,9 @@ class AbsoluteError(Difference):
     """f = |d|;   f' = sign d, 0 at 0."""
 
     kernel = "absolute_error"
-    of_integers = staticmethod(np.abs)
+
+    def of_integers(self, difference: Array) -> Array:
+        return np.abs(difference)
 
 
 class Huber(Difference):

@@ -1,5 +1,6 @@
 """Elementwise operations, native/elementwise.c; the list is native/elementwise_operations.inc."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,8 +54,8 @@ def elementwise(
         p, q = (*numbers, 0.0)[:2]
     layout, axes = NULL, 0
     if not alike:
-        steps = [step for x in inputs for step in _steps(x, out.ndim)]
-        layout, axes = ffi.new(INT64, [*shape, *steps]), out.ndim
+        layouts = [None if isinstance(x, float) else (x.shape, x.strides) for x in inputs]
+        layout, axes = _layout(shape, *layouts), len(shape)
     status = kernel(code, to, out.size, *pointers, axes, layout, p, q)
     if status:
         check(status)
@@ -65,9 +66,12 @@ def _reads_as(out: Array, x: Any) -> bool:
     return type(x) is not float and x.flags.c_contiguous and x.shape == out.shape
 
 
-def _steps(x: Array | float, ndim: int) -> list[int]:
-    """The strides of x broadcast to ndim axes."""
-    if isinstance(x, float):
-        return [0] * ndim
-    steps = [0 if size == 1 else step for size, step in zip(x.shape, x.strides, strict=True)]
-    return [0] * (ndim - x.ndim) + steps
+@functools.lru_cache(4096)
+def _layout(shape: tuple[int, ...], *inputs: tuple[tuple[int, ...], tuple[int, ...]] | None) -> Any:
+    """What C reads: the shape, then the strides of each input broadcast to it. An input is its
+    shape and strides, or None if it is a number."""
+    numbers = [*shape]
+    for sizes, strides in (x or ((), ()) for x in inputs):
+        numbers += [0] * (len(shape) - len(sizes))
+        numbers += [0 if n == 1 else step for n, step in zip(sizes, strides, strict=True)]
+    return ffi.new(INT64, numbers)
