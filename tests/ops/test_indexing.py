@@ -417,3 +417,18 @@ def test_masked_fill_by_a_kernel_and_without(size: int) -> None:
     filled.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), np.where(mask, 0, np.ones_like(array)))
     assert value.grad.item() == 2 * mask.sum()
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_mask_picks_and_its_later_change_has_no_effect_on_the_gradient(rows: bool) -> None:
+    array = np.arange(12.0).reshape(4, 3)
+    x = ta.tensor(array, requires_grad=True)
+    places = array[:, 1] > 3 if rows else array % 2 == 1
+    mask = ta.tensor(places)
+    picked = x[mask]
+    np.testing.assert_array_equal(picked.detach().numpy(), array[places])
+    mask.fill_(True)
+    (picked * picked).sum().backward()
+    want = np.zeros_like(array)
+    want[places] = 2 * array[places]
+    np.testing.assert_array_equal(x.grad.numpy(), want)
