@@ -1,5 +1,6 @@
 """no_grad, enable_grad, set_grad_enabled: nesting, decorators, threads, exceptions."""
 
+import asyncio
 import threading
 
 import pytest
@@ -184,6 +185,32 @@ def test_a_decorated_generator_records_nothing_and_its_caller_does(decorate):
     with pytest.raises(StopIteration) as stop:
         next(steps)
     assert stop.value.value == 2
+
+
+@pytest.mark.parametrize("decorate", NOT_RECORDING)
+def test_a_decorated_coroutine_records_nothing_and_the_tasks_beside_it_do(decorate):
+    x = ta.ones(2, requires_grad=True)
+
+    async def records(steps):
+        found = []
+        for _ in range(steps):
+            found.append((x * 2).requires_grad)
+            await asyncio.sleep(0)
+        return found
+
+    async def together():
+        return await asyncio.gather(decorate(records)(3), records(3))
+
+    assert asyncio.run(together()) == [[False] * 3, [True] * 3]
+    assert ta.is_grad_enabled()
+
+
+def test_an_asynchronous_generator_can_not_be_decorated():
+    async def walk():
+        yield 1
+
+    with pytest.raises(TypeError, match="write the `with` block inside it"):
+        ta.no_grad()(walk)
 
 
 def test_what_is_not_a_function_can_not_be_decorated():

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextvars import Context, ContextVar
 from functools import wraps
-from inspect import isgeneratorfunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar, cast, overload
 
 import numpy as np
@@ -83,7 +83,7 @@ def is_grad_enabled() -> bool:
 
 
 class Mode:
-    """A context manager and a decorator, of functions and of generator functions."""
+    """A context manager and a decorator of functions: plain ones, generators and coroutines."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
@@ -97,11 +97,14 @@ class Mode:
         state.enabled = self.before.pop()
 
     def __call__(self, function: F) -> F:
-        """A function that runs `function` in this mode, and a generator at each of its steps."""
+        """A function that runs `function` in this mode; a generator or coroutine, at each step."""
         mode = self.mode
 
-        if not callable(function) or isinstance(function, type):
-            raise TypeError(f"expected a function to decorate, got {function!r}")
+        if not callable(function) or isinstance(function, type) or isasyncgenfunction(function):
+            raise TypeError(
+                f"expected a function, a generator function or a coroutine function to decorate, got "
+                f"{function!r}; write the `with` block inside it instead"
+            )
 
         @wraps(function)
         def inside(*args: Any, **options: Any) -> Any:
@@ -112,14 +115,24 @@ class Mode:
         def generator(*args: Any, **options: Any) -> Any:
             return (yield from _Resumed(function(*args, **options), mode))
 
+        @wraps(function)
+        async def coroutine(*args: Any, **options: Any) -> Any:
+            return await _Resumed(function(*args, **options), mode)
+
+        if iscoroutinefunction(function):
+            return cast(F, coroutine)
         return cast(F, generator if isgeneratorfunction(function) else inside)
 
 
 class _Resumed(Generator[Any, Any, Any]):
-    """A generator that runs in a mode of its own; the caller's mode is kept between the steps."""
+    """A generator or a coroutine, run in a mode of its own; between its steps, other code runs in
+    the mode of its caller."""
 
-    def __init__(self, generator: Generator[Any, Any, Any], mode: bool) -> None:
+    def __init__(self, generator: Any, mode: bool) -> None:
         self.generator, self.mode = generator, mode
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self
 
     def send(self, value: Any) -> Any:
         with Mode(self.mode):

@@ -79,10 +79,10 @@ class ScatterAdd(Function):
     def forward(self, x: Array, index: Array, source: Array, axis: int) -> Array:
         self.axis, self.shape = axis, source.shape
         self.save(index=index)
-        y = np.array(x)
+        y = np.array(x, np.float64 if x.dtype.kind == "f" else None)  # sums of float32 would drift
         if index.size:
             np.add.at(y, _places(index, axis), _window(source, index))
-        return y
+        return y.astype(x.dtype, copy=False)
 
     def backward(self, grad: Array) -> tuple[Array, None, Array]:
         return np.array(grad), None, _read(grad, self.saved["index"], self.axis, self.shape)
