@@ -227,6 +227,8 @@ class Tensor(TensorBase):
 
     def __repr__(self) -> str:
         text = np.array2string(self._array, separator=", ", prefix="tensor(", **_PRINTED)
+        if not self._array.size and self.ndim > 1:
+            text += f", size={tuple(self.shape)}"
         if self.dtype not in (float32, int64, bool_):
             text += f", dtype={self.dtype}"
         if self.grad_fn is not None:

@@ -328,3 +328,8 @@ def test_tensors_are_made_on_the_cpu_only(name):
     assert PLACED[name](device="cpu").device == ta.device("cpu")
     with pytest.raises(RuntimeError, match="device: tinyattn computes on the CPU only, got 'cuda'"):
         PLACED[name](device="cuda")
+
+
+def test_an_empty_tensor_shows_its_shape():
+    assert repr(ta.zeros(0)) == "tensor([])"
+    assert repr(ta.zeros(0, 3)) == "tensor([], size=(0, 3))"

@@ -58,6 +58,14 @@ SUMS: dict[str, tuple[Callable[[], Any], float]] = {
     "stretching": (lambda: gradient(lambda x: x + ta.zeros(N, 3), (1, 3)), N * TENTH),
     "expand": (lambda: gradient(lambda x: x.expand(N, 3), (3,)), N * TENTH),
     "repeat": (lambda: gradient(lambda x: x.repeat(N, 1), (3,)), N * TENTH),
+    "scatter_add": (
+        lambda: ta.zeros(1, 3).scatter_add(0, ta.zeros(N, 3, dtype=ta.int64), full(N, 3))[0],
+        N * TENTH,
+    ),
+    "index_add": (
+        lambda: ta.zeros(1, 3).index_add(0, ta.zeros(N, dtype=ta.int64), full(N, 3))[0],
+        N * TENTH,
+    ),
     "bias of linear": (
         lambda: gradient(lambda b: F.linear(ta.zeros(N, 2), ta.zeros(3, 2), b), (3,)),
         N * TENTH,
