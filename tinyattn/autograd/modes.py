@@ -102,8 +102,8 @@ class Mode:
 
         if not callable(function) or isinstance(function, type) or isasyncgenfunction(function):
             raise TypeError(
-                f"expected a function, a generator function or a coroutine function to decorate, got "
-                f"{function!r}; write the `with` block inside it instead"
+                f"expected a function, a generator function or a coroutine function to decorate, "
+                f"got {function!r}; write the `with` block inside it instead"
             )
 
         @wraps(function)
