@@ -149,19 +149,31 @@ class Gather(Function):
     def forward(self, x: Array, index: Array, axis: int) -> Array:
         self.shape, self.axis = x.shape, axis
         self.save(index=index)
-        return self.picked(x, index)
+        if not index.size:
+            return np.empty(index.shape, x.dtype)
+        out = empty(index.shape, x.dtype)
+        return np.take(x.reshape(-1), self.places(index), out=out, mode="clip")
 
     def backward(self, grad: Array) -> Array:
         index = self.saved["index"]
-        return scatter_add(self.shape, lambda x: self.picked(x, index), grad)
-
-    def picked(self, x: Array, index: Array) -> Array:
-        """x at index, which may be smaller than x on the other axes: the rest of x is not read."""
         if not index.size:
-            return np.empty(index.shape, x.dtype)
-        x, flat = np.atleast_1d(x), np.atleast_1d(index)
-        window = tuple(slice(n if i != self.axis else None) for i, n in enumerate(flat.shape))
-        return np.take_along_axis(x[window], flat, self.axis).reshape(index.shape)
+            return np.zeros(self.shape, grad.dtype)
+        places = self.places(index)
+        dx = np.bincount(places.reshape(-1), grad.reshape(-1), math.prod(self.shape))
+        return dx.reshape(self.shape).astype(grad.dtype, copy=False)
+
+    def places(self, index: Array) -> Array:
+        """Where the elements stand in x, read row by row; index may be smaller than x on the other
+        axes: the rest of x is not read."""
+        shape = self.shape or (1,)
+        step, places = math.prod(shape[self.axis + 1 :]), index.astype(np.int64)
+        places *= step
+        for axis, n in enumerate(index.shape):
+            if axis != self.axis:
+                after = len(shape) - axis - 1
+                step = math.prod(shape[axis + 1 :])
+                places += (np.arange(n) * step).reshape(n, *(1,) * after)
+        return places
 
 
 class MaskedFill(Function):
