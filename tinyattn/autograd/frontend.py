@@ -1,4 +1,7 @@
-"""`backward` and `grad`: what people call; the pass itself is engine.run."""
+"""`backward` and `grad`: what people call; the pass itself is engine.run.
+
+Look first at `backward`; `_roots` checks what both of them are given.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal, overload

@@ -1,4 +1,7 @@
-"""Modules that contain modules: Sequential calls them in turn, the others only store them."""
+"""Modules that contain modules: Sequential calls them in turn, the others only store them.
+
+Look first at Sequential. `_Numbered` is what it shares with ModuleList: modules by number.
+"""
 
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView

@@ -1,4 +1,7 @@
-"""Embedding: a row of a table for every index."""
+"""Embedding: a row of a table for every index.
+
+Look first at `forward`; the gradient of the table stands in ops/.
+"""
 
 from typing import Self
 

@@ -101,14 +101,6 @@ def as_floats(value: Any, name: str, function: str) -> Tensor:
     return value
 
 
-def as_indices(value: Any, name: str) -> Array:
-    """The array of an integer tensor."""
-    array = as_tensor(value, name)._array
-    if array.dtype.kind != "i":
-        raise TypeError(f"{name}: expected an int64 or int32 tensor, got {array.dtype}")
-    return array
-
-
 def value_of(operand: Operand) -> Array | Number:
     """What NumPy computes with: the array of a tensor, or the operand itself."""
     return operand._array if isinstance(operand, TensorBase) else operand

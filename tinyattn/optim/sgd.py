@@ -1,4 +1,7 @@
-"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983)."""
+"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983).
+
+Look first at the formula in the docstring of SGD, then at `_update`.
+"""
 
 from typing import ClassVar
 

@@ -1,4 +1,7 @@
-"""Gradient clipping for training loops; sequences of unequal length are in rnn.py."""
+"""Gradient clipping for training loops; sequences of unequal length are in rnn.py.
+
+Look first at `clip_grad_norm_`.
+"""
 
 import math
 from collections.abc import Iterable, Iterator

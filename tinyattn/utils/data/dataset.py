@@ -1,4 +1,7 @@
-"""Data sets: what has items by number (`Dataset`), or gives them one by one (`IterableDataset`)."""
+"""Data sets: what has items by number (`Dataset`), or gives them one by one (`IterableDataset`).
+
+Look first at Dataset, then at TensorDataset.
+"""
 
 import math
 import warnings

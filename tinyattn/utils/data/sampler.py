@@ -1,4 +1,7 @@
-"""Samplers: in which order the items of a data set are read. Each gives indices when iterated."""
+"""Samplers: in which order the items of a data set are read. Each gives indices when iterated.
+
+Look first at Sampler, which says what a sampler must define, then at RandomSampler.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
