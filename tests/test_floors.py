@@ -28,6 +28,8 @@ FILES = {
 }
 # The front door has no floor: it imports all of the package, and programs import it.
 FRONT = "tinyattn"
+# `autograd.Variable` is a name that old programs use; it is imported when it is first asked for.
+LATE = {("tinyattn.autograd", "tinyattn.compat.legacy")}
 
 
 def floor(module: str) -> int:
@@ -70,7 +72,7 @@ IMPORTS = {module: imported(module) for module in FILES}
 @pytest.mark.parametrize("module", sorted(FILES.keys() - {FRONT}))
 def test_no_file_imports_from_a_floor_above_its_own(module: str) -> None:
     above = {other for other in IMPORTS[module] - {FRONT} if floor(other) > floor(module)}
-    assert not above
+    assert not {other for other in above if (module, other) not in LATE}
 
 
 def test_no_two_files_import_each_other() -> None:
