@@ -11,12 +11,11 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ _CLOSED = "the pipe is closed"
 Fetch = Callable[[Any], Any]  # makes the batch of a task: indices, or None for the next of a stream
 
 
-@dataclass(frozen=True)
-class WorkerInfo:
+class WorkerInfo(NamedTuple):
     """Which worker this process is: its number, of how many, its seed, and its data set."""
 
     id: int
