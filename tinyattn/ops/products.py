@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import is_floating_point
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
@@ -40,7 +39,7 @@ class MatMul(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save(a=a, b=b)
-        if not is_floating_point(a.dtype):
+        if a.dtype.kind != "f":
             return np.matmul(a, b)
         self.kernels = backend()
         return self.kernels.matmul(a, b, cache=self.cache(1))
@@ -168,9 +167,11 @@ def matmul(input: Tensor | Array, other: Tensor | Array) -> Tensor:
     >>> ta.tensor([[1, 2], [3, 4]]) @ ta.tensor([10, 1])
     tensor([12, 34])
     """
-    input, other = as_operand(input, "input"), as_operand(other, "other")
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        input, other = as_operand(input, "input"), as_operand(other, "other")
     a, b = input._array, other._array
-    _numbers("matmul", a, b)
+    if a.dtype is not b.dtype or a.dtype.kind == "b":
+        _numbers("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(
             f"matmul: both arguments need at least 1 dimension, got {a.ndim} and {b.ndim}"
