@@ -205,6 +205,16 @@ def test_errors_name_the_argument_and_both_sizes(call, message):
         call(nn.MultiheadAttention(8, 4), ta.randn(5, 2, 8))
 
 
+@pytest.mark.parametrize("name", ["query", "key", "value"])
+def test_the_width_and_the_dtype_of_each_input_are_checked(name):
+    attention, x = nn.MultiheadAttention(8, 2), ta.ones(3, 2, 8)
+    inputs = dict.fromkeys(("query", "key", "value"), x)
+    with pytest.raises(RuntimeError, match=rf"{name}: was expecting .* E = 8, but got 7"):
+        attention(**inputs | {name: ta.ones(3, 2, 7)})
+    with pytest.raises(RuntimeError, match=f"{name}: expected float32 as the weights have"):
+        attention(**inputs | {name: x.double()})
+
+
 def test_heads_must_divide_the_features():
     with pytest.raises(AssertionError, match=r"divisible by num_heads, got E = 8 .* h = 3"):
         nn.MultiheadAttention(8, 3)
@@ -216,7 +226,7 @@ def test_heads_must_divide_the_features():
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-@pytest.mark.parametrize("sizes", [[1] * 6, [2, 1, 3], [6]])
+@pytest.mark.parametrize("sizes", [[1] * 6, [2, 1, 3], [1, 2, 3], [6]])
 @pytest.mark.parametrize("need_weights", [True, False])
 def test_steps_through_a_cache_are_the_whole_sequence(backend, sizes, batch_first, need_weights):
     attention = nn.MultiheadAttention(8, 2, batch_first=batch_first, dtype=F64)

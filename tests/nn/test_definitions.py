@@ -756,6 +756,13 @@ def test_a_mask_that_only_looks_causal_is_read(float_mask):
     agree(found, d.encoder(SOURCE[0], state(encoder), 1, h, hidden))
 
 
+def test_a_mask_that_is_nowhere_the_causal_one_is_read():
+    mask = numbers((S, S))
+    encoder = filled(nn.TransformerEncoder(nn.TransformerEncoderLayer(E, h, 5, 0.0), 1))
+    found = encoder(*tensors(SOURCE[0], mask))
+    agree(found, d.encoder(SOURCE[0], state(encoder), 1, h, mask))
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("case", LAYERS)
 def test_transformer(case, batch_first):

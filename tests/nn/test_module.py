@@ -45,13 +45,25 @@ def test_a_shared_parameter_counts_once_but_is_saved_under_both_names():
     assert list(twice.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 
-@pytest.mark.parametrize("value", [nn.Parameter, lambda: nn.Linear(1, 1)])
-def test_assigning_before_init_says_what_is_missing(value):
+@pytest.mark.parametrize(
+    ("value", "what"), [(nn.Parameter, "parameters"), (lambda: nn.Linear(1, 1), "module")]
+)
+def test_assigning_before_init_says_what_is_missing(value, what):
     class Wrong(nn.Module):
         def __init__(self) -> None:
             self.part = value()
 
-    with pytest.raises(AttributeError, match=r"before Module.__init__\(\) call"):
+    message = rf"cannot assign {what} before Module.__init__\(\) call"
+    with pytest.raises(AttributeError, match=message):
+        Wrong()
+
+
+def test_registering_before_init_says_what_is_missing():
+    class Wrong(nn.Module):
+        def __init__(self) -> None:
+            self.register_parameter("weight", None)
+
+    with pytest.raises(AttributeError, match=r"cannot assign parameter before Module.__init__"):
         Wrong()
 
 
@@ -94,6 +106,102 @@ def test_names_that_cannot_be_found_again_are_refused(name, error):
     for register in (nn.Module.register_parameter, nn.Module.register_buffer, nn.Module.add_module):
         with pytest.raises(error):
             register(Block(), name, None)
+    with pytest.raises(TypeError, match=r"module name should be a string\. Got int"):
+        Block().add_module(3, None)
+
+
+def test_what_becomes_a_parameter_stands_after_the_others():
+    model = nn.Module()
+    model.first, model.second = nn.Tanh(), nn.Parameter(ta.ones(1))
+    model.first = nn.Parameter(ta.ones(1))
+    assert [name for name, _ in model.named_parameters()] == ["second", "first"]
+
+
+def test_buffers_are_found_as_parameters_are():
+    model = nn.Sequential(Block(), Block())
+    model.register_buffer("own", ta.ones(1))
+    model[1].mask = model[0].mask
+    names = ["own", "0.mask", "0.scratch", "1.scratch"]
+    assert [name for name, _ in model.named_buffers()] == names
+    assert [id(b) for b in model.buffers()] == [id(b) for _, b in model.named_buffers()]
+    assert [b for b in model.buffers(recurse=False)] == [model.own]  # noqa: C416
+    assert [name for name, _ in model.named_buffers(recurse=False)] == ["own"]
+    twice = [name for name, _ in model.named_buffers("net", remove_duplicate=False)]
+    assert twice == ["net.own", "net.0.mask", "net.0.scratch", "net.1.mask", "net.1.scratch"]
+
+
+def test_the_text_of_a_module_shows_the_modules_in_it():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ModuleDict({"a": nn.Tanh(), "b": nn.Identity()}))
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (0): Linear(in_features=2, out_features=3, bias=True)\n"
+        "  (1): ModuleDict(\n"
+        "    (a): Tanh()\n"
+        "    (b): Identity()\n"
+        "  )\n"
+        ")"
+    )
+
+
+def test_a_state_dict_of_variables_holds_the_parameters_themselves():
+    model = Block()
+    state = model.state_dict(prefix="net.", keep_vars=True)
+    assert state["net.first.weight"] is model.first.weight
+
+
+def test_a_state_is_a_mapping():
+    with pytest.raises(TypeError, match="state_dict: expected a mapping, got list"):
+        Block().load_state_dict([])
+
+
+def test_numbers_are_loaded_into_a_buffer_of_integers():
+    model = nn.Module()
+    model.register_buffer("count", ta.tensor([3]))
+    model.load_state_dict({"count": np.array([5.0])})
+    assert model.count.tolist() == [5]
+    assert model.count.dtype == ta.int64
+
+
+def test_to_takes_a_device_and_a_dtype_by_name():
+    model = nn.Linear(1, 1).to(device="cpu", dtype=ta.float64)
+    assert model.weight.dtype == ta.float64
+    assert model.to(device="cpu").weight.dtype == ta.float64
+
+
+def test_all_parameters_are_frozen():
+    model = Block()
+    assert model.requires_grad_(False) is model
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_graph_over_gradients_that_were_cleared_since_is_refused():
+    model = nn.Linear(1, 1)
+    model(ta.ones(1, 1)).sum().backward()
+    y = model.weight.grad * ta.ones(1, requires_grad=True)
+    model.zero_grad(set_to_none=False)
+    with pytest.raises(RuntimeError, match="zero_grad"):
+        y.sum().backward()
+
+
+def test_hooks_run_in_the_order_of_registration_and_get_the_module():
+    model, seen = nn.Identity(), []
+    for i in range(2):
+        model.register_forward_pre_hook(lambda m, args, i=i: seen.append(("before", i, m is model)))
+        model.register_forward_hook(lambda m, args, y, i=i: seen.append(("after", i, m is model)))
+    model.register_forward_pre_hook(
+        lambda m, args, named: seen.append(("before", 2, m is model)), with_kwargs=True
+    )
+    model.register_forward_hook(
+        lambda m, args, named, y: seen.append(("after", 2, m is model)), with_kwargs=True
+    )
+    model(ta.ones(1))
+    assert seen == [(when, i, True) for when in ("before", "after") for i in range(3)]
+
+
+def test_a_hook_before_forward_alone_is_run():
+    model = nn.Identity()
+    model.register_forward_pre_hook(lambda m, args: args[0] + 1)
+    assert model(1) == 2
 
 
 def test_a_plain_tensor_is_an_attribute_and_nothing_more():
@@ -455,8 +563,9 @@ class Bfloat16:
 )
 def test_weights_of_two_bytes_are_converted_with_a_warning(value):
     layer = nn.Linear(2, 1, bias=False)
-    with pytest.warns(UserWarning, match=r"1 tensors of float16 or bfloat16 .*'weight'"):
+    with pytest.warns(UserWarning, match=r"1 tensors of float16 or .*'weight'") as warned:
         layer.load_state_dict({"weight": value})
+    assert warned[0].filename == __file__
     assert layer.weight.dtype == ta.float32
     assert layer.weight.tolist() == [[1.5, -2.0]]
 

@@ -113,8 +113,9 @@ def test_dropout_acts_between_layers_in_training_only():
     assert not np.array_equal(array(gru(x)[0]), array(gru(x)[0]))
     gru.eval()
     np.testing.assert_array_equal(array(gru(x)[0]), array(gru(x)[0]))
-    with pytest.warns(UserWarning, match="dropout"):
+    with pytest.warns(UserWarning, match="dropout") as warned:
         nn.GRU(3, 8, dropout=0.5)
+    assert warned[0].filename == __file__  # the line that makes the module
     one = nn.GRU(3, 8, num_layers=2, dropout=1.0)
     plain = nn.GRU(3, 8, num_layers=2)
     plain.load_state_dict(one.state_dict())
@@ -171,6 +172,18 @@ PACKED = pack_padded_sequence(ta.ones(3, 2, 5), [3, 2])
             RuntimeError,
             r"LSTMCell: c_0: expected \(B, H\) = \(2, 4\) for input \[2, 3\], got \[3, 4\]",
         ),
+        (
+            lambda: GRU(pack_padded_sequence(ta.ones(3, 2, 4, 3), [3, 2])),
+            RuntimeError,
+            "GRU: input must have 2 dimensions, got 3",
+        ),
+        (lambda: LSTM(ta.ones(5, 3), ta.ones(1, 4)), RuntimeError, "hx: expected .*, got Tensor"),
+        (lambda: LSTM(ta.ones(5, 3), 3), TypeError, r"hx: expected \(h_0, c_0\), got int"),
+        (
+            lambda: nn.RNNCell(3, 4, nonlinearity="sin")(ta.ones(3)),
+            RuntimeError,
+            "RNNCell: Unknown nonlinearity: sin",
+        ),
         (lambda: nn.LSTM(3, 4, proj_size=4), ValueError, "proj_size: .*got 4"),
         (lambda: nn.GRU(3, 4, proj_size=2), ValueError, "proj_size: .*for an LSTM"),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "nonlinearity: .* got 'sin'"),
@@ -184,6 +197,8 @@ PACKED = pack_padded_sequence(ta.ones(3, 2, 5), [3, 2])
         (lambda: nn.GRU(3, 4, num_layers=0), ValueError, "num_layers"),
         (lambda: nn.GRU(3, 4, 2, dropout=1.5), ValueError, r"dropout: .*\[0, 1\], got 1.5"),
         (lambda: nn.GRUCell(3, 0), ValueError, "hidden_size"),
+        (lambda: nn.GRUCell(0, 4), ValueError, "input_size"),
+        (lambda: nn.GRU(3, 4, batch_first=1), TypeError, "batch_first: should be of type bool"),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):

@@ -184,3 +184,30 @@ def test_errors_name_the_argument_and_both_sizes(call, message):
 def test_an_unknown_activation_is_refused():
     with pytest.raises(RuntimeError, match="activation should be relu/gelu, not swish"):
         nn.TransformerEncoderLayer(E, h, activation="swish")
+
+
+def test_layers_are_2048_wide_inside_by_default():
+    for kind in (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer):
+        assert kind(2, 1).linear1.out_features == 2048
+
+
+def test_a_transformer_by_default_is_that_of_the_paper():
+    """512 features in 8 heads, 6 layers on each side, 2048 features inside, dropout 0.1."""
+    wide = nn.Transformer(num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=1)
+    assert (wide.d_model, wide.nhead) == (512, 8)
+    deep = nn.Transformer(8, 2, dim_feedforward=1)
+    assert (len(deep.encoder.layers), len(deep.decoder.layers)) == (6, 6)
+    for stack in (deep.encoder, deep.decoder):
+        assert {m.p for m in stack.modules() if isinstance(m, nn.Dropout)} == {0.1}
+    one = nn.Transformer(8, 2, 1, 1)
+    assert one.encoder.layers[0].linear1.out_features == 2048
+    assert one.encoder.layers[0].linear1.bias is not None
+
+
+def test_both_stacks_of_a_transformer_end_with_a_norm():
+    for bias in (True, False):
+        model = nn.Transformer(8, 2, 1, 1, 4, bias=bias, layer_norm_eps=0.3, dtype=F64)
+        for norm in (model.encoder.norm, model.decoder.norm):
+            assert norm.eps == 0.3
+            assert (norm.bias is not None) == bias
+        assert any("bias" in name for name in model.state_dict()) == bias

@@ -25,6 +25,11 @@ PAIRED = "both are None, or none is"
 IMPORTED = "it runs once, before a fault can be put in"
 INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
+UNUSED = "an argument of PyTorch that means nothing here"
+REFUSED = "others refuse another device, too"
+OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
+HINT = "a hint that saves work"
+NOT_USED = "the weights of attention are computed, and not used"
 MEET = "both formulas give 0 there"
 SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
@@ -160,12 +165,58 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "KeyValueCache.append": {"condition flipped: self.keys ...": PAIRED},
     "KeyValueCache.reorder": {"condition flipped: self.keys ...": PAIRED},
-    "MultiheadAttention.__init__": {
-        "argument dropped: unset(...) -> unset(*shape, dtype=dtype)": "out_proj refuses it, too",
+    "MultiheadAttention.__init__": OTHERS_REFUSE,
+    "RNNCellBase.__init__": OTHERS_REFUSE,
+    "Linear.__init__": OTHERS_REFUSE,
+    "Conv1d.__init__": OTHERS_REFUSE,
+    "_Layer.__init__": {
+        "argument dropped: MultiheadAttention(... -> ...=batch_first, dtype=dtype)": REFUSED,
+        "argument dropped: LayerNorm(... -> ..., bias=bias, dtype=dtype)": REFUSED,
     },
+    "TransformerEncoderLayer.forward": {
+        "argument dropped: self.self_attn(...": HINT,
+        "flag inverted: ..., False, ... -> ..., True, ...": NOT_USED,
+    },
+    "TransformerDecoderLayer.forward": {
+        "argument dropped: self.multihead_attn(...": HINT,
+        "flag inverted: ..., False, ... -> ..., True, ...": NOT_USED,
+    },
+    "TransformerEncoder.forward": {
+        "argument dropped: layer(... -> ... src_key_padding_mask=x)": HINT,
+    },
+    "TransformerDecoder.forward": {
+        "argument dropped: layer(... -> ..., tgt_is_causal=causal, **(...": HINT,
+    },
+    "Transformer.forward": {
+        "argument dropped: self.encoder(... -> ... src_key_padding_mask=x)": HINT,
+        "argument dropped: self.decoder(... -> ... tgt_is_causal=x)": HINT,
+        "argument dropped: self.decoder(... -> ..._padding_mask=x, memory_is_causal=y)": HINT,
+    },
+    "Transformer.__init__": {
+        "argument dropped: LayerNorm(... -> ..., bias=bias, dtype=dtype)": REFUSED,
+        "argument dropped: ... -> TransformerEncoderLayer(..., *rest, dtype=dtype)": REFUSED,
+        "argument dropped: ... -> TransformerDecoderLayer(..., *rest, dtype=dtype)": REFUSED,
+    },
+    "Transformer.reset_parameters": {"last one lost: ...": "that of a norm, which is not drawn"},
+    "_is_causal": {
+        "comparison flipped: is_causal is not None": HINT,
+        "another number: mask.shape[-1]": "other masks are not square",
+        "argument dropped: ... -> Transformer.generate_square_subsequent_mask(mask.shape[-1])": (
+            "0 and -inf are equal in all dtypes"
+        ),
+    },
+    "TransformerEncoder.__init__": {
+        "another default: enable_nested_tensor...": UNUSED,
+        "another default: mask_check...": UNUSED,
+    },
+    "RNNCellBase.forward": {"order exchanged: output, _ -> _, output": "the same for one step"},
+    "Module.named_buffers": {"order exchanged: BUFFER, PASSING": "a set of kinds"},
+    "Module.to": {"another default: non_blocking...": UNUSED},
+    "_allowed": {"argument dropped: zeros(...": "0 and -inf are the same in every dtype"},
     "MultiheadAttention.forward": {
         "condition flipped: self.bias_k ...": PAIRED,
         "boundary: Tq > 1": "a single query may see every key",
+        "off by one: Tq > 1": FASTER,
         "argument dropped: zeros(...": "concatenation has the other's dtype",
     },
     "MultiheadAttention._project": {
@@ -200,8 +251,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
 }
 
 KEPT = {*keyword.kwlist, *["self", "np", "const", "long", "int", "real", "double", "struct"]}
-# A variable: no attribute, no function that is called, no constant in capitals.
-WORD = re.compile(r"(?<![\w.>\"'])([A-Za-z_]\w*)(?!\w|\()|(\.\.\.)")
+# A variable: no attribute, no function that is called, no constant in capitals, no name of an
+# argument (dtype=x).
+WORD = re.compile(r"(?<![\w.>\"'])([A-Za-z_]\w*)(?!\w|\(|=\S)|(\.\.\.)")
 
 
 @cache

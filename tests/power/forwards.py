@@ -30,7 +30,9 @@ def forward_faults(root: Path) -> Iterator[Mutant]:
         for path in sorted((root / "tinyattn").glob(pattern)):
             file = Python(root, str(path.relative_to(root)))
             for name, function in file.outermost():
-                if isinstance(function, ast.FunctionDef) and function.name not in SPARED:
+                if isinstance(function, ast.Lambda) or function.name in SPARED:
+                    continue
+                if "overload" not in map(file.text, function.decorator_list):
                     yield from function_faults(file, name, function)
 
 

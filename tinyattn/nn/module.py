@@ -63,7 +63,7 @@ class IncompatibleKeys(NamedTuple):
 class RemovableHandle:
     """Removes a hook: when `remove()` is called, or at the end of a `with` block."""
 
-    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> None:
+    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool) -> None:
         self._hooks = hooks
         self._id = next(_handles)
         hooks[self._id] = hook
