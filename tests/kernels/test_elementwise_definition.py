@@ -28,6 +28,11 @@ def gelu_tanh(x: float) -> float:
     return x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def huber(x: float, y: float) -> float:
+    d = abs(x - y)
+    return d * d / 2 if d < P else P * (d - P / 2)
+
+
 P, Q = 0.7, 1.3
 FORWARD: dict[str, Callable[..., float]] = {
     "copy": lambda x: x,
@@ -60,6 +65,14 @@ FORWARD: dict[str, Callable[..., float]] = {
     "maximum": max,
     "minimum": min,
     "clamp": lambda x, low, high: min(max(x, low), high),
+    "squared_error": lambda x, y: (x - y) ** 2,
+    "absolute_error": lambda x, y: abs(x - y),
+    "huber": huber,
+    "smooth_l1": lambda x, y: huber(x, y) / P,
+    "binary_cross_entropy": lambda x, y: (
+        -y * math.log(sigmoid(x)) - (1 - y) * math.log(sigmoid(-x))
+    ),
+    "dropout": lambda x, drawn: Q * x if drawn > P else 0,
 }
 OF_POSITIVE: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
@@ -75,6 +88,7 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
         for name in (
             *("abs", "square", "log1p", "sin", "cos", "erf", "leaky_relu", "elu", "silu"),
             *("gelu", "gelu_tanh", "softplus", "logsigmoid", "softsign", "clamp_numbers"),
+            *("squared_error", "absolute_error", "huber", "smooth_l1", "binary_cross_entropy"),
         )
     },
     **{
@@ -152,6 +166,8 @@ MEETING: dict[str, tuple[list[float], float, float, float]] = {
     "minimum_backward": ([3.0, 2.0, 2.0], 0, 0, 1.5),
     "clamp, low above high": ([1.0, 3.0, 2.0], 0, 0, 2.0),
     "clamp_numbers, low above high": ([1.0], 3.0, 2.0, 2.0),
+    "absolute_error_backward": ([3.0, 2.0, 2.0], 0, 0, 0.0),
+    "dropout": ([3.0, 0.25], 0.25, 2.0, 6.0),
     "where, chosen": ([1.0, 3.0, 2.0], 0, 0, 3.0),
     "where, other": ([0.0, 3.0, 2.0], 0, 0, 2.0),
     "pow, 0": ([0.0, 0.0], 0, 0, 1.0),

@@ -37,7 +37,7 @@ np.seterr(all="ignore")
 import types
 import scipy.special
 same = {name: getattr(np, name) for name in ("pi", "sqrt", "expm1", "log1p", "sin", "cos")}
-math = types.SimpleNamespace(**same, erf=scipy.special.erf)
+math = types.SimpleNamespace(**same, erf=scipy.special.erf, erfc=scipy.special.erfc)
 
 def _compile(operation):
     def run(*arguments):

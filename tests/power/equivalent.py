@@ -61,7 +61,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "flipped sign: self.ndim - dv.ndim": SUMMED,
         "dropped term: self.ndim - dv.ndim -> (self.ndim)": SUMMED,
     },
-    "Gather.picked": {"wrong branch: n if i != self.axis else None -> (None)": SUMMED},
     "Conv1d.by_group": {"swapped: ... -> [F, K, D] = ...": "only D K is used"},
     "reference.attention._weight_gradients": {"always: options.dropout_p": "nothing is dropped"},
     "reference.cross_entropy.cross_entropy": {
@@ -71,6 +70,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "reference.elementwise._normal": {"off by one: x.itemsize <= 8": "no float has 9 bytes"},
     "elementwise.leaky_relu": {"boundary: a > 0": MEET},
     "elementwise.elu": {"boundary: a > 0": MEET},
+    "elementwise.relu": {"boundary: a <= 0": MEET},
+    "jit.elementwise._softplus": {"boundary: x > 0": MEET},
+    "jit.elementwise._larger": {"boundary: ...": "the larger of two equal ones"},
+    "jit.elementwise._smaller": {"boundary: ...": "the smaller of two equal ones"},
     "C.leaky_relu": {"boundary: ...": MEET},
     "C.elu": {"boundary: ...": MEET},
     "ReLU.forward": {'another attribute: keeps = "y"': "both are positive, or none is"},
@@ -131,7 +134,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: ... -> ...panels * (part + 1) * parts...": ONE,
     },
     "Waiting.add": {"never: changeable[index]": COPIED},
-    "Waiting.take": {"always: node in self.deferred and (...": FASTER},
     "RowSum.value": {
         "never: len(self.terms) == 1": FASTER,
         "dropped term: ... -> (-(2))": "the same axis",

@@ -139,6 +139,9 @@ def operation_faults(file: Python, name: str) -> list[Mutant]:
     found = list(gradient_faults(file, name, node))
     if concrete(node) and not any(m.where.startswith(f"{name}.") for m in found):
         raise RuntimeError(f"{file.path}: no fault is known for the backward of {name}")
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "forward":
+            found += value_faults(file, method, f"{name}.forward")
     return found
 
 
@@ -173,6 +176,19 @@ def gradient_faults(file: Python, name: str, node: ast.ClassDef) -> Iterator[Mut
     for helper, function in file.reached(backward).items():
         if helper in file.functions:
             yield from body_faults(file, function, helper)
+
+
+def value_faults(file: Python, forward: ast.FunctionDef, where: str) -> Iterator[Mutant]:
+    """What a forward gives, and how it gets there; what it saves has faults of its own."""
+    for statement in forward.body:
+        for node in () if "self.save" in file.text(statement) else ast.walk(statement):
+            if isinstance(node, ast.Return) and node.value is not None:
+                yield file.mutant(
+                    where, node.value, "wrong result", f"_wrong({file.text(node.value)})"
+                )
+            if isinstance(node, ast.BinOp | ast.Compare):
+                for target, fault, new in expression_faults(file, node):
+                    yield file.mutant(where, target, fault, new)
 
 
 # What an operation, or a base of several, says of itself beside what it computes.
@@ -213,7 +229,7 @@ def python_kernel_faults(file: Python) -> Iterator[Mutant]:
 # What the engine does to gradients, and not to the order of its work: functions and whole classes.
 ENGINE = {
     "tinyattn/autograd/gradients.py": ["RowSum", "Deferred", "Placed", "combine", "unbroadcast"],
-    "tinyattn/autograd/engine.py": ["Waiting.add", "Waiting.take"],
+    "tinyattn/autograd/engine.py": ["Waiting.add", "Waiting.complete"],
     "tinyattn/autograd/function.py": ["Function.over_rows", "Function.placed"],
     "tinyattn/autograd/storage.py": ["accumulate"],
 }
@@ -226,5 +242,5 @@ def engine_faults(file: Python) -> Iterator[Mutant]:
             raise RuntimeError(f"{file.path}: {where} is not there any more; see ENGINE")
         for name, function in functions.items():
             yield from body_faults(file, function, name)
-            if not name.endswith((".take", ".joins")):  # which return no gradient
+            if not name.endswith(".joins"):  # which returns no gradient
                 yield from return_faults(file, function, name)

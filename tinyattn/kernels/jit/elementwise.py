@@ -19,7 +19,7 @@ from tinyattn.kernels.jit.vmath import exp, tanh
 
 @exact
 def _sign(x):
-    return type(x)((x > 0) - (x < 0))
+    return type(x)(x > 0) - type(x)(x < 0)
 
 
 @exact
