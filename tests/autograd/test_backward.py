@@ -530,3 +530,18 @@ def test_a_sum_over_time_meets_an_ordinary_gradient():
     assert ta.gradcheck(
         lambda f, q: steps(f.reshape(2, 2, 6)[..., :4].permute(0, 1, 2) * 1, [q]), (flat, query)
     )
+
+
+def test_the_gradient_of_a_row_of_a_transposed_tensor_is_transposed_back():
+    x = ta.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
+    (x.transpose(0, 1)[1] * ta.tensor([10.0, 20.0])).sum().backward()
+    assert x.grad.tolist() == [[0.0, 10.0, 0.0], [0.0, 20.0, 0.0]]
+
+
+@pytest.mark.parametrize("first", ["product", "row"])
+def test_a_weight_that_is_multiplied_and_indexed_gets_both_gradients(first):
+    x, w = ta.tensor([[1.0, 2.0], [3.0, 4.0]]), ta.ones(2, 2, requires_grad=True)
+    terms = [lambda: (x @ w).sum(), lambda: 10 * w[0].sum()]
+    one, other = terms if first == "product" else terms[::-1]
+    (one() + other()).backward()
+    assert w.grad.tolist() == [[14.0, 14.0], [6.0, 6.0]]

@@ -785,3 +785,15 @@ def test_powers_and_choices_compute_their_formulas():
     assert ta.where(x > 0, x, y).tolist() == [2.0, 3.0, 2.0]
     assert ta.maximum(x, y).tolist() == [3.0, 3.0, 2.0]
     assert ta.minimum(x, y).tolist() == [2.0, -1.0, -1.5]
+
+
+def test_integers_divided_and_rounded_towards_zero():
+    x, y = ta.tensor([-7, 7, -6]), ta.tensor([2, -2, 3])
+    assert ta.div(x, y, rounding_mode="trunc").tolist() == [-3, -3, -2]
+
+
+def test_a_large_copy_is_a_copy():
+    x = ta.arange(40000, dtype=ta.float32)
+    y = x.clone()
+    np.testing.assert_array_equal(x, y)
+    assert not np.shares_memory(x.numpy(), y.numpy())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
-from tests.helpers import leaf
+from tests.helpers import leaf, numbers
 from tinyattn.nn import functional as F
 from tinyattn.ops import pointwise_losses
 
@@ -234,3 +234,11 @@ def test_both_halves_run_by_hand():
     f = pointwise_losses.SquaredError()
     assert f.forward(np.array([3.0]), np.array([1.0])).tolist() == [4]
     assert [g.tolist() for g in f.backward(np.ones(1))] == [[4], [-4]]
+
+
+def test_gradients_of_binary_cross_entropy_match_differences():
+    p, y = (leaf(1 / (1 + np.exp(-numbers((3, 4), seed)))) for seed in (0, 1))
+    want = -(y * p.log() + (1 - y) * (1 - p).log())
+    got = F.binary_cross_entropy(p, y, reduction="none")
+    np.testing.assert_allclose(got.detach(), want.detach(), 1e-12)
+    assert ta.gradcheck(lambda p, y: F.binary_cross_entropy(p, y), (p, y))

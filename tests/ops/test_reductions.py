@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
-from tests.helpers import leaf
+from tests.helpers import leaf, numbers
 
 from .parity import same_as_torch
 
@@ -342,3 +342,10 @@ def test_how_many_are_not_zero_has_no_gradient():
     assert count.item() == 2
     (count * x.sum()).backward()
     assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_gradients_of_a_running_product_match_differences():
+    x = leaf(numbers((3, 4)))
+    np.testing.assert_allclose(ta.cumprod(x, 1).detach(), np.cumprod(x.detach().numpy(), 1))
+    for dim in (0, 1):
+        assert ta.gradcheck(lambda x, d=dim: ta.cumprod(x, d), (x,))

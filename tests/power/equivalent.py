@@ -43,6 +43,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "swapped: inside, below, above = ... -> [inside, above, below] = ...": "both are False",
     },
     "TruncDiv.backward": {"factor ...": "the gradient is 0"},
+    "Floor.backward": {"factor ...": "the gradient is 0"},
+    "Ceil.backward": {"factor ...": "the gradient is 0"},
+    "Trunc.backward": {"factor ...": "the gradient is 0"},
+    "Round.backward": {"factor ...": "the gradient is 0"},
+    "_read": {"always: index.size": FASTER},
     "CrossEntropy.backward": {"wrong branch: ... -> (dx * grad)": FASTER},
     "_turned": {
         "wrong branch: ... -> (x.swapaxes(axis, -1))": FASTER,
@@ -133,6 +138,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: ... -> ...panels * part * parts...": ONE,
         "wrong operator: ... -> ...panels * (part + 1) * parts...": ONE,
     },
+    "Waiting.complete": {
+        "always: node in self.deferred and (...": FASTER,
+        "always: node.hooks": "no hook is called where there is none",
+    },
+    "RowSum.joins": {"wrong condition: (self.function, ...": FASTER},
     "Waiting.add": {"never: changeable[index]": COPIED},
     "RowSum.value": {
         "never: len(self.terms) == 1": FASTER,

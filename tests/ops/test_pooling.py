@@ -1,0 +1,18 @@
+"""Pooling without PyTorch: values anyone can check, and gradients against differences."""
+
+import tinyattn as ta
+from tests.helpers import leaf, numbers
+from tinyattn.nn import functional as F
+
+
+def test_the_largest_of_each_window():
+    x = ta.tensor([[[3.0, 1.0, 2.0, 5.0, 4.0]]])
+    assert F.max_pool1d(x, 2).tolist() == [[[3.0, 5.0]]]
+    assert F.max_pool1d(x, 3, 1).tolist() == [[[3.0, 5.0, 5.0]]]
+    assert F.max_pool1d(x, 3, 2, padding=1).tolist() == [[[3.0, 5.0, 5.0]]]
+
+
+def test_gradients_of_max_pooling_match_differences():
+    for options in ({"stride": 1}, {"stride": 2, "padding": 1}):
+        x = leaf(numbers((2, 3, 7)))
+        assert ta.gradcheck(lambda x, o=options: F.max_pool1d(x, 3, **o), (x,))
