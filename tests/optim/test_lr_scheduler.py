@@ -234,7 +234,7 @@ def test_an_optimizer_with_a_step_of_its_own_is_not_warned_about():
     [
         (lambda s, o: s.StepLR(3, 2), TypeError, "optimizer"),
         (lambda s, o: s.StepLR(o, 2, last_epoch=3), KeyError, r"param_groups\[0\]"),
-        (lambda s, o: s.StepLR(o, 0), ValueError, "step_size: expected a positive integer, got 0"),
+        (lambda s, o: s.StepLR(o, 0), ValueError, "step_size: expected a positive number, got 0"),
         (lambda s, o: s.LambdaLR(o, [abs]), ValueError, "lr_lambda: expected 2 values"),
         (lambda s, o: s.LinearLR(o, 0.0), ValueError, "start_factor"),
         (lambda s, o: s.LinearLR(o, 1.5), ValueError, "start_factor"),
