@@ -139,14 +139,14 @@ TABLE = {
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
-def alike(x: Any, y: Any = None) -> bool:
-    """Whether one or two inputs are contiguous arrays of one float type and shape."""
+def alike(x: Any, y: Any) -> bool:
+    """Whether two inputs, or one given twice, are contiguous arrays of one float type and shape."""
     if type(x) is not np.ndarray or not x.flags.carray:
         return False
     dtype = x.dtype
     if dtype is not F32 and dtype is not F64:
         return False
-    if y is None:
+    if y is x:
         return True
     return type(y) is np.ndarray and y.dtype is dtype and y.shape == x.shape and y.flags.carray
 
@@ -273,7 +273,9 @@ class Backend:
                 f"elementwise: expected {INPUTS.get(operation, 'the name of an operation')} inputs "
                 f"of {operation!r}, got {len(inputs)}"
             )
-        if out is None and len(inputs) <= 2 and alike(*inputs):  # the usual call, kept short
+        if (
+            out is None and len(inputs) <= 2 and alike(inputs[0], inputs[-1])
+        ):  # the usual call, kept short
             first: Any = inputs[0]
             out = (np.empty if first.nbytes < LARGE else empty)(first.shape, first.dtype)
             self._twins["elementwise"](operation, inputs, out, p, q)
