@@ -224,6 +224,18 @@ def test_view_refuses_to_copy_and_names_reshape():
     assert counted().T.reshape(6).tolist() == [1, 4, 2, 5, 3, 6]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(3, 4, 5), (40, 30, 50)])
+def test_copies_of_every_size_are_in_row_major_order(shape, dtype):
+    x = ta.tensor(numbered(shape, dtype)).permute(2, 0, 1)
+    for copy in (x.contiguous(), x.clone()):
+        assert copy.is_contiguous()
+        np.testing.assert_array_equal(copy.numpy(), x.numpy())
+    np.testing.assert_array_equal(x.reshape(-1).numpy(), x.numpy().reshape(-1))
+    turned = x.permute(2, 1, 0)
+    np.testing.assert_array_equal(turned.contiguous().view(-1).numpy(), turned.numpy().ravel())
+
+
 def test_contiguous_copies_only_where_it_must():
     x = counted()
     assert x.contiguous() is x

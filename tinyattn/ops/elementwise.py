@@ -27,6 +27,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
@@ -775,7 +776,7 @@ class Clone(Function):
     def forward(self, x: Array) -> Array:
         if x.size <= _SMALL or x.dtype.kind != "f":
             return np.array(x, order="C")
-        return elementwise("copy", x)
+        return backend().elementwise("copy", (x,), out=empty(x.shape, x.dtype))
 
     def backward(self, grad: Array) -> Array:
         return grad
