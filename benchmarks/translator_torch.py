@@ -21,7 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks import example
-from benchmarks.workers import cores
+from benchmarks.compare.case import cores
 from tinyattn.text import PAD, Batch, batches, count_batches
 
 

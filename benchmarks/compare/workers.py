@@ -1,8 +1,8 @@
 """Processes that measure. Each side has its own, and the sides are measured in turn, so that the
 threads of one library never disturb another. Look first at `Worker`, which starts a process and
-asks it; `main` runs inside (`python -m benchmarks.workers SIDE`), reads questions as lines of JSON
-and answers in JSON. A side is tinyattn, numba or numpy-kernels (tinyattn on one of its backends),
-torch, or numpy.
+asks it; `main` runs inside (`python -m benchmarks.compare.workers SIDE THREADS`), reads questions
+as lines of JSON and answers in JSON. A side is tinyattn, numba (tinyattn on that backend), torch or
+numpy.
 """
 
 import importlib.util
@@ -16,29 +16,29 @@ import tempfile
 import time
 import traceback
 import warnings
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.cases import CASES, Call
+from benchmarks.compare.case import Call
+from benchmarks.compare.rows import CASES
+from benchmarks.memory import resident
 
-HERE = Path(__file__).parent
-BACKENDS = {"tinyattn": None, "numba": "numba", "numpy-kernels": "numpy"}
+ROOT = Path(__file__).parents[2]
+BACKENDS = {"tinyattn": None, "numba": "numba"}
+PAUSES = {"numpy": 0.3}  # seconds until its BLAS's threads are asleep; those of others are sooner
+STEPS = 5  # over which the peak of memory is taken
 THREADS = ("TINYATTN", "OPENBLAS", "OMP", "MKL", "NUMBA")
-
-
-def cores() -> int:
-    """The processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def installed(side: str) -> bool:
     return side not in ("torch", "numba") or importlib.util.find_spec(side) is not None
 
 
-def environment(side: str) -> dict[str, str]:
+def environment(side: str, threads: int) -> dict[str, str]:
     """The threads, and the backend where the side is one."""
-    env = os.environ | {f"{name}_NUM_THREADS": str(cores()) for name in THREADS}
+    env = os.environ | {f"{name}_NUM_THREADS": str(threads) for name in THREADS}
     backend = BACKENDS.get(side)
     return env | {"TINYATTN_BACKEND": backend} if backend else env
 
@@ -46,12 +46,12 @@ def environment(side: str) -> dict[str, str]:
 class Worker:
     """The process of one side."""
 
-    def __init__(self, side: str) -> None:
+    def __init__(self, side: str, threads: int) -> None:
         self.side = side
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.workers", side],
-            cwd=HERE.parent,
-            env=environment(side),
+            [sys.executable, "-m", "benchmarks.compare.workers", side, str(threads)],
+            cwd=ROOT,
+            env=environment(side, threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -69,23 +69,22 @@ class Worker:
         return answer["value"]
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # the end of its questions is the end of the process
 
 
-def peak() -> float | None:
-    """The machine's multiply-adds in GFLOP/s (float32, all cores), None without a C compiler."""
+@cache
+def peak(threads: int) -> float | None:
+    """The machine's multiply-adds in GFLOP/s (float32), None without a C compiler."""
     compiler = os.environ.get("CC") or shutil.which("cc")
     if not compiler:
         return None
     flags = ["-O3", "-march=native", "-ffp-contract=fast", "-pthread"]
     with tempfile.TemporaryDirectory() as folder:
         program = f"{folder}/peak"
-        command = [*compiler.split(), *flags, str(HERE / "peak.c"), "-o", program]
+        command = [*compiler.split(), *flags, str(ROOT / "benchmarks" / "peak.c"), "-o", program]
         if subprocess.run(command, capture_output=True).returncode:
             return None
-        return float(subprocess.run([program, str(cores())], capture_output=True).stdout)
+        return float(subprocess.run([program, str(threads)], capture_output=True).stdout)
 
 
 # Inside the process
@@ -94,15 +93,15 @@ def peak() -> float | None:
 class Side:
     """Answers a question by the method of its name."""
 
-    def __init__(self, side: str) -> None:
-        self.side = side
+    def __init__(self, side: str, threads: int) -> None:
+        self.side, self.threads = side, threads
         self.lib: ModuleType | None = None
         self.call: Call | None = None
         self.repeats = 1
         if side == "torch":
             import torch
 
-            torch.set_num_threads(cores())
+            torch.set_num_threads(threads)
             self.lib = torch
         elif side in BACKENDS:
             warnings.simplefilter("ignore", RuntimeWarning)  # the report says which backend it is
@@ -114,7 +113,7 @@ class Side:
         import numpy as np
 
         if self.lib is None:
-            return {"version": np.__version__, "threads": cores()}
+            return {"version": np.__version__, "threads": self.threads}
         about = {"version": self.lib.__version__, "threads": self.lib.get_num_threads()}
         if self.side in BACKENDS:
             from tinyattn.kernels import backend, instruction_set
@@ -124,19 +123,29 @@ class Side:
 
     def prepare(self, index: int, seconds: float) -> int:
         """Set a case up, warm it up, and find how many calls take `seconds`."""
-        case = CASES[index]
         self.call = None  # the last case's memory first
-        if self.side == "numpy":
-            assert case.numpy is not None
-            self.call = case.numpy()
-        else:
-            self.call = case.setup(self.lib)
+        self.call = self._set_up(index)
         self.call()
         self.call()
         self.repeats, spent = 1, 0.0
         while (spent := self._run()) < seconds:
             self.repeats = max(self.repeats + 1, math.ceil(self.repeats * seconds / spent))
         return self.repeats
+
+    def _set_up(self, index: int) -> Call:
+        case = CASES[index]
+        if self.side == "numpy":
+            assert case.numpy is not None
+            return case.numpy()
+        return case.setup(self.lib)
+
+    def memory(self, index: int) -> float:
+        """MB at the peak of a few calls, beyond what the process has now."""
+        before = resident(peak=False)
+        call = self._set_up(index)
+        for _ in range(STEPS):
+            call()
+        return resident(peak=True) - before
 
     def measure(self) -> float:
         """Seconds a call takes, over one batch of calls."""
@@ -154,7 +163,7 @@ class Side:
 def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints doesn't disturb the answers
-    side = Side(sys.argv[1])
+    side = Side(sys.argv[1], int(sys.argv[2]))
     for line in sys.stdin:
         question, *arguments = json.loads(line)
         try:
