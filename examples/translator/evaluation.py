@@ -1,4 +1,5 @@
-"""How good a model is: perplexity, BLEU, exact match, an attention map. Look first at `report`."""
+"""How good a trained model is: perplexity, BLEU, exact match, and a map of its attention. The
+command `evaluate` stands here, too. Look first at `report`."""
 
 import argparse
 import math

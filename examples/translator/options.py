@@ -1,4 +1,5 @@
-"""The command line of translate.py, and its defaults. Look first at `parser`."""
+"""The command line of translate.py: every option with its default, and the checks of their values.
+Look first at `parser`; `complete` fills in the defaults that depend on the model."""
 
 import argparse
 import importlib

@@ -1,4 +1,5 @@
-"""The learning loop, `fit`, and the command around it, `train`. Look first at `fit`."""
+"""The learning loop, `fit`, and the command around it, `train`. Look first at `fit`. Progress bar,
+checkpoints and Ctrl-C are not in it: they stand in progress.py and files.py."""
 
 import argparse
 import contextlib

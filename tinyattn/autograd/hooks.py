@@ -1,4 +1,5 @@
-"""Hooks: functions that see the gradient of one tensor, and may put another in its place."""
+"""Hooks: functions that see the gradient of one tensor, and may put another in its place. Look
+first at `run_hooks`, which the backward pass calls."""
 
 import weakref
 from collections.abc import Callable

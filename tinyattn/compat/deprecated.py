@@ -1,4 +1,6 @@
-"""Old orders and names of arguments, taken with the warnings that PyTorch gives."""
+"""Old orders and old names of arguments, which programs of earlier years use. Each function here
+turns one kind of them into today's, with the warning that PyTorch gives. Look first at
+`reduction_of`."""
 
 import functools
 import warnings

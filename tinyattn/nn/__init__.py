@@ -1,4 +1,5 @@
-"""Modules by PyTorch's names. Read module.py first, then linear.py and rnn.py."""
+"""Modules by PyTorch's names: layers with parameters, containers, losses. Read module.py first,
+which says what a module is, then linear.py, the simplest, and rnn.py."""
 
 from typing import TYPE_CHECKING
 

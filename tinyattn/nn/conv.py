@@ -1,4 +1,5 @@
-"""Conv1d: the same linear map of every window of K time steps."""
+"""Conv1d: one linear map, applied to every window of K time steps. The operation and its gradient
+stand in ops/convolution.py; here are its parameters and the kinds of padding."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Dropout: during training, random elements become zero (Srivastava et al. 2014)."""
+"""Dropout (Srivastava et al. 2014): during training, random elements become zero and the others
+grow to keep the mean; in evaluation nothing changes. The operation stands in ops/random.py."""
 
 from tinyattn._tensor import Tensor
 from tinyattn.nn.functional import dropout

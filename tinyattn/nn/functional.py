@@ -1,4 +1,5 @@
-"""The functions behind the modules, by PyTorch's names; ops/ defines them and their gradients."""
+"""The functions behind the modules, by PyTorch's names. This file is a list only: ops/ defines each
+function, with its gradient derived above it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,5 @@
-"""Linear: y = x W^T + b, and LazyLinear, which finds its width itself. Identity: y = x. Flatten."""
+"""Linear: y = x W^T + b. It is the simplest module with parameters, so read it first. LazyLinear
+finds its width itself; Flatten and Identity have no parameters."""
 
 import math
 from typing import Any, TypeVar

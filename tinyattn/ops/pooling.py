@@ -1,4 +1,5 @@
-"""Pooling over time: the largest number of every window, or the mean. Read MaxPool1d first."""
+"""Pooling over time: the largest number of every window, or its mean. Read MaxPool1d first: its
+gradient goes to the places of the largest numbers."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
-"""The LSTM over a packed batch, as gru.py; what they share is in recurrent.py."""
+"""The LSTM over a packed batch, in Numba. It is built as the GRU in gru.py, which is the one to
+read first; the products of a time step stand in recurrent.py. Look first at `gates`."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""The steps of Adam and SGD: one pass over a parameter, its gradient and its averages."""
+"""The steps of Adam and SGD, in Numba: one pass over a parameter, its gradient and its averages,
+cut into chunks for the threads. Look first at `adam_chunk`."""
 
 import math
 

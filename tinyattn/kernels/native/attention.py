@@ -1,4 +1,5 @@
-"""Scaled dot-product attention, native/attention.c."""
+"""Calls scaled dot-product attention in C, native/attention.c. The arrays may have any strides, so
+each goes as a pointer with its strides. Look first at `_arguments`, which fills the structure."""
 
 from typing import Any
 

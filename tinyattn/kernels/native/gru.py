@@ -1,4 +1,5 @@
-"""The gated recurrent unit, native/gru.c."""
+"""Calls the gated recurrent unit in C, native/gru.c: pointers, sizes and the packed recurrent
+weights, which recurrent.py keeps."""
 
 from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.native import check

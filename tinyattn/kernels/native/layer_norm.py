@@ -1,4 +1,5 @@
-"""Layer and RMS normalisation and their gradients, native/layer_norm.c."""
+"""Calls layer and RMS normalisation and their gradients in C, native/layer_norm.c. RMS
+normalisation is the same C function without a mean."""
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check

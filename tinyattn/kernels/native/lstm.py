@@ -1,4 +1,5 @@
-"""Long short-term memory, native/lstm.c."""
+"""Calls the long short-term memory in C, native/lstm.c: pointers, sizes and the packed recurrent
+weights, which recurrent.py keeps."""
 
 from tinyattn.kernels._types import Array, Recurrence
 from tinyattn.kernels.native import check

@@ -1,4 +1,5 @@
-"""The steps of Adam and SGD, all parameters in one call, native/optim.c."""
+"""Calls the steps of Adam and SGD in C, native/optim.c: all parameters in one call, as arrays of
+pointers."""
 
 from tinyattn.kernels._types import AdamOptions, Array, SGDOptions
 from tinyattn.kernels.native import check, ffi
