@@ -7,7 +7,7 @@ gradient, kernels/reference/ for what the fast kernels compute.
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from tinyattn import autograd, backends, cuda, nn, optim, utils
+from tinyattn import autograd, backends, cuda, distributions, nn, optim, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
@@ -142,6 +142,7 @@ from tinyattn.ops.random import (
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
@@ -152,9 +153,13 @@ from tinyattn.ops.rearranging import (
     concat,
     hstack,
     meshgrid,
+    moveaxis,
+    movedim,
     nan_to_num,
     repeat_interleave,
     swapaxes,
+    tile,
+    trace,
     vstack,
 )
 from tinyattn.ops.reductions import (
@@ -227,6 +232,7 @@ from tinyattn.ops.shape import (
     unflatten,
     unsqueeze,
 )
+from tinyattn.ops.statistics import count_nonzero, diff, median, std_mean, var_mean
 
 __version__ = "0.1.0"
 
@@ -240,6 +246,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "autograd",
     "backends",
     "cuda",
+    "distributions",
     "nn",
     "optim",
     "utils",
@@ -289,6 +296,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -370,6 +378,9 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "argmin",
     "argsort",
     "bincount",
+    "count_nonzero",
+    "median",
+    "diff",
     "cumprod",
     "cumsum",
     "logsumexp",
@@ -381,6 +392,8 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "prod",
     "sort",
     "std",
+    "std_mean",
+    "var_mean",
     "sum",
     "topk",
     "unique",
@@ -406,6 +419,10 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "squeeze",
     "stack",
     "swapaxes",
+    "movedim",
+    "moveaxis",
+    "tile",
+    "trace",
     "t",
     "tensor_split",
     "transpose",

@@ -45,6 +45,7 @@ from tinyattn.ops import (
     reductions,
     rounding,
     searching,
+    statistics,
 )
 from tinyattn.ops import scatter as scattering
 from tinyattn.ops import shape as shapes
@@ -196,6 +197,10 @@ class Tensor(TensorBase):
         return self._array.size
 
     nelement = numel
+
+    def data_ptr(self) -> int:
+        """The address of the first element; two tensors that have the same one share memory."""
+        return self._array.ctypes.data
 
     def element_size(self) -> int:
         """The number of bytes of an element."""
@@ -604,6 +609,9 @@ class Tensor(TensorBase):
     nonzero = searching.nonzero
     unique = searching.unique
     bincount = searching.bincount
+    median = statistics.median
+    count_nonzero = statistics.count_nonzero
+    diff = statistics.diff
 
     view = shapes.view
     view_as = shapes.view_as
@@ -629,6 +637,10 @@ class Tensor(TensorBase):
     roll = shapes.roll
     repeat = shapes.repeat
     swapaxes = rearranging.swapaxes
+    movedim = rearranging.movedim
+    moveaxis = rearranging.moveaxis
+    tile = rearranging.tile
+    trace = rearranging.trace
     diag = scattering.diag
     repeat_interleave = rearranging.repeat_interleave
     tril = shapes.tril
@@ -658,14 +670,12 @@ class Tensor(TensorBase):
     short = Refused("the integers are int64, int32 and uint8")
     stride = Refused("use shape; is_contiguous() tells whether the elements lie in order")
     storage = Refused("use numpy(), which shares the memory")
-    data_ptr = Refused("use numpy().ctypes.data")
     to_sparse = Refused("there are no sparse tensors")
     share_memory_ = Refused("tensors are copied between processes")
     resize_ = Refused("use reshape, or new_empty")
     masked_scatter_ = Refused("use x[mask] = values")
     index_put_ = Refused("use x[index] = values")
     put_ = Refused("use x[index] = values")
-    median = Refused("use x.sort(dim)[0] and take the middle")
     unfold = Refused("use x[..., start + arange(size)] with a column of starts")
     apply_ = Refused("use x.copy_(tensor(...)), or operations on whole tensors")
 

@@ -59,6 +59,56 @@ def test_the_maximum_of_every_window():
             F.max_pool1d(x, *wrong)
 
 
+def test_the_mean_of_every_window():
+    x = ta.tensor([[1.0, 5.0, 3.0, 3.0, 4.0]])
+    assert F.avg_pool1d(x, 2).tolist() == [[3, 3]]
+    assert F.avg_pool1d(x * 3, 3, 1).tolist() == [[9, 11, 10]]
+    assert F.avg_pool1d(x, 2, 2, 1).tolist() == [[0.5, 4, 3.5]]
+    assert F.avg_pool1d(x, 2, 2, 1, count_include_pad=False).tolist() == [[1, 4, 3.5]]
+    assert nn.AvgPool1d(2, 1)(x).tolist() == [[3, 4, 3, 3.5]]
+    for options in ((2,), (3, 1), (3, 2, 1), (2, 1, 1, False, False)):
+        assert ta.gradcheck(lambda x, o=options: F.avg_pool1d(x, *o), (leaf(2, 3, 6),))
+    for wrong in ((0,), (2, 0), (2, 1, 2), (9,)):
+        with pytest.raises(RuntimeError, match="avg_pool1d"):
+            F.avg_pool1d(x, *wrong)
+    with pytest.raises(NotImplementedError, match="ceil_mode"):
+        F.avg_pool1d(x, 2, ceil_mode=True)
+
+
+def test_the_maxima_of_windows_that_cover_the_sequence():
+    x = ta.tensor([[1.0, 7.0, 3.0, 4.0, 5.0]])
+    assert F.adaptive_max_pool1d(x, 1).tolist() == [[7]]
+    assert nn.AdaptiveMaxPool1d(2)(x).tolist() == [[7, 5]]
+    assert ta.gradcheck(lambda x: F.adaptive_max_pool1d(x, 3), (leaf(2, 5),))
+    with pytest.raises(RuntimeError, match="adaptive_max_pool1d"):
+        F.adaptive_max_pool1d(x, 0)
+
+
+def test_one_dimension_becomes_several():
+    assert nn.Unflatten(1, (3, -1))(ta.ones(2, 12)).shape == (2, 3, 4)
+    assert repr(nn.Unflatten(1, (3, 4))) == "Unflatten(dim=1, unflattened_size=(3, 4))"
+
+
+def test_similarity_and_distance_as_modules():
+    x, y = ta.tensor([[3.0, 4.0]]), ta.tensor([[4.0, 3.0]])
+    assert nn.CosineSimilarity()(x, y).tolist() == pytest.approx([0.96])
+    assert nn.CosineSimilarity(0)(x, y).tolist() == pytest.approx([1, 1])
+    assert nn.CosineSimilarity(eps=100.0)(x, y).tolist() == pytest.approx([0.0024])
+    assert nn.PairwiseDistance(eps=0.0)(x, y).tolist() == pytest.approx([2**0.5])
+    assert nn.PairwiseDistance(1.0, 0.5, True)(x, y).tolist() == [[2.0]]
+
+
+def test_parameters_as_one_vector():
+    model = nn.Linear(2, 1)
+    vector = nn.utils.parameters_to_vector(model.parameters())
+    assert vector.tolist() == [*model.weight[0].tolist(), *model.bias.tolist()]
+    nn.utils.vector_to_parameters(ta.tensor([1.0, 2.0, 3.0]), model.parameters())
+    assert (model.weight.tolist(), model.bias.tolist()) == ([[1, 2]], [3])
+    with pytest.raises(ValueError, match="vec"):
+        nn.utils.vector_to_parameters(ta.ones(4), model.parameters())
+    assert model.bias.tolist() == [3]
+
+
 def test_the_means_of_windows_that_cover_the_sequence():
     x = ta.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]])
     assert F.adaptive_avg_pool1d(x, 1).tolist() == [[3]]

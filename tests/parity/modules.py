@@ -336,6 +336,68 @@ TABLE = {
             lambda t: t.nn.MaxPool1d(2)(t.ones(4)),
         ),
     ),
+    "AvgPool1d": Layer(
+        lambda d: (
+            Call(d.int(2, 4), *d.pick((), (1,), (2, 1), (2, 1, False, False))),
+            Call(d.array((*d.shape(1, 2, empty=0), d.int(7, 9)), "d")),
+        ),
+        (
+            lambda t: t.nn.AvgPool1d(3)(t.ones(1, 2)),
+            lambda t: t.nn.AvgPool1d(2, padding=2)(t.ones(1, 4)),
+            lambda t: t.nn.AvgPool1d(2)(t.ones(4)),
+        ),
+    ),
+    "AdaptiveMaxPool1d": Layer(
+        lambda d: (Call(d.int(1, 4)), Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"))),
+        (lambda t: t.nn.AdaptiveMaxPool1d(2)(t.ones(4)),),
+    ),
+    "BatchNorm1d": Layer(
+        lambda d: (
+            Call(
+                3,
+                **d.pick(
+                    {},
+                    {"momentum": None},
+                    {"affine": False},
+                    {"eps": 0.1},
+                    {"track_running_stats": False},
+                    {"bias": False},
+                ),
+            ),
+            Call(d.array(d.pick((4, 3), (2, 3, 5)), "d")),
+        ),
+        (
+            lambda t: t.nn.BatchNorm1d(3)(t.ones(1, 3)),
+            lambda t: t.nn.BatchNorm1d(3)(t.ones(3)),
+        ),
+    ),
+    "CosineSimilarity": Layer(
+        lambda d: (
+            Call(*d.pick((), (0,), (-1, 0.5))),
+            Call(d.array((2, 3), "d"), d.array((2, 3), "d")),
+        )
+    ),
+    "PairwiseDistance": Layer(
+        lambda d: (
+            Call(*d.pick((), (1.0,), (3.0, 0.1, True))),
+            Call(d.array((2, 3), "d"), d.array((2, 3), "d")),
+        )
+    ),
+    "EmbeddingBag": Layer(
+        lambda d: (
+            Call(5, 3, **d.pick({}, {"padding_idx": 0}), mode=d.pick("sum", "mean", "max")),
+            Call(d.indices(5, (7,)), np.array(d.pick([0, 2, 2, 5], [0]))),
+        ),
+        (
+            lambda t: t.nn.EmbeddingBag(5, 3)(t.tensor([1, 2]), t.tensor([1])),
+            lambda t: t.nn.EmbeddingBag(5, 3, mode="x")(t.tensor([[1]])),
+            lambda t: t.nn.EmbeddingBag(5, 3)(t.tensor([1])),
+        ),
+    ),
+    "Unflatten": Layer(
+        lambda d: (Call(d.pick(1, -1), d.pick((2, 3), (-1, 2))), Call(d.array((2, 6), "d"))),
+        (lambda t: t.nn.Unflatten(1, (4, 2))(t.ones(2, 6)),),
+    ),
     "AdaptiveAvgPool1d": Layer(
         lambda d: (Call(d.int(1, 4)), Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"))),
         (lambda t: t.nn.AdaptiveAvgPool1d(2)(t.ones(4)),),

@@ -268,6 +268,29 @@ def probable(d):
     return Call(p, d.random(shape), **options)
 
 
+def pooled_means(d):
+    x = d.array((*d.shape(1, 2, empty=0), d.int(7, 9)), "d")
+    return Call(x, d.int(2, 4), *d.pick((), (1,), (2, 1), (2, 1, False, False)))
+
+
+def normed(d):
+    x = d.array(d.pick((4, 3), (2, 3, 5)), "d")
+    mean, var = d.array((3,), "d"), d.array((3,), "d", "positive")
+    affine = d.pick((), (d.array((3,), "d"), d.array((3,), "d")))
+    return Call(x, Const(mean), Const(var), *affine)
+
+
+def bagged(d):
+    mode = d.pick("sum", "mean", "max")
+    how = {"mode": mode} | d.pick({}, {"padding_idx": 1})
+    if mode == "sum" and d.chance(0.5):
+        how["per_sample_weights"] = d.array((6,), "d")
+    table = d.array((4, 3), "d", "apart")
+    if d.chance(0.5) or "per_sample_weights" in how:
+        return Call(d.indices(4, (6,)), table, np.array([0, 2, 2]), **how)
+    return Call(d.indices(4, (2, 3)), table, **how)
+
+
 def pooled(d):
     x = d.array((*d.shape(1, 2, empty=0), d.int(5, 9)), "d")
     size = d.int(1, 3)
@@ -398,6 +421,44 @@ TABLE = {
     "bincount": Entry(
         counted, (lambda t: t.bincount(t.tensor([-1])), lambda t: t.bincount(t.ones(2)))
     ),
+    "count_nonzero": Entry(
+        lambda d: (lambda x: Call(x, *d.pick((), (d.dim(x.ndim),))))(d.array(kinds="fib")),
+        gradients=False,
+    ),
+    "median": Entry(
+        lambda d: (lambda x: Call(x, *d.pick((), (d.dim(x.ndim), d.chance(0.5)))))(
+            d.array(d.shape(0, 3, empty=0), "d", "apart", special=0.3)
+        ),
+        (lambda t: t.ones(0, 2).median(0),),
+    ),
+    "diff": Entry(
+        lambda d: (lambda x: Call(x, d.int(0, 3), d.dim(x.ndim)))(d.array(d.shape(1, 3), "dib")),
+        (lambda t: t.diff(t.ones(())), lambda t: t.diff(t.ones(2), -1)),
+    ),
+    **{
+        name: Entry(
+            lambda d: (lambda x: Call(x, *d.pick((), (d.dim(x.ndim),)), **d.pick(
+                {}, {"correction": 0}, {"keepdim": True}
+            )))(d.array(d.shape(1, 3, empty=0), "d"))
+        )
+        for name in ("var_mean", "std_mean")
+    },
+    "tile": Entry(
+        lambda d: Call(d.array(d.shape(0, 3), "ffi"), d.pick((2,), (2, 1), (1, 2, 1, 2)))
+    ),
+    **dict.fromkeys(("movedim", "moveaxis"), Entry(
+        lambda d: Call(d.array((2, 3, 4)), *d.pick((0, -1), (-1, 0), ((0, 1), (2, 0)))),
+        (lambda t: t.ones(2, 3).movedim(0, 2), lambda t: t.ones(2, 3).movedim((0, 1), (0, 0))),
+    )),
+    "trace": Entry(
+        lambda d: Call(d.array((d.int(1, 4), d.int(1, 4)), "ffi")), (lambda t: t.trace(t.ones(2)),)
+    ),
+    "randint_like": scenario(
+        lambda t: (t.randint_like(t.ones(2, 3), 5).dtype, t.randint_like(t.ones(2), 4, 5)), cases=1
+    ),
+    "data_ptr": scenario(
+        lambda t: (lambda x: x.data_ptr() == x[:1].data_ptr())(t.ones(2)), cases=1
+    ),
     "isclose": Entry(close), "allclose": Entry(close),
     "equal": Entry(lambda d: Call(*alike(d))),
     "isin": Entry(lambda d: Call(*(Const(d.array(kinds="i")) for _ in "xy")), gradients=False),
@@ -456,6 +517,18 @@ TABLE = {
     "binary_cross_entropy": Entry(probable, (
         lambda t: t.nn.functional.binary_cross_entropy(t.full((2,), 2.0), t.ones(2)),
         lambda t: t.nn.functional.binary_cross_entropy(t.ones(2), t.ones(3)),
+    )),
+    "avg_pool1d": Entry(pooled_means, (lambda t: t.nn.functional.avg_pool1d(t.ones(1, 3), 0),)),
+    "adaptive_max_pool1d": Entry(
+        lambda d: Call(d.array((*d.shape(1, 2, empty=0), d.int(1, 9)), "d"), d.int(1, 4))
+    ),
+    "batch_norm": Entry(normed, (
+        lambda t: t.nn.functional.batch_norm(t.ones(1, 3), None, None, training=True),
+        lambda t: t.nn.functional.batch_norm(t.ones(2, 3), None, None),
+    )),
+    "embedding_bag": Entry(bagged, (
+        lambda t: t.nn.functional.embedding_bag(t.tensor([1]), t.ones(2, 3)),
+        lambda t: t.nn.functional.embedding_bag(t.tensor([9]), t.ones(2, 3), t.tensor([0])),
     )),
     "max_pool1d": Entry(pooled, (lambda t: t.nn.functional.max_pool1d(t.ones(1, 3), 0),)),
     "adaptive_avg_pool1d": Entry(

@@ -160,6 +160,13 @@ def clipped(name):
     )
 
 
+def in_one_vector(t, x, y):
+    params = [t.nn.Parameter(v.clone()) for v in (x, y)]
+    vector = t.nn.utils.parameters_to_vector(params)
+    t.nn.utils.vector_to_parameters(vector.detach() * 2, params)
+    return vector, params
+
+
 def packing(t, x, lengths, first, ordered):
     rnn = t.nn.utils.rnn
     packed = rnn.pack_padded_sequence(x, lengths, first, ordered)
@@ -258,6 +265,12 @@ TABLE = {
         10,
     ),
     "clip_grad_norm_": clipped("clip_grad_norm_"),
+    **dict.fromkeys(
+        ("parameters_to_vector", "vector_to_parameters"),
+        scenario(
+            in_one_vector, lambda d: Call(Const(d.array(kinds="d")), Const(d.array(kinds="d")))
+        ),
+    ),
     "clip_grad_value_": clipped("clip_grad_value_"),
     **dict.fromkeys(("pack_padded_sequence", "pad_packed_sequence", "PackedSequence"), PACKED),
     "pad_sequence": ragged("pad_sequence"),

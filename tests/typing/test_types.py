@@ -121,6 +121,7 @@ MODULES = {
     "tinyattn.nn.utils.rnn": "rnn",
     "tinyattn.optim": "optim",
     "tinyattn.optim.lr_scheduler": "lr_scheduler",
+    "tinyattn.distributions": "ta.distributions",
     "tinyattn.text": "text",
     "tinyattn.viz": "viz",
 }

@@ -29,8 +29,9 @@ from tinyattn.nn.containers import (
     Sequential,
 )
 from tinyattn.nn.conv import Conv1d
+from tinyattn.nn.distance import CosineSimilarity, PairwiseDistance
 from tinyattn.nn.dropout import Dropout
-from tinyattn.nn.linear import Flatten, Identity, LazyLinear, Linear
+from tinyattn.nn.linear import Flatten, Identity, LazyLinear, Linear, Unflatten
 from tinyattn.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -43,9 +44,9 @@ from tinyattn.nn.loss import (
     SmoothL1Loss,
 )
 from tinyattn.nn.module import Module
-from tinyattn.nn.normalization import LayerNorm, RMSNorm
+from tinyattn.nn.normalization import BatchNorm1d, LayerNorm, RMSNorm
 from tinyattn.nn.parameter import Parameter
-from tinyattn.nn.pooling import AdaptiveAvgPool1d, MaxPool1d
+from tinyattn.nn.pooling import AdaptiveAvgPool1d, AdaptiveMaxPool1d, AvgPool1d, MaxPool1d
 from tinyattn.nn.positions import (
     LearnedPositions,
     RotaryPositions,
@@ -53,7 +54,7 @@ from tinyattn.nn.positions import (
     apply_rotary,
 )
 from tinyattn.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from tinyattn.nn.sparse import Embedding
+from tinyattn.nn.sparse import Embedding, EmbeddingBag
 from tinyattn.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -70,13 +71,18 @@ __all__ = [
     "LSTM",
     "RNN",
     "AdaptiveAvgPool1d",
+    "AdaptiveMaxPool1d",
     "Attention",
+    "AvgPool1d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "Conv1d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GRUCell",
     "HuberLoss",
@@ -99,6 +105,7 @@ __all__ = [
     "ModuleList",
     "MultiheadAttention",
     "NLLLoss",
+    "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
@@ -120,6 +127,7 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Unflatten",
     "apply_rotary",
     "functional",
     "init",

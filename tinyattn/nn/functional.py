@@ -16,11 +16,13 @@ from tinyattn.ops.activations import (
     softsign,
 )
 from tinyattn.ops.attention import scaled_dot_product_attention
+from tinyattn.ops.bags import embedding_bag
 from tinyattn.ops.convolution import conv1d, pad
 from tinyattn.ops.elementwise import sigmoid, tanh
 from tinyattn.ops.indexing import embedding, one_hot
 from tinyattn.ops.losses import cross_entropy, nll_loss
 from tinyattn.ops.normalising import (
+    batch_norm,
     cosine_similarity,
     layer_norm,
     log_softmax,
@@ -38,14 +40,17 @@ from tinyattn.ops.pointwise_losses import (
     mse_loss,
     smooth_l1_loss,
 )
-from tinyattn.ops.pooling import adaptive_avg_pool1d, max_pool1d
+from tinyattn.ops.pooling import adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, max_pool1d
 from tinyattn.ops.products import linear
 from tinyattn.ops.random import dropout
 from tinyattn.ops.scores import attention, scores
 
 __all__ = [
     "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
     "attention",
+    "avg_pool1d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
@@ -54,6 +59,7 @@ __all__ = [
     "dropout",
     "elu",
     "embedding",
+    "embedding_bag",
     "gelu",
     "glu",
     "huber_loss",

@@ -1,5 +1,5 @@
 """Linear: y = x W^T + b. It is the simplest module with parameters, so read it first. LazyLinear
-finds its width itself; Flatten and Identity have no parameters."""
+finds its width itself; Flatten, Unflatten and Identity have no parameters."""
 
 import math
 from typing import Any, TypeVar
@@ -106,6 +106,25 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Make several dimensions of the dimension dim, of the sizes unflattened_size; one of them may
+    be -1.
+
+    >>> nn.Unflatten(1, (3, 4))(ta.ones(2, 12)).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, unflattened_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Identity(OverloadedForward):

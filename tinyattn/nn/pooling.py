@@ -50,3 +50,54 @@ class AdaptiveAvgPool1d(Module):
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
+
+
+class AvgPool1d(Module):
+    """The mean of every window of kernel_size time steps: (B, D, T) -> (B, D, T').
+
+    stride is kernel_size unless given; padding adds zeros at both ends, which are counted unless
+    count_include_pad is False. ceil_mode must be False.
+
+    >>> nn.AvgPool1d(2)(ta.ones(2, 3, 10)).shape
+    (2, 3, 5)
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] | None = None,
+        padding: int | tuple[int] = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Tensor) -> Tensor:
+        how = self.padding, self.ceil_mode, self.count_include_pad
+        return F.avg_pool1d(input, self.kernel_size, self.stride, *how)
+
+    def extra_repr(self) -> str:
+        size, stride, padding = (
+            value if isinstance(value, tuple) else (value,)
+            for value in (self.kernel_size, self.stride, self.padding)
+        )
+        return f"kernel_size={size}, stride={stride}, padding={padding}"
+
+
+class AdaptiveMaxPool1d(Module):
+    """The largest numbers of output_size windows that cover all time steps: (B, D, T) -> (B, D,
+    output_size)."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_max_pool1d(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"

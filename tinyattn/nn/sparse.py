@@ -1,4 +1,4 @@
-"""Embedding: a row of a table for every index.
+"""Embedding: a row of a table for every index. EmbeddingBag: the sum or mean of such rows.
 
 Look first at `forward`; the gradient of the table stands in ops/.
 """
@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.devices import Device
 from tinyattn.nn import init
-from tinyattn.nn.functional import embedding
+from tinyattn.nn.functional import embedding, embedding_bag
 from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import Parameter, unset
 
@@ -96,6 +96,84 @@ class Embedding(Module):
         usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
         told = [f", {k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v]
         return f"{self.num_embeddings}, {self.embedding_dim}{''.join(told)}"
+
+
+class EmbeddingBag(Module):
+    """The sum, mean or largest of the rows of the table `weight` over a bag of indices: (B, N) ->
+    (B, embedding_dim), or (N,) with offsets (B,), the place where each bag begins.
+
+    mode: "mean", "sum" or "max". padding_idx: a row of zeros that is left out of its bags.
+    include_last_offset: offsets has one more number, the end. The other arguments are those of
+    Embedding. A bag without words gives zeros.
+
+    >>> table = nn.EmbeddingBag(10, 4, mode="sum")
+    >>> table(ta.tensor([1, 2, 4, 5, 4]), ta.tensor([0, 3])).shape
+    (2, 4)
+    """
+
+    weight: Parameter
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Device = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__()
+        _dense(sparse)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.mode = scale_grad_by_freq, mode
+        self.include_last_offset = include_last_offset
+        self.padding_idx = _row(padding_idx, num_embeddings)
+        if _weight is not None:
+            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"_weight: expected shape {[num_embeddings, embedding_dim]}, got "
+                    f"{list(_weight.shape)}"
+                )
+            self.weight = Parameter(_weight)
+            return
+        self.weight = unset(num_embeddings, embedding_dim, device=device, dtype=dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table anew; the row padding_idx becomes zeros."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight._array[self.padding_idx] = 0
+
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        return embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode!r}{padding}"
 
 
 def _dense(sparse: bool) -> None:

@@ -15,12 +15,12 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import implicit_dim
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.sums import squares_over, sum_over
+from tinyattn.kernels.sums import moments_over, squares_over, sum_over
 from tinyattn.ops._arguments import as_axis, as_floats, as_size, as_tensor
 from tinyattn.ops.elementwise import to
 from tinyattn.ops.products import as_rows
 from tinyattn.ops.reductions import norm
-from tinyattn.ops.shape import expand
+from tinyattn.ops.shape import expand, reshape, transpose
 
 
 def _turned(x: Array, axis: int) -> Array:
@@ -224,6 +224,58 @@ def _normalised(
                 f"{name}: expected shape {list(shape)}, got {list(value._array.shape)}"
             )
     return operation.apply(x, *affine.values(), eps=eps, axes=len(shape))
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each of the D features brought to mean 0 and variance 1 over the batch, and over time where
+    there is time, times weight, plus bias: (B, D) or (B, D, T) to the same shape.
+
+    It is layer normalisation of the transposed input: a row holds all values of one feature.
+    training: use the mean and the variance of this batch, and move running_mean and running_var
+    (D,) towards them by the factor momentum, in place; else use running_mean and running_var.
+    weight, bias: (D,). (Ioffe and Szegedy 2015, arXiv:1502.03167)
+    """
+    x = as_floats(input, "input", "batch_norm")
+    shape = x._array.shape
+    if len(shape) not in (2, 3):
+        raise ValueError(f"batch_norm: input: expected (B, D) or (B, D, T), got {list(shape)}")
+    D = shape[1]
+    given = {"running_mean": running_mean, "running_var": running_var}
+    for name, value in {**given, "weight": weight, "bias": bias}.items():
+        if value is not None and as_tensor(value, name)._array.shape != (D,):
+            raise RuntimeError(f"{name}: expected shape [{D}], got {list(value._array.shape)}")
+    column = (D,) + (1,) * (len(shape) - 2)
+    if training:
+        rows = reshape(transpose(x, 0, 1), (D, -1))
+        n = rows._array.shape[1]
+        if n < 2:
+            raise ValueError(
+                "batch_norm: input: expected more than 1 value per channel when training, got "
+                f"input size {list(shape)}"
+            )
+        mean, squares = (part.reshape(D) for part in moments_over(rows._array, (1,)))
+        for running, now in ((running_mean, mean), (running_var, squares / (n - 1))):
+            if running is not None:
+                running._array[...] += momentum * (now - running._array)
+                running._storage.changed("batch_norm")
+        y = LayerNorm.apply(rows, None, None, eps=eps, axes=1)
+        y = transpose(reshape(y, (D, shape[0], *shape[2:])), 0, 1)
+    elif running_mean is None or running_var is None:
+        raise RuntimeError("batch_norm: expected running_mean and running_var, or training=True")
+    else:
+        mean_, scale = reshape(running_mean, column), reshape((running_var + eps) ** -0.5, column)
+        y = (x - mean_) * scale
+    y = y if weight is None else y * reshape(weight, column)
+    return y if bias is None else y + reshape(bias, column)
 
 
 # Functions made of norms

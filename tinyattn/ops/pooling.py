@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.storage import Tensor
+from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_floats, as_int, as_size
-from tinyattn.ops.shape import stack
+from tinyattn.ops.convolution import pad
+from tinyattn.ops.shape import narrow, stack
 
 
 class MaxPool1d(Function):
@@ -80,17 +81,85 @@ def max_pool1d(
     return MaxPool1d.apply(input, size, step, pad, gap)
 
 
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of every window of kernel_size time steps: (B, D, T) -> (B, D, T'), or both without
+    B.
+
+    stride: from one window to the next, by default kernel_size. padding: zeros at both ends, at
+    most half of kernel_size; count_include_pad False: they are not counted in the mean. ceil_mode
+    must be False.
+
+    >>> F.avg_pool1d(ta.tensor([[1.0, 5.0, 2.0, 4.0]]), 2)
+    tensor([[3., 3.]])
+    """
+    if ceil_mode:
+        raise NotImplementedError("ceil_mode: expected False, got True")
+    shape = as_floats(input, "input", "avg_pool1d")._array.shape
+    size, step, margin = (
+        as_int(as_size((value,), name)[0], name)
+        for name, value in (
+            ("kernel_size", kernel_size),
+            ("stride", kernel_size if stride is None else stride),
+            ("padding", padding),
+        )
+    )
+    if len(shape) not in (2, 3):
+        raise RuntimeError(f"avg_pool1d: input: expected (B, D, T) or (D, T), got {list(shape)}")
+    if min(size, step) < 1 or not 0 <= margin <= size // 2:
+        raise RuntimeError(
+            "avg_pool1d: expected positive kernel_size and stride, and a padding of at most half "
+            f"of kernel_size, got {size}, {step} and {margin}"
+        )
+    if shape[-1] + 2 * margin < size:
+        raise RuntimeError(
+            f"avg_pool1d: a window of {size} steps does not fit in T = {shape[-1]} with padding "
+            f"{margin}"
+        )
+    x = pad(input, (margin, margin))
+    count = (x._array.shape[-1] - size) // step + 1
+    place = np.arange(count)[:, None] * step + np.arange(size)
+    total = x[..., results.wrap(place)].sum(-1)
+    there = (place >= margin) & (place < shape[-1] + margin)
+    divisor = size if count_include_pad else results.wrap(there.sum(-1).astype(x._array.dtype))
+    return total / divisor
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
+    """The largest numbers of output_size windows that together cover all time steps, the windows of
+    `adaptive_avg_pool1d`: (B, D, T) -> (B, D, output_size), or both without B.
+
+    >>> F.adaptive_max_pool1d(ta.tensor([[1.0, 5.0, 2.0]]), 1)
+    tensor([[5.]])
+    """
+    ends = _windows("adaptive_max_pool1d", input, output_size)
+    return stack([narrow(input, -1, a, b - a).max(-1).values for a, b in ends], -1)
+
+
 def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The means of output_size windows that together cover all time steps: (B, D, T) -> (B, D,
     output_size), or both without B. Window i goes from floor(i T / output_size) to
     ceil((i + 1) T / output_size) - 1."""
-    shape = as_floats(input, "input", "adaptive_avg_pool1d")._array.shape
+    ends = _windows("adaptive_avg_pool1d", input, output_size)
+    return stack([narrow(input, -1, a, b - a).mean(-1) for a, b in ends], -1)
+
+
+def _windows(
+    function: str, input: Tensor, output_size: int | Sequence[int]
+) -> list[tuple[int, int]]:
+    """Where each of output_size windows begins, and the step behind its end."""
+    shape = as_floats(input, "input", function)._array.shape
     n = as_size((output_size,), "output_size")[0]
     if len(shape) not in (2, 3) or not shape[-1] or n < 1:
         raise RuntimeError(
-            "adaptive_avg_pool1d: expected input (B, D, T) or (D, T) and a positive output_size, "
+            f"{function}: expected input (B, D, T) or (D, T) and a positive output_size, "
             f"got {list(shape)} and {n}"
         )
     T = shape[-1]
-    ends = [(i * T // n, -(-(i + 1) * T // n)) for i in range(n)]
-    return stack([input.narrow(-1, a, b - a).mean(-1) for a, b in ends], -1)
+    return [(i * T // n, -(-(i + 1) * T // n)) for i in range(n)]

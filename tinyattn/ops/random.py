@@ -273,6 +273,23 @@ def randint(  # type: ignore[misc]  # the first argument has one of two names
     return _made(drawn, wanted, device, requires_grad)
 
 
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Random integers from low to high - 1, or from 0 to low - 1 without high, in the shape and,
+    by default, the dtype of input."""
+    array = as_tensor(input, "input")._array
+    bounds = (0, low) if high is None else (low, high)
+    wanted = dtype or array.dtype
+    return randint(*bounds, array.shape, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
 def randperm(
     n: int,
     *,

@@ -9,10 +9,10 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.storage import Tensor, TensorBase, results
-from tinyattn.ops._arguments import as_axis, as_int, as_tensor
+from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_size, as_tensor
 from tinyattn.ops.elementwise import clamp, clone, where
 from tinyattn.ops.indexing import index_select
-from tinyattn.ops.shape import cat, expand, reshape, transpose
+from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, transpose
 
 
 def repeat_interleave(
@@ -135,3 +135,55 @@ def nan_to_num(
     ):
         x = where(results.wrap(there), float(value), x)
     return x
+
+
+def tile(input: Tensor, dims: Size, *more: int) -> Tensor:
+    """input several times over along every dimension: `repeat`, but fewer numbers than dimensions
+    count for the last ones.
+
+    >>> ta.tensor([[1, 2], [3, 4]]).tile(2)
+    tensor([[1, 2, 1, 2],
+            [3, 4, 3, 4]])
+    """
+    times = as_size((dims, *more), "dims")
+    ones = (1,) * (as_tensor(input, "input")._array.ndim - len(times))
+    return repeat(input, (*ones, *times))
+
+
+def movedim(input: Tensor, source: Size, destination: Size) -> Tensor:
+    """A view in which the dimensions `source` stand at the places `destination`; the others keep
+    their order.
+
+    >>> ta.zeros(2, 3, 4).movedim(0, -1).shape
+    (3, 4, 2)
+    """
+    ndim = as_tensor(input, "input")._array.ndim
+    from_, to = as_size((source,), "source"), as_size((destination,), "destination")
+    if len(from_) != len(to):
+        raise RuntimeError(
+            f"movedim: expected as many destinations as sources, got {list(from_)} and {list(to)}"
+        )
+    places = dict(
+        zip(as_axes(to, ndim, "destination"), as_axes(from_, ndim, "source"), strict=True)
+    )
+    others = iter([axis for axis in range(ndim) if axis not in places.values()])
+    return permute(input, [places[i] if i in places else next(others) for i in range(ndim)])
+
+
+def moveaxis(input: Tensor, source: Size, destination: Size) -> Tensor:
+    """Another name of `movedim`."""
+    return movedim(input, source, destination)
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix (N, M), without axes.
+
+    >>> ta.trace(ta.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
+    if as_tensor(input, "input")._array.ndim != 2:
+        raise RuntimeError(
+            f"trace: expected a matrix, got a tensor of shape {list(input._array.shape)}"
+        )
+    index = results.wrap(np.arange(min(input._array.shape)))
+    return input[index, index].sum()

@@ -1,4 +1,5 @@
-"""Gradient clipping for training loops; sequences of unequal length are in rnn.py.
+"""Gradient clipping for training loops; all parameters as one vector. Sequences of unequal length
+are in rnn.py.
 
 Look first at `clip_grad_norm_`.
 """
@@ -9,13 +10,22 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.modes import no_grad
 from tinyattn.autograd.storage import results
 from tinyattn.compat.deprecated import renamed
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.nn.utils import rnn
+from tinyattn.ops.shape import cat
 
-__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "rnn"]
+__all__ = [
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "parameters_to_vector",
+    "rnn",
+    "vector_to_parameters",
+]
 
 
 def clip_grad_norm_(
@@ -72,6 +82,28 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     for grad in _gradients(parameters):
         np.clip(grad._array, -clip_value, clip_value, out=grad._array)
         grad._storage.changed("clip_grad_value_")
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters as one vector (N,), one behind the other.
+
+    >>> nn.utils.parameters_to_vector(nn.Linear(3, 2).parameters()).shape
+    (8,)
+    """
+    return cat([param.reshape(-1) for param in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the numbers of the vector (N,) into the parameters, in the order of
+    `parameters_to_vector`. ValueError, with nothing written, if there are not N of them."""
+    params = list(parameters)
+    sizes = [param.numel() for param in params]
+    if not isinstance(vec, Tensor) or tuple(vec.shape) != (sum(sizes),):
+        got = list(vec.shape) if isinstance(vec, Tensor) else type(vec).__name__
+        raise ValueError(f"vec: expected a tensor of shape [{sum(sizes)}], got {got}")
+    with no_grad():
+        for param, part in zip(params, vec.split(sizes), strict=True):
+            param.copy_(part.reshape(param.shape))
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -1,0 +1,91 @@
+"""Counts, medians, differences of neighbours, and variances together with the mean, by the
+operations of ops/reductions.py.
+"""
+
+from typing import overload
+
+import numpy as np
+
+from tinyattn.autograd.storage import Tensor, results
+from tinyattn.ops._arguments import as_axis, as_int, as_tensor, some_axes
+from tinyattn.ops.comparisons import ne
+from tinyattn.ops.reductions import Dims, ValuesIndices, mean, sort, std, var
+from tinyattn.ops.shape import flatten, narrow, squeeze
+
+
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements along `dim`, or of all, are not 0: int64.
+
+    >>> ta.count_nonzero(ta.tensor([[1, 0], [2, 3]]), dim=1)
+    tensor([1, 2])
+    """
+    array = as_tensor(input, "input")._array
+    return results.wrap(np.asarray(np.count_nonzero(array, axis=some_axes(dim, array.ndim))))
+
+
+@overload
+def median(input: Tensor, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def median(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
+    """The middle one of the sorted elements, and of two middle ones the smaller: of all elements,
+    or along `dim` as the named tuple (values, indices). NaN if one of the elements is NaN.
+
+    >>> ta.tensor([3.0, 1.0, 2.0, 9.0]).median()
+    tensor(2.)
+    """
+    x = as_tensor(input, "input")
+    if dim is None:
+        return median(flatten(x), 0).values
+    axis = as_axis(dim, x._array.ndim)
+    n = x._array.shape[axis] if x._array.ndim else 1
+    if not n:
+        raise IndexError(f"median(): dim: expected elements along dimension {dim}, got none")
+    values, indices = sort(x, axis)
+    if not x._array.ndim:
+        return ValuesIndices(values, indices)
+    if x._array.dtype.kind == "f":  # NaN is sorted behind all numbers: the first one is wanted
+        missing = np.isnan(values._array).sum(axis, keepdims=True)
+        place = np.where(missing > 0, n - missing, (n - 1) // 2)
+    else:
+        place = np.full_like(values._array.take([0], axis), (n - 1) // 2, dtype=np.int64)
+    at = results.wrap(place)
+    chosen = ValuesIndices(values.gather(axis, at), indices.gather(axis, at))
+    return chosen if keepdim else ValuesIndices(*(squeeze(part, axis) for part in chosen))
+
+
+def diff(input: Tensor, n: int = 1, dim: int = -1) -> Tensor:
+    """Every element along `dim` less the one before it, n times in turn.
+
+    >>> ta.diff(ta.tensor([1, 4, 9]))
+    tensor([3, 5])
+    """
+    x = as_tensor(input, "input")
+    axis = as_axis(dim, x._array.ndim)
+    if not x._array.ndim:
+        raise RuntimeError("diff(): input: expected at least one dimension")
+    if as_int(n, "n") < 0:
+        raise RuntimeError(f"diff(): n: expected a number >= 0, got {n}")
+    for _ in range(min(n, x._array.shape[axis])):
+        length = max(x._array.shape[axis] - 1, 0)
+        later, earlier = narrow(x, axis, min(1, length), length), narrow(x, axis, 0, length)
+        x = ne(later, earlier) if x._array.dtype.kind == "b" else later - earlier
+    return x
+
+
+def var_mean(
+    input: Tensor, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`var` and `mean` over `dim`.
+
+    >>> ta.var_mean(ta.tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
+    return var(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
+
+
+def std_mean(
+    input: Tensor, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`std` and `mean` over `dim`."""
+    return std(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
