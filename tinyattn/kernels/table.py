@@ -430,7 +430,7 @@ class Backend:
         reverse: bool,
         cache: Cache | None = None,
     ) -> tuple[Array, Array, Array]:
-        """dy (N, H) and dh_n (B, H), where None means zeros, and what gru had and gave -> dgx (N,
+        """dy (N, H) and dh_n (B, H), where None means zeros, and gru's own arrays -> dgx (N,
         3H), dgh (N, 3H), dh0 (B, H).
         """
         inputs = dy, dh_n, saved, y, h0, w_hh, batch_sizes
@@ -468,7 +468,7 @@ class Backend:
         reverse: bool,
         cache: Cache | None = None,
     ) -> tuple[Array, Array, Array]:
-        """dy (N, H), dh_n and dc_n (B, H), where None means zeros, and what lstm had and gave ->
+        """dy (N, H), dh_n and dc_n (B, H), where None means zeros, and lstm's own arrays ->
         dgates (N, 4H), dh0 (B, H), dc0 (B, H).
         """
         inputs = dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes
@@ -504,7 +504,7 @@ class Backend:
         mask: Array | None,
         options: AttentionOptions,
     ) -> tuple[Array, Array, Array]:
-        """grad (B, h, Tq, Dv) and what attention had and gave -> dq, dk, dv, each in the shape and
+        """grad (B, h, Tq, Dv) and attention's own arrays -> dq, dk, dv, each in the shape and
         memory order of q, k, v.
         """
         inputs = grad, q, k, v, out, lse, mask

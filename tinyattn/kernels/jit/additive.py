@@ -15,6 +15,7 @@ KEYS, QUERIES = 64, 16  # terms of a sum that are added in their own type, befor
 
 @sums
 def scores_of_query(q, k, v, out):
+    """q (H,), k (Tk, H), v (H,) -> out (Tk,), the scores of one query."""
     for j in range(len(k)):
         key = k[j]
         total = v.dtype.type(0)
@@ -25,6 +26,7 @@ def scores_of_query(q, k, v, out):
 
 @kernel("r3 r3 r1 w3")
 def forward(q, k, v, out):
+    """q (B, Tq, H), k (B, Tk, H), v (H,) -> out (B, Tq, Tk); a task is one query."""
     B, Tq = q.shape[0], q.shape[1]
     for row in numba.prange(B * Tq):
         b, i = row // Tq, row % Tq
@@ -33,6 +35,7 @@ def forward(q, k, v, out):
 
 @sums
 def move(few, totals):
+    """Add few (H,) to totals (H,) in float64, and set few to zero."""
     for h in range(len(few)):
         totals[h] += few[h]
         few[h] = 0
@@ -40,6 +43,8 @@ def move(few, totals):
 
 @sums
 def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
+    """Columns begin..end of the gradients of one batch: grad (Tq, Tk), q (Tq, H), k (Tk, H), v (H,)
+    -> dq, dk of their shapes, dv (H,) in float64."""
     one = v.dtype.type(1)
     v, dv = v[begin:end], dv[begin:end]
     t = np.empty_like(v)  # a loop that writes several arrays would not vectorise
@@ -82,11 +87,13 @@ def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
 
 @kernel("r3 r3 r3 r1 w3 w3 w1")
 def backward(grad, q, k, v, dq, dk, dv):
+    """The gradients of all batches; a task is COLUMNS columns of one batch. The shares of dv are
+    added at the end, in order."""
     B, H = len(q), len(v)
     blocks = (H + COLUMNS - 1) // COLUMNS
     dvs = np.empty((B, H))  # float64, so that sums over many rows do not drift
-    for part in numba.prange(B * blocks):
-        b, h = part // blocks, part % blocks * COLUMNS
+    for task in numba.prange(B * blocks):
+        b, h = task // blocks, task % blocks * COLUMNS
         end = min(h + COLUMNS, H)
         backward_columns(grad[b], q[b], k[b], v, h, end, dq[b], dk[b], dvs[b])
     for h in range(H):

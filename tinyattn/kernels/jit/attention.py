@@ -75,6 +75,7 @@ def exponentials(s, n, shift):
 
 @kernel("r4 r4 r4 v4 bool float float int w4 w3")
 def run_attention(q, k, v, mask, causal, scale, p, key, out, lse):
+    """The forward kernel; a task is ROWS queries of one head."""
     B, heads, Tq, _ = q.shape
     group = heads // k.shape[1]
     pieces = (Tq + ROWS - 1) // ROWS
@@ -106,6 +107,8 @@ def run_attention(q, k, v, mask, causal, scale, p, key, out, lse):
 
 @kernel("r4 r4 r4 r4 r4 r3 v4 bool float float int w4 w4 w4")
 def run_backward(grad, q, k, v, out, lse, mask, causal, scale, p, key, dq, dk, dv):
+    """The backward kernel; a task is a head of k and v, with all heads of q that share it. The
+    weights are computed again, from the logarithm of their sum."""
     B, heads, Tq, _ = q.shape
     shared, Tk = k.shape[1:3]
     group = heads // shared
@@ -190,7 +193,7 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
+    """grad (B, h, Tq, Dv) and the forward's own arrays -> dq, dk, dv like q, k, v."""
     inputs = (np.ascontiguousarray(x) for x in (grad, q, k, v, out))
     whole = [np.empty(x.shape, x.dtype) for x in (dq, dk, dv)]
     alone = out.size * k.shape[2] < SMALL

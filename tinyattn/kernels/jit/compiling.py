@@ -45,6 +45,7 @@ class _Teller(event.Listener):
 
 
 def _types(letters: str, real: Any) -> Any:
+    """The type that Numba compiles an argument for, from its letters and the float type."""
     scalars = {"int": types.int64, "float": types.float64, "bool": types.boolean}
     if letters in scalars:
         return scalars[letters]
@@ -83,6 +84,7 @@ class Kernel:
 
 
 def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
+    """Makes a Kernel of a function; `letters` has a group for each argument, as above."""
     return lambda function: Kernel(function, letters)
 
 

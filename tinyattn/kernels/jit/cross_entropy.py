@@ -23,6 +23,7 @@ def weighted_sums(x, i, top, weight):
 
 @sums
 def row(logits, i, t, weight, smoothing, scale, losses, grad):
+    """Row i with target t: its loss, and its gradient if grad is not empty."""
     V = logits.shape[1]
     real = logits.dtype.type
     top, total = largest(logits, i), real(0)
@@ -63,6 +64,7 @@ def row(logits, i, t, weight, smoothing, scale, losses, grad):
 
 @kernel("r2 i1 r1 int float float w1 w2")
 def run(logits, target, weight, ignore_index, smoothing, scale, losses, grad):
+    """logits (N, V), target (N,) -> losses (N,), grad (N, V) or empty; a task is one row."""
     for i in numba.prange(len(logits)):
         if target[i] == ignore_index:
             losses[i] = 0

@@ -14,6 +14,7 @@ OWNERS = 16
 
 @exact
 def add_rows(grad, index, padding_idx, owner, owners, sums, lost):
+    """Add to sums (V, D) the rows of grad (N, D) whose index belongs to this owner, in order."""
     for i in range(len(index)):
         v = index[i]
         if v % owners == owner and v != padding_idx:
@@ -23,6 +24,7 @@ def add_rows(grad, index, padding_idx, owner, owners, sums, lost):
 
 @kernel("r2 i1 int int s2 s2")
 def run(grad, index, padding_idx, owners, sums, lost):
+    """One task for each owner. Row v of sums belongs to owner v % owners, so no two tasks meet."""
     for owner in numba.prange(owners):
         add_rows(grad, index, padding_idx, owner, owners, sums, lost)
 

@@ -62,6 +62,7 @@ def forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, 
 
 @kernel("r2 r1 r1 i1 bool w2 w2 w2")
 def forward(gx, panels, b_hh, batch_sizes, reverse, y, h, saved):
+    """The forward kernel; h (B, H) starts as h0 and ends as h_n. A task is a block of rows."""
     B = len(h)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
@@ -115,6 +116,7 @@ def backward_rows(dy, saved, y, h0, panels, batch_sizes, starts, reverse, begin,
 
 @kernel("r2 r2 r2 r2 r1 i1 bool w2 w2 w2")
 def backward(dy, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh):
+    """The backward kernel; dh (B, H) starts as dh_n and ends as dh0. A task is a block of rows."""
     B = len(dh)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
@@ -154,7 +156,7 @@ def gru_backward(
     dgh: Array,
     dh0: Array,
 ) -> None:
-    """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+    """dy (N, H), dh_n (B, H) and gru's own arrays -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n
     w_hh, _, batch_sizes, reverse, cache = layer
     panels = packed(w_hh, "recurrent backward", cache)

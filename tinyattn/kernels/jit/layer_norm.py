@@ -13,6 +13,7 @@ BLOCK = 16  # rows; each block adds up its share of the weights' gradients
 
 @sums
 def forward_row(x, i, weight, bias, eps, out, mean, rstd):
+    """Row i of x: its normalised values in out, its mean and its reciprocal deviation."""
     D = x.shape[1]
     real = x.dtype.type
     m, square = real(0), 0.0
@@ -39,12 +40,15 @@ def forward_row(x, i, weight, bias, eps, out, mean, rstd):
 
 @kernel("r2 r1 r1 float w2 w1 w1")
 def forward(x, weight, bias, eps, out, mean, rstd):
+    """x (N, D) -> out (N, D), mean, rstd (N,); a task is one row. weight, bias or mean may be
+    empty."""
     for i in numba.prange(len(x)):
         forward_row(x, i, weight, bias, eps, out, mean, rstd)
 
 
 @sums
 def backward_rows(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias):
+    """Rows begin..end: dx, and the sums of these rows for dweight and dbias (D,)."""
     D = x.shape[1]
     real = x.dtype.type
     for j in range(D):
@@ -70,6 +74,8 @@ def backward_rows(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias):
 
 @sums
 def backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias):
+    """Rows begin..end, block by block: dx, and what the rows add to dweight and dbias (D,), which
+    are float64."""
     D = x.shape[1]
     of_weight, of_bias = np.empty(D, x.dtype), np.empty(D, x.dtype)  # of a block
     for start in range(begin, end, BLOCK):
@@ -82,18 +88,20 @@ def backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweight, dbias)
 
 @kernel("r2 r2 r1 r1 r1 w2 w1 w1")
 def backward(grad, x, mean, rstd, weight, dx, dweight, dbias):
+    """grad, x (N, D) -> dx (N, D), dweight, dbias (D,). Each task adds up a range of rows; the
+    totals of the tasks are added at the end, in order."""
     N, D = x.shape
-    parts = min(64, (N + BLOCK - 1) // BLOCK)
-    dweights = np.zeros((parts, D))  # float64, so that sums over many rows do not drift
-    dbiases = np.zeros((parts, D))
-    for part in numba.prange(parts):
-        begin, end = N * part // parts, N * (part + 1) // parts
-        backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweights[part], dbiases[part])
+    tasks = min(64, (N + BLOCK - 1) // BLOCK)
+    dweights = np.zeros((tasks, D))  # float64, so that sums over many rows do not drift
+    dbiases = np.zeros((tasks, D))
+    for task in numba.prange(tasks):
+        begin, end = N * task // tasks, N * (task + 1) // tasks
+        backward_blocks(grad, x, mean, rstd, weight, begin, end, dx, dweights[task], dbiases[task])
     for j in range(D):
         of_weight = of_bias = 0.0
-        for part in range(parts):
-            of_weight += dweights[part, j]
-            of_bias += dbiases[part, j]
+        for task in range(tasks):
+            of_weight += dweights[task, j]
+            of_bias += dbiases[task, j]
         dweight[j] = of_weight
         dbias[j] = of_bias
 

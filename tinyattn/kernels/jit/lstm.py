@@ -64,6 +64,8 @@ def forward_rows(gx, panels, b_hh, batch_sizes, starts, reverse, begin, end, y, 
 
 @kernel("r2 r1 r1 i1 bool w2 w2 w2 w2")
 def forward(gx, panels, b_hh, batch_sizes, reverse, y, h, c, saved):
+    """The forward kernel; h and c start as h0 and c0 and end as h_n and c_n. A task is a block of
+    rows."""
     B = len(h)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
@@ -123,6 +125,8 @@ def backward_rows(dy, saved, c0, panels, batch_sizes, starts, reverse, begin, en
 
 @kernel("r2 r2 r2 r1 i1 bool w2 w2 w2")
 def backward(dy, saved, c0, panels, batch_sizes, reverse, dgates, dh, dc):
+    """The backward kernel; dh and dc start as dh_n and dc_n and end as dh0 and dc0. A task is a
+    block of rows."""
     B = len(dh)
     starts = first_rows(batch_sizes)
     rows = rows_per_task(B)
@@ -164,7 +168,7 @@ def lstm_backward(
     dh0: Array,
     dc0: Array,
 ) -> None:
-    """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
+    """dy (N, H), dh_n, dc_n (B, H) and lstm's own arrays -> dgates (N, 4H), dh0, dc0 (B,
     H).
     """
     dh0[:] = 0 if dh_n is None else dh_n

@@ -135,6 +135,8 @@ def block(a, b, bias, out):
 
 @kernel("v3 v3 r1 w3")
 def product(a, b, bias, out):
+    """a (n, M, K), b (n, K, P), bias (P,) or empty -> out (n, M, P); a task is some rows of one
+    panel."""
     n, M, P = out.shape
     panels = (P + WIDTH - 1) // WIDTH
     pieces = max(1, min(TASKS // max(n * panels, 1), M // 64))
@@ -173,6 +175,7 @@ def add_row(a, b, out):
 
 @kernel("r3 r3 r1 w3")
 def few_rows(a, b, bias, out):
+    """The same for contiguous a and b; a task is one row of out."""
     n, M = out.shape[:2]
     for task in numba.prange(n * M):
         i, m = task // M, task % M
@@ -189,6 +192,7 @@ def few_rows(a, b, bias, out):
 
 @sums
 def dot(a, b):
+    """a (K,), b (K,) -> the sum of their products."""
     total = a.dtype.type(0)
     for k in range(len(a)):
         total += a[k] * b[k]
@@ -210,7 +214,7 @@ def long_dot(a, b):
 
 @kernel("r3 r3 r1 w3")
 def few_rows_transposed(a, b, bias, out):
-    """b (n, P, K)."""
+    """The same for b (n, P, K), which is read by its rows; a task is one row of out."""
     n, M, P = out.shape
     for task in numba.prange(n * M):
         i, m = task // M, task % M

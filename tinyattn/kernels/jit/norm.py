@@ -15,6 +15,7 @@ CHUNK = 16 * 1024
 
 @sums
 def chunk_square(x):
+    """The sum of the squares of x, in float64."""
     total = 0.0
     for i in range(len(x)):
         value = np.float64(x[i])
@@ -24,32 +25,36 @@ def chunk_square(x):
 
 @sums
 def scale_chunk(x, factor):
+    """Multiply x by factor, in place."""
     for i in range(len(x)):
         x[i] *= factor
 
 
 @kernel("w1 float")
 def scale_all(x, factor):
-    parts = (len(x) + CHUNK - 1) // CHUNK
+    """Multiply x by factor, in place; a task is one chunk."""
+    chunks = (len(x) + CHUNK - 1) // CHUNK
     f = x.dtype.type(factor)
-    for part in numba.prange(parts):
-        scale_chunk(x[part * CHUNK : part * CHUNK + CHUNK], f)
+    for chunk in numba.prange(chunks):
+        scale_chunk(x[chunk * CHUNK : chunk * CHUNK + CHUNK], f)
 
 
 @kernel("r1")
 def square(x):
-    parts = (len(x) + CHUNK - 1) // CHUNK
-    partial = np.empty(parts)
-    for part in numba.prange(parts):
-        partial[part] = chunk_square(x[part * CHUNK : part * CHUNK + CHUNK])
+    """The sum of the squares of x in float64; a task is one chunk, and the chunks are added in
+    order."""
+    chunks = (len(x) + CHUNK - 1) // CHUNK
+    squares = np.empty(chunks)
+    for chunk in numba.prange(chunks):
+        squares[chunk] = chunk_square(x[chunk * CHUNK : chunk * CHUNK + CHUNK])
     total = 0.0
-    for part in range(parts):
-        total += partial[part]
+    for chunk in range(chunks):
+        total += squares[chunk]
     return total
 
 
 def global_norm(arrays: list[Array]) -> float:
-    """Flat arrays -> their common norm."""
+    """Flat arrays -> the norm of all their elements together."""
     return math.sqrt(sum(square(x, alone=x.size < SMALL) for x in arrays))
 
 

@@ -14,6 +14,7 @@ CHUNK = 8192
 
 @exact
 def adam_chunk(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
+    """A step of Adam on a chunk of a parameter: p, m and v change in place."""
     real = p.dtype.type
     keep, take = real(b2), real(1 - b2)
     toward = real(1 - b1)
@@ -29,10 +30,11 @@ def adam_chunk(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
 
 @kernel("w1 r1 w1 w1 float float float float float float float float")
 def adam_step(p, g, m, v, shrink, decay, sign, b1, b2, eps, size, root):
+    """A step of Adam on a whole parameter; a task is one chunk."""
     real = p.dtype.type
-    parts = (len(p) + CHUNK - 1) // CHUNK
-    for part in numba.prange(parts):
-        chunk = slice(part * CHUNK, part * CHUNK + CHUNK)
+    chunks = (len(p) + CHUNK - 1) // CHUNK
+    for task in numba.prange(chunks):
+        chunk = slice(task * CHUNK, task * CHUNK + CHUNK)
         adam_chunk(
             p[chunk],
             g[chunk],
@@ -70,6 +72,8 @@ def adam(
 
 @exact
 def sgd_chunk(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
+    """A step of SGD on a chunk of a parameter: p and buffer change in place. An empty buffer means
+    no momentum."""
     for i in range(len(p)):
         grad = sign * g[i] + decay * p[i]
         if buffer.size:
@@ -81,10 +85,11 @@ def sgd_chunk(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
 
 @kernel("w1 r1 w1 float float float bool float bool float")
 def sgd_step(p, g, buffer, lr, momentum, add, nesterov, decay, first, sign):
+    """A step of SGD on a whole parameter; a task is one chunk."""
     real = p.dtype.type
-    parts = (len(p) + CHUNK - 1) // CHUNK
-    for part in numba.prange(parts):
-        chunk = slice(part * CHUNK, part * CHUNK + CHUNK)
+    chunks = (len(p) + CHUNK - 1) // CHUNK
+    for task in numba.prange(chunks):
+        chunk = slice(task * CHUNK, task * CHUNK + CHUNK)
         sgd_chunk(
             p[chunk], g[chunk], buffer[chunk], real(lr), real(momentum), real(add), nesterov,
             real(decay), first, real(sign),

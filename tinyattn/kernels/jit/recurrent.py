@@ -15,9 +15,10 @@ from tinyattn.kernels.jit.vmath import exp
 
 @kernel("v2 w1")
 def pack_all(b, panels):
+    """b (K, P) into panels, one after another; a task is one panel."""
     K, P = b.shape
-    for part in numba.prange((P + WIDTH - 1) // WIDTH):
-        at = part * WIDTH
+    for panel in numba.prange((P + WIDTH - 1) // WIDTH):
+        at = panel * WIDTH
         pack(b[:, at : at + WIDTH], panels[at * K :])
 
 
@@ -35,6 +36,7 @@ def packed(b: Array, key: str, cache: Cache | None) -> Array:
 
 @exact
 def first_rows(batch_sizes):
+    """The row of the packed batch at which each time step starts."""
     starts = np.zeros(len(batch_sizes), np.int64)
     for t in range(1, len(batch_sizes)):
         starts[t] = starts[t - 1] + batch_sizes[t - 1]
@@ -43,12 +45,14 @@ def first_rows(batch_sizes):
 
 @exact
 def rows_per_task(B):
-    """The rows of a task: at least 16, so that four tiles use a panel while it is in the cache."""
+    """The rows of a task: at least 16, so that four tiles use a panel while the processor's cache
+    holds it."""
     return max(16, ((B + TASKS - 1) // TASKS + 3) // 4 * 4)
 
 
 @exact
 def sigmoid_sum(a, b, out):
+    """out = sigmoid(a + b)."""
     one = out.dtype.type(1)
     for j in range(len(out)):
         out[j] = one / (one + exp(-(a[j] + b[j])))
@@ -56,6 +60,7 @@ def sigmoid_sum(a, b, out):
 
 @exact
 def add_row(a, out):
+    """out += a."""
     for j in range(len(out)):
         out[j] += a[j]
 

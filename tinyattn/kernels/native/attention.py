@@ -73,7 +73,7 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
+    """grad (B, h, Tq, Dv) and the forward's own arrays -> dq, dk, dv like q, k, v."""
     arguments = _arguments(q, k, v, mask, options, out, lse, grad, dq, dk, dv)
     _, _, kernel = _VERSIONS[q.itemsize]
     check(kernel(arguments))

@@ -51,7 +51,7 @@ def gru_backward(
     dgh: Array,
     dh0: Array,
 ) -> None:
-    """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+    """dy (N, H), dh_n (B, H) and gru's own arrays -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     w_hh, _, batch_sizes, reverse, cache = layer
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)

@@ -65,7 +65,7 @@ def attention_backward(
     dk: Array,
     dv: Array,
 ) -> None:
-    """grad (B, h, Tq, Dv), and what the forward had and gave -> dq, dk, dv like q, k, v."""
+    """grad (B, h, Tq, Dv) and the forward's own arrays -> dq, dk, dv like q, k, v."""
     dk[...] = 0
     dv[...] = 0
     with np.errstate(all="ignore"):

@@ -82,7 +82,7 @@ def gru_backward(
     dgh: Array,
     dh0: Array,
 ) -> None:
-    """dy (N, H), dh_n (B, H) and what gru had and saved -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
+    """dy (N, H), dh_n (B, H) and gru's own arrays -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n  # dL/dh of every row so far; in the end at h0
     order = steps(layer)
     for i in reversed(range(len(order))):

@@ -67,7 +67,7 @@ def lstm_backward(
     dh0: Array,
     dc0: Array,
 ) -> None:
-    """dy (N, H), dh_n, dc_n (B, H) and what lstm had and saved -> dgates (N, 4H), dh0, dc0 (B,
+    """dy (N, H), dh_n, dc_n (B, H) and lstm's own arrays -> dgates (N, 4H), dh0, dc0 (B,
     H).
     """
     H = c0.shape[1]
