@@ -1,12 +1,13 @@
-"""Changing a tensor in place, on the tape: `check_in_place` first, `rebind` last.
+"""Changing a tensor in place, on the tape: `in_place` makes mul_ of mul. Read it first.
 
-The new values are those of an operation that makes a new tensor. `rebind` writes them into the old
+The new values are those of an operation that makes a new tensor. `check_in_place` comes before it,
+`rebind` after it, which writes them into the old
 tensor and gives it the place of the new one in the graph. A view has no place of its own to give:
 there `Put` changes the base, and `renew` makes each view of it again when it is next used.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, source_lines
 from tinyattn.kernels._types import Array
+from tinyattn.ops.elementwise import Cast
 
 # Copies an array of the shape of a base, and gives the copy and the part of it that a view has.
 Copied: TypeAlias = Callable[[Array], tuple[Array, Array]]
@@ -74,6 +76,19 @@ def _region(base: Array, view: Array) -> Copied:
         return whole, part
 
     return copied
+
+
+def in_place(
+    operation: Callable[..., Tensor], input: Tensor, *operands: Any, **options: Any
+) -> Tensor:
+    """`operation` of input, operands and options, written into input, on the tape."""
+    name, dtype = f"{operation.__name__}_", input._array.dtype
+    check_in_place(name, input, *operands)
+    result = operation(input, *operands, **options)
+    new = result._array.dtype
+    if new is not dtype and new != dtype and np.can_cast(new, dtype, "same_kind"):
+        result = Cast.apply(result, dtype)
+    return rebind(name, input, result)
 
 
 def check_in_place(name: str, target: Tensor, *operands: object) -> None:

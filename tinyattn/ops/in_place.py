@@ -14,11 +14,10 @@ from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_number, value_of
-from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops._in_place import check_in_place, in_place, rebind
 from tinyattn.ops.activations import relu
 from tinyattn.ops.comparisons import bitwise_and, bitwise_or, bitwise_xor, left_shift, right_shift
 from tinyattn.ops.elementwise import (
-    Cast,
     Gradients,
     abs,
     add,
@@ -39,21 +38,12 @@ from tinyattn.ops.elementwise import (
 from tinyattn.ops.shape import squeeze, t, transpose, unsqueeze
 
 
-def _write(name: str, input: Tensor, result: Tensor) -> Tensor:
-    """Write the result of an operation into input, on the tape."""
-    new, dtype = result._array.dtype, input._array.dtype
-    if new is not dtype and new != dtype and np.can_cast(new, dtype, "same_kind"):
-        result = Cast.apply(result, dtype)
-    return rebind(name, input, result)
-
-
 def add_(
     input: Tensor, other: Operand, tensor: Tensor | None = None, *, alpha: Number = 1
 ) -> Tensor:
     """`add`, written into input. The old order `add_(alpha, other)` is taken with a warning."""
     other, alpha = old_order("add_", other, tensor, alpha)
-    check_in_place("add_", input, other)
-    return _write("add_", input, add(input, other, alpha=alpha))
+    return in_place(add, input, other, alpha=alpha)
 
 
 def sub_(
@@ -61,76 +51,64 @@ def sub_(
 ) -> Tensor:
     """`sub`, written into input. The old order `sub_(alpha, other)` is taken with a warning."""
     other, alpha = old_order("sub_", other, tensor, alpha)
-    check_in_place("sub_", input, other)
-    return _write("sub_", input, sub(input, other, alpha=alpha))
+    return in_place(sub, input, other, alpha=alpha)
 
 
 def mul_(input: Tensor, other: Operand) -> Tensor:
     """`mul`, written into input."""
-    check_in_place("mul_", input, other)
-    return _write("mul_", input, mul(input, other))
+    return in_place(mul, input, other)
 
 
 def div_(input: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """`div`, written into input."""
-    check_in_place("div_", input, other)
-    return _write("div_", input, div(input, other, rounding_mode=rounding_mode))
+    return in_place(div, input, other, rounding_mode=rounding_mode)
 
 
 def floor_divide_(input: Tensor, other: Operand) -> Tensor:
     """`floor_divide`, written into input."""
-    check_in_place("floor_divide_", input, other)
-    return _write("floor_divide_", input, floor_divide(input, other))
+    return in_place(floor_divide, input, other)
 
 
 def remainder_(input: Tensor, other: Operand) -> Tensor:
     """`remainder`, written into input."""
-    check_in_place("remainder_", input, other)
-    return _write("remainder_", input, remainder(input, other))
+    return in_place(remainder, input, other)
 
 
 def pow_(input: Tensor, exponent: Operand) -> Tensor:
     """`pow`, written into input."""
-    check_in_place("pow_", input, exponent)
-    return _write("pow_", input, pow(input, exponent))
+    return in_place(pow, input, exponent)
 
 
 def bitwise_and_(input: Tensor, other: Operand) -> Tensor:
     """`bitwise_and`, written into input."""
-    check_in_place("bitwise_and_", input, other)
-    return _write("bitwise_and_", input, bitwise_and(input, other))
+    return in_place(bitwise_and, input, other)
 
 
 def bitwise_or_(input: Tensor, other: Operand) -> Tensor:
     """`bitwise_or`, written into input."""
-    check_in_place("bitwise_or_", input, other)
-    return _write("bitwise_or_", input, bitwise_or(input, other))
+    return in_place(bitwise_or, input, other)
 
 
 def bitwise_xor_(input: Tensor, other: Operand) -> Tensor:
     """`bitwise_xor`, written into input."""
-    check_in_place("bitwise_xor_", input, other)
-    return _write("bitwise_xor_", input, bitwise_xor(input, other))
+    return in_place(bitwise_xor, input, other)
 
 
 def left_shift_(input: Tensor, other: Operand) -> Tensor:
     """`left_shift`, written into input."""
-    check_in_place("left_shift_", input, other)
-    return _write("left_shift_", input, left_shift(input, other))
+    return in_place(left_shift, input, other)
 
 
 def right_shift_(input: Tensor, other: Operand) -> Tensor:
     """`right_shift`, written into input."""
-    check_in_place("right_shift_", input, other)
-    return _write("right_shift_", input, right_shift(input, other))
+    return in_place(right_shift, input, other)
 
 
 def clamp_(
     input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
 ) -> Tensor:
     """`clamp`, written into input."""
-    check_in_place("clamp_", input, min, max)
-    return _write("clamp_", input, clamp(input, min, max))
+    return in_place(clamp, input, min, max)
 
 
 class Fill(Function):
@@ -248,47 +226,39 @@ def t_(input: Tensor) -> Tensor:
 
 def neg_(input: Tensor) -> Tensor:
     """`neg`, written into input."""
-    check_in_place("neg_", input)
-    return rebind("neg_", input, neg(input))
+    return in_place(neg, input)
 
 
 def abs_(input: Tensor) -> Tensor:
     """`abs`, written into input."""
-    check_in_place("abs_", input)
-    return rebind("abs_", input, abs(input))
+    return in_place(abs, input)
 
 
 def sqrt_(input: Tensor) -> Tensor:
     """`sqrt`, written into input."""
-    check_in_place("sqrt_", input)
-    return rebind("sqrt_", input, sqrt(input))
+    return in_place(sqrt, input)
 
 
 def exp_(input: Tensor) -> Tensor:
     """`exp`, written into input."""
-    check_in_place("exp_", input)
-    return rebind("exp_", input, exp(input))
+    return in_place(exp, input)
 
 
 def log_(input: Tensor) -> Tensor:
     """`log`, written into input."""
-    check_in_place("log_", input)
-    return rebind("log_", input, log(input))
+    return in_place(log, input)
 
 
 def sigmoid_(input: Tensor) -> Tensor:
     """`sigmoid`, written into input."""
-    check_in_place("sigmoid_", input)
-    return rebind("sigmoid_", input, sigmoid(input))
+    return in_place(sigmoid, input)
 
 
 def tanh_(input: Tensor) -> Tensor:
     """`tanh`, written into input."""
-    check_in_place("tanh_", input)
-    return rebind("tanh_", input, tanh(input))
+    return in_place(tanh, input)
 
 
 def relu_(input: Tensor) -> Tensor:
     """`relu`, written into input."""
-    check_in_place("relu_", input)
-    return rebind("relu_", input, relu(input))
+    return in_place(relu, input)

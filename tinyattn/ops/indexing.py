@@ -22,7 +22,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
-from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops._in_place import check_in_place, in_place, rebind
 from tinyattn.ops.elementwise import chosen
 from tinyattn.ops.shape import Basic, Slice
 
@@ -550,5 +550,4 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
 
 def masked_fill_(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """input.masked_fill(mask, value), in place."""
-    check_in_place("masked_fill_", input, value)
-    return rebind("masked_fill_", input, masked_fill(input, mask, value))
+    return in_place(masked_fill, input, mask, value)

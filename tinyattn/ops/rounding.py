@@ -9,7 +9,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import Operand, as_floats, as_tensor
-from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops._in_place import in_place
 from tinyattn.ops.elementwise import Binary, Clone, Gradients, check_divisor, not_bool
 
 
@@ -92,20 +92,17 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 def floor_(input: Tensor) -> Tensor:
     """`floor`, written into input."""
-    check_in_place("floor_", input)
-    return rebind("floor_", input, floor(input))
+    return in_place(floor, input)
 
 
 def ceil_(input: Tensor) -> Tensor:
     """`ceil`, written into input."""
-    check_in_place("ceil_", input)
-    return rebind("ceil_", input, ceil(input))
+    return in_place(ceil, input)
 
 
 def round_(input: Tensor, *, decimals: int = 0) -> Tensor:
     """`round`, written into input."""
-    check_in_place("round_", input)
-    return rebind("round_", input, round(input, decimals=decimals))
+    return in_place(round, input, decimals=decimals)
 
 
 class Frac(Function):

@@ -15,7 +15,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
-from tinyattn.ops._in_place import check_in_place, rebind
+from tinyattn.ops._in_place import in_place
 from tinyattn.ops.creation import zeros, zeros_like
 from tinyattn.ops.elementwise import mul
 from tinyattn.ops.indexing import as_index, first_outside, getitem, masked_fill
@@ -237,34 +237,29 @@ def scatter_(
     reduce: str | None = None,
 ) -> Tensor:
     """`scatter`, written into input."""
-    check_in_place("scatter_", input, src)
-    return rebind("scatter_", input, scatter(input, dim, index, src, value=value, reduce=reduce))
+    return in_place(scatter, input, dim, index, src, value=value, reduce=reduce)
 
 
 def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`scatter_add`, written into input."""
-    check_in_place("scatter_add_", input, src)
-    return rebind("scatter_add_", input, scatter_add(input, dim, index, src))
+    return in_place(scatter_add, input, dim, index, src)
 
 
 def index_add_(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1
 ) -> Tensor:
     """`index_add`, written into input."""
-    check_in_place("index_add_", input, source)
-    return rebind("index_add_", input, index_add(input, dim, index, source, alpha=alpha))
+    return in_place(index_add, input, dim, index, source, alpha=alpha)
 
 
 def index_copy_(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`index_copy`, written into input."""
-    check_in_place("index_copy_", input, source)
-    return rebind("index_copy_", input, index_copy(input, dim, index, source))
+    return in_place(index_copy, input, dim, index, source)
 
 
 def index_fill_(input: Tensor, dim: int, index: Tensor, value: Number | Tensor) -> Tensor:
     """`index_fill`, written into input."""
-    check_in_place("index_fill_", input, value)
-    return rebind("index_fill_", input, index_fill(input, dim, index, value))
+    return in_place(index_fill, input, dim, index, value)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
