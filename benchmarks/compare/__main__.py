@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -79,17 +80,11 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def machine() -> list[str]:
+def machine(ours: str) -> list[str]:
     """What a reader has to know of this machine and of what is installed, in lines."""
     lines = [f"{processor()}, {cores()} cores, Python {platform.python_version()}"]
-    for side in filter(installed, (OURS, "torch", "numpy", "numba")):
-        worker = Worker(side, cores())
-        about = worker.ask("about")
-        worker.close()
-        backend = about.get("backend")
-        kernels = f" ({backend}, {about['isa']})" if backend == "native" else ""
-        lines.append(f"{side} {about['version']}{kernels or (f' ({backend})' if backend else '')}")
-    return lines
+    lines.append(f"{OURS} {ours}")
+    return lines + [f"{s} {version(s)}" for s in ("torch", "numpy", "numba") if installed(s)]
 
 
 def chosen(groups: list[str], pattern: str) -> list[Case]:
@@ -128,7 +123,14 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     rounds, seconds = (3, 0.005) if args.quick else (args.rounds, 0.02)
-    about = machine()
+    workers: dict[tuple[str, int], Worker] = {}
+
+    def started(side: str, threads: int) -> Worker:
+        if (side, threads) not in workers:
+            workers[side, threads] = Worker(side, threads)
+        return workers[side, threads]
+
+    about = machine(started(OURS, args.threads or cores()).ask("about"))
     print("\n".join(about))
     for side in ("torch", "numba"):
         if not installed(side):
@@ -137,9 +139,8 @@ def main() -> None:
     if load > 0.3 * cores():
         print(f"the machine is busy (load {load:.1f}): figures will be wrong")
 
-    started = time.perf_counter()
-    workers: dict[tuple[str, int], Worker] = {}
-    rows = []
+    begin = time.perf_counter()
+    rows: list[Row] = []
     for case in args.cases:
         threads = case.threads or args.threads or cores()
         sides = [*case.sides, *(["numpy"] if case.numpy else [])]
@@ -149,17 +150,21 @@ def main() -> None:
         if case.memory:
             rows.append(memory(sides, case, threads))
         else:
-            for side in sides:
-                if (side, threads) not in workers:
-                    workers[side, threads] = Worker(side, threads)
-            asked = {side: workers[side, threads] for side in sides}
+            asked = {side: started(side, threads) for side in sides}
             rows.append(measure(asked, case, threads, rounds, seconds))
+        if args.csv:  # after every row, since a run that is stopped has measured, too
+            report.write(args.csv, about, rows[-1:], [(case.group, case.name) for case in CASES])
         found = ", ".join(f"{side} {ratio.median:.2f}" for side, ratio in rows[-1].ratios.items())
         value = report.amount(rows[-1], next(iter(rows[-1].values)))
         print(f"{case.group}: {case.name}: {value}; {found}", file=sys.stderr)
     for worker in workers.values():
         worker.close()
+    show(rows)
+    print(f"took {timedelta(seconds=round(time.perf_counter() - begin))}")
 
+
+def show(rows: list[Row]) -> None:
+    """Print a table for each group, then a line for each, and what became of the README's rows."""
     for group in dict.fromkeys(row.group for row in rows):
         print(f"\n{group}\n")
         print(report.table([row for row in rows if row.group == group]))
@@ -168,9 +173,6 @@ def main() -> None:
         for line in report.summary([row for row in rows if row.group == group], GROUPS[group]):
             print(line)
     print(report.claims(rows, {case.name: case.claimed for case in CASES if case.claimed}))
-    print(f"took {timedelta(seconds=round(time.perf_counter() - started))}")
-    if args.csv:
-        report.write(args.csv, about, rows, [(case.group, case.name) for case in CASES])
 
 
 if __name__ == "__main__":

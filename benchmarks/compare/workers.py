@@ -94,7 +94,7 @@ class Side:
     """Answers a question by the method of its name."""
 
     def __init__(self, side: str, threads: int) -> None:
-        self.side, self.threads = side, threads
+        self.side = side
         self.lib: ModuleType | None = None
         self.call: Call | None = None
         self.repeats = 1
@@ -109,17 +109,12 @@ class Side:
 
             self.lib = tinyattn
 
-    def about(self) -> dict[str, Any]:
-        import numpy as np
+    def about(self) -> str:
+        """The version of tinyattn, its backend, and the instruction set that it uses."""
+        import tinyattn
+        from tinyattn.kernels import instruction_set
 
-        if self.lib is None:
-            return {"version": np.__version__, "threads": self.threads}
-        about = {"version": self.lib.__version__, "threads": self.lib.get_num_threads()}
-        if self.side in BACKENDS:
-            from tinyattn.kernels import backend, instruction_set
-
-            about |= {"backend": backend().name, "isa": instruction_set()}
-        return about
+        return f"{tinyattn.__version__} ({tinyattn.backend().name}, {instruction_set()})"
 
     def prepare(self, index: int, seconds: float) -> int:
         """Set a case up, warm it up, and find how many calls take `seconds`."""
