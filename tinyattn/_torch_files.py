@@ -81,7 +81,7 @@ class _Refused(Exception):
 
 
 class _Archive:
-    """An open zip archive, of which the parts are read when the pickle asks for them."""
+    """An open zip archive, of which the members are read when the pickle asks for them."""
 
     def __init__(self, name: str, archive: zipfile.ZipFile) -> None:
         self.name, self.archive = name, archive
@@ -96,19 +96,19 @@ class _Archive:
 
     def read(self) -> Any:
         if f"{self.folder}byteorder" in self.archive.namelist():
-            order = self.part("byteorder")
+            order = self.member("byteorder")
             if order != b"little":
                 raise _Refused(f"expected the byte order little, got {order!r}")
-        found = _Pickle(self.part("data.pkl"), self.piece).run()
+        found = _Pickle(self.member("data.pkl"), self.piece).run()
         for old, new in self.converted.items():
             warnings.warn(f"{self.name}: tensors of {old} are converted to {new}", stacklevel=5)
         return found
 
-    def part(self, name: str) -> bytes:
-        """The bytes of a part of the archive, whose checksum is right."""
+    def member(self, name: str) -> bytes:
+        """The bytes of a member of the archive, whose checksum is right."""
         info = self.archive.getinfo(self.folder + name)
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise _Refused(f"expected parts that are not compressed, got {name}")
+            raise _Refused(f"expected members that are not compressed, got {name}")
         return self.archive.read(info)
 
     def piece(self, identity: Any) -> _Memory:
@@ -118,7 +118,7 @@ class _Archive:
             raise ValueError(f"a storage was expected, got {identity!r}")
         if key not in self.memory:
             stored, kept = _STORED[kind]
-            array = np.frombuffer(bytearray(self.part(f"data/{key}")), stored)
+            array = np.frombuffer(bytearray(self.member(f"data/{key}")), stored)
             if stored == "?" and (array.view(np.uint8) > 1).any():
                 raise ValueError("0 or 1 was expected for each bool")
             if kind == "BFloat16Storage":  # the upper half of a float32
@@ -330,13 +330,13 @@ def write(obj: Any) -> bytes:
     else; ValueError for a container that contains itself."""
     writer = _Writer()
     structure = writer.pickled(obj, "")
-    parts = {"data.pkl": b"\x80\x02" + structure + b".", "byteorder": b"little"}
+    members = {"data.pkl": b"\x80\x02" + structure + b".", "byteorder": b"little"}
     for piece in writer.pieces.values():
-        parts[f"data/{piece.key}"] = ctypes.string_at(piece.low, piece.high - piece.low)
-    parts["version"] = b"3\n"
+        members[f"data/{piece.key}"] = ctypes.string_at(piece.low, piece.high - piece.low)
+    members["version"] = b"3\n"
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for name, content in parts.items():
+        for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
     return out.getvalue()
 

@@ -16,7 +16,7 @@ from translator.options import model_options
 
 
 class Data(NamedTuple):
-    """The pairs of a run in three parts, of which no two have a source in common."""
+    """The pairs of a run in three sets, of which no two have a source in common."""
 
     training: list[IdPair]
     validation: list[IdPair]

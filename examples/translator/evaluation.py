@@ -109,7 +109,7 @@ def show_attention(model: Translator, sentence: str, folder: Path) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Report on the pairs held out in training, or on those of a file that training has not seen:
-    pairs whose source was in its training or validation part are left out and counted."""
+    pairs whose source was in its training or validation set are left out and counted."""
     model, path, test, seen = load_model(args.model)
     require("matplotlib", "sacrebleu")
     if not args.data:

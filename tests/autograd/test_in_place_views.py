@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tinyattn as ta
 from tests.helpers import leaf
-from tinyattn.ops._in_place import Part, Put
+from tinyattn.ops._in_place import Put, RenewedView
 
 
 def rising(*shape, start=1.0):
@@ -221,7 +221,7 @@ def test_any_chain_of_views_as_pytorch(change, steps, others, more):
 def test_put_and_part_by_hand():
     x = np.arange(6.0).reshape(2, 3)
     column = x[:, 1]
-    put, part = Put(), Part()
+    put, part = Put(), RenewedView()
     assert put.forward(x, column, column) is x
     dx, dp = put.backward(np.arange(6.0).reshape(2, 3) + 1)
     assert dx.tolist() == [[1, 0, 3], [4, 0, 6]]
@@ -344,10 +344,10 @@ def test_a_stale_view_asked_for_its_gradient_is_up_to_date():
     with pytest.raises(RuntimeError, match="requires grad"):
         first.numpy()
     with pytest.raises(
-        RuntimeError, match="deepcopy: expected a leaf tensor, got the result of Part"
+        RuntimeError, match="deepcopy: expected a leaf tensor, got the result of RenewedView"
     ):
         copy.deepcopy(first)
-    with pytest.raises(RuntimeError, match="this one is the result of Part"):
+    with pytest.raises(RuntimeError, match="this one is the result of RenewedView"):
         first.requires_grad_(False)
 
 

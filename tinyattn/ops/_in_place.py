@@ -41,7 +41,7 @@ class Put(Function):
         return dx, dp
 
 
-class Part(Function):
+class RenewedView(Function):
     """y = the elements of x that a view of x has;   dx = dy at these elements, and 0 elsewhere."""
 
     view = True
@@ -163,7 +163,7 @@ def renew(view: Tensor) -> None:
             f"{source_lines(changed=storage.changed_at)}"
         )
     with enable_grad():
-        view._edge = Part.apply(base, view._array)._edge
+        view._edge = RenewedView.apply(base, view._array)._edge
     view._since = storage.version
 
 

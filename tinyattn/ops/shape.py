@@ -82,7 +82,7 @@ class Slice(Function):
         return self.placed(self.shape, self.index, grad)
 
 
-class Parts(Function):
+class Split(Function):
     """y_k = x[index_k] for several indices, which may overlap;   dx = the sum of the dy_k, each at
     its index."""
 
@@ -476,7 +476,7 @@ def _cut(
     input: Tensor, axis: int, starts: Iterable[int], ends: Iterable[int]
 ) -> tuple[Tensor, ...]:
     cuts = [_along(axis, slice(a, b)) for a, b in zip(starts, ends, strict=True)]
-    return Parts.apply(input, cuts)
+    return Split.apply(input, cuts)
 
 
 def split(
@@ -554,7 +554,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not shape:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     axis = as_axis(dim, len(shape))
-    return Parts.apply(input, [_along(axis, i) for i in range(shape[axis])])
+    return Split.apply(input, [_along(axis, i) for i in range(shape[axis])])
 
 
 # Several tensors in one

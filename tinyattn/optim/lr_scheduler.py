@@ -379,7 +379,7 @@ class OneCycleLR(LRScheduler):
     (Smith and Topin 2018). Call step() after each batch.
 
     total_steps, or epochs and steps_per_epoch: the length of the cycle.
-    pct_start: the part of the cycle in which lr rises.
+    pct_start: the share of the cycle in which lr rises.
     anneal_strategy: "cos" or "linear".
     cycle_momentum: momentum, or the first of betas, goes from max_momentum to base_momentum while
         lr rises, and back.
@@ -446,9 +446,9 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"step: called {step} times, and total_steps is {self.total_steps}")
         i = sum(step > phase["end_step"] for phase in phases[:-1])
         start = phases[i - 1]["end_step"] if i else 0.0
-        part = (step - start) / (phases[i]["end_step"] - start)
+        share = (step - start) / (phases[i]["end_step"] - start)
         if self._anneal_func_type == "cos":
-            part = (1 - math.cos(math.pi * part)) / 2
+            share = (1 - math.cos(math.pi * share)) / 2
 
         for number, group in enumerate(self.optimizer.param_groups):
             missing = [name for name in ("max_lr", "min_lr") if name not in group]
@@ -460,7 +460,7 @@ class OneCycleLR(LRScheduler):
 
         def at(group: Group, what: str) -> float:
             first, last = (group[phases[i][f"{side}_{what}"]] for side in ("start", "end"))
-            return first + (last - first) * part
+            return first + (last - first) * share
 
         for group in self.optimizer.param_groups if self.cycle_momentum else ():
             if self.use_beta1:

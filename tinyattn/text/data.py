@@ -109,7 +109,7 @@ def split_by_source(
 
     `valid` and `test` count distinct sources, drawn by `seed`; a source takes all its pairs along.
     Sources of one `source_key` are the same source, whatever their case, white space and
-    characters that are not seen. The order within a part is that of `pairs`. Raises DataError if
+    characters that are not seen. The order within a set is that of `pairs`. Raises DataError if
     no source would be left for training.
     """
     if valid < 0 or test < 0:
@@ -122,11 +122,11 @@ def split_by_source(
             f" got {len(sources)} in {len(pairs)} pairs"
         )
     random.Random(seed).shuffle(sources)
-    part_of = dict.fromkeys(sources[:valid], 1) | dict.fromkeys(sources[valid : valid + test], 2)
-    parts: tuple[list[Pair], list[Pair], list[Pair]] = ([], [], [])
+    set_of = dict.fromkeys(sources[:valid], 1) | dict.fromkeys(sources[valid : valid + test], 2)
+    sets: tuple[list[Pair], list[Pair], list[Pair]] = ([], [], [])
     for key, pair in zip(keys, pairs, strict=True):
-        parts[part_of.get(key, 0)].append(pair)
-    return parts
+        sets[set_of.get(key, 0)].append(pair)
+    return sets
 
 
 def drop_long(pairs: Sequence[Sides], max_length: int) -> tuple[list[Sides], int]:
@@ -233,21 +233,21 @@ def _plan(
         draw.shuffle(groups)
     for group in groups:
         group.sort(key=key, reverse=True)
-    return [part for group in groups for part in _bounded(pairs, group, room)]
+    return [batch for group in groups for batch in _bounded(pairs, group, room)]
 
 
 def _bounded(pairs: Sequence[IdPair], group: list[int], room: int) -> Iterator[list[int]]:
-    """The group, longest source first, cut into parts of at most `room` tokens with padding."""
-    part: list[int] = []
+    """The group, longest source first, cut into batches of at most `room` tokens with padding."""
+    batch: list[int] = []
     longest = 0  # target, with BOS or EOS
     for i in group:
-        source, target = pairs[part[0] if part else i][0], len(pairs[i][1]) + 1
+        source, target = pairs[batch[0] if batch else i][0], len(pairs[i][1]) + 1
         longest = max(longest, target)
-        if part and (len(part) + 1) * (len(source) + longest) > room:
-            yield part
-            part, longest = [], target
-        part.append(i)
-    yield part
+        if batch and (len(batch) + 1) * (len(source) + longest) > room:
+            yield batch
+            batch, longest = [], target
+        batch.append(i)
+    yield batch
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:

@@ -49,16 +49,16 @@ def row(logits, i, t, weight, smoothing, scale, losses, grad):
     if not grad.size:
         return
     factor = real(scale) * of_all / total
-    part = real(scale) * smooth
+    of_each = real(scale) * smooth
     if not smoothing:
         for j in range(V):
             grad[i, j] *= factor
     elif weight.size:
         for j in range(V):
-            grad[i, j] = grad[i, j] * factor - part * weight[j]
+            grad[i, j] = grad[i, j] * factor - of_each * weight[j]
     else:
         for j in range(V):
-            grad[i, j] = grad[i, j] * factor - part
+            grad[i, j] = grad[i, j] * factor - of_each
     grad[i, t] -= real(scale) * of_target
 
 

@@ -75,7 +75,7 @@ def forward(gx, panels, b_hh, batch_sizes, reverse, y, h, saved):
 @exact
 def gates_backward(dh, saved, h, dgx, dgh):
     """One row: dh (H,), saved (4H,), h (H,) the state before -> dgx (3H,), dgh (3H,); dh becomes
-    the part that doesn't pass through the gates.
+    what does not pass through the gates.
     """
     H = len(h)
     one = h.dtype.type(1)

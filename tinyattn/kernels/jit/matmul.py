@@ -87,13 +87,13 @@ def pack(b, panel):
 
 
 @exact
-def add_block(part, out, lost, ends):
-    """out (n,) += part (n,), the sum over a block of k, with what that rounds away in lost (n,); in
-    the end out gets this, too. So the sum of many blocks does not drift."""
+def add_block(block, out, lost, ends):
+    """out (n,) += block (n,), the sum over a block of k; lost (n,) gets what that rounds away, and
+    out gets lost if this is the last block. So the sum of many blocks does not drift."""
     for j in range(len(out)):
-        s = out[j] + part[j]
-        of_part = s - out[j]
-        lost[j] += (out[j] - (s - of_part)) + (part[j] - of_part)
+        s = out[j] + block[j]
+        of_block = s - out[j]
+        lost[j] += (out[j] - (s - of_block)) + (block[j] - of_block)
         out[j] = s
     if ends:
         for j in range(len(out)):
@@ -111,8 +111,8 @@ def block(a, b, bias, out):
     last, width, known = M - 1, rounded(columns), len(bias)
     lost = np.zeros((M if K > DEPTH else 0, columns), out.dtype)
     for k0 in range(0, max(K, 1), DEPTH):
-        part = b[k0 : k0 + DEPTH]
-        pack(part, panel)
+        rows_of_b = b[k0 : k0 + DEPTH]
+        pack(rows_of_b, panel)
         for m in range(0, M, 4):
             rows = min(4, M - m)
             for i in range(rows):
@@ -122,7 +122,7 @@ def block(a, b, bias, out):
                     acc[i * WIDTH + j] = bias[j]
             tile(
                 a, m, min(m + 1, last), min(m + 2, last), min(m + 3, last),
-                k0, len(part), panel, width, acc,
+                k0, len(rows_of_b), panel, width, acc,
             )  # fmt: skip
             for i in range(rows):
                 if k0:
@@ -183,11 +183,11 @@ def few_rows(a, b, bias, out):
         copy_row(bias, row)
         add_row(a[i, m, :DEPTH], b[i, :DEPTH], row)
         if K > DEPTH:
-            part, lost = np.empty_like(row), np.zeros_like(row)
+            more, lost = np.empty_like(row), np.zeros_like(row)
             for k in range(DEPTH, K, DEPTH):
-                part[:] = 0
-                add_row(a[i, m, k : k + DEPTH], b[i, k : k + DEPTH], part)
-                add_block(part, row, lost, k + DEPTH >= K)
+                more[:] = 0
+                add_row(a[i, m, k : k + DEPTH], b[i, k : k + DEPTH], more)
+                add_block(more, row, lost, k + DEPTH >= K)
 
 
 @sums

@@ -27,9 +27,9 @@ def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Arr
     else:
         total = lost = np.zeros(out.shape, np.result_type(out.dtype, np.float64))
         for k in range(0, K, length):
-            part = np.matmul(a[..., k : k + length], b[..., k : k + length, :])
-            s = total + part
-            lost = lost + rounded_away(total, part, s)
+            block = np.matmul(a[..., k : k + length], b[..., k : k + length, :])
+            s = total + block
+            lost = lost + rounded_away(total, block, s)
             total = s
         out[...] = total + lost
     if bias is not None:
