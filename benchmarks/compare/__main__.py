@@ -22,8 +22,9 @@ from benchmarks.compare import report
 from benchmarks.compare.case import OURS, Case, cores
 from benchmarks.compare.report import Ratio, Row
 from benchmarks.compare.rows import CASES, GROUPS
-from benchmarks.compare.workers import PAUSES, Worker, installed, peak
+from benchmarks.compare.workers import Worker, installed, peak
 
+PAUSE, BLAS = 0.02, 0.3  # seconds until a side's threads are asleep, and those of NumPy's products
 LONG = 8.0  # seconds after which a row of slow calls is content with fewer rounds
 FEWEST = 5
 
@@ -47,16 +48,17 @@ def measure(
 ) -> Row:
     """`rounds` batches of calls on every side, each of about `seconds`, in turn."""
     times: dict[str, list[float]] = {side: [] for side in workers}
+    pauses = {side: BLAS if side == "numpy" and case.flops else PAUSE for side in workers}
     for side, worker in workers.items():
         worker.ask("prepare", CASES.index(case), seconds)
-        time.sleep(PAUSES.get(side, 0.0))
+        time.sleep(pauses[side])
     started = time.perf_counter()
     for done in range(rounds):
         if done >= FEWEST and time.perf_counter() - started > LONG:
             break
         for side, worker in workers.items():
             times[side].append(worker.ask("measure"))
-            time.sleep(PAUSES.get(side, 0.02))  # until its threads are asleep
+            time.sleep(pauses[side])
     return row(case, threads, times)
 
 
@@ -107,7 +109,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="PATTERN", default="", help="rows whose name has it")
     parser.add_argument("--threads", type=int, help="default: as many as there are cores")
-    parser.add_argument("--rounds", type=int, default=11, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="3 rounds of short batches")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="put the figures into this file")
     args = parser.parse_args()

@@ -27,7 +27,6 @@ from benchmarks.memory import resident
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = {"tinyattn": None, "numba": "numba"}
-PAUSES = {"numpy": 0.3}  # seconds until its BLAS's threads are asleep; those of others are sooner
 STEPS = 5  # over which the peak of memory is taken
 THREADS = ("TINYATTN", "OPENBLAS", "OMP", "MKL", "NUMBA")
 

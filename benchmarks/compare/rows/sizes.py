@@ -9,6 +9,7 @@ from benchmarks.compare.case import Call, Case, normal
 
 COLUMNS = 100
 ELEMENTS = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000]
+SQUARE = "product n x n"
 SQUARES = [16, 32, 64, 128, 256, 512, 1024, 2048]
 
 
@@ -31,6 +32,7 @@ OPERATIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[np.ndarray], np
         lambda t, x: t.nn.functional.layer_norm(x, x.shape[-1:]),
         numpy_layer_norm,
     ),
+    SQUARE: (lambda t, x: t.matmul(x, x), lambda x: x @ x),
 }
 
 
@@ -45,15 +47,16 @@ def _case(panel: str, label: str, shape: tuple[int, int]) -> Case:
         x = normal(*shape)
         return lambda: numpys(x)
 
-    return Case("sizes", f"{panel}: {label}", setup, numpy)
+    products = 2.0 * shape[0] ** 3 if panel == SQUARE else 0.0
+    return Case("sizes", f"{panel}: {label}", setup, numpy, flops=products)
 
 
-OPERATIONS["product n x n"] = (lambda t, x: t.matmul(x, x), lambda x: x @ x)
 CASES = [
     *(
         _case(panel, f"{count:,}", (count // COLUMNS, COLUMNS))
-        for panel in list(OPERATIONS)[:-1]
+        for panel in OPERATIONS
+        if panel != SQUARE
         for count in ELEMENTS
     ),
-    *(_case("product n x n", f"{n:,}", (n, n)) for n in SQUARES),
+    *(_case(SQUARE, f"{n:,}", (n, n)) for n in SQUARES),
 ]
