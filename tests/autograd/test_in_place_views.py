@@ -282,6 +282,26 @@ def test_a_view_whose_base_has_other_memory_is_refused():
     view.sum().backward()  # it may be used, with the gradient it had
 
 
+def test_without_gradients_a_view_may_outlive_the_memory_of_its_base():
+    base = ta.zeros(3, dtype=ta.float64)
+    view = base[:2]
+    base.data = ta.ones(3, dtype=ta.float64)
+    assert view.add_(1) is view
+    assert (view.tolist(), base.tolist()) == ([1, 1], [1, 1, 1])
+    with pytest.raises(RuntimeError, match=r"add_: .* view of memory that its base no longer has"):
+        view.add_(rising(2))
+
+
+def test_a_stale_view_whose_base_has_other_memory_is_refused():
+    base = rising(2, 3) * 1
+    view = base[0]
+    assert view.mul_(2) is view
+    base.mul_(2)
+    base.data = ta.zeros(2, 3, dtype=ta.float64)
+    with pytest.raises(RuntimeError, match=r"in place: .* memory that its base no longer has"):
+        view * 1
+
+
 def test_a_leaf_that_is_a_view_can_not_be_changed_through_its_base():
     base = ta.zeros(2, 3, dtype=ta.float64)
     view = base[0].requires_grad_()

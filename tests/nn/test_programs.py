@@ -1,7 +1,9 @@
 """Modules that programs bring: parameter lists, pooling, LazyLinear, Flatten, older arguments."""
 
+import copy
 import math
 
+import numpy as np
 import pytest
 
 import tinyattn as ta
@@ -41,6 +43,21 @@ def test_parameters_in_a_list_and_in_a_dictionary_are_found():
         "ParameterList(\n  (0): Parameter containing: [float32 of size 2x3]\n"
         "  (1): Parameter containing: [float32 of size 1]\n)"
     )
+
+
+def test_a_list_and_a_dictionary_give_the_parameters_they_were_given():
+    a, b, c = (nn.Parameter(ta.ones(i)) for i in range(1, 4))
+    weights = nn.ParameterList([a])
+    weights += [b]
+    assert isinstance(weights, nn.ParameterList)
+    assert weights[0] is a
+    assert weights[-1] is b
+    named = nn.ParameterDict({"first": a, "second": c})
+    assert len(named) == 2
+    assert list(named) == ["first", "second"]
+    assert named["first"] is a
+    assert named["second"] is c
+    assert [*named.values()][1] is c
 
 
 def test_the_maximum_of_every_window():
@@ -132,8 +149,21 @@ def test_a_lazy_linear_becomes_a_linear():
     assert not layer.weight.equal(before)
 
 
+def test_a_lazy_linear_draws_its_parameters_and_uses_them_at_once():
+    layer = nn.LazyLinear(2, dtype=ta.float64)
+    assert (layer.in_features, layer.weight.shape) == (0, (2, 0))
+    x = leaf(3, 4)
+    y = layer(x)
+    assert 0 < abs(layer.weight).max() <= 4**-0.5
+    assert 0 < abs(layer.bias).max() <= 4**-0.5
+    assert y.tolist() == (x @ layer.weight.T + layer.bias).tolist()
+    assert nn.LazyLinear(2, bias=False).bias is None
+
+
 def test_flatten():
     assert nn.Flatten()(ta.ones(2, 3, 4)).shape == (2, 12)
+    x = leaf(2, 3, 4)
+    assert nn.Flatten()(x).tolist() == x.reshape(2, 12).tolist()
     assert nn.Flatten(0, 1)(ta.ones(2, 3, 4)).shape == (6, 4)
 
 
@@ -150,6 +180,9 @@ def test_binary_cross_entropy_of_probabilities():
     p = ta.tensor([0.0, 1.0], requires_grad=True)
     F.binary_cross_entropy(p, ta.tensor([0.0, 0.5]), reduction="sum").backward()
     assert p.grad.tolist() == pytest.approx([0, 5e11])
+    p = ta.tensor([1.0], dtype=ta.float64, requires_grad=True)
+    F.binary_cross_entropy(p, ta.zeros(1, dtype=ta.float64)).backward()
+    assert p.grad.item() == 1 / float(np.float32(1e-12))  # PyTorch's bound is a float32
     with pytest.raises(RuntimeError, match="between 0 and 1"):
         F.binary_cross_entropy(ta.tensor([1.5]), ta.tensor([1.0]))
     with pytest.raises(ValueError, match="expected the shape"):
@@ -181,6 +214,22 @@ def test_older_arguments_warn():
         nn.init.xavier_uniform(ta.ones(2, 2))
     with pytest.warns(UserWarning, match="includes end"):
         assert ta.range(0, 3).tolist() == [0, 1, 2, 3]
+
+
+LOSSES = [nn.L1Loss, nn.SmoothL1Loss, nn.NLLLoss, nn.CrossEntropyLoss]
+LOSSES += [nn.BCELoss, nn.BCEWithLogitsLoss, nn.KLDivLoss, nn.MSELoss]
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_every_loss_takes_the_older_arguments(kind):
+    for options, reduction in (
+        ({"size_average": False}, "sum"),
+        ({"size_average": False, "reduce": True}, "sum"),
+        ({"size_average": True, "reduce": False}, "none"),
+        ({"reduce": True}, "mean"),
+    ):
+        with pytest.warns(UserWarning, match=f"reduction='{reduction}'"):
+            assert kind(**options).reduction == reduction
 
 
 def test_private_attributes_that_programs_read():
@@ -237,3 +286,36 @@ def test_sparse_gradients_are_refused():
     ):
         with pytest.raises(NotImplementedError, match="sparse"):
             make()
+
+
+def test_backward_hooks_run_in_their_order_and_may_go_first():
+    layer, seen = nn.Linear(2, 2), []
+    for name, prepend in (("a", {}), ("b", {}), ("c", {"prepend": True})):
+        layer.register_full_backward_hook(lambda *_, name=name: seen.append(name), **prepend)
+    layer(leaf(1, 2).float()).sum().backward()
+    assert seen == ["c", "a", "b"]
+
+
+def test_a_backward_hook_gets_one_none_for_each_argument_without_a_gradient():
+    class Weighted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(ta.ones(2))
+
+        def forward(self, x, y):
+            return self.weight * x * y
+
+    layer, seen = Weighted(), []
+    layer.register_full_backward_hook(lambda module, inputs, outputs: seen.append(inputs))
+    layer(ta.ones(2), ta.ones(2)).sum().backward()
+    assert seen == [(None, None)]
+
+
+def test_a_shallow_copy_has_backward_hooks_of_its_own():
+    model, seen = nn.Identity(), []
+    other = copy.copy(model)
+    other.register_full_backward_hook(lambda *_: seen.append("other"))
+    model(leaf(2)).sum().backward()
+    assert seen == []
+    other(leaf(2)).sum().backward()
+    assert seen == ["other"]

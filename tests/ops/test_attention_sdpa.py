@@ -265,3 +265,9 @@ def test_a_padded_key_changes_nothing(backend):
     np.testing.assert_allclose(
         whole.numpy(), F.scaled_dot_product_attention(*short).numpy(), atol=1e-14
     )
+
+
+def test_each_call_drops_other_weights():
+    x = ta.ones(1, 8, 4)
+    found = {str(F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).tolist()) for _ in range(8)}
+    assert len(found) == 8

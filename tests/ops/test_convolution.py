@@ -153,3 +153,10 @@ def test_both_halves_run_by_hand():
     dx, dw, _ = f.backward(np.array([[[1.0, 2]]]))
     assert dx.tolist() == [[[1, 1, -2]]]
     assert dw.tolist() == [[[5, 8]]]
+
+
+def test_integers_are_convolved_exactly():
+    x, w = ta.tensor([[[1, 2, 3, 2**53]]]), ta.tensor([[[1, 1]]])
+    y = F.conv1d(x, w)
+    assert y.dtype == ta.int64
+    assert y.tolist() == [[[3, 5, 2**53 + 3]]]

@@ -39,6 +39,7 @@ UNARY = {
     "erf": (lambda t, x: t.erf(x), (-2, 2)),
     "expm1": (lambda t, x: x.expm1(), (-2, 2)),
     "log1p": (lambda t, x: t.log1p(x), (-0.7, 2)),
+    "log2": (lambda t, x: x.log2(), (0.3, 3)),
     "clamp": (lambda t, x: x.clamp(-1, 2), (-0.7, 1.7)),
     "clamp_min": (lambda t, x: t.clamp(x, min=0), (0.3, 3)),
     "clamp_max": (lambda t, x: x.clamp(max=1), (1.3, 3)),
@@ -768,6 +769,7 @@ FORMULAS = {
     "rsqrt": lambda x: 1 / math.sqrt(x) if x > 0 else math.nan,
     "log": lambda x: math.log(x) if x > 0 else math.nan,
     "log1p": lambda x: math.log(1 + x) if x > -1 else math.nan,
+    "log2": lambda x: math.log(x) / math.log(2) if x > 0 else math.nan,
 }
 
 
@@ -790,6 +792,44 @@ def test_powers_and_choices_compute_their_formulas():
 def test_integers_divided_and_rounded_towards_zero():
     x, y = ta.tensor([-7, 7, -6]), ta.tensor([2, -2, 3])
     assert ta.div(x, y, rounding_mode="trunc").tolist() == [-3, -3, -2]
+    floats = ta.div(x.double(), ta.tensor([2.0, -2.0, 4.0]), rounding_mode="trunc")
+    assert floats.tolist() == [-3, -3, -1]
+
+
+# Many elements take another way than few: kernels, pieces, several threads.
+
+
+def pieces(case, *arrays, size=500):
+    """The values and gradients of a case, computed on pieces of the arrays."""
+    found = []
+    for at in range(0, len(arrays[0]), size):
+        inputs = [leaf(x[at : at + size]) for x in arrays]
+        y = case(ta, *inputs)
+        (y * ta.arange(at, at + len(inputs[0]))).sum().backward()
+        found.append([y.detach().numpy(), *(x.grad.numpy() for x in inputs)])
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
+def test_many_elements_compute_what_few_do(name):
+    case, interval = {**UNARY, **BINARY}[name]
+    count = 2 if name in BINARY and case is BINARY[name][0] else 1
+    arrays = [within(interval, (4500,), seed) for seed in range(count)]
+    for whole, part in zip(pieces(case, *arrays, size=4500), pieces(case, *arrays), strict=True):
+        np.testing.assert_allclose(whole, part, 1e-14, 1e-14)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "maximum", "minimum", "clamp"])
+def test_many_integers_compute_what_numpy_does(name):
+    x, y = (np.random.default_rng(seed).integers(-9, 9, 4500) for seed in range(2))
+    if name == "clamp":
+        found, expected = ta.tensor(x).clamp(-3, 5), x.clip(-3, 5)
+    else:
+        found = getattr(ta, name)(ta.tensor(x), ta.tensor(y))
+        names = {"sub": "subtract", "mul": "multiply"}
+        expected = getattr(np, names.get(name, name))(x, y)
+    assert found.dtype == ta.int64
+    assert found.tolist() == expected.tolist()
 
 
 def test_a_large_copy_is_a_copy():
@@ -797,3 +837,5 @@ def test_a_large_copy_is_a_copy():
     y = x.clone()
     np.testing.assert_array_equal(x, y)
     assert not np.shares_memory(x.numpy(), y.numpy())
+    whole = ta.arange(40000) + 2**53
+    assert whole.clone().equal(whole)

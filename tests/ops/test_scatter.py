@@ -49,6 +49,15 @@ def test_scatter_writes_and_scatter_add_adds():
     assert ta.zeros(2, 3, dtype=ta.int64).scatter(1, index, value=7).dtype == ta.int64
 
 
+def test_sums_of_many_floats_do_not_drift_and_large_integers_stay_exact():
+    places = ta.zeros(20000, dtype=ta.int64)
+    tenths = ta.full((20000,), 0.1)
+    total = ta.zeros(1).scatter_add(0, places, tenths).item()
+    assert total == pytest.approx(20000 * tenths[0].item(), rel=1e-7)
+    large = ta.tensor([2**53])
+    assert large.scatter_add(0, ta.tensor([0]), ta.tensor([1])).tolist() == [2**53 + 1]
+
+
 def test_rows_are_counted_from_either_end():
     x = ta.zeros(3, 2)
     assert x.index_fill(0, ta.tensor([-1]), 2.0).tolist() == [[0, 0], [0, 0], [2, 2]]

@@ -1,0 +1,70 @@
+"""Gradients that are not computed yet: what collects them gives the same sum as adding them one by
+one, and their transposes are those of the sum."""
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tests.helpers import leaf, numbers
+from tinyattn.autograd.gradients import Placed, RowSum, combine, rows_product, unbroadcast
+from tinyattn.kernels import backend
+
+STEPS = [(numbers((2, 3), seed), numbers((2, 3), seed + 9)) for seed in range(4)]
+
+
+def row_sum(a, b):
+    return RowSum(rows_product, [(a, b)], (backend(),))
+
+
+@pytest.mark.parametrize("axes", [(1, 0), (0, 1)])
+def test_the_transpose_of_a_sum_over_rows(axes):
+    (a, b), (c, d) = STEPS[:2]
+    deferred = row_sum(a, b)
+    assert deferred.joins(row_sum(c, d))
+    turned = deferred.transpose(axes)
+    value = turned.value() if isinstance(turned, RowSum) else turned
+    np.testing.assert_allclose(value, (a.T @ b + c.T @ d).transpose(axes), rtol=1e-14)
+
+
+@pytest.mark.parametrize("turn", [lambda w: w.T, lambda w: w.permute(0, 1)])
+def test_the_gradient_of_a_weight_that_several_steps_use_turned(turn):
+    w = leaf(numbers((3, 3)))
+    sum((ta.tensor(x) @ turn(w) * ta.tensor(g)).sum() for x, g in STEPS).backward()
+    expected = sum(x.T @ g for x, g in STEPS)
+    if turn(w).tolist() != w.tolist():
+        expected = expected.T
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-14)
+
+
+def test_the_gradient_of_a_sequence_is_that_of_all_its_steps():
+    x, g = leaf(numbers((4, 3))), numbers((4, 3))
+    hidden = x * 2
+    sum((hidden[t] * ta.tensor(g[t])).sum() for t in (0, 1, 2, 3, 1)).backward()
+    used = np.array([1, 2, 1, 1])[:, None]
+    np.testing.assert_allclose(x.grad.numpy(), 2 * used * g, rtol=1e-15)
+
+
+def test_placed_arrays_collect_and_gradients_of_other_kinds_do_not_join_them():
+    first, second = np.ones(2), np.full(2, 3.0)
+    placed = Placed((3, 2), (0,), first)
+    assert not placed.joins(row_sum(*STEPS[0]))
+    assert placed.joins(Placed((3, 2), (2,), second))
+    assert placed.joins(Placed((3, 2), (2,), second))
+    assert placed.value().tolist() == [[1, 1], [0, 0], [6, 6]]
+
+
+def test_a_deferred_gradient_is_added_to_an_array():
+    a, b = STEPS[0]
+    for owned in (False, True):
+        have = np.ones((3, 3))
+        total = combine(have, row_sum(a, b), owned)
+        np.testing.assert_allclose(total, 1 + a.T @ b, rtol=1e-14)
+        assert (total is have) == owned
+        assert owned or (have == 1).all()
+
+
+def test_sums_over_the_axes_that_broadcasting_added_or_stretched():
+    grad = numbers((2, 3, 4))
+    np.testing.assert_allclose(unbroadcast(grad, (4,)), grad.sum((0, 1)), rtol=1e-14)
+    kept = grad.sum(1, keepdims=True)
+    np.testing.assert_allclose(unbroadcast(grad, (2, 1, 4)), kept, rtol=1e-14)
