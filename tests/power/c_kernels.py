@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.power.gradients import FACTORS, SPARED
-from tests.power.source import Mutant
+from tests.power.gradients import FACTORS, OF_TWINS, SPARED, has_gradient, kernels
+from tests.power.source import Mutant, Python
 
 HEAD = re.compile(
     r"^(?:(?:static |TA_INLINE )[\w ()]*?\*?FN|KERNEL)\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}",
@@ -32,8 +32,8 @@ ADDRESSES = [
 ]
 # Which of two ways to the same result is taken; and how the work is cut.
 CHOICE = re.compile(r"packed|space|ROW_IN_CACHE")
-# What products are made of has no gradient of its own.
-NOT_C_KERNELS = {"vector.h", "vmath.h", "tiles.h", "matmul.c", "pool.c", "parts.h", "optim.c"}
+# What all kernels are made of.
+NOT_C_KERNELS = {"vector.h", "vmath.h", "pool.c", "parts.h"}
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
     for a, b in [(a, b) for a, b in stores if f.body[a:b].strip() not in ("0", "splat(0)")]:
         for factor in FACTORS:
             yield mutant(f"factor {factor}", (a, b), f" {factor} * ({f.body[a:b].strip()})")
+    for m in re.finditer(r"\(real\)([a-z]\w*)(?=[,;)}])", f.body):
+        yield mutant("factor 1.001", m.span(), f"(real)(1.001 * {m[1]})")
     for m in re.finditer(r"\+ (2 \* )?H(?=[,)])", f.body):
         yield mutant("wrong gate", m.span(), "+ H" if m[1] else "+ 2 * H")
     for m in re.finditer(r"\? ([^?:;()]+) : ([^?:;,(){}]+)", f.body):
@@ -133,16 +135,34 @@ def c_faults(f: CFunction, entries: tuple[str, ...]) -> Iterator[Mutant]:
 
 
 def c_kernel_faults(root: Path) -> Iterator[Mutant]:
+    """The faults of all kernels in C; RuntimeError for one that has none."""
     functions, uses = c_functions(root)
-    runs: dict[str, list[str]] = {}
-    for entry, f in functions.items():
-        if entry.endswith("_backward") or re.search(r"\*grad\b", f.parameters):
-            waiting, seen = [entry], set()
+    backward: dict[str, list[str]] = {}
+    forward: dict[str, list[str]] = {}
+    loops = [name for name in functions if name.startswith("loop_")]  # named by a macro
+    own: list[str] = []  # others are a definition's
+    for stem, names in kernels(root).items():
+        wrappers = Python(root, f"tinyattn/kernels/native/{stem}.py")
+        for kernel in [name for name in names if name in wrappers.functions]:
+            own.append(kernel)
+            waiting = [n for n in wrappers.reached(wrappers.functions[kernel]) if n in functions]
+            parameters = " ".join(functions[name].parameters for name in waiting)
+            gradient = has_gradient(kernel, re.findall(r"\*(grad)\b", parameters))
+            runs, seen = backward if gradient else forward, set()
+            waiting += loops if kernel == "elementwise" else ()
             while waiting:
                 name = waiting.pop()
                 if name not in seen:
                     seen.add(name)
-                    runs.setdefault(name, []).append(entry)
+                    runs.setdefault(name, []).append(kernel)
                     waiting += uses.get(name, ())
-    for name in (runs.keys() & functions.keys()) - SPARED:
-        yield from c_faults(functions[name], tuple(runs[name]))
+    with_faults: set[str] = set()
+    for name in ({*backward, *forward} & functions.keys()) - SPARED:
+        runs_it = tuple(backward.get(name) or forward[name])
+        for fault in c_faults(functions[name], runs_it):
+            if name in backward or fault.fault in OF_TWINS:
+                with_faults |= {*runs_it}
+                yield fault
+    for kernel in own:
+        if kernel not in with_faults:
+            raise RuntimeError(f"native: no fault is known for the kernel {kernel}")

@@ -13,9 +13,13 @@ ENOUGH = 8.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
 ALSO = {
     "tinyattn/autograd/": [*ENGINE, *OPS],
+    "tinyattn/compat/": ["tests/*/test_programs.py", "tests/test_missing.py"],
     "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
-    "tinyattn/ops/_in_place": ["tests/autograd/test_in_place_views.py"],
+    "tinyattn/ops/": ["tests/ops/test_*.py", "tests/nn/test_p*.py", "tests/test_doctor.py"],
+    "tinyattn/ops/_in_place": ["tests/autograd/test_in_place*.py"],
+    "tinyattn/ops/in_place": ["tests/autograd/test_in_place*.py"],
     "tinyattn/ops/attention": ["tests/nn/test_attention.py"],
+    "tinyattn/_serialization": ["tests/test_torch_files.py"],
     "tinyattn/optim/": ["tests/optim/test_*.py"],
     "tinyattn/text/": ["tests/text/test_*.py"],
 }
@@ -29,6 +33,7 @@ def test_files(mutant: Mutant) -> list[str]:
     folder = ROOT.joinpath("tests", *path.parent.parts[1:])
     stem = path.stem.lstrip("_")
     found = {*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")}
+    found |= {*folder.parent.glob(f"test_{folder.name}.py")}
     for beginning, patterns in ALSO.items():
         if mutant.path.startswith(beginning):
             found |= {p for pattern in patterns for p in ROOT.glob(pattern)}
@@ -53,7 +58,7 @@ def kernel_tests(entries: tuple[str, ...], definition: bool) -> list[str]:
 
 def names(files: set[Path]) -> list[str]:
     """Without those that need torch."""
-    return sorted(str(p.relative_to(ROOT)) for p in files if "torch" not in p.stem)
+    return sorted(str(p.relative_to(ROOT)) for p in files if "torch_parity" not in p.stem)
 
 
 def load_profile() -> None:

@@ -13,7 +13,11 @@ from pathlib import Path
 from tests.power.source import Mutant, Python
 
 # Whose functions get these faults, and which functions do not.
-WHERE = ["nn/**/*.py", "optim/*.py", "text/*.py", "_checkpoint.py", "_serialization.py"]
+WHERE = ["nn/**/*.py", "optim/*.py", "text/*.py", "utils/**/*.py", "compat/*.py"]
+WHERE += ["_checkpoint.py", "_serialization.py", "_torch_files.py"]
+# Operations have faults of their own (gradients.py); these are functions made of operations.
+OPS = ["comparisons", "in_place", "_in_place", "packing", "pooling", "rearranging", "rounding"]
+WHERE += [f"ops/{name}.py" for name in [*OPS, "scatter", "searching"]]
 SPARED = {"__repr__", "extra_repr", "__dir__"}
 
 OTHER = {
@@ -31,6 +35,8 @@ def forward_faults(root: Path) -> Iterator[Mutant]:
             file = Python(root, str(path.relative_to(root)))
             for name, function in file.outermost():
                 if isinstance(function, ast.Lambda) or function.name in SPARED:
+                    continue
+                if path.parent.name == "ops" and "." in name:  # see operation_faults
                     continue
                 if "overload" not in map(file.text, function.decorator_list):
                     yield from function_faults(file, name, function)

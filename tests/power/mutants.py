@@ -6,7 +6,13 @@ from pathlib import Path
 from tests.power.c_kernels import c_kernel_faults
 from tests.power.formulas import formula_faults, kernel_faults
 from tests.power.forwards import forward_faults
-from tests.power.gradients import ENGINE, engine_faults, operation_faults, python_kernel_faults
+from tests.power.gradients import (
+    ENGINE,
+    engine_faults,
+    kernels,
+    operation_faults,
+    python_kernel_faults,
+)
 from tests.power.operations import operations
 from tests.power.source import Mutant, Python
 
@@ -18,12 +24,14 @@ def mutants(root: Path) -> list[Mutant]:
         file = Python(root, path)
         found += [m for name in names for m in operation_faults(file, name)]
     for folder in ("reference", "jit"):
-        for p in sorted(root.glob(f"tinyattn/kernels/{folder}/*.py")):
-            found += python_kernel_faults(Python(root, str(p.relative_to(root))))
+        for stem, names in kernels(root).items():
+            file = Python(root, f"tinyattn/kernels/{folder}/{stem}.py")
+            found += python_kernel_faults(file, names)
     found += c_kernel_faults(root)
     for path in ENGINE:
         found += engine_faults(Python(root, path))
     found += forward_faults(root)
     found += [*formula_faults(root), *kernel_faults(root)]
+    found.reverse()  # of two equal ones the first counts
     once = {(m.path, m.start, m.end, m.new): m for m in found if m.new != m.old}
     return sorted(once.values(), key=lambda m: (m.path, m.start, m.end, m.new))

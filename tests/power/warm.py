@@ -29,12 +29,13 @@ from tests.power.choosing import (
     prepare_hypothesis,
     test_files,
 )
-from tests.power.patching import Process, module_name
+from tests.power.patching import Place, Process, module_name
 from tests.power.source import Mutant
 
 LONGEST = 1.0  # processor seconds of a test that is run
 WAITING = 10.0  # seconds of one that waits for other processes
 LIMIT = 60  # seconds after which a fault counts as caught: it never ends
+Reaching = dict[Place, list[str]]  # the tests that run a function
 Outcome = tuple[Mutant, str, float]  # a fault, the test that caught it ("" for none), seconds
 
 
@@ -205,10 +206,7 @@ class Warm:
         print(f"as it is, {self.backend}: {told}", file=self.told)
 
         winners: Winners = {}
-        jobs = []
-        for fault in self.faults:
-            names = {name for p in self.process.places(fault) for name in reaching.get(p, ())}
-            jobs.append(Attempt(self, fault, {name: times[name] for name in names}, winners))
+        jobs = [Attempt(self, fault, times, reaching, winners) for fault in self.faults]
         for i, result, died, seconds in in_forks(jobs, self.processes, self.tree, LIMIT):
             by = outcome_of(result, result, died)
             if "::" in by:
@@ -220,7 +218,7 @@ class Warm:
 
     skipped: list[str]
 
-    def measure(self) -> tuple[dict[str, float], dict[Any, list[str]]]:
+    def measure(self) -> tuple[dict[str, float], Reaching]:
         """The seconds of every test that passes, and the tests that run each function."""
         self.skipped = []
         modules: dict[str, list[str]] = {}
@@ -232,7 +230,7 @@ class Warm:
         ]
         jobs = [Measure(self, names) for names in sorted(pieces, key=len, reverse=True)]
         times: dict[str, float] = {}
-        reaching: dict[Any, list[str]] = {}
+        reaching: Reaching = {}
         places = list(self.process.live)
         for _, result, died, _ in in_forks(jobs, self.processes, self.tree, None):
             if died or isinstance(result, Failure):
@@ -294,16 +292,25 @@ class Attempt:
     """A job: one fault, and its tests until one fails. The name of that test, "" for none."""
 
     def __init__(
-        self, warm: Warm, fault: Mutant, times: dict[str, float], winners: Winners
+        self,
+        warm: Warm,
+        fault: Mutant,
+        times: dict[str, float],
+        reaching: Reaching,
+        winners: Winners,
     ) -> None:
-        self.warm, self.fault, self.times, self.winners = warm, fault, times, winners
+        self.warm, self.fault, self.winners = warm, fault, winners
+        self.times, self.reaching = times, reaching
 
     def __call__(self) -> str:
-        if not self.times:
+        # Chosen in the fork: the tests of thousands of faults at once would take gigabytes.
+        places = self.warm.process.places(self.fault)
+        names = {name for place in places for name in self.reaching.get(place, ())}
+        if not names:
             return ""
-        names = in_order(self.fault, self.times, self.winners)
+        chosen = in_order(self.fault, {name: self.times[name] for name in names}, self.winners)
         self.warm.process.patch(self.fault)
-        for name, following in zip(names, [*names[1:], None], strict=True):
+        for name, following in zip(chosen, [*chosen[1:], None], strict=True):
             if not self.warm.run(name, following):
                 return name
         return ""
