@@ -29,7 +29,7 @@ def test_files(mutant: Mutant) -> list[str]:
     """The files whose tests may notice a fault of Python."""
     path = Path(mutant.path)
     if path.parts[1] == "kernels":
-        return kernel_tests(mutant.entries, path.parent.name == "reference")
+        return kernel_tests(mutant, path.parent.name == "reference")
     folder = ROOT.joinpath("tests", *path.parent.parts[1:])
     stem = path.stem.lstrip("_")
     found = {*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")}
@@ -40,15 +40,25 @@ def test_files(mutant: Mutant) -> list[str]:
     return names(found)
 
 
-def kernel_tests(entries: tuple[str, ...], definition: bool) -> list[str]:
+# The operations and optimisers that call a kernel without naming it, by the file of the kernel.
+CALLING = {
+    "optim": ["tests/optim/test_*.py"],
+    "norm": ["tests/ops/test_sums.py", "tests/nn/test_packing.py"],
+    "reductions": ["tests/ops/test_sums.py", "tests/ops/test_reductions.py"],
+}
+
+
+def kernel_tests(mutant: Mutant, definition: bool) -> list[str]:
     """The definition is held to mathematics, the other backends to the definition; and the tests
     of the operations that call a kernel run it too."""
-    calls = re.compile(rf"\.({'|'.join(entries)})\b")
+    calls = re.compile(rf"\.({'|'.join(mutant.entries)})\b")
     measure = "definition" if definition else "agreement"
-    stems = {measure, *(name.split("_")[0] for name in entries)}
+    stem = Path(mutant.path).stem
+    stems = {measure, stem, *(name.split("_")[0] for name in mutant.entries)}
     patterns = [f"test_{stem}{end}" for stem in stems for end in (".py", "_*.py")]
     files = [p for pattern in patterns for p in (ROOT / "tests/kernels").glob(pattern)]
     found = {p for p in files if calls.search(p.read_text())}
+    found |= {p for pattern in CALLING.get(stem, ()) for p in ROOT.glob(pattern)}
     for p in ROOT.glob("tinyattn/ops/*.py"):
         if calls.search(p.read_text()):
             found |= {*ROOT.glob(f"tests/ops/test_{p.stem}.py")}

@@ -43,9 +43,7 @@ def try_c(
 ) -> list[Outcome]:
     """Try faults of the kernel files; `tree` is a copy of the repository."""
     prepare_core(tree)
-    plans = {
-        fault: Plan(tuple(kernel_tests(fault.entries, False)), fault.entries) for fault in faults
-    }
+    plans = {fault: Plan(tuple(kernel_tests(fault, False)), fault.entries) for fault in faults}
     kinds = list(dict.fromkeys(plans.values()))
     times: dict[Plan, dict[str, float]] = {}
     baselines = [Run(tree, plan, None, None, {}) for plan in kinds]

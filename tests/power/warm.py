@@ -137,6 +137,8 @@ class Warm:
             sys.modules[missing] = None  # type: ignore[assignment]
 
         files = sorted({name for fault in self.faults for name in test_files(fault)})
+        if not files:
+            raise RuntimeError(f"no tests are known for {self.faults[0].path}: see choosing.py")
         options = ["-q", "-s", "-p", "no:cacheprovider", "-c", "pyproject.toml", "--tb=short"]
         options += ["--continue-on-collection-errors", "--basetemp", str(self.tree / "tmp")]
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
@@ -228,20 +230,28 @@ class Warm:
         pieces = [
             names[i : i + 200] for names in modules.values() for i in range(0, len(names), 200)
         ]
-        jobs = [Measure(self, names) for names in sorted(pieces, key=len, reverse=True)]
+        pieces.sort(key=len, reverse=True)
         times: dict[str, float] = {}
         reaching: Reaching = {}
         places = list(self.process.live)
-        for _, result, died, _ in in_forks(jobs, self.processes, self.tree, None):
-            if died or isinstance(result, Failure):
-                print(f"LEFT OUT: {died} {result}", file=self.told)
-                continue
-            measured, skipped = result
-            self.skipped += skipped
-            for name, (seconds, reached) in measured.items():
-                times[name] = seconds
-                for place in reached:
-                    reaching.setdefault(places[place], []).append(name)
+        while pieces:
+            jobs = [Measure(self, names) for names in pieces]
+            again: list[list[str]] = []
+            for i, result, died, _ in in_forks(jobs, self.processes, self.tree, None):
+                names = pieces[i]
+                if died or not isinstance(result, tuple):  # a test has ended the process
+                    half = len(names) // 2
+                    again += [names[:half], names[half:]] if half else []
+                    if not half:
+                        print(f"LEFT OUT {names[0]}: {died} {result}", file=self.told)
+                    continue
+                measured, skipped = result
+                self.skipped += skipped
+                for name, (seconds, reached) in measured.items():
+                    times[name] = seconds
+                    for place in reached:
+                        reaching.setdefault(places[place], []).append(name)
+            pieces = again
         return times, reaching
 
     def run(self, name: str, following: str | None) -> bool:
