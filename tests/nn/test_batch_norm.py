@@ -83,7 +83,28 @@ def test_wrong_calls_name_what_is_wrong():
         F.batch_norm(ta.ones(2, 3), None, None, ta.ones(2), training=True)
 
 
+def test_a_new_layer_scales_by_one_shifts_by_zero_and_has_seen_nothing():
+    layer = nn.BatchNorm1d(2)
+    start = {name: value.tolist() for name, value in layer.state_dict().items()}
+    assert start == {
+        "weight": [1, 1],
+        "bias": [0, 0],
+        "running_mean": [0, 0],
+        "running_var": [1, 1],
+        "num_batches_tracked": 0,
+    }
+    layer.weight.data.fill_(5)
+    layer.bias.data.fill_(5)
+    layer(ta.tensor([[1.0, 2.0], [3.0, 5.0]]))
+    layer.reset_parameters()
+    assert {name: value.tolist() for name, value in layer.state_dict().items()} == start
+    with pytest.raises(RuntimeError, match="CPU only"):
+        nn.BatchNorm1d(2, device="cuda")
+
+
 def test_the_module_is_printed_as_in_pytorch():
     assert repr(nn.BatchNorm1d(4)) == (
         "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"
     )
+    without = nn.BatchNorm1d(4, affine=False)
+    assert "affine=False, bias=False, track_running_stats=True" in repr(without)

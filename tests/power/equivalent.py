@@ -206,6 +206,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "KeyValueCache.append": {"condition flipped: self.keys ...": PAIRED},
     "KeyValueCache.reorder": {"condition flipped: self.keys ...": PAIRED},
+    "BatchNorm1d.forward": {
+        "another number: 0.0 if self.momentum ...": "eval mode has no use for the momentum",
+    },
     "MultiheadAttention.__init__": OTHERS_REFUSE,
     "RNNCellBase.__init__": OTHERS_REFUSE,
     "Linear.__init__": OTHERS_REFUSE,
