@@ -8,9 +8,10 @@ The first line takes `--group NAME`, too, and leaves the rows of other groups as
 
 from pathlib import Path
 
+from benchmarks.compare import plot as plotting
 from benchmarks.compare import report
 from benchmarks.compare.report import Row
-from benchmarks.compare.rows import GROUPS
+from benchmarks.compare.rows import GROUPS, sizes
 
 ROOT = Path(__file__).parents[1]
 FIGURES, PAGE = ROOT / "docs" / "speed.csv", ROOT / "docs" / "speed.md"
@@ -42,11 +43,6 @@ the optimiser. Peaks of memory are what five steps need beyond the import.
 
 Measured on {machine}.
 """
-STYLES = {
-    "tinyattn": {"color": "black", "linewidth": 1.8, "marker": "o"},
-    "torch": {"color": "0.4", "linewidth": 1.2, "linestyle": "--", "marker": "s"},
-    "numpy": {"color": "0.65", "linewidth": 1.2, "linestyle": ":", "marker": "^"},
-}
 
 
 def page(machine: list[str], rows: list[Row]) -> str:
@@ -76,36 +72,17 @@ def overview(groups: dict[str, list[Row]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plot(rows: list[Row], path: Path) -> None:
-    """Time against size, a panel for each operation, readable without colours."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-
-    panels: dict[str, list[Row]] = {}
+def plot(rows: list[Row]) -> str:
+    """Time against size, a panel for each operation, a curve for each side."""
+    panels: dict[str, dict[str, plotting.Points]] = {}
     for row in rows:
         if row.group == "sizes":
-            panels.setdefault(row.name.split(": ")[0], []).append(row)
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "speed", "font.size": 9}):
-        figure, axes = plt.subplots(2, 3, figsize=(9, 5), layout="constrained")
-        for axis, (name, found) in zip(axes.flat, panels.items(), strict=True):
-            for side, style in STYLES.items():
-                points = [
-                    (float(row.name.split(": ")[1].replace(",", "")), row.values[side])
-                    for row in found
-                    if side in row.values
-                ]
-                if points:
-                    axis.loglog(*zip(*points, strict=True), label=side, markersize=4, **style)
-            axis.set_title(name, fontsize=9)
-            axis.grid(color="0.9")
-            axis.set_xlabel("n" if "n x n" in name else "elements")
-        for axis in axes[:, 0]:
-            axis.set_ylabel("seconds")
-        axes.flat[0].legend(frameon=False)
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+            title, _, size = row.name.partition(": ")
+            for side, seconds in row.values.items():
+                curve = panels.setdefault(title, {}).setdefault(side, [])
+                curve.append((float(size.replace(",", "")), seconds))
+    units = {title: "n" if title == sizes.SQUARE else "elements" for title in panels}
+    return plotting.figure(panels, units)
 
 
 def readme_table(machine: list[str], rows: list[Row]) -> str:
@@ -138,7 +115,7 @@ def put(text: str, table: str) -> str:
 def main() -> None:
     machine, rows = report.read(FIGURES)
     PAGE.write_text(page(machine, rows), encoding="utf-8")
-    plot(rows, PAGE.with_suffix(".svg"))
+    PAGE.with_suffix(".svg").write_text(plot(rows), encoding="utf-8")
     text = README.read_text(encoding="utf-8")
     README.write_text(put(text, readme_table(machine, rows)), encoding="utf-8")
 
