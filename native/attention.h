@@ -143,8 +143,8 @@ static int FN(make_room)(struct FN(meeting) *m, const struct ta_attention *all, 
 /* The number of parts for `units` that take `work` multiplications each. */
 static long FN(parts_of)(long units, double work)
 {
-    const double most = units * work / SERIAL_WORK;
-    return most < 1 ? 1 : most < units ? (long)most : units;
+    const long threads = ta_threads_for(units * work);
+    return threads < ta_get_num_threads() ? ta_smaller(threads, units) : units;
 }
 
 struct FN(attention_job) {

@@ -68,12 +68,12 @@ TA_INLINE void FN(gru_gradients_at)(const struct FN(recurrence) *g, const struct
     store_some(dh, d * z, count);
 }
 
-static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row)
+static void FN(gru_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row, long col,
+                              long end)
 {
     const real *h = FN(state_before)(g, row);
-    long col = 0;
-    for (; col + LANES <= g->H; col += LANES) FN(gru_gradients_at)(g, row, h, col, LANES);
-    if (col < g->H) FN(gru_gradients_at)(g, row, h, col, g->H - col);
+    for (; col + LANES <= end; col += LANES) FN(gru_gradients_at)(g, row, h, col, LANES);
+    if (col < end) FN(gru_gradients_at)(g, row, h, col, end - col);
 }
 
 static const struct FN(cell) FN(gru_cell) = {.gates = 3, .saved = 4, .rows = MOST_ROWS(3), .keeps_dh = 1,

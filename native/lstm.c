@@ -66,12 +66,13 @@ TA_INLINE void FN(lstm_gradients_at)(const struct FN(recurrence) *g, const struc
     store_some(g->dc + row->b * H + col, dc * f, count);
 }
 
-static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row)
+static void FN(lstm_gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *row, long col,
+                               long end)
 {
-    long width, col = 0;
+    long width;
     const real *before = FN(cell_before)(g, row, &width);
-    for (; col + LANES <= g->H; col += LANES) FN(lstm_gradients_at)(g, row, before, col, LANES);
-    if (col < g->H) FN(lstm_gradients_at)(g, row, before, col, g->H - col);
+    for (; col + LANES <= end; col += LANES) FN(lstm_gradients_at)(g, row, before, col, LANES);
+    if (col < end) FN(lstm_gradients_at)(g, row, before, col, end - col);
 }
 
 static const struct FN(cell) FN(lstm_cell) = {.gates = 4, .saved = 5, .rows = MOST_ROWS(4),

@@ -12,14 +12,10 @@
 #undef MC
 #undef L2_SHARE
 #define KC ((long)(2048 / sizeof(real)))
-#define NC 256L
+#define L2_SHARE (ta_second_level_cache() / 2) /* bytes of B that stay in the second-level cache */
+#define NC (L2_SHARE / (KC * (long)sizeof(real)) / NR * NR)
 #define WIDE_NC 2048L
-#define MC (16L * MR)
-#define L2_SHARE (512L << 10) /* bytes of B that stay in the second-level cache */
-
-/* Below this many multiplications a second thread costs more than it brings. */
-#undef SERIAL_WORK
-#define SERIAL_WORK 100000L
+#define MC (L2_SHARE * 3 / 4 / (KC * (long)sizeof(real)) / MR * MR)
 
 /* One product. Strides are in elements; a and b each have one stride of 1. */
 struct FN(product) {
@@ -52,14 +48,15 @@ TA_INLINE long FN(panel_width)(long columns)
  * up to whole vectors. */
 static void FN(pack_b)(const real *b, long b_row, long b_col, long K, long P, real *out)
 {
+    if (b_col == 1) {
+        FN(pack_rows)(b, b_row, K, P, out);
+        return;
+    }
     for (long panel = 0; panel < P; panel += NR) {
         const long width = FN(panel_width)(P - panel);
         for (long j = 0; j < width; j += LANES) {
             const long count = ta_smaller(LANES, P - panel - j);
-            if (b_col == 1)
-                FN(pack_rows)(b + panel + j, b_row, K, count, out + j, width);
-            else
-                FN(pack_columns)(b + (panel + j) * b_col, b_col, K, count, out + j, width);
+            FN(pack_columns)(b + (panel + j) * b_col, b_col, K, count, out + j, width);
         }
         out += K * width;
     }
@@ -272,8 +269,9 @@ static void FN(product_part)(void *arg, long part, long parts)
 }
 
 /* Cuts the rows and columns of C into `wanted` rectangles, in the ratio that makes the largest one
- * cheapest. Its cost is the vectors to compute plus its own copies of what must be packed. To move a
- * number of A costs about as much as a vector's arithmetic; a number of B costs half of that. */
+ * cheapest. Its cost is the vectors to compute plus its own reading of A and its own copies of what must
+ * be packed. To copy a number of A costs about as much as a vector's arithmetic; to read it, or to copy
+ * a number of B, costs half of that. */
 static void FN(cut)(struct FN(product) *p, long wanted)
 {
     const long unit = p->packed ? NR : LANES;
@@ -285,7 +283,7 @@ static void FN(cut)(struct FN(product) *p, long wanted)
         const long wide = ta_smaller(p->P, (units + cols - 1) / cols * unit);
         const long b_moves = !p->packed && FN(must_pack_b)(p, high, wide) ? wide / 2 : 0;
         const long a_moves = FN(must_pack_a)(p, high) ? high : 0;
-        const long cost = high * ((wide + LANES - 1) / LANES) + a_moves + b_moves;
+        const long cost = high * ((wide + LANES - 1) / LANES) + high / 2 + a_moves + b_moves;
         if (cost < best) {
             best = cost;
             p->row_parts = rows;
@@ -297,13 +295,15 @@ static void FN(cut)(struct FN(product) *p, long wanted)
 /* Gives each thread whole matrices where there are enough of them to keep the threads evenly busy. */
 static void FN(divide)(struct FN(product) *p)
 {
-    const long threads = ta_get_num_threads();
-    const long each = p->M * (p->K + 8) * p->P;
+    const double each = (double)p->M * (p->K + 8) * p->P;
+    const long threads = ta_threads_for(p->batch * each);
     p->batch_parts = p->row_parts = p->col_parts = 1;
-    if (threads == 1 || p->batch * each < SERIAL_WORK) return;
+    if (threads == 1) return;
     p->batch_parts = ta_smaller(p->batch, 4 * threads);
-    if (p->batch % threads && p->batch < 4 * threads && each >= SERIAL_WORK)
-        FN(cut)(p, threads);
+    long pieces = 1;
+    while (p->batch * pieces % threads) pieces++;
+    if (pieces > 1 && p->batch < 4 * threads && ta_threads_for(each) > 1)
+        FN(cut)(p, pieces);
 }
 
 /* c[n] = a[n] b[n] + bias for n < batch. a (batch, M, K) and b (batch, K, P) by strides in bytes; one of a's

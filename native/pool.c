@@ -6,9 +6,11 @@
  * system has not scheduled yet.
  *
  * Threads start with the first job. After a job they spin briefly, because the next kernel often
- * follows within microseconds, and then they sleep. A call that finds the pool busy (from another
- * Python thread, or from inside a part) runs its parts itself. After fork() the child starts threads of
- * its own. */
+ * follows within microseconds, and then they sleep. A thread that joins a job wakes two others, these
+ * wake two each, and threads that a job does not need sleep on. A call that finds the pool busy (from
+ * another Python thread, or from inside a part) runs its parts itself. After fork() the child starts
+ * threads of its own. */
+#pragma once
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,10 +19,22 @@
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 200000, KEPT_BYTES = 16 << 20 };
+enum { LEAST_CACHE = 512 << 10, MOST_CACHE = 2 << 20 };
+
+/* What it costs to start and to join one more thread, in multiplications. n threads take work / n +
+ * n * THREAD_COST, which is least for the n of ta_threads_for. */
+enum { THREAD_COST = 25000 };
 
 struct pool_range {
     _Alignas(64) atomic_long next;
     long end;
+};
+
+/* Where a thread sleeps. */
+struct pool_bed {
+    _Alignas(64) atomic_int taken;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
 };
 
 static struct {
@@ -32,19 +46,17 @@ static struct {
     void (*task)(void *, long, long);
     void *arg;
     long parts;
-    int job_threads;
+    atomic_int job_threads;   /* the threads below this number belong to the job */
     atomic_int spin;          /* set while every thread has a core of its own */
 
     /* A worker joins a job by adding 2 while bit 0 (open) is set. The caller clears bit 0 and waits for
      * 0. */
     _Alignas(64) atomic_int members;
     _Alignas(64) atomic_uint generation;
-    atomic_int sleepers;
     atomic_int processor; /* of the thread whose job it is */
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
     struct pool_range ranges[MAX_THREADS];
-} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+    struct pool_bed beds[MAX_THREADS];
+} pool;
 
 static inline void pause_briefly(void)
 {
@@ -53,6 +65,15 @@ static inline void pause_briefly(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
+}
+
+void ta_wait_until_more(const atomic_long *counter, long number)
+{
+    for (int i = 0; atomic_load_explicit(counter, memory_order_acquire) <= number; i++)
+        if (i < 1000)
+            pause_briefly();
+        else
+            sched_yield();
 }
 
 static int64_t nanoseconds(void)
@@ -89,11 +110,34 @@ int ta_get_num_threads(void)
     return threads;
 }
 
+int ta_threads_for(double multiplications)
+{
+    const double most = sqrt(multiplications / THREAD_COST);
+    const int threads = ta_get_num_threads();
+    return most < 1 ? 1 : most < threads ? (int)most : threads;
+}
+
+long ta_second_level_cache(void)
+{
+    static atomic_long known;
+    long bytes = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!bytes) {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+        bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+        if (bytes < LEAST_CACHE) bytes = LEAST_CACHE; /* unknown, or not to be believed */
+        if (bytes > MOST_CACHE) bytes = MOST_CACHE;   /* shared by several cores */
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
 /* A thread takes the parts of its own range first, then those of the others. */
 static void work_on(int self)
 {
-    for (int i = 0; i < pool.job_threads; i++) {
-        struct pool_range *range = &pool.ranges[(self + i) % pool.job_threads];
+    const int threads = atomic_load_explicit(&pool.job_threads, memory_order_relaxed);
+    for (int i = 0; i < threads; i++) {
+        struct pool_range *range = &pool.ranges[(self + i) % threads];
         while (atomic_load_explicit(&range->next, memory_order_relaxed) < range->end) {
             long part = atomic_fetch_add_explicit(&range->next, 1, memory_order_relaxed);
             if (part >= range->end) break;
@@ -127,21 +171,46 @@ static void leave_the_callers_processor(void)
 #endif
 }
 
-static void wait_for_job(int self, unsigned seen)
+/* Whether there is a job that the thread belongs to. (The number can be that of an even later job.
+ * Then there is one more to come, and the thread looks again.) */
+static int is_called(int self, unsigned *seen)
 {
-    if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen) return;
+    for (unsigned now; (now = atomic_load(&pool.generation)) != *seen;) {
+        *seen = now;
+        if (self < atomic_load(&pool.job_threads)) return 1;
+    }
+    return 0;
+}
+
+static void wait_for_job(int self, unsigned *seen)
+{
+    if (is_called(self, seen)) return;
     int spin = atomic_load(&pool.spin) && self < atomic_load(&pool.threads);
     int64_t until = nanoseconds() + SPIN_NANOSECONDS;
     while (spin && nanoseconds() < until)
         for (int i = 0; i < 16; i++) {
-            if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen) return;
+            if (is_called(self, seen)) return;
             pause_briefly();
         }
-    pthread_mutex_lock(&pool.mutex);
-    atomic_fetch_add(&pool.sleepers, 1);
-    while (atomic_load(&pool.generation) == seen) pthread_cond_wait(&pool.wake, &pool.mutex);
-    atomic_fetch_sub(&pool.sleepers, 1);
-    pthread_mutex_unlock(&pool.mutex);
+    struct pool_bed *bed = &pool.beds[self];
+    pthread_mutex_lock(&bed->mutex);
+    atomic_store(&bed->taken, 1);
+    while (!is_called(self, seen)) pthread_cond_wait(&bed->wake, &bed->mutex);
+    atomic_store(&bed->taken, 0);
+    pthread_mutex_unlock(&bed->mutex);
+}
+
+/* Wakes two threads of the job, if they sleep. */
+static void wake_two(int self)
+{
+    const int threads = atomic_load_explicit(&pool.job_threads, memory_order_relaxed);
+    for (int other = 2 * self + 1; other <= 2 * self + 2 && other < threads; other++) {
+        struct pool_bed *bed = &pool.beds[other];
+        if (!atomic_load(&bed->taken)) continue;
+        pthread_mutex_lock(&bed->mutex);
+        pthread_cond_signal(&bed->wake);
+        pthread_mutex_unlock(&bed->mutex);
+    }
 }
 
 static void *worker(void *arg)
@@ -150,13 +219,15 @@ static void *worker(void *arg)
     unsigned seen = atomic_load(&pool.generation) - 1; /* the job it was started for may be open */
     for (;;) {
         leave_the_callers_processor();
-        wait_for_job(self, seen);
+        wait_for_job(self, &seen);
         leave_the_callers_processor();
-        seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
         int members = atomic_load(&pool.members);
         while (members & 1)
             if (atomic_compare_exchange_weak(&pool.members, &members, members + 2)) {
-                if (self < pool.job_threads) work_on(self);
+                if (self < atomic_load_explicit(&pool.job_threads, memory_order_relaxed)) {
+                    wake_two(self);
+                    work_on(self);
+                }
                 atomic_fetch_sub_explicit(&pool.members, 2, memory_order_release);
                 break;
             }
@@ -171,9 +242,6 @@ static void reset_after_fork(void)
     pool.started = 0;
     atomic_store(&pool.busy, 0);
     atomic_store(&pool.members, 0);
-    atomic_store(&pool.sleepers, 0);
-    pool.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    pool.wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 }
 
 /* Starts the workers that are missing. Fewer threads than wanted is no error: the caller does their
@@ -190,6 +258,9 @@ static void start_workers(int threads)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.started < threads - 1) {
         pthread_t thread;
+        struct pool_bed *bed = &pool.beds[pool.started + 1];
+        atomic_store(&bed->taken, 0);
+        if (pthread_mutex_init(&bed->mutex, NULL) || pthread_cond_init(&bed->wake, NULL)) break;
         if (pthread_create(&thread, &attributes, worker, (void *)(intptr_t)(pool.started + 1))) break;
         pool.started++;
     }
@@ -202,7 +273,7 @@ static void open_job(void (*task)(void *, long, long), void *arg, long parts, in
     pool.task = task;
     pool.arg = arg;
     pool.parts = parts;
-    pool.job_threads = threads;
+    atomic_store_explicit(&pool.job_threads, threads, memory_order_relaxed);
     for (int i = 0; i < threads; i++) {
         atomic_store_explicit(&pool.ranges[i].next, parts * i / threads, memory_order_relaxed);
         pool.ranges[i].end = parts * (i + 1) / threads;
@@ -210,11 +281,7 @@ static void open_job(void (*task)(void *, long, long), void *arg, long parts, in
     note_processor();
     atomic_store(&pool.members, 1);
     atomic_fetch_add(&pool.generation, 1);
-    if (atomic_load(&pool.sleepers) > 0) {
-        pthread_mutex_lock(&pool.mutex);
-        pthread_cond_broadcast(&pool.wake);
-        pthread_mutex_unlock(&pool.mutex);
-    }
+    wake_two(0);
 }
 
 static void close_job(void)

@@ -1,10 +1,21 @@
 /* The thread pool and the work buffers that kernels use. See pool.c for how it works. */
+#pragma once
+#include <stdatomic.h>
 
 /* Calls task(arg, part, parts) once for every part in [0, parts), on several threads if they are free.
  * A part runs on one thread from its beginning to its end. Results must not depend on which thread that
  * is: choose the parts by the shape only, and let no two parts write to the same place. Neighbouring
  * parts are often run by the same thread. */
 void ta_parallel(void (*task)(void *arg, long part, long parts), void *arg, long parts);
+
+/* Waits until a counter, which a part that was begun before adds to, is more than `number`. */
+void ta_wait_until_more(const atomic_long *counter, long number);
+
+/* How many threads it pays to wake for so many multiplications; not more than there are. */
+int ta_threads_for(double multiplications);
+
+/* Bytes of a core's second-level cache; a careful guess where the system does not tell. */
+long ta_second_level_cache(void);
 
 /* Returns a block of at least `bytes` for the calling thread, aligned to 64 bytes, or NULL if memory is
  * short. It is valid until the same thread asks for the same slot again or calls ta_scratch_done.

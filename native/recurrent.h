@@ -4,9 +4,10 @@
  *
  * Row b of a step needs row b of the step before and no other. So the threads share out the rows (row r
  * goes to thread r mod parts, which balances sequences of any lengths), and each walks through all of
- * time without waiting. Only a batch of very few rows is cut into columns instead, step by step. A tile
- * of the product h W^T holds the same LANES columns of all gates. They become the new state as soon as
- * the tile is done. */
+ * time without waiting. Each then reads all weights in every step. If there are very few rows, or if
+ * the weights do not fit in a core's cache, every step is cut into columns instead, or into both, and
+ * the threads meet after each step. A tile of the product h W^T holds the same LANES columns of all
+ * gates. They become the new state as soon as the tile is done. */
 
 /* So many rows, and so many gates at a time, are what a forward tile of 3 or 4 gates has in registers. */
 #undef MOST_ROWS
@@ -30,6 +31,12 @@
 
 struct FN(cell);
 
+/* A step has `count` rows from `start` on. The first `common` of them continue the rows that begin at
+ * `before`; the others begin with h0. */
+struct FN(step) {
+    long start, count, before, common;
+};
+
 struct FN(recurrence) {
     const struct FN(cell) *cell;
     const real *gx, *h0, *c0, *b_hh;
@@ -41,7 +48,8 @@ struct FN(recurrence) {
     int reverse;
     real *y, *saved, *dgx, *dgh;
     real *dh, *dc;                         /* the gradients at the state of every row; in the end dh0 and dc0 */
-    long start, t;                         /* the step that is cut into columns */
+    long row_parts, col_parts;
+    struct FN(step) step, done;            /* where steps are cut: this one, and the one before */
 };
 
 /* `count` rows of one step, `stride` apart. They begin at `row` of the packed layout and at `b` of the
@@ -50,22 +58,14 @@ struct FN(some_rows) {
     long row, count, stride, b, before;
 };
 
-struct FN(step);
-
 struct FN(cell) {
     long gates, saved, rows; /* saved: so many times H numbers in a row */
     int keeps_dh; /* some of dh does not go through the gates: `gradients` leaves it in dh */
     /* forward_step with the cell's own tile and states */
     void (*forward)(const struct FN(recurrence) *g, const struct FN(step) *step, long first, long stride,
                     long p0, long p1);
-    /* from the gradient at one row's state to those at its gates' sums */
-    void (*gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *one);
-};
-
-/* A step has `count` rows from `start` on. The first `common` of them continue the rows that begin at
- * `before`; the others begin with h0. */
-struct FN(step) {
-    long start, count, before, common;
+    /* from the gradient at one row's state to those at its gates' sums, in the columns [col, end) */
+    void (*gradients)(const struct FN(recurrence) *g, const struct FN(some_rows) *one, long col, long end);
 };
 
 static struct FN(step) FN(step_at)(const struct FN(recurrence) *g, long t, long start)
@@ -190,12 +190,15 @@ static void FN(forward_rows)(void *arg, long part, long parts)
     }
 }
 
-static void FN(forward_columns)(void *arg, long part, long parts)
+/* A part of one step: some rows, and some panels of columns. */
+static void FN(forward_step_part)(void *arg, long part, long parts)
 {
     const struct FN(recurrence) *g = arg;
     const long panels = (g->H + LANES - 1) / LANES;
-    const struct FN(step) step = FN(step_at)(g, g->t, g->start);
-    g->cell->forward(g, &step, 0, 1, panels * part / parts, panels * (part + 1) / parts);
+    const long col = part % g->col_parts, row = part / g->col_parts;
+    (void)parts;
+    g->cell->forward(g, &g->step, row, g->row_parts, panels * col / g->col_parts,
+                     panels * (col + 1) / g->col_parts);
 }
 
 /* The last state of every row: that of the row's own last step, or of step 0 where time runs backward.
@@ -232,15 +235,19 @@ KERNEL(pack_gates)(int64_t gates, int64_t H, const real *w_hh, real *out)
     return 0;
 }
 
-/* How the work is cut: into rows that walk through all of time, into columns step by step, or not at
- * all. */
-enum FN(cut_kind) { FN(CUT_NOTHING), FN(CUT_ROWS), FN(CUT_COLUMNS) };
-
-static enum FN(cut_kind) FN(cut_of)(const struct FN(recurrence) *g)
+/* Cuts the work into row_parts and col_parts. There are at most `panels` columns of work. With one
+ * column, a part walks through all of time; with more, every step is work for all threads. */
+static void FN(cut_rows_and_columns)(struct FN(recurrence) *g, long panels)
 {
-    const long a_row = g->cell->gates * g->H * (g->H + 16);
-    if (g->B > FEW_ROWS) return g->N * a_row < SERIAL_WORK ? FN(CUT_NOTHING) : FN(CUT_ROWS);
-    return g->B * a_row < SERIAL_WORK ? FN(CUT_NOTHING) : FN(CUT_COLUMNS);
+    const double a_row = (double)g->cell->gates * g->H * (g->H + 16);
+    const long weights = g->cell->gates * g->H * g->H * (long)sizeof(real);
+    const long by_rows = ta_smaller(ta_threads_for(g->N * a_row), g->B);
+    const long by_step = ta_threads_for(g->B * a_row);
+    g->row_parts = g->B > FEW_ROWS ? by_rows : 1;
+    g->col_parts = 1;
+    if (g->B > FEW_ROWS && (weights <= ta_second_level_cache() * 3 / 4 || by_step < by_rows)) return;
+    g->col_parts = ta_smaller(by_step, panels);
+    g->row_parts = ta_smaller(by_step / g->col_parts, (g->B + FEW_ROWS - 1) / FEW_ROWS);
 }
 
 static int FN(forwards)(struct FN(recurrence) *g)
@@ -254,21 +261,17 @@ static int FN(forwards)(struct FN(recurrence) *g)
         FN(pack_gates)(gates, H, g->w_hh, space);
         g->packed = space;
     }
-    const long threads = ta_get_num_threads(), panels = (H + LANES - 1) / LANES;
-    switch (FN(cut_of)(g)) {
-    case FN(CUT_NOTHING):
-        FN(forward_rows)(g, 0, 1);
-        break;
-    case FN(CUT_ROWS):
-        ta_parallel(FN(forward_rows), g, ta_smaller(threads, g->B));
-        break;
-    case FN(CUT_COLUMNS):
-        g->start = g->reverse ? g->N : 0;
+    FN(cut_rows_and_columns)(g, (H + LANES - 1) / LANES);
+    if (g->col_parts == 1) {
+        ta_parallel(FN(forward_rows), g, g->row_parts);
+    } else {
+        long start = g->reverse ? g->N : 0;
         for (long i = 0; i < g->T; i++) {
-            g->t = g->reverse ? g->T - 1 - i : i;
-            if (g->reverse) g->start -= g->batch_sizes[g->t];
-            ta_parallel(FN(forward_columns), g, ta_smaller(threads, panels));
-            if (!g->reverse) g->start += g->batch_sizes[g->t];
+            const long t = g->reverse ? g->T - 1 - i : i;
+            if (g->reverse) start -= g->batch_sizes[t];
+            g->step = FN(step_at)(g, t, start);
+            ta_parallel(FN(forward_step_part), g, g->row_parts * g->col_parts);
+            if (!g->reverse) start += g->batch_sizes[t];
         }
     }
     if (space) ta_scratch_done(TA_SHARED);
@@ -276,12 +279,12 @@ static int FN(forwards)(struct FN(recurrence) *g)
 }
 
 static void FN(backward_gates)(const struct FN(recurrence) *g, struct FN(step) step, long first,
-                               long stride)
+                               long stride, long j0, long j1)
 {
     for (long b = first; b < step.count; b += stride) {
         const struct FN(some_rows) one = {step.start + b, 1, stride, b,
                                           b < step.common ? step.before + b : -1};
-        g->cell->gradients(g, &one);
+        g->cell->gradients(g, &one, j0, j1);
     }
 }
 
@@ -314,18 +317,24 @@ static void FN(backward_rows)(void *arg, long part, long parts)
         const long t = g->reverse ? i : g->T - 1 - i;
         if (!g->reverse) start -= g->batch_sizes[t];
         const struct FN(step) step = FN(step_at)(g, t, start);
-        FN(backward_gates)(g, step, part, parts);
+        FN(backward_gates)(g, step, part, parts, 0, g->H);
         FN(backward_product)(g, step, part, parts, 0, g->H);
         if (g->reverse) start += g->batch_sizes[t];
     }
 }
 
-static void FN(backward_columns)(void *arg, long part, long parts)
+/* A part of one step: some rows, and some panels of columns. The product of the step before comes first;
+ * it needs the gates of all columns. */
+static void FN(backward_step_part)(void *arg, long part, long parts)
 {
     const struct FN(recurrence) *g = arg;
     const long panels = (g->H + NR - 1) / NR;
-    FN(backward_product)(g, FN(step_at)(g, g->t, g->start), 0, 1, panels * part / parts * NR,
-                         ta_smaller(g->H, panels * (part + 1) / parts * NR));
+    const long col = part % g->col_parts, row = part / g->col_parts;
+    const long j0 = panels * col / g->col_parts * NR;
+    const long j1 = ta_smaller(g->H, panels * (col + 1) / g->col_parts * NR);
+    (void)parts;
+    FN(backward_product)(g, g->done, row, g->row_parts, j0, j1);
+    FN(backward_gates)(g, g->step, row, g->row_parts, j0, j1);
 }
 
 /* The gradient at the states begins with the gradient at the last states; NULL stands for zeros. */
@@ -349,22 +358,18 @@ static int FN(backwards)(struct FN(recurrence) *g)
         FN(pack_weights)(K, H, g->w_hh, H * sizeof(real), sizeof(real), space);
         g->packed = space;
     }
-    const long threads = ta_get_num_threads(), panels = (H + NR - 1) / NR;
-    switch (FN(cut_of)(g)) {
-    case FN(CUT_NOTHING):
-        FN(backward_rows)(g, 0, 1);
-        break;
-    case FN(CUT_ROWS):
-        ta_parallel(FN(backward_rows), g, ta_smaller(threads, g->B));
-        break;
-    case FN(CUT_COLUMNS):
-        g->start = g->reverse ? 0 : g->N;
-        for (long i = 0; i < g->T; i++) {
-            g->t = g->reverse ? i : g->T - 1 - i;
-            if (!g->reverse) g->start -= g->batch_sizes[g->t];
-            FN(backward_gates)(g, FN(step_at)(g, g->t, g->start), 0, 1);
-            ta_parallel(FN(backward_columns), g, ta_smaller(threads, panels));
-            if (g->reverse) g->start += g->batch_sizes[g->t];
+    FN(cut_rows_and_columns)(g, (H + NR - 1) / NR);
+    if (g->col_parts == 1) {
+        ta_parallel(FN(backward_rows), g, g->row_parts);
+    } else {
+        long start = g->reverse ? 0 : g->N;
+        for (long i = 0; i <= g->T; i++) { /* once more for the product of the last step */
+            const long t = g->reverse ? i : g->T - 1 - i;
+            if (!g->reverse && i < g->T) start -= g->batch_sizes[t];
+            g->done = g->step;
+            g->step = i < g->T ? FN(step_at)(g, t, start) : (struct FN(step)){0};
+            ta_parallel(FN(backward_step_part), g, g->row_parts * g->col_parts);
+            if (g->reverse && i < g->T) start += g->batch_sizes[t];
         }
     }
     if (space) ta_scratch_done(TA_SHARED);

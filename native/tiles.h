@@ -28,6 +28,10 @@
 #undef DOT_ROWS
 #define DOT_ROWS 4
 
+/* So many rows in advance, copies ask for what they will read. */
+#undef AHEAD
+#define AHEAD 8
+
 /* Whether masked loads of B are cheap. Where they are not, a B whose last vector is not full is packed. */
 #undef MASKED_LOADS
 #define MASKED_LOADS (LEVEL_NUMBER > 0)
@@ -203,13 +207,20 @@ static void FN(pack_columns)(const real *b, long ldb, long K, long count, real *
     }
 }
 
-/* The same for a matrix whose rows are contiguous: a copy. */
-static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out, long width)
+/* Copies `count` columns of a matrix whose rows are contiguous to panels, K rows of NR numbers each, the
+ * panels one after the other; the last one may be narrower. A whole row is read at a time. No processor
+ * guesses that the next one comes from so far away, so it is asked for in advance. */
+static void FN(pack_rows)(const real *b, long ldb, long K, long count, real *out)
 {
-    if (count == LANES)
-        for (long k = 0; k < K; k++) store(out + k * width, load(b + k * ldb));
-    else
-        for (long k = 0; k < K; k++) store(out + k * width, load_first(b + k * ldb, count));
+    for (long k = 0; k < K; k++, b += ldb) {
+        for (long j = 0; j < count; j += 64 / sizeof(real)) __builtin_prefetch(b + AHEAD * ldb + j);
+        for (long panel = 0; panel < count; panel += NR) {
+            const long rest = count - panel, width = ta_smaller(NR, ta_round_up(rest, LANES));
+            real *to = out + panel * K + k * width;
+            for (long j = 0; j < width; j += LANES)
+                store(to + j, load_some(b + panel + j, ta_smaller(LANES, rest - j)));
+        }
+    }
 }
 
 /* Copies rows of an A whose columns are contiguous into strips: K groups of MR numbers, the strips
@@ -219,6 +230,7 @@ static void FN(pack_a)(const real *a, long lda, long K, long rows, real *out, lo
 {
     const long whole = rows / MR, rest = rows % MR;
     for (long k = 0; k < K; k++, a += lda, out += MR) {
+        for (long i = 0; i < rows; i += 64 / sizeof(real)) __builtin_prefetch(a + AHEAD * lda + i);
         for (long strip = 0; strip < whole; strip++)
             for (long i = 0; i < MR; i += LANES)
                 store(out + strip * stride + i,

@@ -79,6 +79,32 @@ def test_the_same_bits_for_any_number_of_threads(native: Backend, dtype: Any) ->
         same(alone, work(native, dtype))
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("B", [2, 9, 33])
+def test_weights_larger_than_a_cache_give_the_same_bits_for_any_number_of_threads(
+    native: Backend, B: int, reverse: bool
+) -> None:
+    """Then the threads share out the columns of every step, too."""
+    r, H, sizes = cases.rng(51), 523, np.array([B, B, B - 1, 1])
+    N = sizes.sum()
+
+    def normal(*shape: int) -> np.ndarray:
+        return r.normal(size=shape).astype(np.float32)
+
+    h0, c0, dy, dh, dc = normal(B, H), normal(B, H), normal(N, H), normal(B, H), normal(B, H)
+    gx, w, b = normal(N, 4 * H), normal(4 * H, H) / 23, normal(4 * H)
+    gru = gx[:, : 3 * H].copy(), h0, w[: 3 * H], b[: 3 * H], sizes, reverse
+    got: list[list[np.ndarray]] = []
+    for threads in (1, 2, 3, 16):
+        set_num_threads(threads)
+        y, h_n, saved = native.gru(*gru)
+        back = native.gru_backward(dy, dh, saved, y, h0, w[: 3 * H], sizes, reverse)
+        z, g_n, c_n, kept = native.lstm(gx, h0, c0, w, b, sizes, reverse)
+        more = native.lstm_backward(dy, dh, dc, kept, c0, w, sizes, reverse)
+        got.append([y, h_n, saved, *back, z, g_n, c_n, kept, *more])
+        same({f"{threads} threads": got[0]}, {f"{threads} threads": got[-1]})
+
+
 def test_every_kernel_is_walked_through() -> None:
     """By the test below and all others that use calls.py; here a new kernel shows that it isn't."""
     assert {call.kernel for call in calls.calls()} == set(calls.kernels())
