@@ -149,7 +149,8 @@ static long FN(parts_of)(long units, double work)
 
 struct FN(attention_job) {
     const struct ta_attention *all;
-    long units, pieces;       /* each head's keys are cut into so many, in the backward */
-    real *dq;                 /* (pieces - 1, B, h, Tq, D): dq of the pieces after the first */
+    long units;
+    atomic_long next;         /* of the panels that no thread has begun; the backward's */
+    void *progress;           /* of each panel */
     atomic_int failed;
 };

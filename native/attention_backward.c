@@ -1,15 +1,7 @@
 /* The gradient of scaled dot-product attention. Formulas: tinyattn/kernels/reference/attention.py. Look
- * first at attend_queries_backward, then at attention_backward_unit.
+ * first at attend_queries_backward, then at meet_panel.
  *
- * A unit of work is one head's keys, or, where there are few heads, a piece of them. Pieces of the same
- * head add to the same dq. Each piece after the first therefore writes a dq of its own, and these are
- * added in order at the end. */
-
-/* Fewer than PIECES heads are cut into pieces of at least PIECE_KEYS keys. */
-#undef PIECES
-#undef PIECE_KEYS
-#define PIECES 8
-#define PIECE_KEYS 512
+ * A part of the work is one head, or, where there are few heads, one panel of a head's keys. */
 
 /* Turns scores into weights, in s, and gradients at the weights into gradients at the scores, in ds. */
 TA_INLINE void FN(score_gradients)(const struct FN(meeting) *m, long i, const int count, const int drop)
@@ -97,77 +89,72 @@ static void FN(attend_queries_backward)(struct FN(meeting) *m, const struct FN(p
     for (long i = 0; first && i < m->nq; i++) memset(dq + i * lddq, 0, D * sizeof(real));
 }
 
-/* The first key of a piece. Pieces are whole blocks. */
-TA_INLINE long FN(piece_begin)(const struct FN(attention_job) *job, long piece)
-{
-    const long blocks = (job->all->Tk + KB - 1) / KB;
-    return ta_smaller(blocks * piece / job->pieces * KB, job->all->Tk);
-}
+/* How far a panel has come: so many blocks of queries have met it. */
+struct FN(progress) {
+    _Alignas(64) atomic_long blocks;
+};
 
-/* All queries that use a panel's keys meet it. If `fresh`, their dq holds nothing yet. */
-static void FN(meet_panel)(const struct FN(attention_job) *job, struct FN(meeting) *m, long head, long piece,
-                           const struct FN(panel) *panel, int fresh)
+/* All queries that use a panel's keys meet it. A block of queries meets the panels of its keys in order,
+ * because each adds to its dq. So where the panel before is another thread's, the block waits for it. */
+static void FN(meet_panel)(struct FN(meeting) *m, long head, const struct FN(panel) *panel,
+                           const struct FN(progress) *before, struct FN(progress) *own)
 {
-    const struct ta_attention *all = job->all;
-    const long group = all->h / all->h_kv, heads = all->B * all->h;
-    for (m->head = head * group; m->head < (head + 1) * group; m->head++)
-        for (m->q0 = all->causal ? panel->begin / QB * QB : 0; m->q0 < all->Tq; m->q0 += QB) {
-            const long row = (m->batch * all->h + m->head) * all->Tq + m->q0;
+    const struct ta_attention *all = m->all;
+    const long group = all->h / all->h_kv, blocks = (all->Tq + QB - 1) / QB;
+    for (long i = 0; i < group; i++)
+        for (long block = all->causal ? panel->begin / QB : 0; block < blocks; block++) {
+            const long number = i * blocks + block;
+            m->head = head * group + i;
+            m->q0 = block * QB;
             m->nq = ta_smaller(QB, all->Tq - m->q0);
             m->lanes = ta_round_up(m->nq, LANES);
-            if (piece)
-                FN(attend_queries_backward)(m, panel, fresh,
-                                            job->dq + ((piece - 1) * heads * all->Tq + row) * all->D,
-                                            all->D);
-            else
-                FN(attend_queries_backward)(m, panel, fresh,
-                                            FN(row_of)(&all->dq, m->batch, m->head, m->q0),
-                                            FN(row_step)(&all->dq));
+            if (before) ta_wait_until_more(&before->blocks, number);
+            FN(attend_queries_backward)(m, panel, panel->begin == 0,
+                                        FN(row_of)(&all->dq, m->batch, m->head, m->q0),
+                                        FN(row_step)(&all->dq));
+            if (own) atomic_store_explicit(&own->blocks, number + 1, memory_order_release);
         }
 }
 
-/* In rows of heads inside longer rows, the same few lines of the caches are used over and over. Where
- * many queries meet a panel, the work is therefore done in a copy. */
-static void FN(attention_backward_unit)(const struct FN(attention_job) *job, struct FN(meeting) *m,
-                                        long unit)
+/* One panel of one head of k and v. In rows of heads inside longer rows, the same few lines of the caches
+ * are used over and over. Where many queries meet a panel, the work is therefore done in a copy. */
+static void FN(attention_backward_panel)(struct FN(meeting) *m, long head, long begin,
+                                         const struct FN(progress) *before, struct FN(progress) *own)
 {
-    const struct ta_attention *all = job->all;
-    const long piece = unit % job->pieces, head = unit / job->pieces % all->h_kv;
-    const long begin = FN(piece_begin)(job, piece), end = FN(piece_begin)(job, piece + 1);
+    const struct ta_attention *all = m->all;
     const long D = all->D, Dv = all->Dv, h = all->h / all->h_kv;
     const int gaps = FN(row_step)(&all->k) > 2 * D || FN(row_step)(&all->v) > 2 * Dv;
     const int copied = gaps && h * all->Tq >= 4 * QB;
-    m->batch = unit / job->pieces / all->h_kv;
-    for (long j = begin; j < end; j += PANEL_KEYS) {
-        const struct FN(panel) lying = {
-            j, ta_smaller(end, j + PANEL_KEYS),
-            FN(row_of)(&all->k, m->batch, head, j), FN(row_of)(&all->v, m->batch, head, j),
-            FN(row_of)(&all->dk, m->batch, head, j), FN(row_of)(&all->dv, m->batch, head, j),
-            FN(row_step)(&all->k), FN(row_step)(&all->v), FN(row_step)(&all->dk), FN(row_step)(&all->dv),
-        };
-        const long rows = lying.end - j;
-        struct FN(panel) panel = lying;
-        if (copied) {
-            panel.ldk = panel.lddk = D;
-            panel.ldv = panel.lddv = Dv;
-            panel.k = m->panel;
-            panel.v = panel.k + PANEL_KEYS * D;
-            panel.dk = panel.v + PANEL_KEYS * Dv;
-            panel.dv = panel.dk + PANEL_KEYS * D;
-            FN(copy_rows)(panel.k, D, lying.k, lying.ldk, rows, D);
-            FN(copy_rows)(panel.v, Dv, lying.v, lying.ldv, rows, Dv);
-        }
-        FN(clear_rows)(panel.dk, panel.lddk, rows, D);
-        FN(clear_rows)(panel.dv, panel.lddv, rows, Dv);
-        FN(meet_panel)(job, m, head, piece, &panel, j == begin);
-        if (copied) {
-            FN(copy_rows)(lying.dk, lying.lddk, panel.dk, D, rows, D);
-            FN(copy_rows)(lying.dv, lying.lddv, panel.dv, Dv, rows, Dv);
-        }
+    m->batch = head / all->h_kv;
+    head %= all->h_kv;
+    const struct FN(panel) lying = {
+        begin, ta_smaller(all->Tk, begin + PANEL_KEYS),
+        FN(row_of)(&all->k, m->batch, head, begin), FN(row_of)(&all->v, m->batch, head, begin),
+        FN(row_of)(&all->dk, m->batch, head, begin), FN(row_of)(&all->dv, m->batch, head, begin),
+        FN(row_step)(&all->k), FN(row_step)(&all->v), FN(row_step)(&all->dk), FN(row_step)(&all->dv),
+    };
+    const long rows = lying.end - begin;
+    struct FN(panel) panel = lying;
+    if (copied) {
+        panel.ldk = panel.lddk = D;
+        panel.ldv = panel.lddv = Dv;
+        panel.k = m->panel;
+        panel.v = panel.k + PANEL_KEYS * D;
+        panel.dk = panel.v + PANEL_KEYS * Dv;
+        panel.dv = panel.dk + PANEL_KEYS * D;
+        FN(copy_rows)(panel.k, D, lying.k, lying.ldk, rows, D);
+        FN(copy_rows)(panel.v, Dv, lying.v, lying.ldv, rows, Dv);
+    }
+    FN(clear_rows)(panel.dk, panel.lddk, rows, D);
+    FN(clear_rows)(panel.dv, panel.lddv, rows, Dv);
+    FN(meet_panel)(m, head, &panel, before, own);
+    if (copied) {
+        FN(copy_rows)(lying.dk, lying.lddk, panel.dk, D, rows, D);
+        FN(copy_rows)(lying.dv, lying.lddv, panel.dv, Dv, rows, Dv);
     }
 }
 
-static void FN(attention_backward_part)(void *arg, long part, long parts)
+static void FN(attention_backward_heads)(void *arg, long part, long parts)
 {
     struct FN(attention_job) *job = arg;
     struct FN(meeting) m;
@@ -175,44 +162,47 @@ static void FN(attention_backward_part)(void *arg, long part, long parts)
         atomic_store(&job->failed, 1);
         return;
     }
-    for (long unit = job->units * part / parts; unit < job->units * (part + 1) / parts; unit++)
-        FN(attention_backward_unit)(job, &m, unit);
+    for (long head = job->units * part / parts; head < job->units * (part + 1) / parts; head++)
+        for (long begin = 0; begin < job->all->Tk; begin += PANEL_KEYS)
+            FN(attention_backward_panel)(&m, head, begin, NULL, NULL);
     ta_scratch_done(TA_PART);
 }
 
-/* Adds up the dq of all pieces, for some rows. */
-static void FN(add_pieces_part)(void *arg, long part, long parts)
+/* The next panel that no thread has begun. They are begun in order: the first of every head, then the
+ * second, and so on. So a panel that another one waits for was always begun before. */
+static void FN(attention_backward_panels)(void *arg, long part, long parts)
 {
-    const struct FN(attention_job) *job = arg;
-    const struct ta_attention *all = job->all;
-    const long D = all->D, rows = all->B * all->h * all->Tq;
-    for (long row = rows * part / parts; row < rows * (part + 1) / parts; row++) {
-        const long i = row % all->Tq, head = row / all->Tq;
-        real *dq = FN(row_of)(&all->dq, head / all->h, head % all->h, i);
-        for (long piece = 1; piece < job->pieces; piece++) {
-            const real *more = job->dq + ((piece - 1) * rows + row) * D;
-            if (all->causal && i / QB * QB < FN(piece_begin)(job, piece) / QB * QB) break;
-            FN(row_add)(dq, more, D);
-        }
+    struct FN(attention_job) *job = arg;
+    struct FN(progress) *progress = job->progress;
+    struct FN(meeting) m;
+    const long heads = job->all->B * job->all->h_kv;
+    (void)part, (void)parts;
+    if (FN(make_room)(&m, job->all, 1)) {
+        atomic_store(&job->failed, 1);
+        return;
     }
+    const long unit = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
+    FN(attention_backward_panel)(&m, unit % heads, unit / heads * PANEL_KEYS,
+                                 unit < heads ? NULL : progress + unit - heads, progress + unit);
+    ta_scratch_done(TA_PART);
 }
 
+/* A part has whole heads where there are enough of them for the threads, else single panels. */
 KERNEL(attention_backward)(const struct ta_attention *all)
 {
-    const long heads = all->B * all->h_kv, rows = all->B * all->h * all->Tq;
+    const long heads = all->B * all->h_kv, panels = (all->Tk + PANEL_KEYS - 1) / PANEL_KEYS;
     const double work = (double)all->h / all->h_kv * all->Tq * all->Tk * (all->D + all->Dv + 8) * 2.5;
-    struct FN(attention_job) job = {.all = all, .pieces = 1};
-    if (heads < PIECES)
-        job.pieces = ta_smaller((PIECES + heads - 1) / heads, (all->Tk + PIECE_KEYS - 1) / PIECE_KEYS);
-    job.units = heads * job.pieces;
-    if (job.pieces > 1) {
-        job.dq = ta_scratch(TA_SHARED, (job.pieces - 1) * rows * all->D * sizeof(real));
-        if (!job.dq) return 1;
+    const long threads = ta_threads_for(heads * work);
+    struct FN(attention_job) job = {.all = all, .units = heads};
+    if (panels == 1 || heads % threads == 0 || heads >= 4 * threads) {
+        ta_parallel(FN(attention_backward_heads), &job, FN(parts_of)(heads, work));
+        return atomic_load(&job.failed);
     }
-    ta_parallel(FN(attention_backward_part), &job, FN(parts_of)(job.units, work / job.pieces));
-    if (job.pieces > 1) {
-        ta_parallel(FN(add_pieces_part), &job, ta_row_parts(rows, all->D * job.pieces));
-        ta_scratch_done(TA_SHARED);
-    }
+    job.units = heads * panels;
+    job.progress = ta_scratch(TA_SHARED, job.units * sizeof(struct FN(progress)));
+    if (!job.progress) return 1;
+    memset(job.progress, 0, job.units * sizeof(struct FN(progress)));
+    ta_parallel(FN(attention_backward_panels), &job, job.units);
+    ta_scratch_done(TA_SHARED);
     return atomic_load(&job.failed);
 }
