@@ -58,11 +58,39 @@ def entry_points() -> str:
     return "\n".join(lines) + "\n"
 
 
+def word_entry_points() -> str:
+    """For replay.c: every kernel as a function of an array of words, and the table of them."""
+    functions, rows = [], []
+    for name, parameters in kernels().items():
+        kinds = "".join(map(kind, parameters.split(", ")))
+        words = ", ".join(f"w[{i}].{FIELDS[letter]}" for i, letter in enumerate(kinds))
+        for suffix in TYPES:
+            functions.append(
+                f"static int words_{name}_{suffix}(const union ta_word *w) "
+                f"{{ return ta_{name}_{suffix}({words}); }}"
+            )
+            rows.append(f'{{"ta_{name}_{suffix}", "{kinds}", words_{name}_{suffix}}},')
+    table = ["static const struct ta_entry ta_entries[] = {", *rows, "};"]
+    return "\n".join([*functions, *table]) + "\n"
+
+
+FIELDS = {"i": "i", "d": "d", "r": "p", "w": "p", "s": "p", "l": "p"}  # of union ta_word
+
+
+def kind(parameter: str) -> str:
+    """The letter of struct ta_entry for a parameter, as it is written in C."""
+    if parameter.count("*") > 1:
+        return "l"
+    if "*" in parameter:
+        return "s" if "struct" in parameter else "r" if parameter.startswith("const ") else "w"
+    return "d" if parameter.startswith(("double ", "real ")) else "i"
+
+
 ffibuilder = FFI()
 ffibuilder.cdef(interface())
 ffibuilder.set_source(
     "tinyattn.kernels.native._core",
-    f'#include "core.c"\n{entry_points()}',
+    f'#include "core.c"\n{entry_points()}{word_entry_points()}#include "replay.c"\n',
     include_dirs=["native"],
     depends=[f"native/{path.name}" for path in (*SOURCES, HERE / "build.py")],
     extra_compile_args=[

@@ -38,3 +38,23 @@ struct ta_attention {
     void *lse;
     struct ta_heads q, k, v, out, grad, dq, dk, dv;
 };
+
+/* replay.c. An argument of a kernel as a word, and a call of a kernel whose arguments are words. */
+union ta_word {
+    int64_t i;
+    double d;
+    void *p;
+};
+struct ta_call {
+    int (*kernel)(const union ta_word *words);
+    const union ta_word *words;
+};
+
+/* A kernel that takes words. `kinds` has a letter for each argument: i an integer, d a double, r an array
+ * that is read, w an array that is written, s a structure, l a list of arrays. */
+struct ta_entry {
+    const char *name, *kinds;
+    int (*kernel)(const union ta_word *words);
+};
+const struct ta_entry *ta_entry(int64_t index); /* NULL after the last */
+int ta_replay(const struct ta_call *calls, int64_t count);

@@ -50,6 +50,7 @@ def _switch(mode: bool, check_nan: bool) -> None:
     if mode != state.anomaly:
         (_mode.__enter__ if mode else _mode.__exit__)()
     state.anomaly, state.check_nan = mode, check_nan
+    state.careful = backward if mode else None
 
 
 def _forward(

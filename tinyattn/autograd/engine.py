@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd import anomaly
 from tinyattn.autograd.function import FREED, Function
-from tinyattn.autograd.gradients import Deferred, Gradient, as_array, combine, unbroadcast
+from tinyattn.autograd.gradients import Deferred, Gradient, as_array, combine, fitted, plus
 from tinyattn.autograd.hooks import run_hooks
 from tinyattn.autograd.modes import state
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import kernels, step
 
 
 @np.errstate(all="ignore")
@@ -34,7 +34,7 @@ def run(
     """
     waiting = Waiting([edge[0] for edge, _ in roots], wanted)
     heap, table, deferred, add = waiting.heap, waiting.table, waiting.deferred, waiting.add
-    careful = state.anomaly
+    careful = state.careful
     for edge, grad in roots:
         add(edge, grad, False)
     while heap:
@@ -44,7 +44,7 @@ def run(
             waiting.complete(node, grads, changeable)
         if node.saved is FREED or Storage.last_change > node.number:
             node.check()
-        out = anomaly.backward(node, grads) if careful else node.backward(*grads)
+        out = careful(node, grads) if careful else node.backward(*grads)
         if type(out) is not tuple:
             out = (out,)
         edges = node.edges
@@ -103,16 +103,14 @@ class Waiting:
             self.deferred.add(node)
             return
         if grad.shape != shape or grad.dtype is not dtype:
-            grad, owned = unbroadcast(grad, shape).astype(dtype, copy=False), False
+            grad, owned = kernels("unbroadcast", fitted, grad, shape, dtype), False
         if have is None:
             grads[index], changeable[index] = grad, owned
         elif isinstance(have, Deferred):
             grads[index] = combine(have, grad, True)
-        elif changeable[index]:
-            have += grad
-            grads[index] = have
         else:
-            grads[index], changeable[index] = have + grad, True
+            grads[index] = step("sum of gradients", plus, have, grad, changeable[index])
+            changeable[index] = True
 
     def complete(self, node: Node, grads: list[Any], changeable: list[bool]) -> None:
         """All gradients of a node have arrived: compute those that are deferred, unless the

@@ -24,6 +24,7 @@ from tinyattn.autograd.storage import (
     source_lines,
 )
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import local
 
 _new = object.__new__
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -61,6 +62,9 @@ class Function(Diagnosis):
     makes_masks: ClassVar[bool] = False
     # inputs that are weights: a layout derived from them is kept
     caching: ClassVar[tuple[int, ...]] = ()
+    # forward and backward call kernels and make views, and look at no number of an array; a
+    # recording may then note the calls instead of the operation
+    kernels_only: ClassVar[bool] = False
     # a layer over time: how many arrays its state consists of (h, and for an LSTM c)
     states: ClassVar[int] = 0
 
@@ -200,6 +204,8 @@ def _caches(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[A
         weight = args[index]
         if isinstance(weight, TensorBase) and weight._edge and type(weight._edge[0]) is Leaf:
             storage = weight._storage
+            if local.recorder is not None:
+                local.recorder.forget_cache(storage)
             if not storage.exposed:
                 if storage.cache is None:
                     storage.cache = {}

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import kernels, step
 from tinyattn.kernels.sums import sum_over
 
 
@@ -122,18 +123,36 @@ def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
     if isinstance(have, Deferred):
         if isinstance(grad, Deferred) and have.joins(grad):
             return have
-        have, owned = have.value(), True
-    total = have if owned else np.array(have)
+        have, owned = as_array(have), True
     if isinstance(grad, Deferred):
-        grad.add_to(total)
-    else:
-        total += grad
+        return step(f"sum of gradients, {type(grad).__name__}", _added, have, grad, owned)
+    return step("sum of gradients", plus, have, grad, owned)
+
+
+def _added(have: Array, grad: Deferred, owned: bool) -> Array:
+    total = have if owned else np.array(have)
+    grad.add_to(total)
     return total
+
+
+def plus(have: Array, grad: Array, owned: bool) -> Array:
+    """have + grad, in the memory of `have` if it may be changed."""
+    if owned:
+        have += grad
+        return have
+    return have + grad
+
+
+def fitted(grad: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A gradient in the shape and dtype of what it is the gradient of."""
+    return unbroadcast(grad, shape).astype(dtype, copy=False)
 
 
 def as_array(grad: Any) -> Any:
     """The numbers of a gradient; what is not deferred, None too, is given back as it is."""
-    return grad.value() if isinstance(grad, Deferred) else grad
+    if isinstance(grad, Deferred):
+        return kernels(f"{type(grad).__name__}.value", type(grad).value, grad)
+    return grad
 
 
 def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:

@@ -28,6 +28,7 @@ class _State(threading.local):
     check_nan = True
     watchers: tuple[Callable[..., Any], ...] = ()
     quietly: Callable[..., Any]  # runs a forward
+    careful: Callable[..., Any] | None = None  # runs a backward: in anomaly mode, in a recording
 
     def __init__(self) -> None:
         self.quietly = self.unwatched = Context().run

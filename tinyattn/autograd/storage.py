@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinyattn.autograd.modes import source_line, state
+from tinyattn.kernels import recording
 from tinyattn.kernels._types import Array
 
 # In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above this floor: only
@@ -52,6 +53,9 @@ class Storage:
     cache: dict[Any, Any] | None = None
 
     def changed(self, by: str) -> None:
+        if recording.local.recorder is not None:
+            recording.local.recorder.act(self.changed, (by,), {})
+            return
         with _lock:  # otherwise two threads could raise it at once, and it would rise by one
             self.version += 1
             Storage.last_change = next(clock)
@@ -147,6 +151,9 @@ def requires_grad_(tensor: "Tensor", requires_grad: bool = True) -> "Tensor":
 
 def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
     """Add to `.grad`, which keeps an array of its own. `owned` says that `grad` may be kept."""
+    if recording.local.recorder is not None:
+        recording.local.recorder.act(accumulate, (tensor, grad), {})
+        return
     with _lock:
         have = tensor.grad
         if have is None:

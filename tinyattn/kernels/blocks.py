@@ -2,6 +2,8 @@
 
 New memory of some megabytes costs more in page faults than the kernel that fills it. Look first at
 `empty`, which is numpy.empty for small arrays. At most KEPT bytes are kept for later use.
+
+A recording (recording.py) puts functions of its own in the place of `small` and `large`.
 """
 
 import math
@@ -58,9 +60,9 @@ class _Lease:
     gives the block back.
     """
 
-    def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.size = size
-        self.block = _blocks.take(size)
+    def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Any) -> None:
+        self.size, self.blocks = size, blocks
+        self.block = blocks.take(size)
         start = self.block.ctypes.data
         self.__array_interface__ = {
             "shape": shape,
@@ -69,13 +71,25 @@ class _Lease:
             "version": 3,
         }
 
-    def __del__(self, give_back: Any = _blocks.give_back) -> None:
-        give_back(self.block, self.size)
+    def __del__(self) -> None:
+        self.blocks.give_back(self.block, self.size)
+
+
+def leased(shape: tuple[int, ...], dtype: np.dtype[Any], step: int, blocks: Any) -> Array:
+    """An array in one of these blocks, whose sizes are multiples of `step` bytes."""
+    size = max(math.prod(shape) * dtype.itemsize, 1)
+    return np.asarray(_Lease(size + -size % step, shape, dtype, blocks))
+
+
+def _large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    return leased(shape, dtype, _STEP, _blocks)
+
+
+small: Any = np.empty
+large: Any = _large
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """An array whose elements are not set."""
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE:
-        return np.empty(shape, dtype)
-    return np.asarray(_Lease(size + -size % _STEP, shape, dtype))
+    return (small if size < LARGE else large)(shape, dtype)

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyattn.kernels import blocks
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.blocks import LARGE, empty  # noqa: F401 (the code that is written out uses it)
+from tinyattn.kernels.blocks import LARGE
+from tinyattn.kernels.recording import step
 
 Shape = tuple[int, ...]
 Sizes = tuple[tuple[str, int], ...]
@@ -198,7 +200,7 @@ class Contract:
             shapes.append(f"None if {x} is None else {x}.shape" if none else f"{x}.shape")
         code += [
             f"    shapes, small, spread = plan(({', '.join(shapes)},), sizes)",
-            "    make = np.empty if small else empty",
+            "    make = blocks.small if small else blocks.empty",
             f"    inputs = ({', '.join(self.at)},)",
             "    if spread:",
             "        inputs = contract.broadcast(inputs, spread)",
@@ -331,6 +333,10 @@ def spread(x: Array, batch: Shape, n: int) -> Array:
 
 
 def zeroed(x: Array) -> Array:
+    return step("zeroed", _zeroed, x)
+
+
+def _zeroed(x: Array) -> Array:
     x.fill(0)
     return x
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.kernels import blocks
 from tinyattn.kernels._types import (
     AdamOptions,
     Array,
@@ -225,7 +226,7 @@ class Backend:
         if len(shape) == 2 and len(other) == 2:
             if not a.flags.carray:
                 a = strided(a, dtype)
-            out = np.empty((M, P), dtype) if M * P < 1 << 16 else empty((M, P), dtype)
+            out = (blocks.small if M * P < 1 << 16 else empty)((M, P), dtype)
             self._twins["matmul"](a, b, bias, cache, out)
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
@@ -277,7 +278,7 @@ class Backend:
             out is None and len(inputs) <= 2 and alike(inputs[0], inputs[-1])
         ):  # the usual call, kept short
             first: Any = inputs[0]
-            out = (np.empty if first.nbytes < LARGE else empty)(first.shape, first.dtype)
+            out = (blocks.small if first.nbytes < LARGE else empty)(first.shape, first.dtype)
             self._twins["elementwise"](operation, inputs, out, p, q)
             return out
         real = None

@@ -16,6 +16,7 @@ from tinyattn._tensor import Tensor
 from tinyattn.autograd.devices import Device
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import step
 from tinyattn.nn import init
 from tinyattn.nn.functional import dropout, linear
 from tinyattn.nn.module import PARAMETER, Module, OverloadedForward
@@ -39,7 +40,7 @@ def _equal_sizes(T: int, B: int) -> Array:
 
 
 def _zeros(*shape: int, like: Tensor) -> Tensor:
-    return results.wrap(np.zeros(shape, like._array.dtype))
+    return results.wrap(step("zeros", np.zeros, shape, like._array.dtype))
 
 
 class RNNBase(OverloadedForward, Generic[State]):

@@ -31,6 +31,7 @@ class ScaledDotProductAttention(Function):
     (Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135)
     """
 
+    kernels_only = True
     fresh = True
     attends = True
 
@@ -142,6 +143,7 @@ class SplitHeads(Function):
     (B, T, count h D). The y_c are views.
     """
 
+    kernels_only = True
     view = True
     fresh = True
 

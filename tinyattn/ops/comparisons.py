@@ -8,6 +8,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, results
+from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 from tinyattn.ops.elementwise import not_of_bools
 
@@ -15,7 +16,7 @@ from tinyattn.ops.elementwise import not_of_bools
 def _compared(ufunc: np.ufunc, input: Tensor, other: Operand) -> Tensor:
     x, y = as_tensor(input, "input")._array, value_of(other)
     check_broadcast(np.shape(x), np.shape(y))
-    return results.wrap(ufunc(*promote(x, y)))
+    return results.wrap(step(ufunc.__name__, ufunc, *promote(x, y)))
 
 
 def eq(input: Tensor, other: Operand) -> Tensor:

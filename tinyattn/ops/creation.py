@@ -29,6 +29,7 @@ from tinyattn.autograd.dtypes import (
 )
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked
 
@@ -177,7 +178,7 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(np.zeros(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
+    return _made(step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32)), requires_grad, device)
 
 
 def ones(

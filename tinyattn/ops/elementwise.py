@@ -45,6 +45,7 @@ def not_of_bools(name: str) -> RuntimeError:
 class Binary(Function):
     """An operation on two operands, promoted to one dtype first."""
 
+    kernels_only = True
     promotes = True
 
 
@@ -366,6 +367,7 @@ class Unary(Function):
     NumPy. `p` and `q` are numbers that f depends on.
     """
 
+    kernels_only = True
     fresh = True
     keeps = "x"
     kernel: ClassVar[str]
@@ -635,6 +637,7 @@ class Clamp(Function):
     """y = min(max(x, low), high);   dx = dy where low <= x <= high (the bounds included),
     dlow = dy where x < low < high,  dhigh = dy where x > high or low > high."""
 
+    kernels_only = True
     fresh = True
 
     def forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
@@ -691,6 +694,7 @@ def clamp(
 class Where(Function):
     """z = x where c, else y;   dx = dz where c else 0,  dy = 0 where c else dz."""
 
+    kernels_only = True
     fresh = True
 
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
@@ -771,6 +775,7 @@ def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
 class Clone(Function):
     """y = a copy of x;   dx = dy."""
 
+    kernels_only = True
     keeps_weights = True
 
     def forward(self, x: Array) -> Array:

@@ -127,6 +127,7 @@ class SetItem(Function):
 class IndexSelect(Function):
     """y[i, k] = x[index[i], k];   dx[j, k] = the sum of dy[i, k] over all i with index[i] = j."""
 
+    kernels_only = True
     fresh = True
 
     def forward(self, x: Array, index: Array, axis: int) -> Array:
@@ -182,6 +183,7 @@ class MaskedFill(Function):
     dx = 0 where mask is True, else dy;   dv = the sum of dy where mask is True.
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(self, x: Array, mask: Array, value: Array | Number) -> Array:
@@ -202,6 +204,7 @@ class Embedding(Function):
     The padding row gets 0. With `by_freq`, each row gets the mean in place of the sum.
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(

@@ -35,6 +35,7 @@ class Softmax(Function):
                                             = y_j (g_j - sum_i g_i y_i)   with g = dL/dy.
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(self, x: Array, axis: int = -1) -> Array:
@@ -72,6 +73,7 @@ class LogSoftmax(Function):
     dy_i/dx_j = 1[i=j] - e^y_j, so  dx_j = g_j - e^y_j sum_i g_i   with g = dL/dy.
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(self, x: Array, axis: int = -1) -> Array:
@@ -118,6 +120,7 @@ class LayerNorm(Function):
     dx = s (h - mean(h) - x^ mean(h x^)).   (Ba, Kiros, Hinton 2016, arXiv:1607.06450)
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(
@@ -169,6 +172,7 @@ class RMSNorm(Function):
     dx = s (h - x^ mean(h x^)).   (Zhang, Sennrich 2019, arXiv:1910.07467)
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(

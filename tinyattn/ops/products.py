@@ -34,6 +34,7 @@ class MatMul(Function):
     every i:  dA = dC B^T,  dB = A^T dC.
     """
 
+    kernels_only = True
     fresh = True
     caching = (1,)
 
@@ -106,6 +107,7 @@ class Linear(Function):
     y_nf = sum_d x_nd W_fd + b_f, so  dx = dy W,  dW = dy^T x,  db = the sum of the rows of dy.
     """
 
+    kernels_only = True
     fresh = True
     caching = (1,)
 

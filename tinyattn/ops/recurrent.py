@@ -25,6 +25,7 @@ class Layer(Function):
     over all rows at once.
     """
 
+    kernels_only = True
     fresh = True
     caching = (2, 3)
     states = 1

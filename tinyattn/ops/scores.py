@@ -237,6 +237,7 @@ class AdditiveScores(Function):
     Backward computes t again, so that no array (Tq, Tk, H) is kept.
     """
 
+    kernels_only = True
     fresh = True
 
     def forward(self, q: Array, k: Array, v: Array) -> Array:
@@ -271,6 +272,7 @@ class MaskedSoftmax(Function):
     it is 0 where y is 0. A row whose keys are all masked is 0, and so is its gradient.
     """
 
+    kernels_only = True
     fresh = True
     attends = True
 

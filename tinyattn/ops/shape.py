@@ -28,6 +28,7 @@ Basic: TypeAlias = tuple[int | slice | EllipsisType | None, ...]
 class View(Function):
     """y = the elements of x, in the same order, in another shape;   dx = dy in the shape of x."""
 
+    kernels_only = True
     view = True
     keeps_weights = True
 
@@ -42,6 +43,7 @@ class View(Function):
 class Permute(Function):
     """Axis i of y is axis axes[i] of x;   dx = dy with its axes put back."""
 
+    kernels_only = True
     view = True
     keeps_weights = True
     defers = True
@@ -57,6 +59,7 @@ class Permute(Function):
 class Expand(Function):
     """y[i, j] = x[j] for every i;   dx = dy summed over i, which the engine does."""
 
+    kernels_only = True
     view = True
     keeps_weights = True
 
@@ -70,6 +73,7 @@ class Expand(Function):
 class Slice(Function):
     """y = x[index] for ints, slices, None and ... as index;   dx[index] = dy, and 0 elsewhere."""
 
+    kernels_only = True
     view = True
     keeps_weights = True
     fresh = True
@@ -86,6 +90,7 @@ class Split(Function):
     """y_k = x[index_k] for several indices, which may overlap;   dx = the sum of the dy_k, each at
     its index."""
 
+    kernels_only = True
     view = True
     fresh = True
 
@@ -104,6 +109,7 @@ class Split(Function):
 class Cat(Function):
     """y = the x_k one after another along an axis;   dx_k = the part of dy where x_k stands."""
 
+    kernels_only = True
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         y = np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
         self.before = (slice(None),) * axis
@@ -117,6 +123,7 @@ class Cat(Function):
 class Stack(Function):
     """y[k] = x_k along a new axis;   dx_k = dy[k] along that axis."""
 
+    kernels_only = True
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         self.axis = axis
         return np.stack(arrays, axis, dtype=dtype, casting="unsafe")

@@ -12,6 +12,7 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.modes import enable_grad
 from tinyattn.autograd.storage import results
+from tinyattn.kernels.recording import repeated
 from tinyattn.nn.module import as_numpy, clear_gradients
 
 Loss = TypeVar("Loss")  # what the closure of a step gives
@@ -81,6 +82,7 @@ class Optimizer:
     def step(self, closure: None = None) -> None: ...
     @overload
     def step(self, closure: Callable[[], Loss]) -> Loss: ...
+    @repeated
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
 
@@ -157,6 +159,7 @@ class Optimizer:
             if expected:
                 raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
+    @repeated
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters: None or, with set_to_none=False, zeros."""
         for group in self.param_groups:

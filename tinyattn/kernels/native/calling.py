@@ -18,14 +18,20 @@ _POINTERS = {ffi.typeof(f"{c}[]"): ffi.typeof(f"{c} *[]") for c, _ in _VERSIONS.
 address = ffi.from_buffer
 
 
+# All that by_size has given: a recording puts other functions there while it is made.
+TABLES: list[dict[int, tuple[Any, ...]]] = []
+
+
 def by_size(*names: str) -> dict[int, tuple[Any, ...]]:
     """By the bytes of a number, 4 or 8: the type of a pointer to such numbers, then the functions
-    ta_NAME_f32 or ta_NAME_f64.
+    ta_NAME_f32 or ta_NAME_f64. They are looked up here at every call.
     """
-    return {
+    table = {
         size: (ffi.typeof(f"{c}[]"), *(getattr(lib, f"ta_{name}_{suffix}") for name in names))
         for size, (c, suffix) in _VERSIONS.items()
     }
+    TABLES.append(table)
+    return table
 
 
 def addresses(ctype: Any, arrays: list[Array]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.kernels import blocks
 from tinyattn.kernels._types import Array, Cache
 from tinyattn.kernels.native import check, ffi, lib
 from tinyattn.kernels.native.calling import NULL, address, by_size
@@ -70,6 +71,6 @@ def _packed(cache: Cache, pack: Any, real: Any, b: Array, at: Any) -> Any:
 
 def aligned(real: Any, dtype: np.dtype[Any], count: int) -> Any:
     """Memory for `count` numbers that starts at a cache line and lives as long as the pointer."""
-    room = np.empty(count + 16, dtype)
+    room = blocks.small((count + 16,), dtype)
     start = -int(ffi.cast("intptr_t", address(real, room))) % 64 // room.itemsize
     return address(real, room[start : start + count])

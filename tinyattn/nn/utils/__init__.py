@@ -15,6 +15,7 @@ from tinyattn.autograd.storage import results
 from tinyattn.compat.deprecated import renamed
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import repeated
 from tinyattn.nn.utils import rnn
 from tinyattn.ops.shape import cat
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@repeated
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -72,6 +74,7 @@ def clip_grad_norm_(
 clip_grad_norm = renamed("clip_grad_norm", clip_grad_norm_, "nn.utils")  # its older name
 
 
+@repeated
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Clamp every element of every gradient to [-clip_value, clip_value], in place.
 
