@@ -11,6 +11,7 @@ from tinyattn import autograd, backends, cuda, distributions, nn, optim, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
+from tinyattn._replay import replay
 from tinyattn._serialization import load, save
 from tinyattn._tensor import Tensor, set_printoptions
 from tinyattn.autograd import (
