@@ -1,9 +1,9 @@
 """A recorded training step beside PyTorch and a compiler: `python -m benchmarks.replay [H ...]`.
 
-The Seq2Seq step of seq2seq_model.py four times: as it is written, with `ta.replay`, in PyTorch, and
-written for JAX and compiled whole (`jit`, `lax.scan`; jax and optax where they are installed). Every
-side runs in a process of its own, and they are asked in turn. A row has the median time of a step, and
-the time of the faster of PyTorch and JAX over that of the replay. Look first at `SIDES`.
+The Seq2Seq step of models/seq2seq.py four times: as it is written, with `ta.replay`, in PyTorch,
+and written for JAX and compiled whole (`jit`, `lax.scan`; where jax and optax are installed). Every
+side runs in a process of its own, and they are asked in turn. A row has the median time of a step,
+and the time of the faster of PyTorch and JAX over that of the replay. Look first at `SIDES`.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.seq2seq_model import PAD, adam, build
+from benchmarks.models.seq2seq import PAD, adam, build
 
 SIZES = {64: (32, 8, 300), 128: (64, 10, 1000), 256: (64, 12, 4000), 512: (64, 15, 8000)}  # B T V
 Batch = tuple[np.ndarray, np.ndarray]
@@ -115,7 +115,8 @@ def in_jax(H: int) -> tuple[Callable[..., float], list[Any]]:
         return (1 - z) * n + z * h
 
     def lookup(table: Any, index: Any) -> Any:
-        return jnp.where((index == PAD)[..., None], jax.lax.stop_gradient(table[index]), table[index])
+        rows, padding = table[index], (index == PAD)[..., None]
+        return jnp.where(padding, jax.lax.stop_gradient(rows), rows)
 
     def loss_of(p: dict[str, Any], source: Any, target: Any) -> Any:
         gx = lookup(p["source"], source) @ p["encoder"]["i"] + p["encoder"]["bi"]
@@ -187,9 +188,7 @@ def work(side: str, H: int) -> None:
 
 def measure(H: int, rounds: int) -> dict[str, float]:
     """The median time of a step for every side."""
-    found = [
-        side for side in SIDES if all(importlib.util.find_spec(name) for name in NEEDS.get(side, ()))
-    ]
+    found = [side for side in SIDES if all(map(importlib.util.find_spec, NEEDS.get(side, ())))]
     processes: dict[str, subprocess.Popen[str]] = {}
     times: dict[str, list[float]] = {side: [] for side in found}
 

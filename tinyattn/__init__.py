@@ -500,6 +500,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "doctor",
     "gradcheck",
     "gradcheck_module",
+    "replay",
     "GradcheckError",
 ]
 

@@ -2,7 +2,6 @@
 its Python. docs/replay.md tells how it works. Look first at `Replay.__call__`.
 """
 
-import contextlib
 import functools
 import threading
 import weakref
@@ -15,6 +14,7 @@ from tinyattn._tensor import Tensor
 from tinyattn.autograd.modes import state
 from tinyattn.autograd.storage import Leaf, results
 from tinyattn.kernels import backend, recording
+from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import Recorder, arrays_in
 from tinyattn.nn.module import Module
 from tinyattn.ops.random import default_generator
@@ -56,6 +56,7 @@ class Recording:
 
     def __init__(self, step: Callable[..., Any]) -> None:
         self.step = step
+        self.inputs: list[Array] = []
         self.plan: Any = None  # what a replay runs, once the recording is proven
         self.recorder: Recorder | None = None  # of the last run
         self.opaque: set[Any] = set()
@@ -142,7 +143,7 @@ class Taping:
                 modules[id(module)] = module, _settings(module)
             return call(module, *args, **options)
 
-        Module.__call__ = noted  # type: ignore[method-assign]
+        Module.__call__ = noted  # type: ignore
 
     def __exit__(self, *exc: object) -> None:
         state.careful = None
@@ -156,9 +157,9 @@ class Taping:
         node = method.__self__
         for edge in node.edges:
             if edge is not None and type(edge[0]) is Leaf:
-                tensor = edge[0].tensor()
+                tensor: Any = edge[0].tensor()
                 self.leaves[id(tensor)] = weakref.ref(tensor), tensor._array, edge
-        recorder.held += [x for x in arrays_in(inputs) if isinstance(x, np.ndarray) and recorder.region(recording.address(x)) is None]
+        recorder.hold(inputs)
 
         def run(*inputs: Any, **options: Any) -> Any:
             if recording.local.recorder is None:

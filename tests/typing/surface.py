@@ -880,6 +880,8 @@ def checks(x: Tensor, module: nn.Linear) -> None:
     assert_type(ta.gradcheck(lambda z: (z * z).sum(), (y,)), bool)
     assert_type(ta.gradcheck_module(nn.Linear(2, 1).double(), (y.detach(),)), bool)
     assert_type(issubclass(ta.GradcheckError, Exception), bool)
+    step = ta.replay(lambda batch: module(batch).sum())
+    assert_type(len(step.recordings), int)
     report = ta.doctor(module, x)
     assert_type(report.findings[:1][0:0] == [], bool)
     assert_type(report.ratios, dict[str, float])

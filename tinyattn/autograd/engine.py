@@ -18,7 +18,7 @@ from tinyattn.autograd.hooks import run_hooks
 from tinyattn.autograd.modes import state
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.recording import kernels, step
+from tinyattn.kernels.recording import kernels, local, step
 
 
 @np.errstate(all="ignore")
@@ -78,6 +78,7 @@ class Waiting:
         self.ends: list[Node] = []
         self.deferred: set[Node] = set()  # nodes with gradients that are not computed yet
         self.wanted = wanted
+        self.recorded = local.recorder is not None
         self.found: dict[Place, Array] = {}
         self.paths: Collection[Node] | None = None
         self.last: Collection[Node] = ()
@@ -108,9 +109,14 @@ class Waiting:
             grads[index], changeable[index] = grad, owned
         elif isinstance(have, Deferred):
             grads[index] = combine(have, grad, True)
-        else:
+        elif self.recorded:
             grads[index] = step("sum of gradients", plus, have, grad, changeable[index])
             changeable[index] = True
+        elif changeable[index]:
+            have += grad
+            grads[index] = have
+        else:
+            grads[index], changeable[index] = have + grad, True
 
     def complete(self, node: Node, grads: list[Any], changeable: list[bool]) -> None:
         """All gradients of a node have arrived: compute those that are deferred, unless the

@@ -60,7 +60,9 @@ class _Lease:
     gives the block back.
     """
 
-    def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Any) -> None:
+    def __init__(
+        self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Any
+    ) -> None:
         self.size, self.blocks = size, blocks
         self.block = blocks.take(size)
         start = self.block.ctypes.data

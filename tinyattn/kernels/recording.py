@@ -1,7 +1,7 @@
 """Recording what a program computes, to compute it again without the program. See docs/replay.md.
 
-A program runs as it is written, and a `Recorder` notes each step of the computing that it asks for. A
-step is an Entry, one of two kinds:
+A program runs as it is written, and a `Recorder` notes each step of the computing that it asks for.
+A step is an Entry, one of two kinds:
 
 - a call of a C function of native/, with its arguments: `Recorder.kernel`;
 - a Python function of arrays that is called again as a whole: `Recorder.again`.
@@ -14,6 +14,7 @@ of the whole step: an array has its place from its first use to its last. Look f
 import contextlib
 import functools
 import gc
+import math
 import threading
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
@@ -47,8 +48,8 @@ def kernels(name: str, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def repeated(function: F) -> F:
-    """A function that changes more than arrays: while this thread records, it is noted as it is, and
-    every replay calls it again."""
+    """A function that changes more than arrays: while this thread records, it is noted as it is,
+    and every replay calls it again."""
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -164,8 +165,8 @@ class Recorder:
         """An array in a block of the recording. It starts as NaN, here and in the recording before:
         what is read before it is written shows."""
         if local.recorder is not self:
-            small, large = self.plain
-            return (small if np.prod(shape) * dtype.itemsize < blocks.LARGE else large)(shape, dtype)
+            size = math.prod(shape) * np.dtype(dtype).itemsize
+            return self.plain[int(size >= blocks.LARGE)](shape, dtype)
         out = blocks.leased(shape, np.dtype(dtype), 64, self.blocks)
         start = address(out)
         region = self.regions.get(start)
@@ -228,8 +229,8 @@ class Recorder:
         others: Any = (),
         whole: bool = False,
     ) -> Any:
-        """function(*args, **options), noted: as the kernels that it calls, if its results are theirs,
-        else as a function to call again. `others` is what it reads besides."""
+        """function(*args, **options), noted: as the kernels that it calls, if its results are
+        theirs, else as a function to call again. `others` is what it reads besides."""
         if local.recorder is not self:
             return function(*args, **options)
         self.steps += 1
@@ -290,9 +291,15 @@ class Recorder:
         what = name, *described((args, options, others), self)
         entry = Entry(self.by, what, run)
         entry.written = None if outside else own
-        self.held += [x for x in sources if self.region(address(x)) is None]
+        self.hold(sources)
         self.add(entry, before)
         return with_arrays(out, iter(own))
+
+    def hold(self, value: Any) -> None:
+        """Keep the arrays of a value that stand outside of the recording."""
+        for x in arrays_in(value):
+            if isinstance(x, np.ndarray) and self.region(address(x)) is None:
+                self.held.append(x)
 
     def forget_cache(self, storage: Any) -> None:
         """A layout that was derived before the recording is not used in it."""
@@ -366,7 +373,7 @@ def _outside(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 # Arrays in nested values
 
 
-def address(x: Array) -> int:
+def address(x: Any) -> int:
     return x.__array_interface__["data"][0]
 
 

@@ -178,7 +178,9 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32)), requires_grad, device)
+    return _made(
+        step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32)), requires_grad, device
+    )
 
 
 def ones(

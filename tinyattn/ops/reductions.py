@@ -41,6 +41,7 @@ class Reduction(Function):
     """The axes that are reduced, and how to line a result up with x again."""
 
     kernels_only = True
+
     def over(self, x: Array, axes: Axes, keepdim: bool) -> None:
         self.shape, self.keepdim = x.shape, keepdim
         self.axes, self.kept, self.left, self.count, *_ = fold(x.shape, axes)

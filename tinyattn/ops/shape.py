@@ -110,6 +110,7 @@ class Cat(Function):
     """y = the x_k one after another along an axis;   dx_k = the part of dy where x_k stands."""
 
     kernels_only = True
+
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         y = np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
         self.before = (slice(None),) * axis
@@ -124,6 +125,7 @@ class Stack(Function):
     """y[k] = x_k along a new axis;   dx_k = dy[k] along that axis."""
 
     kernels_only = True
+
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
         self.axis = axis
         return np.stack(arrays, axis, dtype=dtype, casting="unsafe")

@@ -10,13 +10,14 @@ from tinyattn.kernels.native.calling import NULL, TABLES
 
 
 def _entries() -> dict[str, tuple[str, Any]]:
-    found = {}
+    found: dict[str, tuple[str, Any]] = {}
     while (entry := lib.ta_entry(len(found))) != NULL:
         found[ffi.string(entry.name).decode()] = ffi.string(entry.kinds).decode(), entry.kernel
     return found
 
 
-ENTRIES = _entries()  # by the name of a function: the kinds of its arguments, and the same with words
+# By the name of a function: the kinds of its arguments, and the function that takes words.
+ENTRIES = _entries()
 
 
 @contextlib.contextmanager
@@ -45,9 +46,7 @@ def _telling(function: Any) -> Callable[..., int]:
     return call
 
 
-def _noted(
-    recorder: Any, function: Any, kinds: str, with_words: Any, args: tuple[Any, ...]
-) -> int:
+def _noted(recorder: Any, function: Any, kinds: str, with_words: Any, args: tuple[Any, ...]) -> int:
     """Call the function, and note the call."""
     words = ffi.new("union ta_word[]", len(args))
     what: list[Any] = [function.__name__]
@@ -86,7 +85,8 @@ def _noted(
     for region in written:
         region.known = True
     entry = recording.Entry(recorder.by, tuple(what), lambda: check(with_words(words)))
-    entry.written = [region.bytes for region in written if region.bytes is not None] if inside else None
+    if inside:
+        entry.written = [region.bytes for region in written if region.bytes is not None]
     entry.call = with_words, words
     recorder.held += held
     recorder.add(entry)
@@ -103,7 +103,8 @@ def _number(pointer: Any) -> int:
 
 def _fields(structure: Any) -> Iterator[tuple[Any, Any]]:
     """The fields of a structure and of those in it, with their types."""
-    for name, field in ffi.typeof(structure).item.fields if ffi.typeof(structure).kind == "pointer" else ffi.typeof(structure).fields:
+    kind = ffi.typeof(structure)
+    for name, field in (kind.item if kind.kind == "pointer" else kind).fields:
         value = getattr(structure, name)
         if field.type.kind == "struct":
             yield from _fields(value)
@@ -124,8 +125,8 @@ def _numbers(structure: Any) -> list[str]:
 
 
 class Plan:
-    """A recording, ready to run: calls of C functions in as few calls of `ta_replay` as there can be,
-    and Python between them."""
+    """A recording, ready to run: calls of C functions in as few calls of `ta_replay` as there can
+    be, and Python between them."""
 
     def __init__(self, entries: list[Any]) -> None:
         kernels = [entry.call for entry in entries if entry.call is not None]
