@@ -1,5 +1,5 @@
-"""`replay`: a recorded step computes what the step computes, to the bit; what can't be recorded says
-so."""
+"""`replay`: a recorded step computes what the step computes, to the bit; what can't be recorded
+says so."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,8 +34,8 @@ def trained(
     schedule: Callable[[Optimizer], Any] | None = None,
     between: Callable[[int, nn.Module], None] = lambda i, model: None,
 ) -> list[bytes]:
-    """Everything that a training leaves behind, as bytes: losses, weights, gradients, states of the
-    optimiser, the next random number."""
+    """Everything that a training leaves behind, as bytes: losses, weights, gradients, states of
+    the optimiser, the next random number."""
     ta.manual_seed(3)
     model = build()
     optim = optimizer(model.parameters())

@@ -137,7 +137,7 @@ class Recorder:
 
         self.collects = gc.isenabled()
         gc.disable()  # arrays must be gone at the same step in every recording
-        self.capture = replaying.captured()
+        self.capture = replaying.captured(local)
         self.capture.__enter__()
         self.plain = blocks.small, blocks.large
         blocks.small = blocks.large = self.empty
@@ -294,6 +294,18 @@ class Recorder:
         self.hold(sources)
         self.add(entry, before)
         return with_arrays(out, iter(own))
+
+    def kernel(
+        self, what: Any, call: Any, run: Callable[[], Any], written: list[Region], inside: bool
+    ) -> None:
+        """Note the call of a C function; `inside`: it writes to these regions only."""
+        entry = Entry(self.by, what, run)
+        entry.call = call
+        for region in written:
+            region.known = True
+        if inside:
+            entry.written = [region.bytes for region in written if region.bytes is not None]
+        self.add(entry)
 
     def hold(self, value: Any) -> None:
         """Keep the arrays of a value that stand outside of the recording."""

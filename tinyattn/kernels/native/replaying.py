@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinyattn.kernels import recording
 from tinyattn.kernels.native import check, ffi, lib
 from tinyattn.kernels.native.calling import NULL, TABLES
 
@@ -21,12 +20,12 @@ ENTRIES = _entries()
 
 
 @contextlib.contextmanager
-def captured() -> Iterator[None]:
-    """Inside, wrappers get functions that tell this thread's recorder of their calls."""
+def captured(local: Any) -> Iterator[None]:
+    """Inside, wrappers get functions that tell local.recorder of their calls."""
     plain = [dict(table) for table in TABLES]
     for table in TABLES:
         for size, (real, *functions) in table.items():
-            table[size] = real, *(_telling(function) for function in functions)
+            table[size] = real, *(_telling(function, local) for function in functions)
     try:
         yield
     finally:
@@ -34,11 +33,11 @@ def captured() -> Iterator[None]:
             table.update(before)
 
 
-def _telling(function: Any) -> Callable[..., int]:
+def _telling(function: Any, local: Any) -> Callable[..., int]:
     kinds, with_words = ENTRIES[function.__name__]
 
     def call(*args: Any) -> int:
-        recorder = recording.local.recorder
+        recorder = local.recorder
         if recorder is None:
             return function(*args)
         return _noted(recorder, function, kinds, with_words, args)
@@ -82,14 +81,10 @@ def _noted(recorder: Any, function: Any, kinds: str, with_words: Any, args: tupl
             held.append(arg)
             what += _numbers(arg)
     status = function(*args)
-    for region in written:
-        region.known = True
-    entry = recording.Entry(recorder.by, tuple(what), lambda: check(with_words(words)))
-    if inside:
-        entry.written = [region.bytes for region in written if region.bytes is not None]
-    entry.call = with_words, words
     recorder.held += held
-    recorder.add(entry)
+    recorder.kernel(
+        tuple(what), (with_words, words), lambda: check(with_words(words)), written, inside
+    )
     return status
 
 
