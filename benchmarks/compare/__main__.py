@@ -118,7 +118,10 @@ def arguments() -> argparse.Namespace:
             parser.error(f"--{name}: expected at least 1, got {getattr(args, name)}")
     args.cases = chosen(args.group, args.only)
     if not args.cases:
-        parser.error(f"--only: no row of these groups has {args.only!r} in its name")
+        parser.error(
+            f"no row of {', '.join(args.group)} has {args.only!r} in its name; threads has rows "
+            "where there are at least 4 cores"
+        )
     return args
 
 

@@ -48,6 +48,8 @@ THREADS = [
     for count in (4, 8, 16)
     if count <= cores()
     for case in TIMED
-    if case.step or case.group == "operations-4M" or case.name in kernels.MANY_CORES
+    if case.step
+    or case.name in kernels.MANY_CORES
+    or (case.group == "operations-4M" and case.name in operations.SOME)
 ]
 CASES: list[Case] = [*TIMED, *NUMBA, *MEMORY, *THREADS]
