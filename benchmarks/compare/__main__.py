@@ -146,17 +146,23 @@ def main() -> None:
 
     begin = time.perf_counter()
     rows: list[Row] = []
+    failed: list[str] = []
     for case in args.cases:
         threads = case.threads or args.threads or cores()
         sides = [*case.sides, *(["numpy"] if case.numpy else [])]
         sides = [side for side in sides if installed(side)]
         if case.sides[0] not in sides:
             continue
-        if case.memory:
-            rows.append(memory(sides, case, threads))
-        else:
-            asked = {side: started(side, threads) for side in sides}
-            rows.append(measure(asked, case, threads, rounds, seconds))
+        try:
+            if case.memory:
+                rows.append(memory(sides, case, threads))
+            else:
+                asked = {side: started(side, threads) for side in sides}
+                rows.append(measure(asked, case, threads, rounds, seconds))
+        except RuntimeError as error:  # of one side: the other rows can still be measured
+            print(f"{case.group}: {case.name}: {error}", file=sys.stderr)
+            failed.append(f"{case.group}: {case.name}")
+            continue
         if args.csv:  # after every row, since a run that is stopped has measured, too
             report.write(args.csv, about, rows[-1:], [(case.group, case.name) for case in CASES])
         found = ", ".join(f"{side} {ratio.median:.2f}" for side, ratio in rows[-1].ratios.items())
@@ -166,6 +172,8 @@ def main() -> None:
         worker.close()
     show(rows)
     print(f"took {timedelta(seconds=round(time.perf_counter() - begin))}")
+    if failed:
+        sys.exit(f"not measured, for the errors above: {'; '.join(failed)}")
 
 
 def show(rows: list[Row]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
+
 
 class Ratio(NamedTuple):
     """Another side's time over the first's: the median of the rounds and their quartiles."""
@@ -38,7 +40,8 @@ def amount(row: Row, side: str) -> str:
         return ""
     if row.group == "memory":
         return f"{value:.0f} MB"
-    return f"{1e3 * value:.3g} ms" if value >= 1e-3 else f"{1e6 * value:.3g} µs"
+    unit, factor = next((u, f) for u, f in UNITS if value * f >= 1 or u == "µs")
+    return f"{value * factor:.3g} {unit}"
 
 
 def table(rows: list[Row]) -> str:

@@ -168,6 +168,20 @@ def test_only_chooses_rows(run):
     assert "of 2 rows" in out
 
 
+def test_a_row_that_fails_does_not_stop_the_others(run, monkeypatch, capsys):
+    def measured(workers, case, *rest):
+        if case.name.endswith(": 16"):
+            raise RuntimeError("no memory")
+        return a_row(case.name, 1.0, 2.0, group=case.group)
+
+    monkeypatch.setattr(command, "measure", measured)
+    with pytest.raises(SystemExit, match=r"not measured, .*: product n x n: 16"):
+        run("--group", "sizes", "--only", "n x n: (16|32)$")
+    out, err = capsys.readouterr()
+    assert "sizes: product n x n: 16: no memory" in err
+    assert "| product n x n: 32 | 1 s |" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
