@@ -86,7 +86,7 @@ def machine(ours: str) -> list[str]:
     """What a reader has to know of this machine and of what is installed, in lines."""
     lines = [f"{processor()}, {cores()} cores, Python {platform.python_version()}"]
     lines.append(f"{OURS} {ours}")
-    return lines + [f"{s} {version(s)}" for s in ("torch", "numpy", "numba") if installed(s)]
+    return lines + [f"{s} {version(s)}" for s in ("torch", "numpy", "numba", "jax") if installed(s)]
 
 
 def chosen(groups: list[str], pattern: str) -> list[Case]:
@@ -149,8 +149,7 @@ def main() -> None:
     failed: list[str] = []
     for case in args.cases:
         threads = case.threads or args.threads or cores()
-        sides = [*case.sides, *(["numpy"] if case.numpy else [])]
-        sides = [side for side in sides if installed(side)]
+        sides = list(filter(installed, dict.fromkeys((*case.sides, *case.own))))
         if case.sides[0] not in sides:
             continue
         try:

@@ -1,7 +1,7 @@
 """What a row of the comparison is: read `Case` first, then a file of rows/.
 
 `setup(lib)` gives the call that is timed. It takes the library as its argument, tinyattn or
-PyTorch, so that both run the same lines.
+PyTorch, so that both run the same lines. Only NumPy and JAX have lines of their own.
 """
 
 import os
@@ -18,8 +18,8 @@ class Case(NamedTuple):
     group: str
     name: str
     setup: Callable[[Any], Call]
-    numpy: Callable[[], Call] | None = None  # the same in NumPy
     sides: tuple[str, ...] = (OURS, "torch")  # a ratio is the time of another over the first's
+    own: dict[str, Callable[[], Call]] = {}  # noqa: RUF012  sides with code of their own: NumPy
     flops: float = 0.0  # of the products
     claimed: float = 0.0  # torch's time / ours, as the README had it before this table grew
     twin: bool = False  # also a row of Numba against C

@@ -26,13 +26,14 @@ from benchmarks.compare.rows import CASES
 from benchmarks.memory import resident
 
 ROOT = Path(__file__).parents[2]
+NEEDS = {"torch": ("torch",), "numba": ("numba",), "jax": ("jax", "optax")}  # packages
 BACKENDS = {"tinyattn": None, "numba": "numba"}
 STEPS = 5  # over which the peak of memory is taken
 THREADS = ("TINYATTN", "OPENBLAS", "OMP", "MKL", "NUMBA")
 
 
 def installed(side: str) -> bool:
-    return side not in ("torch", "numba") or importlib.util.find_spec(side) is not None
+    return all(map(importlib.util.find_spec, NEEDS.get(side, ())))
 
 
 def environment(side: str, threads: int) -> dict[str, str]:
@@ -128,10 +129,7 @@ class Side:
 
     def _set_up(self, index: int) -> Call:
         case = CASES[index]
-        if self.side == "numpy":
-            assert case.numpy is not None
-            return case.numpy()
-        return case.setup(self.lib)
+        return case.own[self.side]() if self.side in case.own else case.setup(self.lib)
 
     def memory(self, index: int) -> float:
         """MB at the peak of a few calls, beyond what the process has now."""

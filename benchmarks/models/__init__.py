@@ -2,7 +2,7 @@
 
 `load(name, library)` runs such a file with its import lines changed to the library, so that
 tinyattn and PyTorch run the same text. Every file has `training_step(...)`, which gives a function
-that does one step; seq2seq.py is the first to read.
+that does one step; seq2seq.py is the first to read. seq2seq_jax.py is the same for JAX.
 """
 
 import importlib
@@ -11,6 +11,8 @@ import types
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 @cache
@@ -24,6 +26,16 @@ def load(name: str, library: str) -> types.ModuleType:
     module = types.ModuleType(f"{name}_with_{library}")
     exec(compile(text, f"{path} with {library}", "exec"), vars(module))
     return module
+
+
+def sentences(B: int, T: int, V: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sources (T, B) of T/2 to T tokens and then padding, 0; targets (T, B)."""
+    rng = np.random.default_rng(0)
+    lengths = np.sort(rng.integers(T // 2, T + 1, B))[::-1].copy()
+    lengths[0] = T
+    source, target = rng.integers(3, V, (2, T, B))
+    source[np.arange(T)[:, None] >= lengths] = 0
+    return source, target
 
 
 def adam(parameters: Any, library: str, lr: float = 1e-3) -> Any:

@@ -6,12 +6,11 @@ after it.
 
 import math
 
-import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from benchmarks.models import adam
+from benchmarks.models import adam, sentences
 
 PAD = 0
 
@@ -41,19 +40,13 @@ class Seq2Seq(nn.Module):
         return self.out(torch.cat(states, 0))
 
 
-def training_step(B, T, H, V):
-    """Forward, backward, clipping to 1 and Adam, over a batch with sources of T/2 to T tokens."""
+def training(H, V):
+    """A function of a batch: forward, backward, clipping to 1 and Adam."""
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    lengths = np.sort(rng.integers(T // 2, T + 1, B))[::-1].copy()
-    lengths[0] = T
-    tokens = rng.integers(3, V, (2, T, B))
-    tokens[0][np.arange(T)[:, None] >= lengths] = PAD
-    source, target = torch.tensor(tokens[0]), torch.tensor(tokens[1])
     model = Seq2Seq(V, H)
     optimizer = adam(model.parameters(), torch.__name__)
 
-    def step():
+    def step(source, target):
         logits = model(source, target)
         loss = F.cross_entropy(logits.reshape(-1, V), target.reshape(-1), ignore_index=PAD)
         optimizer.zero_grad()
@@ -63,3 +56,14 @@ def training_step(B, T, H, V):
         return loss
 
     return step
+
+
+def batch(B, T, V):
+    """source and target, (T, B)."""
+    return tuple(torch.tensor(tokens) for tokens in sentences(B, T, V))
+
+
+def training_step(B, T, H, V):
+    """The step over one batch."""
+    step, (source, target) = training(H, V), batch(B, T, V)
+    return lambda: step(source, target)

@@ -45,7 +45,7 @@ SMALL = {
     "attention": lambda: kernels.attention(ta, 1, 2, 3, 4, causal=True),
     "adam": lambda: kernels.adam_alone(ta, [(3, 2)]),
     "gemm": lambda: kernels.gemm(2, 3, 4).setup(ta),
-    "gemm in NumPy": lambda: kernels.gemm(2, 3, 4).numpy(),
+    "gemm in NumPy": lambda: kernels.gemm(2, 3, 4).own["numpy"](),
 }
 
 
@@ -83,6 +83,7 @@ def test_a_model_learns(name):
 def test_every_model_is_tried_here():
     assert {path.stem for path in models.Path(models.__file__).parent.glob("*.py")} == {
         "__init__",
+        "seq2seq_jax",
         *STEPS,
     }
 
@@ -109,14 +110,16 @@ def test_every_setup_runs(name):
 @pytest.mark.parametrize("way", products.WAYS)
 def test_products_of_a_layer_are_those_of_numpy(way, monkeypatch):
     case = products._case((3, 4, 5), way)
-    ours, numpys = case.setup(ta)(), case.numpy()()
+    ours, numpys = case.setup(ta)(), case.own["numpy"]()()
     np.testing.assert_allclose(ours.numpy(), numpys, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("panel", sizes.OPERATIONS)
 def test_the_plot_compares_the_same_numbers(panel):
     case = sizes._case(panel, "", (6, 6))
-    np.testing.assert_allclose(case.setup(ta)().numpy(), case.numpy()(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        case.setup(ta)().numpy(), case.own["numpy"]()(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_row_has_one_name():

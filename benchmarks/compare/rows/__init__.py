@@ -38,13 +38,11 @@ TIMED = [
 ]
 # Where the first side is Numba, a ratio is C's time over that of its twin.
 NUMBA = [
-    case._replace(group="numba", sides=("numba", "tinyattn"), numpy=None)
-    for case in TIMED
-    if case.twin
+    case._replace(group="numba", sides=("numba", "tinyattn"), own={}) for case in TIMED if case.twin
 ]
 MEMORY = [case._replace(group="memory", memory=True) for case in TIMED if case.step]
 THREADS = [
-    case._replace(group="threads", name=f"{case.name}, {count} threads", threads=count, numpy=None)
+    case._replace(group="threads", name=f"{case.name}, {count} threads", threads=count, own={})
     for count in (4, 8, 16)
     if count <= cores()
     for case in TIMED

@@ -30,7 +30,7 @@ def gemm(*shape: int, name: str = "", **more: Any) -> Case:
         return lambda: np.matmul(a, b)
 
     title = f"matmul {name or 'x'.join(map(str, shape))}"
-    return Case("gemm", title, product, numpy, flops=2.0 * math.prod(shape), **more)
+    return Case("gemm", title, product, own={"numpy": numpy}, flops=2.0 * math.prod(shape), **more)
 
 
 def layer_norm(lib: Any, N: int, D: int) -> Call:

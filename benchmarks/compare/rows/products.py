@@ -46,7 +46,7 @@ def _case(layer: tuple[int, int, int], way: str) -> Case:
         return lambda: np.matmul(a, b)
 
     name = f"{way} of {M} rows, {K} to {P}"
-    return Case("products", name, product, numpy, flops=2.0 * M * K * P)
+    return Case("products", name, product, own={"numpy": numpy}, flops=2.0 * M * K * P)
 
 
 CASES = [_case(layer, way) for layer in LAYERS for way in WAYS]

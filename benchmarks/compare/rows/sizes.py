@@ -48,7 +48,7 @@ def _case(panel: str, label: str, shape: tuple[int, int]) -> Case:
         return lambda: numpys(x)
 
     products = 2.0 * shape[0] ** 3 if panel == SQUARE else 0.0
-    return Case("sizes", f"{panel}: {label}", setup, numpy, flops=products)
+    return Case("sizes", f"{panel}: {label}", setup, own={"numpy": numpy}, flops=products)
 
 
 CASES = [
