@@ -88,9 +88,13 @@ def plot(rows: list[Row]) -> str:
 def readme_table(machine: list[str], rows: list[Row]) -> str:
     """The dozen rows that a user decides by, and what the operations come to."""
     by_name = {
-        row.name: row._replace(ratios={"torch": row.ratios["torch"]}, share=0.0)
+        row.name: row._replace(
+            values={side: row.values[side] for side in ("tinyattn", "torch")},
+            ratios={"torch": row.ratios["torch"]},
+            share=0.0,
+        )
         for row in rows
-        if "torch" in row.ratios and row.group != "memory"
+        if row.name in README_ROWS and "torch" in row.ratios and row.group != "memory"
     }
     shown = [by_name[name] for name in README_ROWS if name in by_name]
     lines = ["; ".join(machine) + ":", "", report.table(shown), ""]

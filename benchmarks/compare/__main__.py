@@ -32,9 +32,12 @@ FEWEST = 5
 def row(case: Case, threads: int, values: dict[str, list[float]]) -> Row:
     """`values` has what each side measured, round by round; the first is the one that counts."""
     first, *others = values
+    compared = {side: values[side] for side in others}
+    if len(compared) > 1 and case.group == "replay":
+        compared["the faster"] = [min(times) for times in zip(*compared.values(), strict=True)]
     ratios = {}
-    for side in others:
-        each = [b / a for a, b in zip(values[first], values[side], strict=True)]
+    for side, times in compared.items():
+        each = [b / a for a, b in zip(values[first], times, strict=True)]
         low, _, high = quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
         ratios[side] = Ratio(median(each), low, high)
     medians = {side: median(times) for side, times in values.items()}

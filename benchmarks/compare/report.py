@@ -22,7 +22,7 @@ class Row(NamedTuple):
     name: str
     threads: int
     values: dict[str, float]  # by side, the measured one first: seconds of a call, or MB
-    ratios: dict[str, Ratio]  # by each other side
+    ratios: dict[str, Ratio]  # by each other side, and "the faster" of several
     share: float  # of the machine's peak that its products reach, 0 if there are none
 
 
@@ -47,13 +47,14 @@ def amount(row: Row, side: str) -> str:
 def table(rows: list[Row]) -> str:
     """A table in Markdown."""
     first = next(iter(rows[0].values))
+    sides = list(dict.fromkeys(side for row in rows for side in (first, *row.values)))
     others = list(dict.fromkeys(side for row in rows for side in row.ratios))
     shares = any(row.share for row in rows)
-    head = ["", first, *others, *(f"{side} / {first}" for side in others)]
+    head = ["", *sides, *(f"{side} / {first}" for side in others)]
     lines = [head + ["of the peak"] * shares]
     lines.append(["---", *["---:"] * (len(lines[0]) - 1)])
     for row in rows:
-        cells = [row.name, *(amount(row, side) for side in (first, *others))]
+        cells = [row.name, *(amount(row, side) for side in sides)]
         for side in others:
             ratio = row.ratios.get(side)
             spread = f"**{ratio.median:.2f}** ({ratio.low:.2f}–{ratio.high:.2f})" if ratio else ""
@@ -126,7 +127,8 @@ def read(path: Path) -> tuple[list[str], list[Row]]:
     for cell in csv.DictReader(lines[len(machine) :]):
         key = (cell["group"], cell["row"])
         row = rows.setdefault(key, Row(*key, int(cell["threads"]), {}, {}, float(cell["share"])))
-        row.values[cell["side"]] = float(cell["value"])
+        if cell["value"]:
+            row.values[cell["side"]] = float(cell["value"])
         if cell["ratio"]:
             ratio = Ratio(float(cell["ratio"]), float(cell["low"]), float(cell["high"]))
             row.ratios[cell["side"]] = ratio
@@ -153,6 +155,7 @@ def write(
         out = csv.writer(file, lineterminator="\n")
         out.writerow(COLUMNS)
         for row in [kept[key] for key in order if key in kept]:
-            for side, value in row.values.items():
+            for side in row.values | row.ratios:
+                value = f"{row.values[side]:.5g}" if side in row.values else ""
                 ratio = [f"{x:.4g}" for x in row.ratios.get(side, ())] or ["", "", ""]
-                out.writerow([*row[:3], side, f"{value:.5g}", *ratio, f"{row.share:.3g}"])
+                out.writerow([*row[:3], side, value, *ratio, f"{row.share:.3g}"])

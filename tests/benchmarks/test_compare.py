@@ -218,6 +218,15 @@ def test_a_ratio_is_the_median_of_the_rounds_with_its_quartiles():
     assert row.ratios == {"torch": Ratio(3.0, 2.0, 4.0)}
 
 
+def test_of_several_others_the_faster_counts_in_each_round():
+    case = CASES[0]._replace(group="replay")
+    values = {"replay": [1.0, 1.0, 2.0], "torch": [2.0, 5.0, 8.0], "jax": [3.0, 4.0, 6.0]}
+    row = command.row(case, 2, values)
+    assert row.ratios["the faster"] == Ratio(3.0, 2.5, 3.5)
+    header = report.table([row]).splitlines()[0]
+    assert header.startswith("|  | replay | torch | jax | torch / replay | jax / replay | the fas")
+
+
 def test_a_summary_has_mean_worst_and_count():
     rows = [a_row("a", 1.0, 4.0), a_row("b", 1.0, 0.25), a_row("c", 1.0, 8.0)]
     assert report.summary(rows, Group("products", 1.5, 0.9)) == [
@@ -247,6 +256,13 @@ def test_figures_are_kept_and_replaced_by_row(tmp_path):
     machine, rows = report.read(path)
     assert machine == ["this machine"]
     assert rows == [a_row("a", 1.0, 4.0), a_row("b", 1.0, 3.0)]
+
+
+def test_a_ratio_without_a_time_is_kept(tmp_path):
+    row = a_row("a", 1.0, 4.0)
+    row.ratios["the faster"] = Ratio(3.0, 2.0, 4.0)
+    report.write(tmp_path / "a.csv", [], [row], [("gemm", "a")])
+    assert report.read(tmp_path / "a.csv") == ([], [row])
 
 
 def test_figures_of_two_machines_are_not_mixed(tmp_path):
