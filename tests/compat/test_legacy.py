@@ -59,8 +59,9 @@ def test_sizes_or_one_sequence_of_numbers():
     for wrong in ((1.5,), (True,), (2, [3]), ([1], [2])):
         with pytest.raises(TypeError, match="FloatTensor: expected sizes or one sequence"):
             ta.FloatTensor(*wrong)
-    with pytest.raises(TypeError, match="FloatTensor: expected numbers, got list"):
-        ta.FloatTensor(["a"])
+    for wrong, name in ((["a"], "list"), (iter([1]), "list_iterator")):
+        with pytest.raises(TypeError, match=f"FloatTensor: expected numbers, got {name}"):
+            ta.FloatTensor(wrong)
 
 
 def test_what_does_not_fit_overflows_without_a_warning():

@@ -318,3 +318,31 @@ def test_scatter_of_a_number_without_axes():
     x, zero = ta.tensor(1.0), ta.tensor(0)
     assert x.scatter(0, zero, ta.tensor(5.0)).item() == 5
     assert x.scatter_add(0, zero, ta.tensor(5.0)).item() == 6
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("operation", [ta.bitwise_and, ta.bitwise_or, ta.bitwise_xor])
+def test_bits_of_floats_are_refused_and_named(operation):
+    whole, floats = ta.tensor([1, 2]), ta.tensor([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="input: expected bool or integers, got float32"):
+        operation(floats, whole)
+    with pytest.raises(RuntimeError, match="other: expected bool or integers, got float32"):
+        operation(whole, floats)
+    with pytest.raises(RuntimeError, match=r"tensor a \(2\) must match the size of tensor b \(3\)"):
+        operation(whole, ta.tensor([1, 2, 3]))
+
+
+def test_other_operations_on_bits_refuse_what_has_none():
+    with pytest.raises(TypeError, match="bitwise_not: input: expected bool or integers"):
+        ta.bitwise_not(ta.ones(2))
+    for shift in (lambda x: x << x, lambda x: x >> x):
+        with pytest.raises(RuntimeError, match=r"shift: .*bool"):
+            shift(ta.tensor([True]))
+
+
+def test_large_integers_are_divided_exactly():
+    x = ta.tensor([2**60 + 1, -(2**60) - 1])
+    assert ta.div(x, 1, rounding_mode="trunc").tolist() == x.tolist()
+    assert ta.div(x, 2, rounding_mode="trunc").tolist() == [2**59, -(2**59)]

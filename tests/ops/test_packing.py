@@ -3,6 +3,7 @@
 import numpy as np
 
 import tinyattn as ta
+from tinyattn import nn
 from tinyattn.ops.packing import Place, Take, packed_rows, place_rows, take_rows
 
 
@@ -48,3 +49,9 @@ def test_gradients():
     rows = np.array([3, 1])
     assert ta.gradcheck(lambda x: take_rows(x, rows), (x,))
     assert ta.gradcheck(lambda x: place_rows(x, np.array([0, 5, 2, 3]), 7), (x,))
+
+
+def test_other_rows_are_zero_where_no_value_is_given():
+    assert place_rows(rows_of(1, 2), np.array([1]), 2).tolist() == [[0, 0], [0, 1]]
+    sequences = [ta.ones(2), ta.ones(1)]
+    assert nn.utils.rnn.pad_sequence(sequences).tolist() == [[1, 1], [1, 0]]

@@ -1,5 +1,7 @@
 """Pooling without PyTorch: values anyone can check, and gradients against differences."""
 
+import pytest
+
 import tinyattn as ta
 from tests.helpers import leaf, numbers
 from tinyattn.nn import functional as F
@@ -16,3 +18,19 @@ def test_gradients_of_max_pooling_match_differences():
     for options in ({"stride": 1}, {"stride": 2, "padding": 1}):
         x = leaf(numbers((2, 3, 7)))
         assert ta.gradcheck(lambda x, o=options: F.max_pool1d(x, 3, **o), (x,))
+
+
+def test_a_window_may_be_as_long_as_the_sequence_and_no_longer():
+    x = ta.tensor([[3.0, 1.0, 5.0, 2.0]])
+    assert F.max_pool1d(x, 4).tolist() == [[5.0]]
+    assert F.max_pool1d(x, 6, padding=1).tolist() == [[5.0]]
+    for wrong in (
+        {"kernel_size": 5},
+        {"kernel_size": 7, "padding": 1},
+        {"kernel_size": 3, "dilation": 2},
+    ):
+        with pytest.raises(RuntimeError, match=r"max_pool1d: a window of . steps does not fit"):
+            F.max_pool1d(x, **wrong)
+    for shape in ((4,), (1, 1, 1, 4)):
+        with pytest.raises(RuntimeError, match=r"max_pool1d: input: expected \(B, D, T\) or"):
+            F.max_pool1d(ta.ones(shape), 2)

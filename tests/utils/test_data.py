@@ -60,6 +60,13 @@ class Stream(IterableDataset):
         return iter(range(first, self.n, step))
 
 
+class Counted(Stream):
+    """A stream whose length is known."""
+
+    def __len__(self):
+        return self.n
+
+
 def plain(x):
     """Tensors as (dtype, nested lists)."""
     if hasattr(x, "tolist"):
@@ -99,6 +106,77 @@ SAMPLES = {
     "nested": lambda lib: [((1, [2, 3]), {"a": (4.0,)}), ((5, [6, 7]), {"a": (8.0,)})],
     "one": lambda lib: [(lib.zeros(2, 0), 1)],
 }
+
+
+X, Y = np.array([1.0, 2.0], np.float32), np.array([3.0, 4.0], np.float32)
+BATCHES = {
+    "tensors": ([ta.tensor(X), ta.tensor(Y)], ta.tensor([[1.0, 2.0], [3.0, 4.0]])),
+    "arrays": ([X, Y], ta.tensor([[1.0, 2.0], [3.0, 4.0]])),
+    "floats": ([1.5, 2.5], ta.tensor([1.5, 2.5], dtype=ta.float64)),
+    "ints": ([3, 4], ta.tensor([3, 4])),
+    "bools": ([True, False], ta.tensor([True, False])),
+    "text": (["a", "bc"], ["a", "bc"]),
+    "pairs": ([(X, 1), (Y, 0)], [ta.tensor([[1.0, 2.0], [3.0, 4.0]]), ta.tensor([1, 0])]),
+    "lists": ([[1, 2.0], [3, 4.0]], [ta.tensor([1, 3]), ta.tensor([2.0, 4.0]).double()]),
+    "dicts": ([{"x": 1, "y": "a"}, {"x": 2, "y": "b"}], {"x": ta.tensor([1, 2]), "y": ["a", "b"]}),
+    "ordered": (
+        [collections.OrderedDict(a=1, b=3), collections.OrderedDict(a=2, b=4)],
+        collections.OrderedDict(a=ta.tensor([1, 2]), b=ta.tensor([3, 4])),
+    ),
+    "named": (
+        [Point(1, 2.0), Point(3, 4.0)],
+        Point(ta.tensor([1, 3]), ta.tensor([2.0, 4.0]).double()),
+    ),
+    "ranges": ([range(2), range(1, 3)], [ta.tensor([0, 1]), ta.tensor([1, 2])]),
+}
+CONVERTED = {
+    "an array": (X, ta.tensor([1.0, 2.0])),
+    "a number of NumPy": (np.int64(3), ta.tensor(3)),
+    "an array of text": (np.array(["a"]), np.array(["a"])),
+    "a number": (1.5, 1.5),
+    "text": ("abc", "abc"),
+    "bytes": (b"abc", b"abc"),
+    "a list": ([X, "a"], [ta.tensor([1.0, 2.0]), "a"]),
+    "a tuple": ((X, 2), [ta.tensor([1.0, 2.0]), 2]),
+    "a dict": ({"x": X, "y": 2}, {"x": ta.tensor([1.0, 2.0]), "y": 2}),
+    "named": (Point(X, 2.0), Point(ta.tensor([1.0, 2.0]), 2.0)),
+    "a range": (range(3), [0, 1, 2]),
+}
+
+
+def same(found, expected):
+    """Whether values, types and dtypes are the same."""
+    if type(found) is not type(expected):
+        return False
+    if isinstance(expected, (ta.Tensor, np.ndarray)):
+        return found.dtype == expected.dtype and found.tolist() == expected.tolist()
+    if isinstance(expected, dict):
+        return [*found] == [*expected] and same([*found.values()], [*expected.values()])
+    if isinstance(expected, (list, tuple)):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    return found == expected
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_samples_become_a_batch(name):
+    samples, batch = BATCHES[name]
+    assert same(default_collate(samples), batch)
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_arrays_become_tensors_wherever_they_stand(name):
+    data, converted = CONVERTED[name]
+    assert same(default_convert(data), converted)
+
+
+def test_a_dictionary_that_can_not_be_made_again_becomes_what_it_held():
+    class Fixed(collections.UserDict):
+        def __init__(self):
+            super().__init__(x=1)
+
+    assert same(default_collate([Fixed(), Fixed()]), {"x": ta.tensor([1, 1])})
+    data = Fixed()
+    assert default_convert(data) is data
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -143,6 +221,45 @@ def test_batches_in_order_are_those_of_pytorch(n, size, drop, stream):
     assert batches(pair[0]) == batches(pair[1])
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
+def test_a_batch_is_so_many_items_in_a_row(size, drop, stream):
+    n = 7
+    data = Counted(n) if stream else list(range(n))
+    expected = [list(range(i, min(i + size, n))) for i in range(0, n, size)]
+    if drop:
+        expected = [batch for batch in expected if len(batch) == size]
+    loader = DataLoader(data, size, drop_last=drop)
+    assert [batch.tolist() for batch in loader] == expected
+    assert len(loader) == len(expected)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_without_batches_items_come_one_by_one(stream):
+    loader = DataLoader(Counted(3) if stream else [0, 1, 2], None)
+    assert list(loader) == [0, 1, 2]
+    assert len(loader) == 3
+
+
+@pytest.mark.filterwarnings("ignore:lengths. part")
+@pytest.mark.parametrize(
+    ("size", "lengths", "sizes"),
+    [
+        (10, [7, 3], [7, 3]),
+        (3, [3, 0], [3, 0]),
+        (10, [1.0], [10]),
+        (7, [0.5, 0.5], [4, 3]),
+        (11, [0.33, 0.33, 0.34], [4, 4, 3]),
+        (3, [0.25] * 4, [1, 1, 1, 0]),
+    ],
+)
+def test_the_parts_of_a_random_split_have_the_sizes_asked_for(size, lengths, sizes):
+    parts = random_split(range(size), lengths)
+    assert [len(part) for part in parts] == sizes
+    assert sorted(x for part in parts for x in part) == list(range(size))
+
+
 @pytest.mark.parametrize(
     "lengths", [[7, 3], [10], [0.5, 0.5], [0.33, 0.33, 0.34], [1.0], [3, 3, 4]]
 )
@@ -159,6 +276,8 @@ def test_the_parts_of_a_random_split_have_pytorchs_sizes(lengths):
 
 def test_concatenated_and_chosen_items():
     a, b = TensorDataset(ta.arange(3)), TensorDataset(ta.arange(10, 12))
+    three = ConcatDataset([a, b, TensorDataset(ta.arange(20, 24))])
+    assert [x.item() for (x,) in three] == [0, 1, 2, 10, 11, 20, 21, 22, 23]
     both = a + b
     assert isinstance(both, ConcatDataset)
     assert [x.item() for (x,) in both] == [0, 1, 2, 10, 11]
@@ -188,6 +307,9 @@ def test_a_split_follows_its_generator():
         (lambda: random_split(range(3), [1.5, 1.5]), ValueError, "sum 3"),
         (lambda: random_split(range(3), [4, -1]), ValueError, "sum 3"),
         (lambda: random_split(range(3), [1.5, -0.5]), ValueError, "fractions from 0 to 1"),
+        (lambda: random_split(range(4), [0.5, 1.0, -0.5]), ValueError, "fractions from 0 to 1"),
+        (lambda: random_split(range(3), [0.2, 0.3]), ValueError, "sum 3"),
+        (lambda: random_split(range(3), [0.5, 0.5 + 1e-12]), ValueError, "sum 3"),
         (lambda: Dataset()[0], NotImplementedError, "Dataset should implement __getitem__"),
         (lambda: iter(IterableDataset()), NotImplementedError, "should implement __iter__"),
         (lambda: RandomSampler(range(3), num_samples=0), ValueError, "num_samples: .*got 0"),
@@ -205,8 +327,9 @@ def test_what_does_not_fit_is_refused(make, error, message):
 
 
 def test_an_empty_part_is_warned_of():
-    with pytest.warns(UserWarning, match=r"part 1 is empty: 0.1 of 3"):
+    with pytest.warns(UserWarning, match=r"part 1 is empty: 0.1 of 3") as told:
         random_split(range(3), [0.9, 0.1])
+    assert told[0].filename == __file__
 
 
 # Samplers
@@ -221,6 +344,32 @@ def test_each_item_comes_once_in_random_order():
     assert sorted(counts.values()) == [2, 2, 3]
     assert sorted(SubsetRandomSampler([5, 7, 9])) == [5, 7, 9]
     assert list(SequentialSampler("abc")) == [0, 1, 2]
+
+
+def test_samplers_know_their_length_and_follow_their_generator():
+    def drawn(make):
+        return [
+            (list(sampler), len(sampler))
+            for sampler in (make(ta.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+        ]
+
+    for make, size in (
+        (lambda g: RandomSampler(range(50), False, 20, g), 20),
+        (lambda g: RandomSampler(range(50), True, None, g), 50),
+        (lambda g: SubsetRandomSampler(range(30), g), 30),
+        (lambda g: WeightedRandomSampler([1.0] * 9, 40, True, g), 40),
+    ):
+        first, again, other = drawn(make)
+        assert first == again
+        assert first[0] != other[0]
+        assert len(first[0]) == first[1] == size
+
+
+def test_weights_are_float64_and_their_number_is_checked():
+    assert WeightedRandomSampler([0.1, 0.2], 1).weights.tolist() == [0.1, 0.2]
+    for wrong in (0, 1.5):
+        with pytest.raises(ValueError, match=f"num_samples: .*got {wrong}"):
+            WeightedRandomSampler([1.0], wrong)
 
 
 def test_replacement_and_weights():
@@ -477,6 +626,37 @@ def test_each_worker_has_its_number_and_its_random_numbers():
     assert all(len({d[k] for d in drawn}) == 6 for k in (3, 4, 5))
     assert epoch() == drawn  # the numbers follow the seed
     assert get_worker_info() is None
+
+
+def test_the_seeds_of_workers_come_from_the_generator():
+    class Seed(Squares):
+        def __getitem__(self, index):
+            return get_worker_info().seed - get_worker_info().id
+
+    def seeds(start, epochs):
+        generator = ta.Generator().manual_seed(start)
+        loader = DataLoader(Seed(2), None, num_workers=2, generator=generator)
+        return [seed for _ in range(epochs) for seed in set(loader)]
+
+    first = seeds(5, 3)
+    assert len(set(first)) == 3  # one for each epoch
+    assert max(first) > 2**40
+    assert seeds(5, 1) == first[:1]
+    assert seeds(6, 1) != first[:1]
+
+
+def test_a_loader_tells_its_settings():
+    loader = DataLoader([1], num_workers=2)
+    assert (loader.prefetch_factor, loader.pin_memory, loader.persistent_workers) == (
+        2,
+        False,
+        False,
+    )
+    assert DataLoader([1]).prefetch_factor is None
+    for ahead in (1, 5):
+        assert DataLoader([1], num_workers=1, prefetch_factor=ahead).prefetch_factor == ahead
+    loader = DataLoader([1], num_workers=1, pin_memory=True)
+    assert (loader.pin_memory, loader.persistent_workers) == (True, False)
 
 
 def test_workers_that_are_spawned():
