@@ -2,6 +2,6 @@
 says which test notices it.
 
 mutants.py collects the faults that gradients.py, c_kernels.py and forwards.py make; equivalent.py
-lists those that change no result. warm.py and rebuilt.py run the tests that choosing.py chooses.
-Look at forwards.py and warm.py first.
+lists those that change no result. warm.py runs the tests that choosing.py chooses, with the fault
+that patching.py or rebuilt.py has put in. Look at forwards.py and warm.py first.
 """

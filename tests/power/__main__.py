@@ -4,8 +4,8 @@ which test caught it.
 
 `--list` shows the faults, `--only PART` takes those whose name holds PART, `--sample N --seed S`
 tries N of them. Faults that change no result stand in equivalent.py, each with its reason. All work
-is done in a copy of the tree: in NumPy alone (warm.py), in uncompiled Numba (warm.py), in C built
-for float64 and one instruction set (rebuilt.py). Tests that need torch are not used.
+is done in a copy of the tree (warm.py): in NumPy alone, in uncompiled Numba, in C built for float64
+and one instruction set. Tests that need torch are not used.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.power.choosing import ROOT
 from tests.power.equivalent import gone, reason
 from tests.power.mutants import mutants
 from tests.power.source import Mutant
-from tests.power.warm import Outcome, try_python
+from tests.power.warm import REFUSED, Outcome, try_faults
 
 # What Numba's compiler would put in the place of functions that only exist inside kernels, and the
 # loop that it would make around an elementwise operation.
@@ -87,18 +87,13 @@ def attempt(faults: list[Mutant], processes: int) -> list[Outcome]:
             continue
         with tempfile.TemporaryDirectory() as place:
             tree = copy_tree(Path(place).resolve())
-            if kind == "native":
-                from tests.power.rebuilt import try_c
-
-                done += try_c(its, processes, tree, say)
-            else:
-                done += try_python(its, kind, processes, tree, say)
+            done += try_faults(its, kind, processes, tree, say)
     return done
 
 
 def report(done: list[Outcome], equivalent: list[Mutant], minutes: float) -> bool:
     """Say what was caught, by folder; whether all was."""
-    refused = [row for row in done if row[1] == "does not compile"]
+    refused = [row for row in done if row[1] == REFUSED]
     done = [row for row in done if row not in refused]
     survivors = [fault for fault, by, _ in done if not by or "INVALID" in by]
     for fault in survivors:

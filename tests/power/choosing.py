@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+from tests.power.gradients import kernels
 from tests.power.source import Mutant
 
 ROOT = Path(__file__).parents[2]
 ENGINE = [f"tests/autograd/test_{name}.py" for name in ("backward", "function", "grad", "hooks")]
 OPS = [f"tests/ops/test_{name}.py" for name in ("elementwise", "indexing", "products", "shape")]
+# What runs in other processes, which the tests of this function start.
+ELSEWHERE = {"tinyattn/utils/data/worker.py": "Workers.__init__"}
 BACKENDS = ("backend", "kernels")  # the parameters of tests that are backends
 ENOUGH = 8.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
@@ -28,7 +31,7 @@ ALSO = {
 def test_files(mutant: Mutant) -> list[str]:
     """The files whose tests may notice a fault of Python."""
     path = Path(mutant.path)
-    if path.parts[1] == "kernels":
+    if mutant.entries:
         return kernel_tests(mutant, path.parent.name == "reference")
     folder = ROOT.joinpath("tests", *path.parent.parts[1:])
     stem = path.stem.lstrip("_")
@@ -40,7 +43,7 @@ def test_files(mutant: Mutant) -> list[str]:
     return names(found)
 
 
-# The operations and optimisers that call a kernel without naming it, by the file of the kernel.
+# The tests of what calls a kernel without naming it, by the file of the kernel.
 CALLING = {
     "optim": ["tests/optim/test_*.py"],
     "norm": ["tests/ops/test_sums.py", "tests/nn/test_packing.py"],
@@ -53,12 +56,13 @@ def kernel_tests(mutant: Mutant, definition: bool) -> list[str]:
     of the operations that call a kernel run it too."""
     calls = re.compile(rf"\.({'|'.join(mutant.entries)})\b")
     measure = "definition" if definition else "agreement"
-    stem = Path(mutant.path).stem
-    stems = {measure, stem, *(name.split("_")[0] for name in mutant.entries)}
+    files = {stem for stem, names in kernels(ROOT).items() if {*names} & {*mutant.entries}}
+    stems = {measure, *files, *(name.split("_")[0] for name in mutant.entries)}
     patterns = [f"test_{stem}{end}" for stem in stems for end in (".py", "_*.py")]
-    files = [p for pattern in patterns for p in (ROOT / "tests/kernels").glob(pattern)]
-    found = {p for p in files if calls.search(p.read_text())}
-    found |= {p for pattern in CALLING.get(stem, ()) for p in ROOT.glob(pattern)}
+    named = [p for pattern in patterns for p in (ROOT / "tests/kernels").glob(pattern)]
+    found = {p for p in named if calls.search(p.read_text())}
+    for stem in files & CALLING.keys():
+        found |= {p for pattern in CALLING[stem] for p in ROOT.glob(pattern)}
     for p in ROOT.glob("tinyattn/ops/*.py"):
         if calls.search(p.read_text()):
             found |= {*ROOT.glob(f"tests/ops/test_{p.stem}.py")}

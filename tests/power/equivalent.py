@@ -27,6 +27,8 @@ INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
 UNUSED = "an argument of PyTorch that means nothing here"
 REFUSED = "others refuse another device, too"
+RARE = "one seed in 10^18"
+ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
@@ -61,6 +63,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Ceil.backward": {"factor ...": "the gradient is 0"},
     "Trunc.backward": {"factor ...": "the gradient is 0"},
     "Round.backward": {"factor ...": "the gradient is 0"},
+    "addcmul_": {"order exchanged: ...": "a product is the same from both sides"},
+    "transpose_": {"order exchanged: dim0, dim1": "either of the two"},
+    "max_pool1d": {
+        "order exchanged: size, step": "the smallest of three",
+        "order exchanged: step, gap": "the smallest of three",
+    },
     "_in_place._region": {"off by one: max(...": "one byte more than is used"},
     "_in_place.check_in_place": {"order exchanged: target, base": "any of them"},
     "_in_place.rebind": {"argument dropped: np.copyto(...": "the cast that NumPy allows anyway"},
@@ -292,6 +300,46 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "read_pairs": {"condition flipped: error.strerror or ...": "both say what is wrong"},
     "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
     "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
+    "DataLoader.__init__": {"another default: in_order...": UNUSED},
+    "DataLoader.__iter__": {"off by one: 2**63 - 1": "one seed less"},
+    "RandomSampler.__iter__": {"boundary: left > 0": "nothing is left to give"},
+    "Workers.__init__": {
+        "another default: timeout...": "the loader always passes one",
+        "order exchanged: ours, theirs": "the two ends of a pipe are alike",
+        "dropped term: (seed + i) % 2**63": RARE,
+        "off by one: 2**63": RARE,
+        "comparison flipped: context.get_start_method() == ...": ENDING,
+        "flag inverted: process.daemon = True": ENDING,
+        "left out: warnings.simplefilter(...": "Python warns from 3.12 on",
+        "left out: theirs.close()": "the variable is gone when the function ends",
+        "left out: self.close()": ENDING,
+    },
+    "Workers.batches": {
+        "off by one: 1 if turns else 0": "only how many tasks wait",
+        "last one lost: range(ahead * len(turns))": "only how many tasks wait",
+        "comparison flipped: worker in turns": "it says again that it has ended",
+        "left out: turns.remove(worker)": "it says again that it has ended",
+    },
+    "Workers.died": {"left out: process.join(1)": ENDING, "off by one: process.join(1)": ENDING},
+    "Workers.close": {
+        "last one lost: self.pipes": ENDING,
+        "left out: ...": ENDING,
+        "wrong operator: monotonic() + 1": ENDING,
+        "off by one: ...": ENDING,
+    },
+    "random_split": {
+        "off by one: 0 <= fraction <= 1": "where one is above 1, another is below 0",
+    },
+    "legacy_array": {
+        "wrong result: np.empty(0, dtype)": "there are no elements",
+        "wrong result: empty(...": "the values are undefined",
+    },
+    "Constructor.__init__": {
+        "order exchanged: self.__name__, self.dtype": IMPORTED,
+        "order exchanged: name, dtype": IMPORTED,
+    },
+    "use_deterministic_algorithms": {"another default: warn_only...": UNUSED},
+    "deprecated.renamed": {"wrong result: call": IMPORTED},
     "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},
 }
 

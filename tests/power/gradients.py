@@ -4,6 +4,7 @@ A new operation or kernel gets its faults without a line here. Look first at `ex
 """
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -207,6 +208,7 @@ def concrete(node: ast.ClassDef) -> bool:
 OF_TWINS = {"factor 1.001", "flipped sign", "overwrites"}
 
 
+@functools.cache
 def kernels(root: Path) -> dict[str, list[str]]:
     """The names of all kernels, by the file of their twins, as table.py states them."""
     file = Python(root, "tinyattn/kernels/table.py")

@@ -1,8 +1,9 @@
-"""Faults of Python, tried in forks of one process that has collected the tests.
+"""Faults are tried in forks of one process that has collected the tests.
 
 The tests run once as they are: which pass, how long each takes, and which functions it runs. For a
-fault, a fork exchanges the code of a function (patching.py) and runs the tests that reach it, the
-likeliest first, until one fails. Look first at `Warm.pytest_runtestloop`.
+fault, a fork exchanges the code of a function (patching.py) or the whole C core (rebuilt.py), and
+runs the tests that reach it, the likeliest first, until one fails. Look first at
+`Warm.pytest_runtestloop`.
 """
 
 import gc
@@ -23,6 +24,7 @@ import pytest
 
 from tests.power.choosing import (
     BACKENDS,
+    ELSEWHERE,
     Winners,
     in_order,
     load_profile,
@@ -30,19 +32,23 @@ from tests.power.choosing import (
     test_files,
 )
 from tests.power.patching import Place, Process, module_name
+from tests.power.rebuilt import Core, Refused, prepare_core
 from tests.power.source import Mutant
 
 LONGEST = 1.0  # processor seconds of a test that is run
+REFUSED = "does not compile"
 WAITING = 10.0  # seconds of one that waits for other processes
-LIMIT = 60  # seconds after which a fault counts as caught: it never ends
+LIMIT = 20  # processor seconds after which a fault counts as caught: it never ends
 Reaching = dict[Place, list[str]]  # the tests that run a function
 Outcome = tuple[Mutant, str, float]  # a fault, the test that caught it ("" for none), seconds
 
 
-def try_python(
+def try_faults(
     faults: list[Mutant], backend: str, processes: int, tree: Path, say: Callable[[Outcome], None]
 ) -> list[Outcome]:
     """Try faults with one backend; `tree` is a copy of the repository."""
+    if backend == "native":
+        prepare_core(tree)
     warm = Warm(faults, backend, processes, tree, say)
     for _, result, _, _ in in_forks([warm.collect], 1, tree, None):
         if not isinstance(result, Failure):
@@ -88,7 +94,8 @@ def outcome_of(by: str, result: Any, died: int) -> str:
 def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None:
     try:
         if limit:
-            signal.alarm(limit)
+            signal.setitimer(signal.ITIMER_VIRTUAL, limit)
+            signal.alarm(5 * limit)  # for what waits
         try:
             result = job()
         except BaseException:
@@ -162,8 +169,8 @@ class Warm:
             return False
         if self.backend == "numpy":
             return True
-        # Uncompiled kernels are slow: one type of numbers, and of the operations' tests those that
-        # are for every backend.
+        # Uncompiled kernels are slow, and the core is built for float64: one type of numbers, and
+        # of the operations' tests those that are for every backend.
         if getattr(values.get("dtype"), "__name__", values.get("dtype")) == "float32":
             return False
         return "tests/kernels" in item.nodeid or "backend" in values
@@ -197,8 +204,10 @@ class Warm:
         assert sys.modules["tinyattn"].__file__ == str(self.tree / "tinyattn/__init__.py")
         prepare_hypothesis()
         for path in sorted({fault.path for fault in self.faults}):  # some are imported when used
-            importlib.import_module(module_name(path))
-        self.process = Process(self.tree)
+            if path.endswith(".py"):
+                importlib.import_module(module_name(path))
+        importlib.import_module("tinyattn.kernels").backend()  # loads the wrappers, too
+        self.process = (Core if self.backend == "native" else Process)(self.tree)
         gc.freeze()
         began = time.monotonic()
         times, reaching = self.measure()
@@ -315,11 +324,16 @@ class Attempt:
     def __call__(self) -> str:
         # Chosen in the fork: the tests of thousands of faults at once would take gigabytes.
         places = self.warm.process.places(self.fault)
+        starter = self.fault.path, ELSEWHERE.get(self.fault.path)
+        places += [place for place in self.reaching if place[:2] == starter]
         names = {name for place in places for name in self.reaching.get(place, ())}
         if not names:
             return ""
         chosen = in_order(self.fault, {name: self.times[name] for name in names}, self.winners)
-        self.warm.process.patch(self.fault)
+        try:
+            self.warm.process.patch(self.fault)
+        except Refused:
+            return REFUSED
         for name, following in zip(chosen, [*chosen[1:], None], strict=True):
             if not self.warm.run(name, following):
                 return name
