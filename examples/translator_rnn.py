@@ -1,7 +1,8 @@
 """The recurrent translator (Bahdanau, Cho, Bengio 2014, arXiv:1409.0473): GRUs or LSTMs read and
 write, and before every word attention looks back at the source. Read Encoder, then Decoder.
 
-Letters: B sentences, Ts and Tt source and target tokens, L layers, H hidden, V vocabulary.
+Letters: B sentences, N hypotheses that are followed (B in training), Ts and Tt source and target
+tokens, L layers, H hidden, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -91,9 +92,11 @@ class Decoder(nn.Module):
         return Memory(outputs, keys, (source != PAD).t().unsqueeze(1))
 
     def attend(self, state: State, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
-        """The context (B, 1, H) of a state, and the weights (B, 1, Ts) of the source tokens."""
+        """The contexts (1, N, H) of N states, and the weights (B, N / B, Ts) of the source tokens.
+        In beam search a sentence has several states, side by side, which share its memory."""
         hidden = state[0] if isinstance(state, tuple) else state
-        query = (hidden if len(hidden) == 1 else hidden[-1:]).transpose(0, 1)
+        B, _, H = memory.outputs.shape
+        query = (hidden if len(hidden) == 1 else hidden[-1:]).reshape(B, -1, H)
         parameters: dict[str, Any] = {}
         if self.score == "additive":  # keys are projected once, in `remember`
             query, parameters = self.query(query), {"v": self.v}
@@ -102,7 +105,7 @@ class Decoder(nn.Module):
         elif self.score in SHARPNESS:
             parameters = SHARPNESS[self.score]
         score = SCORES[self.score]
-        return F.attention(
+        context, weights = F.attention(
             query,
             memory.keys,
             memory.outputs,
@@ -111,13 +114,13 @@ class Decoder(nn.Module):
             need_weights=True,
             **parameters,
         )
+        return context.reshape(1, -1, H), weights
 
     def step(
         self, embedded: ta.Tensor, state: State, memory: Memory
     ) -> tuple[ta.Tensor, State, ta.Tensor]:
-        """One token (1, B, H): [output; context] (1, B, 2H), the new state, the weights."""
+        """One token each (1, N, H): [output; context] (1, N, 2H), the new state, the weights."""
         context, weights = self.attend(state, memory)
-        context = context.transpose(0, 1)
         output, state = self.rnn(ta.cat((embedded, context), 2), state)
         return ta.cat((output, context), 2), state, weights
 
@@ -170,11 +173,21 @@ class RNN(nn.Module):
         return state, self.decoder.remember(outputs, source)
 
     def next(self, tokens: ta.Tensor, state: Any) -> tuple[ta.Tensor, ta.Tensor, Any]:
-        """One step of translating, tokens (B,): scores (B, V), weights (B, Ts), the new state."""
+        """One step of translating, tokens (N,): scores (N, V), weights (N, Ts), the new state."""
         hidden, memory = state
         embedded = self.decoder.embedding(tokens.unsqueeze(0))
         out, hidden, weights = self.decoder.step(embedded, hidden, memory)
-        return self.decoder.out(out).squeeze(0), weights.squeeze(1), (hidden, memory)
+        return self.decoder.out(out).squeeze(0), weights.flatten(0, 1), (hidden, memory)
+
+    def select(self, state: Any, rows: ta.Tensor, sentences: ta.Tensor | None) -> Any:
+        """The state of these rows alone, in this order; of the memory, that of these sentences."""
+        hidden, memory = state
+        parts = hidden if isinstance(hidden, tuple) else (hidden,)
+        parts = tuple(part.index_select(1, rows) for part in parts)
+        hidden = parts if isinstance(hidden, tuple) else parts[0]
+        if sentences is not None:
+            memory = Memory(*(part.index_select(0, sentences) for part in memory))
+        return hidden, memory
 
 
 def small_embedding(V: int, H: int) -> nn.Embedding:

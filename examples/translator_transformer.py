@@ -1,7 +1,8 @@
 """The Transformer as a translator (Vaswani et al. 2017, arXiv:1706.03762), normalised before each
 block (Xiong et al. 2020, arXiv:2002.04745). Read EncoderLayer, DecoderLayer, then Transformer.
 
-Letters: B sentences, Ts and Tt source and target tokens, H features, V vocabulary.
+Letters: B sentences, N hypotheses that are followed (B in training), Ts and Tt source and target
+tokens, H features, V vocabulary.
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -53,16 +54,22 @@ class DecoderLayer(nn.Module):
     ) -> tuple[ta.Tensor, ta.Tensor | None]:
         """x (Tt, B, H), memory (Ts, B, H) with its padding (B, Ts): the new x and, if wanted, the
         weights (B, Tt, Ts) of the source, the mean over the heads. mask (Tt, Tt), True at what
-        comes later; with a cache x holds only the tokens that follow those in it."""
+        comes later. With a cache x (1, N, H) holds one token more of N hypotheses, those of a
+        sentence side by side, and the weights are (B, N / B, Ts)."""
         own, of_source = cache or (None, None)
         y = self.norm1(x)
         y, _ = self.attention(
             y, y, y, need_weights=False, attn_mask=mask, is_causal=True, cache=own
         )
         x = x + self.dropout(y)
+        y = self.norm2(x)
+        if cache:  # the hypotheses of a sentence look at one memory, as if they were its tokens
+            y = y.reshape(memory.shape[1], -1, memory.shape[2]).transpose(0, 1)
         y, weights = self.source_attention(
-            self.norm2(x), memory, memory, padding, need_weights=need_weights, cache=of_source
+            y, memory, memory, padding, need_weights=need_weights, cache=of_source
         )
+        if cache:
+            y = y.transpose(0, 1).reshape(x.shape)
         x = x + self.dropout(y)
         return x + self.dropout(self.feed_forward(self.norm3(x))), weights
 
@@ -135,7 +142,7 @@ class Transformer(nn.Module):
         return State(*self.encode(batch), caches)
 
     def next(self, tokens: ta.Tensor, state: State) -> tuple[ta.Tensor, ta.Tensor, State]:
-        """One step of translating, tokens (B,): scores (B, V), the last layer's weights (B, Ts),
+        """One step of translating, tokens (N,): scores (N, V), the last layer's weights (N, Ts),
         and the state, whose caches have grown by the step."""
         memory, padding, caches = state
         embedded = self.target_embedding(tokens.unsqueeze(0))
@@ -144,4 +151,15 @@ class Transformer(nn.Module):
         for layer, cache in zip(self.decoder, caches, strict=True):
             x, weights = layer(x, memory, padding, None, cache, need_weights=True)
         assert weights is not None  # there is at least one layer
-        return self.out(self.decoder_norm(x)).squeeze(0), weights.squeeze(1), state
+        return self.out(self.decoder_norm(x)).squeeze(0), weights.flatten(0, 1), state
+
+    def select(self, state: State, rows: ta.Tensor, sentences: ta.Tensor | None) -> State:
+        """The state of these rows alone, in this order; of the memory, that of these sentences."""
+        memory, padding, caches = state
+        for own, of_source in caches:
+            own.reorder(rows)
+            if sentences is not None:
+                of_source.reorder(sentences)
+        if sentences is not None:
+            memory, padding = memory.index_select(1, sentences), padding.index_select(0, sentences)
+        return State(memory, padding, caches)

@@ -122,3 +122,27 @@ def test_a_translation_may_have_twice_the_tokens_of_its_source_and_50_more() -> 
 def test_room_for_one_token_is_enough() -> None:
     (found,) = greedy(says([5, 6]), 0, [3], factor=0, extra=1)
     assert found.ids == [5]
+
+
+def test_no_run_of_tokens_comes_twice() -> None:
+    """5 is always best, then 6, then 7; what would complete a run once more is passed by."""
+
+    def step(tokens: ta.Tensor, t: int) -> Any:
+        scores = ta.zeros(2, V)
+        scores[:, 5], scores[:, 6], scores[:, 7], scores[:, EOS] = 3.0, 2.0, 1.0, -1.0
+        return scores, ta.ones(2, TK), t + 1
+
+    def found(n: int) -> list[int]:
+        (one, other) = greedy(step, 0, [1, 1], factor=0, extra=9, no_repeat=n)
+        assert one.ids == other.ids
+        return one.ids
+
+    assert found(1) == [5, 6, 7, 3, 4]  # then nothing but the end is left
+    assert found(2) == [5, 5, 6, 5, 7, 5, 3, 5, 4]
+    assert found(3) == [5, 5, 5, 6, 5, 5, 7, 5, 5]
+    assert found(0) == [5] * 9
+
+
+def test_a_negative_length_of_runs_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^no_repeat: expected at least 0, got -1$"):
+        greedy(says([5]), 0, [TK], no_repeat=-1)

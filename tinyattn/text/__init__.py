@@ -1,4 +1,4 @@
-"""Floor 6: text for a translator: tokenisers, vocabularies, pairs and batches, greedy search.
+"""Floor 6: text for a translator: tokenisers, vocabularies, pairs and batches, and the searches.
 
 Look first at data.py. Data sets stand in tinyattn/datasets/.
 """
@@ -15,6 +15,8 @@ from tinyattn.text.data import (
 )
 from tinyattn.text.normal_form import normalize, source_key
 from tinyattn.text.search import Found, greedy
+from tinyattn.text.search_beam import Beam, Hypothesis, beam
+from tinyattn.text.search_sample import sample
 from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
 
@@ -25,11 +27,14 @@ __all__ = [
     "TOKENISERS",
     "UNK",
     "Batch",
+    "Beam",
     "DataError",
     "Found",
+    "Hypothesis",
     "Tokeniser",
     "Vocab",
     "batches",
+    "beam",
     "count_batches",
     "drop_long",
     "greedy",
@@ -37,6 +42,7 @@ __all__ = [
     "lines_of",
     "normalize",
     "read_pairs",
+    "sample",
     "source_key",
     "split_by_source",
 ]
