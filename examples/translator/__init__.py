@@ -1,5 +1,6 @@
 """The program around the two translators: one file a subject, which imports from those above it.
 
+    searching.py    the translations of a batch: greedy, by a beam, or drawn at random
     model.py        from text to text: a model with its vocabularies and tokenisers
     options.py      the command line of translate.py, and its defaults
     data.py         the pairs of a run: read, split, made into ids

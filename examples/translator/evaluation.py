@@ -14,7 +14,8 @@ from tinyattn.viz import attention_figure, attention_text
 from translator.data import digest
 from translator.files import load_model, unused
 from translator.model import IdPair, Pair, Translator, loss_of
-from translator.options import require, say
+from translator.options import require, say, search_of
+from translator.searching import GREEDY, Search
 
 
 def perplexity(model: Translator, ids: Sequence[IdPair]) -> float:
@@ -40,14 +41,14 @@ class Quality(NamedTuple):
     cut: int  # hypotheses that came to no end and were cut
 
 
-def quality(model: Translator, pairs: Sequence[Pair]) -> Quality:
+def quality(model: Translator, pairs: Sequence[Pair], how: Search = GREEDY) -> Quality:
     """Translate the sources and compare with their targets."""
     from sacrebleu.metrics import BLEU
 
     references = defaultdict(list)
     for source, target in pairs:
         references[source].append(target)
-    found = model.translate(list(references))
+    found = model.translate(list(references), how)
     hypotheses = [one.text for one in found]
     cut = sum(not one.finished for one in found)
     width = max(map(len, references.values()))
@@ -68,9 +69,10 @@ def report(
     pairs: Sequence[Pair],
     folder: Path,
     title: str = "sentences never trained on",
+    how: Search = GREEDY,
 ) -> None:
     """Perplexity, BLEU, exact match with any reference, ten examples, an attention map."""
-    found = quality(model, pairs)
+    found = quality(model, pairs, how)
     sources = list(found.references)
     print(f"\non {len(sources)} {title}:")
     print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
@@ -82,7 +84,7 @@ def report(
         meant = found.references[source]
         mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"
         print(f"  {source}  ->  {shorten(hypothesis)}{mark}")
-    show_attention(model, sources[0], folder)
+    show_attention(model, sources[0], folder, how)
 
 
 def shorten(text: str, width: int = 120) -> str:
@@ -90,9 +92,9 @@ def shorten(text: str, width: int = 120) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def show_attention(model: Translator, sentence: str, folder: Path) -> None:
+def show_attention(model: Translator, sentence: str, folder: Path, how: Search = GREEDY) -> None:
     """Print the attention map of a sentence, and write it as a picture into the folder."""
-    (found,) = model.translate([sentence])
+    (found,) = model.translate([sentence], how)
     target = [*found.target, "<eos>"][: len(found.weights)]
     print(f"\n{attention_text(found.weights, found.source, target)}\n")
     path = unused(folder / "attention", ".png")
@@ -110,12 +112,13 @@ def show_attention(model: Translator, sentence: str, folder: Path) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Report on the pairs held out in training, or on those of a file that training has not seen:
     pairs whose source was in its training or validation set are left out and counted."""
+    how = search_of(args)
     model, path, test, seen = load_model(args.model)
     require("matplotlib", "sacrebleu")
     if not args.data:
         if args.swap is not None:
             raise DataError("--swap: expected --data with it, whose columns to exchange")
-        report(model, test, path.parent)
+        report(model, test, path.parent, how=how)
         return
     pairs = read_pairs(args.data, model.options["swap"] if args.swap is None else args.swap)
     new = [pair for pair in pairs if digest(pair[0]) not in seen]
@@ -126,4 +129,4 @@ def evaluate(args: argparse.Namespace) -> None:
         )
     if len(new) < len(pairs):
         print(f"left out: {len(pairs) - len(new)} of {len(pairs)} pairs, seen in training")
-    report(model, new, path.parent, f"sentences of {args.data} never trained on")
+    report(model, new, path.parent, f"sentences of {args.data} never trained on", how)

@@ -4,7 +4,7 @@ Letters: B sentences, Ts and Tt source and target tokens, V vocabulary.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from translator_transformer import Transformer
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
-from tinyattn.text import PAD, TOKENISERS, Batch, Vocab, batches, greedy
+from tinyattn.text import PAD, TOKENISERS, UNK, Batch, Found, Vocab, batches
+from translator.searching import GREEDY, Scored, Search, search
 
 MODELS: dict[str, type[RNN] | type[Transformer]] = {"rnn": RNN, "transformer": Transformer}
 
@@ -28,10 +29,12 @@ class Translation(NamedTuple):
     """What a model makes of a sentence."""
 
     text: str
+    marked: str  # the text with ⟨ ⟩ around each word that is copied from the sentence
     source: list[str]  # its Ts tokens
     target: list[str]  # Tt tokens, without the end of the sentence
     weights: NDArray[Any]  # (Tt, Ts), and one more row if the end came
     finished: bool  # False: cut at the greatest length, before the end came
+    score: float | None  # of beam search alone
 
 
 class Translator(nn.Module):
@@ -58,28 +61,43 @@ class Translator(nn.Module):
         return [(self.source.encode(s), self.target.encode(t)) for s, t in pairs]
 
     def translate(
-        self, sentences: Sequence[str], max_tokens: int | None = None
+        self, sentences: Sequence[str], how: Search = GREEDY, first: int = 0
     ) -> list[Translation]:
-        """The translation of each sentence; a sentence without tokens has an empty one.
+        """The best translation of each sentence; see `candidates`."""
+        return [best for best, *_ in self.candidates(sentences, how, first)]
 
-        A translation is cut at `max_tokens` tokens; if that is not given, at 50 more than twice
-        those of its sentence.
+    def candidates(
+        self, sentences: Sequence[str], how: Search = GREEDY, first: int = 0
+    ) -> list[list[Translation]]:
+        """The translations of each sentence, the best first: at least one, at most `how.n_best`.
+
+        A sentence without tokens has an empty one. Where the model writes the unknown word, the
+        word of the sentence that it looks at most stands in its place. `first` is the number of
+        the first sentence, by which random draws are made.
         """
-        tokens = tokenize([(sentence, "") for sentence in sentences], self.options)
-        results = [Translation("", source, [], np.zeros((0, 0)), True) for source, _ in tokens]
-        write = TOKENISERS[self.options["target_tokens"]].detokenize
-        step: Callable[..., Any] = self.model.next
-        factor, extra = (2.0, 50) if max_tokens is None else (0.0, max_tokens)
+        tokens = [source for source, _ in tokenize([(s, "") for s in sentences], self.options)]
+        nothing = Scored(Found([], np.zeros((0, 0)), True), None)
+        results = [[self.written(source, nothing)] for source in tokens]
         self.eval()
-        for batch in batches(self.encode(tokens), 64):
-            with ta.no_grad():
-                state = self.model.start(batch)
-            found = greedy(step, state, batch.lengths, factor, extra)
-            for place, one, length in zip(batch.index, found, batch.lengths, strict=True):
-                source, target = tokens[place][0], self.target.decode(one.ids)
-                weights = one.weights[:, :length]
-                results[place] = Translation(write(target), source, target, weights, one.finished)
+        for batch in batches([(self.source.encode(source), ()) for source in tokens], 64):
+            found = search(self.model, batch, how, first)
+            for place, candidates in zip(batch.index, found, strict=True):
+                results[place] = [self.written(tokens[place], one) for one in candidates]
         return results
+
+    def written(self, source: list[str], one: Scored) -> Translation:
+        """What was found for a sentence of these tokens, as text."""
+        read, write = (TOKENISERS[self.options[f"{side}_tokens"]] for side in ("source", "target"))
+        (ids, weights, finished), score = one
+        weights = weights[:, : len(source)]  # without padding
+        target = self.target.decode(ids)
+        marked = target.copy()
+        for place, id in enumerate(ids):
+            if id == UNK:
+                target[place] = read.detokenize([source[weights[place].argmax()]])
+                marked[place] = f"⟨{target[place]}⟩"
+        texts = write.detokenize(target), write.detokenize(marked)
+        return Translation(*texts, source, target, weights, finished, score)
 
 
 def new_model(options: dict[str, Any], pairs: Sequence[TokenPair]) -> Translator:

@@ -12,6 +12,7 @@ from translator_rnn import RNN
 
 from tinyattn.text import TOKENISERS, DataError, guess_tokeniser
 from translator.model import MODELS, Pair
+from translator.searching import Search
 
 # What has to be known to build a model again and to use it, beside the options of its own kind: for
 # each name a type, or the choices.
@@ -77,13 +78,48 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--data", metavar="FILE",
         help="pairs to use where training has not seen them (default: its test pairs)")  # fmt: skip
     add("--swap", action=both, help="the second column is the source (default: as in training)")
+    search_options(add, n_best=False)
     add = commands.add_parser("translate", help="translate with a trained model").add_argument
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
     add("--file", help="a text file, a sentence a line")
     add("--model", help="its file or folder (default: the newest in runs/)")
+    search_options(add, n_best=True)
+    return top
+
+
+def search_options(add: Callable[..., Any], n_best: bool) -> None:
+    """The options that say how translations are searched for."""
+    add("--beam", type=positive, metavar="N", help="hypotheses to follow (default: 1, greedy)")
+    if n_best:
+        add("--n-best", type=positive, metavar="N", help="translations of each sentence")
+    add("--alpha", type=at_least_0, help="normalisation by length in beam search (default: 0.6)")
+    add("--sample", action="store_true", default=None, help="draw the tokens at random")
+    add("--top-k", type=positive, metavar="N", help="draw from the N most probable tokens")
+    add("--top-p", type=part, metavar="P", help="draw from those that make up this probability")
+    add("--temperature", type=rate, help="below 1: draw more of the probable (default: 1)")
+    add("--seed", type=natural, help="of the draws (default: 0)")
+    add("--no-repeat", type=positive, metavar="N", help="never the same N tokens in a row twice")
     add("--max-tokens", type=positive, metavar="N",
         help="cut a translation here (default: at 50 more than twice its source)")  # fmt: skip
-    return top
+
+
+# What these options need beside them.
+NEEDS = {"alpha": "beam", **dict.fromkeys(("top_k", "top_p", "temperature", "seed"), "sample")}
+
+
+def search_of(args: argparse.Namespace) -> Search:
+    """The search that the options ask for."""
+    given: dict[str, Any] = {name: getattr(args, name, None) for name in Search._fields}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, needed in NEEDS.items():
+        if name in given and needed not in given:
+            raise DataError(f"--{name.replace('_', '-')}: expected --{needed} with it")
+    if "sample" in given and "beam" in given:
+        raise DataError("--sample: expected no --beam with it: a beam draws nothing")
+    search = Search(**given)
+    if not search.sample and search.n_best > search.beam:
+        raise DataError(f"--n-best: expected at most --beam = {search.beam}, got {search.n_best}")
+    return search
 
 
 def usual(name: str) -> str:
@@ -138,6 +174,8 @@ positive = number(int, "a whole number from 1", lambda n: n >= 1)
 natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
 rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+part = number(float, "a number above 0, at most 1", lambda x: 0 < x <= 1)
+at_least_0 = number(float, "a number from 0", lambda x: 0 <= x < math.inf)
 
 
 def require(*packages: str) -> None:

@@ -8,7 +8,8 @@ from typing import BinaryIO
 from tinyattn.text import DataError, lines_of
 from translator.files import load_model
 from translator.model import Translator
-from translator.options import say
+from translator.options import say, search_of
+from translator.searching import GREEDY, Search
 
 Line = tuple[str, str]  # its place, name:number, and its text
 
@@ -17,35 +18,52 @@ def translate(args: argparse.Namespace) -> None:
     """Translate a sentence, a file, or standard input line by line."""
     if args.sentence and args.file:
         raise DataError("expected a sentence or --file, got both")
+    how = search_of(args)
     model = load_model(args.model).model
     if args.sentence:
-        print(*translated(model, [("sentence", " ".join(args.sentence))], args.max_tokens))
+        print(*translated(model, [("sentence", " ".join(args.sentence))], how), sep="\n")
     elif args.file:
         with open(args.file, "rb") as file:
             lines = list(sentences_of(file, args.file))
-        print(*translated(model, lines, args.max_tokens), sep="\n")
+        print(*translated(model, lines, how), sep="\n")
     else:
-        for line in sentences_of(sys.stdin.buffer, "standard input"):
-            print(*translated(model, [line], args.max_tokens))
+        for number, line in enumerate(sentences_of(sys.stdin.buffer, "standard input")):
+            print(*translated(model, [line], how, number), sep="\n")
 
 
-def translated(model: Translator, lines: Sequence[Line], max_tokens: int | None) -> list[str]:
-    """The translation of each line, each of at most `max_tokens` tokens if that is given.
+def translated(
+    model: Translator, lines: Sequence[Line], how: Search = GREEDY, first: int = 0
+) -> list[str]:
+    """The lines to print for these lines, of which the first has the number `first`.
+
+    One for each: its translation, with ⟨ ⟩ around words that are copied. With `n_best` above 1 one
+    for each translation: the number of its sentence, from 1, its score and the text, between tabs.
 
     A line that has no words, or none that the model knows, has an empty translation. It is named
     on standard error, and so is a line whose translation was cut.
     """
     results = []
-    found = model.translate([text for _, text in lines], max_tokens)
-    for (place, text), one in zip(lines, found, strict=True):
-        known = any(token in model.source for token in one.source)
-        if not one.source:
+    found = model.candidates([text for _, text in lines], how, first)
+    for number, ((place, text), candidates) in enumerate(
+        zip(lines, found, strict=True), start=first + 1
+    ):
+        best = candidates[0]
+        known = any(token in model.source for token in best.source)
+        if not best.source:
             say(f"{place}: left empty: expected a sentence, got an empty line")
         elif not known:
             say(f"{place}: left empty: expected words of the training data, got {text.strip()!r}")
-        elif not one.finished:
-            say(f"{place}: the translation is cut after {len(one.target)} tokens; see --max-tokens")
-        results.append(one.text if known else "")
+        elif not best.finished:
+            say(
+                f"{place}: the translation is cut after {len(best.target)} tokens; see --max-tokens"
+            )
+        texts = [one.marked for one in candidates] if known else [""]
+        if how.n_best > 1:
+            scores = ["" if one.score is None else f"{one.score:.3f}" for one in candidates]
+            texts = [
+                f"{number}\t{score}\t{text}" for score, text in zip(scores, texts, strict=False)
+            ]
+        results += texts
     return results
 
 

@@ -9,10 +9,11 @@ from translator.files import load_model, save_model
 from translator.model import MODELS as KINDS
 from translator.model import Translator, loss_of, new_model, tokenize
 from translator.options import model_options, train_options
+from translator.searching import Scored, Search
 
 import tinyattn as ta
 import tinyattn.nn.functional as F
-from tinyattn.text import PAD, batches
+from tinyattn.text import PAD, UNK, Found, batches, beam, greedy
 
 SCORES = (
     *("dot", "scaled_dot", "general", "additive"),
@@ -98,6 +99,77 @@ def test_training_lowers_the_loss(options: str) -> None:
         losses.append(loss.item())
     assert losses[-1] < 0.6 * losses[0]
     assert all(p.grad is not None for p in model.parameters())
+
+
+SENTENCES = ["三二一", "一", "四四四四", "二一三", "三"]
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_a_beam_of_one_is_greedy(options: str) -> None:
+    model = tiny(options).eval()
+    lengths = [len(sentence) for sentence in SENTENCES]
+    (batch,) = batches(model.encode([(list(s), []) for s in SENTENCES]), len(SENTENCES))
+    start = model.model.start
+    with ta.no_grad():
+        found = greedy(model.model.next, start(batch), batch.lengths)
+        beams = beam(model.model.next, model.model.select, start(batch), batch.lengths, size=1)
+    assert sorted(lengths, reverse=True) == batch.lengths.tolist()
+    for one, other in zip(found, beams, strict=True):
+        assert one.ids == other.found().ids
+        np.testing.assert_array_equal(one.weights, other.found().weights)
+
+
+@pytest.mark.parametrize("options", MODELS)
+def test_the_probability_of_a_hypothesis_is_that_of_its_tokens_one_after_another(
+    options: str,
+) -> None:
+    """What was reordered and left out on the way is what a search of these tokens alone has."""
+    model = tiny(options).eval()
+    search = Search(beam=4, n_best=4, max_tokens=5)
+    for sentence, candidates in zip(SENTENCES, model.candidates(SENTENCES, search), strict=True):
+        assert len(candidates) == 4
+        for one in candidates:
+            ids = model.encode([(list(sentence), one.target)])
+            (batch,) = batches(ids, 1)
+            with ta.no_grad():
+                log_probs = model(batch).log_softmax(-1)[:, 0].numpy()
+            gold = batch.target_out[0][: len(one.weights)]
+            total = sum(log_probs[t, token] for t, token in enumerate(gold))
+            assert one.score == pytest.approx(total / ((5 + len(gold)) / 6) ** 0.6, rel=1e-9)
+            with ta.no_grad():
+                state = model.model.start(batch)
+                for token, row in zip(batch.target_in[0], one.weights, strict=False):
+                    _, weights, state = model.model.next(ta.tensor([token]), state)
+                    np.testing.assert_allclose(row, weights[0].numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", MODELS[3:6] + MODELS[-1:])
+def test_a_sentence_is_translated_alone_as_in_any_batch(options: str) -> None:
+    model = tiny(options)
+    for search in (
+        Search(),
+        Search(beam=3, n_best=3, max_tokens=6),
+        Search(sample=True, n_best=2, seed=5, max_tokens=6),
+    ):
+        together = model.candidates(SENTENCES, search, first=7)
+        assert search == Search() or len({one.text for found in together for one in found}) > 1
+        for number, sentence in enumerate(SENTENCES):
+            (alone,) = model.candidates([sentence], search, first=7 + number)
+            assert [one.text for one in alone] == [one.text for one in together[number]]
+
+
+def test_an_unknown_word_is_copied_from_where_the_model_looks_and_marked() -> None:
+    """The attention points at the second of three words; one of another sentence has no say."""
+    words = [("Rex barks !", "rex bellt !")] * 2
+    args = train_options("--hidden", "4", "--min-count", "2")
+    model = new_model(model_options(args, words), tokenize(words, model_options(args, words)))
+    source = ["Rex", "␣Ａn", "!"]
+    weights = np.array([[0.1, 0.8, 0.1, 0.0], [0.7, 0.2, 0.1, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    ids = [UNK, model.target.id("bellt")]
+    one = model.written(source, Scored(Found(ids, weights, True), None))
+    assert (one.text, one.marked) == ("Ａn bellt", "⟨Ａn⟩ bellt")
+    assert one.target == ["Ａn", "bellt"]
+    assert one.weights.shape == (3, 3)
 
 
 def test_a_score_is_the_libraries_or_uniform() -> None:

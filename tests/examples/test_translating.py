@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tinyattn as ta
-from tinyattn.text import EOS
+from tinyattn.text import EOS, UNK
 
 from .program import PROGRAM, environment, refused, run
 
@@ -141,3 +141,79 @@ def test_a_file_that_cannot_be_translated(toy: Any, content: bytes, says: str) -
 def test_a_missing_file_or_two_inputs_are_refused(toy: Any) -> None:
     refused(toy.folder, "translate", "--file", "nowhere", "--model", "toy", says="nowhere: ")
     refused(toy.folder, "translate", "一", "--file", "toy.txt", says="a sentence or --file")
+
+
+# --- beams, samples, words that are not known -----------------------------------------------------
+
+
+def test_the_n_best_come_with_number_and_score(toy: Any) -> None:
+    lines = ["一二三。", "", "八七六。"]
+    (toy.folder / "three.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    use = ("translate", "--model", "toy", "--beam", "4", "--n-best", "3")
+    done = run(toy.folder, *use, "--file", "three.txt")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["1"] * 3 + ["2"] + ["3"] * 3
+    assert rows[3] == ["2", "", ""]
+    assert rows[0][2] == "three two one."
+    scores = [float(row[1]) for row in rows[:3]]
+    assert scores == sorted(scores, reverse=True)
+    assert len({row[2] for row in rows[:3]}) == 3
+    stdin = run(toy.folder, *use, stdin=("\n".join(lines) + "\n").encode())
+    assert stdin.stdout == done.stdout
+
+
+def test_a_beam_translates_and_evaluates(toy: Any) -> None:
+    done = run(toy.folder, "translate", "--model", "toy", "一二三。", "--beam", "5", "--alpha", "1")
+    assert (done.stdout, done.stderr) == ("three two one.\n", "")
+    done = run(toy.folder, "evaluate", "--model", "toy", "--beam", "2")
+    assert re.search(r"^exact match: (8\d|9\d|100)\.\d %", done.stdout, re.M)
+
+
+def test_samples_are_the_same_for_the_same_seed_from_a_file_or_line_by_line(toy: Any) -> None:
+    content = "一二三。\n" * 8
+    (toy.folder / "same.txt").write_text(content, encoding="utf-8")
+    use = ("translate", "--model", "toy", "--sample", "--temperature", "3", "--seed", "7")
+    done = run(toy.folder, *use, "--file", "same.txt")
+    assert run(toy.folder, *use, stdin=content.encode()).stdout == done.stdout
+    assert len(set(done.stdout.splitlines())) > 1
+    first = run(toy.folder, *use, "一二三。").stdout
+    assert first == done.stdout.splitlines(keepends=True)[0]
+    narrow = run(toy.folder, *use, "--top-k", "1", "--file", "same.txt")
+    assert narrow.stdout == "three two one.\n" * 8
+
+
+def test_no_tokens_come_twice_in_a_row(toy: Any) -> None:
+    done = run(toy.folder, "translate", "--model", "toy", "七七七。", "--no-repeat", "1")
+    words = done.stdout.rstrip(".\n").split()
+    assert len(words) == len(set(words))
+
+
+def test_a_word_that_the_model_does_not_know_is_copied_and_marked(toy: Any) -> None:
+    """A model that writes nothing but the unknown word."""
+    saved = ta.load(toy.folder / "toy" / "model.safetensors")
+    bias = saved["model"]["model.decoder.out.bias"]
+    bias[UNK] = 1e9
+    ta.save(saved, toy.folder / "blank")
+    done = run(toy.folder, "translate", "--model", "blank", "猫一。", "--max-tokens", "2")
+    assert re.fullmatch("⟨[猫一。]⟩ ⟨[猫一。]⟩\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--beam", "0"), "--beam: expected a whole number from 1, got '0'"),
+        (("--beam", "2", "--alpha", "nan"), "--alpha: expected a number from 0, got 'nan'"),
+        (("--alpha", "1"), "--alpha: expected --beam with it"),
+        (("--n-best", "3"), "--n-best: expected at most --beam = 1, got 3"),
+        (("--beam", "2", "--n-best", "3"), "--n-best: expected at most --beam = 2, got 3"),
+        (("--sample", "--temperature", "0"), "--temperature: expected a number above 0, got '0'"),
+        (("--sample", "--temperature", "nan"), "--temperature: expected a number above 0, got"),
+        (("--temperature", "1"), "--temperature: expected --sample with it"),
+        (("--sample", "--top-p", "1.5"), "--top-p: expected a number above 0, at most 1, got"),
+        (("--top-k", "3"), "--top-k: expected --sample with it"),
+        (("--sample", "--beam", "2"), "--sample: expected no --beam with it"),
+        (("--no-repeat", "0"), "--no-repeat: expected a whole number from 1, got '0'"),
+    ],
+)
+def test_a_wrong_search_is_refused(toy: Any, arguments: tuple[str, ...], says: str) -> None:
+    refused(toy.folder, "translate", "一", "--model", "toy", *arguments, says=says)

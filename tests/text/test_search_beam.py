@@ -220,7 +220,9 @@ def test_a_beam_of_one_is_greedy(no_repeat: int) -> None:
     options: Any = {"factor": 1.5, "extra": 2, "no_repeat": no_repeat}
     model = Model(*answers)
     wanted = greedy(model.step, model.start(), lengths, **options)
-    for one, other in zip(search(*answers, lengths=lengths, size=1, **options), wanted, strict=True):
+    for one, other in zip(
+        search(*answers, lengths=lengths, size=1, **options), wanted, strict=True
+    ):
         assert one.found().ids == other.ids
         assert one.found().finished == other.finished
         np.testing.assert_array_equal(one.found().weights, other.weights)
@@ -250,7 +252,9 @@ def test_no_two_hypotheses_are_the_same_and_the_beam_is_never_overfull(seed: int
     assert len({tuple(ids) for ids in given}) == 4
     scores = [one.score for one in found.ended]
     assert scores == sorted(scores, reverse=True)
-    ended_before = np.array([sum(h.step < t for h in found.ended) for t in range(len(found.tokens))])
+    ended_before = np.array(
+        [sum(h.step < t for h in found.ended) for t in range(len(found.tokens))]
+    )
     assert ((found.tokens >= 0).sum(1) + ended_before <= 4).all()
 
 

@@ -114,7 +114,7 @@ def permitted(scores: Tensor, before: Sequence[Ids] | Ids, no_repeat: int) -> Ar
     found = scores.numpy()[:, EOS:]
     if not 0 < no_repeat <= len(before):
         return found
-    found, ids = found.copy(), np.stack(before, 1)
+    found, ids = found.copy(), np.stack([*before], 1)
     runs = sliding_window_view(ids, no_repeat, axis=1)  # (N, how many, no_repeat)
     last = ids[:, len(before) - no_repeat + 1 :]
     same = (runs[..., :-1] == last[:, None]).all(-1) & (runs[..., -1] > EOS)

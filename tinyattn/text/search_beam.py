@@ -148,7 +148,8 @@ def beam(
             if not len(going):
                 break
             slots = np.argsort(~taken, axis=1, kind="stable")[going, : width.max()]
-            rows, tokens, sums, taken = (x[going[:, None], slots] for x in (rows, tokens, sums, taken))
+            at = going[:, None], slots
+            rows, tokens, sums, taken = rows[at], tokens[at], sums[at], taken[at]
             sums = np.where(taken, sums, -np.inf)
             before = np.concatenate([before[:, rows.reshape(-1)], tokens.reshape(1, -1)])
             kept = None if len(going) == len(active) else from_numpy(going)
@@ -156,8 +157,7 @@ def beam(
             active, left = active[going], left[going]
     arrays = [np.stack(steps, 1) for steps in zip(*record, strict=True)]  # (B, Tq, K, ...)
     counts = (arrays[0] >= 0).any(2).sum(1)  # the steps of each sentence
-    return [Beam(*(x[b, : counts[b]] for x in arrays), ended[b]) for b in range(B)]
-
+    return [Beam._make([*(x[b, : counts[b]] for x in arrays), ended[b]]) for b in range(B)]
 
 
 def penalty(length: Any, alpha: float) -> Any:
