@@ -6,11 +6,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 from translator.data import prepare
-from translator.evaluation import perplexity, quality, report
+from translator.evaluation import report
 from translator.files import Progress, new_folder, use_best
 from translator.model import MODELS, Translator
 from translator.options import train_options
 from translator.progress import ROWS, Run
+from translator.scores import perplexity, quality
 from translator.training import fit
 
 __all__ = [

@@ -141,10 +141,13 @@ def fit(model: Translator, args: Any, training: Sequence[Any], validation: Seque
 
 
 def main() -> None:
-    args = example.train_options("--out", "runs/torch", *sys.argv[1:])
-    kind = args.model, args.cell, args.layers
-    if kind != ("rnn", "gru", 1) or args.score not in ("additive", "dot"):
-        sys.exit("expected a GRU of one layer with additive or dot scores: only those stand here")
+    args = example.train_options("--out", "runs/torch", "--query", "before", *sys.argv[1:])
+    kind = args.model, args.cell, args.layers, args.query
+    if kind != ("rnn", "gru", 1, "before") or args.score not in ("additive", "dot"):
+        sys.exit(
+            "expected a GRU of one layer, the query before the word, additive or dot scores: "
+            "only those stand here"
+        )
     torch.set_num_threads(cores())
     torch.manual_seed(args.seed)
     ours, data = example.prepare(args)

@@ -6,6 +6,7 @@ otherwise.
     python examples/translate.py train --model transformer
     python examples/translate.py train --resume          go on with a run that was stopped
     python examples/translate.py evaluate                report on the model trained last
+    python examples/translate.py compare RUN1 RUN2       which of two models is better
     python examples/translate.py translate 我喜欢看书。     translate (a sentence, --file, or stdin)
 
 The models stand whole in translator_rnn.py and translator_transformer.py. The program around them
@@ -16,7 +17,7 @@ import io
 import os
 import sys
 
-from translator.evaluation import evaluate
+from translator.evaluation import compare, evaluate
 from translator.options import parser, say
 from translator.training import train
 from translator.translating import translate
@@ -32,7 +33,8 @@ def main(arguments: list[str]) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         args = parser(__doc__).parse_args(arguments)
-        {"train": train, "evaluate": evaluate, "translate": translate}[args.command](args)
+        commands = {f.__name__: f for f in (train, evaluate, compare, translate)}
+        commands[args.command](args)
     except DataError as error:
         say(str(error))
         sys.exit(2)

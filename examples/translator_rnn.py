@@ -1,5 +1,5 @@
 """The recurrent translator (Bahdanau, Cho, Bengio 2014, arXiv:1409.0473): GRUs or LSTMs read and
-write, and before every word attention looks back at the source. Read Encoder, then Decoder.
+write, and for every word attention looks back at the source. Read Encoder, then Decoder.
 
 Letters: B sentences, N hypotheses that are followed (B in training), Ts and Tt source and target
 tokens, L layers, H hidden, V vocabulary.
@@ -69,14 +69,22 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Writes the target: each step looks at the source with its last state as the query."""
+    """Writes the target: at each step it reads its last word and looks back at the source.
 
-    def __init__(self, cell: str, V: int, H: int, layers: int, score: str, dropout: float) -> None:
+    `query` says in which order. "before": it looks with the state before that word, and reads the
+    word together with what it saw (Bahdanau et al. 2014). "after": it reads the word first, so that
+    it looks for what comes next with all that it knows (Luong et al. 2015, arXiv:1508.04025).
+    """
+
+    def __init__(
+        self, cell: str, V: int, H: int, layers: int, score: str, query: str, dropout: float
+    ) -> None:
         super().__init__()
-        self.score = score
+        self.score, self.reads_first = score, query == "after"
         self.embedding = small_embedding(V, H)
         self.dropout = nn.Dropout(dropout)
-        self.rnn = CELLS[cell](H * 2, H, layers, dropout=dropout if layers > 1 else 0.0)
+        width = H if self.reads_first else H * 2
+        self.rnn = CELLS[cell](width, H, layers, dropout=dropout if layers > 1 else 0.0)
         self.out = nn.Linear(H * 2, V)
         if score == "additive":
             self.query = nn.Linear(H, H)
@@ -91,12 +99,11 @@ class Decoder(nn.Module):
         keys = self.key(outputs) if self.score == "additive" else outputs
         return Memory(outputs, keys, (source != PAD).t().unsqueeze(1))
 
-    def attend(self, state: State, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
-        """The contexts (1, N, H) of N states, and the weights (B, N / B, Ts) of the source tokens.
-        In beam search a sentence has several states, side by side, which share its memory."""
-        hidden = state[0] if isinstance(state, tuple) else state
-        B, _, H = memory.outputs.shape
-        query = (hidden if len(hidden) == 1 else hidden[-1:]).reshape(B, -1, H)
+    def attend(self, states: ta.Tensor, memory: Memory) -> tuple[ta.Tensor, ta.Tensor]:
+        """What states (T, N, H) see of the source: contexts (T, N, H), and the weights (B, n, Ts)
+        of its tokens. The n = T N / B states of a sentence look at one memory."""
+        T, N, H = states.shape
+        query = states.transpose(0, 1).reshape(len(memory.outputs), -1, H)
         parameters: dict[str, Any] = {}
         if self.score == "additive":  # keys are projected once, in `remember`
             query, parameters = self.query(query), {"v": self.v}
@@ -114,22 +121,28 @@ class Decoder(nn.Module):
             need_weights=True,
             **parameters,
         )
-        return context.reshape(1, -1, H), weights
+        return context.reshape(N, T, H).transpose(0, 1), weights
 
     def step(
         self, embedded: ta.Tensor, state: State, memory: Memory
     ) -> tuple[ta.Tensor, State, ta.Tensor]:
-        """One token each (1, N, H): [output; context] (1, N, 2H), the new state, the weights."""
-        context, weights = self.attend(state, memory)
-        output, state = self.rnn(ta.cat((embedded, context), 2), state)
+        """Read tokens (T, N, H): [output; context] (T, N, 2H), the last state, the weights. T is 1
+        if it looks before it reads, since then what it reads depends on what it saw."""
+        if self.reads_first:
+            output, state = self.rnn(embedded, state)
+            context, weights = self.attend(output, memory)
+        else:
+            hidden = state[0] if isinstance(state, tuple) else state
+            context, weights = self.attend(hidden if len(hidden) == 1 else hidden[-1:], memory)
+            output, state = self.rnn(ta.cat((embedded, context), 2), state)
         return ta.cat((output, context), 2), state, weights
 
     def forward(self, target: ta.Tensor, state: State, memory: Memory) -> ta.Tensor:
         """target (Tt, B), each token given the right ones before it: scores (Tt, B, V)."""
         embedded = self.dropout(self.embedding(target))
         read = []
-        for token in embedded.split(1):
-            out, state, _ = self.step(token, state, memory)
+        for tokens in [embedded] if self.reads_first else embedded.split(1):
+            out, state, _ = self.step(tokens, state, memory)
             read.append(out)
         return self.out(self.dropout(ta.cat(read, 0)))
 
@@ -139,12 +152,14 @@ class RNN(nn.Module):
 
     options: ClassVar[dict[str, Any]] = {
         "score": tuple(SCORES),
+        "query": ("before", "after"),
         "cell": tuple(CELLS),
         "layers": int,
         "bidirectional": bool,
     }
     defaults: ClassVar[dict[str, Any]] = {
         "score": "additive",
+        "query": "after",
         "cell": "gru",
         "layers": 1,
         "bidirectional": True,
@@ -160,7 +175,8 @@ class RNN(nn.Module):
         cell, H, layers = options["cell"], options["hidden"], options["layers"]
         both, dropout = options["bidirectional"], options["dropout"]
         self.encoder = Encoder(cell, source_size, H, layers, both, dropout)
-        self.decoder = Decoder(cell, target_size, H, layers, options["score"], dropout)
+        looks = options["score"], options["query"]
+        self.decoder = Decoder(cell, target_size, H, layers, *looks, dropout)
 
     def forward(self, batch: Batch) -> ta.Tensor:
         """The scores (Tt, B, V) of the target tokens, each after the right ones before it."""

@@ -5,7 +5,8 @@
     options.py      the command line of translate.py, and its defaults
     data.py         the pairs of a run: read, split, made into ids
     files.py        what a run writes and reads again: models, checkpoints
-    evaluation.py   perplexity, BLEU, exact match, an attention map
+    scores.py       perplexity, BLEU, chrF, exact match, alignment
+    evaluation.py   the score card of a model, two models compared
     progress.py     what happens between two steps: validation, checkpoints, Ctrl-C
     training.py     the learning loop
     translating.py  lines in, lines out

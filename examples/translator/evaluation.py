@@ -1,67 +1,18 @@
-"""How good a trained model is: perplexity, BLEU, exact match, and a map of its attention. The
-command `evaluate` stands here, too. Look first at `report`."""
+"""How good a trained model is, and which of two is better: the commands `evaluate` and `compare`.
+Look first at `report`."""
 
 import argparse
-import math
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import tinyattn as ta
-from tinyattn.text import PAD, DataError, batches, read_pairs
+from tinyattn.text import DataError, read_pairs
 from tinyattn.viz import attention_figure, attention_text
 from translator.data import digest
 from translator.files import load_model, unused
-from translator.model import IdPair, Pair, Translator, loss_of
+from translator.model import Pair, Translator
 from translator.options import require, say, search_of
+from translator.scores import alignment, by_length, interval, perplexity, quality, resampled
 from translator.searching import GREEDY, Search
-
-
-def perplexity(model: Translator, ids: Sequence[IdPair]) -> float:
-    """exp of the mean cross-entropy of a target token, given the right ones before it."""
-    model.eval()
-    total, count = 0.0, 0
-    with ta.no_grad():
-        for batch in batches(ids, 128):
-            tokens = int((batch.target_out != PAD).sum())
-            total, count = total + loss_of(model, batch).item() * tokens, count + tokens
-    mean = total / count
-    return math.exp(mean) if mean < 700 else math.inf  # a model that ran away
-
-
-class Quality(NamedTuple):
-    """What a model makes of pairs: a hypothesis for each source, which may have many references."""
-
-    references: dict[str, list[str]]
-    hypotheses: list[str]
-    exact: float  # the share of hypotheses that are one of their references
-    bleu: float
-    signature: str  # how BLEU was computed
-    cut: int  # hypotheses that came to no end and were cut
-
-
-def quality(model: Translator, pairs: Sequence[Pair], how: Search = GREEDY) -> Quality:
-    """Translate the sources and compare with their targets."""
-    from sacrebleu.metrics import BLEU
-
-    references = defaultdict(list)
-    for source, target in pairs:
-        references[source].append(target)
-    found = model.translate(list(references), how)
-    hypotheses = [one.text for one in found]
-    cut = sum(not one.finished for one in found)
-    width = max(map(len, references.values()))
-    # None where a source has fewer references, which sacrebleu takes and does not declare.
-    streams: Any = [
-        [r[i] if i < len(r) else None for r in references.values()] for i in range(width)
-    ]
-    chinese = model.options["target_tokens"] == "char"
-    bleu = BLEU(tokenize="zh" if chinese else "13a")
-    score = bleu.corpus_score(hypotheses, streams).score
-    matches = sum(h in r for h, r in zip(hypotheses, references.values(), strict=True))
-    exact = matches / len(hypotheses)
-    return Quality(references, hypotheses, exact, score, str(bleu.get_signature()), cut)
 
 
 def report(
@@ -71,20 +22,34 @@ def report(
     title: str = "sentences never trained on",
     how: Search = GREEDY,
 ) -> None:
-    """Perplexity, BLEU, exact match with any reference, ten examples, an attention map."""
+    """The score card: perplexity, BLEU, chrF and exact match with any reference, with the intervals
+    in which they lie with 95 % (bootstrap; Wilson); alignment, scores by length, speed. Then ten
+    examples and an attention map."""
     found = quality(model, pairs, how)
     sources = list(found.references)
     print(f"\non {len(sources)} {title}:")
     print(f"gold-prefix perplexity: {perplexity(model, model.ids(pairs)):.3f}")
-    print(f"BLEU: {found.bleu:.1f}  ({found.signature})")
-    print(f"exact match: {100 * found.exact:.1f} %\n")
-    if found.cut:
-        say(f"{found.cut} of the {len(sources)} translations came to no end and were cut")
+    for signature, (one,) in resampled(found):
+        name, _, details = signature.partition("|")
+        print(f"{name}: {one.score:.1f} ± {one.ci:.1f}  ({details})")
+    low, high = (100 * bound for bound in interval(found.exact, len(sources)))
+    print(f"exact match: {100 * found.exact:.1f} %  (95 %: {low:.1f} to {high:.1f} %)")
+    pointed, words = alignment(model, found)
+    if words:
+        print(f"alignment: {100 * pointed / words:.1f} % of {words} content words")
+    print("by length of the source:")
+    for length, count, bleu, right in by_length(found):
+        print(f"  {length} tokens, {count} sentences: BLEU {bleu:.1f}, exact {100 * right:.1f} %")
+    print()
+    cut = sum(not one.finished for one in found.found)
+    if cut:
+        say(f"{cut} of the {len(sources)} translations came to no end and were cut")
     for source, hypothesis in list(zip(sources, found.hypotheses, strict=True))[:10]:
         meant = found.references[source]
         mark = "" if hypothesis in meant else f"   (meant: {meant[0]})"
         print(f"  {source}  ->  {shorten(hypothesis)}{mark}")
     show_attention(model, sources[0], folder, how)
+    print(f"speed: {len(sources) / found.seconds:.0f} sentences/s")
 
 
 def shorten(text: str, width: int = 120) -> str:
@@ -130,3 +95,30 @@ def evaluate(args: argparse.Namespace) -> None:
     if len(new) < len(pairs):
         print(f"left out: {len(pairs) - len(new)} of {len(pairs)} pairs, seen in training")
     report(model, new, path.parent, f"sentences of {args.data} never trained on", how)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Two models on the same test pairs, with sacrebleu's paired bootstrap test."""
+    how = search_of(args)
+    require("sacrebleu")
+    first, second = load_model(args.run1), load_model(args.run2)
+    if first.test != second.test:
+        raise DataError(f"{args.run2}: expected the test pairs of {args.run1}, got others")
+    if {digest(source) for source, _ in first.test} & (first.seen | second.seen):
+        raise DataError(f"{args.run2}: expected test pairs that neither model has seen in training")
+    both = [quality(model, first.test, how) for model in (first.model, second.model)]
+    print(f"on {len(both[0].found)} sentences never trained on:")
+    for signature, (one, other) in resampled(*both):
+        name, _, details = signature.partition("|")
+        print(
+            f"{name}: {one.score:.1f} ± {one.ci:.1f} and {other.score:.1f} ± {other.ci:.1f}, "
+            f"difference {other.score - one.score:+.1f}, p = {other.p_value:.3f}  ({details})"
+        )
+    only = [
+        sum(a and not b for a, b in zip(*pair, strict=True))
+        for pair in ((both[0].right, both[1].right), (both[1].right, both[0].right))
+    ]
+    print(
+        f"exact match: {100 * both[0].exact:.1f} % and {100 * both[1].exact:.1f} %; right in one "
+        f"alone: {only[0]} and {only[1]}"
+    )

@@ -21,6 +21,10 @@ BEST = "best.safetensors"  # that of the lowest perplexity in validation so far
 LAST = "last.safetensors"  # the last weights of a run that is done
 
 
+# Options that models and runs did not have from the beginning, by model, with what they were then.
+OLD: dict[str, dict[str, Any]] = {"rnn": {"query": "before"}}
+
+
 @dataclass
 class Progress:
     """Where training stands, beside weights, optimiser and random numbers."""
@@ -105,8 +109,9 @@ def resumed(args: argparse.Namespace) -> Path:
         path = path / CHECKPOINT
     saved = read_checkpoint(path)["arguments"]
     usual = vars(parser().parse_args(["train"]))
-    if saved.keys() != usual.keys():
+    if not saved.keys() <= usual.keys():
         raise DataError(f"{path}: expected a checkpoint of this program, of this version")
+    saved = {**usual, **OLD.get(saved["model"], {}), **saved}
     for name, value in vars(args).items():
         if value == usual[name]:
             setattr(args, name, saved[name])
@@ -167,6 +172,7 @@ def load_model(name: str | None) -> Loaded:
             saved = {**ta.load_checkpoint(path), "model": saved["model"]}
         saved = checked(saved, {**CONTENTS, "model": dict})
         options = checked(saved["options"], OPTIONS)
+        options = {**OLD.get(options["model"], {}), **options}
         checked(options, MODELS[options["model"]].options)
         model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
         model.load_state_dict(saved["model"])

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(description: str | None = None) -> argparse.ArgumentParser:
-    """The three commands. Options of `train` that depend on the model are None until `complete`."""
+    """The commands. Options of `train` that depend on the model are None until `complete`."""
     top = Parser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     commands = top.add_subparsers(dest="command")
     add = commands.add_parser(
@@ -46,6 +46,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
     add("--layers", type=positive, help=usual("layers"))
     add("--score", choices=RNN.options["score"], help=usual("score"))
+    add("--query", choices=RNN.options["query"],
+        help=f"look before or after reading the last word ({usual('query')})")  # fmt: skip
     add("--cell", choices=RNN.options["cell"], help=usual("cell"))
     both = argparse.BooleanOptionalAction
     add("--bidirectional", action=both, help=f"read both ways ({usual('bidirectional')})")
@@ -79,6 +81,10 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         help="pairs to use where training has not seen them (default: its test pairs)")  # fmt: skip
     add("--swap", action=both, help="the second column is the source (default: as in training)")
     search_options(add, n_best=False)
+    add = commands.add_parser("compare", help="say which of two models is better").add_argument
+    add("run1", help="a model: its file or folder")
+    add("run2", help="another one, with the same test pairs")
+    search_options(add, n_best=False)
     add = commands.add_parser("translate", help="translate with a trained model").add_argument
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
     add("--file", help="a text file, a sentence a line")
@@ -95,7 +101,7 @@ def search_options(add: Callable[..., Any], n_best: bool) -> None:
     add("--alpha", type=at_least_0, help="normalisation by length in beam search (default: 0.6)")
     add("--sample", action="store_true", default=None, help="draw the tokens at random")
     add("--top-k", type=positive, metavar="N", help="draw from the N most probable tokens")
-    add("--top-p", type=part, metavar="P", help="draw from those that make up this probability")
+    add("--top-p", type=probability, metavar="P", help="draw from those that make up this probability")
     add("--temperature", type=rate, help="below 1: draw more of the probable (default: 1)")
     add("--seed", type=natural, help="of the draws (default: 0)")
     add("--no-repeat", type=positive, metavar="N", help="never the same N tokens in a row twice")
@@ -174,7 +180,7 @@ positive = number(int, "a whole number from 1", lambda n: n >= 1)
 natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
 rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
-part = number(float, "a number above 0, at most 1", lambda x: 0 < x <= 1)
+probability = number(float, "a number above 0, at most 1", lambda x: 0 < x <= 1)
 at_least_0 = number(float, "a number from 0", lambda x: 0 <= x < math.inf)
 
 

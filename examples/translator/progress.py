@@ -16,10 +16,10 @@ from typing import Any
 import tinyattn as ta
 from tinyattn.text import PAD, Batch, DataError, batches, count_batches
 from translator.data import Data
-from translator.evaluation import perplexity
 from translator.files import BEST, CHECKPOINT, Progress, save_checkpoint
 from translator.model import Translator, loss_of
 from translator.options import say
+from translator.scores import perplexity
 
 ROWS = 20  # of the curve, about
 

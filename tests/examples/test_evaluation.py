@@ -5,13 +5,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sacrebleu.metrics import BLEU
 from translator import evaluation
 from translator.files import load_model
 
 from tinyattn.text import read_pairs, split_by_source
 
-from .program import SMALL, contents, refused, report_of, run, toy_lines
+from .program import LEARN, SMALL, TOY, contents, refused, report_of, run, toy_lines
 
 
 def toy_test_pairs(toy: Any) -> dict[str, list[str]]:
@@ -26,10 +27,14 @@ def toy_test_pairs(toy: Any) -> dict[str, list[str]]:
 def test_report_has_its_lines(toy: Any) -> None:
     text = toy.stdout
     assert re.search(r"^gold-prefix perplexity: \d+\.\d+$", text, re.M)
-    assert re.search(
-        r"^BLEU: \d+\.\d  \(nrefs:\S*\|tok:13a\|smooth:exp\|version:\S+\)$", text, re.M
-    )
-    assert re.search(r"^exact match: \d+\.\d %$", text, re.M)
+    number, details = r"\d+\.\d ± \d+\.\d", r"\(nrefs:var\|bs:1000\|\S*\|version:\S+\)"
+    assert re.search(rf"^BLEU: {number}  {details}$", text, re.M)
+    assert re.search(rf"^chrF2: {number}  {details}$", text, re.M)
+    assert "|tok:13a|" in text
+    assert re.search(r"^exact match: \d+\.\d %  \(95 %: \d+\.\d to \d+\.\d %\)$", text, re.M)
+    assert re.search(r"^alignment: \d+\.\d % of \d+ content words$", text, re.M)
+    assert re.search(r"^  4 tokens, 40 sentences: BLEU \d+\.\d, exact \d+\.\d %$", text, re.M)
+    assert re.search(r"^speed: \d+ sentences/s$", text, re.M)
     assert len(re.findall(r"^  \S.*  ->  ", text, re.M)) == 10
     assert re.search("[░▒▓█]", text)
 
@@ -58,7 +63,7 @@ def test_any_reference_is_an_exact_match_and_bleu_has_them_all(toy: Any) -> None
     assert any(h == r[0] for h, r in zip(hypotheses, references.values(), strict=True))
     streams = [[r[i] if i < len(r) else None for r in references.values()] for i in range(2)]
     score = BLEU().corpus_score(hypotheses, streams).score  # type: ignore[arg-type]
-    assert f"BLEU: {score:.1f}  (nrefs:var|" in toy.stdout
+    assert re.search(rf"BLEU: {score:.1f} ± \S+  \(nrefs:var\|", toy.stdout)
 
 
 def test_evaluate_prints_the_report_of_training_and_overwrites_nothing(toy: Any) -> None:
@@ -152,3 +157,30 @@ def test_without_a_chinese_font_only_the_picture_is_missing(
     assert "attention map" not in out
     assert "no attention map: no installed font holds Chinese characters" in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_models_are_compared_on_their_test_pairs(toy: Any) -> None:
+    done = run(toy.folder, *TOY, *LEARN, "--out", "less", "--epochs", "4")
+    assert done.returncode == 0, done.stderr
+    done = run(toy.folder, "compare", "less", "toy")
+    assert done.returncode == 0, done.stderr
+    for name in ("BLEU", "chrF2"):
+        found = re.search(
+            rf"^{name}: (\S+) ± \S+ and (\S+) ± \S+, difference \+(\S+), p = (\S+)  \(nrefs:",
+            done.stdout,
+            re.M,
+        )
+        assert found, done.stdout
+        one, other, difference, p = map(float, found.groups())
+        assert other - one == pytest.approx(difference, abs=0.11)
+        assert p < 0.05
+    same = run(toy.folder, "compare", "toy", "toy/last.safetensors", "--beam", "2")
+    assert re.search(r"right in one alone: \d+ and \d+\n$", same.stdout), same.stderr
+
+
+def test_models_with_other_test_pairs_are_not_compared(toy: Any) -> None:
+    run(toy.folder, *TOY, "--hidden", "4", "--epochs", "1", "--seed", "1", "--out", "other")
+    refused(
+        toy.folder, "compare", "toy", "other", says="other: expected the test pairs of toy, got"
+    )
+    refused(toy.folder, "compare", "toy", "gone", says="gone: expected a model that `train` saved")

@@ -21,6 +21,8 @@ SCORES = (
 )
 MODELS = [
     *(f"--score {score}" for score in SCORES),
+    *(f"--query before --score {score}" for score in ("general", "additive")),
+    "--query before --cell lstm --layers 2",
     "--cell lstm",
     "--layers 2",
     "--bidirectional",
@@ -116,7 +118,7 @@ def test_a_beam_of_one_is_greedy(options: str) -> None:
     assert sorted(lengths, reverse=True) == batch.lengths.tolist()
     for one, other in zip(found, beams, strict=True):
         assert one.ids == other.found().ids
-        np.testing.assert_array_equal(one.weights, other.found().weights)
+        np.testing.assert_allclose(one.weights, other.found().weights, rtol=1e-12)
 
 
 @pytest.mark.parametrize("options", MODELS)
@@ -170,6 +172,30 @@ def test_an_unknown_word_is_copied_from_where_the_model_looks_and_marked() -> No
     assert (one.text, one.marked) == ("Ａn bellt", "⟨Ａn⟩ bellt")
     assert one.target == ["Ａn", "bellt"]
     assert one.weights.shape == (3, 3)
+
+
+def test_the_query_is_the_state_before_or_after_the_last_word_is_read() -> None:
+    """With a query before, the weights at a step don't know the word that the step reads."""
+    for query, same in (("before", True), ("after", False)):
+        model = tiny(f"--query {query}").eval()
+        (batch,) = batches(model.ids(PAIRS[:1]), 1)
+        weights = []
+        for token in (4, 5):
+            with ta.no_grad():
+                _, seen, _ = model.model.next(ta.tensor([token]), model.model.start(batch))
+            weights.append(seen.numpy())
+        assert np.array_equal(*weights) == same
+
+
+def test_a_model_saved_before_there_was_a_choice_looks_before_it_reads(tmp_path: Path) -> None:
+    model = tiny("--query before")
+    save_model(model, Data([], [], PAIRS[:1], 0, np.array([3]), ""), tmp_path)
+    saved = ta.load(tmp_path / "model.safetensors")
+    del saved["options"]["query"]
+    ta.save(saved, tmp_path / "old")
+    old = load_model(str(tmp_path / "old")).model
+    assert old.options["query"] == "before"
+    assert old.double().translate(["三二一"])[0].text == model.translate(["三二一"])[0].text
 
 
 def test_a_score_is_the_libraries_or_uniform() -> None:

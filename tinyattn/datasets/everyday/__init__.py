@@ -33,5 +33,6 @@ has tinyattn's licence (MIT).
 """
 
 from tinyattn.datasets.everyday.grammar import CONSTRUCTIONS, generate
+from tinyattn.datasets.everyday.links import links
 
-__all__ = ["CONSTRUCTIONS", "generate"]
+__all__ = ["CONSTRUCTIONS", "generate", "links"]
