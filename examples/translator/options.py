@@ -101,7 +101,12 @@ def search_options(add: Callable[..., Any], n_best: bool) -> None:
     add("--alpha", type=at_least_0, help="normalisation by length in beam search (default: 0.6)")
     add("--sample", action="store_true", default=None, help="draw the tokens at random")
     add("--top-k", type=positive, metavar="N", help="draw from the N most probable tokens")
-    add("--top-p", type=probability, metavar="P", help="draw from those that make up this probability")
+    add(
+        "--top-p",
+        type=probability,
+        metavar="P",
+        help="draw from those that make up this probability",
+    )
     add("--temperature", type=rate, help="below 1: draw more of the probable (default: 1)")
     add("--seed", type=natural, help="of the draws (default: 0)")
     add("--no-repeat", type=positive, metavar="N", help="never the same N tokens in a row twice")
