@@ -94,7 +94,9 @@ def readme_table(machine: list[str], rows: list[Row]) -> str:
             share=0.0,
         )
         for row in rows
-        if row.name in README_ROWS and "torch" in row.ratios and row.group != "memory"
+        if row.name in README_ROWS
+        and {"tinyattn", "torch"} <= {*row.values}
+        and row.group != "memory"
     }
     shown = [by_name[name] for name in README_ROWS if name in by_name]
     lines = ["; ".join(machine) + ":", "", report.table(shown), ""]

@@ -103,7 +103,7 @@ def claims(rows: list[Row], claimed: dict[str, float]) -> str:
     found = {
         row.name: row.ratios["torch"].median
         for row in rows
-        if row.group not in ("memory", "numba", "threads") and "torch" in row.ratios
+        if row.group not in ("memory", "numba", "replay", "threads") and "torch" in row.ratios
     }
     below = [
         f"{name} {found[name]:.2f} (was {ratio})"

@@ -17,6 +17,7 @@ from benchmarks.compare import report
 from benchmarks.compare.case import there_and_back
 from benchmarks.compare.report import Group, Ratio, Row
 from benchmarks.compare.rows import CASES, GROUPS, kernels, operations, products, sizes, small
+from benchmarks.compare.rows import models as steps
 
 STEPS = {
     "seq2seq": {"B": 3, "T": 4, "H": 5, "V": 9},
@@ -100,6 +101,23 @@ def test_a_model_trains_as_under_pytorch(name):
 def test_letters_are_sampled():
     sample = models.load("char_rnn", "tinyattn").sampling(V=9, H=4, layers=1, count=7)
     assert len(sample()) == 7
+
+
+def test_a_replayed_step_learns_as_the_written_one():
+    sizes = STEPS["seq2seq"]
+    replayed = steps.replayed(**sizes)
+    written = models.load("seq2seq", "tinyattn").training_step(**sizes)
+    for _ in range(4):
+        assert replayed().item() == written().item()
+
+
+def test_jax_takes_the_same_step():
+    pytest.importorskip("jax")
+    pytest.importorskip("optax")
+    step = steps.compiled(**STEPS["seq2seq"])
+    first = float(step())
+    assert np.isfinite(first)
+    assert float(step()) != first
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -12,6 +12,7 @@ GROUPS = {
     "idioms": Group("Statements that programs have in their loops", 1.5, 0.9),
     "transformer": Group("Training steps of Transformer encoders", 1.35, 1.2),
     "seq2seq": Group("Training steps of a Seq2Seq with attention", 1.6, 1.4),
+    "replay": Group("The same, recorded and replayed, beside a compiler", 1.4, 1.1),
     "translator": Group("Training step of a translator as a user writes it", 1.6, 1.6),
     "programs": Group("Other programs as users write them", 1.3, 1.0),
     "products": Group("Products at the sizes that training has", 1.15, 1.0),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.compare.case import Case
+from benchmarks.compare.case import Call, Case
 from benchmarks.models import load
 
 
@@ -43,6 +43,30 @@ def _seq2seq(B: int, T: int, H: int, V: int, claimed: float) -> Case:
     return case._replace(flops=products, claimed=claimed)
 
 
+def replayed(B: int, T: int, H: int, V: int) -> Call:
+    """The Seq2Seq step, recorded once and replayed."""
+    import tinyattn
+
+    module = load("seq2seq", "tinyattn")
+    step, batch = tinyattn.replay(module.training(H, V)), module.batch(B, T, V)
+    return lambda: step(*batch)
+
+
+def compiled(**sizes: int) -> Call:
+    """The Seq2Seq step, compiled by JAX."""
+    from benchmarks.models import seq2seq_jax
+
+    return seq2seq_jax.training_step(**sizes)
+
+
+def _replay(B: int, T: int, H: int, V: int) -> Case:
+    """The fastest way there is on both sides."""
+    sizes = {"B": B, "T": T, "H": H, "V": V}
+    own = {"replay": lambda: replayed(**sizes), "jax": lambda: compiled(**sizes)}
+    case = _step("replay", f"Seq2Seq step B{B} T{T} H{H} V{V}", "seq2seq", **sizes)
+    return case._replace(sides=("replay", "torch", "jax"), own=own, step=False)
+
+
 def _gpt(layers: int, width: int, heads: int, B: int, T: int, V: int) -> Case:
     return _step(
         "programs",
@@ -66,6 +90,10 @@ CASES = [
     _seq2seq(64, 10, 128, 1000, 1.41),
     _seq2seq(64, 12, 256, 4000, 1.32),
     _seq2seq(64, 15, 512, 8000, 1.35),
+    _replay(32, 8, 64, 300),
+    _replay(64, 10, 128, 1000),
+    _replay(64, 12, 256, 4000),
+    _replay(64, 15, 512, 8000),
     _step(
         "translator",
         "translator by hand, step B64 H256 V5921",
