@@ -286,6 +286,53 @@ def test_heads_inside_rows_are_read_and_written_where_they_lie(
             assert got.transpose(0, 2, 1, 3).flags.c_contiguous
 
 
+@pytest.mark.parametrize("order", [(2, 0, 3, 1, 4), (2, 1, 3, 0, 4)])
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_gradients_of_parts_side_by_side_lie_side_by_side(
+    kernels: Backend, dtype: Any, order: tuple[int, ...], count: int
+) -> None:
+    """As the projections of q, k and v, or of k and v, do: one array has all their gradients."""
+    r = cases.rng(67)
+    whole = r.normal(size=(4, 5, count, 3, 8)).astype(dtype)
+    parts = list(whole.transpose(order))
+    grad = r.normal(size=parts[0].shape).astype(dtype)
+    q = grad if count == 2 else parts[0]
+    options = AttentionOptions(causal=False, scale=0.5)
+
+    def gradients(k: np.ndarray, v: np.ndarray, q: np.ndarray) -> list[np.ndarray]:
+        out, lse = kernels.attention(q, k, v, None, options)
+        return list(kernels.attention_backward(grad, q, k, v, out, lse, None, options))
+
+    got = gradients(parts[-2], parts[-1], q)
+    together = got[-count:]
+    assert all(g.base is together[0].base for g in together)
+    base = together[0].base
+    assert base is not None
+    assert base.shape == whole.shape
+    for part, g in zip(base.transpose(order), together, strict=True):
+        np.testing.assert_array_equal(part, g)
+    want = gradients(parts[-2].copy(), parts[-1].copy(), q.copy())
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6)
+    assert not np.shares_memory(want[-2], want[-1])
+
+
+def test_the_gradients_of_parts_that_lie_otherwise_have_memory_of_their_own(
+    kernels: Backend,
+) -> None:
+    """In another order, overlapping, with a gap, or of two arrays."""
+    r = cases.rng(68)
+    whole = r.normal(size=(2, 5, 3, 4, 8)).astype(np.float32)
+    q, k, v = whole.transpose(2, 0, 3, 1, 4)
+    options = AttentionOptions(causal=False, scale=0.5)
+    for inputs_ in [(k, q, v), (q, q, q), (q, v, k), (q, k, v.copy()), (v, k, q)]:
+        out, lse = kernels.attention(*inputs_, None, options)
+        grads = kernels.attention_backward(out, *inputs_, out, lse, None, options)
+        for one in range(3):
+            for other in range(one):
+                assert not np.shares_memory(grads[one], grads[other])
+
+
 def test_a_thread_that_only_goes_back_has_room_enough(native: Backend, dtype: Any) -> None:
     set_num_threads(1)  # then the calling thread's own room is used, which is new in a new thread
     grad, rest = split(inside_rows(cast(inputs(1, 3, 3, 280, 280, 64, 64), dtype)))

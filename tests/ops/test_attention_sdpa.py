@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tinyattn as ta
 from tests.helpers import leaf, numbers
 from tinyattn.nn import functional as F
-from tinyattn.ops.attention import ScaledDotProductAttention
+from tinyattn.ops.attention import ScaledDotProductAttention, SplitHeads
 
 from .parity import same_as_torch
 
@@ -271,3 +271,37 @@ def test_each_call_drops_other_weights():
     x = ta.ones(1, 8, 4)
     found = {str(F.scaled_dot_product_attention(x, x, x, dropout_p=0.5).tolist()) for _ in range(8)}
     assert len(found) == 8
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_the_gradient_of_projections_is_the_array_in_which_their_gradients_lie(
+    batch_first: bool,
+) -> None:
+    node = SplitHeads()
+    parts = node.forward(np.zeros((4, 5, 24), np.float32), 3, 2, batch_first)
+    whole = np.empty((4, 5, 3, 2, 4), np.float32)
+    whole.flat = np.arange(480)
+    order = (2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4)
+    grads = tuple(whole.transpose(order))
+    assert [g.shape for g in grads] == [part.shape for part in parts]
+    got = node.backward(*grads)
+    assert np.shares_memory(got, whole)
+    np.testing.assert_array_equal(got, whole.reshape(4, 5, 24))
+    dq, dk, dv = grads
+    for others in [(dq, dk, dv.copy()), (dk, dq, dv), (dq, dk, None), (dq, dk, dv[..., ::-1])]:
+        got = node.backward(*others)
+        assert not np.shares_memory(got, whole)
+        for part, g in zip(got.reshape(whole.shape).transpose(order), others, strict=True):
+            np.testing.assert_array_equal(part, 0 if g is None else g)
+
+
+def test_a_gradient_that_is_kept_does_not_change_when_the_projection_is_used_twice() -> None:
+    x = ta.randn(2, 5, 24, requires_grad=True)
+    y = x * 1
+    q, k, v = SplitHeads.apply(y, 3, 2, True)
+    q.retain_grad()
+    out = F.scaled_dot_product_attention(q, k, v)
+    (out.sum() + (y * y).sum()).backward()
+    alone = ta.tensor(q.detach().numpy().copy(), requires_grad=True)
+    F.scaled_dot_product_attention(alone, k.detach(), v.detach()).sum().backward()
+    np.testing.assert_allclose(q.grad.numpy(), alone.grad.numpy(), rtol=1e-5, atol=1e-6)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyattn.kernels import blocks  # noqa: F401 (the code that is written out uses it)
+from tinyattn.kernels import blocks
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE
 from tinyattn.kernels.recording import step
@@ -343,8 +343,43 @@ def _zeroed(x: Array) -> Array:
 
 def empty_like_rows(x: Array, shape: Shape) -> Array:
     """Memory in the order of x, whose heads may stand inside its rows; no gaps in a row."""
-    out = np.empty_like(x, shape=shape)
-    return out if out.strides[-1] == out.itemsize else np.empty(shape, x.dtype)
+    if x.flags.c_contiguous:
+        return blocks.empty(shape, x.dtype)
+    order, places = _order(x.strides)
+    return blocks.empty(tuple([shape[axis] for axis in order]), x.dtype).transpose(places)
+
+
+@functools.lru_cache(maxsize=PLANS)
+def _order(strides: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """The axes in the order in which they lie in memory, the last axis last; and where each is."""
+    order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+    if order[-1] != len(strides) - 1:
+        order.sort()
+    return order, sorted(range(len(order)), key=order.__getitem__)
+
+
+def side_by_side(*parts: Array) -> tuple[Array, ...] | None:
+    """New memory for each part (B, h, T, D). All lie side by side in one array, (B, T, parts, h, D)
+    or (T, B, parts, h, D), as the given parts do; None where those lie otherwise.
+    """
+    first = parts[0]
+    (B, h, T, D), strides, whole = first.shape, first.strides, first.base
+    size, count = first.itemsize, len(parts)
+    row = count * h * D * size
+    if whole is None or any(x.base is not whole or x.strides != strides for x in parts):
+        return None
+    if any(x.shape != first.shape for x in parts) or strides[1::2] != (D * size, size):
+        return None
+    if strides[::2] == (T * row, row):
+        shape, order = (B, T, count, h, D), (2, 0, 3, 1, 4)
+    elif strides[::2] == (row, B * row):
+        shape, order = (T, B, count, h, D), (2, 1, 3, 0, 4)
+    else:
+        return None
+    starts = [x.__array_interface__["data"][0] for x in parts]
+    if any(start != starts[0] + i * h * D * size for i, start in enumerate(starts)):
+        return None
+    return tuple(blocks.empty(shape, first.dtype).transpose(order))
 
 
 def elementwise_inputs(

@@ -46,6 +46,7 @@ from tinyattn.kernels.contract import (
     check_probability,
     elementwise_inputs,
     float_type,
+    side_by_side,
     spread,
     strided,
     write_back,
@@ -510,6 +511,10 @@ class Backend:
         """
         inputs = grad, q, k, v, out, lse, mask
         arrays, (dq, dk, dv) = _heads("attention_backward", inputs, options)
+        if (together := side_by_side(*arrays[1:4])) is not None:
+            dq, dk, dv = together
+        elif (together := side_by_side(*arrays[2:4])) is not None:
+            dk, dv = together
         if out.size and dk.shape[2]:
             self._twins["attention_backward"](*arrays, options, dq, dk, dv)
         else:

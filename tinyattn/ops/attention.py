@@ -139,13 +139,13 @@ class SplitHeads(Function):
     """y_c[b, i, t] = x[t, b, (c h + i) D : (c h + i + 1) D]:  the `count` projections that stand
     side by side in the last axis of x (T, B, count h D), each split into heads, (B, h, T, D).
 
-    Every element of x stands in one y_c, so dx has the dy_c side by side. With batch_first, x is
+    Every element of x stands in one y_c, so dx has the dy_c side by side. Attention's backward
+    writes them so: then dx is the array that they are views of. With batch_first, x is
     (B, T, count h D). The y_c are views.
     """
 
     kernels_only = True
-    view = True
-    fresh = True
+    view = True  # and not fresh: who holds a dy_c may hold a part of dx
 
     def forward(self, x: Array, count: int, h: int, batch_first: bool) -> tuple[Array, ...]:
         self.folded = x.shape
@@ -154,10 +154,24 @@ class SplitHeads(Function):
         return tuple(x.reshape(self.shape).transpose(self.order))
 
     def backward(self, *grads: Array | None) -> Array:
+        if (whole := self.whole(grads)) is not None:
+            return whole.reshape(self.folded)
         dx = np.empty(self.shape, next(grad.dtype for grad in grads if grad is not None))
         for part, grad in zip(dx.transpose(self.order), grads, strict=True):
             part[...] = 0 if grad is None else grad
         return dx.reshape(self.folded)
+
+    def whole(self, grads: tuple[Array | None, ...]) -> Array | None:
+        """The array that the gradients are parts of, side by side; None if there is none."""
+        whole = None if grads[0] is None else grads[0].base
+        if type(whole) is not np.ndarray or whole.shape != self.shape:
+            return None
+        for part, grad in zip(whole.transpose(self.order), grads, strict=True):
+            if grad is None or grad.base is not whole or grad.strides != part.strides:
+                return None
+            if grad.__array_interface__["data"] != part.__array_interface__["data"]:
+                return None
+        return whole
 
 
 def scaled_dot_product_attention(
