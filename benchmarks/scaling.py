@@ -23,28 +23,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from benchmarks import cases
+from benchmarks.compare.case import Call, Case
+from benchmarks.compare.rows import CASES
 
 ROOT = Path(__file__).parent.parent
 THREADS = (4, 8, 16, 32)
 CORE = "tinyattn.kernels.native._core"
 POOLS = r"^void ta_parallel\("  # where pool.c defines the function that scaling.c replaces
 
-WORK: dict[str, Any] = {
-    "product 256³": lambda lib: cases.product(lib, (256, 256, 256)),
-    "product 512³": lambda lib: cases.product(lib, (512, 512, 512)),
-    "product 850x1024x5921": lambda lib: cases.product(lib, (850, 1024, 5921)),
-    "products, 8 of 256³": lambda lib: cases.product(lib, (8, 256, 256, 256)),
-    "attention B2 h8 T512": lambda lib: cases.attention(lib, 2, 8, 512, 64, False),
-    "attention B1 h8 T2048": lambda lib: cases.attention(lib, 1, 8, 2048, 64, False),
-    "attention B1 h2 T8192, causal": lambda lib: cases.attention(lib, 1, 2, 8192, 64, True),
-    "GRU B64 T32 H256": lambda lib: cases.gru(lib, 64, 32, 256),
-    "GRU B64 T32 H512": lambda lib: cases.gru(lib, 64, 32, 512),
-    "softmax 4096x1000": lambda lib: cases.softmax(lib, 4096, 1000),
-    "cross-entropy 768x8000": lambda lib: cases.cross_entropy(lib, 768, 8000),
-    "layer norm 8192x512": lambda lib: cases.layer_norm(lib, 8192, 512),
-    "Adam, 4 M parameters": lambda lib: cases.adam(lib, [(1000, 1000)] * 4),
-}
+GROUPS = ("gemm", "gru", "attention", "softmax", "optimiser", "seq2seq", "transformer")
 
 
 class Run(NamedTuple):
@@ -87,7 +74,7 @@ def load(core: Path) -> ModuleType:
     return tinyattn
 
 
-def run(call: cases.Call, repeats: int) -> Run:
+def run(call: Call, repeats: int) -> Run:
     """The least time of each part over several calls, which have the same parts."""
     core: Any = sys.modules[CORE]
     runs = []
@@ -126,14 +113,32 @@ def speedup(alone: Run, cut: Run, threads: int) -> tuple[float, float]:
     return alone.total / (cut.outside + spans), share
 
 
+def line(case: Case, lib: Any, repeats: int) -> str:
+    call, cells, parts = case.setup(lib), [], 0
+    for _ in range(3):  # until weights are packed and memory is there
+        call()
+    lib.set_num_threads(1)
+    alone = run(call, repeats)
+    for threads in THREADS:
+        lib.set_num_threads(threads)
+        cut = run(call, repeats)
+        faster, share = speedup(alone, cut, threads)
+        cells.append(f"{faster:.1f}, {100 * share:.0f} %")
+        if threads == 16:
+            parts = sum(map(len, cut.jobs))
+    return " | ".join([f"| {case.name}", f"{1e3 * alone.total:.3g}", *cells, f"{parts} |"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("work", nargs="*", help="what to run, by the beginning of its name")
+    parser.add_argument("groups", nargs="*", metavar="group", help=", ".join(GROUPS))
+    parser.add_argument("--only", default="", help="rows with this in their name")
     parser.add_argument("--repeats", type=int, default=5, help="default: %(default)s")
     args = parser.parse_args()
-    chosen = [name for name in WORK if not args.work or name.startswith(tuple(args.work))]
+    rows = [case for case in CASES if case.group in (args.groups or GROUPS)]
+    chosen = [case for case in rows if args.only in case.name]
     if not chosen:
-        parser.error(f"work: expected the beginning of one of {', '.join(WORK)}, got {args.work}")
+        parser.error(f"no row of {args.groups or GROUPS} has {args.only!r} in its name")
     if args.repeats < 1:
         parser.error(f"--repeats: expected at least 1, got {args.repeats}")
 
@@ -142,20 +147,8 @@ def main() -> None:
         columns = [f"faster on {n}, busy |" for n in THREADS]
         print("| work | ms on one thread |", *columns, "parts for 16 |")
         print("| --- |", *["---: |"] * (len(THREADS) + 2))
-        for name in chosen:
-            call = WORK[name](lib)
-            for _ in range(3):  # until weights are packed and memory is there
-                call()
-            lib.set_num_threads(1)
-            alone, cells, parts = run(call, args.repeats), [], 0
-            for threads in THREADS:
-                lib.set_num_threads(threads)
-                cut = run(call, args.repeats)
-                faster, share = speedup(alone, cut, threads)
-                cells.append(f"{faster:.1f}, {100 * share:.0f} % |")
-                if threads == 16:
-                    parts = sum(len(job) for job in cut.jobs)
-            print(f"| {name} | {1e3 * alone.total:.3g} |", *cells, f"{parts} |", flush=True)
+        for case in chosen:
+            print(line(case, lib, args.repeats), flush=True)
 
 
 if __name__ == "__main__":
