@@ -5,14 +5,16 @@
  * Row b of a step needs row b of the step before and no other. So the threads share out the rows (row r
  * goes to thread r mod parts, which balances sequences of any lengths), and each walks through all of
  * time without waiting. Each then reads all weights in every step. If there are very few rows, or if
- * the weights do not fit in a core's cache, every step is cut into columns instead, or into both, and
- * the threads meet after each step. A tile of the product h W^T holds the same LANES columns of all
- * gates. They become the new state as soon as the tile is done. */
+ * the weights do not fit in a core's cache and a thread has too few rows to hide that they come from
+ * farther away, every step is cut into columns instead, or into both, and the threads meet after it.
+ * A tile of the product h W^T holds the same LANES columns of all gates. They become the new state as
+ * soon as the tile is done. */
 
 /* So many rows, and so many gates at a time, are what a forward tile of 3 or 4 gates has in registers. */
 #undef MOST_ROWS
 #undef TOGETHER
 #undef FEW_ROWS
+#undef HIDING_ROWS
 #if LEVEL_NUMBER == 2 || defined(__aarch64__)
 #define MOST_ROWS(gates) ((gates) == 3 ? 8 : 6)
 #define TOGETHER(gates) (gates)
@@ -24,6 +26,7 @@
 #define TOGETHER(gates) ((gates) == 3 ? 3 : 2)
 #endif
 #define FEW_ROWS 4
+#define HIDING_ROWS 16
 
 /* Gates and states of more bytes than this leave the second-level cache. */
 #undef FAR
@@ -245,7 +248,8 @@ static void FN(cut_rows_and_columns)(struct FN(recurrence) *g, long panels)
     const long by_step = ta_threads_for(g->B * a_row);
     g->row_parts = g->B > FEW_ROWS ? by_rows : 1;
     g->col_parts = 1;
-    if (g->B > FEW_ROWS && (weights <= ta_second_level_cache() * 3 / 4 || by_step < by_rows)) return;
+    const int near = weights <= ta_second_level_cache() * 3 / 4 || g->B >= HIDING_ROWS * by_rows;
+    if (g->B > FEW_ROWS && (near || by_step < by_rows)) return;
     g->col_parts = ta_smaller(by_step, panels);
     g->row_parts = ta_smaller(by_step / g->col_parts, (g->B + FEW_ROWS - 1) / FEW_ROWS);
 }
