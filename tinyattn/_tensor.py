@@ -30,6 +30,7 @@ from tinyattn.autograd.storage import Leaf, TensorBase, edge_now, requires_grad_
 from tinyattn.compat import legacy
 from tinyattn.compat.missing import Refused
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import refuse
 from tinyattn.ops import (
     _in_place,
     activations,
@@ -228,10 +229,10 @@ class Tensor(TensorBase):
         """Whether some element of the tensor equals `element`, a number or a tensor."""
         if not isinstance(element, (Tensor, *_NUMBERS)):
             raise RuntimeError(f"in: expected a Tensor or a number, got {type(element).__name__}")
-        return bool(comparisons.eq(self, element)._array.any())
+        return bool(comparisons.eq(self, element)._read("in").any())
 
     def __repr__(self) -> str:
-        text = np.array2string(self._array, separator=", ", prefix="tensor(", **_PRINTED)
+        text = np.array2string(self._read("repr"), separator=", ", prefix="tensor(", **_PRINTED)
         if not self._array.size and self.ndim > 1:
             text += f", size={tuple(self.shape)}"
         if self.dtype not in (float32, int64, bool_):
@@ -248,6 +249,11 @@ class Tensor(TensorBase):
 
     # Out of it
 
+    def _read(self, name: str) -> Array:
+        """The array, for what gives its numbers to Python: a recording can't hold that."""
+        refuse(f"{name}: a step that is recorded can't read the numbers of its tensors")
+        return self._array
+
     def item(self) -> Scalar:
         """The number in a tensor of one element; RuntimeError for any other tensor.
 
@@ -258,7 +264,7 @@ class Tensor(TensorBase):
             raise RuntimeError(
                 f"item: expected a tensor of one element, got shape {list(self.shape)}"
             )
-        return self._array.item()
+        return self._read("item").item()
 
     def _number(self, kind: str) -> Scalar:
         if self._array.size != 1:
@@ -266,7 +272,7 @@ class Tensor(TensorBase):
                 f"{kind}(): only one element tensors can be converted to Python scalars, got "
                 f"shape {list(self.shape)}"
             )
-        return self._array.item()
+        return self._read(kind).item()
 
     def __float__(self) -> float:
         return float(self._number("float"))
@@ -280,7 +286,7 @@ class Tensor(TensorBase):
                 "index: expected an integer tensor of one element, got "
                 f"{self.dtype} of shape {list(self.shape)}"
             )
-        return int(self._array.item())
+        return int(self._read("index").item())
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
@@ -288,7 +294,7 @@ class Tensor(TensorBase):
             raise RuntimeError(
                 f"Boolean value of Tensor with {count} is ambiguous: got shape {list(self.shape)}"
             )
-        return bool(self._array.item())
+        return bool(self._read("bool").item())
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; a number if there are no dimensions.
@@ -296,7 +302,7 @@ class Tensor(TensorBase):
         >>> ta.tensor([[1, 2], [3, 4]]).tolist()
         [[1, 2], [3, 4]]
         """
-        return self._array.tolist()
+        return self._read("tolist").tolist()
 
     def numpy(self) -> Array:
         """The array of this tensor; the memory is shared. RuntimeError if it needs a gradient."""
@@ -305,7 +311,7 @@ class Tensor(TensorBase):
                 "numpy: can't be called on a tensor that requires grad; use detach().numpy()"
             )
         self._storage.exposed = True
-        return self._array
+        return self._read("numpy")
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         return np.array(self.detach().numpy(), dtype, copy=copy)

@@ -52,8 +52,11 @@ class Storage:
     exposed = False
     cache: dict[Any, Any] | None = None
 
-    def changed(self, by: str) -> None:
+    def changed(self, by: str, noted: bool = False) -> None:
+        """Count a change that `by` has made. `noted`: a recording has the change as a step."""
         if recording.local.recorder is not None:
+            if not noted:
+                recording.refuse(f"{by}: changes a tensor in place in a way that is not recorded")
             recording.local.recorder.act(self.changed, (by,), {})
             return
         with _lock:  # otherwise two threads could raise it at once, and it would rise by one

@@ -16,7 +16,7 @@ import numpy as np
 from tinyattn.kernels import blocks
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE
-from tinyattn.kernels.recording import step
+from tinyattn.kernels.recording import check, local, step
 
 Shape = tuple[int, ...]
 Sizes = tuple[tuple[str, int], ...]
@@ -437,6 +437,9 @@ _common_shape = functools.lru_cache(PLANS)(np.broadcast_shapes)
 
 def check_indices(kernel: str, name: str, index: Array, n: int, ignored: int | None = None) -> None:
     """IndexError for what a twin would read or write outside an array of n rows."""
+    if local.recorder is not None:
+        check(check_indices, kernel, name, index, n, ignored)
+        return
     # Without its sign a negative number is a very large one.
     if not index.size or np.maximum.reduce(index.view(U64), axis=None) < n:
         return

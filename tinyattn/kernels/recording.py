@@ -67,6 +67,28 @@ def refuse(what: str) -> None:
         raise RuntimeError(f"replay: {what}")
 
 
+def check(function: Callable[..., None], *args: Any) -> None:
+    """function(*args), which raises for some arrays and else does nothing; so does every replay."""
+    if local.recorder is None:
+        function(*args)
+    else:
+        local.recorder.again(function.__name__, function, args, {})
+
+
+@contextlib.contextmanager
+def constant(name: str, x: Array) -> Iterator[None]:
+    """Inside, the numbers of x may be read, if x is not computed by what is recorded."""
+    recorder = local.recorder
+    if recorder is None:
+        yield
+        return
+    if recorder.region(address(x)) is not None:
+        refuse(f"{name}: expected a tensor from outside of the step, it is read while recorded")
+    recorder.hold(x)
+    with recorder.paused():
+        yield
+
+
 class Entry:
     """A step of a recording."""
 
@@ -128,6 +150,7 @@ class Recorder:
         self.thread = threading.get_ident()
         self.held: list[Any] = []  # what must not be freed before the next recording is made
         self.caches: set[Any] = set()  # storages whose cache began in this recording
+        self.look: Callable[[bool], None] = lambda after: None  # before and after each act
         self.numbers: Any = None  # the random numbers: has a `state`
         for i, x in enumerate(inputs):
             self._region(f"input {i}", address(x), x.nbytes)
@@ -307,6 +330,13 @@ class Recorder:
             entry.written = [region.bytes for region in written if region.bytes is not None]
         self.add(entry)
 
+    def refuse_input(self, name: str, x: Array) -> None:
+        region = self.region(address(x))
+        if region is not None and region.bytes is None:
+            refuse(
+                f"{name}: an argument of the step can't be changed in place; change a clone of it"
+            )
+
     def hold(self, value: Any) -> None:
         """Keep the arrays of a value that stand outside of the recording."""
         for x in arrays_in(value):
@@ -322,15 +352,18 @@ class Recorder:
     def act(self, function: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
         """Call a function that changes more than arrays, and note that every replay calls it."""
         args = tuple(list(x) or iter(()) if isinstance(x, Iterator) else x for x in args)
+        what = function.__qualname__, *described((args, options), self)
+        self.look(False)
         with self.paused():
             out = function(*args, **options)
+        self.look(True)
         own = [self.own(x) for x in arrays_in(out)]
 
         def run() -> None:
             for to, x in zip(own, arrays_in(function(*args, **options)), strict=True):
                 np.copyto(to, x)
 
-        self.add(Entry(function.__qualname__, (function.__qualname__,), run))
+        self.add(Entry(function.__qualname__, what, run))
         return with_arrays(out, iter(own))
 
     def add(self, entry: Entry, random: Any = None) -> None:
@@ -370,6 +403,12 @@ class Recorder:
             self.before, self.reason = None, reason
             if entry is not None and entry.call is not None:
                 self.opaque.add(entry.by)
+
+    def plan(self) -> Any:
+        """The recording, ready to run."""
+        from tinyattn.kernels.native.replaying import Plan
+
+        return Plan(self.entries)
 
     @property
     def proven(self) -> bool:
@@ -456,6 +495,8 @@ def described(value: Any, recorder: Recorder) -> Iterator[Any]:
         for key, item in value.items():
             yield key
             yield from described(item, recorder)
+    elif hasattr(value, "_array"):
+        yield id(value)
     elif hasattr(value, "terms"):
         yield from described(value.terms, recorder)
     elif isinstance(value, (int, float, str, bytes, slice, type(None), type(...), np.dtype)):

@@ -31,6 +31,7 @@ from tinyattn.autograd.devices import target as to_dtype
 from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import repeated
 from tinyattn.nn.hooks import forward_between
 from tinyattn.nn.parameter import Parameter
 
@@ -514,6 +515,7 @@ class Module:
             param.requires_grad_(requires_grad)
         return self
 
+    @repeated
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients; set_to_none=False: write zeros into them instead."""
         clear_gradients(self.parameters(), set_to_none)

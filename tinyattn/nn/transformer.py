@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.devices import Device
+from tinyattn.kernels.recording import constant
 from tinyattn.nn import functional as F
 from tinyattn.nn import init
 from tinyattn.nn.attention import KeyValueCache, MultiheadAttention
@@ -406,5 +407,6 @@ def _is_causal(mask: Tensor | None, is_causal: bool | None) -> bool:
     """is_causal, or if it is None whether the mask hides exactly the later steps."""
     if is_causal is not None or mask is None:
         return bool(is_causal)
-    later = Transformer.generate_square_subsequent_mask(mask.shape[-1], dtype=mask.dtype)
-    return mask.shape == later.shape and bool((mask == later).all())
+    with constant("mask", mask._array):
+        later = Transformer.generate_square_subsequent_mask(mask.shape[-1], dtype=mask.dtype)
+        return mask.shape == later.shape and bool((mask == later).all())

@@ -12,6 +12,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import DType, Number, Scalar, scalar_dtype
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import refuse
 
 Operand = Tensor | Array | Number  # one side of an arithmetic operator
 Size = int | Sequence[int]  # `zeros(2, 3)` and `zeros((2, 3))` alike
@@ -73,6 +74,7 @@ def as_number(value: Any, name: str) -> Scalar:
     """A Python number from one of Python or NumPy, or from a tensor without axes."""
     number = value
     if isinstance(value, TensorBase) and not value._array.ndim:
+        refuse(f"{name}: expected a number, a tensor's can't be read in a step that is recorded")
         number = value._array.item()
     elif isinstance(value, np.generic):
         number = value.item()

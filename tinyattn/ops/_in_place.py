@@ -15,6 +15,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, source_lines
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import local, step
 from tinyattn.ops.elementwise import Cast
 
 # Copies an array of the shape of a base, and gives the copy and the part of it that a view has.
@@ -136,17 +137,24 @@ def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
             raise RuntimeError(f"{name}: the tensor shares the memory of a read-only array")
         if result._edge is not None and isinstance(result._edge[0], Function):
             _keep_overwritten(result._edge[0], target)
-        np.copyto(array, new, casting="same_kind")
+        step(name, _written, array, new)
     if target._base is not None and result._edge is not None:
         rebind(name, target._base, Put.apply(target._base, result, array))
         return target  # stale now, like every view of the base: `renew` gives it its place
     storage = target._storage
-    storage.changed(name)
+    if local.recorder is not None:
+        local.recorder.refuse_input(name, array)
+    storage.changed(name, noted=True)
     if result._edge is not None:
         node, index, _, _ = result._edge
         target._edge = (node, index, array.shape, array.dtype)
         storage.recorded = storage.version
     return target
+
+
+def _written(array: Array, new: Array) -> Array:
+    np.copyto(array, new, casting="same_kind")
+    return array
 
 
 def renew(view: Tensor) -> None:

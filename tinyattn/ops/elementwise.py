@@ -28,6 +28,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
@@ -727,6 +728,7 @@ def where(
     """
     array = as_tensor(condition, "condition")._array
     if input is None and other is None:
+        refuse("where: the shape of its result depends on the numbers of the condition")
         return tuple(map(results.wrap, np.atleast_1d(array).nonzero()))
     if input is None or other is None:
         raise TypeError("where: expected both input and other, or neither")

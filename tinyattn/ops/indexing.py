@@ -20,6 +20,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.recording import check, local, refuse, step
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import check_in_place, in_place, rebind
@@ -394,7 +395,15 @@ def first_outside(array: Array, size: int) -> int | None:
     """The first index that is not in [0, size), or None."""
     if array.size and (array.min() < 0 or array.max() >= size):
         return int(array[(array < 0) | (array >= size)][0])
+    if local.recorder is not None:
+        check(_inside, array, size)
     return None
+
+
+def _inside(array: Array, size: int) -> None:
+    bad = first_outside(array, size)
+    if bad is not None:
+        raise IndexError(f"index {bad} is out of range for a size of {size}")
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -489,6 +498,7 @@ def embedding(
     if bad is not None:
         raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
     if max_norm is not None:
+        refuse("embedding: max_norm looks at the numbers of the weight")
         if table.dtype.kind != "f":
             raise RuntimeError(f"weight: max_norm needs float32 or float64, got {table.dtype}")
         used = np.unique(array)
@@ -514,11 +524,17 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError(f"one_hot: tensor: expected int64, got {array.dtype}")
     if not array.size and num_classes < 1:
         raise RuntimeError("one_hot: can't infer num_classes from a tensor without elements")
+    if num_classes == -1:
+        refuse("one_hot: num_classes is read from the tensor unless it is given")
     size = int(array.max()) + 1 if num_classes == -1 else num_classes
     bad = first_outside(array, size)
     if bad is not None:
         raise RuntimeError(f"one_hot: class {bad} is not in [0, num_classes = {max(size, 0)})")
-    return results.wrap((array[..., None] == np.arange(size)).astype(np.int64))
+    return results.wrap(step("one_hot", _one_hot, array, size))
+
+
+def _one_hot(array: Array, size: int) -> Array:
+    return (array[..., None] == np.arange(size)).astype(np.int64)
 
 
 # Filling under a mask

@@ -15,6 +15,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import implicit_dim
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import step
 from tinyattn.kernels.sums import moments_over, squares_over, sum_over
 from tinyattn.ops._arguments import as_axis, as_floats, as_size, as_tensor
 from tinyattn.ops.elementwise import to
@@ -267,10 +268,10 @@ def batch_norm(
                 f"input size {list(shape)}"
             )
         mean, squares = (part.reshape(D) for part in moments_over(rows._array, (1,)))
-        for running, now in ((running_mean, mean), (running_var, squares / (n - 1))):
+        for running, now, divisor in ((running_mean, mean, 1), (running_var, squares, n - 1)):
             if running is not None:
-                running._array[...] += momentum * (now - running._array)
-                running._storage.changed("batch_norm")
+                step("batch_norm", _moved, running._array, now, divisor, momentum)
+                running._storage.changed("batch_norm", noted=True)
         y = LayerNorm.apply(rows, None, None, eps=eps, axes=1)
         y = transpose(reshape(y, (D, shape[0], *shape[2:])), 0, 1)
     elif running_mean is None or running_var is None:
@@ -280,6 +281,11 @@ def batch_norm(
         y = (x - mean_) * scale
     y = y if weight is None else y * reshape(weight, column)
     return y if bias is None else y + reshape(bias, column)
+
+
+def _moved(running: Array, now: Array, divisor: int, momentum: float) -> Array:
+    running[...] += momentum * (now / divisor - running)
+    return running
 
 
 # Functions made of norms

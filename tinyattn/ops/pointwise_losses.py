@@ -17,6 +17,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import check
 from tinyattn.ops._arguments import as_floats, as_tensor
 from tinyattn.ops.losses import REDUCTIONS
 
@@ -303,10 +304,14 @@ def binary_cross_entropy(
             f"{name}: target: expected the shape of input {list(array.shape)}, "
             f"got {list(target._array.shape)}"
         )
-    if not np.all((array >= 0) & (array <= 1)):
-        raise RuntimeError(f"{name}: input: expected probabilities between 0 and 1")
+    check(_probabilities, array)
     losses = BinaryCrossEntropy.apply(input, target)
     return _reduced(losses if weight is None else losses * weight, reduction)
+
+
+def _probabilities(array: Array) -> None:
+    if not np.all((array >= 0) & (array <= 1)):
+        raise RuntimeError("binary_cross_entropy: input: expected probabilities between 0 and 1")
 
 
 def kl_div(

@@ -10,6 +10,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels.recording import refuse
 from tinyattn.ops._arguments import as_int, as_tensor
 from tinyattn.ops.reductions import sort
 
@@ -27,6 +28,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, 
     tensor([[1],
             [3]])
     """
+    refuse("nonzero: the shape of its result depends on the numbers of the input")
     array = as_tensor(input, "input")._array
     if as_tuple:
         return tuple(map(results.wrap, np.atleast_1d(array).nonzero()))
@@ -139,6 +141,7 @@ def allclose(
     >>> ta.allclose(ta.tensor([1.0]), ta.tensor([1.000001]))
     True
     """
+    refuse("allclose: gives a number to the program")
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 

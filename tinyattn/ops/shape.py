@@ -17,6 +17,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
 from tinyattn.ops.elementwise import clone
@@ -542,6 +543,8 @@ def tensor_split(
     """
     axis, size = _size_along("tensor_split", input, dim)
     given = indices_or_sections
+    if isinstance(given, TensorBase):
+        refuse("tensor_split: a tensor of indices can't be read in a step that is recorded")
     where = given._array.tolist() if isinstance(given, TensorBase) else given
     if isinstance(where, (tuple, list)):
         cuts = as_size(where, "indices_or_sections")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyattn._tensor import Tensor
 from tinyattn.compat.missing import OPTIM, refuse
+from tinyattn.kernels.recording import repeated
 from tinyattn.optim.optimizer import Group, Optimizer
 
 __all__ = [
@@ -73,6 +74,7 @@ class LRScheduler:
         """The rates that the last step set, one for each group."""
         return self._last_lr
 
+    @repeated
     def step(self) -> None:
         """Go one epoch further, or one batch: the schedule counts calls."""
         optimizer = self.optimizer
@@ -342,6 +344,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
+    @repeated
     def step(self, epoch: float | None = None) -> None:
         """Go one epoch further, or to `epoch`, which may be a fraction."""
         if epoch is None:
@@ -516,6 +519,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
         self._last_lr = _rates(optimizer)
 
+    @repeated
     def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Go one epoch further. metrics, measured after it: a number, or a tensor of one."""
         current = float(metrics)
@@ -597,6 +601,7 @@ class SequentialLR(_Several):
         self._schedulers[0]._restart()
         self._last_lr = _rates(optimizer)
 
+    @repeated
     def step(self) -> None:
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -618,6 +623,7 @@ class ChainedScheduler(_Several):
         super().__init__(optimizer, schedulers)
         self._last_lr = _rates(self.optimizer)
 
+    @repeated
     def step(self) -> None:
         for scheduler in self._schedulers:
             scheduler.step()

@@ -13,6 +13,7 @@ import numpy as np
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.recording import refuse
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.packing import (
     as_lengths,
@@ -78,6 +79,8 @@ def pack_padded_sequence(
     >>> packed.data, packed.batch_sizes
     (tensor([1, 4, 2, 3]), tensor([2, 1, 1]))
     """
+    if isinstance(lengths, Tensor):
+        refuse("pack_padded_sequence: lengths in a tensor can't be read in a step that is recorded")
     sizes = as_lengths(lengths)
     if as_tensor(input, "input").dim() < 2:
         raise RuntimeError(f"input: expected at least 2 dimensions, got {list(input.shape)}")
