@@ -126,6 +126,10 @@ def readable(x: Array, dtype: np.dtype[Any], steps: tuple[int, ...] = ()) -> Arr
             flags.c_contiguous or (x.ndim and x.strides[-1] in [n * x.itemsize for n in steps])
         ):
             return x
+    return step("copy", _copied, x, dtype)
+
+
+def _copied(x: Array, dtype: np.dtype[Any]) -> Array:
     return np.array(x, dtype, order="C")
 
 
@@ -321,7 +325,7 @@ def strided(x: Array, dtype: np.dtype[Any]) -> Array:
             return x
         if rows == size and columns >= x.shape[-2] * size and not columns % size:
             return x
-    return np.array(x, dtype, order="C")
+    return step("copy", _copied, x, dtype)
 
 
 def spread(x: Array, batch: Shape, n: int) -> Array:

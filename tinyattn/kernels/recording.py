@@ -408,7 +408,7 @@ class Recorder:
         """The recording, ready to run."""
         from tinyattn.kernels.native.replaying import Plan
 
-        return Plan(self.entries)
+        return Plan(self)
 
     @property
     def proven(self) -> bool:

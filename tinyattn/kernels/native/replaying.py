@@ -123,10 +123,11 @@ class Plan:
     """A recording, ready to run: calls of C functions in as few calls of `ta_replay` as there can
     be, and Python between them."""
 
-    def __init__(self, entries: list[Any]) -> None:
+    def __init__(self, recorder: Any) -> None:
+        entries = recorder.entries
         kernels = [entry.call for entry in entries if entry.call is not None]
         self.calls = ffi.new("struct ta_call[]", [(f, words) for f, words in kernels])
-        self.kept = entries
+        self.recorder = recorder  # it keeps the memory
         self.parts: list[tuple[Any, int] | Callable[[], Any]] = []
         done = 0
         for entry in entries:
