@@ -98,3 +98,271 @@ def classes(model: Any, batch: Any) -> Any:
 def test_a_replayed_step_computes_what_the_step_computes() -> None:
     (recording,) = assert_same(perceptron, classes, rows(30)).values()
     assert recording.plan is not None
+
+
+class Gates(nn.Module):
+    """Loops, slices written in place, joins and stacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(20, 24), nn.Linear(48, 10)
+
+    def forward(self, x: Any) -> Any:
+        h, states = ta.zeros(len(x), 24), ta.zeros(4, len(x), 24)
+        for t in range(4):
+            h = self.cell(x * (t + 1), h)
+            states[t] = h * 2
+        mean, last = states.mean(0), ta.stack([states[0], states[3]])
+        return self.out(ta.cat([mean, last.sum(0)], 1))
+
+
+class Norms(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(20, 32), nn.LayerNorm(32)
+        self.drop, self.batch, self.last = nn.Dropout(0.3), nn.BatchNorm1d(32), nn.Linear(32, 10)
+
+    def forward(self, x: Any) -> Any:
+        h = self.norm(F.gelu(self.first(x)))
+        h = h + self.drop(self.batch(h)).exp().clamp(max=3) / (1 + h**2).sqrt()
+        return self.last(F.softmax(h, 0) * h.sigmoid() - F.silu(h).abs())
+
+
+class Sequences(nn.Module):
+    """input (B, 20) read as T = 5 steps of 4 features."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.out = layer, nn.Linear(12, 10)
+
+    def forward(self, x: Any) -> Any:
+        output, _ = self.layer(x.reshape(len(x), 5, 4).transpose(0, 1))
+        return self.out(output[-1])
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(50, 32, padding_idx=0)
+        layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.2, activation="gelu")
+        self.encoder, self.out = nn.TransformerEncoder(layer, 2), nn.Linear(32, 10)
+        self.mask = nn.Transformer.generate_square_subsequent_mask(20)
+
+    def forward(self, x: Any) -> Any:
+        words = (x * 20).abs().long().clamp(max=49).t()
+        h = self.encoder(self.embed(words) * 5, mask=self.mask, is_causal=True)
+        return self.out(h.mean(0))
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "gates": Gates,
+    "norms": Norms,
+    "gru": lambda: Sequences(nn.GRU(4, 6, 2, bidirectional=True, dropout=0.2)),
+    "lstm": lambda: Sequences(nn.LSTM(4, 12)),
+    "rnn": lambda: Sequences(nn.RNN(4, 12)),
+    "transformer": Encoder,
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_all_kinds_are_replayed_to_the_bit(name: str) -> None:
+    (recording,) = assert_same(MODELS[name], classes, rows(16)).values()
+    assert recording.plan is not None
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: ta.optim.SGD(p, lr=0.1),
+        lambda p: ta.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        lambda p: ta.optim.AdamW(p, lr=0.01, amsgrad=True),
+        lambda p: ta.optim.RMSprop(p, lr=0.01),
+    ],
+)
+def test_optimisers_and_schedules_go_on_as_they_would(optimizer: Any) -> None:
+    def schedule(optim: Optimizer) -> Any:
+        return ta.optim.lr_scheduler.StepLR(optim, 3, 0.5)
+
+    assert_same(perceptron, classes, rows(14), optimizer=optimizer, schedule=schedule)
+
+
+def test_each_shape_has_a_recording() -> None:
+    both = [batch for pair in zip(rows(9), rows(9, B=5), strict=True) for batch in pair]
+    assert len(assert_same(perceptron, classes, both)) == 2
+
+
+def test_what_the_step_uses_may_change_between_calls() -> None:
+    """Weights, modes and the numbers of modules: a new recording, or the new values."""
+
+    def between(i: int, model: Any) -> None:
+        if i == 6:
+            model.eval()
+        if i == 9:
+            model.train()
+        if i == 12:
+            model.drop.p = 0.6
+        if i == 15:
+            model.first.weight.data = model.first.weight.data * 0.5
+        if i == 18:
+            model.load_state_dict({k: v * 0.9 for k, v in model.state_dict().items()})
+        if i == 20:
+            model.last.bias.requires_grad_(False)
+        if i == 24:
+            ta.set_num_threads(1)
+
+    threads = ta.get_num_threads()
+    try:
+        assert_same(Norms, classes, rows(28), between=between)
+    finally:
+        ta.set_num_threads(threads)
+
+
+def test_gradients_accumulate_over_replays() -> None:
+    w = nn.Parameter(ta.tensor([1.0, 2.0, 3.0]))
+
+    @ta.replay
+    def step(x: Any) -> Any:
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(10):
+        step(ta.tensor([1.0, 2.0, 3.0]))
+    assert w.grad is not None
+    assert w.grad.tolist() == [10.0, 20.0, 30.0]
+    kept = w.grad
+    w.grad = None
+    step(ta.ones(3))
+    assert w.grad.tolist() == [1.0, 1.0, 1.0]
+    assert kept.tolist() == [10.0, 20.0, 30.0]
+
+
+def test_what_a_replay_returns_is_not_overwritten_by_the_next() -> None:
+    @ta.replay
+    def step(x: Any) -> dict[str, Any]:
+        return {"twice": [x * 2], "sum": x.sum()}
+
+    found = [step(ta.full((3,), float(i))) for i in range(6)]
+    assert [f["sum"].item() for f in found] == [0.0, 3.0, 6.0, 9.0, 12.0, 15.0]
+    assert [f["twice"][0].tolist() for f in found] == [[2.0 * i] * 3 for i in range(6)]
+
+
+def reads(read: Callable[[Any], Any]) -> Step:
+    w = nn.Parameter(ta.ones(3))
+
+    def step(x: Any) -> Any:
+        y = w * x
+        read(y)
+        return y.sum()
+
+    return step
+
+
+READING: dict[str, Callable[[Any], Any]] = {
+    "item": lambda y: y.sum().item(),
+    "bool": lambda y: bool(y.sum() > 0),
+    "float": lambda y: float(y.sum()),
+    "tolist": lambda y: y.tolist(),
+    "numpy": lambda y: y.detach().numpy(),
+    "repr": lambda y: repr(y),
+    "nonzero": lambda y: y.nonzero(),
+    "one_hot": lambda y: F.one_hot(y.long()),
+    "allclose": lambda y: ta.allclose(y, y),
+    "masked_fill": lambda y: y.masked_fill(y > 0, y.sum()),
+}
+
+
+@pytest.mark.parametrize("what", READING)
+def test_a_step_that_reads_numbers_is_refused_by_name(what: str) -> None:
+    with pytest.raises(RuntimeError, match=rf"replay: .*{what}"):
+        ta.replay(reads(READING[what]))(ta.ones(3))
+
+
+def fails(step: Step, *batches: Any, match: str, error: type[Exception] = RuntimeError) -> None:
+    run = ta.replay(step)
+
+    def train() -> None:
+        for i in range(20):
+            run(*(batch + i if batch.dtype == ta.float32 else batch for batch in batches))
+
+    with pytest.raises(error, match=match):
+        train()
+
+
+def test_arrays_that_the_program_makes_are_refused() -> None:
+    fails(lambda x: x * ta.tensor([1.0, 2.0, 3.0]), ta.ones(3), match=r"replay: .*Mul")
+    fails(lambda x: x[x > 2], ta.ones(3), match="replay: .*PickMask")
+    index = [0, 1]
+    fails(lambda x: x * ta.from_numpy(np.ones(3, "f4")) + index[0], ta.ones(3), match="Mul")
+
+
+def test_python_that_a_replay_would_not_run_is_refused() -> None:
+    count, w = 0, nn.Parameter(ta.ones(3))
+
+    def counts(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return x * 2
+
+    def draws(x: Any) -> Any:
+        return x * np.random.rand()  # noqa: NPY002
+
+    def clears(x: Any) -> Any:
+        w.grad = None
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    fails(counts, ta.ones(3), match="the step changes count")
+    fails(draws, ta.ones(3), match="draws numbers from Python's or NumPy's")
+    fails(clears, ta.ones(3), match=r"sets \.grad of a tensor by hand")
+    fails(lambda x: x.add_(1), ta.ones(3), match="add_: an argument of the step")
+    fails(lambda x: w, ta.ones(3), match="returns a tensor that it has not computed")
+
+
+def test_arguments_are_tensors_without_gradients_and_values() -> None:
+    step = ta.replay(lambda x, more=None: x * 2)
+    with pytest.raises(TypeError, match=r"argument.*expected a tensor, got an array"):
+        step(np.ones(3))
+    with pytest.raises(RuntimeError, match="requires a gradient"):
+        step(nn.Parameter(ta.ones(3)))
+    with pytest.raises(TypeError, match=r"argument\[1\]\['more'\].*got set"):
+        step(ta.ones(3), more={1})
+
+
+def test_an_index_is_checked_in_every_replay() -> None:
+    table = nn.Embedding(5, 3)
+    step = ta.replay(lambda i: table(i).sum())
+    for _ in range(6):
+        step(ta.tensor([0, 4]))
+    with pytest.raises(IndexError, match="index 5 is out of range"):
+        step(ta.tensor([0, 5]))
+    run = ta.replay(lambda i: F.cross_entropy(table.weight, i))
+    for _ in range(6):
+        run(ta.tensor([0, 1, 2, 0, 1]))
+    with pytest.raises(IndexError, match=r"must be in \[0, 3\)"):
+        run(ta.tensor([0, 1, 3, 0, 1]))
+
+
+def test_variables_of_the_step_may_change() -> None:
+    scale = 2.0
+    weight = ta.ones(3)
+
+    def step(x: Any) -> Any:
+        return x * scale + weight
+
+    run = ta.replay(step)
+    for i in range(8):
+        assert run(ta.ones(3)).tolist() == [3.0] * 3, i
+    scale, weight = 3.0, ta.zeros(3)
+    for i in range(8):
+        assert run(ta.ones(3)).tolist() == [3.0] * 3, i
+    scale = 1.0
+    assert run(ta.ones(3)).tolist() == [1.0] * 3
+
+
+def test_without_the_native_kernels_the_step_just_runs() -> None:
+    with ta.use_backend("numpy"):
+        run = ta.replay(lambda x: x * 2)
+        assert run(ta.ones(2)).tolist() == [2.0, 2.0]
+        assert not run.recordings

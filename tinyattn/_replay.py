@@ -171,7 +171,8 @@ class Uses:
     def _add(self, function: Any) -> None:
         if not isinstance(function, types.FunctionType):
             return
-        code, found = function.__code__, {}
+        code = function.__code__
+        found: dict[str, tuple[Any, Any]] = {}
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             found[name] = cell, None
         for name in code.co_names:
@@ -187,7 +188,9 @@ class Uses:
 
     def now(self) -> dict[Any, Any]:
         """What stands there now, in words that change when it changes."""
-        found = {name: _identity(_at(*place)) for name, place in self.places.items()}
+        found: dict[Any, Any] = {}
+        for known, place in self.places.items():
+            found[known] = _identity(_at(*place))
         for module in self.modules.values():
             for name, value in vars(module).items():
                 found[id(module), name] = _identity(value)
@@ -229,6 +232,7 @@ class Taping:
         self.whole: set[Any] = set()  # nodes whose forward is noted as a function
         known = [reference() for reference, _, _ in leaves]
         self.known = [tensor for tensor in known if tensor is not None]
+        self.grads: list[Any] = []
 
     def __enter__(self) -> None:
         self.plain = state.quietly, Module.__call__

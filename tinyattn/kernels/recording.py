@@ -257,7 +257,7 @@ class Recorder:
         if local.recorder is not self:
             return function(*args, **options)
         self.steps += 1
-        number, outer, self.by, self.whole = self.steps, self.by, name, False
+        number, outer, self.by = self.steps, self.by, name
         try:
             if whole or name in self.opaque or number in self.opaque:
                 return self.again(name, function, args, options, others)
@@ -265,6 +265,7 @@ class Recorder:
             out = function(*args, **options)
             sources = arrays_in((args, options, others))
             if all(self.explained(x, sources) for x in arrays_in(out)):
+                self.whole = False
                 return out
             self.opaque.add(number)
             self.differ(f"{name} is more than calls of kernels")
