@@ -1,5 +1,7 @@
 """Old orders of arguments mean what they meant, and the warning points at the line of the call."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,16 @@ def test_an_old_call_means_what_it_meant_and_is_warned_of_where_it_stands(name):
     with pytest.warns((UserWarning, FutureWarning)) as told:
         found = call(ta.zeros(2))
     np.testing.assert_allclose(found.numpy(), expected)
-    assert [record.filename for record in told] == [__file__]
+    places = [(record.filename, record.lineno) for record in told]
+    assert places == [(__file__, call.__code__.co_firstlineno)]
+
+
+@pytest.mark.parametrize(("name", "value"), [("addcmul_", [13, 49]), ("addcdiv_", [1.75, 1.75])])
+def test_todays_order_is_not_warned_of(name, value):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = getattr(ta.ones(2), name)(X, Y, value=3)
+    assert found.tolist() == value
 
 
 def test_an_older_name_says_the_new_one():

@@ -32,6 +32,26 @@ def test_matmul_is_the_sum_over_k(definition: Backend) -> None:
             close(got[m, p], sum(a[m, k] * b[k, p] for k in range(4)) + bias[p], 1e-14)
 
 
+@pytest.mark.parametrize("shift", [-1000.0, 0.0, 1000.0])
+def test_softmax_of_large_numbers_depends_on_their_differences(
+    definition: Backend, shift: float
+) -> None:
+    x = np.array([[1.0, 3.0, 2.0]])
+    want = np.exp(x) / np.exp(x).sum()
+    close(definition.softmax(x + shift), want)
+    close(definition.log_softmax(x + shift), np.log(want))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_blocks_of_a_long_product_lose_nothing(definition: Backend, rows: int) -> None:
+    """1e16 + 1 is 1e16 in float64: what every addition of blocks loses comes back in the end."""
+    block = 512 if rows == 1 else 4096
+    a, b = np.zeros((rows, 4 * block)), np.ones((4 * block, rows))
+    for k, number in enumerate((1e16, 1.0, 1.0, -1e16)):
+        a[:, k * block] = number
+    assert definition.matmul(a, b).tolist() == [[2.0] * rows] * rows
+
+
 def test_matmul_pairs_batches_by_broadcasting(definition: Backend) -> None:
     a, b = r.normal(size=(2, 1, 3, 4)), r.normal(size=(5, 4, 6))
     got = definition.matmul(a, b)

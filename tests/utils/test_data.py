@@ -628,6 +628,14 @@ def test_each_worker_has_its_number_and_its_random_numbers():
     assert get_worker_info() is None
 
 
+def test_numpy_draws_other_numbers_in_each_of_many_workers():
+    class Drawing(Squares):
+        def __getitem__(self, index):
+            return float(np.random.rand())  # noqa: NPY002
+
+    assert len(set(DataLoader(Drawing(4), None, num_workers=4))) == 4
+
+
 def test_the_seeds_of_workers_come_from_the_generator():
     class Seed(Squares):
         def __getitem__(self, index):
