@@ -12,7 +12,7 @@ OPS = [f"tests/ops/test_{name}.py" for name in ("elementwise", "indexing", "prod
 # What runs in other processes, which the tests of this function start.
 ELSEWHERE = {"tinyattn/utils/data/worker.py": "Workers.__init__"}
 BACKENDS = ("backend", "kernels")  # the parameters of tests that are backends
-ENOUGH = 8.0  # processor seconds of tests for one fault
+ENOUGH = 20.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
 ALSO = {
     "tinyattn/autograd/": [*ENGINE, *OPS],

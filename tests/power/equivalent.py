@@ -27,6 +27,7 @@ INT64 = "NumPy's own integer where the tests run"
 ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
 UNUSED = "an argument of PyTorch that means nothing here"
 REFUSED = "others refuse another device, too"
+RESTORED = "what a sum lacks is what rounding has lost, and is added in the end"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
@@ -49,6 +50,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Gather.places": {"swapped: step, places = ...": "their product is wanted"},
     "Scatter.backward": {"always: index.size": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
+    "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "Var.centred": {"always: x.dtype == np.float64": "of float32 only rounding is left"},
     "MaxPool1d.backward": {
         "dropped factor: 2 * self.padding -> (self.padding)": "padding is never the largest",
@@ -64,6 +66,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Trunc.backward": {"factor ...": "the gradient is 0"},
     "Round.backward": {"factor ...": "the gradient is 0"},
     "addcmul_": {"order exchanged: ...": "a product is the same from both sides"},
+    "meshgrid": {"off by one: [0] -> [1]": "every place is written"},
+    "swapaxes": {"order exchanged: axis0, axis1": "either of the two"},
+    "nan_to_num": {"order reversed: ...": "no element is two of these"},
+    "_places": {"wrong result: (...": "one more axis of size 1"},
+    "_rows": {"another number: ...": "NumPy takes any negative size as what is left"},
+    "argsort": {"another default: stable...": UNUSED},
+    "unique": {"another default: sorted...": UNUSED},
+    "index_add": {"order exchanged: source, alpha": "a product is the same from both sides"},
+    "tril_indices": {"argument dropped: np.tri(...": "1 is not 0, as True is"},
+    "masked_select": {"order exchanged: ...": "either of the two"},
+    "searching.equal": {"order exchanged: ...": "either of the two"},
     "transpose_": {"order exchanged: dim0, dim1": "either of the two"},
     "max_pool1d": {
         "order exchanged: size, step": "the smallest of three",
@@ -89,7 +102,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: b.ndim == 2": FASTER,
         "never: a.shape[:-2] == b.shape[:-2]": FASTER,
     },
-    "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "AdditiveScores._three": {"never: len(batch) == 1 and batches == [batch, batch]": FASTER},
     "Norm.backward": {"wrong branch: ... -> (np.power(ratio, self.p - 1))": FASTER},
     "Prod.backward": {"swapped: before, after = ...": ONES},
@@ -99,6 +111,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "Conv1d.by_group": {"swapped: ... -> [F, K, D] = ...": "only D K is used"},
     "reference.attention._weight_gradients": {"always: options.dropout_p": "nothing is dropped"},
+    "reference.embedding.embedding_backward": {"swapped: sums, lost = ...": "both are zeros here"},
+    "reference.matmul.matmul": {
+        "wrong branch: ROW_BLOCK if ...": CUT,
+        "never: length >= K": FASTER,
+        "without result_type: ...": RESTORED,
+        "flipped sign: total + block": RESTORED,
+        "dropped term: total + block": RESTORED,
+    },
+    "reference.optim.adam": {"always: weight_decay": ZERO},
+    "reference.optim.sgd": {"always: weight_decay": ZERO},
+    "reference.attention.attention": {"always: options.dropout_p": "nothing is dropped"},
     "reference.cross_entropy.cross_entropy": {
         "wrong branch: label_smoothing / V if ... -> (label_smoothing / V)": "no rows",
         "always: label_smoothing": ZERO,
@@ -158,17 +181,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: ... -> ...at - KB * QB...": "room of what comes later",
         "never: if (few) m->few ...": FASTER,
     },
-    "C.piece_begin": {"wrong operator: ... -> ...blocks * piece * job->...": CUT},
-    "C.attention_backward": {"never: if (heads < PIECES)": CUT},
     "C.embedding_backward": {
         "first step lost: ... -> ...v = 2 + 1; ...": "start[1] is 0",
         "never: if (parts > ...": CUT,
     },
     "C.layer_norm_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
-    "C.backward_columns": {
-        "wrong operator: ... -> ...panels * part * parts...": ONE,
-        "wrong operator: ... -> ...panels * (part + 1) * parts...": ONE,
-    },
     "Waiting.complete": {
         "always: node in self.deferred and (...": FASTER,
         "always: node.hooks": "no hook is called where there is none",
@@ -296,11 +313,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "off by one: longest = 0": "a target has at least its EOS",
         "order exchanged: longest, target": "the larger of two",
     },
-    "greedy": {"off by one: limits.max() + 1": "every sentence has ended before"},
     "read_pairs": {"condition flipped: error.strerror or ...": "both say what is wrong"},
     "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
     "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
     "DataLoader.__init__": {"another default: in_order...": UNUSED},
+    "DataLoader._elsewhere": {
+        "condition flipped: self.prefetch_factor or 2": "a loader with workers has one",
+        "off by one: self.prefetch_factor or 2": "a loader with workers has one",
+    },
+    "_from_stream": {"off by one: size or 1": "without a size nothing is dropped"},
     "DataLoader.__iter__": {"off by one: 2**63 - 1": "one seed less"},
     "RandomSampler.__iter__": {"boundary: left > 0": "nothing is left to give"},
     "Workers.__init__": {
@@ -320,6 +341,13 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "comparison flipped: worker in turns": "it says again that it has ended",
         "left out: turns.remove(worker)": "it says again that it has ended",
     },
+    "worker._work": {
+        "last one lost: inherited": ENDING,
+        "left out: other.close()": ENDING,
+        "left out: signal.signal(...": ENDING,
+        "left out: set_num_threads(1)": "results do not depend on the number of threads",
+        "off by one: set_num_threads(1)": "results do not depend on the number of threads",
+    },
     "Workers.died": {"left out: process.join(1)": ENDING, "off by one: process.join(1)": ENDING},
     "Workers.close": {
         "last one lost: self.pipes": ENDING,
@@ -329,6 +357,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "random_split": {
         "off by one: 0 <= fraction <= 1": "where one is above 1, another is below 0",
+        "dropped term: i % len(sizes)": "fewer are left than there are parts",
     },
     "legacy_array": {
         "wrong result: np.empty(0, dtype)": "there are no elements",

@@ -193,15 +193,22 @@ def value_faults(file: Python, forward: ast.FunctionDef, where: str) -> Iterator
 
 
 # What an operation, or a base of several, says of itself beside what it computes.
-SAID = {"promotes", "fresh", "spends", "view", "keeps", "caching", "defers", "makes_masks"}
-SAID |= {"states", "unit_axis", "switches_off", "keeps_weights", "attends"}
+SAID = {"keeps", "states", "unit_axis", "switches_off", "keeps_weights", "attends"}
+
+
+@functools.cache
+def settings() -> set[str]:
+    """The class variables that Function declares."""
+    function = Python(Path(__file__).parents[2], "tinyattn/autograd/function.py")
+    rows = function.classes["Function"].body
+    return {function.text(row.target) for row in rows if isinstance(row, ast.AnnAssign)}
 
 
 def concrete(node: ast.ClassDef) -> bool:
     """Whether a class is an operation, and no base of some: it says what forward computes."""
     names = {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
     methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
-    return bool(methods & {"forward"} or names - SAID)
+    return bool(methods & {"forward"} or names - SAID - settings())
 
 
 # The faults of a twin that computes no gradient. The tests of agreement compare all it gives.
