@@ -18,7 +18,7 @@ import os
 import sys
 
 from translator.evaluation import compare, evaluate
-from translator.options import parser, say
+from translator.options import parsed, say
 from translator.training import train
 from translator.translating import translate
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
-        args = parser(__doc__).parse_args(arguments)
+        args = parsed(arguments, __doc__)
         commands = {f.__name__: f for f in (train, evaluate, compare, translate)}
         commands[args.command](args)
     except DataError as error:

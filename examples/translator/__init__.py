@@ -9,7 +9,9 @@
     evaluation.py   the score card of a model, two models compared
     progress.py     what happens between two steps: validation, checkpoints, Ctrl-C
     training.py     the learning loop
-    translating.py  lines in, lines out
+    lines.py        lines in, lines out
+    prompt.py       sentences and commands at a terminal
+    translating.py  the command `translate`
 
 Look first at training.py.
 """

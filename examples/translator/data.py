@@ -2,7 +2,7 @@
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import tinyattn as ta
 from tinyattn.datasets import everyday
 from tinyattn.text import DataError, drop_long, read_pairs, source_key, split_by_source
-from translator.model import IdPair, Pair, Translator, new_model, tokenize
+from translator.model import IdPair, Pair, TokenPair, Translator, new_model, tokenize
 from translator.options import model_options
 
 
@@ -26,16 +26,24 @@ class Data(NamedTuple):
     fingerprint: str  # of all pairs: whether they are those that a run began with
 
 
-def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
-    """The pairs that the options of `train` ask for, and a model for them with its first
-    weights."""
+def prepare(
+    args: argparse.Namespace, base: Translator | None = None, known: Collection[int] = ()
+) -> tuple[Translator, Data]:
+    """The pairs that the options of `train` ask for, and a model for them with its first weights.
+
+    `base`: a model to begin with, which has been trained on sources of the digests `known`. They
+    are left out of the test.
+    """
     pairs = all_pairs(args.data, args.swap, args.pairs)
     try:
         training, validation, test = split_by_source(pairs, args.valid, args.test, args.seed)
     except DataError as error:
         origin = args.data or "the built-in corpus"
         raise DataError(f"{origin}: {error}; lower --valid and --test") from None
-    options = model_options(args, training)
+    test = [pair for pair in test if digest(pair[0]) not in known]
+    if not test:
+        raise DataError(f"--from: expected a model that has not seen all {args.test} test sources")
+    options = model_options(args, training) if base is None else base.options
     tokens, left_out = drop_long(tokenize(training, options), args.max_length)
     if not tokens:
         raise DataError(
@@ -43,11 +51,25 @@ def prepare(args: argparse.Namespace) -> tuple[Translator, Data]:
             f"all {left_out} are longer"
         )
     ta.manual_seed(args.seed)
-    model = new_model(options, tokens)
-    seen = np.unique([digest(source) for source, _ in (*training, *validation)])
+    model = new_model(options, tokens) if base is None else fitting(base, tokens)
+    seen = np.unique([*(digest(source) for source, _ in (*training, *validation)), *known])
     return model, Data(
         model.encode(tokens), model.ids(validation), test, left_out, seen, fingerprint(pairs)
     )
+
+
+def fitting(base: Translator, tokens: Sequence[TokenPair]) -> Translator:
+    """A model to begin with, if its vocabularies have at least half of the training tokens."""
+    for side, vocab in (("source", base.source), ("target", base.target)):
+        column = 0 if side == "source" else 1
+        given = [token for pair in tokens for token in pair[column]]
+        known = sum(token in vocab for token in given)
+        if 2 * known < len(given):
+            raise DataError(
+                f"--from: expected a vocabulary that has most {side} tokens of the data, got one "
+                f"that has {known} of {len(given)}"
+            )
+    return base
 
 
 def all_pairs(data: str | None, swap: bool, count: int) -> list[Pair]:

@@ -3,6 +3,7 @@
 
 import argparse
 import csv
+import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from translator.options import OPTIONS, parser
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"  # the last of a run on its way, to go on with
 BEST = "best.safetensors"  # that of the lowest perplexity in validation so far
+EVERY = "weights-*.safetensors"  # those of the last validations, for their mean
+CONFIG = "config.toml"  # the options of the run
 LAST = "last.safetensors"  # the last weights of a run that is done
 
 
@@ -94,7 +97,7 @@ def save_checkpoint(
         path,
         model,
         optimizer,
-        arguments={**vars(args), "data": place, "resume": None},
+        arguments={**vars(args), "data": place, "resume": None, "config": None},
         fingerprint=data.fingerprint,
         progress=asdict(progress),
         **contents(model, data),
@@ -115,10 +118,47 @@ def resumed(args: argparse.Namespace) -> Path:
     for name, value in vars(args).items():
         if value == usual[name]:
             setattr(args, name, saved[name])
-        elif name not in ("data", "out", "resume", "save_every") and value != saved[name]:
-            option = name.replace("_", "-")
-            raise DataError(f"--{option}: expected {saved[name]}, as in {path}, got {value}")
+        elif name not in ("data", "out", "resume", "config", "save_every"):
+            require_same(name, value, saved[name], path)
     return path
+
+
+def require_same(name: str, value: Any, wanted: Any, path: Path) -> None:
+    if value != wanted:
+        option = name.replace("_", "-")
+        raise DataError(f"--{option}: expected {wanted}, as in {path}, got {value}")
+
+
+def begun_from(args: argparse.Namespace) -> Loaded | None:
+    """The model of `--from`, whose options become ours; others that are given must be the same."""
+    name = getattr(args, "from")
+    if name is None:
+        return None
+    base = load_model(name)
+    setattr(args, "from", str(base.path.resolve()))
+    usual = vars(parser().parse_args(["train"]))
+    for option, wanted in base.model.options.items():
+        if getattr(args, option) != usual[option]:
+            require_same(option, getattr(args, option), wanted, base.path)
+        setattr(args, option, wanted)
+    return base
+
+
+def write_config(args: argparse.Namespace, folder: Path) -> None:
+    """Write the options of the run, for `--config`."""
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    if args.data:
+        given["data"] = str(Path(args.data).resolve())
+    for name in ("command", "out", "config", "resume"):
+        given.pop(name, None)
+    # Strings, numbers, true and false are written alike in JSON and TOML, but for one character.
+    lines = [
+        f"{name.replace('_', '-')} = {json.dumps(value, ensure_ascii=False)}\n".replace(
+            "\x7f", "\\u007f"
+        )
+        for name, value in given.items()
+    ]
+    (folder / CONFIG).write_text("".join(lines), encoding="utf-8")
 
 
 def read_checkpoint(path: Path, *states: Any) -> dict[str, Any]:

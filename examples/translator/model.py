@@ -5,6 +5,7 @@ Letters: B sentences, Ts and Tt source and target tokens, V vocabulary.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from translator_transformer import Transformer
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
-from tinyattn.text import PAD, TOKENISERS, UNK, Batch, Found, Vocab, batches
+from tinyattn.text import EOS, PAD, TOKENISERS, UNK, Batch, Found, Vocab, batches
 from translator.searching import GREEDY, Scored, Search, search
 
 MODELS: dict[str, type[RNN] | type[Transformer]] = {"rnn": RNN, "transformer": Transformer}
+
+READ = ("source", "target_in")  # what a model reads of a batch
 
 Pair = tuple[str, str]
 TokenPair = tuple[list[str], list[str]]
@@ -118,8 +121,20 @@ def tokenize(pairs: Sequence[Pair], options: dict[str, Any]) -> list[TokenPair]:
     ]
 
 
-def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> ta.Tensor:
-    """The mean cross-entropy of the target tokens, padding left out."""
+def loss_of(
+    model: Translator, batch: Batch, smoothing: float = 0.0, word_dropout: float = 0.0
+) -> ta.Tensor:
+    """The mean cross-entropy of the target tokens, padding left out. With word dropout, tokens that
+    are read become the unknown word with that probability."""
+    if word_dropout:
+        read = {name: without_some(getattr(batch, name), word_dropout) for name in READ}
+        batch = replace(batch, **read)
     scores = model(batch).flatten(0, 1)  # (Tt * B, V)
     gold = ta.from_numpy(batch.target_out.T.reshape(-1))  # (Tt * B,)
     return F.cross_entropy(scores, gold, ignore_index=PAD, label_smoothing=smoothing)
+
+
+def without_some(ids: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Ids of tokens, (B, T), of which a share drawn at random is the unknown word."""
+    dropped = (ta.rand(*ids.shape).numpy() < share) & (ids > EOS)
+    return np.where(dropped, UNK, ids)

@@ -5,6 +5,7 @@ import argparse
 import importlib
 import math
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +26,9 @@ OPTIONS: dict[str, Any] = {
     "min_count": int,
     "swap": bool,
 }
+
+
+SCHEDULES = ("linear", "inverse-sqrt")
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,7 +63,15 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--batch", type=positive, default=64, help="pairs a batch (default: %(default)s)")
     add("--lr", type=rate, help=f"peak learning rate ({usual('lr')})")
     add("--warmup", type=positive, help=f"steps to the peak ({usual('warmup')})")
+    add("--schedule", choices=SCHEDULES, default="linear",
+        help="how the learning rate falls after it (default: %(default)s)")  # fmt: skip
+    add("--patience", type=positive, metavar="N",
+        help="stop after N validations without a better one (default: never)")  # fmt: skip
+    add("--average", type=positive, metavar="N",
+        help="try the mean of the weights at the last N validations, too")  # fmt: skip
     add("--dropout", type=share, default=0.0, help="default: %(default)s")
+    add("--word-dropout", type=share, default=0.0,
+        help="words that are read as <unk> in training (default: %(default)s)")  # fmt: skip
     add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
     add(
         "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
@@ -73,6 +85,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--seed", type=natural, default=0, help="default: %(default)s")
     add("--save-every", type=positive, default=500, metavar="STEPS",
         help="steps from one checkpoint to the next (default: %(default)s)")  # fmt: skip
+    add("--from", metavar="RUN", help="begin with the weights and vocabularies of a trained model")
+    add("--config", metavar="FILE", help="a TOML file with options; those given beside it count")
     add("--resume", nargs="?", const="", metavar="RUN",
         help="go on with a run that was stopped (default: the newest with this --out)")  # fmt: skip
     add = commands.add_parser("evaluate", help="report on a trained model").add_argument
@@ -131,6 +145,53 @@ def search_of(args: argparse.Namespace) -> Search:
     if not search.sample and search.n_best > search.beam:
         raise DataError(f"--n-best: expected at most --beam = {search.beam}, got {search.n_best}")
     return search
+
+
+def parsed(arguments: Sequence[str], description: str | None = None) -> argparse.Namespace:
+    """The options on the command line, and those of its `--config` where they are not given."""
+    args = parser(description).parse_args(arguments)
+    path = getattr(args, "config", None)
+    if path is None:
+        return args
+    more = config_options(path)
+    try:
+        parser().parse_args(["train", *more])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    at = list(arguments).index("train") + 1
+    return parser(description).parse_args([*arguments[:at], *more, *arguments[at:]])
+
+
+def config_options(path: str) -> list[str]:
+    """The options of a TOML file, as they are written on the command line."""
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected a TOML file: {error}") from None
+    known = {action.dest: action for action in train_actions()}
+    written = []
+    for key, value in table.items():
+        action = known.get(key.replace("-", "_"))
+        if action is None or action.dest in ("help", "config", "resume"):
+            raise DataError(f"{path}: expected options of train, got {key!r}")
+        kind = "true or false" if action.nargs == 0 else "text" if not action.type else "a number"
+        fits: Any = {"true or false": bool, "text": str, "a number": (int, float)}[kind]
+        if not isinstance(value, fits) or (kind == "a number" and isinstance(value, bool)):
+            raise DataError(f"{path}: {key}: expected {kind}, got {value!r}")
+        option = "--" + action.dest.replace("_", "-")
+        if not isinstance(value, bool):
+            written.append(f"{option}={value}")
+        elif value or isinstance(action, argparse.BooleanOptionalAction):
+            written.append(option if value else f"--no-{option[2:]}")
+    return written
+
+
+def train_actions() -> Sequence[argparse.Action]:
+    """What argparse knows of each option of `train`."""
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    actions: Sequence[argparse.Action] = commands.choices["train"]._actions
+    return actions
 
 
 def usual(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import tinyattn as ta
 from tinyattn.text import PAD, Batch, DataError, batches, count_batches
 from translator.data import Data
-from translator.files import BEST, CHECKPOINT, Progress, save_checkpoint
+from translator.files import BEST, CHECKPOINT, EVERY, Progress, save_checkpoint
 from translator.model import Translator, loss_of
 from translator.options import say
 from translator.scores import perplexity
@@ -58,17 +58,24 @@ class Run:
         left = chain.from_iterable(batches(*epoch) for epoch in self.order[epoch:])
         with tqdm(total=self.total, initial=done, unit="batch", dynamic_ncols=True) as self.bar:
             for step, batch in enumerate(islice(left, into, None), start=done + 1):
+                if self.interrupts or self.out_of_patience():
+                    break
                 self.random = ta.get_rng_state()
                 yield step, batch
-                if self.interrupts:
-                    break
+
+    def out_of_patience(self) -> bool:
+        """Whether the last validations, as many as --patience says, gave nothing better."""
+        curve = self.progress.curve
+        if not curve or self.args.patience is None:
+            return False
+        return len(curve) - 1 - curve.index(self.progress.best()) >= self.args.patience
 
     def check(self, batch: Batch, loss: float, norm: float) -> None:
         """Stop a training whose loss or gradient is not finite, and say where that came from."""
         if math.isfinite(loss + norm):
             return
         self.bar.close()
-        explain(self.model, batch, self.args.smoothing, self.random)
+        explain(self.model, batch, self.args, self.random)
         raise DataError(
             f"step {self.progress.step + 1} of {self.total}: expected a finite loss and gradient, "
             f"got loss {loss:g}, gradient norm {norm:g}; try an --lr below {self.args.lr:g}"
@@ -87,6 +94,8 @@ class Run:
             self.validate()
             if progress.best() is progress.curve[-1]:
                 self.save(BEST)
+            if self.args.average:
+                self.keep_weights()
         if self.interrupts or progress.step % self.args.save_every == 0:
             self.save(CHECKPOINT)
         if self.interrupts and not planned:  # not in the checkpoint: a run never stopped has no
@@ -101,6 +110,30 @@ class Run:
         progress.curve.append({"step": progress.step, "loss": loss, "perplexity": valid})
         speed = self.tokens / self.bar.format_dict["elapsed"]
         self.bar.set_postfix_str(f"loss {loss:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
+
+    def keep_weights(self) -> None:
+        """Write the weights of this validation, and leave no more than --average asks for."""
+        weights = dict(self.model.state_dict())
+        ta.save(weights, self.folder / EVERY.replace("*", f"{self.progress.step:09}"))
+        for old in sorted(self.folder.glob(EVERY))[: -self.args.average]:
+            old.unlink()
+
+    def use_average(self, best: float) -> float | None:
+        """Give the model the mean of the weights that were kept, if that is better in validation
+        than `best`; returns its perplexity then."""
+        paths = sorted(self.folder.glob(EVERY))
+        if not paths:
+            return None
+        before = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+        kept = [ta.load(path) for path in paths]
+        self.model.load_state_dict(
+            {name: sum(weights[name] for weights in kept) / len(kept) for name in before}
+        )
+        found = perplexity(self.model, self.data.validation)
+        if found < best:
+            return found
+        self.model.load_state_dict(before)
+        return None
 
     def save(self, name: str) -> None:
         """Write a checkpoint of this name."""
@@ -120,7 +153,7 @@ def noted_interrupts() -> Iterator[list[int]]:
     signal.signal(signal.SIGINT, before)
 
 
-def explain(model: Translator, batch: Batch, smoothing: float, random: ta.Tensor) -> None:
+def explain(model: Translator, batch: Batch, args: argparse.Namespace, random: ta.Tensor) -> None:
     """Say which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
     with the same random numbers, finds the first number that isn't finite."""
     say("sentences of the batch without a finite loss or gradient:")
@@ -131,7 +164,7 @@ def explain(model: Translator, batch: Batch, smoothing: float, random: ta.Tensor
     model.zero_grad()
     try:
         with ta.autograd.detect_anomaly():
-            loss_of(model, batch, smoothing).backward()
+            loss_of(model, batch, args.smoothing, args.word_dropout).backward()
         say("anomaly mode: every result and gradient is finite; their norm is not")
     except RuntimeError as error:
         say(f"anomaly mode: {error}")

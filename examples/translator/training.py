@@ -3,6 +3,7 @@ checkpoints and Ctrl-C are not in it: they stand in progress.py and files.py."""
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from pathlib import Path
@@ -15,14 +16,18 @@ from translator.evaluation import report
 from translator.files import (
     BEST,
     CHECKPOINT,
+    CONFIG,
+    EVERY,
     LAST,
     MODEL,
     Progress,
+    begun_from,
     go_on,
     new_folder,
     resumed,
     save_model,
     use_best,
+    write_config,
     write_curve,
 )
 from translator.model import Translator, loss_of
@@ -36,9 +41,10 @@ def fit(
     """Learn from the training pairs until all epochs are done, or the run is interrupted."""
     for step, batch in run.steps():
         model.train()
-        optimizer.param_groups[0]["lr"] = args.lr * schedule(step, run.total, args.warmup)
+        share = schedule(step, run.total, args.warmup, args.schedule)
+        optimizer.param_groups[0]["lr"] = args.lr * share
         optimizer.zero_grad()
-        loss = loss_of(model, batch, args.smoothing)
+        loss = loss_of(model, batch, args.smoothing, args.word_dropout)
         loss.backward()
         norm = clip_grad_norm_(model.parameters(), 1.0)
         run.check(batch, loss.item(), norm.item())
@@ -46,16 +52,20 @@ def fit(
         run.after_step(batch, loss.item())
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the peak learning rate at a step: it rises for a while, then falls to zero."""
+def schedule(step: int, steps: int, warmup: int, kind: str = "linear") -> float:
+    """The share of the peak learning rate at a step: it rises for a while, then falls, to zero or
+    with the square root of the step (Vaswani et al. 2017)."""
+    if kind == "inverse-sqrt":
+        return min(step / warmup, math.sqrt(warmup / step))
     return min(step / warmup, (steps - step + 1) / max(steps - warmup, 1), 1.0)
 
 
 def train(args: argparse.Namespace) -> None:
     """Train a model, write it to a folder of its own, and report on the test pairs."""
     stopped = resumed(args) if args.resume is not None else None
+    base = begun_from(args)
     complete(args)
-    model, data = prepare(args)
+    model, data = prepare(args) if base is None else prepare(args, base.model, base.seen)
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
     require("tqdm", "matplotlib", "sacrebleu")
     progress = go_on(stopped, model, optimizer, data) if stopped else Progress()
@@ -74,7 +84,9 @@ def train(args: argparse.Namespace) -> None:
             if not interrupts:
                 run.save(LAST)
             best = use_best(model, progress, folder)
+            averaged = not interrupts and run.use_average(best["perplexity"])
             save_model(model, data, folder)
+            write_config(args, folder)
             write_curve(progress.curve, folder)
             if interrupts:
                 say(
@@ -89,11 +101,14 @@ def train(args: argparse.Namespace) -> None:
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # which is refused once there is something in it
-    for name in (CHECKPOINT, BEST):  # there is nothing left to go on with
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(EVERY)):
+        path.unlink(missing_ok=True)  # there is nothing left to go on with
+    if progress.step < run.total:
+        print(f"stopped at step {progress.step}: no better validation for {args.patience} times")
+    which = f"the mean of the last {args.average}" if averaged else f"those of step {best['step']}"
     print(
-        f"trained in {seconds:.0f} s; the best weights are those of step {best['step']} of "
-        f"{run.total} (validation perplexity {best['perplexity']:.3f})"
+        f"trained in {seconds:.0f} s; the best weights are {which} of {run.total} "
+        f"(validation perplexity {averaged or best['perplexity']:.3f})"
     )
-    print(f"in {folder}: {MODEL} (the best), {LAST}, curve.csv, curve.png")
+    print(f"in {folder}: {MODEL} (the best), {LAST}, {CONFIG}, curve.csv, curve.png")
     report(model, data.test, folder)

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
+from translator.model import without_some
+from translator.training import schedule
 
 import tinyattn as ta
+from tinyattn.text import BOS, EOS, PAD, UNK
 
-from .program import PROGRAM, TOY, contents, environment, run
+from .program import LEARN, PROGRAM, TOY, contents, environment, run
 
 
 @pytest.mark.parametrize("times", [1, 4])
@@ -67,3 +71,58 @@ def test_a_full_disk_is_a_line_and_leaves_nothing(toy: Any) -> None:
     assert last.startswith("translate.py: full/best.safetensors: expected to read or write it: ")
     assert "Traceback" not in error
     assert contents(toy.folder) == before
+
+
+# --- when a run ends, and with which weights ------------------------------------------------------
+
+
+def test_a_run_stops_when_its_patience_is_at_an_end(toy: Any) -> None:
+    """The rate spoils what was learnt; nothing gets better, and 2 validations later it ends."""
+    given = ("--lr", "0.5", "--schedule", "inverse-sqrt", "--epochs", "30", "--patience", "2")
+    done = run(toy.folder, *TOY, *LEARN, *given, "--out", "patient")
+    assert done.returncode == 0, done.stderr
+    rows = (toy.folder / "patient" / "curve.csv").read_text().splitlines()[1:]
+    values = [float(row.split(",")[2]) for row in rows]
+    assert values.index(min(values)) == len(values) - 3
+    assert (
+        f"stopped at step {rows[-1].split(',')[0]}: no better validation for 2 times" in done.stdout
+    )
+    assert f"those of step {rows[-3].split(',')[0]} of" in done.stdout
+
+
+def test_the_mean_of_the_last_weights_is_taken_if_it_is_better(toy: Any) -> None:
+    """At a rate that is still high the mean of several weights is better than each of them."""
+    given = ("--lr", "0.02", "--schedule", "inverse-sqrt", "--epochs", "6", "--average", "4")
+    done = run(toy.folder, *TOY, *LEARN, *given, "--out", "mean")
+    assert done.returncode == 0, done.stderr
+    found = re.search(
+        r"are the mean of the last 4 of \d+ \(validation perplexity (\S+)\)", done.stdout
+    )
+    assert found, done.stdout
+    rows = (toy.folder / "mean" / "curve.csv").read_text().splitlines()[1:]
+    assert float(found[1]) < min(float(row.split(",")[2]) for row in rows)
+    assert not list((toy.folder / "mean").glob("weights-*"))
+
+
+def test_a_mean_that_is_worse_is_left(toy: Any) -> None:
+    """The last weights have been learning from nothing: their mean with earlier ones is worse."""
+    done = run(toy.folder, *TOY, *LEARN, "--epochs", "8", "--average", "20", "--out", "worse")
+    assert "the best weights are those of step" in done.stdout
+    assert not list((toy.folder / "worse").glob("weights-*"))
+
+
+def test_the_rate_falls_to_zero_or_with_the_square_root() -> None:
+    shares = [schedule(step, 100, 10) for step in (1, 10, 55, 100)]
+    assert shares == pytest.approx([0.1, 1.0, 46 / 90, 1 / 90])
+    shares = [schedule(step, 100, 10, "inverse-sqrt") for step in (1, 10, 40, 90)]
+    assert shares == pytest.approx([0.1, 1.0, 0.5, 1 / 3])
+
+
+def test_word_dropout_hides_words_that_are_read_and_nothing_else() -> None:
+    ta.manual_seed(0)
+    ids = np.array([[BOS, 5, 6, 7] * 500, [EOS, PAD, UNK, 8] * 500])
+    dropped = without_some(ids, 0.25)
+    changed = dropped != ids
+    assert (dropped[changed] == UNK).all()
+    assert not changed[ids <= UNK].any()
+    assert changed[ids > UNK].mean() == pytest.approx(0.25, abs=0.04)
