@@ -273,7 +273,7 @@ class Taping:
 
         def run(*inputs: Any, **options: Any) -> Any:
             if recording.local.recorder is None:
-                node.caches = {index: {} for index in node.caches}
+                node.packed = {index: {} for index in node.packed}
             return quietly(method, *inputs, **options)
 
         kind = type(node)

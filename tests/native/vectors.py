@@ -174,8 +174,8 @@ def main(directory: Path) -> None:
             if sum(x.nbytes for x in calls.arrays(call.args)) > LARGE:
                 continue
             args = cast(call.args, dtype)
-            if "cache" in inspect.signature(getattr(Backend, call.kernel)).parameters:
-                args["cache"] = {}
+            if "packings" in inspect.signature(getattr(Backend, call.kernel)).parameters:
+                args["packings"] = {}
             wanted = expected(call, dtype)
             record.start()
             got = calls.outputs(native, call.kernel, args)

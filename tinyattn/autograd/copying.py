@@ -1,7 +1,7 @@
 """Copies of tensors: `copy.copy`, `copy.deepcopy` and `pickle`, as methods of class Tensor.
 
-A copy of a leaf is a leaf of its own: its gradient never reaches the original. Layouts derived
-from the memory (`Storage.cache`) stay behind, and so do hooks.
+A copy of a leaf is a leaf of its own: its gradient never reaches the original. Packed copies
+(`Storage.packings`) stay behind, and so do hooks.
 """
 
 from copy import deepcopy as copied

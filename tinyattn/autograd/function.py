@@ -49,7 +49,7 @@ class Function(Diagnosis):
     number: int = 0
     recorded_at: str = ""  # the source line, in anomaly mode
     fingerprints: Sequence[int] = ()  # of what is saved, in anomaly mode
-    caches: Mapping[int, dict[Any, Any]] = _NOTHING
+    packed: Mapping[int, dict[Any, Any]] = _NOTHING
 
     # What an operation may say of itself
     view: ClassVar[bool] = False  # its outputs share the memory of the first input
@@ -60,8 +60,8 @@ class Function(Diagnosis):
     defers: ClassVar[bool] = False  # backward also takes gradients that are not computed yet
     # outside a graph its infinities are intended: log(mask) is an additive mask
     makes_masks: ClassVar[bool] = False
-    # inputs that are weights: a layout derived from them is kept
-    caching: ClassVar[tuple[int, ...]] = ()
+    # inputs that are weights: their packed copies are kept
+    packs: ClassVar[tuple[int, ...]] = ()
     # forward and backward call kernels and make views, and look at no number of an array; a
     # recording may then note the calls instead of the operation
     kernels_only: ClassVar[bool] = False
@@ -96,9 +96,9 @@ class Function(Diagnosis):
         placed = Placed(shape, index, grad)
         return placed if self.edges else placed.value()
 
-    def cache(self, index: int) -> dict[Any, Any] | None:
-        """Where a layout derived from parameter `index` may be kept until the parameter changes."""
-        return self.caches.get(index) if self.edges else None
+    def packings(self, index: int) -> dict[Any, Any] | None:
+        """Where packed copies of parameter `index` are kept until the parameter changes."""
+        return self.packed.get(index) if self.edges else None
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
@@ -125,8 +125,8 @@ class Function(Diagnosis):
             x, y = arrays
             if type(x) is not np.ndarray or type(y) is not np.ndarray or x.dtype is not y.dtype:
                 arrays = [*promote(x, y)]
-        if cls.caching:
-            node.caches = _caches(args, cls.caching)
+        if cls.packs:
+            node.packed = _packings(args, cls.packs)
         try:
             if quiet.get():  # inside the forward of another operation
                 out = node.forward(*arrays, **options)
@@ -197,8 +197,8 @@ class Function(Diagnosis):
         return f"<{type(self).__name__}Backward>"
 
 
-def _caches(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
-    """The caches of the inputs that are weights: leaves that need a gradient."""
+def _packings(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
+    """The packings of the inputs that are weights: leaves that need a gradient."""
     found = {}
     for index in indices:
         weight = args[index]
@@ -207,7 +207,7 @@ def _caches(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[A
             if local.recorder is not None:
                 local.recorder.forget_cache(storage)
             if not storage.exposed:
-                if storage.cache is None:
-                    storage.cache = {}
-                found[index] = storage.cache
+                if storage.packings is None:
+                    storage.packings = {}
+                found[index] = storage.packings
     return found

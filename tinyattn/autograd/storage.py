@@ -41,7 +41,7 @@ class Storage:
     `version` counts the changes made in place. `changed_by` names the operation of the last one,
     and `changed_at` its source line, in anomaly mode. `recorded` is the version after the last
     change that has a gradient. `exposed` says that NumPy shares the memory, so that it can change
-    without a new version. `cache` holds layouts derived from the present version.
+    without a new version. `packings` holds packed copies of the present version.
     """
 
     last_change = 0  # of all storages, by the clock
@@ -50,7 +50,7 @@ class Storage:
     changed_by = ""
     changed_at = ""
     exposed = False
-    cache: dict[Any, Any] | None = None
+    packings: dict[Any, Any] | None = None
 
     def changed(self, by: str, noted: bool = False) -> None:
         """Count a change that `by` has made. `noted`: a recording has the change as a step."""
@@ -64,7 +64,7 @@ class Storage:
             Storage.last_change = next(clock)
         self.changed_by = by
         self.changed_at = source_line() if state.anomaly else ""
-        self.cache = None
+        self.packings = None
 
 
 class TensorBase:

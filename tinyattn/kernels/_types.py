@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Where a layout derived from weights (packed for the inner loops) may be kept; its owner empties it
+# Where copies of a weight, packed for the inner loops, are kept. The owner of the weight empties it
 # on any change.
-Cache = MutableMapping[Any, Any]
+Packings = MutableMapping[Any, Any]
 
 
 class Recurrence(NamedTuple):
@@ -21,7 +21,7 @@ class Recurrence(NamedTuple):
     b_hh: Array | None  # (GH,); a backward has no use for it
     batch_sizes: Array  # int64 (T,): how many sequences reach each step
     reverse: bool  # from the last step to the first
-    cache: Cache | None  # for a layout derived from w_hh
+    packings: Packings | None  # those of w_hh
 
 
 class CrossEntropyOptions(NamedTuple):

@@ -149,7 +149,7 @@ class Recorder:
         self.whole = False  # whether the last step was noted as a function
         self.thread = threading.get_ident()
         self.held: list[Any] = []  # what must not be freed before the next recording is made
-        self.caches: set[Any] = set()  # storages whose cache began in this recording
+        self.packed: set[Any] = set()  # storages whose packings began in this recording
         self.look: Callable[[bool], None] = lambda after: None  # before and after each act
         self.numbers: Any = None  # the random numbers: has a `state`
         for i, x in enumerate(inputs):
@@ -346,9 +346,9 @@ class Recorder:
 
     def forget_cache(self, storage: Any) -> None:
         """A layout that was derived before the recording is not used in it."""
-        if storage not in self.caches:
-            self.caches.add(storage)
-            storage.cache = None
+        if storage not in self.packed:
+            self.packed.add(storage)
+            storage.packings = None
 
     def act(self, function: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
         """Call a function that changes more than arrays, and note that every replay calls it."""

@@ -30,8 +30,8 @@ from tinyattn.kernels._types import (
     AdamOptions,
     Array,
     AttentionOptions,
-    Cache,
     CrossEntropyOptions,
+    Packings,
     Recurrence,
     SGDOptions,
 )
@@ -194,13 +194,13 @@ class Backend:
     # Products
 
     def matmul(
-        self, a: Array, b: Array, bias: Array | None = None, cache: Cache | None = None
+        self, a: Array, b: Array, bias: Array | None = None, packings: Packings | None = None
     ) -> Array:
         """a (..., M, K) times b (..., K, P) plus bias (P,) -> (..., M, P). Batch axes broadcast.
 
         Operands are read through their strides where one of the last two axes has no gaps, so a
-        transposed operand costs no copy. `cache` belongs to the owner of b: a layout derived from b
-        may be kept there, and the owner empties it when b changes.
+        transposed operand costs no copy. `packings` belong to the owner of b: packed copies of b
+        are kept there, and the owner drops them when b changes.
         """
         dtype = getattr(a, "dtype", None)
         plain = type(a) is np.ndarray and type(b) is np.ndarray and b.dtype is dtype
@@ -208,7 +208,7 @@ class Backend:
             dtype = float_type("matmul", "a", a)
             if float_type("matmul", "b", b) is not dtype:
                 raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}")
-            a, b, cache = np.asarray(a, dtype), np.asarray(b, dtype), None
+            a, b, packings = np.asarray(a, dtype), np.asarray(b, dtype), None
         shape, other = a.shape, b.shape
         if len(shape) < 2 or len(other) < 2 or shape[-1] != other[-2]:
             raise ValueError(
@@ -223,12 +223,12 @@ class Backend:
         if not b.flags.carray:
             readable = strided(b, dtype)
             if readable is not b:
-                b, cache = readable, None  # the cache is for b itself, not for a copy
+                b, packings = readable, None  # the packings are those of b itself, not of a copy
         if len(shape) == 2 and len(other) == 2:
             if not a.flags.carray:
                 a = strided(a, dtype)
             out = (blocks.small if M * P < 1 << 16 else empty)((M, P), dtype)
-            self._twins["matmul"](a, b, bias, cache, out)
+            self._twins["matmul"](a, b, bias, packings, out)
             return out
         if len(other) == 2 and a.strides[-1] == a.itemsize:
             # Rows of the whole batch against one b: a single product, and worth a copy where a has
@@ -236,7 +236,7 @@ class Backend:
             rows = math.prod(shape[:-1])
             out = empty((*shape[:-1], P), dtype)
             folded = strided(a.reshape(rows, K), dtype)
-            self._twins["matmul"](folded, b, bias, cache, out.reshape(rows, P))
+            self._twins["matmul"](folded, b, bias, packings, out.reshape(rows, P))
             return out
         batch = shape[:-2]
         if batch != other[:-2]:
@@ -249,7 +249,7 @@ class Backend:
         n = math.prod(batch)
         out = empty((*batch, M, P), dtype)
         a, b = strided(spread(a, batch, n), dtype), strided(spread(b, batch, n), dtype)
-        # No cache: it is for weights, which are shared by the batch.
+        # No packings: they are for weights, which are shared by the batch.
         self._twins["matmul"](a, b, bias, None, out.reshape(n, M, P))
         return out
 
@@ -384,7 +384,7 @@ class Backend:
         states: str,
         inputs: tuple[Array | None, ...],
         reverse: bool,
-        cache: Cache | None,
+        packings: Packings | None,
     ) -> Any:
         """`rows` and `states` name the inputs that say how many of them there are, N and B."""
         contract = TABLE[kernel]
@@ -393,9 +393,9 @@ class Backend:
         check_batch_sizes(kernel, arrays[-1], len(arrays[at[rows]]), len(arrays[at[states]]))
         own = at["w_hh"]  # what stands before it is the kernel's own
         if arrays[own] is not inputs[own]:
-            cache = None  # the cache is for the weights themselves, not for a copy
+            packings = None  # the packings are those of the weights themselves
         b_hh = arrays[own + 1] if "b_hh" in at else None
-        layer = Recurrence(arrays[own], b_hh, arrays[-1], reverse, cache)
+        layer = Recurrence(arrays[own], b_hh, arrays[-1], reverse, packings)
         self._twins[kernel](*arrays[:own], layer, *outputs)
         return outputs
 
@@ -407,7 +407,7 @@ class Backend:
         b_hh: Array | None,
         batch_sizes: Array,
         reverse: bool,
-        cache: Cache | None = None,
+        packings: Packings | None = None,
     ) -> tuple[Array, Array, Array]:
         """gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,), batch_sizes (T,) -> y (N, H), h_n (B,
         H), saved (N, 4H).
@@ -415,10 +415,10 @@ class Backend:
         Packed layout: the rows of one time step stand together, batch_sizes never increases, N =
         sum(batch_sizes). `gx` is x W_ih^T + b_ih in the order r, z, n; `saved` is [r | z | n | hn]
         for gru_backward. h_n holds each row's last state, or with reverse its state after step 0.
-        `cache` belongs to the owner of w_hh.
+        `packings` belong to the owner of w_hh.
         """
         inputs = gx, h0, w_hh, b_hh, batch_sizes
-        return self._recurrent("gru", "gx", "h0", inputs, reverse, cache)
+        return self._recurrent("gru", "gx", "h0", inputs, reverse, packings)
 
     def gru_backward(
         self,
@@ -430,13 +430,13 @@ class Backend:
         w_hh: Array,
         batch_sizes: Array,
         reverse: bool,
-        cache: Cache | None = None,
+        packings: Packings | None = None,
     ) -> tuple[Array, Array, Array]:
         """dy (N, H) and dh_n (B, H), where None means zeros, and gru's own arrays -> dgx (N,
         3H), dgh (N, 3H), dh0 (B, H).
         """
         inputs = dy, dh_n, saved, y, h0, w_hh, batch_sizes
-        return self._recurrent("gru_backward", "saved", "h0", inputs, reverse, cache)
+        return self._recurrent("gru_backward", "saved", "h0", inputs, reverse, packings)
 
     def lstm(
         self,
@@ -447,7 +447,7 @@ class Backend:
         b_hh: Array | None,
         batch_sizes: Array,
         reverse: bool,
-        cache: Cache | None = None,
+        packings: Packings | None = None,
     ) -> tuple[Array, Array, Array, Array]:
         """gx (N, 4H), h0 (B, H), c0 (B, H), w_hh (4H, H), b_hh (4H,), batch_sizes (T,) -> y (N, H),
         h_n (B, H), c_n (B, H), saved (N, 5H).
@@ -456,7 +456,7 @@ class Backend:
         state after the step.
         """
         inputs = gx, h0, c0, w_hh, b_hh, batch_sizes
-        return self._recurrent("lstm", "gx", "h0", inputs, reverse, cache)
+        return self._recurrent("lstm", "gx", "h0", inputs, reverse, packings)
 
     def lstm_backward(
         self,
@@ -468,13 +468,13 @@ class Backend:
         w_hh: Array,
         batch_sizes: Array,
         reverse: bool,
-        cache: Cache | None = None,
+        packings: Packings | None = None,
     ) -> tuple[Array, Array, Array]:
         """dy (N, H), dh_n and dc_n (B, H), where None means zeros, and lstm's own arrays ->
         dgates (N, 4H), dh0 (B, H), dc0 (B, H).
         """
         inputs = dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes
-        return self._recurrent("lstm_backward", "saved", "c0", inputs, reverse, cache)
+        return self._recurrent("lstm_backward", "saved", "c0", inputs, reverse, packings)
 
     # Attention
 

@@ -36,20 +36,20 @@ class MatMul(Function):
 
     kernels_only = True
     fresh = True
-    caching = (1,)
+    packs = (1,)
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save(a=a, b=b)
         if a.dtype.kind != "f":
             return np.matmul(a, b)
         self.kernels = backend()
-        return self.kernels.matmul(a, b, cache=self.cache(1))
+        return self.kernels.matmul(a, b, packings=self.packings(1))
 
     def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
         a, b = self.saved["a"], self.saved["b"]
         da = db = None
         if self.needs(0):
-            da = self.kernels.matmul(grad, b.swapaxes(-1, -2), cache=self.cache(1))
+            da = self.kernels.matmul(grad, b.swapaxes(-1, -2), packings=self.packings(1))
         if self.needs(1):
             if b.ndim == 2:  # one matrix for the whole batch
                 a, grad = as_rows(a), as_rows(grad)
@@ -109,12 +109,12 @@ class Linear(Function):
 
     kernels_only = True
     fresh = True
-    caching = (1,)
+    packs = (1,)
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.save(x=x, weight=weight)
         self.kernels = backend()
-        y = self.kernels.matmul(as_rows(x), weight.T, bias, cache=self.cache(1))
+        y = self.kernels.matmul(as_rows(x), weight.T, bias, packings=self.packings(1))
         return y.reshape(*x.shape[:-1], len(weight))
 
     def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
@@ -122,7 +122,7 @@ class Linear(Function):
         x_rows, rows = as_rows(x), as_rows(grad)
         dx = dw = db = None
         if self.needs(0):
-            dx = self.kernels.matmul(rows, weight, cache=self.cache(1)).reshape(x.shape)
+            dx = self.kernels.matmul(rows, weight, packings=self.packings(1)).reshape(x.shape)
         if self.needs(1):
             dw = self.over_rows(rows_product, (rows, x_rows), self.kernels)
         if self.needs(2):

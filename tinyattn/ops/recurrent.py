@@ -27,7 +27,7 @@ class Layer(Function):
 
     kernels_only = True
     fresh = True
-    caching = (2, 3)
+    packs = (2, 3)
     states = 1
 
     def inputs(
@@ -35,7 +35,7 @@ class Layer(Function):
     ) -> Array:
         """x W_ih^T + b_ih, (N, GH)."""
         self.kernels, self.sizes, self.reverse = backend(), sizes, reverse
-        return self.kernels.matmul(as_rows(x), w_ih.T, b_ih, cache=self.cache(2))
+        return self.kernels.matmul(as_rows(x), w_ih.T, b_ih, packings=self.packings(2))
 
     def gradients(self, a: Array, c: Array, dh0: Array) -> tuple[Gradient | None, ...]:
         """The gradients of x, h0, w_ih, w_hh, b_ih, b_hh, once forward has saved x, h0, w_ih, y."""
@@ -43,7 +43,7 @@ class Layer(Function):
         k = self.kernels
         dx = dw_ih = dw_hh = db_ih = db_hh = None
         if self.needs(0):
-            dx = k.matmul(a, w_ih, cache=self.cache(2)).reshape(x.shape)
+            dx = k.matmul(a, w_ih, packings=self.packings(2)).reshape(x.shape)
         if self.needs(2):
             dw_ih = self.over_rows(rows_product, (a, as_rows(x)), k)
         if self.needs(3):
@@ -104,7 +104,7 @@ class GRULayer(Layer):
     ) -> tuple[Array, Array]:
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, gates = self.kernels.gru(
-            gx, as_rows(h0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
+            gx, as_rows(h0), w_hh, b_hh, sizes, reverse, packings=self.packings(3)
         )
         y = y.reshape(*x.shape[:-1], y.shape[-1])
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates)
@@ -115,7 +115,7 @@ class GRULayer(Layer):
         dy, dh_n = _folded(dy, dh_n)
         y, h0 = as_rows(y), as_rows(h0)
         a, c, dh0 = self.kernels.gru_backward(
-            dy, dh_n, gates, y, h0, w_hh, self.sizes, self.reverse, cache=self.cache(3)
+            dy, dh_n, gates, y, h0, w_hh, self.sizes, self.reverse, packings=self.packings(3)
         )
         return self.gradients(a, c, dh0)
 
@@ -154,7 +154,7 @@ class LSTMLayer(Layer):
     ) -> tuple[Array, Array, Array]:
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, c_n, gates = self.kernels.lstm(
-            gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, cache=self.cache(3)
+            gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, packings=self.packings(3)
         )
         y = y.reshape(*x.shape[:-1], y.shape[-1])
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y, gates=gates, c0=c0)
@@ -166,7 +166,15 @@ class LSTMLayer(Layer):
         w_hh, gates, c0 = self.saved["w_hh"], self.saved["gates"], self.saved["c0"]
         dy, dh_n, dc_n = _folded(dy, dh_n, dc_n)
         a, dh0, dc0 = self.kernels.lstm_backward(
-            dy, dh_n, dc_n, gates, as_rows(c0), w_hh, self.sizes, self.reverse, cache=self.cache(3)
+            dy,
+            dh_n,
+            dc_n,
+            gates,
+            as_rows(c0),
+            w_hh,
+            self.sizes,
+            self.reverse,
+            packings=self.packings(3),
         )
         return *self.gradients(a, a, dh0), dc0.reshape(c0.shape)
 
@@ -204,7 +212,7 @@ class RNNLayer(Layer):
         self.switches_off = not self.tanh
         for rows, n in self.steps():
             new = y[rows]
-            new += self.kernels.matmul(h[:n], w_hh.T, b_hh, cache=self.cache(3))
+            new += self.kernels.matmul(h[:n], w_hh.T, b_hh, packings=self.packings(3))
             h[:n] = np.tanh(new, out=new) if self.tanh else np.maximum(new, 0, out=new)
         y = y.reshape(*x.shape[:-1], y.shape[-1])
         self.save(x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, y=y)
@@ -220,7 +228,7 @@ class RNNLayer(Layer):
             if dy is not None:
                 dh[:n] += dy[rows]
             a[rows] *= dh[:n]
-            dh[:n] = self.kernels.matmul(a[rows], w_hh, cache=self.cache(3))
+            dh[:n] = self.kernels.matmul(a[rows], w_hh, packings=self.packings(3))
         return self.gradients(a, a, dh)
 
     def steps(self) -> list[tuple[slice, int]]:

@@ -138,8 +138,8 @@ def gru(
 ) -> None:
     """gx (N, 3H), h0 (B, H) -> y (N, H), h_n (B, H), saved (N, 4H)."""
     h_n[:] = h0
-    w_hh, b_hh, batch_sizes, reverse, cache = layer
-    panels = packed(w_hh.T, "recurrent", cache)
+    w_hh, b_hh, batch_sizes, reverse, packings = layer
+    panels = packed(w_hh.T, "recurrent", packings)
     bias: Any = np.empty(0, gx.dtype) if b_hh is None else b_hh
     alone = gx.size * w_hh.shape[1] < FEW
     forward(gx, panels, bias, batch_sizes, reverse, y, h_n, saved, alone=alone)
@@ -158,8 +158,8 @@ def gru_backward(
 ) -> None:
     """dy (N, H), dh_n (B, H) and gru's own arrays -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
     dh0[:] = 0 if dh_n is None else dh_n
-    w_hh, _, batch_sizes, reverse, cache = layer
-    panels = packed(w_hh, "recurrent backward", cache)
+    w_hh, _, batch_sizes, reverse, packings = layer
+    panels = packed(w_hh, "recurrent backward", packings)
     given = np.empty((0, 0), saved.dtype) if dy is None else dy
     alone = y.size * len(w_hh) < FEW
     backward(given, saved, y, h0, panels, batch_sizes, reverse, dgx, dgh, dh0, alone=alone)

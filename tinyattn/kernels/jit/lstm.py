@@ -150,8 +150,8 @@ def lstm(
 ) -> None:
     """gx (N, 4H), h0, c0 (B, H) -> y (N, H), h_n, c_n (B, H), saved (N, 5H)."""
     h_n[:], c_n[:] = h0, c0
-    w_hh, b_hh, batch_sizes, reverse, cache = layer
-    panels = packed(w_hh.T, "recurrent", cache)
+    w_hh, b_hh, batch_sizes, reverse, packings = layer
+    panels = packed(w_hh.T, "recurrent", packings)
     bias: Any = np.empty(0, gx.dtype) if b_hh is None else b_hh
     alone = gx.size * w_hh.shape[1] < FEW
     forward(gx, panels, bias, batch_sizes, reverse, y, h_n, c_n, saved, alone=alone)
@@ -173,8 +173,8 @@ def lstm_backward(
     """
     dh0[:] = 0 if dh_n is None else dh_n
     dc0[:] = 0 if dc_n is None else dc_n
-    w_hh, _, batch_sizes, reverse, cache = layer
-    panels = packed(w_hh, "recurrent backward", cache)
+    w_hh, _, batch_sizes, reverse, packings = layer
+    panels = packed(w_hh, "recurrent backward", packings)
     given = np.empty((0, 0), saved.dtype) if dy is None else dy
     alone = saved.size * c0.shape[1] < FEW
     backward(given, saved, c0, panels, batch_sizes, reverse, dgates, dh0, dc0, alone=alone)

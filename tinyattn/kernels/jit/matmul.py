@@ -7,7 +7,7 @@ give LLVM one long loop over columns, with strides it knows, to turn into vector
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Packings
 from tinyattn.kernels.jit.compiling import exact, kernel, sums
 
 WIDTH = 128
@@ -226,7 +226,7 @@ def few_rows_transposed(a, b, bias, out):
                 out[i, m, j] += dot(a[i, m], b[i, j])
 
 
-def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
+def matmul(a: Array, b: Array, bias: Array | None, packings: Packings | None, out: Array) -> None:
     """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
     if out.ndim == 2:
         a, b, out = a[None], b[None], out[None]

@@ -1,13 +1,13 @@
 """What the recurrent kernels share: packed weights, the product of a step forwards and backwards.
 
 Rows never meet, so each thread takes a block of rows through all of time. The recurrent weights are
-packed once (and kept in the cache of their owner). Look first at `forward_sums`.
+packed once (and kept with their owner). Look first at `forward_sums`.
 """
 
 import numba
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Packings
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
 from tinyattn.kernels.jit.matmul import TASKS, WIDTH, copy_row, pack, rounded, tile
 from tinyattn.kernels.jit.vmath import exp
@@ -22,15 +22,15 @@ def pack_all(b, panels):
         pack(b[:, at : at + WIDTH], panels[at * K :])
 
 
-def packed(b: Array, key: str, cache: Cache | None) -> Array:
-    """b (K, P) in panels of (K, WIDTH), from the cache where it holds them."""
-    panels: Array | None = None if cache is None else cache.get(("numba", key))
+def packed(b: Array, key: str, packings: Packings | None) -> Array:
+    """b (K, P) in panels of (K, WIDTH), from packings if they are there."""
+    panels: Array | None = None if packings is None else packings.get(("numba", key))
     if panels is None:
         K, P = b.shape
         panels = np.empty(-(-P // WIDTH) * K * WIDTH, b.dtype)
         pack_all(b, panels, alone=K * P < SMALL)
-        if cache is not None:
-            cache["numba", key] = panels
+        if packings is not None:
+            packings["numba", key] = panels
     return panels
 
 

@@ -18,7 +18,7 @@ def gru(
     saved: Array,
 ) -> None:
     """gx (N, 3H), h0 (B, H) -> y (N, H), h_n (B, H), saved (N, 4H)."""
-    w_hh, b_hh, batch_sizes, reverse, cache = layer
+    w_hh, b_hh, batch_sizes, reverse, packings = layer
     real, kernel, _ = _VERSIONS[gx.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -26,7 +26,7 @@ def gru(
             address(real, gx),
             address(real, h0),
             w,
-            packed(w_hh, w, T, False, cache),
+            packed(w_hh, w, T, False, packings),
             NULL if b_hh is None else address(real, b_hh),
             address(INT64, batch_sizes),
             T,
@@ -52,7 +52,7 @@ def gru_backward(
     dh0: Array,
 ) -> None:
     """dy (N, H), dh_n (B, H) and gru's own arrays -> dgx (N, 3H), dgh (N, 3H), dh0 (B, H)."""
-    w_hh, _, batch_sizes, reverse, cache = layer
+    w_hh, _, batch_sizes, reverse, packings = layer
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -63,7 +63,7 @@ def gru_backward(
             address(real, y),
             address(real, h0),
             w,
-            packed(w_hh, w, T, True, cache),
+            packed(w_hh, w, T, True, packings),
             address(INT64, batch_sizes),
             T,
             *h0.shape,

@@ -20,7 +20,7 @@ def lstm(
     saved: Array,
 ) -> None:
     """gx (N, 4H), h0, c0 (B, H) -> y (N, H), h_n, c_n (B, H), saved (N, 5H)."""
-    w_hh, b_hh, batch_sizes, reverse, cache = layer
+    w_hh, b_hh, batch_sizes, reverse, packings = layer
     real, kernel, _ = _VERSIONS[gx.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -29,7 +29,7 @@ def lstm(
             address(real, h0),
             address(real, c0),
             w,
-            packed(w_hh, w, T, False, cache),
+            packed(w_hh, w, T, False, packings),
             NULL if b_hh is None else address(real, b_hh),
             address(INT64, batch_sizes),
             T,
@@ -58,7 +58,7 @@ def lstm_backward(
     """dy (N, H), dh_n, dc_n (B, H) and lstm's own arrays -> dgates (N, 4H), dh0, dc0 (B,
     H).
     """
-    w_hh, _, batch_sizes, reverse, cache = layer
+    w_hh, _, batch_sizes, reverse, packings = layer
     real, _, kernel = _VERSIONS[saved.itemsize]
     w, T = address(real, w_hh), len(batch_sizes)
     check(
@@ -69,7 +69,7 @@ def lstm_backward(
             address(real, saved),
             address(real, c0),
             w,
-            packed(w_hh, w, T, True, cache),
+            packed(w_hh, w, T, True, packings),
             address(INT64, batch_sizes),
             T,
             *c0.shape,

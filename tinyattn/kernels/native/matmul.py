@@ -1,5 +1,5 @@
 """The product of matrices, native/matmul.c. This code runs before every product, also before small
-ones, so it is kept short. Look next at `_packed`, the cache of packed weights.
+ones, so it is kept short. Look next at `_packed`, which keeps packed weights.
 """
 
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels import blocks
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Packings
 from tinyattn.kernels.native import check, ffi, lib
 from tinyattn.kernels.native.calling import NULL, address, by_size
 
@@ -24,13 +24,13 @@ def _first_element(real: Any, x: Array) -> Any:
     return address(real, x.T if x.flags.f_contiguous else x[(slice(1),) * x.ndim])
 
 
-def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
+def matmul(a: Array, b: Array, bias: Array | None, packings: Packings | None, out: Array) -> None:
     """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them with one bias."""
     real, kernel, pack = _VERSIONS[out.itemsize]
     at = address(real, b) if b.flags.c_contiguous else _first_element(real, b)
     if out.ndim == 2:
         n, (M, P), a_strides, b_strides = 1, out.shape, (0, *a.strides), (0, *b.strides)
-        packed = NULL if cache is None else _packed(cache, pack, real, b, at)
+        packed = NULL if packings is None else _packed(packings, pack, real, b, at)
     else:
         (n, M, P), a_strides, b_strides, packed = out.shape, a.strides, b.strides, NULL
     status = kernel(
@@ -50,14 +50,14 @@ def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Arr
         check(status)
 
 
-def _packed(cache: Cache, pack: Any, real: Any, b: Array, at: Any) -> Any:
-    """b as panels, if this is at least its second use since the cache was emptied."""
+def _packed(packings: Packings, pack: Any, real: Any, b: Array, at: Any) -> Any:
+    """b as panels, if this is at least its second use since the packings were emptied."""
     K, P = b.shape
     row, column = b.strides
     if column == b.itemsize and b.nbytes <= SMALL:
         return NULL
     key = ("matmul", at, K, P, row, column, lib.ta_isa())
-    packed = cache.get(key)
+    packed = packings.get(key)
     if packed is None:
         packed = NULL  # noted; packing pays only for weights that are used again
     elif packed == NULL:
@@ -65,7 +65,7 @@ def _packed(cache: Cache, pack: Any, real: Any, b: Array, at: Any) -> Any:
         check(pack(K, P, at, row, column, packed))
     else:
         return packed
-    cache[key] = packed
+    packings[key] = packed
     return packed
 
 

@@ -11,15 +11,15 @@ views.
 
 import numpy as np
 
-from tinyattn.kernels._types import Array, Cache
+from tinyattn.kernels._types import Array, Packings
 from tinyattn.kernels.reference.reductions import rounded_away
 
 BLOCK, ROW_BLOCK = 4096, 512  # terms that BLAS adds; it adds those of a single row in order
 
 
 @np.errstate(all="ignore")
-def matmul(a: Array, b: Array, bias: Array | None, cache: Cache | None, out: Array) -> None:
-    """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them. The cache stays empty."""
+def matmul(a: Array, b: Array, bias: Array | None, packings: Packings | None, out: Array) -> None:
+    """a (M, K), b (K, P), bias (P,) -> out (M, P), or n of them. The packings stay empty."""
     K = a.shape[-1]
     length = ROW_BLOCK if 1 in out.shape[-2:] else BLOCK
     if length >= K:
