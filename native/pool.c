@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 200000, KEPT_BYTES = 16 << 20 };
-enum { LEAST_CACHE = 512 << 10, MOST_CACHE = 2 << 20 };
+enum { LEAST_CACHE = 512 << 10, USUAL_CACHE = 1 << 20, MOST_CACHE = 2 << 20 };
 
 /* What it costs to start and to join one more thread, in multiplications. n threads take work / n +
  * n * THREAD_COST, which is least for the n of ta_threads_for. */
@@ -125,8 +125,9 @@ long ta_second_level_cache(void)
 #if defined(_SC_LEVEL2_CACHE_SIZE)
         bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
-        if (bytes < LEAST_CACHE) bytes = LEAST_CACHE; /* unknown, or not to be believed */
-        if (bytes > MOST_CACHE) bytes = MOST_CACHE;   /* shared by several cores */
+        if (bytes <= 0) bytes = USUAL_CACHE;
+        if (bytes < LEAST_CACHE) bytes = LEAST_CACHE;
+        if (bytes > MOST_CACHE) bytes = MOST_CACHE; /* shared by several cores */
         atomic_store_explicit(&known, bytes, memory_order_relaxed);
     }
     return bytes;

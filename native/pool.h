@@ -3,9 +3,9 @@
 #include <stdatomic.h>
 
 /* Calls task(arg, part, parts) once for every part in [0, parts), on several threads if they are free.
- * A part runs on one thread from its beginning to its end. Results must not depend on which thread that
- * is: choose the parts by the shape only, and let no two parts write to the same place. Neighbouring
- * parts are often run by the same thread. */
+ * A part runs on one thread from its beginning to its end. Results must depend neither on which thread
+ * that is nor on how many there are: let no two parts write to the same place, and where a sum goes over
+ * several parts, choose these by the shape only. Neighbouring parts are often run by the same thread. */
 void ta_parallel(void (*task)(void *arg, long part, long parts), void *arg, long parts);
 
 /* Waits until a counter, which a part that was begun before adds to, is more than `number`. */
