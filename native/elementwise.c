@@ -135,8 +135,8 @@ struct FN(elementwise_job) {
 };
 
 /* The elements first, first + 1, ... of an input that is not dense, copied side by side. */
-static void FN(gather)(const struct FN(elementwise_job) *job, const struct FN(input) *in, int64_t first,
-                       long count, real *to)
+static void FN(side_by_side)(const struct FN(elementwise_job) *job, const struct FN(input) *in,
+                             int64_t first, long count, real *to)
 {
     const long last = job->axes - 1, size = in->bytes ? 1 : sizeof(real);
     int64_t index[MOST_AXES], rest = first;
@@ -188,7 +188,7 @@ static void FN(elementwise_part)(void *arg, long part, long parts)
             if (input->dense)
                 in[k] = (const real *)input->at + first;
             else
-                FN(gather)(job, input, first, count, room[k]);
+                FN(side_by_side)(job, input, first, count, room[k]);
         }
         FN(operations)[job->op].loop(count, job->out + first, in, job->numbers);
     }

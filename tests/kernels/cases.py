@@ -291,6 +291,73 @@ def embedding_backward() -> Iterator[Case]:
     )
 
 
+def copy() -> Iterator[Case]:
+    """Views of every kind. Large ones are cut into parts."""
+    r = rng(20)
+    yield from elements()
+    for shape in [(3, 40, 50), (16, 16), (17, 65), (130, 66), (2, 3, 5, 7), (1030, 33), (5, 2100)]:
+        x, name = r.normal(size=shape), "x".join(map(str, shape))
+        yield name + " turned", {"x": x.T}
+        yield name + " rolled axes", {"x": np.moveaxis(x, 0, -1)}
+        yield name + " neighbours", {"x": x.swapaxes(-1, -2)}
+        yield name + " gaps, turned", {"x": x[..., ::2].T}
+        yield name + " backwards", {"x": x[::-1, ..., ::-1]}
+        yield name + " backwards, turned", {"x": x[::-1, ..., ::-1].T}
+        yield name + " repeated columns", {"x": np.broadcast_to(x[..., None], (*shape, 3))}
+        yield name + " repeated rows", {"x": np.broadcast_to(x, (3, *shape))}
+    axes = r.normal(size=(2, 1, 3, 2, 2, 3, 1, 2))
+    yield "eight axes", {"x": axes.transpose(7, 0, 5, 2, 1, 4, 6, 3)}
+
+
+def triangle() -> Iterator[Case]:
+    r = rng(21)
+    for shape in [(1, 1, 1), (2, 3, 5), (1, 33, 17), (3, 70, 130), (40, 20, 20), (0, 2, 2)]:
+        x = r.normal(size=shape)
+        for k in (0, 2, -3, 1000, -1000, 2**63 - 1):
+            for upper in (False, True):
+                yield f"{shape} k = {k}, {upper}", {"x": x, "k": k, "upper": upper}
+    yield "three columns", {"x": r.normal(size=(2, 3, 0)), "k": 0, "upper": True}
+
+
+def picks() -> Iterator[tuple[str, tuple[int, int, int, int], np.ndarray]]:
+    """(A, n, N, C) and an index (A or 1, N, C or 1): one element, rows, columns, all; on an axis
+    that fits into the caches and one that does not; few places, and all at the same place."""
+    r = rng(22)
+    sizes = [(1, 5, 7, 1), (3, 4, 5, 6), (2, 100, 50, 40), (50, 30, 70, 1), (2, 7, 3, 2000)]
+    sizes += [(1, 1, 9, 1), (300, 40, 1, 1), (20, 100, 3, 1), (1, 5000, 300, 20), (1, 20, 30, 33)]
+    sizes += [(1, 40_000, 20_000, 1), (2, 34_000, 500, 1), (1, 3000, 800, 17), (1, 9000, 2000, 5)]
+    sizes += [(1, 3, 0, 4), (0, 3, 2, 1), (2, 3, 4, 0), (1, 0, 0, 1)]
+    for A, n, N, C in sizes:
+        for own, columns in {(1, 1), (A, 1), (1, C), (A, C)}:
+            index = (
+                r.integers(0, n, size=(own, N, columns)) if n else np.zeros((own, 0, columns), int)
+            )
+            yield f"A{A} n{n} N{N} C{C}, index {index.shape}", (A, n, N, C), index
+    yield "one place", (1, 50, 600, 3), np.full((1, 600, 1), 49)
+    yield "one place of many", (1, 40_000, 600, 1), np.full((1, 600, 1), 39_999)
+
+
+def gather() -> Iterator[Case]:
+    for name, (A, n, _, C), index in picks():
+        yield name, {"x": rng(23).normal(size=(A, n, C)), "index": index}
+
+
+def scatter() -> Iterator[Case]:
+    for name, (A, n, N, C), index in picks():
+        y, x = rng(24).normal(size=(A, n, C)), rng(25).normal(size=(A, N, C))
+        yield name, {"y": y, "index": index, "x": x}
+        yield name + ", a number", {"y": y, "index": index, "x": np.full((1, 1, 1), 7.5)}
+
+
+def scatter_add() -> Iterator[Case]:
+    for name, (A, n, N, C), index in picks():
+        plain = {"x": rng(26).normal(size=(A, N, C)), "index": index, "n": n}
+        yield name, plain
+        yield name + ", onto", plain | {"onto": rng(27).normal(size=(A, n, C))}
+    x = np.array([1e8, 1.0, -1e8, 1.0, np.inf, 1.0]).reshape(1, 6, 1)
+    yield "cancelling", {"x": x, "index": np.array([0, 0, 0, 0, 1, 1]).reshape(1, 6, 1), "n": 3}
+
+
 def gru() -> Iterator[Case]:
     yield from _recurrent(7, gates=3)
 

@@ -145,6 +145,47 @@ def test_embedding_backward(
     )
 
 
+@each(cases.copy)
+def test_copy(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    got = kernels.copy(**args)
+    np.testing.assert_array_equal(got, args["x"])
+    assert got.flags.c_contiguous
+    assert not np.may_share_memory(got, args["x"])
+
+
+@each(cases.triangle)
+def test_triangle(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    x, k, upper = cast(args, dtype).values()
+    kept = np.subtract.outer(np.arange(x.shape[1]), np.arange(x.shape[2]))
+    kept = kept <= -k if upper else kept >= -k
+    np.testing.assert_array_equal(kernels.triangle(x, k, upper), np.where(kept, x, 0))
+
+
+@each(cases.gather)
+def test_gather(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    x, index = cast(args, dtype).values()
+    whole = np.broadcast_to(index, (len(x), index.shape[1], x.shape[2]))
+    np.testing.assert_array_equal(kernels.gather(x, index), np.take_along_axis(x, whole, 1))
+
+
+@each(cases.scatter)
+def test_scatter(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    one, two = cast(args, dtype), cast(args, dtype)
+    kernels.scatter(**one)
+    definition.scatter(**two)
+    np.testing.assert_array_equal(one["y"], two["y"])
+
+
+@each(cases.scatter_add)
+def test_scatter_add(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    """Bitwise the definition in the same type: the order of the sum is part of the contract."""
+    args = cast(args, dtype)
+    np.testing.assert_array_equal(kernels.scatter_add(**args), definition.scatter_add(**args))
+
+
 def gru_room(args: dict[str, Any]) -> float:
     """Roundings of T steps of products over H with states in [-1, 1]; the weights don't expand them
     by much.

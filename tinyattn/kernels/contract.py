@@ -27,6 +27,7 @@ I64 = np.dtype(np.int64)
 U64 = np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 
+MOVED = (1, 4, 8)  # sizes in bytes of the elements that the kernel `copy` moves
 PLANS = 1024  # combinations of shapes that one kernel remembers
 
 _ARGUMENT = re.compile(r"(\w+) (\([^)]*\)|\[\])(\??)((?: \w+)*)")
@@ -384,6 +385,38 @@ def side_by_side(*parts: Array) -> tuple[Array, ...] | None:
     if any(start != starts[0] + i * h * D * size for i, start in enumerate(starts)):
         return None
     return tuple(blocks.empty(shape, first.dtype).transpose(order))
+
+
+def elements(kernel: str, name: str, x: Any) -> Array:
+    """`x` as an array of numbers or bools in native byte order; others are refused by name."""
+    if type(x) is not np.ndarray:
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"{kernel}: {name} must be a NumPy array, got {type(x).__name__}")
+        x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{kernel}: {name}: expected numbers or bools, got {x.dtype}")
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+_INDEX = Argument.read("index (A, N, C) int64")
+
+
+def picking(kernel: str, name: str, x: Any, index: Any) -> tuple[Array, Array]:
+    """The two inputs of `gather`, `scatter` or `scatter_add`, as the twins read them."""
+    x = elements(kernel, name, x)
+    if not x.flags.carray:
+        x = readable(x, x.dtype)
+    if type(index) is not np.ndarray or index.dtype is not I64 or not index.flags.carray:
+        index = _INDEX.fit(kernel, index, F32)
+    if x.ndim != 3:
+        raise ValueError(f"{kernel}: {name} must have three axes, got shape {x.shape}")
+    own = index.shape
+    if len(own) != 3 or own[0] not in (1, x.shape[0]) or own[2] not in (1, x.shape[2]):
+        raise ValueError(
+            f"{kernel}: index must be (A, N, C), with 1 or that of {name} {x.shape} as A and as C, "
+            f"got {own}"
+        )
+    return x, index
 
 
 def elementwise_inputs(

@@ -40,17 +40,22 @@ from tinyattn.kernels.contract import (
     BOOL,
     F32,
     F64,
+    MOVED,
     Contract,
     check_batch_sizes,
     check_indices,
     check_probability,
+    elements,
     elementwise_inputs,
     float_type,
+    picking,
+    readable,
     side_by_side,
     spread,
     strided,
     write_back,
 )
+from tinyattn.kernels.reference import copy, indexing
 from tinyattn.kernels.reference.elementwise import OPERATIONS
 
 # The folder of the twins of every backend, in order of preference.
@@ -114,6 +119,15 @@ STATEMENTS = {
     },
     "elementwise": {
         "elementwise": "a (...), b (...)?, c (...)? -> out (...)",
+    },
+    "copy": {
+        "copy": "x (...) -> out (...)",
+        "triangle": "x (A, N, C) -> y (A, N, C)",
+    },
+    "indexing": {
+        "gather": "x (A, n, C), index (A, N, C) int64 -> y (A, N, C)",
+        "scatter": "x (A, N, C), index (A, N, C) int64 -> y (A, n, C)",
+        "scatter_add": "x (A, N, C), index (A, N, C) int64 -> y (A, n, C)",
     },
     "reductions": {
         "sum": "x (A, n, C) -> y (A, C)",
@@ -311,6 +325,104 @@ class Backend:
             )
         self._twins["elementwise"](operation, inputs, out, p, q)
         return out.T if turned else out
+
+    # Copies and indexing. Where nothing is computed, elements may be of any type.
+
+    def copy(self, x: Array, out: Array | None = None) -> Array:
+        """x -> a C-contiguous copy; or into `out`, an array of the same shape and type that may
+        have any strides.
+        """
+        x = elements("copy", "x", x)
+        if out is None:
+            out = empty(x.shape, x.dtype)
+        elif out.shape != x.shape or out.dtype != x.dtype or not out.flags.writeable:
+            raise ValueError(
+                f"copy: out must be a writable {x.dtype} array of shape {x.shape}, got {out.dtype} "
+                f"{out.shape}"
+            )
+        elif np.may_share_memory(x, out):
+            x = x.copy()
+        if x.size and x.itemsize in MOVED and x.flags.aligned and out.flags.aligned:
+            self._twins["copy"](x, out)
+        else:
+            out[...] = x
+        return out
+
+    def triangle(self, x: Array, k: int, upper: bool) -> Array:
+        """x (A, N, C) -> the same, but 0 at (i, j) with j - i > k; with `upper`, with j - i < k."""
+        x = elements("triangle", "x", x)
+        if x.ndim != 3:
+            raise ValueError(f"triangle: x must have three axes, got shape {x.shape}")
+        if not x.flags.carray:
+            x = readable(x, x.dtype)
+        out = empty(x.shape, x.dtype)
+        if x.size:
+            _, N, C = x.shape
+            twin = self._twins["triangle"] if x.itemsize in (4, 8) else copy.triangle
+            twin(x, min(max(k, -N), C), upper, out)
+        return out
+
+    def gather(self, x: Array, index: Array) -> Array:
+        """x (A, n, C), index (A, N, C) in [0, n) -> (A, N, C): y[a, i, c] = x[a, index[a, i, c], c]
+
+        The index may have size 1 in place of A, and of C. IndexError for one outside [0, n).
+        """
+        x, index = picking("gather", "x", x, index)
+        A, n, C = x.shape
+        out = empty((A, index.shape[1], C), x.dtype)
+        if not self._picks("gather", x)(x, index, out):
+            check_indices("gather", "index", index, n)
+        return out
+
+    def scatter(self, y: Array, index: Array, x: Array) -> None:
+        """Write x (A, N, C), or one number (1, 1, 1), into y (A, n, C), which changes:
+        y[a, index[a, i, c], c] = x[a, i, c]. Of several numbers at one place the last one stays.
+
+        The index may have size 1 in place of A, and of C. IndexError for one outside [0, n); the
+        others may have been written by then.
+        """
+        target, index = picking("scatter", "y", y, index)
+        if not y.flags.writeable:
+            raise ValueError("scatter: y is read-only, it cannot change in place")
+        A, n, C = y.shape
+        N, x = index.shape[1], elements("scatter", "x", x)
+        if x.dtype != target.dtype or x.shape not in ((A, N, C), (1, 1, 1)):
+            raise ValueError(
+                f"scatter: x must be (A, N, C) = {(A, N, C)} or (1, 1, 1) in {target.dtype}, got "
+                f"{x.shape} in {x.dtype}"
+            )
+        if not self._picks("scatter", x)(readable(x, x.dtype), index, target):
+            check_indices("scatter", "index", index, n)
+        if target is not y:
+            y[...] = target
+
+    def scatter_add(self, x: Array, index: Array, n: int, onto: Array | None = None) -> Array:
+        """x (A, N, C), index (A, N, C) in [0, n) -> (A, n, C): y[a, j, c] is the sum of x[a, i, c]
+        over all i with index[a, i, c] = j, in their order. `onto` (A, n, C) is what the sums begin
+        with, if they do not begin with 0.
+
+        The index may have size 1 in place of A, and of C. IndexError for one outside [0, n).
+        """
+        real = float_type("scatter_add", "x", x)
+        x, index = picking("scatter_add", "x", x, index)
+        A, N, C = x.shape
+        if index.shape[1] != N:
+            raise ValueError(f"scatter_add: index must be (A, N, C) = {x.shape}, got {index.shape}")
+        out = empty((A, n, C), real)
+        if onto is not None:
+            if elements("scatter_add", "onto", onto).shape != out.shape or onto.dtype != x.dtype:
+                raise ValueError(
+                    f"scatter_add: onto must be (A, n, C) = {out.shape} in {x.dtype}, got "
+                    f"{onto.shape} in {onto.dtype}"
+                )
+            self.copy(onto, out)
+        if not self._twins["scatter_add"](x, index, onto is not None, out):
+            check_indices("scatter_add", "index", index, n)
+        return out
+
+    def _picks(self, kernel: str, x: Array) -> Callable[[Array, Array, Array], bool]:
+        """The twin for elements of the size of x; it is NumPy's where the others have none."""
+        return self._twins[kernel] if x.itemsize in (4, 8) else getattr(indexing, kernel)
 
     # Softmax, along the last axis
 

@@ -3,6 +3,7 @@ dimensions.
 
     r2  an array to read, C-contiguous, of 2 dimensions, in the float type of the call
     w2  the same, to write                           v3  to read, with any strides
+    u3  to write, with any strides
     s2  a float64 array to write, whatever the float type of the call
     i1  an int64 array        b2  a bool array       int, float, bool  numbers
 
@@ -50,8 +51,8 @@ def _types(letters: str, real: Any) -> Any:
     if letters in scalars:
         return scalars[letters]
     element = {"i": types.int64, "b": types.boolean, "s": types.float64}.get(letters[0], real)
-    layout: Any = "A" if letters[0] == "v" else "C"
-    return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "ws")
+    layout: Any = "A" if letters[0] in "vu" else "C"
+    return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "wsu")
 
 
 class Kernel:

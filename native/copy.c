@@ -1,0 +1,224 @@
+/* Copies between arrays of any strides, and triangles of matrices. Look first at copy_rows_part and
+ * copy_tiles_part.
+ *
+ * Elements are moved, never computed with, so `real` stands for anything of its size; elements of one
+ * byte are moved in the float version. The axes come as kernels/layouts.py orders them: as they stand in
+ * the memory of `to`, whose last axis is walked from element to element. Where `from` has the shorter
+ * step on the axis before it, as in a transposed matrix, work goes in tiles. A tile is as wide as a cache
+ * line of `from`, so that every line of both arrays is used whole while it is in the first-level cache. */
+#ifndef TA_COPY
+#define TA_COPY
+enum { CACHE_LINE = 64, TILE_LENGTH = 1024 };
+#endif
+
+struct FN(copy_job) {
+    const char *from;
+    char *to;
+    const int64_t *shape, *source, *target; /* of every axis: the size, and the steps in bytes */
+    long axes, size;                        /* size: of an element, in bytes */
+    int64_t units;                          /* elements, or tiles */
+    long each;                              /* units of a part */
+    long strips, lengths;                   /* tiles beside and behind each other, of the last two axes */
+};
+
+#undef COPY_RUN
+#define COPY_RUN(type)                                                                          \
+    if (to_step == sizeof(type)) {                                                              \
+        type *y = (type *)to;                                                                   \
+        if (!from_step) {                                                                       \
+            const type x = *(const type *)from;                                                 \
+            for (long i = 0; i < n; i++) y[i] = x;                                              \
+        } else if (from_step == -(long)sizeof(type)) {                                          \
+            const type *x = (const type *)from;                                                 \
+            for (long i = 0; i < n; i++) y[i] = x[-i];                                          \
+        } else                                                                                  \
+            for (long i = 0; i < n; i++) y[i] = *(const type *)(from + i * from_step);          \
+    } else                                                                                      \
+        for (long i = 0; i < n; i++) *(type *)(to + i * to_step) = *(const type *)(from + i * from_step);
+
+/* n elements along one axis. */
+TA_INLINE void FN(copy_run)(char *to, long to_step, const char *from, long from_step, long n, long size)
+{
+    if (to_step == size && from_step == size) {
+        memcpy(to, from, n * size);
+        return;
+    }
+#if REAL_BITS == 32
+    if (size == 1) {
+        COPY_RUN(uint8_t)
+        return;
+    }
+#endif
+    COPY_RUN(real)
+}
+
+/* Elements `part * each` and so on, run by run along the last axis. */
+static void FN(copy_rows_part)(void *arg, long part, long parts)
+{
+    (void)parts;
+    const struct FN(copy_job) *job = arg;
+    const long last = job->axes - 1, size = job->size;
+    const int64_t first = (int64_t)part * job->each, rest = job->units - first;
+    const long count = rest < job->each ? (long)rest : job->each;
+    const long n = job->shape[last], from_step = job->source[last], to_step = job->target[last];
+    int64_t index[MOST_AXES], place = first;
+    const char *from = job->from;
+    char *to = job->to;
+    for (long axis = last; axis >= 0; axis--) {
+        index[axis] = place % job->shape[axis];
+        place /= job->shape[axis];
+        from += index[axis] * job->source[axis];
+        to += index[axis] * job->target[axis];
+    }
+    for (long done = 0; done < count;) {
+        const long run = ta_smaller(count - done, n - index[last]);
+        FN(copy_run)(to, to_step, from, from_step, run, size);
+        done += run;
+        /* On to the next run: the last axis is at its end, the axes before it count on. */
+        from -= index[last] * from_step;
+        to -= index[last] * to_step;
+        index[last] = 0;
+        for (long axis = last - 1; axis >= 0; axis--) {
+            from += job->source[axis];
+            to += job->target[axis];
+            if (++index[axis] < job->shape[axis]) break;
+            from -= index[axis] * job->source[axis];
+            to -= index[axis] * job->target[axis];
+            index[axis] = 0;
+        }
+    }
+}
+
+/* to[j][i] = from[i][j] for LANES rows and columns; steps are in bytes. In each round the halves, quarters,
+ * ... of two rows change places, until row j has become column j. */
+TA_INLINE void FN(turn_square)(char *to, long to_step, const char *from, long from_step)
+{
+#if LEVEL_NUMBER && defined(__GNUC__) && !defined(__clang__)
+    vec rows[LANES];
+#pragma GCC unroll 16
+    for (long i = 0; i < LANES; i++) rows[i] = load((const real *)(from + i * from_step));
+#pragma GCC unroll 4
+    for (long half = LANES / 2; half; half /= 2) {
+        ivec low, high;
+        for (long i = 0; i < LANES; i++) {
+            low[i] = i & half ? LANES + i - half : i;
+            high[i] = i & half ? LANES + i : i + half;
+        }
+#pragma GCC unroll 16
+        for (long i = 0; i < LANES; i++)
+            if (!(i & half)) {
+                const vec a = rows[i], b = rows[i + half];
+                rows[i] = __builtin_shuffle(a, b, low);
+                rows[i + half] = __builtin_shuffle(a, b, high);
+            }
+    }
+#pragma GCC unroll 16
+    for (long i = 0; i < LANES; i++) store((real *)(to + i * to_step), rows[i]);
+#else
+    for (long j = 0; j < LANES; j++)
+        for (long i = 0; i < LANES; i++)
+            ((real *)(to + j * to_step))[i] = ((const real *)(from + i * from_step))[j];
+#endif
+}
+
+/* A tile: `rows` rows of `to`, each of n elements. Going from row to row takes a step on the axis before
+ * the last, and going along a row a step on the last axis. */
+static void FN(copy_tile)(const struct FN(copy_job) *job, char *to, const char *from, long rows, long n)
+{
+    const long before = job->axes - 2, last = job->axes - 1, size = job->size;
+    const long to_row = job->target[before], to_step = job->target[last];
+    const long from_row = job->source[before], from_step = job->source[last];
+    const int even = size == sizeof(real) && to_step == size && from_row == size;
+    for (long i = 0; i < n; i += LANES)
+        for (long j = 0; j < rows; j += LANES) {
+            char *y = to + j * to_row + i * to_step;
+            const char *x = from + j * from_row + i * from_step;
+            if (even && i + LANES <= n && j + LANES <= rows)
+                FN(turn_square)(y, to_row, x, from_step);
+            else
+                for (long k = 0; k < ta_smaller(LANES, rows - j); k++)
+                    FN(copy_run)(y + k * to_row, to_step, x + k * from_row, from_step,
+                                 ta_smaller(LANES, n - i), size);
+        }
+}
+
+static void FN(copy_tiles_part)(void *arg, long part, long parts)
+{
+    (void)parts;
+    const struct FN(copy_job) *job = arg;
+    const long before = job->axes - 2, last = job->axes - 1, width = CACHE_LINE / job->size;
+    const int64_t end = (int64_t)(part + 1) * job->each;
+    for (int64_t unit = (int64_t)part * job->each; unit < end && unit < job->units; unit++) {
+        const long i = unit % job->lengths * TILE_LENGTH, j = unit / job->lengths % job->strips * width;
+        int64_t place = unit / job->lengths / job->strips;
+        const char *from = job->from + j * job->source[before] + i * job->source[last];
+        char *to = job->to + j * job->target[before] + i * job->target[last];
+        for (long axis = before - 1; axis >= 0; axis--) {
+            const int64_t index = place % job->shape[axis];
+            place /= job->shape[axis];
+            from += index * job->source[axis];
+            to += index * job->target[axis];
+        }
+        FN(copy_tile)(job, to, from, ta_smaller(width, job->shape[before] - j),
+                      ta_smaller(TILE_LENGTH, job->shape[last] - i));
+    }
+}
+
+static inline int64_t FN(distance)(int64_t step) { return step < 0 ? -step : step; }
+
+/* The elements of `from` into `to`, both of `size` bytes an element (a number's, or 1). `layout` has for
+ * all axes, at least one, their sizes, then the steps in bytes of `from` and those of `to`. */
+KERNEL(copy)(const void *from, void *to, int64_t size, int64_t axes, const int64_t *layout)
+{
+    struct FN(copy_job) job = {.from = from, .to = to, .size = (long)size, .axes = (long)axes};
+    job.shape = layout;
+    job.source = layout + axes;
+    job.target = layout + 2 * axes;
+    int64_t count = 1;
+    for (long axis = 0; axis < axes; axis++) count *= job.shape[axis];
+    if (!count) return 0;
+    const long last = job.axes - 1, width = CACHE_LINE / job.size;
+    if (axes > 1 && FN(distance)(job.source[last - 1]) < FN(distance)(job.source[last])) {
+        job.strips = (job.shape[last - 1] + width - 1) / width;
+        job.lengths = (job.shape[last] + TILE_LENGTH - 1) / TILE_LENGTH;
+        job.units = count / job.shape[last] / job.shape[last - 1] * job.strips * job.lengths;
+        job.each = PART_ELEMENTS / (width * ta_smaller(TILE_LENGTH, job.shape[last]));
+        if (job.each < 1) job.each = 1;
+        ta_parallel(FN(copy_tiles_part), &job, (long)((job.units - 1) / job.each + 1));
+    } else {
+        job.units = count;
+        job.each = PART_ELEMENTS;
+        ta_parallel(FN(copy_rows_part), &job, (long)((job.units - 1) / job.each + 1));
+    }
+    return 0;
+}
+
+struct FN(triangle_job) {
+    const real *x;
+    real *y;
+    int64_t rows, N, C, k; /* rows: of all matrices together */
+    int upper;
+};
+
+static void FN(triangle_part)(void *arg, long part, long parts)
+{
+    const struct FN(triangle_job) *job = arg;
+    const int64_t C = job->C;
+    for (int64_t row = job->rows * part / parts; row < job->rows * (part + 1) / parts; row++) {
+        /* The first column that lies above the diagonal k, or on it where the upper triangle is kept. */
+        int64_t border = row % job->N + job->k + !job->upper;
+        border = border < 0 ? 0 : border > C ? C : border;
+        const int64_t kept = job->upper ? border : 0, lost = job->upper ? 0 : border;
+        const int64_t keep = job->upper ? C - border : border;
+        memcpy(job->y + row * C + kept, job->x + row * C + kept, keep * sizeof(real));
+        memset(job->y + row * C + lost, 0, (C - keep) * sizeof(real));
+    }
+}
+
+/* y = x (A, N, C), but 0 where j - i > k; where j - i < k if `upper` is set. */
+KERNEL(triangle)(const real *x, int64_t k, int64_t upper, real *y, int64_t A, int64_t N, int64_t C)
+{
+    struct FN(triangle_job) job = {x, y, A * N, N, C, k, (int)upper};
+    if (A * N * C > 0) ta_parallel(FN(triangle_part), &job, ta_row_parts(A * N, C));
+    return 0;
+}

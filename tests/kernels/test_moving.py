@@ -1,0 +1,191 @@
+"""Copies and indexing where elements only move: types of every size, memory of every kind, errors;
+and the definition of `scatter` and `scatter_add`, element by element.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend
+from tinyattn.kernels.layouts import walk
+
+from .cases import big_endian, rng, unaligned
+
+TYPES = ["float32", "float64", "int64", "int32", "uint8", "bool", "float16"]
+
+
+def numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return rng(100).integers(0, 100, size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (60, 70, 80), (1, 20_000, 1)])
+def test_elements_of_every_type_are_moved(
+    kernels: Backend, dtype: str, shape: tuple[int, ...]
+) -> None:
+    x = numbers(shape, dtype)
+    for view in (x, x.T, x[:, ::-1], x.swapaxes(1, 2)):
+        got = kernels.copy(view)
+        assert got.dtype == x.dtype
+        np.testing.assert_array_equal(got, view)
+    index = rng(101).integers(0, shape[1], size=(1, 30, shape[2]))
+    whole = np.broadcast_to(index, (shape[0], 30, shape[2]))
+    picked = kernels.gather(x, index)
+    np.testing.assert_array_equal(picked, np.take_along_axis(x, whole, 1))
+    y, want = x.copy(), x.copy()
+    kernels.scatter(y, index, picked)
+    np.testing.assert_array_equal(y, want)
+    kernels.scatter(y, index, x[:1, :1, :1])
+    np.put_along_axis(want, whole, x[0, 0, 0], 1)
+    np.testing.assert_array_equal(y, want)
+
+
+def test_nan_and_its_bits_are_moved(kernels: Backend) -> None:
+    bits = np.array([0x7FC00001, 0x7F800123, -1, 0x00000001], np.int32)  # NaN of all kinds
+    x = np.resize(bits, (40, 50)).view(np.float32)
+    np.testing.assert_array_equal(kernels.copy(x.T).view(np.int32), x.T.view(np.int32))
+    index = np.arange(50)[::-1].reshape(1, 50, 1)
+    got = kernels.gather(x[..., None], index).view(np.int32)
+    np.testing.assert_array_equal(got[..., 0], x.view(np.int32)[:, ::-1])
+
+
+def test_a_copy_into_what_it_is_copied_from(kernels: Backend) -> None:
+    x = np.arange(20_000.0)
+    want = x[:-1].copy()
+    kernels.copy(x[:-1], x[1:])
+    np.testing.assert_array_equal(x[1:], want)
+    kernels.copy(x[::-1], x)
+    np.testing.assert_array_equal(x[:-1], want[::-1])
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (33, 70, 20), (40_000, 1, 1)])
+def test_copies_into_arrays_of_any_strides(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...]
+) -> None:
+    x = rng(106).normal(size=shape).astype(dtype)
+    for source in (x, x[::-1], np.asfortranarray(x), np.broadcast_to(x[:1], shape)):
+        for out in (
+            np.zeros((*shape, 2), dtype)[..., 1],
+            np.zeros(shape[::-1], dtype).T,
+            np.zeros(shape, dtype)[::-1, ::-1],
+            np.zeros((*shape[:2], 2 * shape[2]), dtype)[..., 1::2].swapaxes(0, 1).swapaxes(0, 1),
+        ):
+            assert kernels.copy(source, out) is out
+            np.testing.assert_array_equal(out, source)
+
+
+def test_only_the_target_is_written(kernels: Backend) -> None:
+    whole = np.zeros((70, 90, 40), np.float32)
+    x = rng(102).normal(size=(35, 89, 20)).astype(np.float32)
+    kernels.copy(x, whole[::2, 1:, ::2])
+    np.testing.assert_array_equal(whole[::2, 1:, ::2], x)
+    whole[::2, 1:, ::2] = 0
+    assert not whole.any()
+
+
+def test_strange_memory(kernels: Backend) -> None:
+    x = rng(103).normal(size=(6, 7, 8)).astype(np.float32)
+    index = rng(104).integers(0, 7, size=(6, 5, 8))
+    for strange in (unaligned, big_endian, np.asfortranarray):
+        np.testing.assert_array_equal(kernels.copy(strange(x)), x)
+        got = kernels.gather(strange(x), strange(index))
+        np.testing.assert_array_equal(got, np.take_along_axis(x, index, 1))
+        y, want = strange(x), x.copy()
+        kernels.scatter(y, index, strange(got * 2))
+        np.put_along_axis(want, index, got * 2, 1)
+        np.testing.assert_array_equal(y, want)
+    out = unaligned(np.zeros_like(x))
+    np.testing.assert_array_equal(kernels.copy(x, out), x)
+
+
+def test_sums_run_in_the_order_of_the_index(kernels: Backend) -> None:
+    """Element by element, in plain Python; and what float64 rounds away is not lost."""
+    x = np.array([2.0**53, 1.0, 1.0, 1.0, -1.0]).reshape(1, 5, 1)
+    index = np.zeros((1, 5, 1), np.int64)
+    assert kernels.scatter_add(x, index, 1).item() == 2.0**53 + 2
+    r = rng(105)
+    x, index = r.normal(size=(2, 50, 3)).astype(np.float32), r.integers(0, 4, size=(2, 50, 3))
+    want = np.zeros((2, 4, 3))
+    for a, i, c in np.ndindex(x.shape):
+        want[a, index[a, i, c], c] += float(x[a, i, c])
+    np.testing.assert_array_equal(kernels.scatter_add(x, index, 4), want.astype(np.float32))
+
+
+def test_the_last_of_several_numbers_stays(kernels: Backend) -> None:
+    x = np.arange(40_000.0).reshape(1, -1, 1)
+    y = np.zeros((1, 7, 1))
+    kernels.scatter(y, (np.arange(40_000) % 7).reshape(1, -1, 1), x)
+    assert y.reshape(-1).tolist() == [i + (40_000 - 1 - i) // 7 * 7 for i in range(7)]
+
+
+@pytest.mark.parametrize("bad", [-1, 9, 2**62, -(2**63)])
+@pytest.mark.parametrize("shape", [(1, 9, 1), (3, 9, 4), (1, 9, 40), (1, 9, 60_000)])
+def test_an_index_outside_is_refused_by_its_value(
+    kernels: Backend, shape: tuple[int, ...], bad: int
+) -> None:
+    x = np.ones(shape, np.float32)
+    for columns in {1, shape[2]}:
+        index = np.zeros((1, 5, columns), np.int64)
+        index[0, 3, -1] = bad
+        for call in (
+            lambda index=index: kernels.gather(x, index),
+            lambda index=index: kernels.scatter(x, index, np.ones((1, 1, 1), np.float32)),
+            lambda index=index: kernels.scatter_add(x[:, :5], index, 9),
+        ):
+            with pytest.raises(IndexError, match=rf"index must be in \[0, 9\), got {bad}"):
+                call()
+    with pytest.raises(IndexError, match=r"in \[0, 0\)"):
+        kernels.gather(x[:, :0], np.zeros((1, 1, 1), np.int64))
+    with pytest.raises(IndexError, match=r"in \[0, 0\)"):
+        kernels.scatter_add(x, np.zeros((1, 9, 1), np.int64), 0)
+
+
+def test_an_index_outside_of_a_long_axis(kernels: Backend) -> None:
+    x, index = np.ones((1, 30_000, 1)), np.arange(30_000).reshape(1, -1, 1)
+    index[0, 20_000] = 70_000
+    with pytest.raises(IndexError, match="got 70000"):
+        kernels.scatter_add(x, index, 70_000)
+
+
+def test_wrong_calls_name_what_is_wrong(kernels: Backend) -> None:
+    x, index = np.ones((2, 3, 4)), np.zeros((2, 5, 4), np.int64)
+    wrong: list[tuple[type[Exception], str, Any]] = [
+        (TypeError, "copy: x must be a NumPy array, got list", lambda: kernels.copy([1.0])),
+        (TypeError, "expected numbers or bools, got complex", lambda: kernels.copy(x + 0j)),
+        (ValueError, "copy: out must be", lambda: kernels.copy(x, x[:1])),
+        (ValueError, "copy: out must be", lambda: kernels.copy(x, x.astype("f4"))),
+        (ValueError, "gather: x must have three axes", lambda: kernels.gather(x[0], index)),
+        (ValueError, "gather: index must be", lambda: kernels.gather(x, index[:, :, :3])),
+        (ValueError, "gather: index must be", lambda: kernels.gather(x[:1], index)),
+        (TypeError, "index must be an int64", lambda: kernels.gather(x, index.astype("f8"))),
+        (ValueError, "scatter: x must be", lambda: kernels.scatter(x, index, x)),
+        (ValueError, "scatter: x must be", lambda: kernels.scatter(x, index, index)),
+        (ValueError, "scatter_add: index must", lambda: kernels.scatter_add(x, index, 3)),
+        (TypeError, "expected float32 or", lambda: kernels.scatter_add(index, index, 3)),
+    ]  # fmt: skip
+    for error, text, call in wrong:
+        with pytest.raises(error, match=text):
+            call()
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="scatter: y is read-only"):
+        kernels.scatter(x, index, np.ones((1, 1, 1)))
+    with pytest.raises(ValueError, match="copy: out must be a writable"):
+        kernels.copy(x, x)
+
+
+def test_axes_that_both_arrays_walk_evenly_over_become_one() -> None:
+    def steps(x: np.ndarray, out: np.ndarray) -> tuple[tuple[int, ...], bool]:
+        found = walk(x.shape, x.strides, out.strides)
+        return found.shape, found.turned
+
+    x = np.zeros((4, 5, 6))
+    assert steps(x, x) == ((120,), False)
+    assert steps(x.T, x.T) == ((120,), False)
+    assert steps(x[:, :4], x[:, :4]) == ((4, 24), False)
+    assert steps(x.transpose(1, 0, 2), np.zeros((5, 4, 6))) == ((5, 4, 6), False)
+    assert steps(x.transpose(0, 2, 1), np.zeros((4, 6, 5))) == ((4, 6, 5), True)
+    assert steps(x.T, np.zeros((6, 5, 4))) == ((5, 6, 4), True)
+    assert steps(np.zeros(()), np.zeros(())) == ((1,), False)
+    # The axis that x is read fastest along comes before the last.
+    assert walk((2, 3, 4), (8, 64, 200), (96, 32, 8)).shape == (3, 2, 4)

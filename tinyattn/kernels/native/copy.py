@@ -1,0 +1,37 @@
+"""Copies of any strides, and triangles of matrices, native/copy.c."""
+
+import functools
+from typing import Any
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.layouts import Sizes, walk
+from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native.calling import INT64, address, by_size
+
+_BY_SIZE = {1: lib.ta_copy_f32, 4: lib.ta_copy_f32, 8: lib.ta_copy_f64}
+_TRIANGLE = by_size("triangle")
+
+
+def copy(x: Array, out: Array) -> None:
+    """x -> out, of the same shape; both of any strides."""
+    size = x.itemsize
+    axes, layout = _layout(x.shape, x.strides, out.strides)
+    check(_BY_SIZE[size](_start(x), _start(out), size, axes, layout))
+
+
+def _start(x: Array) -> Any:
+    """A pointer to the first element; CFFI takes contiguous arrays only."""
+    return address(x if x.flags.c_contiguous else x[(slice(1),) * x.ndim])
+
+
+@functools.lru_cache(4096)
+def _layout(shape: Sizes, source: Sizes, target: Sizes) -> tuple[int, Any]:
+    """What C reads: the number of axes, their sizes, and the steps of both arrays."""
+    axes = walk(shape, source, target)
+    return len(axes.shape), ffi.new(INT64, [*axes.shape, *axes.source, *axes.target])
+
+
+def triangle(x: Array, k: int, upper: bool, out: Array) -> None:
+    """x (A, N, C) -> out, which is 0 above the diagonal k, or below it where `upper` is set."""
+    real, kernel = _TRIANGLE[x.itemsize]
+    check(kernel(address(real, x), k, upper, address(real, out), *x.shape))

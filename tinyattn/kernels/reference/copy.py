@@ -1,0 +1,15 @@
+"""Copies of any strides, and triangles of matrices. Elements move, nothing is computed."""
+
+import numpy as np
+
+from tinyattn.kernels._types import Array
+
+
+def copy(x: Array, out: Array) -> None:
+    """x -> out, of the same shape; both of any strides."""
+    out[...] = x
+
+
+def triangle(x: Array, k: int, upper: bool, out: Array) -> None:
+    """x (A, N, C) -> out, which is 0 above the diagonal k, or below it where `upper` is set."""
+    out[...] = np.triu(x, k) if upper else np.tril(x, k)
