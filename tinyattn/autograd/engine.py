@@ -42,6 +42,8 @@ def run(
         grads, changeable = table.pop(node)
         if node.hooks or wanted or node in deferred:
             waiting.complete(node, grads, changeable)
+        if node.inherits:
+            node.owned = changeable[0]
         if node.saved is FREED or Storage.last_change > node.number:
             node.check()
         out = careful(node, grads) if careful else node.backward(*grads)
@@ -128,7 +130,7 @@ class Waiting:
         if self.wanted:
             for index, grad in enumerate(grads):
                 if (node, index) in self.wanted:
-                    self.found[node, index] = grad
+                    self.found[node, index], changeable[index] = grad, False
 
 
 def nodes_below(roots: Iterable[Node]) -> set[Node]:

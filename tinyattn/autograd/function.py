@@ -24,6 +24,7 @@ from tinyattn.autograd.storage import (
     source_lines,
 )
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import copied
 from tinyattn.kernels.recording import local
 
 _new = object.__new__
@@ -57,6 +58,8 @@ class Function(Diagnosis):
     fresh: ClassVar[bool] = False  # backward returns new arrays only; the engine may change them
     # backward returns what was saved; the engine may change it once it is freed
     spends: ClassVar[bool] = False
+    inherits: ClassVar[bool] = False  # backward changes the gradient that it gets: see `own`
+    owned: bool = False  # whether no one else holds that gradient
     defers: ClassVar[bool] = False  # backward also takes gradients that are not computed yet
     # outside a graph its infinities are intended: log(mask) is an additive mask
     makes_masks: ClassVar[bool] = False
@@ -81,6 +84,10 @@ class Function(Diagnosis):
     def needs(self, index: int) -> bool:
         """Whether input `index` needs a gradient; always so when backward is called by hand."""
         return not self.edges or self.edges[index] is not None
+
+    def own(self, grad: Array) -> Array:
+        """grad, if backward may write into it because no one else holds it; else a copy."""
+        return grad if self.owned and type(grad) is np.ndarray else copied(grad)
 
     def over_rows(
         self, function: Callable[..., Array], rows: tuple[Array, ...], *args: Any

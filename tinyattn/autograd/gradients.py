@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import copied, full, write
 from tinyattn.kernels.recording import kernels, step
 from tinyattn.kernels.sums import sum_over
 
@@ -104,8 +105,11 @@ class Placed(Deferred):
         return same
 
     def value(self) -> Array:
-        total = np.zeros(self.shape, self.terms[0][1].dtype)
-        self.add_to(total)
+        (index, grad), *rest = self.terms
+        total = full(self.shape, 0, grad.dtype)
+        write(total, grad, index)
+        for index, grad in rest:
+            total[index] += grad
         return total
 
     def add_to(self, total: Array) -> None:
@@ -130,7 +134,7 @@ def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
 
 
 def _added(have: Array, grad: Deferred, owned: bool) -> Array:
-    total = have if owned else np.array(have)
+    total = have if owned else copied(have)
     grad.add_to(total)
     return total
 

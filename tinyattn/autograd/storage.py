@@ -16,6 +16,7 @@ import numpy as np
 from tinyattn.autograd.modes import source_line, state
 from tinyattn.kernels import recording
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import copied
 
 # In signatures `Tensor` is the class of tinyattn/_tensor.py, which stands above this floor: only
 # type checkers and editors see it here.
@@ -161,7 +162,7 @@ def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
         have = tensor.grad
         if have is None:
             if not (owned and grad.flags.c_contiguous):
-                grad = np.array(grad, order="C")
+                grad = copied(grad)
             tensor.grad = results.wrap(grad)
         else:
             np.add(have._array, grad, out=have._array)

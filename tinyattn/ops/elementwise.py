@@ -27,7 +27,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import copied
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
@@ -781,9 +781,7 @@ class Clone(Function):
     keeps_weights = True
 
     def forward(self, x: Array) -> Array:
-        if x.size <= _SMALL or x.dtype.kind != "f":
-            return np.array(x, order="C")
-        return backend().elementwise("copy", (x,), out=empty(x.shape, x.dtype))
+        return copied(x)
 
     def backward(self, grad: Array) -> Array:
         return grad

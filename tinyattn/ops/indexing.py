@@ -1,15 +1,15 @@
 """Indexing: x[index], x[index] = value, and elements or rows picked by integer tensors.
 
 An index of ints, slices, None and ... gives a view; integer and boolean arrays give a copy. Read
-Pick first: the gradient of every copy is `scatter_add`.
+Pick first: the gradient of every copy is the kernel `scatter_add`.
 """
 
 import math
 import operator
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import EllipsisType
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import FEW, copied, full, spread_to, write
 from tinyattn.kernels.recording import check, local, refuse, step
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
@@ -32,35 +32,27 @@ Item: TypeAlias = SupportsIndex | slice | EllipsisType | Tensor | Array | Sequen
 Index: TypeAlias = Item | tuple[Item, ...]
 
 
-def scatter_add(shape: tuple[int, ...], pick: Callable[[Array], Array], grad: Array) -> Array:
-    """The gradient of `y = pick(x)` for any pick that copies elements of x.
+class Places(NamedTuple):
+    """Elements of an array that is seen as (A, n, C): those along its middle axis at an index."""
 
-    dx[j] = the sum of dy[i] over all i with y[i] = x[j]. Which j that is, follows from picking
-    among the numbers 0, 1, 2, ... of the elements.
-    """
-    size = math.prod(shape)
-    source = pick(np.arange(size).reshape(shape))
-    # It sums in float64: sums of float32 would drift.
-    dx = np.bincount(np.reshape(source, -1), np.reshape(grad, -1), size)
-    return dx.reshape(shape).astype(grad.dtype, copy=False)
+    where: Array  # the index, (1, N, 1)
+    middle: tuple[int, int, int]  # A, n, C
+    shape: tuple[int, ...]  # of what stands at these places
 
 
-def rows_at(x: Array, index: Array, axis: int) -> Array:
-    """x at the indices along an axis; they are in range."""
-    if not x.flags.c_contiguous:  # numpy.take would copy all of x first
-        places: tuple[Any, ...] = (*[slice(None)] * axis, index)
-        return x[places]
-    shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-    return np.take(x, index, axis, empty(shape, x.dtype), mode="clip")
-
-
-def add_rows(grad: Array, index: Array, axis: int, size: int, kernels: Backend) -> Array:
-    """The gradient of rows_at, for an index (N,): the parts of grad that have the same index along
-    the axis, added up."""
-    parts = np.moveaxis(grad, axis, 0)
-    rows = parts.reshape(len(index), math.prod(parts.shape[1:]))
-    dx = kernels.embedding_backward(rows, index, size, -1)
-    return np.moveaxis(dx.reshape(size, *parts.shape[1:]), 0, axis)
+def places_of(shape: tuple[int, ...], arrays: "Arrays") -> Places | None:
+    """What integer arrays and full slices name in an array of this shape; None where the integer
+    arrays do not stand side by side."""
+    axes = [axis for axis, i in enumerate(arrays) if type(i) is np.ndarray]
+    if not axes or axes[-1] - axes[0] >= len(axes):
+        return None
+    begin, end = axes[0], axes[-1] + 1
+    index: Any = arrays[begin]
+    for axis in axes[1:]:
+        index = index * shape[axis] + arrays[axis]
+    middle = (math.prod(shape[:begin]), math.prod(shape[begin:end]), math.prod(shape[end:]))
+    flat = index.astype(np.int64, copy=False).reshape(1, -1, 1)
+    return Places(flat, middle, (*shape[:begin], *index.shape, *shape[end:]))
 
 
 class Pick(Function):
@@ -71,20 +63,24 @@ class Pick(Function):
 
     def forward(self, x: Array, basic: Basic, arrays: "Arrays") -> Array:
         self.kernels = backend()
-        self.shape, self.basic, self.arrays = x.shape, basic, arrays
         view = x[basic]
-        found = [(i, axis) for axis, i in enumerate(arrays) if isinstance(i, np.ndarray)]
-        # One list of numbers, and all of x: whole rows are copied, and added up in the gradient.
-        self.rows = found[0] if len(found) == 1 and view.shape == x.shape else None
-        return rows_at(x, *self.rows) if self.rows else view[arrays]
+        self.shape, self.basic, self.part = x.shape, basic, view.shape
+        places = places_of(view.shape, arrays)
+        if places is None:
+            # Which element of x each one of y is, follows from picking among their numbers.
+            index = np.arange(view.size).reshape(view.shape)[arrays]
+            self.places = Places(index.reshape(1, -1, 1), (1, view.size, 1), index.shape)
+            return view[arrays]
+        self.places = places
+        if not view.flags.c_contiguous:
+            return view[arrays]
+        index, middle, shape = places
+        return self.kernels.gather(view.reshape(middle), index).reshape(shape)
 
-    def backward(self, grad: Array) -> Array:
-        if self.rows:
-            index, axis = self.rows
-            grad = grad.reshape(*self.shape[:axis], index.size, *self.shape[axis + 1 :])
-            flat = index.reshape(-1).astype(np.int64, copy=False)
-            return add_rows(grad, flat, axis, self.shape[axis], self.kernels)
-        return scatter_add(self.shape, lambda x: x[self.basic][self.arrays], grad)
+    def backward(self, grad: Array) -> Gradient:
+        index, (A, n, C), _ = self.places
+        dx = self.kernels.scatter_add(grad.reshape(A, index.size, C), index, n).reshape(self.part)
+        return dx if self.part == self.shape else self.placed(self.shape, self.basic, dx)
 
 
 class PickMask(Function):
@@ -93,36 +89,182 @@ class PickMask(Function):
     fresh = True
 
     def forward(self, x: Array, mask: Array) -> Array:
+        self.kernels = backend()
         self.shape = x.shape
-        self.rows = mask.size, *x.shape[mask.ndim :]
-        self.places = np.flatnonzero(mask)  # NumPy is ten times slower with the mask itself
-        return x.reshape(self.rows).take(self.places, 0)
+        self.index, self.middle, shape = masked_places(x, mask)
+        return self.kernels.gather(x.reshape(self.middle), self.index).reshape(shape)
 
     def backward(self, grad: Array) -> Array:
-        dx = empty(self.shape, grad.dtype)
-        dx.fill(0)
-        dx.reshape(self.rows)[self.places] = grad
+        dx = full(self.shape, 0, grad.dtype)
+        rows = grad.reshape(1, self.index.size, self.middle[2])
+        self.kernels.scatter(dx.reshape(self.middle), self.index, rows)
         return dx
+
+
+def masked_places(x: Array, mask: Array) -> Places:
+    """The places where mask, which has the first axes of x, is True."""
+    index, rest = np.flatnonzero(mask), x.shape[mask.ndim :]
+    middle = (1, mask.size, math.prod(rest))
+    return Places(index.reshape(1, -1, 1), middle, (index.size, *rest))
 
 
 class SetItem(Function):
     """x[index] = v, in place;   dx = dy with 0 at index,  dv = dy[index].
 
-    Where index names an element twice, the last value stays; both values get its gradient.
+    The index is given in two steps, as `_parse` does, or as places. Where it names an element
+    twice, the last value stays; both values get its gradient.
     """
 
     fresh = True
+    inherits = True
 
-    def forward(self, x: Array, value: Array | Number, basic: Basic, arrays: "Arrays") -> Array:
-        self.basic, self.arrays, self.ndim = basic, arrays or (...,), np.ndim(value)
-        x[basic][self.arrays] = value
+    def forward(
+        self,
+        x: Array,
+        value: Array | Number,
+        basic: Basic,
+        arrays: "Arrays" = (),
+        places: Places | None = None,
+    ) -> Array:
+        self.kernels = backend()
+        self.basic, self.arrays, self.ndim = basic, arrays, np.ndim(value)
+        self.places = places_of(x[basic].shape, arrays) if arrays else places
+        self.put(x, value)
         return x
 
-    def backward(self, grad: Array) -> tuple[Array, Array]:
-        dv = np.array(grad[self.basic][self.arrays])
-        dx = np.array(grad)
-        dx[self.basic][self.arrays] = 0
-        return dx, dv.reshape((1,) * (self.ndim - dv.ndim) + dv.shape)
+    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
+        dx, dv = self.own(grad), None
+        if self.needs(1):
+            dv = self.taken(dx)
+            dv = dv.reshape((1,) * (self.ndim - dv.ndim) + dv.shape)
+        if self.needs(0):
+            self.put(dx, 0)
+        return dx, dv
+
+    def taken(self, x: Array) -> Array:
+        """A copy of what stands in x at the index."""
+        if self.places is None:
+            return np.array(x[self.basic][self.arrays]) if self.arrays else copied(x[self.basic])
+        index, middle, shape = self.places
+        return self.kernels.gather(x[self.basic].reshape(middle), index).reshape(shape)
+
+    def put(self, x: Array, value: Array | Number) -> None:
+        """Write into x. ValueError, before anything is written, where value does not broadcast."""
+        if self.places is None:
+            if self.arrays:
+                x[self.basic][self.arrays] = value
+            else:
+                write(x, value, self.basic)
+            return
+        index, middle, shape = self.places
+        source = np.asarray(value, x.dtype)
+        if source.size == 1 and source.ndim <= len(shape):
+            source = source.reshape(1, 1, 1)
+        else:
+            source = spread_to(source, shape).reshape(middle[0], index.size, middle[2])
+        view = x[self.basic]
+        target = view if view.flags.c_contiguous else copied(view)
+        self.kernels.scatter(target.reshape(middle), index, source)
+        if target is not view:
+            write(x, target, self.basic)
+
+
+class SetMask(Function):
+    """x[mask] = v, in place, with a number v;   dx = dy with 0 where mask is True."""
+
+    fresh = True
+    inherits = True
+
+    def forward(self, x: Array, mask: Array, value: Number) -> Array:
+        self.save(mask=mask)
+        put_masked(x, mask, value)
+        return x
+
+    def backward(self, grad: Array) -> tuple[Array, None]:
+        dx = self.own(grad)
+        put_masked(dx, self.saved["mask"], 0)
+        return dx, None
+
+
+def put_masked(x: Array, mask: Array, value: Number) -> None:
+    """x[mask] = value."""
+    mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+    if x.dtype.kind == "f" and x.flags.c_contiguous:
+        backend().elementwise("where", (mask, float(value), x), out=x)
+    else:
+        np.copyto(x, np.asarray(value, x.dtype), where=mask)
+
+
+def along(index: Array, axis: int) -> Array:
+    """The index (A, N, C) of elements along an axis; with A = 1 or C = 1 where it is a small one
+    that `expand` has repeated along the axes before, or after."""
+    shape = index.shape or (1,)
+    N, A, C = shape[axis], math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    if not index.flags.c_contiguous:
+        if not any(index.strides[axis + 1 :]):
+            one = (slice(None),) * (axis + 1) + (slice(1),) * (len(shape) - axis - 1)
+            index, C = index[one], 1
+        if not any(index.strides[:axis]):
+            index, A = index[(slice(1),) * axis], 1
+    return index.astype(np.int64, copy=False).reshape(A, N, C)
+
+
+def _window(shape: tuple[int, ...], index: Array, axis: int) -> tuple[slice, ...] | None:
+    """The part of an array of that shape that an index, which may be smaller on all axes but one,
+    says something of; None for all of it."""
+    sizes = index.shape or (1,)
+    if sizes[:axis] == shape[:axis] and sizes[axis + 1 :] == shape[axis + 1 :]:
+        return None
+    return tuple([slice(None) if k == axis else slice(n) for k, n in enumerate(sizes)])
+
+
+def gathered(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
+    """y[i, k] = x[index[i, k], k]. IndexError for an index out of range."""
+    if not index.size:
+        return np.empty(index.shape, x.dtype)
+    x = x.reshape(x.shape or (1,))
+    part = _window(x.shape, index, axis)
+    x = x if part is None else x[part]
+    middle = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    return kernels.gather(x.reshape(middle), along(index, axis)).reshape(index.shape)
+
+
+def added_up(
+    source: Array,
+    index: Array,
+    axis: int,
+    shape: tuple[int, ...],
+    kernels: Backend,
+    onto: Array | None = None,
+) -> Array:
+    """y[j, k] = the sum of source[i, k] over all i with index[i, k] = j, of that shape; added to
+    `onto`, if it is given. IndexError for an index out of range."""
+    own = shape or (1,)
+    if not index.size:
+        return full(shape, 0, source.dtype) if onto is None else copied(onto)
+    part, sizes = _window(own, index, axis), index.shape or (1,)
+    middle = math.prod(sizes[:axis]), own[axis], math.prod(sizes[axis + 1 :])
+    rows = source.reshape(middle[0], sizes[axis], middle[2])
+    base = None
+    if onto is not None:
+        base = (onto if part is None else onto[part]).reshape(middle)
+    y = kernels.scatter_add(rows, along(index, axis), own[axis], base)
+    if part is None:
+        return y.reshape(shape)
+    whole = full(shape, 0, source.dtype) if onto is None else copied(onto)
+    write(whole, y.reshape(whole[part].shape), part)
+    return whole
+
+
+def rows_at(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
+    """x at the indices along an axis. IndexError for one out of range."""
+    if not x.flags.c_contiguous and first_outside(index, x.shape[axis]) is None:
+        places: tuple[Any, ...] = (*[slice(None)] * axis, index)
+        return copied(x[places])  # the kernel would copy all of x first
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    middle = math.prod(before), x.shape[axis], math.prod(after)
+    flat = index.astype(np.int64, copy=False).reshape(1, -1, 1)
+    return kernels.gather(x.reshape(middle), flat).reshape(*before, *index.shape, *after)
 
 
 class IndexSelect(Function):
@@ -133,49 +275,33 @@ class IndexSelect(Function):
 
     def forward(self, x: Array, index: Array, axis: int) -> Array:
         self.kernels = backend()
-        self.size, self.axis = x.shape[axis], axis
+        self.shape, self.axis = x.shape, axis
+        self.middle = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
         self.save(index=index)
-        return rows_at(x, index, axis)
+        return rows_at(x, index.reshape(-1), axis, self.kernels)
 
     def backward(self, grad: Array) -> Array:
-        index = self.saved["index"].astype(np.int64, copy=False)
-        return add_rows(grad, index, self.axis, self.size, self.kernels)
+        A, n, C = self.middle
+        index = along(self.saved["index"], 0).reshape(1, -1, 1)
+        return self.kernels.scatter_add(grad.reshape(A, index.size, C), index, n).reshape(
+            self.shape
+        )
 
 
 class Gather(Function):
     """y[i, k] = x[index[i, k], k];   dx[j, k] = the sum of dy[i, k] over all i with
-    index[i, k] = j."""
+    index[i, k] = j. The index may be smaller than x on the other axes: the rest is not read."""
 
     fresh = True
 
     def forward(self, x: Array, index: Array, axis: int) -> Array:
+        self.kernels = backend()
         self.shape, self.axis = x.shape, axis
         self.save(index=index)
-        if not index.size:
-            return np.empty(index.shape, x.dtype)
-        out = empty(index.shape, x.dtype)
-        return np.take(x.reshape(-1), self.places(index), out=out, mode="clip")
+        return gathered(x, index, axis, self.kernels)
 
     def backward(self, grad: Array) -> Array:
-        index = self.saved["index"]
-        if not index.size:
-            return np.zeros(self.shape, grad.dtype)
-        places = self.places(index)
-        dx = np.bincount(places.reshape(-1), grad.reshape(-1), math.prod(self.shape))
-        return dx.reshape(self.shape).astype(grad.dtype, copy=False)
-
-    def places(self, index: Array) -> Array:
-        """Where the elements stand in x, read row by row; index may be smaller than x on the other
-        axes: the rest of x is not read."""
-        shape = self.shape or (1,)
-        step, places = math.prod(shape[self.axis + 1 :]), index.astype(np.int64)
-        places *= step
-        for axis, n in enumerate(index.shape):
-            if axis != self.axis:
-                after = len(shape) - axis - 1
-                step = math.prod(shape[axis + 1 :])
-                places += (np.arange(n) * step).reshape(n, *(1,) * after)
-        return places
+        return added_up(grad, self.saved["index"], self.axis, self.shape, self.kernels)
 
 
 class MaskedFill(Function):
@@ -186,6 +312,7 @@ class MaskedFill(Function):
 
     kernels_only = True
     fresh = True
+    inherits = True
 
     def forward(self, x: Array, mask: Array, value: Array | Number) -> Array:
         self.save(mask=mask)
@@ -196,7 +323,10 @@ class MaskedFill(Function):
         dv = None
         if self.needs(2):
             dv = sum_over(chosen(mask, grad, 0.0), tuple(range(grad.ndim)))
-        return chosen(mask, 0.0, grad), None, dv
+        if not self.owned or grad.size <= FEW:
+            return chosen(mask, 0.0, grad), None, dv
+        put_masked(grad, np.broadcast_to(mask, grad.shape), 0)
+        return grad, None, dv
 
 
 class Embedding(Function):
@@ -214,7 +344,7 @@ class Embedding(Function):
         self.kernels, self.by_freq = backend(), by_freq
         self.shape, self.padding = weight.shape, padding
         self.save(index=index)
-        return rows_at(weight, index, 0)
+        return rows_at(weight, index, 0, self.kernels)
 
     def backward(self, grad: Array) -> tuple[None, Gradient]:
         index = self.saved["index"]
@@ -262,12 +392,14 @@ def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
         axis += _axes_of(item)
     if all(isinstance(item, slice) for item in arrays):
         return (*basic, ...), ()
+    shapes = [a.shape for a in arrays if isinstance(a, np.ndarray)]
     try:
-        np.broadcast_shapes(*(a.shape for a in arrays if isinstance(a, np.ndarray)))
+        if len(shapes) > 1:
+            np.broadcast_shapes(*shapes)
     except ValueError:
-        shapes = [list(a.shape) for a in arrays if isinstance(a, np.ndarray)]
         raise IndexError(
-            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes "
+            f"{[list(shape) for shape in shapes]}"
         ) from None
     return (*basic, ...), tuple(arrays)
 
@@ -328,9 +460,13 @@ def _numbers(item: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
                 f"tensor {list(shape)} at dimension {axis}"
             )
         return list(np.atleast_1d(item).nonzero())
-    for bad in item[(item < -shape[axis]) | (item >= shape[axis])][:1]:
+    n = shape[axis]
+    # Without its sign a negative number is a very large one.
+    if item.dtype == np.int64 and (not item.size or int(item.view(np.uint64).max()) < n):
+        return [item.copy()]
+    for bad in item[(item < -n) | (item >= n)][:1]:
         _in_range(int(bad), axis, shape)
-    return [np.where(item < 0, item + shape[axis], item)]
+    return [np.where(item < 0, item + n, item)]
 
 
 def getitem(input: Tensor, index: Index) -> Tensor:
@@ -341,10 +477,9 @@ def getitem(input: Tensor, index: Index) -> Tensor:
     >>> x[0, 1:], x[x > 4], x[[1, 0], 0]
     (tensor([2, 3]), tensor([5, 6]), tensor([4, 1]))
     """
-    if isinstance(index, TensorBase) and index._array.dtype == bool:
-        mask = index._array
-        if mask.ndim and mask.shape == input._array.shape[: mask.ndim]:
-            return PickMask.apply(input, mask)
+    mask = _as_mask(index, input._array)
+    if mask is not None:
+        return PickMask.apply(input, mask)
     basic, arrays = _parse(index, input._array.shape)
     return Pick.apply(input, basic, arrays) if arrays else Slice.apply(input, basic)
 
@@ -370,15 +505,32 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         )
     if not isinstance(value, TensorBase):
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
-    basic, arrays = _parse(index, array.shape)
+    mask = _as_mask(index, array)
+    if mask is None:
+        basic, arrays = _parse(index, array.shape)
+        at: dict[str, Any] = {"basic": basic, "arrays": arrays}
+    elif not isinstance(value, TensorBase):
+        rebind("setitem", input, SetMask.apply(input, index, value))
+        return
+    else:
+        at = {"basic": (...,), "places": masked_places(array, mask)}
     try:
-        result = SetItem.apply(input, value, basic=basic, arrays=arrays)
+        result = SetItem.apply(input, value, **at)
     except ValueError as error:  # raised before anything was written
+        shape = at["places"].shape if mask is not None else array[basic][arrays].shape
         raise RuntimeError(
-            f"setitem: can't write the value into input[index] of shape "
-            f"{list(array[basic][arrays].shape)}: {error}"
+            f"setitem: can't write the value into input[index] of shape {list(shape)}: {error}"
         ) from None
     rebind("setitem", input, result)
+
+
+def _as_mask(index: Index, array: Array) -> Array | None:
+    """The array of an index that is one bool tensor with the first axes of `array`."""
+    if isinstance(index, TensorBase) and index._array.dtype == bool:
+        mask = index._array
+        if mask.ndim and mask.shape == array.shape[: mask.ndim]:
+            return mask
+    return None
 
 
 # Picking by integer tensors
@@ -422,14 +574,17 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     array = as_index(index, "index_select")
     if not shape and array.size != 1:
         raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
+    try:
+        if shape:
+            return IndexSelect.apply(input, index, axis)
+    except IndexError:
+        pass
     bad = first_outside(array, shape[axis] if shape else 1)
     if bad is not None:
         raise (RuntimeError if axis else IndexError)(  # as PyTorch
             f"index: {bad} is out of range for dimension {axis} of input {list(shape)}"
         )
-    if not shape:
-        return Slice.apply(input, (...,))
-    return IndexSelect.apply(input, index if array.ndim else getitem(index, None), axis)
+    return Slice.apply(input, (...,))
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -457,12 +612,13 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
             f"apart from dimension {axis}"
         )
-    bad = first_outside(array, shape[axis] if shape else 1)
-    if bad is not None:
+    try:
+        return Gather.apply(input, index, axis)
+    except IndexError:
+        bad = first_outside(array, shape[axis] if shape else 1)
         raise RuntimeError(
             f"gather: index {bad} is out of bounds for dimension {axis} of input {list(shape)}"
-        )
-    return Gather.apply(input, index, axis)
+        ) from None
 
 
 def embedding(
@@ -494,10 +650,9 @@ def embedding(
         raise ValueError(
             f"padding_idx: expected to be in [{-V}, {V}) for V = {V}, got {padding_idx}"
         )
-    bad = first_outside(array, V)
-    if bad is not None:
-        raise IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
     if max_norm is not None:
+        if first_outside(array, V) is not None:
+            raise _not_in_vocabulary(array, V)
         refuse("embedding: max_norm looks at the numbers of the weight")
         if table.dtype.kind != "f":
             raise RuntimeError(f"weight: max_norm needs float32 or float64, got {table.dtype}")
@@ -507,7 +662,15 @@ def embedding(
         table[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
         weight._storage.changed("embedding")
     padding = -1 if padding_idx is None else padding_idx % V
-    return Embedding.apply(input, weight, padding, scale_grad_by_freq)
+    try:
+        return Embedding.apply(input, weight, padding, scale_grad_by_freq)
+    except IndexError:
+        raise _not_in_vocabulary(array, V) from None
+
+
+def _not_in_vocabulary(array: Array, V: int) -> IndexError:
+    bad = first_outside(array, V)
+    return IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -5,8 +5,8 @@ functions below are one of the two, with the right arguments.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise, product
 from types import EllipsisType
 from typing import TypeAlias
 
@@ -16,7 +16,10 @@ from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import copied, full, joined, write
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
@@ -89,18 +92,23 @@ class Slice(Function):
 
 class Split(Function):
     """y_k = x[index_k] for several indices, which may overlap;   dx = the sum of the dy_k, each at
-    its index."""
+    its index. `cover` says that every element of x is in exactly one y_k."""
 
     kernels_only = True
     view = True
     fresh = True
 
-    def forward(self, x: Array, indices: Sequence[Basic]) -> tuple[Array, ...]:
-        self.shape, self.dtype, self.indices = x.shape, x.dtype, indices
-        return tuple(x[index] for index in indices)
+    def forward(self, x: Array, indices: Sequence[Basic], cover: bool) -> tuple[Array, ...]:
+        self.shape, self.dtype, self.indices, self.cover = x.shape, x.dtype, indices, cover
+        return tuple([x[index] for index in indices])
 
     def backward(self, *grads: Array | None) -> Array:
-        dx = np.zeros(self.shape, self.dtype)
+        if self.cover:  # nothing to add
+            dx = empty(self.shape, self.dtype)
+            for index, grad in zip(self.indices, grads, strict=True):
+                write(dx, 0 if grad is None else grad, index)
+            return dx
+        dx = full(self.shape, 0, self.dtype)
         for index, grad in zip(self.indices, grads, strict=True):
             if grad is not None:
                 dx[index] += grad
@@ -113,13 +121,13 @@ class Cat(Function):
     kernels_only = True
 
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
-        y = np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
+        y = joined(arrays, axis, dtype)
         self.before = (slice(None),) * axis
         self.ends = list(accumulate([array.shape[axis] for array in arrays], initial=0))
         return y
 
     def backward(self, grad: Array) -> tuple[Array, ...]:
-        return tuple(grad[(*self.before, slice(i, j))] for i, j in pairwise(self.ends))
+        return tuple([grad[(*self.before, slice(i, j))] for i, j in pairwise(self.ends)])
 
 
 class Stack(Function):
@@ -128,26 +136,32 @@ class Stack(Function):
     kernels_only = True
 
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
-        self.axis = axis
-        return np.stack(arrays, axis, dtype=dtype, casting="unsafe")
+        shape = arrays[0].shape
+        self.parts: list[Basic] = [(*[slice(None)] * axis, k) for k in range(len(arrays))]
+        if axis == len(shape):
+            return joined([array[..., None] for array in arrays], axis, dtype)
+        return joined(arrays, axis, dtype).reshape(*shape[:axis], len(arrays), *shape[axis:])
 
     def backward(self, grad: Array) -> tuple[Array, ...]:
-        return tuple(np.moveaxis(grad, self.axis, 0))
+        return tuple([grad[part] for part in self.parts])
 
 
 class Flip(Function):
     """y[i] = x[n-1-i] along each of the axes, so  dx[i] = dy[n-1-i]."""
 
     def forward(self, x: Array, axes: tuple[int, ...]) -> Array:
-        self.axes = axes
-        return np.array(np.flip(x, axes), order="C")
+        back = slice(None, None, -1)
+        self.index = tuple([back if axis in axes else slice(None) for axis in range(x.ndim)])
+        return copied(x[(*self.index, ...)])
 
     def backward(self, grad: Array) -> Array:
-        return np.flip(grad, self.axes)
+        return grad[(*self.index, ...)]
 
 
 class Roll(Function):
     """y[(i+s) mod n] = x[i], so  dx[i] = dy[(i+s) mod n]:  dy rolled by -s."""
+
+    fresh = True
 
     def forward(self, x: Array, shifts: tuple[int, ...], axes: tuple[int, ...] | None) -> Array:
         self.shifts, self.axes = shifts, axes
@@ -157,40 +171,69 @@ class Roll(Function):
         return self.rolled(grad, -1)
 
     def rolled(self, x: Array, sign: int) -> Array:
-        shifts = [sign * shift for shift in self.shifts]
-        return np.roll(x, shifts[0] if self.axes is None else shifts, self.axes)
+        if self.axes is None:
+            return self.moved(x.reshape(-1), (0,), sign).reshape(x.shape)
+        return self.moved(x, self.axes, sign)
+
+    def moved(self, x: Array, axes: tuple[int, ...], sign: int) -> Array:
+        y = empty(x.shape, x.dtype)
+        # Of each axis: where its two pieces go, and where they come from.
+        pieces = [[(slice(None), slice(None))] for _ in x.shape]
+        moves: dict[int, int] = {}
+        for axis, shift in zip(axes, self.shifts, strict=True):
+            moves[axis] = moves.get(axis, 0) + sign * shift
+        for axis, shift in moves.items():
+            n = x.shape[axis]
+            s = shift % n if n else 0
+            pieces[axis] = [
+                (slice(s, None), slice(None, n - s)),
+                (slice(None, s), slice(n - s, None)),
+            ]
+        for part in product(*pieces):
+            to, place = zip(*part, strict=True)
+            write(y, x[place], to)
+        return y
 
 
 class Repeat(Function):
     """y[k n + i] = x[i] for every copy k, so  dx[i] = sum_k dy[k n + i]."""
 
     def forward(self, x: Array, times: tuple[int, ...]) -> Array:
-        self.shape, self.times = x.shape, times
-        return np.tile(x, times)
+        self.shape = x.shape
+        sizes = (1,) * (len(times) - x.ndim) + x.shape
+        self.pairs = [n for pair in zip(times, sizes, strict=True) for n in pair]
+        y = empty(tuple([k * n for k, n in zip(times, sizes, strict=True)]), x.dtype)
+        write(y.reshape(self.pairs), x.reshape([m for n in sizes for m in (1, n)]))
+        return y
 
     def backward(self, grad: Array) -> Array:
-        sizes = (1,) * (len(self.times) - len(self.shape)) + self.shape
-        pairs = [n for pair in zip(self.times, sizes, strict=True) for n in pair]
-        return sum_over(grad.reshape(pairs), tuple(range(0, len(pairs), 2))).reshape(self.shape)
+        copies = [axis for axis in range(0, len(self.pairs), 2) if self.pairs[axis] != 1]
+        return sum_over(grad.reshape(self.pairs), tuple(copies)).reshape(self.shape)
 
 
 class Tril(Function):
     """y[i, j] = x[i, j] where j - i <= k, else 0;   dx = dy there, and 0 elsewhere."""
 
-    keep: Callable[[Array, int], Array] = staticmethod(np.tril)
+    fresh = True
+    upper = False
 
     def forward(self, x: Array, k: int = 0) -> Array:
         self.k = k
-        return self.keep(x, k)
+        return self.kept(x)
 
     def backward(self, grad: Array) -> Array:
-        return self.keep(grad, self.k)
+        return self.kept(grad)
+
+    def kept(self, x: Array) -> Array:
+        *batch, N, C = x.shape
+        matrices = x.reshape(math.prod(batch), N, C)
+        return backend().triangle(matrices, self.k, self.upper).reshape(x.shape)
 
 
 class Triu(Tril):
     """y[i, j] = x[i, j] where j - i >= k, else 0;   dx = dy there, and 0 elsewhere."""
 
-    keep = staticmethod(np.triu)
+    upper = True
 
 
 def _shape(input: Tensor, name: str = "input") -> tuple[int, ...]:
@@ -483,10 +526,11 @@ def _size_along(name: str, input: Tensor, dim: int) -> tuple[int, int]:
 
 
 def _cut(
-    input: Tensor, axis: int, starts: Iterable[int], ends: Iterable[int]
+    input: Tensor, axis: int, starts: Iterable[int], ends: Iterable[int], cover: bool = True
 ) -> tuple[Tensor, ...]:
-    cuts = [_along(axis, slice(a, b)) for a, b in zip(starts, ends, strict=True)]
-    return Split.apply(input, cuts)
+    before = (slice(None),) * axis
+    cuts = [(*before, slice(a, b), ...) for a, b in zip(starts, ends, strict=True)]
+    return Split.apply(input, cuts, cover)
 
 
 def split(
@@ -553,7 +597,8 @@ def tensor_split(
         if n <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {n}")
         cuts = tuple(k * (size // n) + min(k, size % n) for k in range(1, n))
-    return _cut(input, axis, [0, *cuts], [*cuts, size])
+    ends = [0, *cuts, size]
+    return _cut(input, axis, ends[:-1], ends[1:], cover=ends == sorted(ends))
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -566,7 +611,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not shape:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     axis = as_axis(dim, len(shape))
-    return Split.apply(input, [_along(axis, i) for i in range(shape[axis])])
+    before = (slice(None),) * axis
+    return Split.apply(input, [(*before, i, ...) for i in range(shape[axis])], True)
 
 
 # Several tensors in one

@@ -1,0 +1,80 @@
+"""Copies of arrays of any shape, type and strides, on all cores if they are large.
+
+Look first at `copied`; autograd and the operations call these wherever they copy much.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.backends import backend
+from tinyattn.kernels.blocks import empty
+
+FEW = 4096  # elements, up to which NumPy's own copy takes less time than the call of a kernel
+
+
+def copied(x: Array) -> Array:
+    """A copy in row-major order."""
+    if x.size <= FEW:
+        return np.array(x, order="C")
+    return backend().copy(x)
+
+
+def write(out: Array, x: Any, at: Any = ...) -> None:
+    """out[at] = x, which broadcasts and is cast to the type of out, for an index that gives views.
+
+    ValueError, before anything is written, where x does not broadcast.
+    """
+    part = out[at] if out.size > FEW else None
+    if part is None or part.size <= FEW:
+        out[at] = x
+        return
+    x = np.asarray(x, out.dtype)
+    backend().copy(spread_to(x, part.shape), part)
+
+
+def spread_to(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in a shape to which it can be assigned: broadcast, without further axes of size 1."""
+    if x.shape == shape:
+        return x
+    while x.ndim > len(shape) and x.shape[0] == 1:
+        x = x[0]
+    return np.broadcast_to(x, shape)
+
+
+def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = None) -> Array:
+    """The arrays one after another along an axis, in the type of the first, or in dtype.
+
+    ValueError where their sizes do not agree on the other axes.
+    """
+    first = arrays[0]
+    shape, before = first.shape, (slice(None),) * axis
+    if sum([array.size for array in arrays]) <= FEW:
+        return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
+    for array in arrays:
+        own = array.shape
+        if (
+            len(own) != len(shape)
+            or own[:axis] + own[axis + 1 :] != shape[:axis] + shape[axis + 1 :]
+        ):
+            raise ValueError(f"can't join arrays of shapes {shape} and {own}")
+    ends = list(accumulate([array.shape[axis] for array in arrays], initial=0))
+    out = empty((*shape[:axis], ends[-1], *shape[axis + 1 :]), dtype or first.dtype)
+    for array, i, j in zip(arrays, ends, ends[1:], strict=False):
+        write(out, array, (*before, slice(i, j)))
+    return out
+
+
+def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Array:
+    """An array of one number."""
+    if math.prod(shape) <= FEW:
+        out = np.empty(shape, dtype)
+        out.fill(value)
+        return out
+    out = empty(shape, dtype)
+    write(out, value)
+    return out
