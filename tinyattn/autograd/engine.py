@@ -42,8 +42,8 @@ def run(
         grads, changeable = table.pop(node)
         if node.hooks or wanted or node in deferred:
             waiting.complete(node, grads, changeable)
-        if node.inherits:
-            node.owned = changeable[0]
+        if node.inherits:  # a recording runs a step twice, to see whether it does the same again
+            node.owned = changeable[0] and not waiting.recorded
         if node.saved is FREED or Storage.last_change > node.number:
             node.check()
         out = careful(node, grads) if careful else node.backward(*grads)
