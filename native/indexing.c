@@ -275,10 +275,12 @@ static void FN(scatter_add_part)(void *arg, long part, long parts)
             continue;
         }
         memset(sums, 0, size);
-        for (int64_t j = 0; job->onto && j < p->n; j++)
-            FN(begin_sums)(sums + j * b.width, y + j * p->C, b.width);
+        /* A block that is as wide as the array is read and written as one row. */
+        const int64_t rows_of_y = b.width == p->C ? 1 : p->n, row = p->n * b.width / rows_of_y;
+        for (int64_t j = 0; job->onto && j < rows_of_y; j++)
+            FN(begin_sums)(sums + j * row, y + j * p->C, row);
         FN(add_picked)(sums, lost, x, index, p, p->N, b.width);
-        for (int64_t j = 0; j < p->n; j++) FN(round_sums)(y + j * p->C, sums + j * b.width, lost, b.width);
+        for (int64_t j = 0; j < rows_of_y; j++) FN(round_sums)(y + j * p->C, sums + j * row, lost, row);
     }
     ta_scratch_done(TA_PART);
 }

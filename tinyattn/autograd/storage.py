@@ -182,6 +182,15 @@ class _Results:
         tensor._storage = Storage()
         return tensor
 
+    def view(self, source: "Tensor", array: Array) -> "Tensor":
+        """A view of `source`, which is outside the graph, on a part of its memory."""
+        tensor = self.cls.__new__(self.cls)
+        tensor._array = array
+        tensor._storage = storage = source._storage
+        tensor._since = storage.version
+        tensor._base = source if source._base is None else source._base
+        return tensor
+
 
 results = _Results()
 

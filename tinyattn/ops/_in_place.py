@@ -7,7 +7,7 @@ there `Put` changes the base, and `renew` makes each view of it again when it is
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, source_lines
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import copied, full, write
 from tinyattn.kernels.recording import local, step
 from tinyattn.ops.elementwise import Cast
-
-# Copies an array of the shape of a base, and gives the copy and the part of it that a view has.
-Copied: TypeAlias = Callable[[Array], tuple[Array, Array]]
 
 
 class Put(Function):
@@ -30,15 +29,16 @@ class Put(Function):
     """
 
     fresh = True
+    inherits = True
 
     def forward(self, x: Array, p: Array, view: Array) -> Array:
-        self.copied = _region(x, view)
+        self.region = Region(x, view)
         return x
 
     def backward(self, grad: Array) -> tuple[Array, Array]:
-        dx, part = self.copied(grad)
-        dp = np.array(part)
-        part[...] = 0
+        dx, part = self.region.of(grad, self.owned)
+        dp = copied(part)
+        write(part, 0)
         return dx, dp
 
 
@@ -49,34 +49,43 @@ class RenewedView(Function):
     fresh = True
 
     def forward(self, x: Array, view: Array) -> Array:
-        self.shape, self.copied = x.shape, _region(x, view)
+        self.region = Region(x, view)
         return view
 
     def backward(self, grad: Array) -> Array:
-        dx, part = self.copied(np.zeros(self.shape, grad.dtype))
-        part[...] = grad
+        dx, part = self.region.zeros(grad.dtype)
+        write(part, grad)
         return dx
 
 
-def _region(base: Array, view: Array) -> Copied:
-    """How to find the elements of `view` in another array of the shape of `base`: it is copied into
-    memory that is laid out as that of base, where the same strides lead to them."""
-    low, high = np.lib.array_utils.byte_bounds(base)
-    layouts = [
-        (a.shape, a.__array_interface__["data"][0] - low if a.size else 0, a.strides)
-        for a in (base, view)
-    ]
+class Region:
+    """The elements that a view has of its base, to be found in another array of the base's shape:
+    in memory that is laid out as that of the base, the same strides lead to them."""
 
-    def copied(array: Array) -> tuple[Array, Array]:
-        memory = np.empty(max(high - low, 0), np.uint8)
-        whole, part = (
-            np.ndarray(shape, array.dtype, memory, offset, strides)
-            for shape, offset, strides in layouts
-        )
-        whole[...] = array
+    def __init__(self, base: Array, view: Array) -> None:
+        low, high = np.lib.array_utils.byte_bounds(base)
+        self.size = max(high - low, 0)
+        self.ordered = base.flags.c_contiguous
+        self.layouts = [
+            (a.shape, a.__array_interface__["data"][0] - low if a.size else 0, a.strides)
+            for a in (base, view)
+        ]
+
+    def zeros(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """Zeros of the shape of the base, and the elements of the view among them."""
+        whole, part = self._in(full((self.size,), 0, np.dtype(np.uint8)), dtype)
         return whole, part
 
-    return copied
+    def of(self, array: Array, owned: bool) -> tuple[Array, Array]:
+        """A copy of the array, or itself if it is owned, and the elements of the view in it."""
+        if owned and self.ordered and type(array) is np.ndarray and array.flags.c_contiguous:
+            return array, self._in(array, array.dtype)[1]
+        whole, part = self._in(empty((self.size,), np.dtype(np.uint8)), array.dtype)
+        write(whole, array)
+        return whole, part
+
+    def _in(self, memory: Array, dtype: np.dtype[Any]) -> list[Array]:
+        return [np.ndarray(shape, dtype, memory, at, steps) for shape, at, steps in self.layouts]
 
 
 def in_place(

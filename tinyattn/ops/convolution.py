@@ -13,6 +13,7 @@ from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import full, write
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_size, as_tensor
 from tinyattn.ops.indexing import IndexSelect
@@ -31,8 +32,8 @@ class Pad(Function):
         sized = list(zip(x.shape, widths, strict=True))
         self.kept = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in sized)
         self.place = tuple(slice(max(a, 0), n + a - max(b, 0) + b) for n, (a, b) in sized)
-        y = np.full([a + n + b for n, (a, b) in sized], value, x.dtype)
-        y[self.place] = x[self.kept]
+        y = full(tuple([a + n + b for n, (a, b) in sized]), value, x.dtype)
+        write(y, x[self.kept], self.place)
         return y
 
     def backward(self, grad: Array) -> Gradient:

@@ -13,6 +13,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import full
 from tinyattn.ops._arguments import Operand, as_number, value_of
 from tinyattn.ops._in_place import check_in_place, in_place, rebind
 from tinyattn.ops.activations import relu
@@ -118,7 +119,7 @@ class Fill(Function):
         return np.broadcast_to(np.asarray(value).astype(x.dtype), x.shape)
 
     def backward(self, grad: Array) -> Gradients:
-        return np.zeros_like(grad) if self.needs(0) else None, grad
+        return full(grad.shape, 0, grad.dtype) if self.needs(0) else None, grad
 
 
 def copy_(input: Tensor, source: Operand) -> Tensor:

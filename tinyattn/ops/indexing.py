@@ -158,10 +158,10 @@ class SetItem(Function):
             return
         index, middle, shape = self.places
         source = np.asarray(value, x.dtype)
-        if source.size == 1 and source.ndim <= len(shape):
-            source = source.reshape(1, 1, 1)
-        else:
+        if source.ndim:
             source = spread_to(source, shape).reshape(middle[0], index.size, middle[2])
+        else:
+            source = source.reshape(1, 1, 1)
         view = x[self.basic]
         target = view if view.flags.c_contiguous else copied(view)
         self.kernels.scatter(target.reshape(middle), index, source)
@@ -222,10 +222,12 @@ def gathered(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
     """y[i, k] = x[index[i, k], k]. IndexError for an index out of range."""
     if not index.size:
         return np.empty(index.shape, x.dtype)
-    x = x.reshape(x.shape or (1,))
-    part = _window(x.shape, index, axis)
-    x = x if part is None else x[part]
-    middle = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    shape = x.shape or (1,)
+    part = _window(shape, index, axis)
+    if part is not None:
+        x = x.reshape(shape)[part]
+        shape = x.shape
+    middle = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
     return kernels.gather(x.reshape(middle), along(index, axis)).reshape(index.shape)
 
 
@@ -265,6 +267,26 @@ def rows_at(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
     middle = math.prod(before), x.shape[axis], math.prod(after)
     flat = index.astype(np.int64, copy=False).reshape(1, -1, 1)
     return kernels.gather(x.reshape(middle), flat).reshape(*before, *index.shape, *after)
+
+
+def put_along(y: Array, index: Array, axis: int, source: Array | Number, kernels: Backend) -> None:
+    """y[index[i, k], k] = source[i, k], in place, or one number. IndexError for an index out of
+    range."""
+    if not index.size:
+        return
+    y = y.reshape(y.shape or (1,))
+    part = _window(y.shape, index, axis)
+    view = y if part is None else y[part]
+    target = view if view.flags.c_contiguous else copied(view)
+    middle = math.prod(view.shape[:axis]), view.shape[axis], math.prod(view.shape[axis + 1 :])
+    rows = np.asarray(source, y.dtype)
+    if rows.ndim:
+        rows = rows.reshape(middle[0], index.shape[axis], middle[2])
+    else:
+        rows = rows.reshape(1, 1, 1)
+    kernels.scatter(target.reshape(middle), along(index, axis), rows)
+    if target is not view:
+        write(y, target, ... if part is None else part)
 
 
 class IndexSelect(Function):
@@ -364,6 +386,10 @@ Arrays: TypeAlias = tuple[Array | slice, ...]  # integer arrays, and full slices
 def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
     """An index in two steps: ints, slices, None and ..., which give a view; then integer arrays and
     full slices into that view, () where there are no arrays."""
+    if isinstance(index, TensorBase) and shape:
+        array = index._array
+        if array.ndim and array.dtype.kind == "i":
+            return (...,), tuple(numbers_in(array, shape, 0))
     if isinstance(index, list) and any(not isinstance(i, (int, np.generic)) for i in index):
         index = tuple(index)  # PyTorch reads [[0, 1], [1, 0]] as ([0, 1], [1, 0])
     items = [_item(i) for i in (index if isinstance(index, tuple) else (index,))]
@@ -383,7 +409,7 @@ def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
     for item in items:
         if isinstance(item, np.ndarray):
             basic += [slice(None)] * _axes_of(item) or [None]
-            arrays += _numbers(item, shape, axis)
+            arrays += numbers_in(item, shape, axis)
         elif isinstance(item, int):
             basic.append(_in_range(item, axis, shape))
         else:
@@ -402,6 +428,18 @@ def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
             f"{[list(shape) for shape in shapes]}"
         ) from None
     return (*basic, ...), tuple(arrays)
+
+
+def _plain(index: Index, shape: tuple[int, ...]) -> Basic | None:
+    """An index of ints in range and slices without steps, the most common ones; None for others."""
+    items = index if type(index) is tuple else (index,)
+    for axis, item in enumerate(items):
+        if type(item) is int:
+            if axis == len(shape) or not -shape[axis] <= item < shape[axis]:
+                return None
+        elif type(item) is not slice or item.step is not None or axis == len(shape):
+            return None
+    return (*items, ...)
 
 
 def _item(item: Any) -> int | slice | EllipsisType | Array | None:
@@ -449,7 +487,7 @@ def _in_range(index: int, axis: int, shape: tuple[int, ...]) -> int:
     return index
 
 
-def _numbers(item: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
+def numbers_in(item: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
     """An array of an index as arrays of positions, one for every axis that it stands for.
 
     They are new arrays, so that a later change of the index does not change the gradient."""
@@ -462,7 +500,8 @@ def _numbers(item: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
         return list(np.atleast_1d(item).nonzero())
     n = shape[axis]
     # Without its sign a negative number is a very large one.
-    if item.dtype == np.int64 and (not item.size or int(item.view(np.uint64).max()) < n):
+    unsigned = item.view(np.uint64) if item.dtype == np.int64 and item.size else None
+    if unsigned is not None and np.maximum.reduce(unsigned, axis=None) < n:
         return [item.copy()]
     for bad in item[(item < -n) | (item >= n)][:1]:
         _in_range(int(bad), axis, shape)
@@ -477,10 +516,23 @@ def getitem(input: Tensor, index: Index) -> Tensor:
     >>> x[0, 1:], x[x > 4], x[[1, 0], 0]
     (tensor([2, 3]), tensor([5, 6]), tensor([4, 1]))
     """
-    mask = _as_mask(index, input._array)
-    if mask is not None:
-        return PickMask.apply(input, mask)
-    basic, arrays = _parse(index, input._array.shape)
+    array = input._array
+    basic = _plain(index, array.shape)
+    if basic is not None:
+        if input._edge is None and (input._base is None or input._storage.recorded <= input._since):
+            return results.view(input, array[basic])
+        return Slice.apply(input, basic)
+    if isinstance(index, TensorBase):
+        where = index._array
+        if where.dtype == bool:
+            if where.ndim and where.shape == array.shape[: where.ndim]:
+                return PickMask.apply(input, where)
+        elif where.dtype == np.int64 and where.ndim and array.ndim and array.flags.c_contiguous:
+            try:  # the kernel finds out, if a number is negative or out of range
+                return Pick.apply(input, (...,), (where.copy(),))
+            except IndexError:
+                pass
+    basic, arrays = _parse(index, array.shape)
     return Pick.apply(input, basic, arrays) if arrays else Slice.apply(input, basic)
 
 
@@ -505,19 +557,20 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         )
     if not isinstance(value, TensorBase):
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
-    mask = _as_mask(index, array)
-    if mask is None:
-        basic, arrays = _parse(index, array.shape)
-        at: dict[str, Any] = {"basic": basic, "arrays": arrays}
-    elif not isinstance(value, TensorBase):
-        rebind("setitem", input, SetMask.apply(input, index, value))
-        return
-    else:
-        at = {"basic": (...,), "places": masked_places(array, mask)}
+    basic, arrays, places = _plain(index, array.shape), (), None
+    if basic is None:
+        mask = _as_mask(index, array)
+        if mask is None:
+            basic, arrays = _parse(index, array.shape)
+        elif isinstance(value, TensorBase):
+            basic, places = (...,), masked_places(array, mask)
+        else:
+            rebind("setitem", input, SetMask.apply(input, index, value))
+            return
     try:
-        result = SetItem.apply(input, value, **at)
+        result = SetItem.apply(input, value, basic, arrays, places)
     except ValueError as error:  # raised before anything was written
-        shape = at["places"].shape if mask is not None else array[basic][arrays].shape
+        shape = array[basic][arrays].shape if places is None else places.shape
         raise RuntimeError(
             f"setitem: can't write the value into input[index] of shape {list(shape)}: {error}"
         ) from None
@@ -607,7 +660,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: index must have the same number of dimensions as input: got "
             f"{list(array.shape)} for {list(shape)}"
         )
-    if any(n > m for i, (n, m) in enumerate(zip(array.shape, shape, strict=False)) if i != axis):
+    sizes = enumerate(zip(array.shape, shape, strict=False))
+    if array.shape != shape and any(n > m for i, (n, m) in sizes if i != axis):
         raise RuntimeError(
             f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
             f"apart from dimension {axis}"

@@ -4,13 +4,17 @@ Padded: (T, B, ...) or (B, T, ...), filled up behind the end of every sequence. 
 rows that exist, (N, ...), in the order that nn/utils/rnn.py describes. Read Take and Place first.
 """
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import full
+from tinyattn.ops.indexing import rows_at
 from tinyattn.ops.shape import cat, transpose, unbind
 
 
@@ -23,12 +27,13 @@ class Take(Function):
     fresh = True
 
     def forward(self, x: Array, rows: Array) -> Array:
+        self.kernels = backend()
         self.rows, self.shape = rows, x.shape
-        return x[rows]
+        return rows_at(x, rows, 0, self.kernels)
 
     def backward(self, grad: Array) -> Array:
-        dx = np.zeros(self.shape, grad.dtype)
-        dx[self.rows] = grad
+        dx = full(self.shape, 0, grad.dtype)
+        put_rows(dx, self.rows, grad, self.kernels)
         return dx
 
 
@@ -41,13 +46,20 @@ class Place(Function):
     fresh = True
 
     def forward(self, x: Array, rows: Array, R: int, value: float) -> Array:
+        self.kernels = backend()
         self.rows = rows
-        y = np.full((R, *x.shape[1:]), value, x.dtype)
-        y[rows] = x
+        y = full((R, *x.shape[1:]), value, x.dtype)
+        put_rows(y, rows, x, self.kernels)
         return y
 
     def backward(self, grad: Array) -> Array:
-        return grad[self.rows]
+        return rows_at(grad, self.rows, 0, self.kernels)
+
+
+def put_rows(y: Array, rows: Array, x: Array, kernels: Backend) -> None:
+    """y[rows[i]] = x[i], in place."""
+    D = math.prod(y.shape[1:])
+    kernels.scatter(y.reshape(1, len(y), D), rows.reshape(1, -1, 1), x.reshape(1, len(rows), D))
 
 
 def take_rows(input: Tensor, rows: Array) -> Tensor:

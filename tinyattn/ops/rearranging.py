@@ -8,11 +8,33 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyattn.autograd.dtypes import Number
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import write
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_size, as_tensor
 from tinyattn.ops.elementwise import clamp, clone, where
 from tinyattn.ops.indexing import index_select
 from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, transpose
+
+
+class Interleave(Function):
+    """y[i k + r] = x[i] for every r < k, so  dx[i] = sum_r dy[i k + r]."""
+
+    fresh = True
+
+    def forward(self, x: Array, times: int, axis: int) -> Array:
+        self.shape, self.axis = x.shape, axis
+        before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+        y = empty((*before, n * times, *after), x.dtype)
+        self.apart = (*before, n, times, *after)
+        write(y.reshape(self.apart), x.reshape(*before, n, 1, *after))
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        return sum_over(grad.reshape(self.apart), (self.axis + 1,))
 
 
 def repeat_interleave(
@@ -32,6 +54,8 @@ def repeat_interleave(
     x = reshape(as_tensor(input, "input"), (-1,)) if dim is None else input
     axis = as_axis(dim or 0, x._array.ndim)
     times = repeats._array if isinstance(repeats, TensorBase) else as_int(repeats, "repeats")
+    if not isinstance(times, np.ndarray) and output_size is None and times >= 0:
+        return Interleave.apply(x, times, axis)
     if isinstance(times, np.ndarray) and times.dtype.kind != "i":
         raise RuntimeError(f"repeat_interleave: repeats: expected integers, got {times.dtype}")
     if np.any(np.asarray(times) < 0):

@@ -13,22 +13,25 @@ from tinyattn.autograd.devices import Device, check_device
 from tinyattn.autograd.dtypes import Number, as_dtype, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.contract import check_indices
+from tinyattn.kernels.copies import copied, full, write
 from tinyattn.ops._arguments import as_axis, as_number, as_tensor
 from tinyattn.ops._in_place import in_place
 from tinyattn.ops.creation import zeros, zeros_like
 from tinyattn.ops.elementwise import mul
-from tinyattn.ops.indexing import as_index, first_outside, getitem, masked_fill
+from tinyattn.ops.indexing import (
+    added_up,
+    as_index,
+    first_outside,
+    gathered,
+    getitem,
+    masked_fill,
+    numbers_in,
+    put_along,
+)
 from tinyattn.ops.shape import expand, reshape
-
-
-def _places(index: Array, axis: int) -> tuple[Any, ...]:
-    """The places (i, j, ...) of an array at which index says where to write along the axis."""
-    if not index.ndim:
-        return (...,)
-    grid: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
-    grid[axis] = index
-    return tuple(grid)
 
 
 def _window(source: Array | Number, index: Array) -> Array | Number:
@@ -38,11 +41,13 @@ def _window(source: Array | Number, index: Array) -> Array | Number:
     return source[tuple(map(slice, index.shape))]
 
 
-def _read(grad: Array, index: Array, axis: int, shape: tuple[int, ...]) -> Array:
+def _read(grad: Array, index: Array, axis: int, shape: tuple[int, ...], kernels: Backend) -> Array:
     """The gradient of a source of that shape: grad at the places that index names."""
-    ds = np.zeros(shape, grad.dtype)
-    if index.size:
-        ds[tuple(map(slice, index.shape))] = grad[_places(index, axis)]
+    read = gathered(grad, index, axis, kernels)
+    if index.shape == shape:
+        return read
+    ds = full(shape, 0, grad.dtype)
+    write(ds, read, tuple(map(slice, index.shape)))
     return ds
 
 
@@ -54,38 +59,48 @@ class Scatter(Function):
     """
 
     fresh = True
+    inherits = True
 
     def forward(self, x: Array, index: Array, source: Array | Number, axis: int) -> Array:
-        self.axis, self.shape = axis, np.shape(source)
+        self.kernels, self.axis, self.shape = backend(), axis, np.shape(source)
         self.save(index=index)
-        y = np.array(x)
-        if index.size:
-            y[_places(index, axis)] = _window(source, index)
+        y = copied(x)
+        put_along(y, index, axis, _window(source, index), self.kernels)
         return y
 
     def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
-        index = self.saved["index"]
-        dx = np.array(grad)
-        if index.size:
-            dx[_places(index, self.axis)] = 0
-        return dx, None, _read(grad, index, self.axis, self.shape) if self.shape else None
+        index, dx, ds = self.saved["index"], self.own(grad), None
+        if self.shape and self.needs(2):
+            ds = _read(dx, index, self.axis, self.shape, self.kernels)
+        put_along(dx, index, self.axis, 0, self.kernels)
+        return dx, None, ds
 
 
 class ScatterAdd(Function):
     """y = x, plus s[i, k] at y[index[i, k], k];   dx = dy,  ds[i, k] = dy[index[i, k], k]."""
 
     fresh = True
+    inherits = True
 
     def forward(self, x: Array, index: Array, source: Array, axis: int) -> Array:
-        self.axis, self.shape = axis, source.shape
+        self.kernels, self.axis, self.shape = backend(), axis, source.shape
         self.save(index=index)
-        y = np.array(x, np.float64 if x.dtype.kind == "f" else None)  # sums of float32 would drift
+        source = source[tuple(map(slice, index.shape))]
+        if x.dtype.kind == "f":
+            return added_up(source, index, axis, x.shape, self.kernels, onto=x)
+        y = np.array(x, order="C")
         if index.size:
-            np.add.at(y, _places(index, axis), _window(source, index))
-        return y.astype(x.dtype, copy=False)
+            check_indices("scatter_add", "index", index, y.shape[axis] if y.ndim else 1)
+            grid: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
+            grid[axis : axis + 1] = [index] * bool(index.ndim)
+            np.add.at(y, tuple(grid), source)
+        return y
 
-    def backward(self, grad: Array) -> tuple[Array, None, Array]:
-        return np.array(grad), None, _read(grad, self.saved["index"], self.axis, self.shape)
+    def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
+        ds = None
+        if self.needs(2):
+            ds = _read(grad, self.saved["index"], self.axis, self.shape, self.kernels)
+        return self.own(grad), None, ds
 
 
 def _checked(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> int:
@@ -111,13 +126,14 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor |
             f"{name}: expected index {list(where.shape)} to be no larger than src, nor than input "
             f"{list(array.shape)} apart from dimension {axis}"
         )
-    bad = first_outside(where, array.shape[axis] if array.ndim else 1)
-    if bad is not None:
-        raise RuntimeError(
-            f"{name}: index {bad} is out of bounds for dimension {axis} of input "
-            f"{list(array.shape)}"
-        )
     return axis
+
+
+def _outside(name: str, shape: tuple[int, ...], axis: int, index: Tensor) -> RuntimeError:
+    bad = first_outside(index._array, shape[axis] if shape else 1)
+    return RuntimeError(
+        f"{name}: index {bad} is out of bounds for dimension {axis} of input {list(shape)}"
+    )
 
 
 def scatter(
@@ -151,7 +167,10 @@ def scatter(
     axis = _checked("scatter", input, dim, index, source)
     if not isinstance(given, TensorBase):
         check_range(as_number(given, "value"), input._array.dtype, "scatter: value")
-    return Scatter.apply(input, index, given, axis)
+    try:
+        return Scatter.apply(input, index, given, axis)
+    except IndexError:
+        raise _outside("scatter", input._array.shape, axis, index) from None
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -162,7 +181,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([1., 0., 2.])
     """
     axis = _checked("scatter_add", input, dim, index, as_tensor(src, "src"))
-    return ScatterAdd.apply(input, index, src, axis)
+    try:
+        return ScatterAdd.apply(input, index, src, axis)
+    except IndexError:
+        raise _outside("scatter_add", input._array.shape, axis, index) from None
 
 
 def _rows(name: str, input: Tensor, dim: int, index: Tensor, length: int) -> tuple[int, Tensor]:
@@ -171,13 +193,8 @@ def _rows(name: str, input: Tensor, dim: int, index: Tensor, length: int) -> tup
     axis, array = as_axis(dim, len(shape)), as_index(index, name)
     if array.ndim > 1 or array.size != length:
         raise IndexError(f"{name}: index: expected shape [{length}], got {list(array.shape)}")
-    size = shape[axis]
-    outside = array[(array < -size) | (array >= size)]
-    if outside.size:
-        raise IndexError(
-            f"{name}: index {int(outside[0])} is out of range for dimension {axis} of {list(shape)}"
-        )
-    column = np.where(array < 0, array + size, array).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    (positive,) = numbers_in(array.reshape(-1), shape, axis)
+    column = positive.reshape(-1, *(1,) * (len(shape) - axis - 1))
     whole = np.broadcast_to(column, (*shape[:axis], length, *shape[axis + 1 :]))
     return axis, results.wrap(whole)
 
