@@ -557,7 +557,8 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         )
     if not isinstance(value, TensorBase):
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
-    basic, arrays, places = _plain(index, array.shape), (), None
+    arrays: Arrays = ()
+    basic, places = _plain(index, array.shape), None
     if basic is None:
         mask = _as_mask(index, array)
         if mask is None:
