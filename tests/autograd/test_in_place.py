@@ -374,3 +374,71 @@ def test_the_message_says_what_to_do():
         y.sum().backward()
     assert re.search("modified by an inplace operation", str(caught.value))
     assert re.search("Clone it before the change", str(caught.value))
+
+
+CHANGES = {
+    "setitem": lambda y, v: y.__setitem__(slice(1, 3), v),
+    "rows": lambda y, v: y.__setitem__(ta.tensor([1, 2]), v),
+    "mask": lambda y, v: y.__setitem__(ta.tensor([False, True, True, False]), v),
+    "a number": lambda y, v: y.__setitem__(ta.tensor([False, True, True, False]), 7.0),
+    "masked_fill_": lambda y, v: y.masked_fill_(ta.tensor([[False], [True], [True], [False]]), 7.0),
+    "scatter_": lambda y, v: y.scatter_(0, ta.tensor([[1], [2]]).expand(2, len(v[0])), v),
+    "of a view": lambda y, v: y[1:3].copy_(v),
+}
+
+
+@pytest.mark.parametrize("rows", [5, 5000])  # small and large arrays go other ways
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_gradient_that_is_held_elsewhere_is_not_changed(name, rows):
+    """The backward of a change in place writes into the gradient that it gets, if it may."""
+
+    def changed():
+        x = ta.ones(4, rows, dtype=ta.float64, requires_grad=True)
+        v = ta.full((2, rows), 3.0, dtype=ta.float64, requires_grad=True)
+        y = x * 1
+        CHANGES[name](y, v)
+        return x, v, y
+
+    want = np.zeros((4, rows))
+    want[[0, 3]] = 2.0
+    numbered = np.arange(4.0 * rows).reshape(4, rows)
+
+    x, _, y = changed()  # the seed
+    seed = ta.tensor(numbered)
+    y.backward(seed)
+    assert np.array_equal(seed.numpy(), numbered)
+    assert not x.grad.numpy()[1:3].any()
+
+    x, _, y = changed()  # the gradient of another tensor: an addition hands on one array twice
+    other = ta.zeros(4, rows, dtype=ta.float64, requires_grad=True)
+    ((y + other) * 2).sum().backward()
+    assert np.array_equal(other.grad.numpy(), np.full((4, rows), 2.0))
+    assert np.array_equal(x.grad.numpy(), want)
+
+    x, _, y = changed()  # what a hook has seen, and what retain_grad keeps
+    seen = []
+    y.register_hook(seen.append)
+    y.retain_grad()
+    (y * 2).sum().backward()
+    assert np.array_equal(seen[0].numpy(), np.full((4, rows), 2.0))
+    assert np.array_equal(y.grad.numpy(), np.full((4, rows), 2.0))
+    assert np.array_equal(x.grad.numpy(), want)
+
+    x, _, y = changed()  # what grad() was asked for
+    for_x, for_y = ta.autograd.grad((y * 2).sum(), [x, y])
+    assert np.array_equal(for_y.numpy(), np.full((4, rows), 2.0))
+    assert np.array_equal(for_x.numpy(), want)
+
+
+def test_a_loop_that_fills_a_tensor_hands_on_one_gradient():
+    """outputs[t] = h: each step takes its part out of the gradient and sets it to 0, in place."""
+    steps = [ta.full((3,), float(t), dtype=ta.float64, requires_grad=True) for t in range(4)]
+    start = ta.zeros(4, 3, dtype=ta.float64, requires_grad=True)
+    outputs = start * 1
+    for t, step in enumerate(steps):
+        outputs[t] = step
+        outputs[t, 0] = 0.0
+    (outputs * ta.arange(12, dtype=ta.float64).view(4, 3)).sum().backward()
+    for t, step in enumerate(steps):
+        assert step.grad.tolist() == [0, 3 * t + 1, 3 * t + 2]
+    assert not start.grad.numpy().any()

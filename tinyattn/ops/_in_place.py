@@ -162,7 +162,7 @@ def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
 
 
 def _written(array: Array, new: Array) -> Array:
-    np.copyto(array, new, casting="same_kind")
+    write(array, new)
     return array
 
 

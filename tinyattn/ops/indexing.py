@@ -188,6 +188,9 @@ class SetMask(Function):
 
 def put_masked(x: Array, mask: Array, value: Number) -> None:
     """x[mask] = value."""
+    if x.size <= FEW and mask.shape == x.shape:
+        np.putmask(x, mask, np.asarray(value, x.dtype))
+        return
     mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
     if x.dtype.kind == "f" and x.flags.c_contiguous:
         backend().elementwise("where", (mask, float(value), x), out=x)
@@ -420,7 +423,7 @@ def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
         return (*basic, ...), ()
     shapes = [a.shape for a in arrays if isinstance(a, np.ndarray)]
     try:
-        if len(shapes) > 1:
+        if len(set(shapes)) > 1:
             np.broadcast_shapes(*shapes)
     except ValueError:
         raise IndexError(
@@ -519,7 +522,7 @@ def getitem(input: Tensor, index: Index) -> Tensor:
     array = input._array
     basic = _plain(index, array.shape)
     if basic is not None:
-        if input._edge is None and (input._base is None or input._storage.recorded <= input._since):
+        if _constant(input):
             return results.view(input, array[basic])
         return Slice.apply(input, basic)
     if isinstance(index, TensorBase):
@@ -559,6 +562,11 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
     arrays: Arrays = ()
     basic, places = _plain(index, array.shape), None
+    plain = basic is not None and not isinstance(value, TensorBase) and local.recorder is None
+    if plain and _constant(input) and (input._base is None or input._base._edge is None):
+        write(array, value, basic)
+        input._storage.changed("setitem")
+        return
     if basic is None:
         mask = _as_mask(index, array)
         if mask is None:
@@ -576,6 +584,13 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
             f"setitem: can't write the value into input[index] of shape {list(shape)}: {error}"
         ) from None
     rebind("setitem", input, result)
+
+
+def _constant(tensor: Tensor) -> bool:
+    """Whether a tensor has no place in the graph, also as a view whose base has changed since."""
+    return tensor._edge is None and (
+        tensor._base is None or tensor._storage.recorded <= tensor._since
+    )
 
 
 def _as_mask(index: Index, array: Array) -> Array | None:

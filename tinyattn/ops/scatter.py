@@ -36,7 +36,7 @@ from tinyattn.ops.shape import expand, reshape
 
 def _window(source: Array | Number, index: Array) -> Array | Number:
     """The part of the source that index has elements for."""
-    if not isinstance(source, np.ndarray) or not source.ndim:
+    if not isinstance(source, np.ndarray) or not source.ndim or source.shape == index.shape:
         return source
     return source[tuple(map(slice, index.shape))]
 
@@ -85,15 +85,15 @@ class ScatterAdd(Function):
     def forward(self, x: Array, index: Array, source: Array, axis: int) -> Array:
         self.kernels, self.axis, self.shape = backend(), axis, source.shape
         self.save(index=index)
-        source = source[tuple(map(slice, index.shape))]
+        part: Any = _window(source, index)
         if x.dtype.kind == "f":
-            return added_up(source, index, axis, x.shape, self.kernels, onto=x)
+            return added_up(part, index, axis, x.shape, self.kernels, onto=x)
         y = np.array(x, order="C")
         if index.size:
             check_indices("scatter_add", "index", index, y.shape[axis] if y.ndim else 1)
             grid: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
             grid[axis : axis + 1] = [index] * bool(index.ndim)
-            np.add.at(y, tuple(grid), source)
+            np.add.at(y, tuple(grid), part)
         return y
 
     def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
@@ -287,8 +287,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """
     if as_tensor(mask, "mask")._array.dtype != bool:
         raise RuntimeError(f"masked_select: mask: expected bool, got {mask._array.dtype}")
+    if as_tensor(input, "input")._array.shape == mask._array.shape != ():
+        return getitem(input, mask)
     try:
-        shape = np.broadcast_shapes(as_tensor(input, "input")._array.shape, mask._array.shape)
+        shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
     except ValueError:
         raise RuntimeError(
             f"masked_select: mask of shape {list(mask._array.shape)} does not broadcast with input "
