@@ -128,7 +128,9 @@ class SetItem(Function):
     ) -> Array:
         self.kernels = backend()
         self.basic, self.arrays, self.ndim = basic, arrays, np.ndim(value)
-        self.places = places_of(x[basic].shape, arrays) if arrays else places
+        self.places = places
+        if arrays and x.size > FEW:
+            self.places = places_of(x[basic].shape, arrays)
         self.put(x, value)
         return x
 

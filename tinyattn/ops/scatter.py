@@ -107,6 +107,9 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor |
     """The axis, after the checks that scatter and scatter_add share."""
     array, where = as_tensor(input, "input")._array, as_index(index, name)
     axis = as_axis(dim, array.ndim)
+    of_source = array if source is None else source._array
+    if where.shape == array.shape == of_source.shape and array.dtype == of_source.dtype:
+        return axis  # the usual call
     if where.size and where.ndim != array.ndim:
         raise RuntimeError(
             f"{name}: index must have as many dimensions as input: got {list(where.shape)} for "
