@@ -629,6 +629,13 @@ def _inside(array: Array, size: int) -> None:
         raise IndexError(f"index {bad} is out of range for a size of {size}")
 
 
+def check_in_replays(array: Array, size: int) -> None:
+    """While this thread records: every replay looks whether its indices are in [0, size). Otherwise
+    the kernels find out."""
+    if local.recorder is not None:
+        first_outside(array, size)
+
+
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input at the indices along dim that index (N,) lists; they are not negative.
 
@@ -645,6 +652,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     array = as_index(index, "index_select")
     if not shape and array.size != 1:
         raise RuntimeError(f"index: a 0-d input takes one value, got {array.size}")
+    check_in_replays(array, shape[axis] if shape else 1)
     try:
         if shape:
             return IndexSelect.apply(input, index, axis)
@@ -684,6 +692,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
             f"apart from dimension {axis}"
         )
+    check_in_replays(array, shape[axis] if shape else 1)
     try:
         return Gather.apply(input, index, axis)
     except IndexError:
@@ -734,6 +743,7 @@ def embedding(
         table[used[long]] *= (max_norm / (norms[long, None] + 1e-7)).astype(table.dtype)
         weight._storage.changed("embedding")
     padding = -1 if padding_idx is None else padding_idx % V
+    check_in_replays(array, V)
     try:
         return Embedding.apply(input, weight, padding, scale_grad_by_freq)
     except IndexError:

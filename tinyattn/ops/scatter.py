@@ -24,6 +24,7 @@ from tinyattn.ops.elementwise import mul
 from tinyattn.ops.indexing import (
     added_up,
     as_index,
+    check_in_replays,
     first_outside,
     gathered,
     getitem,
@@ -170,6 +171,7 @@ def scatter(
     axis = _checked("scatter", input, dim, index, source)
     if not isinstance(given, TensorBase):
         check_range(as_number(given, "value"), input._array.dtype, "scatter: value")
+    check_in_replays(index._array, input._array.shape[axis] if input._array.ndim else 1)
     try:
         return Scatter.apply(input, index, given, axis)
     except IndexError:
@@ -184,6 +186,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([1., 0., 2.])
     """
     axis = _checked("scatter_add", input, dim, index, as_tensor(src, "src"))
+    check_in_replays(index._array, input._array.shape[axis] if input._array.ndim else 1)
     try:
         return ScatterAdd.apply(input, index, src, axis)
     except IndexError:
