@@ -400,9 +400,114 @@ def test_a_tensor_written_by_hand_is_read():
     assert loaded(content).tolist() == [[1, 2], [2, 3]]
 
 
+def narrow(kind, array, **shape):
+    return archive(tensor(memory=storage(kind, count=array.size), **shape), [array.tobytes()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "array", "dtype"),
+    [
+        ("HalfStorage", np.array([-2.0, 0.5, 3.0, 100.0], "<f2"), "float32"),
+        ("BFloat16Storage", np.array([-2.0, 0.5, 3.0, 100.0], "<f4").view("<u2")[1::2], "float32"),
+        ("CharStorage", np.array([-2, 1, 3, 100], "i1"), "int32"),
+        ("ShortStorage", np.array([-2, 1, 3, 1000], "<i2"), "int32"),
+    ],
+)
+def test_narrow_types_written_by_hand_are_converted_with_a_warning(kind, array, dtype):
+    name = {"BFloat16Storage": "bfloat16"}.get(kind, str(array.dtype))
+    with pytest.warns(UserWarning, match=f"f: tensors of {name} are converted to {dtype}") as told:
+        found = ta.load(io.BytesIO(narrow(kind, array, size=(2, 2), stride=(1, 2))))
+    assert told[0].filename == __file__
+    assert str(found.dtype) == dtype
+    first = -2 if array.dtype.kind != "f" else -2.0
+    values = [first, 0.5, 3, 100] if "float" in dtype else array.tolist()
+    assert found.tolist() == [values[::2], values[1::2]]
+
+
+def test_every_conversion_is_warned_of():
+    one = tensor(memory=storage("HalfStorage", "0"))[2:-1]
+    two = tensor(memory=storage("CharStorage", "1"))[2:-1]
+    pieces = [np.ones(4, "<f2").tobytes(), np.ones(4, "i1").tobytes()]
+    with pytest.warns(UserWarning, match="are converted to") as told:
+        loaded(archive(b"\x80\x02](" + one + two + b"e.", pieces))
+    assert [str(record.message).split()[3] for record in told] == ["float16", "int8"]
+
+
+def test_bools_are_0_or_1():
+    def read(*numbers):
+        content = np.array(numbers, np.uint8)
+        return loaded(narrow("BoolStorage", content)).tolist()
+
+    assert read(0, 1, 1, 0) == [False, True, True, False]
+    with pytest.raises(ValueError, match="0 or 1 was expected for each bool"):
+        read(0, 1, 2, 0)
+
+
+PLAIN = {
+    "a": (1,), "b": (1, 2), "c": (1, 2, 3), "d": (1, 2, 3, 4), "e": [5], "f": [6, 7], "g": {8, 9},
+    "h": {"one": None}, "i": (), "j": [], "k": {}, "l": b"bytes", "m": "text" * 100, "n": 1.5,
+    "o": [True, False, None, -1, 300, 70000, 2**40, -(2**40)], "p": set(), 3: "three",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_every_protocol_of_pythons_own_pickle(protocol):
+    again = [PLAIN["o"], PLAIN["o"], OrderedDict(x=1)]
+    found = loaded(archive(pickle.dumps([PLAIN, again], protocol)))
+    assert found == [PLAIN, again]
+    assert found[1][0] is found[1][1] is found[0]["o"]
+    assert type(found[1][2]) is OrderedDict
+
+
+def test_steps_that_python_does_not_write():
+    assert loaded(archive(b"(K\x01K\x02l.")) == [1, 2]
+    assert loaded(archive(b"ccollections\nOrderedDict\n)R}b.")) == OrderedDict()
+    size = loaded(archive(b"ctorch\nSize\n((K\x02K\x03ttR."))
+    assert (type(size), size) == (ta.Size, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "apart"),
+    [
+        ((4,), (1,), True),
+        ((2, 2), (1, 2), True),
+        ((2, 1, 2), (2, 0, 1), True),
+        ((2, 2), (1, 1), False),
+        ((4,), (0,), False),
+        ((2, 2), (2, 0), False),
+        ((3, 1), (1, 9), True),
+        ((2, 2), (0, 1), False),
+    ],
+)
+def test_a_tensor_may_be_written_where_its_elements_lie_apart(size, stride, apart):
+    content = archive(tensor(0, size, stride), [np.arange(4, dtype=np.float32).tobytes()])
+    assert loaded(content).numpy().flags.writeable == apart
+
+
+def test_elements_of_long_strides_may_share_a_place():
+    memory = storage(count=6)
+    content = tensor(0, (3, 2), (1, 2), memory), tensor(0, (2, 3), (3, 1), memory)
+    pieces = [np.arange(6, dtype=np.float32).tobytes()]
+    shared, whole = (loaded(archive(c, pieces)) for c in content)
+    assert shared.tolist() == [[0, 2], [1, 3], [2, 4]]
+    assert not shared.numpy().flags.writeable
+    assert whole.numpy().flags.writeable
+
+
+def test_a_tensor_without_elements_or_without_a_flag():
+    pieces = [np.arange(4, dtype=np.float32).tobytes()]
+    assert loaded(archive(tensor(size=(0, 3), stride=(3, 1)), pieces)).shape == (0, 3)
+    short = tensor()[: -len(b"\x89}tR.")] + b"tR."
+    assert not loaded(archive(short, pieces)).requires_grad
+
+
 @pytest.mark.parametrize(
     "content",
     {
+        "another encoding": b"c_codecs\nencode\n(X\x01\0\0\0aX\x05\0\0\0utf-8tR.",
+        "a size of floats": b"ctorch\nSize\n((G?\xf0\0\0\0\0\0\0ttR.",
+        "arguments in a list": b"c__builtin__\nset\n]R.",
+        "a mark beyond the stack": b"}NN(su.",
         "reaches beyond": tensor(size=(5,)),
         "starts beyond": tensor(offset=1),
         "strides beyond": tensor(size=(2, 2), stride=(3, 1)),

@@ -345,6 +345,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "last one lost: inherited": ENDING,
         "left out: other.close()": ENDING,
         "left out: signal.signal(...": ENDING,
+        "argument dropped: Thread(... -> Thread(target=x, args=(y, z))": ENDING,
+        "flag inverted: Thread(...": ENDING,
         "left out: set_num_threads(1)": "results do not depend on the number of threads",
         "off by one: set_num_threads(1)": "results do not depend on the number of threads",
     },

@@ -95,7 +95,7 @@ def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None
     try:
         if limit:
             signal.setitimer(signal.ITIMER_VIRTUAL, limit)
-            signal.alarm(5 * limit)  # for what waits
+            signal.alarm(2 * limit)  # for what waits
         try:
             result = job()
         except BaseException:
