@@ -5,6 +5,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.power.mutants import mutants
 from tests.power.operations import operations, subclasses
 from tests.power.patching import Process
 from tests.power.source import Mutant, Python
+from tests.power.warm import Measure
 from tinyattn.autograd.function import Function
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +199,17 @@ def test_a_fault_is_put_into_functions_that_are_already_bound(tmp_path, monkeypa
     assert half(6) == 12
     process.patch(faults["another default"])
     assert half(6) == 18
+
+
+def test_a_measurement_tells_only_what_it_has_skipped_itself(monkeypatch):
+    """Each job is a fork of a process that knows what earlier jobs skipped: told again, that would
+    double with every job."""
+    monkeypatch.setattr("tests.power.warm.signal.signal", lambda *_: None)
+    process = SimpleNamespace(live={}, place=lambda code: None)
+    warm = SimpleNamespace(process=process, skipped=["earlier"], run=lambda *_: True)
+    times, skipped = Measure(warm, ["one", "two"])()
+    assert [*times] == ["one", "two"]
+    assert skipped == []
 
 
 def test_every_equivalent_fault_is_still_in_the_code():

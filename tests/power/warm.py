@@ -287,7 +287,7 @@ class Measure:
                 reached[id(frame.f_code)] = frame.f_code
 
         found = {}
-        self.warm.measuring = True
+        self.warm.measuring, self.warm.skipped = True, []  # not those of earlier jobs, too
         signal.signal(signal.SIGPROF, too_long)
         signal.signal(signal.SIGALRM, too_long)
         for name, following in zip(self.names, [*self.names[1:], None], strict=True):
