@@ -13,7 +13,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from native import build
 from tests.power.patching import Place, Process
 from tests.power.source import Mutant
 
@@ -95,10 +94,12 @@ def prepare_core(tree: Path) -> None:
     edit("level.inc", levels[: levels.index("#define REAL_BITS 64")], "")
     edit("dispatch.c", "ENTRY(name, f32, parameters, arguments)",
          "int ta_##name##_f32 parameters { return 1; }")  # fmt: skip
-    core = f'#include "core.c"\n{build.entry_points()}'
-    (tree / "core_f64.c").write_text(core, encoding="utf-8")
     from cffi import FFI
 
+    from native import build
+
+    core = f'#include "core.c"\n{build.entry_points()}'
+    (tree / "core_f64.c").write_text(core, encoding="utf-8")
     ffi = FFI()
     ffi.cdef(build.interface())
     source = f"#include <stdint.h>\n{build.interface()}"
