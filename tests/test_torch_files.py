@@ -4,6 +4,7 @@ executed, and a file that is cut, altered or hostile is an error."""
 import io
 import os
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 
@@ -398,6 +399,66 @@ def test_a_tensor_written_by_hand_is_read():
     assert loaded(archive(tensor(), [x.tobytes()])).tolist() == [0, 1, 2, 3]
     content = archive(tensor(1, (2, 2), (1, 1)), [x.tobytes()])  # elements twice, as of unfold
     assert loaded(content).tolist() == [[1, 2], [2, 3]]
+
+
+def members(obj):
+    """The members of the file of obj, without the name of the folder."""
+    with zipfile.ZipFile(io.BytesIO(written(obj))) as file:
+        return {name.removeprefix("archive/"): file.read(name) for name in file.namelist()}
+
+
+def test_a_file_has_the_members_that_pytorch_looks_for():
+    found = members(ta.tensor([1.0, 2.0]))
+    assert [*found] == ["data.pkl", "byteorder", "data/0", "version"]
+    assert (found["byteorder"], found["version"]) == (b"little", b"3\n")
+    assert found["data/0"] == np.array([1, 2], "<f4").tobytes()
+
+
+def test_only_the_memory_of_a_tensor_is_written_wherever_it_begins():
+    x = ta.arange(1000.0)
+    assert members(x[990:])["data/0"] == x[990:].numpy().tobytes()
+    assert loaded(written([x[990:], x[995:]]))[1].tolist() == x[995:].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "int32", "int64", "float32", "float64"])
+def test_every_dtype_comes_back(dtype):
+    x = ta.tensor(np.array([[0, 1], [1, 1]], dtype))
+    found = loaded(written([x, x[:, 1], x.T]))
+    assert {str(part.dtype) for part in found} == {dtype}
+    assert [part.tolist() for part in found] == [x.tolist(), x[:, 1].tolist(), x.T.tolist()]
+
+
+def test_a_reversed_array_is_written_in_its_own_order():
+    x = ta.from_numpy(np.arange(6.0).reshape(2, 3)[:, ::-1].copy()[:, ::-1])
+    assert loaded(written(x)).tolist() == x.tolist()
+
+
+def test_sizes_devices_and_flags_come_back():
+    obj = [ta.ones(2, 3).shape, ta.device("cpu"), ta.float64]
+    found = loaded(written(obj))
+    assert found == obj
+    assert type(found[0]) is ta.Size
+    tensors = [ta.ones(2), ta.ones(2, requires_grad=True), nn.Parameter(ta.ones(2))]
+    tensors.append(nn.Parameter(ta.ones(2), requires_grad=False))
+    back = loaded(written(tensors))
+    assert [x.requires_grad for x in back] == [False, True, True, False]
+    assert [type(x) for x in back] == [ta.Tensor, ta.Tensor, nn.Parameter, nn.Parameter]
+
+
+def test_a_tensor_without_elements_begins_where_its_memory_does():
+    steps = [
+        (step.name, arg) for step, arg, _ in pickletools.genops(members(ta.zeros(0))["data.pkl"])
+    ]
+    after = [name for name, _ in steps].index("BINPERSID") + 1
+    assert steps[after] == ("BININT", 0)
+
+
+def test_integers_up_to_255_bytes_come_back():
+    edges = [2**31, 2**63, 2**2038]
+    whole = [sign * (edge + step) for sign in (1, -1) for edge in edges for step in (-1, 0, 1)]
+    assert loaded(written(whole)) == whole
+    with pytest.raises(ValueError, match="an int of 2040 bits is too large"):
+        written(2**2039)
 
 
 def narrow(kind, array, **shape):

@@ -28,6 +28,7 @@ ONE = "the same for one thread; tests/kernels/test_threads.py runs several"
 UNUSED = "an argument of PyTorch that means nothing here"
 REFUSED = "others refuse another device, too"
 RESTORED = "what a sum lacks is what rounding has lost, and is added in the end"
+LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
@@ -316,6 +317,20 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "read_pairs": {"condition flipped: error.strerror or ...": "both say what is wrong"},
     "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
     "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
+    "_Archive.member": {"condition flipped: ...": "a compressed member has another size"},
+    "_Archive.piece": {
+        "argument dropped: array.astype(...": COPIED,
+        "flag inverted: array.astype(...": COPIED,
+    },
+    "_Writer.collect": {
+        "argument dropped: np.array(...": "NumPy copies with positive strides in any order",
+        "order exchanged: piece.low, low": "the smaller of two",
+        "order exchanged: piece.high, high": "the larger of two",
+    },
+    "_int_step": {
+        "flipped sign: ...": LONGER,
+        "dropped term: 2**31": LONGER,
+    },
     "DataLoader.__init__": {"another default: in_order...": UNUSED},
     "DataLoader._elsewhere": {
         "condition flipped: self.prefetch_factor or 2": "a loader with workers has one",
