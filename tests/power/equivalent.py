@@ -85,7 +85,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "_in_place._region": {"off by one: max(...": "one byte more than is used"},
     "_in_place.check_in_place": {"order exchanged: target, base": "any of them"},
-    "_in_place.rebind": {"argument dropped: np.copyto(...": "the cast that NumPy allows anyway"},
     "_in_place._keep_overwritten": {
         "last one lost: node.watched": "that of the result, which nothing else holds",
         "condition flipped: isinstance(a, np.ndarray) and ...": COPIED,

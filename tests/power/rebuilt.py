@@ -98,7 +98,8 @@ def prepare_core(tree: Path) -> None:
 
     from native import build
 
-    core = f'#include "core.c"\n{build.entry_points()}'
+    core = f'#include "core.c"\n{build.entry_points()}{build.word_entry_points()}'
+    core += '#include "replay.c"\n'
     (tree / "core_f64.c").write_text(core, encoding="utf-8")
     ffi = FFI()
     ffi.cdef(build.interface())
