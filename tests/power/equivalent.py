@@ -126,6 +126,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong branch: label_smoothing / V if ... -> (label_smoothing / V)": "no rows",
         "always: label_smoothing": ZERO,
     },
+    "reference.elementwise.absolute_error": {
+        "order exchanged: a - b": "a distance is the same from both sides"
+    },
+    "reference.elementwise.elementwise": {
+        "wrong branch: ...": "NumPy takes a number in the type of the array",
+    },
     "reference.elementwise._normal": {"off by one: x.itemsize <= 8": "no float has 9 bytes"},
     "elementwise.leaky_relu": {"boundary: a > 0": MEET},
     "elementwise.elu": {"boundary: a > 0": MEET},
