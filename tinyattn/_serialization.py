@@ -25,7 +25,7 @@ from tinyattn.nn.module import Module
 from tinyattn.ops.creation import from_numpy
 
 _STRUCTURE = "tinyattn.structure"  # the key of the JSON in the file's metadata
-_DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4", "BOOL": "?"}
+_DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
 # Types of two bytes, as float32. A bfloat16 is the upper half of a float32.
 _HALVES: dict[str, Callable[[bytearray], Array]] = {
     "F16": lambda data: np.frombuffer(data, "<f2").astype(np.float32),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import tinyattn as ta
 from tinyattn.datasets import everyday
 from tinyattn.text import DataError, drop_long, read_pairs, source_key, split_by_source
-from translator.model import IdPair, Pair, TokenPair, Translator, new_model, tokenize
+from translator.model import IdPair, Pair, TokenPair, Translator, learn_pieces, new_model, tokenize
 from translator.options import model_options
 
 
@@ -44,14 +44,15 @@ def prepare(
     if not test:
         raise DataError(f"--from: expected a model that has not seen all {args.test} test sources")
     options = model_options(args, training) if base is None else base.options
-    tokens, left_out = drop_long(tokenize(training, options), args.max_length)
+    pieces = learn_pieces(training, options) if base is None else base.pieces
+    tokens, left_out = drop_long(tokenize(training, options, pieces), args.max_length)
     if not tokens:
         raise DataError(
             f"--max-length: expected room for a training pair, got {args.max_length} tokens where "
             f"all {left_out} are longer"
         )
     ta.manual_seed(args.seed)
-    model = new_model(options, tokens) if base is None else fitting(base, tokens)
+    model = new_model(options, tokens, pieces) if base is None else fitting(base, tokens)
     seen = np.unique([*(digest(source) for source, _ in (*training, *validation)), *known])
     return model, Data(
         model.encode(tokens), model.ids(validation), test, left_out, seen, fingerprint(pairs)

@@ -3,13 +3,18 @@ Look first at `report`."""
 
 import argparse
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from tinyattn.text import DataError, read_pairs
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyattn.text import DataError, read_pairs, word_starts
 from tinyattn.viz import attention_figure, attention_text
 from translator.data import digest
 from translator.files import load_model, unused
-from translator.model import Pair, Translator
+from translator.model import Pair, Translation, Translator
 from translator.options import require, say, search_of
 from translator.scores import alignment, by_length, interval, perplexity, quality, resampled
 from translator.searching import GREEDY, Search
@@ -57,14 +62,32 @@ def shorten(text: str, width: int = 120) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def by_words(model: Translator, found: Translation) -> tuple[list[str], list[str], NDArray[Any]]:
+    """Source and target tokens and the weights; where they are subwords, put together to words: a
+    word gets the sum of what its pieces get, and looks where they look on average."""
+    end = ["<eos>"][: len(found.weights) - len(found.target)]
+    source, target, weights = found.source, found.target, found.weights
+    if "source" in model.pieces:
+        starts = word_starts(source)
+        weights = np.add.reduceat(weights, starts, axis=1)
+        source = [model.read.detokenize(source[a:b]) for a, b in pairwise([*starts, None])]
+    if "target" in model.pieces:
+        starts = word_starts(target)
+        rows = [*starts, *range(len(target), len(weights))]
+        counts = np.diff([*rows, len(weights)])
+        weights = np.add.reduceat(weights, rows, axis=0) / counts[:, None]
+        target = [model.write.detokenize(target[a:b]) for a, b in pairwise([*starts, None])]
+    return source, [*target, *end], weights
+
+
 def show_attention(model: Translator, sentence: str, folder: Path, how: Search = GREEDY) -> None:
     """Print the attention map of a sentence, and write it as a picture into the folder."""
     (found,) = model.translate([sentence], how)
-    target = [*found.target, "<eos>"][: len(found.weights)]
-    print(f"\n{attention_text(found.weights, found.source, target)}\n")
+    source, target, weights = by_words(model, found)
+    print(f"\n{attention_text(weights, source, target)}\n")
     path = unused(folder / "attention", ".png")
     try:
-        figure = attention_figure(found.weights, found.source, target)
+        figure = attention_figure(weights, source, target)
         figure.axes[0].set(xlabel="source", ylabel="translation")
         figure.tight_layout()
         figure.savefig(path)

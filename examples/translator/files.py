@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import tinyattn as ta
 from tinyattn.text import DataError, Vocab
 from tinyattn.viz import curve_figure
 from translator.data import Data
 from translator.model import MODELS, Pair, Translator
-from translator.options import OPTIONS, parser
+from translator.options import OPTIONS, parser, require
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"  # the last of a run on its way, to go on with
@@ -75,6 +77,10 @@ def contents(model: Translator, data: Data) -> dict[str, Any]:
         "options": model.options,
         "source": model.source.to_list(),
         "target": model.target.to_list(),
+        "pieces": {
+            side: ta.tensor(np.frombuffer(content, np.uint8))
+            for side, content in model.pieces.items()
+        },
         "test": data.test,
         "seen": ta.tensor(data.seen),
     }
@@ -214,12 +220,16 @@ def load_model(name: str | None) -> Loaded:
         options = checked(saved["options"], OPTIONS)
         options = {**OLD.get(options["model"], {}), **options}
         checked(options, MODELS[options["model"]].options)
-        model = Translator(options, Vocab(saved["source"]), Vocab(saved["target"]))
+        pieces = {side: x.numpy().tobytes() for side, x in saved.get("pieces", {}).items()}
+        if pieces:
+            require("sentencepiece")
+        vocabularies = Vocab(saved["source"]), Vocab(saved["target"])
+        model = Translator(options, *vocabularies, pieces)
         model.load_state_dict(saved["model"])
         test = [(source, target) for source, target in saved["test"]]
     except FileNotFoundError:
         raise DataError(f"{path}: expected a model that `train` saved, found no file") from None
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).removeprefix(f"{path}: ").split("\n\t")[:2])
         raise DataError(f"{path}: expected a model that `train` saved: {reason}") from None
     return Loaded(model, path, test, set(saved["seen"].tolist()))

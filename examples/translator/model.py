@@ -4,7 +4,7 @@ Letters: B sentences, Ts and Tt source and target tokens, V vocabulary.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,11 +16,28 @@ from translator_transformer import Transformer
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
-from tinyattn.text import EOS, PAD, TOKENISERS, UNK, Batch, Found, Vocab, batches
+from tinyattn.text import (
+    EOS,
+    PAD,
+    TOKENISERS,
+    UNK,
+    Batch,
+    DataError,
+    Found,
+    Tokeniser,
+    Vocab,
+    batches,
+    learn_subwords,
+    pieces_of,
+    subwords,
+)
+from tinyattn.text.subwords import KINDS
 from translator.searching import GREEDY, Scored, Search, search
 
 MODELS: dict[str, type[RNN] | type[Transformer]] = {"rnn": RNN, "transformer": Transformer}
 
+SIDES = ("source", "target")
+NO_PIECES: Mapping[str, bytes] = {}
 READ = ("source", "target_in")  # what a model reads of a batch
 
 Pair = tuple[str, str]
@@ -43,11 +60,20 @@ class Translation(NamedTuple):
 class Translator(nn.Module):
     """A model with the vocabularies and tokenisers that lead in and out.
 
-    `options` are those of `options.model_options`.
+    `options` are those of `options.model_options`; `pieces` the subwords of those sides that have
+    them, as `learn_subwords` gives them.
     """
 
-    def __init__(self, options: dict[str, Any], source: Vocab, target: Vocab) -> None:
+    def __init__(
+        self,
+        options: dict[str, Any],
+        source: Vocab,
+        target: Vocab,
+        pieces: Mapping[str, bytes] = NO_PIECES,
+    ) -> None:
         super().__init__()
+        self.pieces = pieces
+        self.read, self.write = tokenisers(options, pieces)
         self.model = MODELS[options["model"]](options, len(source), len(target))
         self.options, self.source, self.target = options, source, target
 
@@ -57,7 +83,7 @@ class Translator(nn.Module):
 
     def ids(self, pairs: Sequence[Pair]) -> list[IdPair]:
         """The ids of the tokens of pairs of text."""
-        return self.encode(tokenize(pairs, self.options))
+        return self.encode(tokenize(pairs, self.options, self.pieces))
 
     def encode(self, pairs: Sequence[TokenPair]) -> list[IdPair]:
         """The ids of pairs of tokens."""
@@ -78,7 +104,7 @@ class Translator(nn.Module):
         word of the sentence that it looks at most stands in its place. `first` is the number of
         the first sentence, by which random draws are made.
         """
-        tokens = [source for source, _ in tokenize([(s, "") for s in sentences], self.options)]
+        tokens = [self.read.tokenize(sentence) for sentence in sentences]
         nothing = Scored(Found([], np.zeros((0, 0)), True), None)
         results = [[self.written(source, nothing)] for source in tokens]
         self.eval()
@@ -90,31 +116,58 @@ class Translator(nn.Module):
 
     def written(self, source: list[str], one: Scored) -> Translation:
         """What was found for a sentence of these tokens, as text."""
-        read, write = (TOKENISERS[self.options[f"{side}_tokens"]] for side in ("source", "target"))
         (ids, weights, finished), score = one
         weights = weights[:, : len(source)]  # without padding
         target = self.target.decode(ids)
         marked = target.copy()
         for place, id in enumerate(ids):
             if id == UNK:
-                target[place] = read.detokenize([source[weights[place].argmax()]])
+                target[place] = self.read.detokenize([source[weights[place].argmax()]])
                 marked[place] = f"⟨{target[place]}⟩"
-        texts = write.detokenize(target), write.detokenize(marked)
+        texts = self.write.detokenize(target), self.write.detokenize(marked)
         return Translation(*texts, source, target, weights, finished, score)
 
 
-def new_model(options: dict[str, Any], pairs: Sequence[TokenPair]) -> Translator:
-    """A model with its first weights, and the vocabularies of these training pairs."""
+def new_model(
+    options: dict[str, Any], pairs: Sequence[TokenPair], pieces: Mapping[str, bytes] = NO_PIECES
+) -> Translator:
+    """A model with its first weights, and the vocabularies of these training pairs; of a side with
+    subwords all of these."""
     sources, targets = (
-        Vocab.build((pair[side] for pair in pairs), options["min_count"]) for side in (0, 1)
+        Vocab(pieces_of(pieces[side]))
+        if side in pieces
+        else Vocab.build((pair[place] for pair in pairs), options["min_count"])
+        for place, side in enumerate(SIDES)
     )
-    return Translator(options, sources, targets)
+    return Translator(options, sources, targets, pieces)
 
 
-def tokenize(pairs: Sequence[Pair], options: dict[str, Any]) -> list[TokenPair]:
+def learn_pieces(pairs: Sequence[Pair], options: dict[str, Any]) -> dict[str, bytes]:
+    """The subwords of the sides of these pairs that shall have them."""
+    kinds = {side: options[f"{side}_tokens"] for side in SIDES}
+    try:
+        return {
+            side: learn_subwords([pair[place] for pair in pairs], kinds[side], options["pieces"])
+            for place, side in enumerate(SIDES)
+            if kinds[side] in KINDS
+        }
+    except ValueError as error:
+        raise DataError(f"--pieces: {error}") from None
+
+
+def tokenisers(options: dict[str, Any], pieces: Mapping[str, bytes]) -> list[Tokeniser]:
+    """Those of the source and the target."""
+    return [
+        subwords(pieces[side]) if side in pieces else TOKENISERS[options[f"{side}_tokens"]]
+        for side in SIDES
+    ]
+
+
+def tokenize(
+    pairs: Sequence[Pair], options: dict[str, Any], pieces: Mapping[str, bytes] = NO_PIECES
+) -> list[TokenPair]:
     """The tokens of pairs of text. Equal tokens are one object, so that they need little memory."""
-    read = TOKENISERS[options["source_tokens"]].tokenize
-    write = TOKENISERS[options["target_tokens"]].tokenize
+    read, write = (tokeniser.tokenize for tokeniser in tokenisers(options, pieces))
     return [
         ([sys.intern(token) for token in read(s)], [sys.intern(token) for token in write(t)])
         for s, t in pairs

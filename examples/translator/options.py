@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from translator_rnn import RNN
 
 from tinyattn.text import TOKENISERS, DataError, guess_tokeniser
+from tinyattn.text.subwords import KINDS
 from translator.model import MODELS, Pair
 from translator.searching import Search
 
@@ -21,8 +22,8 @@ OPTIONS: dict[str, Any] = {
     "model": tuple(MODELS),
     "hidden": int,
     "dropout": float,
-    "source_tokens": tuple(TOKENISERS),
-    "target_tokens": tuple(TOKENISERS),
+    "source_tokens": (*TOKENISERS, *KINDS),
+    "target_tokens": (*TOKENISERS, *KINDS),
     "min_count": int,
     "swap": bool,
 }
@@ -76,7 +77,10 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add(
         "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
     )
-    names = ("auto", *TOKENISERS)
+    names = ("auto", *TOKENISERS, *KINDS)
+    add("--tokens", choices=names, help="--source-tokens and --target-tokens at once")
+    add("--pieces", type=positive, default=4000, metavar="N",
+        help="subwords a side, for unigram and bpe (default: %(default)s)")  # fmt: skip
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
     add("--target-tokens", choices=names, default="auto", help="default: by the script")
     add("--pairs", type=positive, default=100_000, help="of the built-in corpus (%(default)s)")
@@ -203,6 +207,8 @@ def usual(name: str) -> str:
 
 def complete(args: argparse.Namespace) -> argparse.Namespace:
     """The options of `train` with the defaults of its model; those of another are an error."""
+    if args.tokens is not None:
+        args.source_tokens = args.target_tokens = args.tokens
     mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}
     for name in {name for model in MODELS.values() for name in model.defaults}:
         if getattr(args, name) is None:
@@ -221,10 +227,12 @@ def train_options(*given: str) -> argparse.Namespace:
 def model_options(args: argparse.Namespace, pairs: Sequence[Pair]) -> dict[str, Any]:
     """The options of the model, for these training pairs."""
     names = (*OPTIONS, *MODELS[args.model].options)
-    options = {name: getattr(args, name) for name in names}
+    options = {name: getattr(args, name) for name in names} | {"pieces": args.pieces}
     for side, name in enumerate(("source_tokens", "target_tokens")):
         if options[name] == "auto":
             options[name] = guess_tokeniser(pair[side] for pair in pairs)
+        elif options[name] in KINDS:
+            require("sentencepiece")
     return options
 
 

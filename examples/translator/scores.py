@@ -12,7 +12,7 @@ import numpy as np
 
 import tinyattn as ta
 from tinyattn.datasets import everyday
-from tinyattn.text import PAD, TOKENISERS, batches
+from tinyattn.text import PAD, Tokeniser, batches, guess_tokeniser
 from translator.model import IdPair, Pair, Translation, Translator, loss_of
 from translator.searching import GREEDY, Search
 
@@ -94,7 +94,7 @@ def quality(model: Translator, pairs: Sequence[Pair], how: Search = GREEDY) -> Q
     started = time.perf_counter()
     found = model.translate(list(references), how)
     seconds = time.perf_counter() - started
-    chinese = model.options["target_tokens"] == "char"
+    chinese = guess_tokeniser(target for _, target in pairs) == "char"
     return Quality(dict(references), found, "zh" if chinese else "13a", seconds)
 
 
@@ -142,8 +142,8 @@ def alignment(model: Translator, found: Quality) -> tuple[int, int]:
     for one, right in zip(found.found, found.right, strict=True):
         if not right:
             continue
-        source, sources = spans(one.source, model.options["source_tokens"])
-        target, targets = spans(one.target, model.options["target_tokens"])
+        source, sources = spans(one.source, model.read)
+        target, targets = spans(one.target, model.write)
         links = everyday.links(source, target)
         links += [(word, origin) for origin, word in everyday.links(target, source)]
         for (start, end), (first, last) in links:
@@ -155,9 +155,9 @@ def alignment(model: Translator, found: Quality) -> tuple[int, int]:
     return pointed, count
 
 
-def spans(tokens: Sequence[str], kind: str) -> tuple[str, list[tuple[int, int]]]:
+def spans(tokens: Sequence[str], tokeniser: Tokeniser) -> tuple[str, list[tuple[int, int]]]:
     """The text of these tokens, and from where to where in it each token stands."""
-    put_together = TOKENISERS[kind].detokenize
+    put_together = tokeniser.detokenize
     text, end, found = put_together(tokens), 0, []
     for token in tokens:
         bare = put_together([token])

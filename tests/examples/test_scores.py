@@ -8,6 +8,8 @@ import pytest
 from translator.model import Translation
 from translator.scores import Quality, alignment, by_length, interval, spans
 
+from tinyattn.text import TOKENISERS
+
 
 def said(source: str, text: str, rows: list[int]) -> Translation:
     """A translation whose tokens look at these source tokens; `source` a token a character."""
@@ -19,7 +21,7 @@ def said(source: str, text: str, rows: list[int]) -> Translation:
 
 class Model:
     def __init__(self, source: str, target: str) -> None:
-        self.options = {"source_tokens": source, "target_tokens": target}
+        self.read, self.write = TOKENISERS[source], TOKENISERS[target]
 
 
 def test_alignment_counts_the_words_whose_equivalent_is_known() -> None:
@@ -39,7 +41,7 @@ def test_alignment_counts_the_words_whose_equivalent_is_known() -> None:
 
 
 def test_tokens_stand_where_their_characters_do() -> None:
-    assert spans(["Don't", "␣,", "go", "‿go"], "word") == (
+    assert spans(["Don't", "␣,", "go", "‿go"], TOKENISERS["word"]) == (
         "Don't , gogo",
         [(0, 5), (6, 7), (8, 10), (10, 12)],
     )

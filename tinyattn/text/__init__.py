@@ -17,6 +17,7 @@ from tinyattn.text.normal_form import normalize, source_key
 from tinyattn.text.search import Found, greedy
 from tinyattn.text.search_beam import Beam, Hypothesis, beam
 from tinyattn.text.search_sample import sample
+from tinyattn.text.subwords import learn_subwords, pieces_of, subwords, word_starts
 from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
 
@@ -39,10 +40,14 @@ __all__ = [
     "drop_long",
     "greedy",
     "guess_tokeniser",
+    "learn_subwords",
     "lines_of",
     "normalize",
+    "pieces_of",
     "read_pairs",
     "sample",
     "source_key",
     "split_by_source",
+    "subwords",
+    "word_starts",
 ]

@@ -218,6 +218,11 @@ TOKENISERS: dict[str, Tokeniser] = {
 }
 
 
+def is_unspaced(character: str) -> bool:
+    """Whether it is of a script written without spaces, or its punctuation."""
+    return _WIDE.match(character) is not None
+
+
 def guess_tokeniser(texts: Iterable[str]) -> str:
     """The name in `TOKENISERS` that suits these texts: "char" where more than half of the letters
     are of scripts written without spaces, else "word".

@@ -1,0 +1,58 @@
+"""The translator with subwords: trained, saved, loaded, its attention shown by words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from translator.evaluation import by_words
+from translator.files import load_model
+
+import tinyattn as ta
+
+from .program import LEARN, TOY, refused, run
+
+pytest.importorskip("sentencepiece")
+
+
+@pytest.fixture(scope="module")
+def pieces(toy: Any) -> Path:
+    """A model with subwords of both sides."""
+    given = ("--tokens", "bpe", "--pieces", "300", "--out", "bpe", "--epochs", "20")
+    done = run(toy.folder, *TOY, *LEARN, *given)
+    assert done.returncode == 0, done.stderr
+    assert "tok:13a" in done.stdout
+    return toy.folder / "bpe"
+
+
+def test_a_model_keeps_its_subwords_and_translates_any_text(toy: Any, pieces: Path) -> None:
+    (pieces / "model.safetensors").rename(pieces.parent / "moved")
+    use = ("translate", "--model", "moved")
+    done = run(toy.folder, *use, stdin="一二三。\n猫 \U0001f600\nabc\n".encode())
+    (pieces.parent / "moved").rename(pieces / "model.safetensors")
+    first, second, third = done.stdout.splitlines()
+    assert first == "three two one."
+    assert second
+    assert third
+    assert done.returncode == 0
+
+
+def test_attention_is_shown_by_words(pieces: Path) -> None:
+    model = load_model(str(pieces)).model
+    (one,) = model.translate(["五四三。"])
+    source, target, weights = by_words(model, one)
+    assert target == ["three", "four", "five", ".", "<eos>"]
+    assert "".join(source) == "五四三。"
+    assert weights.shape == (len(target), len(source))
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
+    last = one.weights[-1].sum()
+    assert weights[-1].sum() == pytest.approx(last, rel=1e-5)
+
+
+def test_subwords_that_are_missing_or_too_few_are_a_line(toy: Any, pieces: Path) -> None:
+    refused(toy.folder, *TOY, "--tokens", "bpe", "--pieces", "9", says="--pieces: size: expected")
+    saved = ta.load(pieces / "model.safetensors")
+    for wrong in ({}, {"source": 3}, {**saved["pieces"], "source": ta.zeros(3, dtype=ta.uint8)}):
+        ta.save({**saved, "pieces": wrong}, toy.folder / "changed")
+        says = "changed: expected a model that `train` saved"
+        refused(toy.folder, "translate", "一", "--model", "changed", says=says)

@@ -1,0 +1,73 @@
+"""Subwords of sentencepiece: nothing is lost, nothing is unknown, and bytes do no harm."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tinyattn.datasets import everyday
+from tinyattn.text import learn_subwords, normalize, pieces_of, subwords, word_starts
+
+pytest.importorskip("sentencepiece")
+
+CHINESE, ENGLISH = zip(*everyday.generate(600, seed=0), strict=True)
+MODELS = {
+    (kind, name): learn_subwords(texts, kind, 1000)
+    for kind in ("unigram", "bpe")
+    for name, texts in (("chinese", CHINESE), ("english", ENGLISH))
+}
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+@settings(deadline=None, max_examples=60)
+@given(text=st.text())
+@example(text="▁ \uf8ff <0x41> <unk> ⁇ naïve\u200b 猫\U0001f600 \n don't")
+def test_nothing_is_lost(model: bytes, text: str) -> None:
+    tokeniser = subwords(model)
+    if "\uf8ff" not in text:
+        assert tokeniser.detokenize(tokeniser.tokenize(text)) == normalize(text)
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_pieces_are_those_of_the_texts_and_all_bytes(kind: str) -> None:
+    model = MODELS[kind, "english"]
+    pieces = pieces_of(model)
+    assert len(pieces) == len(set(pieces)) <= 1000
+    assert {"<0x00>", "<0xFF>", "▁the"} <= set(pieces)
+    tokens = subwords(model).tokenize("Who wants these coats?")
+    assert tokens[0].startswith("▁")
+    assert "".join(tokens) == "▁Who▁wants▁these▁coats?"
+    for text in (*ENGLISH, "猫", "▁"):
+        assert set(subwords(model).tokenize(text)) <= set(pieces) | {"\uf8ff"}
+
+
+def test_any_tokens_in_any_order_are_one_line() -> None:
+    tokeniser = subwords(MODELS["bpe", "english"])
+    text = tokeniser.detokenize(["<0x0A>", "▁the", "<0xE4>", "⟨猫⟩", "<0x0D>", "s"])
+    assert text == "the\ufffd⟨猫⟩ s"
+    assert tokeniser.detokenize([]) == ""
+
+
+def test_the_same_texts_give_the_same_pieces() -> None:
+    assert learn_subwords(ENGLISH, "bpe", 1000) == MODELS["bpe", "english"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"kind": "word"}, r"^kind: expected one of \('unigram', 'bpe'\), got 'word'$"),
+        ({"size": 200}, r"^size: expected room for all bytes and characters: "),
+        ({"kind": "bpe", "size": 200}, r"^size: expected room for all bytes and characters: "),
+    ],
+)
+def test_wrong_arguments_are_named(options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        learn_subwords(ENGLISH, **options)
+
+
+def test_words_begin_where_pieces_are_not_joined() -> None:
+    assert word_starts([]) == []
+    assert word_starts(["▁Who", "▁want", "s", "?"]) == [0, 1, 3]
+    assert word_starts(["▁", "谁", "下个", "星期", "？"]) == [0, 1, 2, 3, 4]
+    assert word_starts(["▁n", "a", "<0xC3>", "<0xAF>", "ve", "▁x"]) == [0, 5]
