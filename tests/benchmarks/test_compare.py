@@ -298,6 +298,14 @@ def test_the_page_has_every_group_and_row(tmp_path):
     assert "`--group seq2seq`" in text
 
 
+@pytest.mark.skipif(not speed.FIGURES.exists(), reason="not measured yet")
+def test_page_plot_and_readme_are_printed_from_the_figures():
+    machine, rows = report.read(speed.FIGURES)
+    assert speed.PAGE.read_text(encoding="utf-8") == speed.page(machine, rows)
+    assert speed.PAGE.with_suffix(".svg").read_text(encoding="utf-8") == speed.plot(rows)
+    assert speed.readme_table(machine, rows) in speed.README.read_text(encoding="utf-8")
+
+
 def test_the_plot_has_a_panel_for_each_operation_and_a_curve_for_each_side():
     rows = [
         a_row(f"{panel}: {n}", 1e-6 * n, 2e-6 * n, group="sizes")
