@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 import tinyattn as ta
 from tests.helpers import integers, leaf, numbers
+from tinyattn.autograd.engine import nodes_below
 from tinyattn.nn import functional as F
 from tinyattn.ops import products
+from tinyattn.ops.products import Linear, as_rows, by_rows
+from tinyattn.ops.recurrent import GRULayer
 
 from .parity import same_as_torch
 
@@ -341,3 +344,26 @@ def test_both_halves_run_by_hand():
     f = products.MatMul()
     assert f.forward(np.ones((1, 2)), np.full((2, 1), 3.0)).tolist() == [[6]]
     assert [g.tolist() for g in f.backward(np.ones((1, 1)))] == [[[3, 3]], [[1], [1]]]
+
+
+@pytest.mark.parametrize("width", [3, 100])
+def test_rows_are_copied_only_where_they_cannot_be_counted_through(width: int) -> None:
+    whole = np.arange(20 * 30 * width, dtype=np.float32).reshape(20, 30, width)
+    for x in (whole, whole[:, :, 1:], whole[:, ::2], whole[:1].swapaxes(0, 1)):
+        assert by_rows(x) is x
+        assert np.shares_memory(as_rows(x), x)
+    for x in (whole.swapaxes(0, 1), whole[::2], whole[:, 1:, ::-1]):
+        kept = by_rows(x)
+        assert kept.flags.c_contiguous
+        np.testing.assert_array_equal(kept, x)
+        np.testing.assert_array_equal(as_rows(x), np.ascontiguousarray(x).reshape(-1, x.shape[-1]))
+
+
+def test_linear_and_recurrent_layers_copy_an_input_once() -> None:
+    """What forward has copied, backward does not copy again."""
+    x = ta.randn(5, 70, 16)
+    linear = Linear.apply(x.transpose(0, 1), ta.randn(4, 16, requires_grad=True), None)
+    recurrent, _ = ta.nn.GRU(16, 8, batch_first=True)(ta.randn(70, 5, 16))
+    nodes = nodes_below([y._edge[0] for y in (linear, recurrent)])
+    kept = [node.saved["x"] for node in nodes if isinstance(node, (Linear, GRULayer))]
+    assert [x.flags.c_contiguous for x in kept] == [True, True]

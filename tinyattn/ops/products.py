@@ -18,13 +18,26 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import copied
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_operand, as_tensor
 
 
 def as_rows(x: Array, axes: int = 1) -> Array:
     """(..., D) as (N, D), where D stands for the last `axes` axes, made one."""
-    return x.reshape(math.prod(x.shape[:-axes]), math.prod(x.shape[-axes:]))
+    return by_rows(x, axes).reshape(math.prod(x.shape[:-axes]), math.prod(x.shape[-axes:]))
+
+
+def by_rows(x: Array, axes: int = 1) -> Array:
+    """x itself where as_rows gives a view of it, else a copy: an operation that keeps the copy need
+    not make it again in backward."""
+    if x.flags.c_contiguous:
+        return x
+    try:
+        x.reshape(math.prod(x.shape[:-axes]), math.prod(x.shape[-axes:]), copy=False)
+    except ValueError:
+        return copied(x)
+    return x
 
 
 class MatMul(Function):
@@ -112,6 +125,7 @@ class Linear(Function):
     packs = (1,)
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        x = by_rows(x)
         self.save(x=x, weight=weight)
         self.kernels = backend()
         y = self.kernels.matmul(as_rows(x), weight.T, bias, packings=self.packings(1))

@@ -12,8 +12,9 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import joined
 from tinyattn.kernels.sums import sum_over
-from tinyattn.ops.products import as_rows
+from tinyattn.ops.products import as_rows, by_rows
 
 
 class Layer(Function):
@@ -64,6 +65,9 @@ class Layer(Function):
         """The state that each row started from, in the packed order of y."""
         if len(self.sizes) == 1:
             return h0
+        if self.sizes[0] == self.sizes[-1]:  # they never increase: all are equal
+            B = len(h0)
+            return joined([y[B:], h0] if self.reverse else [h0, y[: len(y) - B]], 0)
         ends = np.cumsum(self.sizes)
         steps = range(len(ends) - 1)
         if self.reverse:
@@ -102,6 +106,7 @@ class GRULayer(Layer):
         sizes: Array,
         reverse: bool,
     ) -> tuple[Array, Array]:
+        x = by_rows(x)
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, gates = self.kernels.gru(
             gx, as_rows(h0), w_hh, b_hh, sizes, reverse, packings=self.packings(3)
@@ -152,6 +157,7 @@ class LSTMLayer(Layer):
         sizes: Array,
         reverse: bool,
     ) -> tuple[Array, Array, Array]:
+        x = by_rows(x)
         gx = self.inputs(x, w_ih, b_ih, sizes, reverse)
         y, h_n, c_n, gates = self.kernels.lstm(
             gx, as_rows(h0), as_rows(c0), w_hh, b_hh, sizes, reverse, packings=self.packings(3)
@@ -206,6 +212,7 @@ class RNNLayer(Layer):
         reverse: bool,
         nonlinearity: str,
     ) -> tuple[Array, Array]:
+        x = by_rows(x)
         y = self.inputs(x, w_ih, b_ih, sizes, reverse)
         h = as_rows(h0).copy()  # the latest state of every sequence
         self.tanh = nonlinearity == "tanh"
