@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.power.gradients import FACTORS, OF_TWINS, SPARED, has_gradient, kernels
+from tests.power.gradients import FACTORS, SPARED, has_gradient, kernels, of_twin
 from tests.power.source import Mutant, Python
 
 HEAD = re.compile(
@@ -159,10 +159,11 @@ def c_kernel_faults(root: Path) -> Iterator[Mutant]:
     with_faults: set[str] = set()
     for name in ({*backward, *forward} & functions.keys()) - SPARED:
         runs_it = tuple(backward.get(name) or forward[name])
-        for fault in c_faults(functions[name], runs_it):
-            if name in backward or fault.fault in OF_TWINS:
-                with_faults |= {*runs_it}
-                yield fault
+        faults = list(c_faults(functions[name], runs_it))
+        if name not in backward:
+            faults = of_twin(faults)
+        with_faults |= {*runs_it} if faults else set()
+        yield from faults
     for kernel in own:
         if kernel not in with_faults:
             raise RuntimeError(f"native: no fault is known for the kernel {kernel}")

@@ -215,6 +215,11 @@ def concrete(node: ast.ClassDef) -> bool:
 OF_TWINS = {"factor 1.001", "flipped sign", "overwrites"}
 
 
+def of_twin(faults: list[Mutant]) -> list[Mutant]:
+    """Those of OF_TWINS; all where there are none, as in a function that moves numbers."""
+    return [fault for fault in faults if fault.fault in OF_TWINS] or faults
+
+
 @functools.cache
 def kernels(root: Path) -> dict[str, list[str]]:
     """The names of all kernels, by the file of their twins, as table.py states them."""
@@ -243,10 +248,11 @@ def python_kernel_faults(file: Python, names: list[str]) -> Iterator[Mutant]:
     with_faults: set[str] = set()
     for name in {*backward, *forward}:
         runs = tuple(backward.get(name) or forward[name])
-        for fault in body_faults(file, file.functions[name], name, runs):
-            if name in backward or "reference" in file.path or fault.fault in OF_TWINS:
-                with_faults |= {*runs}
-                yield fault
+        faults = list(body_faults(file, file.functions[name], name, runs))
+        if name not in backward and "reference" not in file.path:
+            faults = of_twin(faults)
+        with_faults |= {*runs} if faults else set()
+        yield from faults
     for kernel in own:
         if not with_faults & {*backward.get(kernel, ()), *forward.get(kernel, ()), kernel}:
             raise RuntimeError(f"{file.path}: no fault is known for the kernel {kernel}")

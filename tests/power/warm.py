@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ def in_forks(
         if pid not in running:
             continue
         index, began = running.pop(pid)
+        if limit:
+            with suppress(ProcessLookupError):  # what the job has started and left
+                os.killpg(pid, signal.SIGKILL)
         file, result = place / f"{pid}.pickle", None
         if file.exists():
             result = pickle.loads(file.read_bytes())
@@ -94,6 +98,7 @@ def outcome_of(by: str, result: Any, died: int) -> str:
 def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None:
     try:
         if limit:
+            os.setpgid(0, 0)
             signal.setitimer(signal.ITIMER_VIRTUAL, limit)
             signal.alarm(2 * limit)  # for what waits
         try:
