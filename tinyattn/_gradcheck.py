@@ -294,7 +294,7 @@ def _watched(tensors: list[Any], checked: list[_Checked]) -> None:
     for node in engine.nodes_below([t._edge[0] for t in tensors if t._edge is not None]):
         saved = getattr(node, "saved", None) or {}
         kept = [id(array) for array in saved.values()]
-        watched = [s for s, _, array in getattr(node, "watched", ()) if array in kept]
+        watched = [s for array, s in getattr(node, "watched", {}).items() if array in kept]
         for value in [*vars(node).values(), *saved.values()]:
             for array in value if isinstance(value, (tuple, list)) else (value,):
                 for name, tensor in known.items():

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinyattn.autograd.diagnosis import Diagnosis
+from tinyattn.autograd.dtypes import float32 as F32
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import Gradient, Placed, RowSum, check_broadcast
 from tinyattn.autograd.modes import quiet, state
@@ -20,6 +22,7 @@ from tinyattn.autograd.storage import (
     Storage,
     TensorBase,
     clock,
+    edge_now,
     results,
     source_lines,
 )
@@ -44,7 +47,7 @@ class Function(Diagnosis):
 
     edges: "Sequence[Edge | None]" = ()
     saved: Mapping[str, Any] = _NOTHING  # by name
-    watched: Sequence[tuple[Storage, int, int]] = ()  # of each input and output: version, id
+    watched: dict[int, Storage]  # of its inputs and outputs, by the id of the array
     outputs: int = 1
     hooks: dict[int, dict[Any, Callable[..., Any]]] | None = None
     number: int = 0
@@ -111,26 +114,28 @@ class Function(Diagnosis):
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run forward on tensors and other values. Gives a tensor, or a tuple of tensors."""
         node, tracked = cls(), False
-        arrays, edges, watched = [], [], []
+        arrays: list[Any] = []
+        edges: list[Edge | None] = []
+        watched: dict[int, Storage] = {}
         for arg in args:
-            edge = None
             if isinstance(arg, TensorBase):
-                storage, array = arg._storage, arg._array
-                if arg._base is not None and storage.recorded > arg._since and state.enabled:
-                    arg._renew()
-                edge = arg._edge
+                if arg._base is not None and state.enabled:
+                    edge_now(arg)
+                array, edge = arg._array, arg._edge
+                watched[id(array)] = arg._storage
                 if edge is not None:
                     tracked = True
-                watched.append((storage, storage.version, id(array)))
-                arg = array
-            arrays.append(arg)
-            edges.append(edge)
+                arrays.append(array)
+                edges.append(edge)
+            else:
+                arrays.append(arg)
+                edges.append(None)
         if tracked and not state.enabled:
             tracked, edges = False, [None] * len(edges)
-        node.edges = edges
+        node.edges, node.number, node.watched = edges, next(clock), watched
         if cls.promotes:
             x, y = arrays
-            if type(x) is not np.ndarray or type(y) is not np.ndarray or x.dtype is not y.dtype:
+            if type(x) is not ndarray or type(y) is not ndarray or x.dtype is not y.dtype:
                 arrays = [*promote(x, y)]
         if cls.packs:
             node.packed = _packings(args, cls.packs)
@@ -143,32 +148,12 @@ class Function(Diagnosis):
             if cls.promotes:
                 check_broadcast(arrays[0].shape, arrays[1].shape)
             raise
-        if tracked:
-            node.number, node.watched = next(clock), watched
         source = args[0] if cls.view else None
         if type(out) is not tuple:
-            return node._result(out, 0, tracked, source)
+            return _result(node if tracked else None, 0, out, watched, source)
         node.outputs = len(out)
-        return tuple([node._result(x, i, tracked, source) for i, x in enumerate(out)])
-
-    def _result(self, array: Any, index: int, tracked: bool, source: Any) -> Any:
-        """The tensor of output `index`; `source` is the tensor whose memory it shares."""
-        tensor: Any = _new(results.cls)
-        if type(array) is not np.ndarray:
-            array = np.asarray(array)
-        tensor._array = array
-        if source is None:
-            tensor._storage = storage = Storage()
-        else:
-            tensor._storage = storage = source._storage
-            tensor._since = storage.version
-            tensor._base = source if source._base is None else source._base
-        if tracked:
-            dtype = array.dtype
-            if dtype.kind == "f":
-                tensor._edge = (self, index, array.shape, dtype)
-                self.watched.append((storage, storage.version, id(array)))  # type: ignore
-        return tensor
+        of = node if tracked else None
+        return tuple([_result(of, i, array, watched, source) for i, array in enumerate(out)])
 
     def check(self) -> None:
         """Refuse a backward after what was saved has been freed or changed in place."""
@@ -178,16 +163,14 @@ class Function(Diagnosis):
                 f"Trying to backward through the graph a second time: what {name} saved was freed "
                 "by the first pass. Pass retain_graph=True to the first backward() or grad()."
             )
-        arrays = [value for value in self.saved.values() if isinstance(value, np.ndarray)]
-        shapes = {id(array): array.shape for array in arrays}
-        for storage, version, key in self.watched:
-            if storage.version != version and key in shapes:
+        for array in self.saved.values():
+            storage = self.watched.get(id(array))
+            if storage is not None and storage.changed_last > self.number:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: {name} saved a tensor of shape {list(shapes[key])} at "
-                    f"version {version}; {storage.changed_by} has since made it version "
-                    f"{storage.version}. Clone it before the change, or use the operation that "
-                    "makes a new tensor."
+                    f"inplace operation: {name} saved a tensor of shape {list(array.shape)}; "
+                    f"{storage.changed_by} has since made it version {storage.version}. Clone it "
+                    "before the change, or use the operation that makes a new tensor."
                     + source_lines(saved=self.recorded_at, changed=storage.changed_at)
                 )
 
@@ -202,6 +185,29 @@ class Function(Diagnosis):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}Backward>"
+
+
+def _result(
+    node: Function | None, index: int, array: Any, watched: dict[int, Storage], source: Any
+) -> Any:
+    """The tensor of output `index` of `node`, which is None if no gradient is needed; `source` is
+    the tensor whose memory it shares."""
+    tensor: Any = _new(results.cls)
+    if type(array) is not ndarray:
+        array = np.asarray(array)
+    tensor._array = array
+    if source is None:
+        tensor._storage = storage = Storage()
+    else:
+        tensor._storage = storage = source._storage
+        tensor._since = storage.version
+        tensor._base = source if source._base is None else source._base
+    if node is not None:
+        dtype = array.dtype
+        if dtype is F32 or dtype.kind == "f":
+            tensor._edge = (node, index, array.shape, dtype)
+            watched[id(array)] = storage
+    return tensor
 
 
 def _packings(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:

@@ -46,6 +46,7 @@ class Storage:
     """
 
     last_change = 0  # of all storages, by the clock
+    changed_last = 0  # of this one
     version = 0
     recorded = 0
     changed_by = ""
@@ -62,7 +63,7 @@ class Storage:
             return
         with _lock:  # otherwise two threads could raise it at once, and it would rise by one
             self.version += 1
-            Storage.last_change = next(clock)
+            Storage.last_change = self.changed_last = next(clock)
         self.changed_by = by
         self.changed_at = source_line() if state.anomaly else ""
         self.packings = None

@@ -201,11 +201,11 @@ def _keep_overwritten(node: Function, target: Tensor) -> None:
     """x *= y saves x and then overwrites it: keep a copy of the old values, and of all others that
     the new version would make unusable."""
     array, storage = target._array, target._storage
-    ours = {key for other, _, key in node.watched if other is storage}
+    ours = {key for key, other in node.watched.items() if other is storage}
     node.saved = {
         name: np.array(a)
         if isinstance(a, np.ndarray) and (id(a) in ours or np.may_share_memory(a, array))
         else a
         for name, a in node.saved.items()
     }
-    node.watched = [entry for entry in node.watched if entry[0] is not storage]
+    node.watched = {key: other for key, other in node.watched.items() if other is not storage}
