@@ -38,15 +38,21 @@ def run(
     for edge, grad in roots:
         add(edge, grad, False)
     while heap:
-        node = heappop(heap)[1]
-        grads, changeable = table.pop(node)
-        if node.hooks or wanted or node in deferred:
-            waiting.complete(node, grads, changeable)
+        number, node = heappop(heap)
+        arrived = table.pop(node)
+        if wanted or node.hooks or (deferred and node in deferred):
+            waiting.complete(node, arrived)
         if node.inherits:  # a recording runs a step twice, to see whether it does the same again
-            node.owned = changeable[0] and not waiting.recorded
-        if node.saved is FREED or Storage.last_change > node.number:
+            node.owned = arrived[1] and not waiting.recorded
+        saved = node.saved
+        if saved is FREED or Storage.last_change > -number:
             node.check()
-        out = careful(node, grads) if careful else node.backward(*grads)
+        if careful:
+            out = careful(node, arrived[::2])
+        elif len(arrived) == 2:
+            out = node.backward(arrived[0])
+        else:
+            out = node.backward(*arrived[::2])
         if type(out) is not tuple:
             out = (out,)
         edges = node.edges
@@ -56,26 +62,26 @@ def run(
         for to, dx in zip(edges, out):  # noqa: B905
             if to is not None and dx is not None:
                 add(to, dx, owned)
-        if node.saved and not retain_graph:
+        if saved and not retain_graph:
             node.saved = FREED
     for end in waiting.ends:
-        grads, changeable = table.pop(end)
-        waiting.complete(end, grads, changeable)
+        arrived = table.pop(end)
+        waiting.complete(end, arrived)
         if isinstance(end, Leaf) and wanted is None:
-            end.accumulate(grads[0], changeable[0])
+            end.accumulate(*arrived)
     return waiting.found
 
 
 class Waiting:
     """The nodes that a gradient has reached and that have not run, with what has arrived.
 
-    `table` holds for each node the gradients at its outputs, and which of them may be changed in
-    place because no one else holds them. `heap` gives the newest operation first. The pass stops
-    at `ends`: leaves or, if places are wanted, the last nodes on the paths to them.
+    `table` holds for each node, one output after the other, the gradient there and whether it may
+    be changed in place, because no one else holds it. `heap` gives the newest operation first. The
+    pass stops at `ends`: leaves or, if places are wanted, the last nodes on the paths to them.
     """
 
     def __init__(self, roots: list[Node], wanted: Collection[Place] | None) -> None:
-        self.table: dict[Node, tuple[list[Any], list[bool]]] = {}
+        self.table: dict[Node, list[Any]] = {}
         self.heap: list[tuple[int, Function]] = []
         self.ends: list[Node] = []
         self.deferred: set[Node] = set()  # nodes with gradients that are not computed yet
@@ -94,43 +100,43 @@ class Waiting:
         if arrived is None:
             if self.paths is not None and node not in self.paths:
                 return
-            arrived = self.table[node] = ([None] * node.outputs, [False] * node.outputs)
+            arrived = self.table[node] = [None, False] * node.outputs
             if type(node) is Leaf or (self.last and node in self.last):
                 self.ends.append(node)
             else:
                 heappush(self.heap, (-node.number, node))  # type: ignore[misc]
-        grads, changeable = arrived
-        have = grads[index]
+        at = 2 * index
+        have = arrived[at]
         if isinstance(grad, Deferred):
-            grads[index], changeable[index] = combine(have, grad, changeable[index]), True
+            arrived[at], arrived[at + 1] = combine(have, grad, arrived[at + 1]), True
             self.deferred.add(node)
             return
         if grad.shape != shape or grad.dtype is not dtype:
             grad, owned = kernels("unbroadcast", fitted, grad, shape, dtype), False
         if have is None:
-            grads[index], changeable[index] = grad, owned
+            arrived[at], arrived[at + 1] = grad, owned
         elif isinstance(have, Deferred):
-            grads[index] = combine(have, grad, True)
+            arrived[at] = combine(have, grad, True)
         elif self.recorded:
-            grads[index] = step("sum of gradients", plus, have, grad, changeable[index])
-            changeable[index] = True
-        elif changeable[index]:
+            total = step("sum of gradients", plus, have, grad, arrived[at + 1])
+            arrived[at], arrived[at + 1] = total, True
+        elif arrived[at + 1]:
             have += grad
-            grads[index] = have
+            arrived[at] = have
         else:
-            grads[index], changeable[index] = have + grad, True
+            arrived[at], arrived[at + 1] = have + grad, True
 
-    def complete(self, node: Node, grads: list[Any], changeable: list[bool]) -> None:
+    def complete(self, node: Node, arrived: list[Any]) -> None:
         """All gradients of a node have arrived: compute those that are deferred, unless the
         operation takes them so, call its hooks, and keep those that are wanted."""
         if node in self.deferred and (node.hooks or self.wanted or not node.defers):
-            grads[:] = [as_array(grad) for grad in grads]
+            arrived[::2] = [as_array(grad) for grad in arrived[::2]]
         if node.hooks:
-            run_hooks(node, grads, changeable)
+            run_hooks(node, arrived)
         if self.wanted:
-            for index, grad in enumerate(grads):
+            for index, grad in enumerate(arrived[::2]):
                 if (node, index) in self.wanted:
-                    self.found[node, index], changeable[index] = grad, False
+                    self.found[node, index], arrived[2 * index + 1] = grad, False
 
 
 def nodes_below(roots: Iterable[Node]) -> set[Node]:

@@ -26,10 +26,11 @@ class Handle:
         self.hooks.pop(self.key, None)
 
 
-def run_hooks(node: Node, grads: list[Any], changeable: list[bool]) -> None:
-    """Call the hooks of a node on its gradients, and put what they return in their place."""
+def run_hooks(node: Node, arrived: list[Any]) -> None:
+    """Call the hooks of a node on its gradients, and put what they return in their place. `arrived`
+    is what engine.Waiting holds: a gradient, whether it may be changed, the next gradient, ..."""
     for index, hooks in (node.hooks or {}).items():
-        grad = grads[index]
+        grad = arrived[2 * index]
         for hook in list(hooks.values()) if grad is not None else ():
             new = hook(results.wrap(np.array(grad)))
             if new is None:
@@ -41,8 +42,8 @@ def run_hooks(node: Node, grads: list[Any], changeable: list[bool]) -> None:
                     f"hook: expected a gradient of shape {list(grad.shape)}, got "
                     f"{list(new._array.shape)}"
                 )
-            grad = grads[index] = new._array.astype(grad.dtype, copy=False)
-            changeable[index] = False
+            grad = new._array.astype(grad.dtype, copy=False)
+            arrived[2 * index], arrived[2 * index + 1] = grad, False
 
 
 def retain_grad(tensor: Tensor) -> None:
