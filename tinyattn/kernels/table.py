@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinyattn.kernels import blocks
 from tinyattn.kernels._types import (
@@ -155,16 +156,19 @@ TABLE = {
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
-def alike(x: Any, y: Any) -> bool:
-    """Whether two inputs, or one given twice, are contiguous arrays of one float type and shape."""
-    if type(x) is not np.ndarray or not x.flags.carray:
+def alike(first: Any, *others: Any) -> bool:
+    """Whether all inputs are C-contiguous arrays of one float type and one shape."""
+    if type(first) is not ndarray or not first.flags.carray:
         return False
-    dtype = x.dtype
+    dtype, shape = first.dtype, first.shape
     if dtype is not F32 and dtype is not F64:
         return False
-    if y is x:
-        return True
-    return type(y) is np.ndarray and y.dtype is dtype and y.shape == x.shape and y.flags.carray
+    for x in others:
+        if type(x) is not ndarray or x.dtype is not dtype or x.shape != shape:
+            return False
+        if not x.flags.carray:
+            return False
+    return True
 
 
 class Backend:
@@ -289,12 +293,10 @@ class Backend:
                 f"elementwise: expected {INPUTS.get(operation, 'the name of an operation')} inputs "
                 f"of {operation!r}, got {len(inputs)}"
             )
-        if (
-            out is None and len(inputs) <= 2 and alike(inputs[0], inputs[-1])
-        ):  # the usual call, kept short
+        if out is None and operation != "where" and alike(*inputs):  # the usual call, kept short
             first: Any = inputs[0]
             out = (blocks.small if first.nbytes < LARGE else empty)(first.shape, first.dtype)
-            self._twins["elementwise"](operation, inputs, out, p, q)
+            self._twins["elementwise"](operation, inputs, out, p, q, True)
             return out
         real = None
         shape: Any = None

@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any, ClassVar, overload
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinyattn.autograd.dtypes import (
@@ -18,6 +19,8 @@ from tinyattn.autograd.dtypes import (
     as_dtype,
     bool_,
     check_range,
+    float32,
+    float64,
     promote,
     result_type,
     uint8,
@@ -29,7 +32,6 @@ from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied
 from tinyattn.kernels.recording import refuse
-from tinyattn.kernels.reference.elementwise import OPERATIONS
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -65,6 +67,8 @@ _EXACT: dict[np.ufunc, str] = {
     np.maximum: "maximum",
     np.minimum: "minimum",
 }
+# NumPy takes half the time for an array of no axes that it takes for a number.
+_ONE = {dtype: np.ones((), dtype) for dtype in (float32, float64)}
 _SMALL = 4096  # elements, up to which NumPy's loop takes less time than the call of a kernel
 _FEW = (
     512  # the same for functions such as tanh, whose last bit may depend on which of the two it is
@@ -73,10 +77,18 @@ _FEW = (
 
 def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
-    one = x if type(x) is np.ndarray else y
-    if type(one) is np.ndarray and one.size > _SMALL and one.dtype.kind == "f":
+    if type(x) is ndarray:
+        if x.size > _SMALL and x.dtype.kind == "f":
+            return elementwise(_EXACT[function], x, y)
+    elif type(y) is ndarray and y.size > _SMALL and y.dtype.kind == "f":
         return elementwise(_EXACT[function], x, y)
     return function(x, y)
+
+
+def floats(x: Array | float, y: Array | float) -> bool:
+    """Whether two operands, one of them an array, are floats; both have one dtype, or one is a
+    number."""
+    return (x if isinstance(x, ndarray) else y).dtype.kind == "f"  # type: ignore[union-attr]
 
 
 def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
@@ -270,7 +282,7 @@ class Pow(Binary):
     fresh = True
 
     def forward(self, x: Array, y: Array) -> Array:
-        if np.result_type(x, y).kind != "f":
+        if not floats(x, y):
             return self.of_integers(x, y)
         self.save(x=x, y=y)
         return elementwise("pow", x, y)
@@ -365,23 +377,29 @@ class Unary(Function):
     """y = f(x);   dx = dy f'(x), a function of dy and of what is kept: x, y or neither.
 
     `kernel` and `gradient` name elementwise kernels; kernels/reference/elementwise.py has them in
-    NumPy. `p` and `q` are numbers that f depends on.
+    NumPy. `p` and `q` are numbers that f depends on. `few` is a function of NumPy that computes f,
+    too, and takes less time than a kernel where there are few elements.
     """
 
     kernels_only = True
     fresh = True
     keeps = "x"
     kernel: ClassVar[str]
-    gradient = ""  # where it is not the kernel's name followed by "_backward"
+    gradient: ClassVar[str]
+    few: ClassVar[np.ufunc | None] = None
+
+    def __init_subclass__(cls) -> None:
+        if "kernel" in vars(cls) and "gradient" not in vars(cls):
+            cls.gradient = f"{cls.kernel}_backward"
 
     def forward(self, x: Array, p: float = 0.0, q: float = 0.0) -> Array:
         self.numbers = p, q
+        self.kernels = backend()
         if x.dtype.kind != "f":
             y = self.other(x)
-        elif x.size <= _FEW:
-            y = OPERATIONS[self.kernel](x, p, q)
+        elif self.few is not None and x.size <= _FEW:
+            y = self.few(x)
         else:
-            self.kernels = backend()
             y = self.kernels.elementwise(self.kernel, (x,), p, q)
         if self.keeps:
             self.saved = {self.keeps: x if self.keeps == "x" else y}
@@ -389,10 +407,7 @@ class Unary(Function):
 
     def backward(self, grad: Array) -> Array:
         inputs = (grad, self.saved[self.keeps]) if self.keeps else (grad,)
-        name = self.gradient or f"{self.kernel}_backward"
-        if grad.size <= _FEW:
-            return OPERATIONS[name](*inputs, *self.numbers)
-        return self.kernels.elementwise(name, inputs, *self.numbers)
+        return self.kernels.elementwise(self.gradient, inputs, *self.numbers)
 
     def other(self, x: Array) -> Array:
         """f of integers or bools, for the few operations that have it."""
@@ -403,6 +418,7 @@ class Neg(Unary):
     """y = -x;   dx = -dy."""
 
     kernel = gradient = "neg"
+    few = np.negative
     keeps = ""
     other = staticmethod(lambda x: -x)
 
@@ -421,6 +437,7 @@ class Abs(Unary):
     """y = |x|;   dx = dy sign x, so 0 at 0."""
 
     kernel = "abs"
+    few = np.absolute
     other = staticmethod(lambda x: np.abs(x))
 
 
@@ -473,6 +490,7 @@ class Sqrt(Unary):
     """y = sqrt x, NaN below 0;   dx = dy / (2 y), infinite at 0."""
 
     kernel = "sqrt"
+    few = np.sqrt
     keeps = "y"
 
 
@@ -497,8 +515,11 @@ class Exp(Unary):
     """y = e^x;   dx = dy y."""
 
     kernel = "exp"
-    gradient = "mul"
+    few = np.exp
     keeps = "y"
+
+    def backward(self, grad: Array) -> Array:
+        return exact(np.multiply, grad, self.saved["y"])
 
 
 def exp(input: Tensor) -> Tensor:
@@ -514,6 +535,7 @@ class Expm1(Unary):
     """y = e^x - 1, exact near 0;   dx = dy (y + 1)."""
 
     kernel = "expm1"
+    few = np.expm1
     keeps = "y"
 
 
@@ -526,8 +548,11 @@ class Log(Unary):
     """y = log x, -inf at 0, NaN below;   dx = dy / x."""
 
     kernel = "log"
-    gradient = "div"
+    few = np.log
     makes_masks = True
+
+    def backward(self, grad: Array) -> Array:
+        return exact(np.true_divide, grad, self.saved["x"])
 
 
 def log(input: Tensor) -> Tensor:
@@ -558,6 +583,7 @@ class Log1p(Unary):
     """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
 
     kernel = "log1p"
+    few = np.log1p
     makes_masks = True
 
 
@@ -570,6 +596,7 @@ class Sin(Unary):
     """y = sin x;   dx = dy cos x."""
 
     kernel = "sin"
+    few = np.sin
 
 
 def sin(input: Tensor) -> Tensor:
@@ -581,6 +608,7 @@ class Cos(Unary):
     """y = cos x;   dx = -dy sin x."""
 
     kernel = "cos"
+    few = np.cos
 
 
 def cos(input: Tensor) -> Tensor:
@@ -592,7 +620,14 @@ class Tanh(Unary):
     """y = tanh x;   dx = dy (1 - y^2)."""
 
     kernel = "tanh"
+    few = np.tanh
     keeps = "y"
+
+    def backward(self, grad: Array) -> Array:
+        y = self.saved["y"]
+        if y.size > _FEW:
+            return super().backward(grad)
+        return grad * (_ONE[y.dtype] - y * y)
 
 
 def tanh(input: Tensor) -> Tensor:
@@ -701,7 +736,7 @@ class Where(Function):
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         x, y = promote(x, y)
         self.save(condition=condition)
-        if result_type(x, y).kind != "f":
+        if not floats(x, y):
             return np.where(condition, x, y)
         return elementwise("where", condition, x, y)
 
@@ -745,8 +780,8 @@ def where(
 
 
 def _check_shapes(*operands: Operand) -> None:
-    shapes = [t._array.shape if isinstance(t, TensorBase) else np.shape(t) for t in operands]
-    for a, b in combinations(shapes, 2):
+    arrays = [x for x in map(value_of, operands) if isinstance(x, ndarray)]
+    for a, b in combinations(dict.fromkeys([x.shape for x in arrays]), 2):
         check_broadcast(a, b)
 
 

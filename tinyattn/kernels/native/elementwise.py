@@ -21,17 +21,24 @@ _KERNEL = by_size("elementwise")
 
 
 def elementwise(
-    operation: str, inputs: Sequence[Array | float], out: Array, p: float = 0.0, q: float = 0.0
+    operation: str,
+    inputs: Sequence[Any],
+    out: Array,
+    p: float = 0.0,
+    q: float = 0.0,
+    alike: bool = False,
 ) -> None:
-    """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous."""
-    x: Any
+    """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous. `alike`: all of
+    them are arrays like out."""
     real, kernel = _KERNEL[out.itemsize]
     code, to = CODES[operation], address(real, out)
-    first: Any = inputs[0]
-    last: Any = inputs[-1]
-    if len(inputs) <= 2 and _reads_as(out, first) and (last is first or _reads_as(out, last)):
-        second = NULL if len(inputs) == 1 else address(real, last)
-        status = kernel(code, to, out.size, address(real, first), second, NULL, 0, NULL, p, q)
+    if alike:
+        a, b, c = address(real, inputs[0]), NULL, NULL
+        if len(inputs) > 1:
+            b = address(real, inputs[1])
+        if len(inputs) > 2:
+            c = address(real, inputs[2])
+        status = kernel(code, to, out.size, a, b, c, 0, NULL, p, q)
         if status:
             check(status)
         return
@@ -59,11 +66,6 @@ def elementwise(
     status = kernel(code, to, out.size, *pointers, axes, layout, p, q)
     if status:
         check(status)
-
-
-def _reads_as(out: Array, x: Any) -> bool:
-    """Whether x is an array that is read in the order in which out is written."""
-    return type(x) is not float and x.flags.c_contiguous and x.shape == out.shape
 
 
 @functools.lru_cache(4096)

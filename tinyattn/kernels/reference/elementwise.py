@@ -151,7 +151,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def elementwise(
-    operation: str, inputs: Sequence[Array | float], out: Array, p: float = 0.0, q: float = 0.0
+    operation: str,
+    inputs: Sequence[Array | float],
+    out: Array,
+    p: float = 0.0,
+    q: float = 0.0,
+    alike: bool = False,
 ) -> None:
     """inputs, arrays or numbers that broadcast to out's shape -> out."""
     real = out.dtype.type
