@@ -117,6 +117,11 @@ def result_type(*operands: Array | Number) -> DType:
     The highest category present (bool < int < float) decides. Among the operands of that category
     arrays with axes come before arrays without, and those before bare numbers.
     """
+    found = [x.dtype for x in operands if type(x) is np.ndarray]
+    if found and found[0].kind == "f" and found[0].isnative:
+        numbers = [x for x in operands if type(x) is not np.ndarray]
+        if found.count(found[0]) == len(found) and all(type(x) in PYTHON for x in numbers):
+            return found[0]  # as for nearly all operands, in a tenth of the time
     ranked = []
     for operand in operands:
         if type(operand) is np.ndarray:
@@ -140,6 +145,8 @@ def promote(x: Array | Number, y: Array | Number) -> tuple[Any, Any]:
                 return x, y
         elif type(y) in PYTHON and x.dtype.kind == "f":
             return x, y
+    elif type(y) is np.ndarray and type(x) in PYTHON and y.dtype.kind == "f":
+        return x, y
     dtype = result_type(x, y)
     return _converted(x, dtype), _converted(y, dtype)
 
