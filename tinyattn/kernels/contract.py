@@ -178,13 +178,19 @@ class Contract:
             i for i, x in enumerate(self.inputs) if x.dtype is None and not x.optional
         )
         self.plan = functools.lru_cache(PLANS)(self._plan)
-        if self.inputs[0].letters != "[]":
-            self.prepare = self._written_out()
 
-    def _written_out(self) -> Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """`prepare` for this kernel, as straight code: a loop over the statement would cost more
-        than a small kernel does. `print(contract.source)` shows it.
-        """
+    @functools.cached_property
+    def prepare(self) -> Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """Check the arrays of a call, and make its results. It is compiled when it is first used,
+        from code that is written out for this kernel."""
+        made_by: dict[str, Any] = {}
+        exec(self.source, globals(), made_by)
+        return made_by["bind"](self, self.plan)
+
+    @functools.cached_property
+    def source(self) -> str:
+        """The code of `prepare`, without a loop: a loop over the statement would cost more than a
+        small kernel does."""
         kernel, first = self.kernel, self.inputs[self._first].name
         code = [
             "def bind(contract, plan):",
@@ -221,10 +227,7 @@ class Contract:
                 made = f"zeroed({made})"
             outputs.append(f"{made} if optional else None" if output.optional else made)
         code += [f"    return inputs, ({', '.join(outputs)},)", "  return prepare"]
-        self.source = "\n".join(code)
-        made_by: dict[str, Any] = {}
-        exec(self.source, globals(), made_by)
-        return made_by["bind"](self, self.plan)
+        return "\n".join(code)
 
     def broadcast(
         self, inputs: tuple[Any, ...], shapes: tuple[tuple[int, Shape], ...]
