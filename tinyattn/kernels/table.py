@@ -43,6 +43,7 @@ from tinyattn.kernels.contract import (
     F64,
     MOVED,
     Contract,
+    Shape,
     check_batch_sizes,
     check_indices,
     check_probability,
@@ -156,19 +157,27 @@ TABLE = {
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
-def alike(first: Any, *others: Any) -> bool:
-    """Whether all inputs are C-contiguous arrays of one float type and one shape."""
-    if type(first) is not ndarray or not first.flags.carray:
-        return False
-    dtype, shape = first.dtype, first.shape
-    if dtype is not F32 and dtype is not F64:
-        return False
-    for x in others:
-        if type(x) is not ndarray or x.dtype is not dtype or x.shape != shape:
-            return False
-        if not x.flags.carray:
-            return False
-    return True
+def alike(inputs: Sequence[Any]) -> Any:
+    """The first array, if all arrays among the inputs are C-contiguous, of one float type and of
+    one shape, and the others are numbers; else None."""
+    first: Any = None
+    for x in inputs:
+        if type(x) is float:
+            continue
+        if type(x) is not ndarray or not x.flags.carray:
+            return None
+        if first is None:
+            first, dtype, shape = x, x.dtype, x.shape
+            if dtype is not F32 and dtype is not F64:
+                return None
+        elif x.dtype is not dtype or x.shape != shape:
+            return None
+    return first
+
+
+def is_mask(x: Any, shape: Shape) -> bool:
+    """Whether x is a C-contiguous array of bools of that shape."""
+    return type(x) is ndarray and x.dtype is BOOL and x.shape == shape and x.flags.carray
 
 
 class Backend:
@@ -293,39 +302,22 @@ class Backend:
                 f"elementwise: expected {INPUTS.get(operation, 'the name of an operation')} inputs "
                 f"of {operation!r}, got {len(inputs)}"
             )
-        if out is None and operation != "where" and alike(*inputs):  # the usual call, kept short
-            first: Any = inputs[0]
-            out = (blocks.small if first.nbytes < LARGE else empty)(first.shape, first.dtype)
-            self._twins["elementwise"](operation, inputs, out, p, q, True)
-            return out
-        real = None
-        shape: Any = None
-        plain = True  # nothing to convert, all of one shape and contiguous
-        rest: Any = inputs
-        if operation == "where":
-            mask, *rest = inputs
-            plain = type(mask) is np.ndarray and mask.dtype is BOOL and mask.flags.carray
-            shape = np.shape(mask)
-        for x in rest:
-            if type(x) is np.ndarray:
-                dtype = x.dtype
-                if real is None and (dtype is F32 or dtype is F64):
-                    real = dtype
-                plain = plain and dtype is real and x.flags.carray and shape in (None, x.shape)
-                shape = x.shape
-            elif type(x) is not float:
-                plain = False
+        rest = inputs[1:] if operation == "where" else inputs
+        first = alike(rest)
+        plain = first is not None and (rest is inputs or is_mask(inputs[0], first.shape))
         turned = False
-        if not plain or real is None:
+        if plain:
+            shape, real = first.shape, first.dtype
+        else:
             inputs, real, shape, turned = elementwise_inputs(operation, inputs, out)
         if out is None:
-            out = empty(shape, real)
+            out = (blocks.small if plain and first.nbytes < LARGE else empty)(shape, real)
         elif out.shape != shape or out.dtype is not real or not out.flags.carray:
             raise ValueError(
                 f"elementwise: out must be a C-contiguous {real} array of shape {shape}, "
                 f"got {out.dtype} {out.shape}"
             )
-        self._twins["elementwise"](operation, inputs, out, p, q)
+        self._twins["elementwise"](operation, inputs, out, p, q, plain)
         return out.T if turned else out
 
     # Copies and indexing. Where nothing is computed, elements may be of any type.

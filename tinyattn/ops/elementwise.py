@@ -54,7 +54,10 @@ class Binary(Function):
 
 def elementwise(kernel: str, *inputs: Array | float, p: float = 0.0, q: float = 0.0) -> Array:
     """The elementwise kernel of this name on arrays and numbers, which broadcast."""
-    taken = [float(x) if type(x) in (bool, int, float) else np.asarray(x) for x in inputs]
+    taken = [
+        x if type(x) is ndarray else float(x) if type(x) in (bool, int, float) else np.asarray(x)
+        for x in inputs
+    ]
     return backend().elementwise(kernel, taken, float(p), float(q))
 
 

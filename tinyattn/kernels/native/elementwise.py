@@ -28,35 +28,29 @@ def elementwise(
     q: float = 0.0,
     alike: bool = False,
 ) -> None:
-    """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous. `alike`: all of
-    them are arrays like out."""
+    """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous. `alike`: the
+    arrays are in its shape and C-contiguous, too."""
     real, kernel = _KERNEL[out.itemsize]
     code, to = CODES[operation], address(real, out)
-    if alike:
-        a, b, c = address(real, inputs[0]), NULL, NULL
-        if len(inputs) > 1:
-            b = address(real, inputs[1])
-        if len(inputs) > 2:
-            c = address(real, inputs[2])
-        status = kernel(code, to, out.size, a, b, c, 0, NULL, p, q)
+    first, last = inputs[0], inputs[-1]
+    if alike and len(inputs) < 3 and type(first) is not float and type(last) is not float:
+        second = address(real, last) if len(inputs) == 2 else NULL
+        status = kernel(code, to, out.size, address(real, first), second, NULL, 0, NULL, p, q)
         if status:
             check(status)
         return
     pointers: list[Any] = [NULL, NULL, NULL]
     shape = out.shape
     numbers = []
-    alike = True
     for i, x in enumerate(inputs):
         if type(x) is float:
             numbers.append(x)
             continue
         ctype = BOOL if x.itemsize == 1 else real
-        if x.flags.c_contiguous:
+        if alike or x.flags.c_contiguous:
             pointers[i] = address(ctype, x)
-            alike = alike and x.shape == shape
         else:
             pointers[i] = address(ctype, x[(slice(1),) * x.ndim])  # takes contiguous arrays only
-            alike = False
     if numbers:  # C reads the inputs that are missing from p and q
         p, q = (*numbers, 0.0)[:2]
     layout, axes = NULL, 0
