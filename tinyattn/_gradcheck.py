@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.autograd import enable_grad, engine
+from tinyattn.autograd.paths import nodes_below
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 
 EPS, RTOL, ATOL = 1e-3, 1e-6, 1e-9  # the first step; the agreement asked for
@@ -291,7 +292,7 @@ def _watched(tensors: list[Any], checked: list[_Checked]) -> None:
     """Refuse an operation that keeps memory of an input or output without checking its version."""
     known = {f"output {i}": tensor for i, tensor in enumerate(tensors)}
     known |= {leaf.name: leaf.tensor for leaf in checked}
-    for node in engine.nodes_below([t._edge[0] for t in tensors if t._edge is not None]):
+    for node in nodes_below([t._edge[0] for t in tensors if t._edge is not None]):
         saved = getattr(node, "saved", None) or {}
         kept = [id(array) for array in saved.values()]
         watched = [s for array, s in getattr(node, "watched", {}).items() if array in kept]

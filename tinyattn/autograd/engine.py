@@ -5,9 +5,8 @@ topological order: when the newest waiting operation runs, its gradient is compl
 `backward` and `grad`, which people call, stand in frontend.py.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from heapq import heappop, heappush
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tinyattn.autograd.function import FREED, Function
 from tinyattn.autograd.gradients import Deferred, Gradient, as_array, combine, fitted, plus
 from tinyattn.autograd.hooks import run_hooks
 from tinyattn.autograd.modes import state
+from tinyattn.autograd.paths import paths_to
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import kernels, local, step
@@ -91,7 +91,7 @@ class Waiting:
         self.paths: Collection[Node] | None = None
         self.last: Collection[Node] = ()
         if wanted is not None:
-            self.paths, self.last = _paths(roots, wanted)
+            self.paths, self.last = paths_to(roots, wanted)
 
     def add(self, edge: Edge, grad: Gradient, owned: bool) -> None:
         """Add a gradient that has arrived at an output of a node."""
@@ -137,26 +137,3 @@ class Waiting:
             for index, grad in enumerate(arrived[::2]):
                 if (node, index) in self.wanted:
                     self.found[node, index], arrived[2 * index + 1] = grad, False
-
-
-def nodes_below(roots: Iterable[Node]) -> set[Node]:
-    """The nodes of the graph that ends at `roots`, themselves included."""
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        for edge in stack.pop().edges:
-            if edge is not None and edge[0] not in seen:
-                seen.add(edge[0])
-                stack.append(edge[0])
-    return seen
-
-
-def _paths(roots: list[Node], wanted: Collection[Place]) -> tuple[set[Node], set[Node]]:
-    """The nodes on paths from the roots to the wanted places, and those at which a path ends."""
-    paths = {node for node, _ in wanted}
-    last = paths.copy()
-    for node in sorted(nodes_below(roots), key=attrgetter("number")):
-        if any(edge is not None and edge[0] in paths for edge in node.edges):
-            paths.add(node)
-            last.discard(node)
-    return paths, last

@@ -18,17 +18,16 @@ from tinyattn.autograd.gradients import Gradient, Placed, RowSum, check_broadcas
 from tinyattn.autograd.modes import quiet, state
 from tinyattn.autograd.storage import (
     Edge,
-    Leaf,
     Storage,
     TensorBase,
     clock,
     edge_now,
+    packings_of,
     results,
     source_lines,
 )
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied
-from tinyattn.kernels.recording import local
 
 _new = object.__new__
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -138,7 +137,7 @@ class Function(Diagnosis):
             if type(x) is not ndarray or type(y) is not ndarray or x.dtype is not y.dtype:
                 arrays = [*promote(x, y)]
         if cls.packs:
-            node.packed = _packings(args, cls.packs)
+            node.packed = packings_of(args, cls.packs)
         try:
             if quiet.get():  # inside the forward of another operation
                 out = node.forward(*arrays, **options)
@@ -208,19 +207,3 @@ def _result(
             tensor._edge = (node, index, array.shape, dtype)
             watched[id(array)] = storage
     return tensor
-
-
-def _packings(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
-    """The packings of the inputs that are weights: leaves that need a gradient."""
-    found = {}
-    for index in indices:
-        weight = args[index]
-        if isinstance(weight, TensorBase) and weight._edge and type(weight._edge[0]) is Leaf:
-            storage = weight._storage
-            if local.recorder is not None:
-                local.recorder.forget_cache(storage)
-            if not storage.exposed:
-                if storage.packings is None:
-                    storage.packings = {}
-                found[index] = storage.packings
-    return found

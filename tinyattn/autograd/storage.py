@@ -154,6 +154,22 @@ def requires_grad_(tensor: "Tensor", requires_grad: bool = True) -> "Tensor":
     return tensor
 
 
+def packings_of(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, dict[Any, Any]]:
+    """The packings of the inputs that are weights: leaves that need a gradient."""
+    found = {}
+    for index in indices:
+        weight = args[index]
+        if isinstance(weight, TensorBase) and weight._edge and type(weight._edge[0]) is Leaf:
+            storage = weight._storage
+            if recording.local.recorder is not None:
+                recording.local.recorder.forget_cache(storage)
+            if not storage.exposed:
+                if storage.packings is None:
+                    storage.packings = {}
+                found[index] = storage.packings
+    return found
+
+
 def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
     """Add to `.grad`, which keeps an array of its own. `owned` says that `grad` may be kept."""
     if recording.local.recorder is not None:
