@@ -13,12 +13,12 @@ const struct ta_entry *ta_entry(int64_t index)
     return index >= 0 && index < (int64_t)(sizeof ta_entries / sizeof *ta_entries) ? &ta_entries[index] : NULL;
 }
 
-/* Makes the calls in their order, and stops at the first one that fails. */
-int ta_replay(const struct ta_call *calls, int64_t count)
+/* Makes the calls in their order, up to the first one that fails. Gives the number of those that did
+ * not fail, and the status of the last one. */
+int64_t ta_replay(const struct ta_call *calls, int64_t count, int *status)
 {
-    for (int64_t i = 0; i < count; i++) {
-        int status = calls[i].kernel(calls[i].words);
-        if (status) return status;
-    }
-    return 0;
+    int64_t done = 0;
+    *status = 0;
+    while (done < count && !(*status = calls[done].kernel(calls[done].words))) done++;
+    return done;
 }

@@ -57,4 +57,4 @@ struct ta_entry {
     int (*kernel)(const union ta_word *words);
 };
 const struct ta_entry *ta_entry(int64_t index); /* NULL after the last */
-int ta_replay(const struct ta_call *calls, int64_t count);
+int64_t ta_replay(const struct ta_call *calls, int64_t count, int *status);

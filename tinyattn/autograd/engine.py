@@ -18,7 +18,7 @@ from tinyattn.autograd.modes import state
 from tinyattn.autograd.paths import paths_to
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.recording import kernels, local, step
+from tinyattn.kernels.recording import kernels, local
 
 
 @np.errstate(all="ignore")
@@ -118,7 +118,7 @@ class Waiting:
         elif isinstance(have, Deferred):
             arrived[at] = combine(have, grad, True)
         elif self.recorded:
-            total = step("sum of gradients", plus, have, grad, arrived[at + 1])
+            total = kernels("sum of gradients", plus, have, grad, arrived[at + 1])
             arrived[at], arrived[at + 1] = total, True
         elif arrived[at + 1]:
             have += grad

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.backends import backend
 from tinyattn.kernels.copies import copied, full, write
-from tinyattn.kernels.recording import kernels, step
+from tinyattn.kernels.recording import kernels, local, step
 from tinyattn.kernels.sums import sum_over
 
 
@@ -130,7 +131,7 @@ def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
         have, owned = as_array(have), True
     if isinstance(grad, Deferred):
         return step(f"sum of gradients, {type(grad).__name__}", _added, have, grad, owned)
-    return step("sum of gradients", plus, have, grad, owned)
+    return kernels("sum of gradients", plus, have, grad, owned)
 
 
 def _added(have: Array, grad: Deferred, owned: bool) -> Array:
@@ -140,7 +141,9 @@ def _added(have: Array, grad: Deferred, owned: bool) -> Array:
 
 
 def plus(have: Array, grad: Array, owned: bool) -> Array:
-    """have + grad, in the memory of `have` if it may be changed."""
+    """have + grad, in the memory of `have` if it may be changed: by a kernel, for a recording."""
+    if have.flags.carray and local.recorder is not None:
+        return backend().elementwise("add", (have, grad), out=have if owned else None)
     if owned:
         have += grad
         return have

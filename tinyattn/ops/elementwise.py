@@ -31,7 +31,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied
-from tinyattn.kernels.recording import refuse
+from tinyattn.kernels.recording import local, refuse
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -80,10 +80,11 @@ _FEW = (
 
 def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
+    few = 0 if local.recorder is not None else _SMALL  # a recording wants kernels
     if type(x) is ndarray:
-        if x.size > _SMALL and x.dtype.kind == "f":
+        if x.size > few and x.dtype.kind == "f":
             return elementwise(_EXACT[function], x, y)
-    elif type(y) is ndarray and y.size > _SMALL and y.dtype.kind == "f":
+    elif type(y) is ndarray and y.size > few and y.dtype.kind == "f":
         return elementwise(_EXACT[function], x, y)
     return function(x, y)
 
@@ -97,7 +98,8 @@ def floats(x: Array | float, y: Array | float) -> bool:
 def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
     """x where condition is True, else y: by a kernel, on all cores, if there are many floats."""
     large = x if type(x) is np.ndarray else y
-    if type(large) is not np.ndarray or large.size <= _SMALL or large.dtype.kind != "f":
+    small = type(large) is not np.ndarray or (large.size <= _SMALL and local.recorder is None)
+    if small or large.dtype.kind != "f":
         return np.where(condition, x, y)
     return elementwise("where", condition, x, y)
 

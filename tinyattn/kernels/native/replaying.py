@@ -19,6 +19,9 @@ def _entries() -> dict[str, tuple[str, Any]]:
 ENTRIES = _entries()
 
 
+OUTSIDE = 2  # the status of a call that met an index outside of an array
+
+
 @contextlib.contextmanager
 def captured(local: Any) -> Iterator[None]:
     """Inside, wrappers get functions that tell local.recorder of their calls."""
@@ -127,6 +130,7 @@ class Plan:
         entries = recorder.entries
         kernels = [entry.call for entry in entries if entry.call is not None]
         self.calls = ffi.new("struct ta_call[]", [(f, words) for f, words in kernels])
+        self.status = ffi.new("int *")
         self.recorder = recorder  # it keeps the memory
         self.parts: list[tuple[Any, int] | Callable[[], Any]] = []
         done = 0
@@ -141,9 +145,18 @@ class Plan:
                 self.parts.append((self.calls + done, 1))
             done += 1
 
+    def fail(self, call: Any) -> None:
+        """Raise what the status of this call means."""
+        if self.status[0] == OUTSIDE:
+            kernels = [entry for entry in self.recorder.entries if entry.call is not None]
+            raise IndexError(f"{kernels[call - self.calls].by}: an index is out of range")
+        check(self.status[0])
+
     def run(self) -> None:
         for part in self.parts:
             if isinstance(part, tuple):
-                check(lib.ta_replay(*part))
+                done = lib.ta_replay(*part, self.status)
+                if self.status[0]:
+                    self.fail(part[0] + done)
             else:
                 part()
