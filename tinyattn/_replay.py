@@ -150,6 +150,9 @@ class Recording:
         recorder.before = None
         return given
 
+    def __str__(self) -> str:
+        return "not recorded yet" if self.plan is None else str(self.plan.recorder)
+
     def given(self) -> Any:
         """What the step returns, in new memory."""
         return _mapped(self.out, lambda tensor: results.wrap(np.array(tensor._array)))

@@ -182,6 +182,17 @@ class Recorder:
         finally:
             local.recorder = self
 
+    def __str__(self) -> str:
+        """How many steps, in how much memory; then a line for each."""
+        calls = sum(entry.call is not None for entry in self.entries)
+        others = len(self.entries) - calls
+        size = sum(block.nbytes for block in self.blocks.all) / 1e6
+        lines = [f"{calls} calls of kernels and {others} of Python, in {size:.1f} MB"]
+        for entry in self.entries:
+            what = "Python" if entry.call is None else entry.what[0]
+            lines.append(f"{entry.by}: {what}")
+        return "\n".join(lines)
+
     # Memory
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
