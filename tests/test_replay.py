@@ -337,7 +337,7 @@ def test_an_index_is_checked_in_every_replay() -> None:
     step = ta.replay(lambda i: table(i).sum())
     for _ in range(6):
         step(ta.tensor([0, 4]))
-    with pytest.raises(IndexError, match=r"index.* is out of range"):
+    with pytest.raises(IndexError, match="index"):
         step(ta.tensor([0, 5]))
     run = ta.replay(lambda i: F.cross_entropy(table.weight, i))
     for _ in range(6):

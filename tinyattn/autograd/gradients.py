@@ -12,8 +12,8 @@ import numpy as np
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
-from tinyattn.kernels.copies import copied, full, write
-from tinyattn.kernels.recording import kernels, local, step
+from tinyattn.kernels.copies import copied, full, joined, write
+from tinyattn.kernels.recording import kernels, local
 from tinyattn.kernels.sums import sum_over
 
 
@@ -36,7 +36,7 @@ class Deferred:
 
     def add_to(self, total: Array) -> None:
         """Add the terms to an array."""
-        total += self.value()
+        plus(total, self.value(), True)
 
     def transpose(self, axes: Sequence[int]) -> "Gradient":
         """The gradient with its axes in another order, like the method of an array."""
@@ -73,7 +73,7 @@ class RowSum(Deferred):
         if len(self.terms) == 1:
             return self.function(*self.terms[0], *self.args)
         axis = self.terms[0][0].ndim - 2
-        rows = [np.concatenate(parts, axis) for parts in zip(*self.terms, strict=True)]
+        rows = [joined(parts, axis) for parts in zip(*self.terms, strict=True)]
         return self.function(*rows, *self.args)
 
     def transpose(self, axes: Sequence[int]) -> Gradient:
@@ -110,12 +110,20 @@ class Placed(Deferred):
         total = full(self.shape, 0, grad.dtype)
         write(total, grad, index)
         for index, grad in rest:
-            total[index] += grad
+            _add_at(total, index, grad)
         return total
 
     def add_to(self, total: Array) -> None:
         for index, grad in self.terms:
-            total[index] += grad
+            _add_at(total, index, grad)
+
+
+def _add_at(total: Array, index: tuple[Any, ...], grad: Array) -> None:
+    part = total[index]
+    if local.recorder is not None and part.flags.carray:
+        plus(part, grad, True)
+    else:
+        total[index] += grad
 
 
 def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
@@ -130,7 +138,7 @@ def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
             return have
         have, owned = as_array(have), True
     if isinstance(grad, Deferred):
-        return step(f"sum of gradients, {type(grad).__name__}", _added, have, grad, owned)
+        return kernels(f"sum of gradients, {type(grad).__name__}", _added, have, grad, owned)
     return kernels("sum of gradients", plus, have, grad, owned)
 
 
@@ -142,12 +150,17 @@ def _added(have: Array, grad: Deferred, owned: bool) -> Array:
 
 def plus(have: Array, grad: Array, owned: bool) -> Array:
     """have + grad, in the memory of `have` if it may be changed: by a kernel, for a recording."""
-    if have.flags.carray and local.recorder is not None:
+    if local.recorder is not None and (have.flags.carray if owned else _row_major(have, grad)):
         return backend().elementwise("add", (have, grad), out=have if owned else None)
     if owned:
         have += grad
         return have
     return have + grad
+
+
+def _row_major(*arrays: Array) -> bool:
+    """Whether the arrays stand row by row, perhaps with gaps: then so does their sum."""
+    return all(list(x.strides) == sorted(x.strides, reverse=True) for x in arrays)
 
 
 def fitted(grad: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

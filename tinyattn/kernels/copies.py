@@ -3,6 +3,7 @@
 Look first at `copied`; autograd and the operations call these wherever they copy much.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from itertools import accumulate
@@ -13,13 +14,19 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.recording import local
 
 FEW = 4096  # elements, up to which NumPy's own copy takes less time than the call of a kernel
 
 
+def few(elements: int) -> bool:
+    """Whether NumPy's own copy takes less time than a kernel. A recording wants kernels."""
+    return elements <= FEW and local.recorder is None
+
+
 def copied(x: Array) -> Array:
     """A copy in row-major order."""
-    if x.size <= FEW:
+    if few(x.size):
         return np.array(x, order="C")
     return backend().copy(x)
 
@@ -29,12 +36,31 @@ def write(out: Array, x: Any, at: Any = ...) -> None:
 
     ValueError, before anything is written, where x does not broadcast.
     """
-    part = out[at] if out.size > FEW else None
-    if part is None or part.size <= FEW:
+    part = None if few(out.size) else out[at]
+    if part is None or few(part.size):
         out[at] = x
         return
-    x = np.asarray(x, out.dtype)
+    if not isinstance(x, np.ndarray) or x.dtype != out.dtype:
+        x = np.asarray(x, out.dtype)
+        if not x.ndim:
+            x = _kept(x.tobytes(), out.dtype)
     backend().copy(spread_to(x, part.shape), part)
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """x.reshape(shape): a view where there is one. A recording wants the copy by a kernel."""
+    if local.recorder is None or x.flags.c_contiguous:
+        return x.reshape(shape)
+    try:
+        return x.reshape(shape, copy=False)
+    except ValueError:
+        return copied(x).reshape(shape)
+
+
+@functools.lru_cache(256)
+def _kept(number: bytes, dtype: np.dtype[Any]) -> Array:
+    """A number as an array that is always the same one, so that recordings can use it."""
+    return np.frombuffer(number, dtype).reshape(())
 
 
 def spread_to(x: Array, shape: tuple[int, ...]) -> Array:
@@ -53,7 +79,7 @@ def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = Non
     """
     first = arrays[0]
     shape, before = first.shape, (slice(None),) * axis
-    if sum([array.size for array in arrays]) <= FEW:
+    if few(sum([array.size for array in arrays])):
         return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
     for array in arrays:
         own = array.shape
@@ -71,7 +97,7 @@ def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = Non
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Array:
     """An array of one number."""
-    if math.prod(shape) <= FEW:
+    if few(math.prod(shape)):
         out = np.empty(shape, dtype)
         out.fill(value)
         return out

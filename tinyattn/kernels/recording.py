@@ -413,7 +413,7 @@ class Recorder:
         """The earlier recording is not the same. Go on without it."""
         if self.before is not None:
             self.before, self.reason = None, reason
-            if entry is not None and entry.call is not None:
+            if entry is not None:
                 self.opaque.add(entry.by)
 
     def plan(self) -> Any:

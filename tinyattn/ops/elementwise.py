@@ -97,7 +97,7 @@ def floats(x: Array | float, y: Array | float) -> bool:
 
 def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
     """x where condition is True, else y: by a kernel, on all cores, if there are many floats."""
-    large = x if type(x) is np.ndarray else y
+    large: Any = x if type(x) is np.ndarray else y
     small = type(large) is not np.ndarray or (large.size <= _SMALL and local.recorder is None)
     if small or large.dtype.kind != "f":
         return np.where(condition, x, y)

@@ -12,7 +12,7 @@ from tinyattn.autograd.gradients import Gradient, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.copies import joined
+from tinyattn.kernels.copies import copied, joined
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops.products import as_rows, by_rows
 
@@ -53,7 +53,7 @@ class Layer(Function):
         if self.needs(4):
             db_ih = sum_over(a, (0,))
         if self.needs(5):
-            db_hh = db_ih.copy() if a is c and db_ih is not None else sum_over(c, (0,))
+            db_hh = copied(db_ih) if a is c and db_ih is not None else sum_over(c, (0,))
         return dx, dh0.reshape(h0.shape), dw_ih, dw_hh, db_ih, db_hh
 
     def parts(self, names: str) -> dict[str, Array]:
@@ -75,9 +75,9 @@ class Layer(Function):
             for t in steps:
                 n, later = self.sizes[t], self.sizes[t + 1]
                 parts += [y[ends[t] : ends[t] + later], h0[later:n]]
-            return np.concatenate([*parts, h0[: self.sizes[-1]]])
+            return joined([*parts, h0[: self.sizes[-1]]], 0)
         starts = [y[ends[t] - self.sizes[t] :][: self.sizes[t + 1]] for t in steps]
-        return np.concatenate([h0, *starts])
+        return joined([h0, *starts], 0)
 
 
 def _folded(*grads: Array | None) -> list[Array | None]:

@@ -19,7 +19,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.copies import copied, full, joined, write
+from tinyattn.kernels.copies import copied, full, joined, reshaped, write
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
@@ -41,7 +41,7 @@ class View(Function):
         return x.reshape(size, copy=False)
 
     def backward(self, grad: Array) -> Array:
-        return grad.reshape(self.shape)
+        return reshaped(grad, self.shape)
 
 
 class Permute(Function):

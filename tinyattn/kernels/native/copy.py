@@ -5,10 +5,10 @@ from typing import Any
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.layouts import Sizes, walk
-from tinyattn.kernels.native import check, ffi, lib
+from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import INT64, address, by_size
 
-_BY_SIZE = {1: lib.ta_copy_f32, 4: lib.ta_copy_f32, 8: lib.ta_copy_f64}
+_COPY = by_size("copy")
 _TRIANGLE = by_size("triangle")
 
 
@@ -16,7 +16,8 @@ def copy(x: Array, out: Array) -> None:
     """x -> out, of the same shape; both of any strides."""
     size = x.itemsize
     axes, layout = _layout(x.shape, x.strides, out.strides)
-    check(_BY_SIZE[size](_start(x), _start(out), size, axes, layout))
+    _, kernel = _COPY[8 if size == 8 else 4]
+    check(kernel(_start(x), _start(out), size, axes, layout))
 
 
 def _start(x: Array) -> Any:
