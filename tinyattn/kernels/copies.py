@@ -17,16 +17,18 @@ from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.recording import local
 
 FEW = 4096  # elements, up to which NumPy's own copy takes less time than the call of a kernel
+DENSE = 32768  # the same where neither array has gaps, so that NumPy's copy is a memcpy
 
 
-def few(elements: int) -> bool:
-    """Whether NumPy's own copy takes less time than a kernel. A recording wants kernels."""
-    return elements <= FEW and local.recorder is None
+def few(elements: int, dense: bool = False) -> bool:
+    """Whether NumPy's own copy takes less time than a kernel; `dense`: where neither array has
+    gaps. A recording wants kernels."""
+    return elements <= (DENSE if dense else FEW) and local.recorder is None
 
 
 def copied(x: Array) -> Array:
     """A copy in row-major order."""
-    if few(x.size):
+    if few(x.size, x.flags.c_contiguous):
         return np.array(x, order="C")
     return backend().copy(x)
 
@@ -44,7 +46,10 @@ def write(out: Array, x: Any, at: Any = ...) -> None:
         x = np.asarray(x, out.dtype)
         if not x.ndim:
             x = _kept(x.tobytes(), out.dtype)
-    backend().copy(spread_to(x, part.shape), part)
+    if few(part.size, x.flags.c_contiguous and part.flags.c_contiguous):
+        part[...] = x
+    else:
+        backend().copy(spread_to(x, part.shape), part)
 
 
 def reshaped(x: Array, shape: tuple[int, ...]) -> Array:

@@ -200,9 +200,10 @@ def _rows(name: str, input: Tensor, dim: int, index: Tensor, length: int) -> tup
     if array.ndim > 1 or array.size != length:
         raise IndexError(f"{name}: index: expected shape [{length}], got {list(array.shape)}")
     (positive,) = numbers_in(array.reshape(-1), shape, axis)
-    column = positive.reshape(-1, *(1,) * (len(shape) - axis - 1))
-    whole = np.broadcast_to(column, (*shape[:axis], length, *shape[axis + 1 :]))
-    return axis, results.wrap(whole)
+    # As numpy.broadcast_to, which takes longer than the rest.
+    steps = [positive.itemsize if k == axis else 0 for k in range(len(shape))]
+    whole = (*shape[:axis], length, *shape[axis + 1 :])
+    return axis, results.wrap(np.ndarray(whole, positive.dtype, positive, 0, steps))
 
 
 def index_add(
