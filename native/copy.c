@@ -178,7 +178,8 @@ KERNEL(copy)(const void *from, void *to, int64_t size, int64_t axes, const int64
     for (long axis = 0; axis < axes; axis++) count *= job.shape[axis];
     if (!count) return 0;
     const long last = job.axes - 1, width = CACHE_LINE / job.size;
-    if (axes > 1 && FN(distance)(job.source[last - 1]) < FN(distance)(job.source[last])) {
+    const int64_t before = axes > 1 ? FN(distance)(job.source[last - 1]) : 0;
+    if (before && before < FN(distance)(job.source[last])) {
         job.strips = (job.shape[last - 1] + width - 1) / width;
         job.lengths = (job.shape[last] + TILE_LENGTH - 1) / TILE_LENGTH;
         job.units = count / job.shape[last] / job.shape[last - 1] * job.strips * job.lengths;

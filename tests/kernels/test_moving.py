@@ -187,5 +187,10 @@ def test_axes_that_both_arrays_walk_evenly_over_become_one() -> None:
     assert steps(x.transpose(0, 2, 1), np.zeros((4, 6, 5))) == ((4, 6, 5), True)
     assert steps(x.T, np.zeros((6, 5, 4))) == ((5, 6, 4), True)
     assert steps(np.zeros(()), np.zeros(())) == ((1,), False)
+    # A repeated row is read as a row.
+    assert steps(np.broadcast_to(x[:, None], (4, 3, 5, 6)), np.zeros((4, 3, 5, 6))) == (
+        (4, 3, 30),
+        False,
+    )
     # The axis that x is read fastest along comes before the last.
     assert walk((2, 3, 4), (8, 64, 200), (96, 32, 8)).shape == (3, 2, 4)

@@ -35,12 +35,11 @@ def walk(shape: Sizes, source: Sizes, target: Sizes) -> Walk:
     if not joined:
         joined = [(1, 0, 0)]
     last = joined.pop()
-    turned = False
-    if joined:
-        shortest = min(joined, key=lambda axis: (abs(axis[1]), -axis[0]))
-        turned = abs(shortest[1]) < abs(last[1])
-        if turned:
-            joined.remove(shortest)
-            joined.append(shortest)
+    moving = [axis for axis in joined if axis[1]]  # the source stands still along the others
+    shortest = min(moving, key=lambda axis: (abs(axis[1]), -axis[0]), default=last)
+    turned = abs(shortest[1]) < abs(last[1])
+    if turned:
+        joined.remove(shortest)
+        joined.append(shortest)
     sizes, steps, places = zip(*joined, last, strict=True)
     return Walk(sizes, steps, places, turned)

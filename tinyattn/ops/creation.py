@@ -287,6 +287,8 @@ def arange(
     tensor([0.  , 0.25, 0.5 , 0.75])
     """
     if end is None:
+        if type(start) is int and 0 <= start < 1 << 31 and step == 1 and dtype is None:
+            return _made(np.arange(start), requires_grad, device)  # the usual call
         start, end = 0, start
     first, last, by = _finite(start, "start"), _finite(end, "end"), _finite(step, "step")
     if not (by != 0 and (last - first) * by >= 0):
