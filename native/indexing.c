@@ -148,6 +148,30 @@ KERNEL(gather)(const real *x, const int64_t *index, real *y, int64_t A, int64_t 
     return job.p.status;
 }
 
+/* One row of a block: at `index`, which is one for all columns, or one for each. `x` has a number for
+ * each column, or, with step 0, one for all. Returns whether an index is outside. */
+TA_INLINE int FN(scatter_row)(real *y, const real *x, int64_t step, const int64_t *index,
+                              const struct ta_picks *p, int64_t width)
+{
+    const int64_t n = p->n, C = p->C;
+    int outside = 0;
+    if (p->index_c)
+        for (int64_t c = 0; c < width; c++)
+            if (ta_is_outside(index[c], n))
+                outside = 1;
+            else
+                y[index[c] * C + c] = x[c * step];
+    else if (ta_is_outside(*index, n))
+        outside = 1;
+    else if (step)
+        memcpy(y + *index * C, x, width * sizeof(real));
+    else {
+        const real number = *x;
+        for (int64_t c = 0; c < width; c++) y[*index * C + c] = number;
+    }
+    return outside;
+}
+
 static void FN(scatter_part)(void *arg, long part, long parts)
 {
     (void)parts;
@@ -159,14 +183,14 @@ static void FN(scatter_part)(void *arg, long part, long parts)
         const int64_t *index = p->index + b.a * p->index_a + b.first * p->index_c;
         const real *x = job->x + b.a * job->x_a + b.first * job->x_c;
         real *y = job->y + b.a * p->n * p->C + b.first;
-        for (int64_t i = 0; i < p->N; i++, index += p->index_i, x += job->x_i)
-            for (int64_t c = 0; c < b.width; c++) {
-                const int64_t to = index[c * p->index_c];
-                if (ta_is_outside(to, p->n))
-                    outside = 1;
-                else
-                    y[to * p->C + c] = x[c * job->x_c];
-            }
+        for (int64_t i = 0; p->C > 1 && i < p->N; i++, index += p->index_i, x += job->x_i)
+            outside |= FN(scatter_row)(y, x, job->x_c, index, p, b.width);
+        const int64_t N = p->N, n = p->n, step = job->x_i;
+        for (int64_t i = 0; p->C == 1 && i < N; i++)
+            if (ta_is_outside(index[i], n))
+                outside = 1;
+            else
+                y[index[i]] = x[i * step];
     }
     if (outside) job->p.status = OUTSIDE;
 }
@@ -182,7 +206,8 @@ KERNEL(scatter)(const real *x, const int64_t *index, real *y, int64_t A, int64_t
         job.x_i = C;
         job.x_c = 1;
     }
-    ta_cut_columns(&job.p, IN_CACHE);
+    /* Whole rows gain nothing from a cache: they are cut only for several threads. */
+    ta_cut_columns(&job.p, index_C == 1 && C > 1 ? (n > N ? n : N) * (C / 8 + NARROW) : IN_CACHE);
     ta_parallel(FN(scatter_part), &job, ta_parts_of(&job.p));
     return job.p.status;
 }

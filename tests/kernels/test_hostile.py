@@ -20,6 +20,7 @@ from tinyattn.kernels import (
     AttentionOptions,
     Backend,
     SGDOptions,
+    blocks,
     contract,
     table,
 )
@@ -69,7 +70,8 @@ def guarded() -> Iterator[Guards]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (contract, table):
             patch.setattr(module, "np", guards)
-            patch.setattr(module, "empty", guards.empty)
+        for size in ("small", "large"):
+            patch.setattr(blocks, size, guards.empty)
         yield guards
     guards.check()
 
@@ -181,7 +183,7 @@ def spoiled(data: st.DataObject, args: dict[str, Any]) -> tuple[str, str, dict[s
         new = data.draw(st.sampled_from(NUMBERS))
         return name, f"{field} = {new}", args | {name: value._replace(**{field: new})}
     if not calls.arrays(value):
-        sized = name == "num_embeddings"  # an honest size: what is asked for is allocated
+        sized = name in ("num_embeddings", "n")  # honest sizes: what is asked for is allocated
         new = data.draw(st.sampled_from(NUMBERS[:5] if sized else NUMBERS))
         return name, repr(new), args | {name: new}
     how = data.draw(st.sampled_from(sorted(HOSTILE)))

@@ -364,7 +364,7 @@ class Backend:
         x, index = picking("gather", "x", x, index)
         A, n, C = x.shape
         out = empty((A, index.shape[1], C), x.dtype)
-        if not self._picks("gather", x)(x, index, out):
+        if out.size and not self._picks("gather", x)(x, index, out):
             check_indices("gather", "index", index, n)
         return out
 
@@ -385,7 +385,7 @@ class Backend:
                 f"scatter: x must be (A, N, C) = {(A, N, C)} or (1, 1, 1) in {target.dtype}, got "
                 f"{x.shape} in {x.dtype}"
             )
-        if not self._picks("scatter", x)(readable(x, x.dtype), index, target):
+        if A * N * C and not self._picks("scatter", x)(readable(x, x.dtype), index, target):
             check_indices("scatter", "index", index, n)
         if target is not y:
             y[...] = target
@@ -410,7 +410,9 @@ class Backend:
                     f"{onto.shape} in {onto.dtype}"
                 )
             self.copy(onto, out)
-        if not self._twins["scatter_add"](x, index, onto is not None, out):
+        if not x.size:
+            out[...] = 0 if onto is None else onto
+        elif not self._twins["scatter_add"](x, index, onto is not None, out):
             check_indices("scatter_add", "index", index, n)
         return out
 

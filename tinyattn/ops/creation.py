@@ -29,6 +29,7 @@ from tinyattn.autograd.dtypes import (
 )
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import full as filled
 from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked
@@ -166,7 +167,7 @@ def full(
             dtype = scalar_dtype(number)
     wanted = as_dtype(dtype)
     check_range(number, wanted, "fill_value")
-    return _made(np.full(_shape((size,)), number, wanted), requires_grad, device)
+    return _made(step("full", filled, _shape((size,)), number, wanted), requires_grad, device)
 
 
 def zeros(
@@ -191,7 +192,8 @@ def ones(
     >>> ta.ones(3, dtype="int64")
     tensor([1, 1, 1])
     """
-    return _made(np.ones(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
+    array = step("ones", filled, _shape(size), 1, as_dtype(dtype or float32))
+    return _made(array, requires_grad, device)
 
 
 def empty(
