@@ -29,7 +29,7 @@ from tinyattn.text import (
     batches,
     learn_subwords,
     pieces_of,
-    subwords,
+    subword_tokeniser,
 )
 from tinyattn.text.subwords import KINDS
 from translator.searching import GREEDY, Scored, Search, search
@@ -158,7 +158,7 @@ def learn_pieces(pairs: Sequence[Pair], options: dict[str, Any]) -> dict[str, by
 def tokenisers(options: dict[str, Any], pieces: Mapping[str, bytes]) -> list[Tokeniser]:
     """Those of the source and the target."""
     return [
-        subwords(pieces[side]) if side in pieces else TOKENISERS[options[f"{side}_tokens"]]
+        subword_tokeniser(pieces[side]) if side in pieces else TOKENISERS[options[f"{side}_tokens"]]
         for side in SIDES
     ]
 

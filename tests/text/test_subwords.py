@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinyattn.datasets import everyday
-from tinyattn.text import learn_subwords, normalize, pieces_of, subwords, word_starts
+from tinyattn.text import learn_subwords, normalize, pieces_of, subword_tokeniser, word_starts
 
 pytest.importorskip("sentencepiece")
 
@@ -24,7 +24,7 @@ MODELS = {
 @given(text=st.text())
 @example(text="▁ \uf8ff <0x41> <unk> ⁇ naïve\u200b 猫\U0001f600 \n don't")
 def test_nothing_is_lost(model: bytes, text: str) -> None:
-    tokeniser = subwords(model)
+    tokeniser = subword_tokeniser(model)
     if "\uf8ff" not in text:
         assert tokeniser.detokenize(tokeniser.tokenize(text)) == normalize(text)
 
@@ -35,15 +35,15 @@ def test_pieces_are_those_of_the_texts_and_all_bytes(kind: str) -> None:
     pieces = pieces_of(model)
     assert len(pieces) == len(set(pieces)) <= 1000
     assert {"<0x00>", "<0xFF>", "▁the"} <= set(pieces)
-    tokens = subwords(model).tokenize("Who wants these coats?")
+    tokens = subword_tokeniser(model).tokenize("Who wants these coats?")
     assert tokens[0].startswith("▁")
     assert "".join(tokens) == "▁Who▁wants▁these▁coats?"
     for text in (*ENGLISH, "猫", "▁"):
-        assert set(subwords(model).tokenize(text)) <= set(pieces) | {"\uf8ff"}
+        assert set(subword_tokeniser(model).tokenize(text)) <= set(pieces) | {"\uf8ff"}
 
 
 def test_any_tokens_in_any_order_are_one_line() -> None:
-    tokeniser = subwords(MODELS["bpe", "english"])
+    tokeniser = subword_tokeniser(MODELS["bpe", "english"])
     text = tokeniser.detokenize(["<0x0A>", "▁the", "<0xE4>", "⟨猫⟩", "<0x0D>", "s"])
     assert text == "the\ufffd⟨猫⟩ s"
     assert tokeniser.detokenize([]) == ""

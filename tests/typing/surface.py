@@ -5,6 +5,7 @@ type that it names: `Any` where something definite is meant does not pass. The f
 so that what is asserted is code that works.
 """
 
+import importlib.util
 import io
 import warnings
 from collections import OrderedDict
@@ -974,14 +975,44 @@ def texts(folder: Path) -> None:
     assert_type(batch.index, NDArray[np.int64])
 
     def step(tokens: Tensor, state: int) -> tuple[Tensor, Tensor, int]:
-        return F.one_hot(tokens + 1, 4).float(), ta.ones(1, 3), state + 1
+        return F.one_hot((tokens + 1) % 4, 4).float(), ta.ones(len(tokens), 3), state + 1
 
     found = text.greedy(step, 0, [3])
     assert_type(text.greedy(step, 0, [3]), list[text.Found])
     assert_type(found[0].ids, list[int])
     assert_type(found[0].weights, Array)
     assert_type(found[0].finished, bool)
+    assert_type(text.sample(step, 0, [3], seed=1), list[text.Found])
+
+    def select(state: int, rows: Tensor, sentences: Tensor | None) -> int:
+        return state
+
+    beams = text.beam(step, select, 0, [3], size=2)
+    assert_type(text.beam(step, select, 0, [3], size=2), list[text.Beam])
+    assert_type(beams[0].found(), text.Found)
+    assert_type(beams[0].path(0, 0), list[int])
+    assert_type(beams[0].tokens, NDArray[np.int64])
+    assert_type(beams[0].parents, NDArray[np.int64])
+    assert_type(beams[0].choices, NDArray[np.int64])
+    assert_type(beams[0].sums, Array)
+    assert_type(beams[0].log_probs, Array)
+    assert_type(beams[0].weights, Array)
+    assert_type(beams[0].ended, list[text.Hypothesis])
+    assert_type(beams[0].ended[0].score, float)
+    assert_type(beams[0].ended[0].log_prob, float)
+    assert_type((beams[0].ended[0].step, beams[0].ended[0].slot), tuple[int, int])
     assert_type(everyday.generate(1, seed=0), list[tuple[str, str]])
+    assert_type(everyday.links("书", "book"), list[tuple[tuple[int, int], tuple[int, int]]])
+
+
+def subwords() -> None:
+    texts = ["ab abc", "abc ab"] * 20
+    if importlib.util.find_spec("sentencepiece") is not None:
+        model = text.learn_subwords(texts, "bpe", 300)
+        assert_type(text.learn_subwords(texts, "bpe", 300), bytes)
+        assert_type(text.subword_tokeniser(model), text.Tokeniser)
+        assert_type(text.pieces_of(model), list[str])
+    assert_type(text.word_starts(["▁a", "b"]), list[int])
 
 
 def pictures() -> None:

@@ -17,7 +17,7 @@ from tinyattn.text.normal_form import normalize, source_key
 from tinyattn.text.search import Found, greedy
 from tinyattn.text.search_beam import Beam, Hypothesis, beam
 from tinyattn.text.search_sample import sample
-from tinyattn.text.subwords import learn_subwords, pieces_of, subwords, word_starts
+from tinyattn.text.subwords import learn_subwords, pieces_of, subword_tokeniser, word_starts
 from tinyattn.text.tokenize import TOKENISERS, Tokeniser, guess_tokeniser
 from tinyattn.text.vocab import BOS, EOS, PAD, UNK, Vocab
 
@@ -48,6 +48,6 @@ __all__ = [
     "sample",
     "source_key",
     "split_by_source",
-    "subwords",
+    "subword_tokeniser",
     "word_starts",
 ]

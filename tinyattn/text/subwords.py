@@ -1,7 +1,8 @@
 """Subwords: words in pieces that are learnt from the texts, so that no word is unknown. They come
 from the package sentencepiece (Kudo and Richardson 2018, arXiv:1808.06226), imported when needed.
 
-Look first at `learn_subwords`, then at `subwords`, which makes a `Tokeniser` of what was learnt.
+Look first at `learn_subwords`, then at `subword_tokeniser`, which makes a `Tokeniser` of its
+result.
 """
 
 import io
@@ -52,7 +53,7 @@ def learn_subwords(texts: Iterable[str], kind: str = "unigram", size: int = 4000
     return model.getvalue()
 
 
-def subwords(model: bytes) -> Tokeniser:
+def subword_tokeniser(model: bytes) -> Tokeniser:
     """The tokeniser of what `learn_subwords` gave. A piece that begins a word starts with ▁."""
     processor = _processor(model)
 
