@@ -26,6 +26,7 @@
 #include "pool.c"
 #include "parts.h"
 #include "elementwise.h"
+#include "random.h"
 
 #define TA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

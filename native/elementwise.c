@@ -72,6 +72,13 @@ TA_INLINE vec FN(softsign_slope)(vec x)
 /* x brought into [-p, p]. */
 TA_INLINE vec FN(bounded)(vec x, vec p) { return FN(smaller_of)(FN(larger_of)(x, -p), p); }
 
+/* -t log p - (1 - t) log(1 - p), with logarithms below -100 counted as -100. */
+TA_INLINE vec FN(cross_entropy_of)(vec p, vec t)
+{
+    const vec least = splat(-100);
+    return (t - splat(1)) * FN(larger_of)(FN(log1p)(-p), least) - t * FN(larger_of)(FN(log)(p), least);
+}
+
 /* One loop for every operation, over n contiguous numbers of each input. */
 #undef MASKED
 #define MASKED(inputs) inputs
@@ -100,6 +107,20 @@ TA_INLINE vec FN(bounded)(vec x, vec p) { return FN(smaller_of)(FN(larger_of)(x,
 #include "elementwise_operations.inc"
 #undef OPERATION
 #undef LOOP
+
+/* The compiler has instructions for these. */
+#undef ROUNDING
+#define ROUNDING(name, of_float, of_double)                                                     \
+    static void FN(loop_##name)(long n, real *out, const real *const *in, const real *numbers)  \
+    {                                                                                           \
+        (void)numbers;                                                                          \
+        for (long i = 0; i < n; i++)                                                            \
+            out[i] = sizeof(real) == 4 ? (real)of_float((float)in[0][i]) : (real)of_double((double)in[0][i]); \
+    }
+ROUNDING(floor, floorf, floor)
+ROUNDING(ceil, ceilf, ceil)
+ROUNDING(trunc, truncf, trunc)
+ROUNDING(round, rintf, rint)
 
 #include "elementwise_pow.h"
 

@@ -1,9 +1,10 @@
 /* Reductions of x (A, n, C) over its middle axis, and the running sums along it; sums.h says why they
  * do not drift. Look first at `reduce_unit`.
  *
- *   sum       out = sum_i x_i / divisor
- *   moments   mean = sum_i x_i / n,   squares = sum_i (x_i - mean)^2
- *   squares   squares = sum_i x_i^2
+ *   sum          out = sum_i x_i / divisor
+ *   moments      mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
+ *   squares      out = sum_i x_i^2
+ *   magnitudes   out = sum_i |x_i|
  *   cumsum    out_i = sum_{j<=i} x_j,   or from the other end, j>=i
  *
  * A unit of work is a block of at most COLUMNS columns of one of the A matrices, over all n rows. A large
@@ -12,7 +13,7 @@
 
 #ifndef TA_REDUCTIONS
 #define TA_REDUCTIONS
-enum { TA_VALUES, TA_SQUARES, TA_DEVIATIONS }; /* what is added up: x, x^2, (x - mean)^2 */
+enum { TA_VALUES, TA_SQUARES, TA_MAGNITUDES, TA_DEVIATIONS }; /* what is added up: x, x^2, |x|, (x - mean)^2 */
 enum {
     COLUMNS = 512,
     PIECE_ELEMENTS = 65536,
@@ -46,15 +47,24 @@ struct FN(reduction) {
     double divisor;
     void *out;
     int out_is_double, what;
-    double *mean, *squares;
-    struct ta_sum *means; /* (A, C): the means and what rounding has lost of them */
+    double *mean, *rest, *squares; /* (A, C); rest: what rounding has lost of the mean */
     struct ta_sum *totals; /* (units, pieces, width), where there are several pieces */
 };
 
 TA_INLINE wide FN(term)(wide v, int what, wide mean, wide lost)
 {
     if (what == TA_DEVIATIONS) v = (v - mean) - lost;
+    if (what == TA_MAGNITUDES) return FN(magnitude_of_wide)(v);
     return what == TA_VALUES ? v : v * v;
+}
+
+/* One more vector on the totals. The square of a float is exact in double, so it is worth an exact sum. */
+TA_INLINE void FN(add_term)(struct FN(total) *total, wide v, int what)
+{
+    if (what == TA_SQUARES)
+        FN(add_exactly)(total, v);
+    else
+        add_wide(total, v);
 }
 
 /* Totals, means and what rounding has lost of them, for the columns that are added up at a time; 0
@@ -74,11 +84,11 @@ TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, long rows, lon
         for (; j + WIDE <= width; j += WIDE, k++) {
             struct FN(total) t = {c->sum[k], c->error[k]};
             if (what == TA_DEVIATIONS) m = c->mean[k], l = c->lost[k];
-            add_wide(&t, FN(term)(load_wide(at + j), what, m, l));
+            FN(add_term)(&t, FN(term)(load_wide(at + j), what, m, l), what);
             if (count == 4) {
-                add_wide(&t, FN(term)(load_wide(at + j + step), what, m, l));
-                add_wide(&t, FN(term)(load_wide(at + j + 2 * step), what, m, l));
-                add_wide(&t, FN(term)(load_wide(at + j + 3 * step), what, m, l));
+                FN(add_term)(&t, FN(term)(load_wide(at + j + step), what, m, l), what);
+                FN(add_term)(&t, FN(term)(load_wide(at + j + 2 * step), what, m, l), what);
+                FN(add_term)(&t, FN(term)(load_wide(at + j + 3 * step), what, m, l), what);
             }
             c->sum[k] = t.sum, c->error[k] = t.error;
         }
@@ -88,7 +98,7 @@ TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, long rows, lon
             wide v = FN(term)(load_first_wide(at + r * step + j, width - j), what, m, l);
             if (what == TA_DEVIATIONS)
                 for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < width - j ? v[lane] : 0;
-            add_wide(&t, v);
+            FN(add_term)(&t, v, what);
             c->sum[k] = t.sum, c->error[k] = t.error;
         }
         row += count;
@@ -103,7 +113,8 @@ TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double me
         for (long i = 0; i < n; i++) {
             double v = (double)x[i];
             if (what == TA_DEVIATIONS) v = (v - mean) - lost;
-            FN(add_one)(&all.sum, &all.error, what == TA_VALUES ? v : v * v);
+            v = what == TA_VALUES ? v : what == TA_MAGNITUDES ? fabs(v) : v * v;
+            FN(add_one)(&all.sum, &all.error, v);
         }
         return all;
     }
@@ -112,16 +123,16 @@ TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double me
     long i = 0;
     for (; i + 4 * WIDE <= n; i += 4 * WIDE)
         for (long k = 0; k < 4; k++)
-            add_wide(&t[k], FN(term)(load_wide(x + i + k * WIDE), what, m, l));
-    for (; i + WIDE <= n; i += WIDE) add_wide(&t[0], FN(term)(load_wide(x + i), what, m, l));
+            FN(add_term)(&t[k], FN(term)(load_wide(x + i + k * WIDE), what, m, l), what);
+    for (; i + WIDE <= n; i += WIDE) FN(add_term)(&t[0], FN(term)(load_wide(x + i), what, m, l), what);
     if (i < n) {
         wide v = FN(term)(load_first_wide(x + i, n - i), what, m, l);
         if (what == TA_DEVIATIONS)
             for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < n - i ? v[lane] : 0;
-        add_wide(&t[1], v);
+        FN(add_term)(&t[1], v, what);
     }
     for (long k = 1; k < 4; k++) {
-        add_wide(&t[0], t[k].sum);
+        FN(add_term)(&t[0], t[k].sum, what);
         t[0].error += t[k].error;
     }
     for (long k = 0; k < WIDE; k++) {
@@ -140,10 +151,10 @@ TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long
     long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
     long begin = s->n * piece / s->pieces, rows = s->n * (piece + 1) / s->pieces - begin;
     const real *x = job->x + (a * s->n + begin) * s->C + column;
-    const struct ta_sum *means = job->means + a * s->C + column;
+    const double *mean = job->mean + a * s->C + column, *rest = job->rest + a * s->C + column;
     if (s->C == 1) {
         int centred = what == TA_DEVIATIONS;
-        *out = FN(row_total)(x, rows, what, centred ? means->sum : 0, centred ? means->error : 0);
+        *out = FN(row_total)(x, rows, what, centred ? *mean : 0, centred ? *rest : 0);
         return;
     }
     /* `joined` rows are read as one. */
@@ -155,12 +166,12 @@ TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long
     if (what == TA_DEVIATIONS)
         for (long r = 0; r < joined; r++)
             for (long j = 0; j < width; j++) {
-                ((double *)c.mean)[r * width + j] = means[j].sum;
-                ((double *)c.lost)[r * width + j] = means[j].error;
+                ((double *)c.mean)[r * width + j] = mean[j];
+                ((double *)c.lost)[r * width + j] = rest[j];
             }
-    long rest = rows % joined;
+    long left = rows % joined;
     FN(add_rows)(&c, x, rows / joined, joined * s->C, joined * width, what);
-    if (rest) FN(add_rows)(&c, x + (rows - rest) * s->C, 1, 0, rest * width, what);
+    if (left) FN(add_rows)(&c, x + (rows - left) * s->C, 1, 0, left * width, what);
     const double *sum = (const double *)c.sum, *error = (const double *)c.error;
     for (long j = 0; j < width; j++) out[j] = (struct ta_sum){sum[j], error[j]};
     for (long r = 1; r < joined; r++)
@@ -179,11 +190,11 @@ TA_INLINE void FN(narrow_rows)(const struct FN(reduction) *job, long unit, long 
     struct FN(total) t = {{0}, {0}};
     wide m = {0}, l = {0};
     if (what == TA_DEVIATIONS)
-        for (long k = 0; k < count; k++) m[k] = job->means[unit + k].sum, l[k] = job->means[unit + k].error;
+        for (long k = 0; k < count; k++) m[k] = job->mean[unit + k], l[k] = job->rest[unit + k];
     for (long i = 0; i < n; i++) {
         wide v = {0};
         for (long k = 0; k < count; k++) v[k] = (double)x[k * n + i];
-        add_wide(&t, FN(term)(v, what, m, l));
+        FN(add_term)(&t, FN(term)(v, what, m, l), what);
     }
     for (long k = 0; k < count; k++) out[k] = (struct ta_sum){t.sum[k], t.error[k]};
 }
@@ -193,15 +204,15 @@ TA_INLINE void FN(finish)(const struct FN(reduction) *job, long at, long width, 
                           const struct ta_sum *totals)
 {
     const struct ta_shape *s = &job->shape;
-    if (what != TA_VALUES) {
+    if (what == TA_DEVIATIONS) {
         for (long j = 0; j < width; j++) job->squares[at + j] = total_of(totals[j].sum, totals[j].error);
-    } else if (job->means) {
+    } else if (job->mean) {
         double n = (double)s->n;
         for (long j = 0; j < width; j++) {
             double mean = total_of(totals[j].sum, totals[j].error) / n;
             double lost = (fma(-mean, n, totals[j].sum) + totals[j].error) / n;
             job->mean[at + j] = mean;
-            job->means[at + j] = (struct ta_sum){mean, lost == lost ? lost : 0};
+            job->rest[at + j] = lost == lost ? lost : 0;
         }
     } else if (job->out_is_double) {
         double *out = (double *)job->out + at;
@@ -246,21 +257,23 @@ static void FN(units_part)(void *arg, long part, long parts)
     if (job->shape.C == 1 && job->shape.n < 2 * WIDE) {
         for (long unit = units * part / parts; unit < end; unit += WIDE) {
             long count = end - unit < WIDE ? end - unit : WIDE;
-            if (job->what == TA_SQUARES) {
+            if (job->what == TA_SQUARES)
                 FN(reduce_short)(job, unit, count, TA_SQUARES);
-                continue;
-            }
-            FN(reduce_short)(job, unit, count, TA_VALUES);
+            else if (job->what == TA_MAGNITUDES)
+                FN(reduce_short)(job, unit, count, TA_MAGNITUDES);
+            else
+                FN(reduce_short)(job, unit, count, TA_VALUES);
             if (job->what == TA_DEVIATIONS) FN(reduce_short)(job, unit, count, TA_DEVIATIONS);
         }
         return;
     }
     for (long unit = units * part / parts; unit < end; unit++) {
-        if (job->what == TA_SQUARES) {
+        if (job->what == TA_SQUARES)
             FN(reduce_unit)(job, unit, TA_SQUARES);
-            continue;
-        }
-        FN(reduce_unit)(job, unit, TA_VALUES);
+        else if (job->what == TA_MAGNITUDES)
+            FN(reduce_unit)(job, unit, TA_MAGNITUDES);
+        else
+            FN(reduce_unit)(job, unit, TA_VALUES);
         if (job->what == TA_DEVIATIONS) FN(reduce_unit)(job, unit, TA_DEVIATIONS);
     }
 }
@@ -276,6 +289,8 @@ static void FN(pieces_part)(void *arg, long part, long parts)
         FN(reduce_piece)(job, unit, piece, TA_VALUES, out);
     else if (job->what == TA_SQUARES)
         FN(reduce_piece)(job, unit, piece, TA_SQUARES, out);
+    else if (job->what == TA_MAGNITUDES)
+        FN(reduce_piece)(job, unit, piece, TA_MAGNITUDES, out);
     else
         FN(reduce_piece)(job, unit, piece, TA_DEVIATIONS, out);
 }
@@ -291,10 +306,7 @@ static void FN(join_pieces)(const struct FN(reduction) *job)
                 FN(add_one)(&first[j].sum, &first[j].error, more->sum);
                 first[j].error += more->error;
             }
-        if (job->what == TA_VALUES)
-            FN(finish_unit)(job, unit, TA_VALUES, first);
-        else
-            FN(finish_unit)(job, unit, TA_SQUARES, first);
+        FN(finish_unit)(job, unit, job->what, first);
     }
 }
 
@@ -302,14 +314,11 @@ static int FN(reduce)(struct FN(reduction) job)
 {
     const struct ta_shape *s = &job.shape;
     long units = s->A * s->blocks, totals = s->pieces > 1 ? units * s->pieces * s->width : 0;
-    long means = job.what == TA_DEVIATIONS ? s->A * s->C : 0;
     if (!units) return 0;
-    if (totals + means) {
-        struct ta_sum *room = ta_scratch(TA_SHARED, (size_t)(totals + means) * sizeof *room);
-        if (!room) return 1;
-        memset(room, 0, (size_t)totals * sizeof *room);
-        job.totals = room;
-        job.means = means ? room + totals : NULL;
+    if (totals) {
+        job.totals = ta_scratch(TA_SHARED, (size_t)totals * sizeof *job.totals);
+        if (!job.totals) return 1;
+        memset(job.totals, 0, (size_t)totals * sizeof *job.totals);
     }
     if (s->pieces == 1) {
         ta_parallel(FN(units_part), &job, ta_row_parts(units, s->n * s->width));
@@ -324,7 +333,7 @@ static int FN(reduce)(struct FN(reduction) job)
         ta_parallel(FN(pieces_part), &job, units * s->pieces);
         FN(join_pieces)(&job);
     }
-    if (totals + means) ta_scratch_done(TA_SHARED);
+    if (totals) ta_scratch_done(TA_SHARED);
     return 0;
 }
 
@@ -336,12 +345,61 @@ KERNEL(sum)(const real *x, double divisor, void *out, int out_is_double, int64_t
                                              .out_is_double = out_is_double, .what = TA_VALUES});
 }
 
-/* mean NULL: the squares of x itself */
-KERNEL(moments)(const real *x, double *mean, double *squares, int64_t A, int64_t n, int64_t C)
+KERNEL(squares)(const real *x, double *out, int64_t A, int64_t n, int64_t C)
 {
-    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x,
-                                             .mean = mean, .squares = squares,
-                                             .what = mean ? TA_DEVIATIONS : TA_SQUARES});
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .divisor = 1,
+                                             .out = out, .out_is_double = 1, .what = TA_SQUARES});
+}
+
+KERNEL(magnitudes)(const real *x, double *out, int64_t A, int64_t n, int64_t C)
+{
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .divisor = 1,
+                                             .out = out, .out_is_double = 1, .what = TA_MAGNITUDES});
+}
+
+KERNEL(moments)(const real *x, double *mean, double *rest, double *squares, int64_t A, int64_t n, int64_t C)
+{
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .mean = mean,
+                                             .rest = rest, .squares = squares, .what = TA_DEVIATIONS});
+}
+
+/* dx = slope (x - mean - rest), in double; the arguments of moments and slope (A, C). */
+struct FN(centring) {
+    const real *x, *slope;
+    const double *mean, *rest;
+    real *out;
+    long A, n, C;
+};
+
+TA_INLINE real FN(centred)(real x, real slope, double mean, double rest)
+{
+    return (real)((double)slope * (((double)x - mean) - rest));
+}
+
+static void FN(centring_part)(void *arg, long part, long parts)
+{
+    const struct FN(centring) *job = arg;
+    const long n = job->n, C = job->C, end = job->A * n * (part + 1) / parts;
+    for (long row = job->A * n * part / parts; row < end;) {
+        const long a = row / n, last = ta_smaller(end, (a + 1) * n);
+        const real *x = job->x + row * C, *slope = job->slope + a * C;
+        const double *mean = job->mean + a * C, *rest = job->rest + a * C;
+        real *out = job->out + row * C;
+        if (C == 1)
+            for (long i = 0; i < last - row; i++) out[i] = FN(centred)(x[i], *slope, *mean, *rest);
+        else
+            for (long i = 0; i < last - row; i++, x += C, out += C)
+                for (long j = 0; j < C; j++) out[j] = FN(centred)(x[j], slope[j], mean[j], rest[j]);
+        row = last;
+    }
+}
+
+KERNEL(moments_backward)(const real *slope, const real *x, const double *mean, const double *rest, real *out,
+                         int64_t A, int64_t n, int64_t C)
+{
+    struct FN(centring) job = {x, slope, mean, rest, out, A, n, C};
+    if (A && n && C) ta_parallel(FN(centring_part), &job, ta_row_parts(A * n, C));
+    return 0;
 }
 
 TA_INLINE real FN(next_sum)(struct ta_sum *before, real x)

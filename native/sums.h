@@ -53,17 +53,25 @@ TA_INLINE wide load_first_wide(const real *p, long n)
 #endif
 #endif
 
+typedef int64_t FN(wide_bits) __attribute__((vector_size(VECTOR_BYTES)));
+TA_INLINE wide FN(magnitude_of_wide)(wide v) { return (wide)((FN(wide_bits))v & INT64_MAX); }
+
 /* An array of totals; error stays 0 where the numbers are floats. */
 struct FN(total) {
     wide sum, error;
 };
 
-TA_INLINE void add_wide(struct FN(total) *total, wide v)
+TA_INLINE void FN(add_exactly)(struct FN(total) *total, wide v)
 {
-#if REAL_BITS == 64
     wide sum = total->sum + v, of_v = sum - total->sum;
     total->error += (total->sum - (sum - of_v)) + (v - of_v);
     total->sum = sum;
+}
+
+TA_INLINE void add_wide(struct FN(total) *total, wide v)
+{
+#if REAL_BITS == 64
+    FN(add_exactly)(total, v);
 #else
     total->sum += v;
 #endif

@@ -18,6 +18,16 @@ int ta_num_cpus(void);
 /* elementwise.h: the name of the operation with this code, or NULL after the last. */
 const char *ta_operation(int code);
 
+/* random.c: where in the sequence of a Philox generator a call begins. `counter` is that of the block of
+ * four 64-bit words that was made last, `used` is how many halves of them are used up. If has_first, the
+ * number `first` comes before all others. */
+struct ta_stream {
+    uint64_t key[2], counter[4];
+    int64_t used;
+    int has_first;
+    uint32_t first;
+};
+
 /* attention.c: an array of heads, by steps in bytes; along the last axis the numbers are contiguous. */
 struct ta_heads {
     void *at;

@@ -27,6 +27,9 @@ OUTPUTS = {
     "layer_norm": ["y", "mean", "rstd"],
     "rms_norm": ["y", "rstd"],
     "additive": ["s"],
+    "prod": ["y"],
+    "cumprod": ["y"],
+    "glu": ["y"],
     "attention": ["out", "lse"],
 }
 # The reductions, whose cases they share, with what else each takes.
@@ -34,6 +37,8 @@ REDUCTIONS: dict[str, list[dict[str, Any]]] = {
     "sum": [{}, {"divisor": 7.0, "wide": True}],
     "moments": [{}],
     "squares": [{}],
+    "magnitudes": [{}],
+    "logsumexp": [{}],
     "cumsum": [{"reverse": False}, {"reverse": True}],
 }
 LARGE = 1_000_000  # bytes of float64 arguments of a call
@@ -68,6 +73,9 @@ def outputs(backend: Backend, kernel: str, args: dict[str, Any]) -> list[np.ndar
     result = getattr(backend, kernel)(**args)
     if isinstance(result, float):
         return [np.array(result)]
+    if kernel == "moments":
+        mean, rest, squares = result
+        return [mean + rest, squares]  # the first two are one number
     return arrays(args) if result is None else arrays(result)
 
 

@@ -4,6 +4,7 @@ A case is (name, arguments). Look first at `cast`, which turns one into the floa
 awkward memory layout a test asks for, and at bounds.py for how near a result must come.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels import AdamOptions, SGDOptions
+from tinyattn.kernels._types import Stream
 
 Case = tuple[str, dict[str, Any]]
 
@@ -155,6 +157,20 @@ def matmul() -> Iterator[Case]:
     yield "large numbers", {"a": 1e4 * x, "b": 1e4 * r.normal(size=(7, 3))}
 
 
+# Other axes than the last: few and many columns, more than a block of them, nothing.
+AXES: list[tuple[tuple[int, ...], int]] = [
+    ((5, 3), 0),
+    ((2, 17, 40), 1),
+    ((3, 4, 7, 5), -2),
+    ((33, 2, 150), 0),
+    ((1, 3000, 21), 1),
+    ((4, 9, 1), 1),
+    ((0, 3, 2), 1),
+    ((2, 0, 3), 1),
+    ((2, 3, 0), 1),
+]
+
+
 def rows() -> Iterator[tuple[str, np.ndarray]]:
     """Rows for everything that works along the last axis."""
     r = rng(2)
@@ -191,6 +207,8 @@ def softmax() -> Iterator[Case]:
     yield "one mask for all", {"x": x, "mask": np.arange(10) % 3 > 0}
     yield "mask of one column", {"x": x, "mask": np.array([[True], [False], [True]])}
     yield "one key left of ±1e4", {"x": 1e4 * x, "mask": np.arange(10) == 4}
+    for shape, axis in AXES:
+        yield f"axis {axis} of {shape}", {"x": r.normal(size=shape), "axis": axis}
     hidden = x.copy()
     hidden[..., 3], hidden[..., 4] = np.nan, np.inf
     yield "NaN behind the mask", {"x": hidden, "mask": (np.arange(10) < 3)}
@@ -203,6 +221,8 @@ def softmax() -> Iterator[Case]:
 def log_softmax() -> Iterator[Case]:
     for name, x in rows():
         yield name, {"x": x}
+    for shape, axis in AXES:
+        yield f"axis {axis} of {shape}", {"x": 3 * rng(15).normal(size=shape), "axis": axis}
 
 
 def backward_rows() -> Iterator[Case]:
@@ -211,6 +231,9 @@ def backward_rows() -> Iterator[Case]:
     for name, x in rows():
         if name != "some -inf":
             yield name, {"x": x, "grad": r.normal(size=x.shape)}
+    for shape, axis in AXES:
+        x, grad = r.normal(size=shape), r.normal(size=shape)
+        yield f"axis {axis} of {shape}", {"x": x, "grad": grad, "axis": axis}
 
 
 def cross_entropy() -> Iterator[Case]:
@@ -501,6 +524,82 @@ def middles() -> Iterator[tuple[str, np.ndarray]]:
             yield "x".join(map(str, shape)) + " off centre", r.normal(size=shape) + 1e4
             yield "x".join(map(str, shape)) + " cancelling", r.normal(size=shape)
     yield "odd strides", r.random(size=(4, 30, 6))[:, ::-3, ::2].swapaxes(0, 2)
+
+
+def extreme() -> Iterator[Case]:
+    for name, x in middles():
+        if x.shape[1]:
+            yield name, {"x": x}
+            yield name + " smallest, ties", {"x": np.round(4 * x), "sign": -1.0}
+
+
+def topk() -> Iterator[Case]:
+    for name, x in middles():
+        if n := x.shape[1]:
+            yield name, {"x": x, "k": min(n, 5)}
+            yield name + " smallest, ties", {"x": np.round(4 * x), "k": 1, "largest": False}
+            yield name + " many", {"x": x, "k": min(n, 64), "largest": False}
+
+
+def prod() -> Iterator[Case]:
+    """Numbers whose product neither overflows nor vanishes, however many there are."""
+    for name, x in middles():
+        if "centre" not in name:
+            yield name, {"x": np.sign(x) * np.abs(x) ** (4 / max(x.shape[1], 4))}
+    x = rng(17).normal(size=(4, 6, 3))
+    x[0, 2], x[1, [2, 4]] = 0, 0
+    yield "with zeros", {"x": x}
+
+
+def cumprod() -> Iterator[Case]:
+    yield from prod()
+
+
+def glu() -> Iterator[Case]:
+    r = rng(20)
+    for shape in [(1, 2, 1), (3, 2, 5), (40, 2, 33), (2, 2, 3000), (0, 2, 3), (2, 2, 0)]:
+        yield f"{shape}", {"x": 3 * r.normal(size=shape)}
+    yield "±1e4", {"x": 1e4 * r.normal(size=(3, 2, 20))}
+
+
+def moments_backward() -> Iterator[Case]:
+    r = rng(18)
+    for name, x in middles():
+        A, _, C = x.shape
+        with np.errstate(all="ignore"):
+            mean = x.sum(axis=1) / x.shape[1]
+        yield name, {"slope": r.normal(size=(A, C)), "x": x, "mean": mean, "rest": 1e-18 * mean}
+
+
+STREAMS = {
+    "a new generator": Stream(12345, 0, 8),
+    "within a block": Stream(2**127 + 5, 7, 4),
+    "over the end of the counter": Stream(1, 2**256 - 3, 6),
+    "a carry": Stream(9, 2**64 - 2, 2),
+    "a half is left": Stream(5, 9, 4, 0xFFFFFFFF),
+    "an odd half": Stream(5, 9, 3),
+}
+
+
+def uniform() -> Iterator[Case]:
+    for (name, stream), size in itertools.product(STREAMS.items(), (0, 1, 7, 2000)):
+        if stream.first is None and stream.used % 2 == 0:
+            yield f"{size}, {name}", {"arrays": [np.zeros(size)], "stream": stream}
+    several = [np.zeros((200, 200)), np.zeros(0), np.zeros(3), np.zeros((5, 5))]
+    yield "several", {"arrays": several, "stream": Stream(3, 4, 2)}
+
+
+def dropout() -> Iterator[Case]:
+    r = rng(19)
+    for (name, stream), size in itertools.product(STREAMS.items(), (0, 1, 7, 2000)):
+        yield (
+            f"{size}, {name}",
+            {"x": r.normal(size=size), "stream": stream, "p": 0.25, "scale": 1.5},
+        )
+    large = {"x": r.normal(size=(200, 200)), "stream": Stream(3, 4, 3), "scale": 2.0}
+    yield "40,000", large | {"p": float(np.float32(0.1))}
+    yield "all", large | {"p": 1.0}
+    yield "odd strides", large | {"x": large["x"][::-3, ::2].T, "p": 0.5}
 
 
 def norms() -> Iterator[tuple[str, list[np.ndarray]]]:

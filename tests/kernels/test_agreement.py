@@ -63,7 +63,7 @@ def test_softmax(kernels: Backend, definition: Backend, dtype: Any, args: dict[s
     # x - max is rounded before the exponential, which turns it into a relative error of |x - max|.
     with np.errstate(all="ignore"):
         distance = -np.log(np.where(want > 0, want, 1))
-    assert_within(got, want, want, summing(want.shape[-1]) + distance)
+    assert_within(got, want, want, summing(want.shape[args.get("axis", -1)]) + distance)
 
 
 @each(cases.backward_rows)
@@ -71,11 +71,13 @@ def test_softmax_backward(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
 ) -> None:
     args = cast(args, dtype)
-    y, grad = kernels.softmax(args["x"]), args["grad"]
-    got = kernels.softmax_backward(y, grad)
+    axis, grad = args.get("axis", -1), args["grad"]
+    y = kernels.softmax(args["x"], axis=axis)
+    got = kernels.softmax_backward(y, grad, axis)
     y64, grad64 = y.astype(np.float64), grad.astype(np.float64)
-    size = y64 * (np.abs(grad64) + np.abs(y64 * grad64).sum(-1, keepdims=True))
-    assert_within(got, definition.softmax_backward(y64, grad64), size, summing(y.shape[-1]))
+    size = y64 * (np.abs(grad64) + np.abs(y64 * grad64).sum(axis, keepdims=True))
+    want = definition.softmax_backward(y64, grad64, axis)
+    assert_within(got, want, size, summing(y.shape[axis]))
 
 
 @each(cases.log_softmax)
@@ -84,8 +86,9 @@ def test_log_softmax(
 ) -> None:
     args = cast(args, dtype)
     want = definition.log_softmax(**as_float64(args))
-    size = 1 + np.abs(want) + np.log(max(want.shape[-1], 1))
-    assert_within(kernels.log_softmax(**args), want, size, summing(want.shape[-1]))
+    n = want.shape[args.get("axis", -1)]
+    size = 1 + np.abs(want) + np.log(max(n, 1))
+    assert_within(kernels.log_softmax(**args), want, size, summing(n))
 
 
 @each(cases.backward_rows)
@@ -93,13 +96,13 @@ def test_log_softmax_backward(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
 ) -> None:
     args = cast(args, dtype)
-    y, grad = kernels.log_softmax(args["x"]), args["grad"]
-    got = kernels.log_softmax_backward(y, grad)
+    axis, grad = args.get("axis", -1), args["grad"]
+    y = kernels.log_softmax(args["x"], axis)
+    got = kernels.log_softmax_backward(y, grad, axis)
     y64, grad64 = y.astype(np.float64), grad.astype(np.float64)
-    size = np.abs(grad64) + np.exp(y64) * np.abs(grad64).sum(-1, keepdims=True)
-    assert_within(
-        got, definition.log_softmax_backward(y64, grad64), size, summing(y.shape[-1]) + 10
-    )
+    size = np.abs(grad64) + np.exp(y64) * np.abs(grad64).sum(axis, keepdims=True)
+    want = definition.log_softmax_backward(y64, grad64, axis)
+    assert_within(got, want, size, summing(y.shape[axis]) + 10)
 
 
 @each(cases.cross_entropy)

@@ -22,7 +22,6 @@ NUMBERS = {  # p and q of the operations that take them
     "hardtanh": (-0.5, 1.5),
     "huber": (0.75, 0.0),
     "smooth_l1": (0.75, 0.0),
-    "dropout": (0.25, 1.5),
 }
 POSITIVE = {"sqrt", "sqrt_backward", "rsqrt", "rsqrt_backward", "log", "pow", "reciprocal"}
 BACKENDS = ("native", "numba", "numpy")
@@ -44,6 +43,12 @@ def inputs_of(operation: str, shape: tuple[int, ...], seed: int = 0) -> list[np.
         inputs[-1] = np.abs(inputs[-1])
     if operation == "where":
         inputs[0] = inputs[0] > 0
+    if operation.startswith("probability_cross_entropy"):
+        inputs[-2:] = [np.exp(-np.abs(x) - 0.1) for x in inputs[-2:]]
+    if operation == "kl_div":
+        inputs[1] = np.abs(inputs[1])
+    if operation == "extreme_backward":
+        inputs[2] = np.where(inputs[2] > 0, inputs[1], inputs[2])
     if operation == "clamp":
         inputs[2] = inputs[1] + np.abs(inputs[2])
     return inputs

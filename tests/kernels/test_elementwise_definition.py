@@ -72,7 +72,10 @@ FORWARD: dict[str, Callable[..., float]] = {
     "binary_cross_entropy": lambda x, y: (
         -y * math.log(sigmoid(x)) - (1 - y) * math.log(sigmoid(-x))
     ),
-    "dropout": lambda x, drawn: Q * x if drawn > P else 0,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "round": round,
 }
 OF_POSITIVE: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
@@ -80,6 +83,10 @@ OF_POSITIVE: dict[str, Callable[..., float]] = {
     "log": math.log,
     "log1p": lambda x: math.log(1 + x),
     "pow": lambda x, y: x**y,
+    "kl_div": lambda x, t: t * math.log(t) - t * x,
+}
+OF_PROBABILITIES: dict[str, Callable[..., float]] = {
+    "probability_cross_entropy": lambda p, t: -t * math.log(p) - (1 - t) * math.log(1 - p),
 }
 # Backwards: the forward, which of its inputs the gradient is of, and what its forward saved.
 BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
@@ -101,10 +108,17 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
     "minimum_backward": (min, 0, "x"),
     "pow_backward": (OF_POSITIVE["pow"], 0, "x"),
     "pow_backward_exponent": (OF_POSITIVE["pow"], 1, "x"),
+    "probability_cross_entropy_backward": (OF_PROBABILITIES["probability_cross_entropy"], 0, "x"),
+    # of the norm of (x, 2), of log(e^x + e^2)
+    "norm_backward": (lambda x: math.hypot(x, 2), 0, "xy"),
+    "logsumexp_backward": (lambda x: math.log(math.exp(x) + math.exp(2)), 0, "xy"),
+    "kl_div_backward": (lambda t: t * t / -2, 0, "x"),
 }
+FORMULAS = FORWARD | OF_POSITIVE | OF_PROBABILITIES
 ONLY_POSITIVE = {*OF_POSITIVE, *(f"{name}_backward" for name in OF_POSITIVE)}
 ONLY_POSITIVE |= {"pow_backward_exponent"}
-ELSEWHERE = {"where", "pow_number", "pow_number_backward"}  # no formula; see test_elementwise.py
+# No formula; see test_elementwise.py and MEETING.
+ELSEWHERE = {"where", "pow_number", "pow_number_backward", "extreme_backward"}
 
 
 @pytest.fixture(params=["native", "numba", "numpy"])
@@ -118,31 +132,35 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def arguments(name: str, count: int) -> np.ndarray:
     """(count, n): all pairs or triples of some numbers, never equal ones."""
     numbers = POSITIVE if name in ONLY_POSITIVE else POINTS
+    if name.removesuffix("_backward") in OF_PROBABILITIES:
+        numbers = [0.1, 0.35, 0.6, 0.9]
     grid = np.stack(np.meshgrid(*[numbers] * count, indexing="ij")).reshape(count, -1)
     shifts = 0.01 * np.arange(count)[:, None]
     return grid + shifts
 
 
 def test_every_operation_has_a_formula_here() -> None:
-    assert {*FORWARD, *OF_POSITIVE, *BACKWARD} == {*INPUTS} - ELSEWHERE
+    assert {*FORMULAS, *BACKWARD} == {*INPUTS} - ELSEWHERE
 
 
-@pytest.mark.parametrize("name", [*FORWARD, *OF_POSITIVE])
+@pytest.mark.parametrize("name", FORMULAS)
 def test_forward_is_the_formula(backend: Backend, name: str) -> None:
     x = arguments(name, INPUTS[name])
-    want = [(FORWARD | OF_POSITIVE)[name](*row) for row in x.T]
+    want = [FORMULAS[name](*row) for row in x.T]
     np.testing.assert_allclose(backend.elementwise(name, [*x], P, Q), want, 1e-12, 1e-15)
 
 
 @pytest.mark.parametrize("name", BACKWARD)
 def test_backward_is_the_slope_times_the_gradient(backend: Backend, name: str) -> None:
     formula, of, kept = BACKWARD[name]
-    x = arguments(name, INPUTS[name] - 1)
+    x = arguments(name, INPUTS[name] - 1 - (kept == "xy"))
     grad = np.cos(np.arange(x.shape[1]) + 0.5)
     step = np.zeros(len(x))
     step[of] = 1e-5
     slope = [(formula(*(row + step)) - formula(*(row - step))) / 2e-5 for row in x.T]
-    saved = [*x] if kept == "x" else [np.array([formula(*row) for row in x.T])]
+    y = np.array([formula(*row) for row in x.T])
+    saved = [*x][: INPUTS[name] - 1 - (kept == "xy")] if "x" in kept else []
+    saved += [y] if "y" in kept else []
     got = backend.elementwise(name, [grad, *saved], P, Q)
     np.testing.assert_allclose(got, grad * slope, 1e-8, 1e-8)
 
@@ -167,7 +185,18 @@ MEETING: dict[str, tuple[list[float], float, float, float]] = {
     "clamp, low above high": ([1.0, 3.0, 2.0], 0, 0, 2.0),
     "clamp_numbers, low above high": ([1.0], 3.0, 2.0, 2.0),
     "absolute_error_backward": ([3.0, 2.0, 2.0], 0, 0, 0.0),
-    "dropout": ([3.0, 0.25], 0.25, 2.0, 6.0),
+    "extreme_backward": ([3.0, 2.0, 2.0], 0, 0, 3.0),
+    "extreme_backward, another": ([3.0, 1.0, 2.0], 0, 0, 0.0),
+    "extreme_backward, NaN": ([3.0, math.nan, math.nan], 0, 0, 0.0),
+    "extreme_backward, NaN that counts": ([3.0, math.nan, math.nan], 1, 0, 3.0),
+    "norm_backward, of 0": ([3.0, 0.0, 2.0], 0, 0, 0.0),
+    "norm_backward, of nothing but 0": ([3.0, math.nan, 0.0], 0, 0, 0.0),
+    "logsumexp_backward, of nothing": ([3.0, -math.inf, -math.inf], 0, 0, 0.0),
+    "kl_div, of 0": ([3.0, 0.0], 0, 0, 0.0),
+    "probability_cross_entropy, of 0": ([0.0, 0.25], 0, 0, 25.0),
+    "probability_cross_entropy, of 1": ([1.0, 0.25], 0, 0, 75.0),
+    "probability_cross_entropy_backward, of 0": ([3.0, 0.0, 1.0], 0, 0, -3e12),
+    "round, to even": ([2.5], 0, 0, 2.0),
     "where, chosen": ([1.0, 3.0, 2.0], 0, 0, 3.0),
     "where, other": ([0.0, 3.0, 2.0], 0, 0, 2.0),
     "pow, 0": ([0.0, 0.0], 0, 0, 1.0),
@@ -187,7 +216,9 @@ def test_where_two_formulas_meet(backend: Backend, case: str) -> None:
     inputs = [np.full(20, value) for value in values]
     if name == "where":
         inputs[0] = inputs[0] == 1
-    np.testing.assert_allclose(backend.elementwise(name, inputs, p, q), want, 1e-14)
+    np.testing.assert_allclose(
+        backend.elementwise(name, inputs, p, q), want, 1e-7 if "probability" in case else 1e-14
+    )
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no type is wider than float64")

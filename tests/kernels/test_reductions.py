@@ -56,7 +56,7 @@ def test_moments_are_the_exact_ones(
     kernels: Backend, dtype: Any, n: int, columns: int, centre: float
 ) -> None:
     x = (rng(90).normal(size=(2, n, columns)) + centre).astype(dtype)
-    mean, squares = kernels.moments(x)
+    mean, _, squares = kernels.moments(x)
     places = [(0, 0), (1, columns - 1), (1, columns // 2)]
     want = np.array([exact_moments(x[a, :, c].tolist()) for a, c in places]).T
     for got, exact in zip((mean, squares), want, strict=True):
@@ -66,7 +66,7 @@ def test_moments_are_the_exact_ones(
 
 def test_of_equal_numbers_the_deviations_are_zero(kernels: Backend, dtype: Any) -> None:
     x = np.full((1, 30_001, 3), 0.1, dtype)
-    mean, squares = kernels.moments(x)
+    mean, _, squares = kernels.moments(x)
     assert np.all(mean == np.float64(dtype(0.1)))
     assert np.all(squares == 0)
 
@@ -81,6 +81,94 @@ def test_a_running_sum_is_the_exact_one_at_every_place(
     for i in (0, 1, shape[1] // 2, shape[1] - 1):
         part = x[:, i:] if reverse else x[:, : i + 1]
         assert_ulps(got[:, i], exact_sum(part), 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 300, 5), (1, 70_001, 1), (1, 40, 700)])
+def test_magnitudes_and_squares_are_exact_sums(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...]
+) -> None:
+    x = rng(93).normal(size=shape).astype(dtype)
+    assert_ulps(kernels.magnitudes(x), exact_sum(np.abs(x.astype(np.float64))), 64)
+    squares = np.square(x.astype(np.float64))
+    assert_ulps(kernels.squares(x), exact_sum(squares), 2 if dtype is np.float32 else 4)
+
+
+@pytest.mark.parametrize("centre", [0.0, 1e6, -3e7])
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 300, 5), (1, 9, 700)])
+def test_the_way_back_of_moments_is_slope_times_deviation(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...], centre: float
+) -> None:
+    x = (rng(94).normal(size=shape) + centre).astype(dtype)
+    slope = rng(95).normal(size=(shape[0], shape[2])).astype(dtype)
+    mean, rest, _ = kernels.moments(x)
+    got = kernels.moments_backward(slope, x, mean, rest)
+    assert got.dtype == dtype
+    for a, c in [(0, 0), (shape[0] - 1, shape[2] - 1)]:
+        line = [Fraction(v) for v in x[a, :, c].tolist()]
+        middle, factor = sum(line) / len(line), Fraction(float(slope[a, c]))
+        want = np.array([float(factor * (v - middle)) for v in line])
+        np.testing.assert_allclose(
+            got[a, :, c], want, rtol=4 * np.finfo(dtype).eps, atol=1e-13 if centre else 1e-15
+        )
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 30, 5), (40, 9, 1), (1, 12, 700), (1, 300, 1)])
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_products_and_the_products_of_the_others(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...], zeros: int
+) -> None:
+    x = rng(96).uniform(0.7, 1.3, size=shape).astype(dtype)
+    x[:, [2, 5][:zeros]] = 0
+    grad = rng(97).normal(size=(shape[0], shape[2])).astype(dtype)
+    y, dx = kernels.prod(x), kernels.prod_backward(grad, x)
+    for a, c in [(0, 0), (shape[0] - 1, shape[2] // 2), (shape[0] // 2, shape[2] - 1)]:
+        line = [Fraction(v) for v in x[a, :, c].tolist()]
+        close = {"rtol": (shape[1] + 8) * 2.3e-16 if dtype is np.float64 else 1.2e-7}
+        np.testing.assert_allclose(y[a, c], float(math.prod(line)), **close)
+        for i in range(min(len(line), 8)):
+            others = math.prod(line[:i] + line[i + 1 :]) * Fraction(float(grad[a, c]))
+            np.testing.assert_allclose(dx[a, i, c], float(others), **close)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 30, 5), (40, 9, 1), (1, 12, 700)])
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_running_products_and_their_gradient(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...], zeros: int
+) -> None:
+    x = rng(96).uniform(0.7, 1.3, size=shape).astype(dtype)
+    x[:, [2, 5][:zeros]] = 0
+    grad = rng(97).uniform(0.5, 2, size=shape).astype(dtype)
+    y, dx = kernels.cumprod(x), kernels.cumprod_backward(grad, x)
+    for a, c in [(0, 0), (shape[0] - 1, shape[2] // 2), (shape[0] // 2, shape[2] - 1)]:
+        line = [Fraction(v) for v in x[a, :, c].tolist()]
+        weights = [Fraction(v) for v in grad[a, :, c].tolist()]
+        close = {"rtol": 64 * 2.3e-16 if dtype is np.float64 else 1.2e-7}
+        want = [float(math.prod(line[: i + 1])) for i in range(len(line))]
+        np.testing.assert_allclose(y[a, :, c], want, **close)
+        for j in range(len(line)):
+            terms = [
+                weights[i] * math.prod(line[:j] + line[j + 1 : i + 1]) for i in range(j, len(line))
+            ]
+            np.testing.assert_allclose(dx[a, j, c], float(sum(terms)), **close)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 300, 5), (1, 70_001, 1), (1, 40, 700), (2, 0, 3)])
+def test_logsumexp_neither_overflows_nor_drifts(
+    kernels: Backend, dtype: Any, shape: tuple[int, ...]
+) -> None:
+    x = (rng(98).normal(size=shape) + 1000).astype(dtype)
+    got = kernels.logsumexp(x)
+    for a, c in [(0, 0), (shape[0] - 1, shape[2] - 1)]:
+        total = math.fsum(math.exp(v - 1000) for v in x[a, :, c].tolist())
+        want = 1000 + math.log(total) if total else -INF
+        np.testing.assert_allclose(got[a, c], want, rtol=2 * np.finfo(dtype).eps)
+
+
+def test_logsumexp_of_infinities(kernels: Backend, dtype: Any) -> None:
+    for columns in (1, 2):
+        x = np.array([[-INF, -INF], [-INF, 3.0], [INF, 1.0], [INF, -INF], [NAN, INF]], dtype)
+        y = kernels.logsumexp(np.repeat(x[..., None], columns, 2))
+        assert str(y[:, 0]) == "[-inf   3.  inf  inf  nan]"
 
 
 def test_float64_keeps_what_cancels(kernels: Backend) -> None:
@@ -127,7 +215,7 @@ def test_over_any_axes_of_any_strides(data: Any) -> None:
         squares_over(x, axes), np.square(x, dtype=np.float64).sum(axis=axes, keepdims=True)
     )
     if all(x.shape[axis] for axis in axes):
-        mean, squares = moments_over(x, axes)
+        mean, _, squares = moments_over(x, axes)
         np.testing.assert_allclose(mean, x.mean(axis=axes, keepdims=True, dtype=np.float64))
         want = np.square(x - mean).sum(axis=axes, keepdims=True)
         np.testing.assert_allclose(squares, want, atol=1e-9)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tinyattn.kernels import AdamOptions, Backend, available_backends, set_num_threads, use_backend
+from tinyattn.kernels._types import Stream
 
 from . import calls, cases
 from .cases import cast
@@ -36,6 +37,9 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     y, logy = kernels.softmax(x, mask), kernels.log_softmax(x)
     out["softmax"] = [y, kernels.softmax_backward(y, g)]
     out["log_softmax"] = [logy, kernels.log_softmax_backward(logy, g)]
+    y, logy = kernels.softmax(x, axis=0), kernels.log_softmax(x, 0)
+    out["softmax of columns"] = [y, kernels.softmax_backward(y, g, 0)]
+    out["log_softmax of columns"] = [logy, kernels.log_softmax_backward(logy, g, 0)]
     target = r.integers(0, 130, size=601)
     target[::7] = 3
     out["cross_entropy"] = list(
@@ -57,6 +61,21 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     out["layer_norm"] = [y, mean, rstd, *kernels.layer_norm_backward(g, x, mean, rstd, g[0])]
     y, rstd = kernels.rms_norm(x, g[0], 1e-5)
     out["rms_norm"] = [y, rstd, *kernels.rms_norm_backward(g, x, rstd, g[0])]
+    for name, C in {"rows": 1, "columns": 130}.items():
+        x3 = normal(5, 120, 130).reshape(5, -1, C)
+        mean, rest, squares = kernels.moments(x3)
+        centred = kernels.moments_backward(mean.astype(dtype), x3, mean, rest)
+        out[f"moments, {name}"] = [mean, rest, squares, centred, kernels.magnitudes(x3)]
+        small = 1 + x3 / 1000
+        products = [kernels.prod(small), kernels.prod_backward(mean.astype(dtype), small)]
+        products += [kernels.cumprod(small), kernels.cumprod_backward(x3, small)]
+        best = kernels.topk(x3, 5)
+        placed = kernels.scatter_add(*best, x3.shape[1])
+        out[f"extremes, {name}"] = [*products, *best, placed, *kernels.extreme(x3)]
+        out[f"logsumexp, {name}"] = [kernels.logsumexp(x3)]
+    stream, drawn = Stream(7, 8, 4), np.empty(70001, dtype)
+    kernels.uniform([drawn], stream)
+    out["random"] = [drawn, kernels.dropout(x, stream, 0.25, 1.5)]
     p, m, v, w = normal(70001), normal(70001), normal(70001) ** 2, normal(70001)
     out["norm"] = [np.array(kernels.global_norm([p, m, v]))]
     kernels.adam([p], [w], [m], [v], [3], AdamOptions(0.1, 0.9, 0.99, 1e-8, 0.1, True))

@@ -234,10 +234,7 @@ def test_softmax_and_its_gradient_over_a_row_of_two_million(backend: str) -> Non
     x, grad = (r.uniform(1, 2, (1, 2_000_000)).astype(np.float32) for _ in range(2))
     kernels = ta.backend()
     y = kernels.softmax(x)
-    # The exp of some versions of NumPy errs by more than 2 ULP, the kernels' own by 1.
-    bound = 6 if backend == "numpy" else 4
-    assert ulps(y, kernels.softmax(x.astype(np.float64))) <= bound
+    assert ulps(y, kernels.softmax(x.astype(np.float64))) <= 4
     want = kernels.softmax_backward(y.astype(np.float64), grad.astype(np.float64))
     scale = np.spacing((y * np.float32(1.5)).astype(np.float32))
-    # Rounding the dot product, the difference and the product: 1 + 1 + 1/2 in units of `scale`.
-    assert (np.abs(kernels.softmax_backward(y, grad) - want) / scale).max() <= 2.5
+    assert (np.abs(kernels.softmax_backward(y, grad) - want) / scale).max() <= 2

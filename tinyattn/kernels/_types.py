@@ -62,3 +62,18 @@ class SGDOptions(NamedTuple):
     weight_decay: float
     nesterov: bool = False
     maximize: bool = False
+
+
+class Stream(NamedTuple):
+    """Where in its sequence a generator Philox 4x64 stands, as numpy.random.Philox does."""
+
+    key: int  # 128 bits
+    counter: int  # 256 bits: that of the block of four words which was made last
+    used: int  # how many halves are used up, counted from the first of these words
+    first: int | None = None  # the upper half of a word that is used up but for it; it comes first
+
+    def after(self, halves: int) -> "Stream":
+        """Where the generator stands when so many more halves are used up."""
+        if not halves:
+            return self
+        return self._replace(used=self.used + halves - (self.first is not None), first=None)

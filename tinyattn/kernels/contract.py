@@ -47,6 +47,11 @@ def float_type(kernel: str, name: str, x: Any) -> np.dtype[Any]:
     raise TypeError(f"{kernel}: {name}: expected float32 or float64, got {dtype}")
 
 
+def wider(real: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of what is "wide" in a call of float type `real`."""
+    return F64 if real is F32 else real
+
+
 class Argument(NamedTuple):
     """One array of a statement, such as b_hh (3H,)?, read."""
 
@@ -71,11 +76,18 @@ class Argument(NamedTuple):
         if words[:1] != ("like",) and not _WORDS.issuperset(words):
             raise ValueError(f"expected words among {sorted(_WORDS)}, got {text!r}")
         factors = tuple((int(axis[1] or 1), axis[2]) for axis in axes if axis)
-        dtype = I64 if "int64" in words else BOOL if "bool" in words else None
+        types = {"int64": I64, "bool": BOOL}
+        dtype = next((types[word] for word in words if word in types), None)
         # Rows without gaps; a mask that is spread along a row is read with step 0.
         steps = () if "rows" not in words else (0, 1) if "broadcast" in words else (1,)
         layout = steps, "broadcast" in words
         return cls(name, letters, factors, bool(optional), words, dtype, *layout)
+
+    def type_in_code(self) -> str:
+        """The name of its type in the code that a contract writes."""
+        if "wide" in self.words:
+            return "wider(real)"
+        return {None: "real", I64: "I64", BOOL: "BOOL"}[self.dtype]
 
     def bind(self, kernel: str, shape: Shape, known: dict[str, Any]) -> None:
         """Note the size of every letter that stands alone and has none yet."""
@@ -101,6 +113,9 @@ class Argument(NamedTuple):
     def fit(self, kernel: str, x: Any, real: np.dtype[Any]) -> Array:
         """`x` itself where the twins can read it as it stands, else a copy that they can read."""
         own = getattr(x, "dtype", None)
+        if "wide" in self.words:
+            float_type(kernel, self.name, x)
+            return readable(x, wider(real), self.steps)
         if self.dtype is None or ("float" in self.words and own != BOOL):
             if float_type(kernel, self.name, x) is not real:
                 wanted = f"bool or {real}" if self.dtype is BOOL else real
@@ -155,7 +170,7 @@ class Contract:
         broadcast       the shape may be any that broadcasts to the stated one
         rows            read through strides, if the last axis has no gaps
         like q          a result in the memory order of q
-        wide            a result in float64, whatever the float type
+        wide            in float64, whatever the float type of the call
         zeroed          a result that starts as zeros
         []              instead of a shape: a list of arrays, each in the shape of its neighbour in
                         the first list; `changed`: the kernel changes them in place
@@ -201,7 +216,7 @@ class Contract:
         ]
         shapes = []
         for i, argument in enumerate(self.inputs):
-            x, kind = argument.name, {None: "real", I64: "I64", BOOL: "BOOL"}[argument.dtype]
+            x, kind = argument.name, argument.type_in_code()
             none = f"{x} is None or " if argument.optional else ""
             code += [
                 f"    if not ({none}type({x}) is np.ndarray and {x}.dtype is {kind} "
@@ -218,8 +233,7 @@ class Contract:
         ]
         outputs = []
         for i, output in enumerate(self.outputs):
-            real = "F64 if real is F32 else real" if "wide" in output.words else "real"
-            made = f"make(shapes[{i}], {real})"
+            made = f"make(shapes[{i}], {output.type_in_code()})"
             if "like" in output.words:
                 like = self.at[output.words[-1]]
                 made = f"empty_like_rows(inputs[{like}], shapes[{i}])"

@@ -6,6 +6,7 @@ the operations call it wherever they sum floats, so that no sum drifts.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -87,8 +88,10 @@ def spread(y: Array, shape: Axes) -> Array:
     return out
 
 
-def _one_run(x: Array, axes: Axes) -> Array:
+def one_run(x: Array, axes: Axes) -> Array:
     """x as (A, n, C), copied where `axes` are no neighbours."""
+    if not axes:
+        return x.reshape(x.size, 1, 1)
     how = fold(x.shape, axes)
     if how.done and x.flags.c_contiguous:
         return x.reshape(how.middle)
@@ -99,18 +102,33 @@ def _one_run(x: Array, axes: Axes) -> Array:
     return x.reshape(fold(x.shape, axes).middle)
 
 
-def moments_over(x: Array, axes: Axes) -> tuple[Array, Array]:
-    """Mean and sum of squared deviations of the floats x over `axes`, both float64, axes kept."""
+def folded(x: Array, axes: Axes) -> tuple[Array, Callable[[Array], Array]]:
+    """x as (A, n, C), n over `axes`, and the way back for a result of that shape."""
+    how = fold(x.shape, axes)
+    if how.done:
+        return x.reshape(how.middle), lambda y: y.reshape(x.shape)
+    ends = range(x.ndim - len(axes), x.ndim)
+    moved = np.moveaxis(x, axes, ends)
+    flat = moved.reshape(math.prod(how.left), how.terms, 1)
+    return flat, lambda y: np.moveaxis(y.reshape(moved.shape), ends, axes)
+
+
+def moments_over(x: Array, axes: Axes) -> tuple[Array, Array, Array]:
+    """Mean, what rounding has lost of it, and sum of squared deviations of the floats x over
+    `axes`, all float64, axes kept."""
     shape = fold(x.shape, axes).kept
-    folded = _one_run(x, axes) if axes else x.reshape(x.size, 1, 1)
-    mean, squares = backend().moments(folded)
-    return mean.reshape(shape), squares.reshape(shape)
+    mean, rest, squares = backend().moments(one_run(x, axes))
+    return mean.reshape(shape), rest.reshape(shape), squares.reshape(shape)
 
 
 def squares_over(x: Array, axes: Axes) -> Array:
     """The sum of x^2 over `axes`, in float64, axes kept."""
-    folded = _one_run(x, axes) if axes else x.reshape(x.size, 1, 1)
-    return backend().squares(folded).reshape(fold(x.shape, axes).kept)
+    return backend().squares(one_run(x, axes)).reshape(fold(x.shape, axes).kept)
+
+
+def magnitudes_over(x: Array, axes: Axes) -> Array:
+    """The sum of |x| over `axes`, in float64, axes kept."""
+    return backend().magnitudes(one_run(x, axes)).reshape(fold(x.shape, axes).kept)
 
 
 def cumsum_along(x: Array, axis: int, reverse: bool = False) -> Array:

@@ -35,6 +35,7 @@ from tinyattn.kernels._types import (
     Packings,
     Recurrence,
     SGDOptions,
+    Stream,
 )
 from tinyattn.kernels.blocks import LARGE, empty
 from tinyattn.kernels.contract import (
@@ -74,6 +75,7 @@ STATEMENTS = {
         "softmax_backward": "y (..., n), grad (..., n) -> dx (..., n)",
         "log_softmax": "x (..., n) -> y (..., n)",
         "log_softmax_backward": "y (..., n), grad (..., n) -> dx (..., n)",
+        "logsumexp": "x (A, n, C) -> y (A, C)",
     },
     "cross_entropy": {
         "cross_entropy": "logits (N, V), target (N,) int64, weight (V,)?"
@@ -133,9 +135,30 @@ STATEMENTS = {
     },
     "reductions": {
         "sum": "x (A, n, C) -> y (A, C)",
-        "moments": "x (A, n, C) -> mean (A, C) wide, squares (A, C) wide",
         "squares": "x (A, n, C) -> y (A, C) wide",
+        "magnitudes": "x (A, n, C) -> y (A, C) wide",
+        "moments": "x (A, n, C) -> mean (A, C) wide, rest (A, C) wide, squares (A, C) wide",
+        "moments_backward": "slope (A, C), x (A, n, C), mean (A, C) wide, rest (A, C) wide"
+        " -> dx (A, n, C)",
         "cumsum": "x (A, n, C) -> y (A, n, C)",
+    },
+    "extremes": {
+        "extreme": "x (A, n, C) -> value (A, C), at (A, C) int64, ties (A, C)",
+        "topk": "x (A, n, C) -> value (A, k, C), at (A, k, C) int64",
+    },
+    "prod": {
+        "prod": "x (A, n, C) -> y (A, C)",
+        "prod_backward": "grad (A, C), x (A, n, C) -> dx (A, n, C)",
+        "cumprod": "x (A, n, C) -> y (A, n, C)",
+        "cumprod_backward": "grad (A, n, C), x (A, n, C) -> dx (A, n, C)",
+    },
+    "glu": {
+        "glu": "x (A, two, C) -> y (A, C)",
+        "glu_backward": "grad (A, C), x (A, two, C) -> dx (A, two, C)",
+    },
+    "random": {
+        "uniform": "arrays [] changed",
+        "dropout": "x (...) -> y (...)",
     },
     "optim": {
         "adam": "params [] changed, grads [], exp_avgs [] changed, exp_avg_sqs [] changed",
@@ -152,6 +175,8 @@ TABLE = {
     for kernel, statement in kernels.items()
 }
 
+
+MOST_K = 64  # of topk: a list of so many is kept in order element by element
 
 # How many inputs an elementwise operation has; the last two arguments are the numbers p and q.
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
@@ -206,14 +231,19 @@ class Backend:
         self._twins[kernel](*arrays, *options, *outputs)
         return outputs
 
-    def _call_rows(self, kernel: str, *inputs: Array | None) -> Array:
-        """The same for (..., n): the twins see every axis but the last folded into one."""
+    def _call_along(self, kernel: str, axis: int, *inputs: Array | None) -> Array:
+        """The same along one axis: the twins see (N, n) or, where it is not the last, (A, n, C)."""
         arrays, outputs = TABLE[kernel].prepare(*inputs)
         out = outputs[0]
-        if out.ndim == 2:
+        shape = out.shape
+        if axis != -1 and axis % len(shape) != len(shape) - 1:
+            axis %= len(shape)
+            rows: Any = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+        else:
+            rows = math.prod(shape[:-1]), shape[-1]
+        if rows == shape:
             self._twins[kernel](*arrays, out)
         else:
-            rows = math.prod(out.shape[:-1]), out.shape[-1]
             folded = [None if x is None else x.reshape(rows) for x in arrays]
             self._twins[kernel](*folded, out.reshape(rows))
         return out
@@ -420,27 +450,33 @@ class Backend:
         """The twin for elements of the size of x; it is NumPy's where the others have none."""
         return self._twins[kernel] if x.itemsize in (4, 8) else getattr(indexing, kernel)
 
-    # Softmax, along the last axis
+    # Softmax, along the last axis or another
 
-    def softmax(self, x: Array, mask: Array | None = None) -> Array:
+    def softmax(self, x: Array, mask: Array | None = None, axis: int = -1) -> Array:
         """x (..., n), mask (..., n) with True = attend -> (..., n).
 
         A row with nothing to attend gives zeros; a row of -inf without a mask gives NaN, as
-        PyTorch's does.
+        PyTorch's does. A mask is for the last axis only.
         """
-        return self._call_rows("softmax", x, mask)
+        if mask is not None and axis != -1:
+            raise ValueError(f"softmax: axis: expected -1 with a mask, got {axis}")
+        return self._call_along("softmax", axis, x, mask)
 
-    def softmax_backward(self, y: Array, grad: Array) -> Array:
+    def softmax_backward(self, y: Array, grad: Array, axis: int = -1) -> Array:
         """y (..., n) from softmax, grad (..., n) -> dx (..., n)."""
-        return self._call_rows("softmax_backward", y, grad)
+        return self._call_along("softmax_backward", axis, y, grad)
 
-    def log_softmax(self, x: Array) -> Array:
+    def log_softmax(self, x: Array, axis: int = -1) -> Array:
         """x (..., n) -> (..., n)."""
-        return self._call_rows("log_softmax", x)
+        return self._call_along("log_softmax", axis, x)
 
-    def log_softmax_backward(self, y: Array, grad: Array) -> Array:
+    def log_softmax_backward(self, y: Array, grad: Array, axis: int = -1) -> Array:
         """y (..., n) from log_softmax, grad (..., n) -> dx (..., n)."""
-        return self._call_rows("log_softmax_backward", y, grad)
+        return self._call_along("log_softmax_backward", axis, y, grad)
+
+    def logsumexp(self, x: Array) -> Array:
+        """x (A, n, C) -> (A, C), the logarithm of the sum of e^x over the middle axis."""
+        return self._call("logsumexp", (x,))[0]
 
     # Loss
 
@@ -700,19 +736,95 @@ class Backend:
         self._twins["sum"](x, divisor, out)
         return out
 
-    def moments(self, x: Array) -> tuple[Array, Array]:
-        """x (A, n, C) -> mean and sum of the squared deviations from it, (A, C) in float64."""
-        return self._call("moments", (x,))
-
     def squares(self, x: Array) -> Array:
         """x (A, n, C) -> the sum of the squares, (A, C) in float64."""
         return self._call("squares", (x,))[0]
+
+    def magnitudes(self, x: Array) -> Array:
+        """x (A, n, C) -> the sum of |x|, (A, C) in float64."""
+        return self._call("magnitudes", (x,))[0]
+
+    def moments(self, x: Array) -> tuple[Array, Array, Array]:
+        """x (A, n, C) -> mean, what rounding has lost of it, and the sum of the squared deviations,
+        (A, C) in float64."""
+        return self._call("moments", (x,))
+
+    def moments_backward(self, slope: Array, x: Array, mean: Array, rest: Array) -> Array:
+        """slope (A, C), x (A, n, C), mean and rest (A, C) from moments -> slope (x - mean), (A, n,
+        C)."""
+        return self._call("moments_backward", (slope, x, mean, rest))[0]
 
     def cumsum(self, x: Array, reverse: bool = False) -> Array:
         """x (A, n, C) -> (A, n, C), the sum of all up to each along the middle axis; `reverse`:
         from the last on.
         """
         return self._call("cumsum", (x,), reverse)[0]
+
+    # Extremes along the middle axis
+
+    def extreme(self, x: Array, sign: float = 1.0) -> tuple[Array, Array, Array]:
+        """x (A, n, C) -> the first largest element, its place on the axis (int64), and how many are
+        equal to it, (A, C). With sign -1 the smallest; a NaN counts as either. ValueError if n is
+        0."""
+        inputs, outputs = TABLE["extreme"].prepare(x)
+        if not inputs[0].shape[1]:
+            raise ValueError(f"extreme: x (A, n, C): expected n of at least 1, got {x.shape}")
+        self._twins["extreme"](*inputs, sign, *outputs)
+        return outputs
+
+    def topk(self, x: Array, k: int, largest: bool = True) -> tuple[Array, Array]:
+        """x (A, n, C) -> the k largest elements in order, or the smallest, and where they stand on
+        the axis (int64), (A, k, C). Of equals the first; a NaN counts as larger than any number.
+        1 <= k <= MOST_K and k <= n."""
+        if not isinstance(k, int) or not 1 <= k <= min([MOST_K, *np.shape(x)[1:2]]):
+            shape = np.shape(x)
+            raise ValueError(f"topk: k: expected 1 to {MOST_K}, at most n, got {k} of {shape}")
+        inputs, outputs = TABLE["topk"].prepare(x, (("k", k),))
+        self._twins["topk"](*inputs, largest, *outputs)
+        return outputs
+
+    # Products over the middle axis
+
+    def prod(self, x: Array) -> Array:
+        """x (A, n, C) -> (A, C)."""
+        return self._call("prod", (x,))[0]
+
+    def prod_backward(self, grad: Array, x: Array) -> Array:
+        """grad (A, C), x (A, n, C) -> dx (A, n, C)."""
+        return self._call("prod_backward", (grad, x))[0]
+
+    def cumprod(self, x: Array) -> Array:
+        """x (A, n, C) -> (A, n, C), the product of all up to each along the middle axis."""
+        return self._call("cumprod", (x,))[0]
+
+    def cumprod_backward(self, grad: Array, x: Array) -> Array:
+        """grad, x (A, n, C) -> dx (A, n, C)."""
+        return self._call("cumprod_backward", (grad, x))[0]
+
+    # GLU
+
+    def glu(self, x: Array) -> Array:
+        """x (A, 2, C), the halves a and b -> a sigmoid(b), (A, C)."""
+        _check_halves("glu", x)
+        return self._call("glu", (x,))[0]
+
+    def glu_backward(self, grad: Array, x: Array) -> Array:
+        """grad (A, C), x (A, 2, C) -> dx (A, 2, C)."""
+        _check_halves("glu_backward", x)
+        return self._call("glu_backward", (grad, x))[0]
+
+    # Random numbers
+
+    def uniform(self, arrays: Sequence[Array], stream: Stream) -> None:
+        """Fill the arrays, one after another, with numbers from [0, 1): those that numpy.random
+        draws from a Philox that stands where `stream` says."""
+        self._in_place("uniform", (arrays,), (stream,))
+
+    def dropout(self, x: Array, stream: Stream, p: float, scale: float) -> Array:
+        """x, an array of any shape, times `scale` where a number is p or more, and times 0
+        elsewhere. The numbers are uniform in float32, from `stream` on, in the order of x."""
+        check_probability("dropout", "p", p)
+        return self._call("dropout", (x,), stream, p, scale)[0]
 
     # Optimisers, in place
 
@@ -771,6 +883,12 @@ class Backend:
     def scale(self, arrays: Sequence[Array], factor: float) -> None:
         """Multiply every array by `factor`, in place."""
         self._in_place("scale", (arrays,), (factor,))
+
+
+def _check_halves(kernel: str, x: Array) -> None:
+    shape = np.shape(x)
+    if len(shape) != 3 or shape[1] != 2:
+        raise ValueError(f"{kernel}: x must be (A, 2, C), got shape {shape}")
 
 
 def _heads(kernel: str, inputs: tuple[Array | None, ...], options: AttentionOptions) -> Any:

@@ -8,10 +8,12 @@ import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import fold
 from tinyattn.ops._arguments import as_axis, as_floats, as_number
 from tinyattn.ops._in_place import check_in_place, rebind
-from tinyattn.ops.elementwise import Unary, elementwise, exact, floating, not_bool
+from tinyattn.ops.elementwise import Unary, floating, not_bool
 
 
 def _activate(operation: type[Function], input: Tensor, inplace: bool, *options: float) -> Tensor:
@@ -151,16 +153,17 @@ class GLU(Function):
     fresh = True
 
     def forward(self, x: Array, axis: int) -> Array:
-        self.axis = axis
-        a, b = np.split(x, 2, axis)
-        s = elementwise("sigmoid", b)
-        self.save(x=x, s=s)
-        return exact(np.multiply, a, s)
+        self.kernels = backend()
+        A, n, C = fold(x.shape, (axis,)).middle
+        self.halves = A, 2, n // 2 * C
+        self.save(x=x)
+        y = self.kernels.glu(x.reshape(self.halves))
+        return y.reshape(*x.shape[:axis], n // 2, *x.shape[axis + 1 :])
 
     def backward(self, grad: Array) -> Array:
-        x, s = self.saved["x"], self.saved["s"]
-        da = grad * s
-        return np.concatenate((da, da * np.split(x, 2, self.axis)[0] * (1 - s)), self.axis)
+        x, (A, _, C) = self.saved["x"], self.halves
+        dx = self.kernels.glu_backward(grad.reshape(A, C), x.reshape(self.halves))
+        return dx.reshape(x.shape)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

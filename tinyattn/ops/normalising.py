@@ -24,11 +24,6 @@ from tinyattn.ops.reductions import norm
 from tinyattn.ops.shape import expand, reshape, transpose
 
 
-def _turned(x: Array, axis: int) -> Array:
-    """x with that axis and the last one exchanged."""
-    return x if axis in (-1, x.ndim - 1) else x.swapaxes(axis, -1)
-
-
 class Softmax(Function):
     """y_i = e^x_i / sum_j e^x_j  along an axis.
 
@@ -42,13 +37,12 @@ class Softmax(Function):
     def forward(self, x: Array, axis: int = -1) -> Array:
         self.kernels = backend()
         self.axis = axis
-        y = _turned(self.kernels.softmax(_turned(x, axis)), axis)
+        y = self.kernels.softmax(x, axis=axis)
         self.save(y=y)
         return y
 
     def backward(self, grad: Array) -> Array:
-        y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
-        return _turned(self.kernels.softmax_backward(y, grad), self.axis)
+        return self.kernels.softmax_backward(self.saved["y"], grad, self.axis)
 
     def attention_weights(self, inputs: tuple[Any, ...], output: Array) -> tuple[Array, Array]:
         return np.moveaxis(output, self.axis, -1), np.moveaxis(inputs[0], self.axis, -1)
@@ -80,13 +74,12 @@ class LogSoftmax(Function):
     def forward(self, x: Array, axis: int = -1) -> Array:
         self.kernels = backend()
         self.axis = axis
-        y = _turned(self.kernels.log_softmax(_turned(x, axis)), axis)
+        y = self.kernels.log_softmax(x, axis)
         self.save(y=y)
         return y
 
     def backward(self, grad: Array) -> Array:
-        y, grad = _turned(self.saved["y"], self.axis), _turned(grad, self.axis)
-        return _turned(self.kernels.log_softmax_backward(y, grad), self.axis)
+        return self.kernels.log_softmax_backward(self.saved["y"], grad, self.axis)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
@@ -267,7 +260,7 @@ def batch_norm(
                 "batch_norm: input: expected more than 1 value per channel when training, got "
                 f"input size {list(shape)}"
             )
-        mean, squares = (part.reshape(D) for part in moments_over(rows._array, (1,)))
+        mean, _, squares = (part.reshape(D) for part in moments_over(rows._array, (1,)))
         for running, now, divisor in ((running_mean, mean, 1), (running_var, squares, n - 1)):
             if running is not None:
                 step("batch_norm", _moved, running._array, now, divisor, momentum)

@@ -1,12 +1,13 @@
 """Losses that compare each element with its target: squared and absolute error, Huber, binary
 cross-entropy, KL divergence.
 
-The operations give one loss for each element, and `_reduced` sums or averages them. Look at
-Difference first. size_average and reduce are older names of the reductions.
+Each operation computes one loss for each element and sums or averages them, which saves the
+gradients of the single losses. Look at PerElement and Difference first. size_average and reduce are
+older names of the reductions.
 """
 
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,26 +19,49 @@ from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import check
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_floats, as_tensor
 from tinyattn.ops.losses import REDUCTIONS
 
 
-class Difference(Function):
-    """l = f(d)  with  d = x - t;   dx = dl f'(d),  dt = -dx."""
+class PerElement(Function):
+    """One loss l_i for each element; y = l, y = sum_i l_i or y = (1/n) sum_i l_i.   dl_i = dy_i, dy
+    or dy / n, which is one number for all of them."""
 
     promotes = True
     fresh = True
+    terms = 1
+
+    def reduced(self, losses: Array, reduction: str) -> Array:
+        self.shape = losses.shape
+        if reduction == "none":
+            return losses
+        self.terms = losses.size if reduction == "mean" else 1
+        return sum_over(losses, tuple(range(losses.ndim)), False, self.terms)
+
+    def of_each(self, grad: Array) -> Array:
+        """dl, or the one number for all."""
+        return grad if self.terms == 1 else np.asarray(grad / grad.dtype.type(self.terms))
+
+    def whole(self, dx: Array) -> Array:
+        """dx in the shape of the losses, where it does not depend on x."""
+        return dx if dx.shape == self.shape else np.broadcast_to(dx, self.shape).copy()
+
+
+class Difference(PerElement):
+    """l = f(d)  with  d = x - t;   dx = dl f'(d),  dt = -dx."""
+
     kernel: ClassVar[str]  # elementwise, on x and t; p is a number that f depends on
 
-    def forward(self, x: Array, target: Array, p: float = 0.0) -> Array:
+    def forward(self, x: Array, target: Array, p: float = 0.0, reduction: str = "none") -> Array:
         self.kernels, self.p = backend(), p
         self.save(x=x, t=target)
         if x.dtype.kind != "f":
             return self.of_integers(x - target)
-        return self.kernels.elementwise(self.kernel, (x, target), p)
+        return self.reduced(self.kernels.elementwise(self.kernel, (x, target), p), reduction)
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
-        inputs = grad, self.saved["x"], self.saved["t"]
+        inputs = self.of_each(grad), self.saved["x"], self.saved["t"]
         dx = self.kernels.elementwise(f"{self.kernel}_backward", inputs, self.p)
         return dx, self.kernels.elementwise("neg", (dx,)) if self.needs(1) else None
 
@@ -75,27 +99,32 @@ class SmoothL1(Difference):
     kernel = "smooth_l1"
 
 
-class BCEWithLogits(Function):
+class BCEWithLogits(PerElement):
     """l = -p t log s - (1 - t) log(1 - s)  with  s = 1 / (1 + e^-x), p the weight of positives.
 
     -log s = log(1 + e^-x) =: m  and  -log(1 - s) = x + m, so with  w = 1 + (p - 1) t
     l = (1 - t) x + w m,   dx = dl (w s - p t),   dt = dl ((p - 1) m - x).
     """
 
-    promotes = True
-    fresh = True
-
-    def forward(self, x: Array, target: Array, pos_weight: Array | None = None) -> Array:
+    def forward(
+        self,
+        x: Array,
+        target: Array,
+        pos_weight: Array | None = None,
+        reduction: str = "none",
+    ) -> Array:
         self.kernels = backend()
         self.save(x=x, t=target, p=pos_weight)
         if pos_weight is None:
-            return self.kernels.elementwise("binary_cross_entropy", (x, target))
-        m = -self.kernels.elementwise("logsigmoid", (x,))
-        return (1 - target) * x + (1 + (pos_weight - 1) * target) * m
+            losses = self.kernels.elementwise("binary_cross_entropy", (x, target))
+        else:
+            m = -self.kernels.elementwise("logsigmoid", (x,))
+            losses = (1 - target) * x + (1 + (pos_weight - 1) * target) * m
+        return self.reduced(losses, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t, p = self.saved["x"], self.saved["t"], self.saved["p"]
-        elementwise = self.kernels.elementwise
+        elementwise, grad = self.kernels.elementwise, self.of_each(grad)
         dx = dt = None
         if self.needs(0):
             dx = (
@@ -109,58 +138,55 @@ class BCEWithLogits(Function):
         return dx, dt
 
 
-class BinaryCrossEntropy(Function):
+class BinaryCrossEntropy(PerElement):
     """l = -t log p - (1 - t) log(1 - p), with logarithms below -100 counted as -100.
 
     dp = dl (p - t) / (p (1 - p)),   dt = dl (log(1 - p) - log p);   the divisor is at least 1e-12,
     as in PyTorch.
     """
 
-    promotes = True
-    fresh = True
-
-    def forward(self, p: Array, target: Array) -> Array:
-        yes, no = np.log(p), np.log1p(-p)
-        self.save(p=p, t=target, yes=yes, no=no)
-        return (target - 1) * np.maximum(no, -100) - target * np.maximum(yes, -100)
+    def forward(self, p: Array, target: Array, reduction: str = "none") -> Array:
+        self.kernels = backend()
+        self.save(p=p, t=target)
+        losses = self.kernels.elementwise("probability_cross_entropy", (p, target))
+        return self.reduced(losses, reduction)
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
-        p, t = self.saved["p"], self.saved["t"]
-        dp = grad * (p - t) / np.maximum((1 - p) * p, np.float32(1e-12))
-        return dp, grad * (self.saved["no"] - self.saved["yes"]) if self.needs(1) else None
+        p, t, grad = self.saved["p"], self.saved["t"], self.of_each(grad)
+        dp = self.kernels.elementwise("probability_cross_entropy_backward", (grad, p, t))
+        return dp, grad * (np.log1p(-p) - np.log(p)) if self.needs(1) else None
 
 
-class KLDiv(Function):
+class KLDiv(PerElement):
     """l = t (log t - x), 0 where t = 0;   dx = -dl t,  dt = dl (log t + 1 - x)."""
 
-    promotes = True
-    fresh = True
-
-    def forward(self, x: Array, target: Array) -> Array:
+    def forward(self, x: Array, target: Array, reduction: str = "none") -> Array:
+        self.kernels = backend()
         self.save(x=x, t=target)
-        return np.where(target == 0, 0, target * np.log(target)) - target * x
+        return self.reduced(self.kernels.elementwise("kl_div", (x, target)), reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
-        x, t = self.saved["x"], self.saved["t"]
+        x, t, grad = self.saved["x"], self.saved["t"], self.of_each(grad)
         dt = grad * (np.log(t) + 1 - x) if self.needs(1) else None
-        return -grad * t if self.needs(0) else None, dt
+        if not self.needs(0):
+            return None, dt
+        dx = self.kernels.elementwise("kl_div_backward", (grad, t))
+        return self.whole(dx), dt
 
 
-class KLDivLog(Function):
+class KLDivLog(PerElement):
     """l = e^t (t - x), the target a logarithm;   dx = -dl e^t,  dt = dl (l + e^t)."""
 
-    promotes = True
-    fresh = True
-
-    def forward(self, x: Array, target: Array) -> Array:
+    def forward(self, x: Array, target: Array, reduction: str = "none") -> Array:
         p = np.exp(target)
         loss = p * (target - x)
         self.save(p=p, loss=loss)
-        return loss
+        return self.reduced(loss, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
-        p, loss = self.saved["p"], self.saved["loss"]
-        return -grad * p, grad * (loss + p) if self.needs(1) else None
+        p, loss, grad = self.saved["p"], self.saved["loss"], self.of_each(grad)
+        dx = self.whole(-grad * p)
+        return dx, grad * (loss + p) if self.needs(1) else None
 
 
 def mse_loss(
@@ -275,8 +301,7 @@ def binary_cross_entropy_with_logits(
         if value._edge is not None:
             raise RuntimeError(f"{argument}: {name} has no gradient for it; use detach()")
     positive = None if pos_weight is None else pos_weight._array
-    losses = BCEWithLogits.apply(input, target, pos_weight=positive)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return _weighted(BCEWithLogits, input, target, reduction, weight, pos_weight=positive)
 
 
 def binary_cross_entropy(
@@ -305,12 +330,11 @@ def binary_cross_entropy(
             f"got {list(target._array.shape)}"
         )
     check(_probabilities, array)
-    losses = BinaryCrossEntropy.apply(input, target)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return _weighted(BinaryCrossEntropy, input, target, reduction, weight)
 
 
 def _probabilities(array: Array) -> None:
-    if not np.all((array >= 0) & (array <= 1)):
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise RuntimeError("binary_cross_entropy: input: expected probabilities between 0 and 1")
 
 
@@ -331,10 +355,10 @@ def kl_div(
     reduction = reduction_of(size_average, reduce, reduction)
     as_floats(input, "input", "kl_div")
     as_floats(target, "target", "kl_div")
-    losses = (KLDivLog if log_target else KLDiv).apply(input, target)
+    operation = KLDivLog if log_target else KLDiv
     if reduction != "batchmean":
-        return _reduced(losses, reduction)
-    total, shape = losses.sum(), input._array.shape
+        return _weighted(operation, input, target, reduction)
+    total, shape = operation.apply(input, target, reduction="sum"), input._array.shape
     return total / shape[0] if shape else total
 
 
@@ -357,11 +381,28 @@ def _difference(
             f"({list(x.shape)}): they are broadcast, which is rarely what is meant",
             stacklevel=3,
         )
+    if weight is None and (x.dtype.kind == "f" or t.dtype.kind == "f"):
+        return _weighted(operation, input, target, reduction, p=p)
     losses = operation.apply(input, target, p=p)
     if weight is None:
         return _reduced(losses, reduction)
     losses = losses * _same_size(weight, input)
     return losses.sum() / weight.sum() if reduction == "mean" else _reduced(losses, reduction)
+
+
+def _weighted(
+    operation: type[PerElement],
+    input: Tensor,
+    target: Tensor,
+    reduction: str,
+    weight: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """The losses, times weight, reduced."""
+    if weight is not None:
+        return _reduced(operation.apply(input, target, **options) * weight, reduction)
+    _check_reduction(reduction)
+    return operation.apply(input, target, **options, reduction=reduction)
 
 
 def _same_size(weight: Tensor, input: Tensor) -> Tensor:
@@ -373,7 +414,11 @@ def _same_size(weight: Tensor, input: Tensor) -> Tensor:
     return weight
 
 
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
+def _check_reduction(reduction: str) -> None:
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction: {reduction!r} is not a valid value, expected {REDUCTIONS}")
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    _check_reduction(reduction)
     return losses if reduction == "none" else getattr(losses, reduction)()

@@ -4,7 +4,9 @@ The same seed gives the same numbers in every backend and for any number of thre
 Generator first; the functions draw from `default_generator` unless `generator` names another.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self, overload
 
 import numpy as np
@@ -16,8 +18,9 @@ from tinyattn.autograd.dtypes import DType, as_dtype, check_range, float32, int6
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels import backend
-from tinyattn.kernels._types import Array
+from tinyattn.kernels._types import Array, Stream
 from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import (
     Size,
     as_floats,
@@ -44,6 +47,7 @@ class Generator:
         check_device(device)
         self.bits = np.random.Philox(67280421310721)  # PyTorch's seed of a new generator
         self.numbers = np.random.Generator(self.bits)
+        self.ahead = np.random.Philox(0)  # makes the block at which `bits` goes on
         self._seed = 67280421310721
 
     @property
@@ -99,6 +103,57 @@ class Generator:
 default_generator = Generator()
 default_generator.seed()
 generator = default_generator.numbers
+_FEW = 4096  # numbers, up to which NumPy makes them in less time than the call of a kernel takes
+
+
+def _whole(words: Array) -> int:
+    """A number of many bits, of its words of 64 bits, the lowest first."""
+    return int.from_bytes(words.astype("<u8").tobytes(), "little")
+
+
+def _taken(source: Generator, halves: int, pairs: bool = False) -> Stream:
+    """Where the generator stands, in numbers of 32 bits; it moves on by `halves` of them, at least
+    1. `pairs`: they are used two by two, as words, and a half that was left over stays so."""
+    bits = source.bits
+    with bits.lock:
+        state = bits.state
+        numbers: Any = state["state"]
+        has_left = state["has_uint32"] and not pairs
+        left = state["uinteger"] if has_left else None
+        counter, key = _whole(numbers["counter"]), _whole(numbers["key"])
+        stream = Stream(key, counter, 2 * state["buffer_pos"], left)
+        halves -= has_left
+        # The words of a block are used up before the next block is made.
+        blocks, last = divmod(state["buffer_pos"] + (halves + 1) // 2 - 1, 4)
+        if blocks:
+            before = ((counter + blocks - 1) % 2**256).to_bytes(32, "little")
+            numbers["counter"] = np.frombuffer(before, "<u8").astype(np.uint64)
+            state["buffer_pos"] = 4
+            source.ahead.state = state
+            source.ahead.random_raw(output=False)
+            state = source.ahead.state
+        state["buffer_pos"] = last + 1
+        if not pairs:
+            state["has_uint32"] = halves % 2
+            if halves % 2:
+                state["uinteger"] = int(state["buffer"][last]) >> 32
+        bits.state = state
+    return stream
+
+
+def _uniform(source: Generator | None, size: tuple[int, ...], dtype: DType) -> Array:
+    """Numbers from [0, 1), the next ones of the generator."""
+    return step("uniform", _filled, source, size, dtype)
+
+
+def _filled(source: Generator | None, size: tuple[int, ...], dtype: DType) -> Array:
+    numbers = _numbers(source)
+    if math.prod(size) <= _FEW:
+        return np.asarray(numbers.random(size, dtype.type))
+    out = empty(size, dtype)
+    wide = dtype.itemsize == 8
+    backend().uniform([out], _taken(source or default_generator, out.size << wide, wide))
+    return out
 
 
 def _numbers(generator: Generator | None) -> np.random.Generator:
@@ -149,7 +204,7 @@ def _drawn(draw: Callable[..., Array], size: tuple[int, ...], dtype: DType) -> A
         raise RuntimeError(f"dtype: expected float32 or float64, got {dtype}")
     if any(n < 0 for n in size):
         raise RuntimeError(f"size: expected no negative dimension, got {list(size)}")
-    return np.asarray(draw(size, dtype.type))
+    return np.asarray(draw(size, dtype))
 
 
 def rand(
@@ -165,7 +220,7 @@ def rand(
     (2, 3)
     """
     wanted = as_dtype(dtype or float32)
-    drawn = _drawn(_numbers(generator).random, as_size(size), wanted)
+    drawn = _drawn(partial(_uniform, generator), as_size(size), wanted)
     return _made(drawn, wanted, device, requires_grad)
 
 
@@ -314,7 +369,7 @@ def uniform_(
         raise RuntimeError(f"b: expected at least a = {a}, got {b}")
     check_in_place("uniform_", input)
     array = input._array
-    drawn = _drawn(_numbers(generator).random, array.shape, array.dtype)
+    drawn = _drawn(partial(_uniform, generator), array.shape, array.dtype)
     return rebind("uniform_", input, Fill.apply(input, results.wrap(drawn * (b - a) + a)))
 
 
@@ -349,7 +404,8 @@ def bernoulli(
         chances = as_number(p, "p")
     if not np.all((chances >= 0) & (chances <= 1)):
         raise RuntimeError("bernoulli: expected all probabilities in [0, 1]")
-    return results.wrap((_numbers(generator).random(array.shape) < chances).astype(array.dtype))
+    drawn = _uniform(generator, array.shape, np.dtype(np.float64))
+    return results.wrap((drawn < chances).astype(array.dtype))
 
 
 def bernoulli_(
@@ -361,7 +417,7 @@ def bernoulli_(
     chances = p._array if isinstance(p, TensorBase) else as_number(p, "p")
     if not np.all((chances >= 0) & (chances <= 1)):
         raise RuntimeError("bernoulli_: p: expected probabilities in [0, 1]")
-    drawn = _numbers(generator).random(array.shape) < chances
+    drawn = _uniform(generator, array.shape, np.dtype(np.float64)) < chances
     return rebind("bernoulli_", input, Fill.apply(input, results.wrap(drawn)))
 
 
@@ -486,23 +542,25 @@ def multinomial(
 
 
 class Dropout(Function):
-    """y = x m,  m = 1/(1-p) with probability 1-p, else 0, so that E[y] = x;   dx = dy m."""
+    """y = x m,  m = 1/(1-p) with probability 1-p, else 0, so that E[y] = x;   dx = dy m.
+
+    m is not stored: backward draws the same numbers again.
+    """
 
     fresh = True
     keeps_weights = True
 
     def forward(self, x: Array, p: float) -> Array:
-        drawn = empty(x.shape, np.dtype(np.float32))
-        generator.random(out=drawn, dtype=np.float32)
-        drawn = drawn.astype(x.dtype, copy=False)
-        self.kernels = backend()
+        if not x.size:
+            self.numbers: Any = Stream(0, 0, 0), 0.0, 0.0
+            return x.copy()
         # The numbers are float32, so the bound that they are compared with is one, too.
-        self.numbers = float(np.float32(p)), 1 / (1 - p) if p < 1 else 0.0
-        self.save(drawn=drawn)
-        return self.kernels.elementwise("dropout", (x, drawn), *self.numbers)
+        factors = float(np.float32(p)), 1 / (1 - p) if p < 1 else 0.0
+        self.kernels, self.numbers = backend(), (_taken(default_generator, x.size), *factors)
+        return self.kernels.dropout(x, *self.numbers)
 
     def backward(self, grad: Array) -> Array:
-        return self.kernels.elementwise("dropout", (grad, self.saved["drawn"]), *self.numbers)
+        return self.kernels.dropout(grad, *self.numbers)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -3,52 +3,60 @@
 Integers are their own rounding. The gradient of rounding is 0, as each step is flat.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
 from tinyattn.ops._arguments import Operand, as_floats, as_tensor
 from tinyattn.ops._in_place import in_place
-from tinyattn.ops.elementwise import Binary, Clone, Gradients, check_divisor, not_bool
+from tinyattn.ops.elementwise import Binary, Clone, Gradients, check_divisor, elementwise, not_bool
 
 
 class Rounded(Function):
     """y = x rounded;   dx = 0, as y stays the same when x changes a little."""
 
     fresh = True
+    kernel: ClassVar[str]  # elementwise
+
+    def forward(self, x: Array) -> Array:
+        return elementwise(self.kernel, x)
 
     def backward(self, grad: Array) -> Array:
-        return np.zeros_like(grad)
+        dx = empty(grad.shape, grad.dtype)
+        dx.fill(0)
+        return dx
 
 
 class Floor(Rounded):
     """y = the largest whole number that is not above x;   dx = 0."""
 
-    def forward(self, x: Array) -> Array:
-        return np.floor(x)
+    kernel = "floor"
 
 
 class Ceil(Rounded):
     """y = the smallest whole number that is not below x;   dx = 0."""
 
-    def forward(self, x: Array) -> Array:
-        return np.ceil(x)
+    kernel = "ceil"
 
 
 class Trunc(Rounded):
     """y = x without the digits behind the point;   dx = 0."""
 
-    def forward(self, x: Array) -> Array:
-        return np.trunc(x)
+    kernel = "trunc"
 
 
 class Round(Rounded):
     """y = the whole number nearest to x 10^n, the even one of two, divided by 10^n;   dx = 0."""
 
+    kernel = "round"
+
     def forward(self, x: Array, decimals: int = 0) -> Array:
         if not decimals:
-            return np.rint(x)
+            return super().forward(x)
         shift = x.dtype.type(10.0 ** abs(decimals))
         return np.rint(x * shift) / shift if decimals > 0 else np.rint(x / shift) * shift
 

@@ -10,9 +10,9 @@ import numpy as np
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
-from tinyattn.kernels.recording import refuse
-from tinyattn.ops._arguments import as_int, as_tensor
-from tinyattn.ops.reductions import sort
+from tinyattn.kernels.recording import refuse, step
+from tinyattn.ops._arguments import as_axis, as_int, as_tensor
+from tinyattn.ops.reductions import order
 
 
 @overload
@@ -42,7 +42,11 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     >>> ta.tensor([3.0, 1.0, 2.0]).argsort()
     tensor([1, 2, 0])
     """
-    return sort(input, dim, descending)[1]
+    array = as_tensor(input, "input")._array
+    axis = as_axis(dim, array.ndim)
+    if not array.ndim:
+        return results.wrap(np.zeros((), np.int64))
+    return results.wrap(step("argsort", order, array, axis, descending))
 
 
 def unique(

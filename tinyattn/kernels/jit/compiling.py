@@ -4,8 +4,9 @@ dimensions.
     r2  an array to read, C-contiguous, of 2 dimensions, in the float type of the call
     w2  the same, to write                           v3  to read, with any strides
     u3  to write, with any strides
-    s2  a float64 array to write, whatever the float type of the call
-    i1  an int64 array        b2  a bool array       int, float, bool  numbers
+    s2  a float64 array to write, whatever the float type of the call; d2  the same, to read
+    i1  an int64 array        o1  the same, to write
+    b2  a bool array          int, float, bool  numbers
 
 Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
 an array. Numba's cache on disk watches the file of a kernel only: after a change to a helper in
@@ -50,9 +51,15 @@ def _types(letters: str, real: Any) -> Any:
     scalars = {"int": types.int64, "float": types.float64, "bool": types.boolean}
     if letters in scalars:
         return scalars[letters]
-    element = {"i": types.int64, "b": types.boolean, "s": types.float64}.get(letters[0], real)
+    element = {
+        "i": types.int64,
+        "o": types.int64,
+        "b": types.boolean,
+        "s": types.float64,
+        "d": types.float64,
+    }.get(letters[0], real)
     layout: Any = "A" if letters[0] in "vu" else "C"
-    return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "wsu")
+    return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "wsou")
 
 
 class Kernel:

@@ -156,7 +156,21 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "smooth_l1_backward": lambda a, b, c, p, q: a * (_bounded(b - c, p) / p),
     "binary_cross_entropy": lambda a, b, p, q: (1 - b) * a + _softplus(-a),
     "binary_cross_entropy_backward": lambda a, b, c, p, q: a * (_sigmoid(b) - c),
-    "dropout": lambda a, b, p, q: a * (q if b >= p else 0),
+    "probability_cross_entropy": lambda a, b, p, q: (
+        (b - 1) * _larger(np.log1p(-a), -100) - b * _larger(np.log(a), -100)
+    ),
+    "probability_cross_entropy_backward": lambda a, b, c, p, q: (
+        a * (b - c) / _larger((1 - b) * b, np.float32(1e-12))
+    ),
+    "kl_div": lambda a, b, p, q: (0 if b == 0 else b * np.log(b)) - b * a,
+    "kl_div_backward": lambda a, b, p, q: -a * b,
+    "norm_backward": lambda a, b, c, p, q: 0 if b == 0 or c == 0 else a * (b / c),
+    "logsumexp_backward": lambda a, b, c, p, q: 0 if c == -np.inf else a * exp(b - c),
+    "extreme_backward": lambda a, b, c, p, q: a * (1 if b == c or (p != 0 and b != b) else 0),
+    "floor": lambda a, p, q: np.floor(a),
+    "ceil": lambda a, p, q: np.ceil(a),
+    "trunc": lambda a, p, q: np.trunc(a),
+    "round": lambda a, p, q: np.rint(a),
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: 0 if c == 0 else a * (c * b ** (c - 1)),
     "pow_backward_exponent": lambda a, b, c, p, q: 0 if b == 0 and c >= 0 else a * b**c * np.log(b),

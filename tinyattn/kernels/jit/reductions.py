@@ -14,8 +14,8 @@ ROW = 256  # elements that rows are joined to, where they are shorter
 PIECE = 64 * 1024  # elements of a piece
 SHORT = 64  # elements of a row, below which it is added up alone
 
-# What is added up: x, x^2, x - mean, (x - mean)^2.
-VALUES, SQUARES, DEVIATIONS, SQUARED_DEVIATIONS = 0, 1, 2, 3
+# What is added up: x, x^2, |x|, x - mean, (x - mean)^2.
+VALUES, SQUARES, MAGNITUDES, DEVIATIONS, SQUARED_DEVIATIONS = 0, 1, 2, 3, 4
 
 
 @exact
@@ -42,6 +42,8 @@ def add_row(x, what, mean, rest, s, lost):
             v = (v - mean[j]) - rest[j]
         if what in (SQUARES, SQUARED_DEVIATIONS):
             v = v * v
+        if what == MAGNITUDES:
+            v = abs(v)
         more = s[j] + v
         of_v = more - s[j]
         lost[j] += (s[j] - (more - of_v)) + (v - of_v)
@@ -56,6 +58,8 @@ def add_row_by_row(x, columns, what, mean, rest, s, lost):
             add_row(row, VALUES, mean, rest, s, lost)
         elif what == SQUARES:
             add_row(row, SQUARES, mean, rest, s, lost)
+        elif what == MAGNITUDES:
+            add_row(row, MAGNITUDES, mean, rest, s, lost)
         elif what == SQUARED_DEVIATIONS:
             add_row(row, SQUARED_DEVIATIONS, mean, rest, s, lost)
         else:
@@ -112,6 +116,8 @@ def add_up_short(x, what, mean, rest, s, lost):
                 v = (np.float64(x[i, j, 0]) - m) - r
                 if what in (SQUARES, SQUARED_DEVIATIONS):
                     v = v * v
+                if what == MAGNITUDES:
+                    v = abs(v)
                 more = total + v
                 of_v = more - total
                 away += (total - (more - of_v)) + (v - of_v)
@@ -176,26 +182,51 @@ def sum(x: Array, divisor: float, out: Array) -> None:
     out[...] = (s + lost) / divisor
 
 
+def summed(x: Array, what: int, out: Array) -> None:
+    none = np.empty((x.shape[0], 0))
+    s, lost = joined(x, what, none, none)
+    out[...] = s + lost
+
+
 @np.errstate(all="ignore")
-def moments(x: Array, mean: Array | None, squares: Array) -> None:
-    """x (A, n, C) -> mean and squares (A, C) in float64; without mean, the squares of x itself."""
-    m = rest = np.empty((x.shape[0], 0))
-    if mean is not None:
-        n = x.shape[1]
-        s, lost = joined(x, VALUES, m, rest)
-        mean[...] = m = (s + lost) / n
-        rest = np.zeros_like(m)
-        if x.itemsize == 8:
-            # What the rounded mean lacks counts where the numbers lie far from 0, close together.
-            s, lost = joined(x, DEVIATIONS, m, rest)
-            rest = s / n
-    s, lost = joined(x, SQUARES if mean is None else SQUARED_DEVIATIONS, m, rest)
+def squares(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+    summed(x, SQUARES, out)
+
+
+@np.errstate(all="ignore")
+def magnitudes(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of |x| over the middle axis."""
+    summed(x, MAGNITUDES, out)
+
+
+@np.errstate(all="ignore")
+def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:
+    """x (A, n, C) -> mean, what rounding has lost of it, and squares, (A, C) in float64."""
+    none = np.empty((x.shape[0], 0))
+    s, lost = joined(x, VALUES, none, none)
+    mean[...] = (s + lost) / np.float64(x.shape[1])
+    rest[...] = 0
+    if x.itemsize == 8:
+        # What the rounded mean lacks counts where the numbers lie far from 0, close together.
+        left = joined(x, DEVIATIONS, mean, rest)[0] / np.float64(x.shape[1])
+        rest[...] = np.where(np.isfinite(left), left, 0)
+    s, lost = joined(x, SQUARED_DEVIATIONS, mean, rest)
     squares[...] = s + lost
 
 
-def squares(x: Array, out: Array) -> None:
-    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
-    moments(x, None, out)
+@kernel("r2 r3 d2 d2 w3")
+def run_moments_backward(slope, x, mean, rest, out):
+    A, n, C = x.shape
+    for row in numba.prange(A * n):
+        a, i = row // n, row % n
+        for j in range(C):
+            out[a, i, j] = slope[a, j] * ((x[a, i, j] - mean[a, j]) - rest[a, j])
+
+
+def moments_backward(slope: Array, x: Array, mean: Array, rest: Array, out: Array) -> None:
+    """slope, mean, rest (A, C), x (A, n, C) -> out (A, n, C), slope (x - mean)."""
+    run_moments_backward(slope, x, mean, rest, out, alone=x.size < SMALL)
 
 
 @np.errstate(all="ignore")

@@ -1,6 +1,8 @@
-"""Softmax and its logarithm along the last axis, with their gradients; one row at a time, in the
-cache.
+"""Softmax, its logarithm, their gradients, and logsumexp; one row at a time, in the cache. Along
+the middle axis of (A, n, C), columns are copied to rows first.
 """
+
+from collections.abc import Callable
 
 import numba
 import numpy as np
@@ -82,14 +84,20 @@ def run_softmax_backward(y, grad, out):
 
 
 @sums
-def log_softmax_row(x, i, out):
-    top, total = largest(x, i), 0.0
+def sum_of_exp(x, i, top):
+    total = 0.0
     for begin in range(0, x.shape[1], BLOCK):
-        part = out.dtype.type(0)
+        part = x.dtype.type(0)
         for j in range(begin, min(begin + BLOCK, x.shape[1])):
             part += exp(x[i, j] - top)
         total += part
-    log_total = out.dtype.type(np.log(total))
+    return total
+
+
+@sums
+def log_softmax_row(x, i, out):
+    top = largest(x, i)
+    log_total = out.dtype.type(np.log(sum_of_exp(x, i, top)))
     for j in range(x.shape[1]):
         shifted = x[i, j] - top
         out[i, j] = shifted - log_total
@@ -122,21 +130,59 @@ def run_log_softmax_backward(y, grad, out):
         log_softmax_backward_row(y, grad, i, out)
 
 
+@kernel("r2 w1")
+def run_logsumexp(x, out):
+    for i in numba.prange(len(x)):
+        top = largest(x, i) if x.shape[1] else x.dtype.type(0)
+        if np.isinf(top):
+            top = x.dtype.type(0)
+        out[i] = np.log(sum_of_exp(x, i, top)) + top
+
+
+def as_rows(x: Array) -> Array:
+    """(N, n) itself, or the columns of (A, n, C) as rows."""
+    if x.ndim == 2:
+        return x
+    A, n, C = x.shape
+    return np.ascontiguousarray(x.swapaxes(1, 2)).reshape(A * C, n)
+
+
+def by_rows(function: Callable[[Array], None], out: Array) -> None:
+    """Let function write the rows of out (N, n), or the columns of out (A, n, C)."""
+    if out.ndim == 2:
+        function(out)
+        return
+    A, n, C = out.shape
+    rows = np.empty((A * C, n), out.dtype)
+    function(rows)
+    out[...] = rows.reshape(A, C, n).swapaxes(1, 2)
+
+
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
-    """x (N, n), mask (N, n) bool with True = attend -> out (N, n)."""
-    run_softmax(x, NO_MASK if mask is None else mask, out, alone=x.size < SMALL)
+    """x (N, n), mask (N, n) bool with True = attend -> out (N, n); or x (A, n, C) -> (A, n, C)."""
+    small, mask = x.size < SMALL, NO_MASK if mask is None else mask
+    by_rows(lambda rows: run_softmax(as_rows(x), mask, rows, alone=small), out)
 
 
 def softmax_backward(y: Array, grad: Array, out: Array) -> None:
-    """y, grad (N, n) -> out (N, n)."""
-    run_softmax_backward(y, grad, out, alone=y.size < SMALL)
+    """y, grad (N, n) or (A, n, C) -> out."""
+    small = y.size < SMALL
+    by_rows(lambda rows: run_softmax_backward(as_rows(y), as_rows(grad), rows, alone=small), out)
 
 
 def log_softmax(x: Array, out: Array) -> None:
-    """x (N, n) -> out (N, n)."""
-    run_log_softmax(x, out, alone=x.size < SMALL)
+    """x (N, n) or (A, n, C) -> out."""
+    by_rows(lambda rows: run_log_softmax(as_rows(x), rows, alone=x.size < SMALL), out)
 
 
 def log_softmax_backward(y: Array, grad: Array, out: Array) -> None:
-    """y, grad (N, n) -> out (N, n)."""
-    run_log_softmax_backward(y, grad, out, alone=y.size < SMALL)
+    """y, grad (N, n) or (A, n, C) -> out."""
+    small = y.size < SMALL
+    by_rows(
+        lambda rows: run_log_softmax_backward(as_rows(y), as_rows(grad), rows, alone=small), out
+    )
+
+
+def logsumexp(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C)."""
+    run_logsumexp(as_rows(x), out.reshape(-1), alone=x.size < SMALL)

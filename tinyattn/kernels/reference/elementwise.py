@@ -141,7 +141,21 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "smooth_l1_backward": lambda a, b, c, p, q: a * (np.clip(b - c, -p, p) / p),
     "binary_cross_entropy": lambda a, b, p, q: (1 - b) * a + _softplus(-a),
     "binary_cross_entropy_backward": lambda a, b, c, p, q: a * (_sigmoid(b) - c),
-    "dropout": lambda a, b, p, q: a * np.where(b >= p, q, 0),
+    "probability_cross_entropy": lambda a, b, p, q: (
+        (b - 1) * np.maximum(np.log1p(-a), -100) - b * np.maximum(np.log(a), -100)
+    ),
+    "probability_cross_entropy_backward": lambda a, b, c, p, q: (
+        a * (b - c) / np.maximum((1 - b) * b, np.float32(1e-12))
+    ),
+    "kl_div": lambda a, b, p, q: np.where(b == 0, 0, b * np.log(b)) - b * a,
+    "kl_div_backward": lambda a, b, p, q: -a * b,
+    "norm_backward": lambda a, b, c, p, q: np.where((b == 0) | (c == 0), 0, a * (b / c)),
+    "logsumexp_backward": lambda a, b, c, p, q: np.where(c == -np.inf, 0, a * np.exp(b - c)),
+    "extreme_backward": lambda a, b, c, p, q: a * ((b == c) | ((b != b) & (p != 0))),
+    "floor": lambda a, p, q: np.floor(a),
+    "ceil": lambda a, p, q: np.ceil(a),
+    "trunc": lambda a, p, q: np.trunc(a),
+    "round": lambda a, p, q: np.rint(a),
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: np.where(c == 0, 0, a * (c * b ** (c - 1))),
     "pow_backward_exponent": lambda a, b, c, p, q: np.where(

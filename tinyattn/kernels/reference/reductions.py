@@ -1,6 +1,10 @@
 """Sums of x (A, n, C) over its middle axis, their moments, and running sums along it.
 
-    sum_i x_i,   mean = sum_i x_i / n,   squares = sum_i (x_i - mean)^2,   cumsum_i = sum_{j<=i} x_j
+    sum_i x_i,   sum_i x_i^2,   sum_i |x_i|,   cumsum_i = sum_{j<=i} x_j,
+    mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
+
+With v = sum_i (x_i - m)^2, m the mean, dv/dx_i = 2 (x_i - m): m depends on x_i, too, but
+sum_i (x_i - m) = 0 leaves nothing of that. So the way back is slope (x_i - m).
 
 No sum drifts, however long it is. Sums of float32 run in float64, whose rounding is too small to
 see. Sums of float64 keep what every addition has rounded away, and add it at the end: of s = a + b
@@ -56,22 +60,38 @@ def sum(x: Array, divisor: float, out: Array) -> None:
 
 
 @np.errstate(all="ignore")
-def moments(x: Array, mean: Array | None, squares: Array) -> None:
-    """x (A, n, C) -> mean and squares (A, C) in float64; without mean, the squares of x itself."""
-    centred = finer(x)
-    if mean is not None:
-        n = x.shape[1]
-        s, lost = total(x)
-        mean[...] = m = (s + lost) / np.asarray(n, s.dtype)
-        # What the rounded mean lacks counts where the numbers lie far from 0 and close together.
-        centred = (centred - m[:, None]) - (total(centred - m[:, None])[0] / n)[:, None]
+def squares(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+    x = finer(x)
+    s, lost = total(x * x)
+    out[...] = s + lost
+
+
+@np.errstate(all="ignore")
+def magnitudes(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C) in float64, the sum of |x| over the middle axis."""
+    s, lost = total(np.abs(x))
+    out[...] = s + lost
+
+
+@np.errstate(all="ignore")
+def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:
+    """x (A, n, C) -> mean, what rounding has lost of it, and squares, (A, C) in float64."""
+    x, n = finer(x), x.shape[1]
+    s, lost = total(x)
+    mean[...] = (s + lost) / np.asarray(n, s.dtype)
+    # What the rounded mean lacks counts where the numbers lie far from 0 and close together.
+    left = total(x - mean[:, None])[0] / n
+    rest[...] = np.where(np.isfinite(left), left, 0)
+    centred = (x - mean[:, None]) - rest[:, None]
     s, lost = total(centred * centred)
     squares[...] = s + lost
 
 
-def squares(x: Array, out: Array) -> None:
-    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
-    moments(x, None, out)
+@np.errstate(all="ignore")
+def moments_backward(slope: Array, x: Array, mean: Array, rest: Array, out: Array) -> None:
+    """slope, mean, rest (A, C), x (A, n, C) -> out (A, n, C), slope (x - mean)."""
+    out[...] = slope[:, None] * ((finer(x) - mean[:, None]) - rest[:, None])
 
 
 @np.errstate(all="ignore")

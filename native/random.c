@@ -1,0 +1,61 @@
+/* Random numbers made where they are used: uniform numbers, and dropout. Every number depends on the stream
+ * and its place only, so it is the same for any number of threads. Look first at random.h.
+ *
+ *   uniform   out = a number from [0, 1): the upper 24 bits of a half, or the upper 53 of a word
+ *   dropout   out = x scale where the number (of float) is p or more, else 0 */
+struct FN(random_job) {
+    const struct ta_stream *stream;
+    const real *x;
+    real *out, scale;
+    int64_t count;
+    uint32_t least; /* p in units of 2^-24, rounded up */
+};
+
+static void FN(uniform_part)(void *arg, long part, long parts)
+{
+    const struct FN(random_job) *job = arg;
+    const int64_t end = part == parts - 1 ? job->count : (int64_t)(part + 1) * PART_ELEMENTS;
+    const long halves = sizeof(real) / 4;
+    uint32_t room[HALVES + 16];
+    for (int64_t i = (int64_t)part * PART_ELEMENTS; i < end; i += HALVES / halves) {
+        const long count = ta_smaller(HALVES / halves, end - i);
+        const uint32_t *half = ta_random_halves(job->stream, i * halves, count * halves, room);
+        real *out = job->out + i;
+        for (long k = 0; k < count; k++)
+#if REAL_BITS == 64
+            out[k] = (double)((((uint64_t)half[2 * k + 1] << 32) | half[2 * k]) >> 11) * 0x1p-53;
+#else
+            out[k] = (float)(int32_t)(half[k] >> 8) * 0x1p-24f;
+#endif
+    }
+}
+
+static void FN(dropout_part)(void *arg, long part, long parts)
+{
+    const struct FN(random_job) *job = arg;
+    const int64_t end = part == parts - 1 ? job->count : (int64_t)(part + 1) * PART_ELEMENTS;
+    uint32_t room[HALVES + 16];
+    for (int64_t i = (int64_t)part * PART_ELEMENTS; i < end; i += HALVES) {
+        const long count = ta_smaller(HALVES, end - i);
+        const uint32_t *half = ta_random_halves(job->stream, i, count, room);
+        const real *x = job->x + i;
+        real *out = job->out + i;
+        for (long k = 0; k < count; k++)
+            out[k] = x[k] * (half[k] >> 8 >= job->least ? job->scale : 0);
+    }
+}
+
+KERNEL(uniform)(real *out, const struct ta_stream *stream, int64_t count)
+{
+    struct FN(random_job) job = {.stream = stream, .out = out, .count = count};
+    if (count) ta_parallel(FN(uniform_part), &job, (count - 1) / PART_ELEMENTS + 1);
+    return 0;
+}
+
+/* p is a float's value. out may be x. */
+KERNEL(dropout)(const real *x, const struct ta_stream *stream, double p, double scale, real *out, int64_t count)
+{
+    struct FN(random_job) job = {stream, x, out, (real)scale, count, (uint32_t)ceil(p * 0x1p24)};
+    if (count) ta_parallel(FN(dropout_part), &job, (count - 1) / PART_ELEMENTS + 1);
+    return 0;
+}

@@ -1,0 +1,75 @@
+"""Random numbers made inside kernels: in every backend those that numpy.random draws."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinyattn.kernels import Backend, set_num_threads
+from tinyattn.kernels._types import Stream
+
+from .cases import STREAMS
+
+
+def philox(stream: Stream) -> np.random.Generator:
+    """NumPy's generator in that place of the sequence."""
+    before = (stream.counter - 1) % 2**256
+    bits = np.random.Philox(counter=before, key=stream.key)
+    bits.random_raw(stream.used // 2)
+    numbers = np.random.Generator(bits)
+    if stream.used % 2:
+        numbers.random(dtype=np.float32)
+    if stream.first is not None:
+        bits.state = bits.state | {"has_uint32": 1, "uinteger": stream.first}
+    return numbers
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("size", [1, 2, 9, 1025, 40_001])
+def test_uniform_numbers_are_numpys(kernels: Backend, dtype: Any, name: str, size: int) -> None:
+    stream = STREAMS[name]
+    if dtype is np.float64 and (stream.first is not None or stream.used % 2):
+        pytest.skip("a float64 takes a whole word")
+    out = np.empty(size, dtype)
+    kernels.uniform([out[:5], out[5:]], stream)
+    np.testing.assert_array_equal(out, philox(stream).random(size, dtype))
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
+def test_dropout_keeps_what_is_drawn_at_p_or_above(
+    kernels: Backend, dtype: Any, name: str, p: float
+) -> None:
+    x = np.linspace(-3, 5, 20_003).astype(dtype)
+    p = float(np.float32(p))
+    kept = philox(STREAMS[name]).random(x.size, np.float32) >= p
+    got = kernels.dropout(x, STREAMS[name], p, 1.25)
+    np.testing.assert_array_equal(got, x * np.where(kept, dtype(1.25), 0), strict=True)
+
+
+def test_a_number_that_is_p_itself_is_kept(kernels: Backend, dtype: Any) -> None:
+    stream = STREAMS["within a block"]
+    drawn = philox(stream).random(50, np.float32)
+    got = kernels.dropout(np.ones(50, dtype), stream, float(drawn[7]), 2.0)
+    np.testing.assert_array_equal(got, np.where(drawn >= drawn[7], 2, 0))
+    assert got[7] == 2
+
+
+def test_what_is_dropped_spoils_by_nan_and_infinity(kernels: Backend, dtype: Any) -> None:
+    x = np.array([np.nan, np.inf, 1.0], dtype)
+    assert str(kernels.dropout(x, STREAMS["a carry"], 1.0, 0.0)) == "[nan nan  0.]"
+
+
+def test_the_numbers_do_not_depend_on_the_threads(kernels: Backend, dtype: Any) -> None:
+    x = np.ones(100_003, dtype)
+    results = []
+    for threads in (1, 2, 5):
+        set_num_threads(threads)
+        results.append(kernels.dropout(x, STREAMS["an odd half"], 0.25, 1.5))
+    set_num_threads(2)
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_a_probability_outside_its_range_is_refused(kernels: Backend) -> None:
+    with pytest.raises(ValueError, match=r"dropout: p must be in \[0, 1\], got 1.5"):
+        kernels.dropout(np.ones(3), STREAMS["a carry"], 1.5, 1.0)

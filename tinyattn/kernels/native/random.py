@@ -1,0 +1,32 @@
+"""Random numbers made where they are used, native/random.c."""
+
+from typing import Any
+
+from tinyattn.kernels._types import Array, Stream
+from tinyattn.kernels.native import check, ffi
+from tinyattn.kernels.native.calling import address, by_size
+
+_VERSIONS = by_size("uniform", "dropout")
+_WORD = 2**64 - 1
+
+
+def _stream(stream: Stream) -> Any:
+    key = [stream.key >> shift & _WORD for shift in (0, 64)]
+    counter = [stream.counter >> shift & _WORD for shift in (0, 64, 128, 192)]
+    first = stream.first
+    fields = (key, counter, stream.used, first is not None, first or 0)
+    return ffi.new("struct ta_stream *", fields)
+
+
+def uniform(arrays: list[Array], stream: Stream) -> None:
+    """Fill the arrays, one after another, with numbers from [0, 1)."""
+    for out in arrays:
+        real, kernel, _ = _VERSIONS[out.itemsize]
+        check(kernel(address(real, out), _stream(stream), out.size))
+        stream = stream.after(out.size * out.itemsize // 4)
+
+
+def dropout(x: Array, stream: Stream, p: float, scale: float, out: Array) -> None:
+    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0."""
+    real, _, kernel = _VERSIONS[x.itemsize]
+    check(kernel(address(real, x), _stream(stream), p, scale, address(real, out), x.size))
