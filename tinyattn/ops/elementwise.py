@@ -741,14 +741,12 @@ class Where(Function):
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         x, y = promote(x, y)
         self.save(condition=condition)
-        if not floats(x, y):
-            return np.where(condition, x, y)
-        return elementwise("where", condition, x, y)
+        return chosen(condition, x, y)
 
     def backward(self, grad: Array) -> Gradients:
         condition = self.saved["condition"]
-        dx = elementwise("where", condition, grad, 0.0) if self.needs(1) else None
-        return None, dx, elementwise("where", condition, 0.0, grad) if self.needs(2) else None
+        dx = chosen(condition, grad, 0.0) if self.needs(1) else None
+        return None, dx, chosen(condition, 0.0, grad) if self.needs(2) else None
 
 
 @overload
