@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinyattn as ta
 from tinyattn import nn
+from tinyattn.autograd import Function
 from tinyattn.nn import functional as F
 from tinyattn.optim.optimizer import Optimizer
 
@@ -17,6 +20,30 @@ pytestmark = pytest.mark.skipif(
 )
 
 Step = Callable[..., Any]
+
+# Operations on y, of any shape with an axis of 5 at the end, and x of (n, 5).
+CHAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda y, x: y + x,
+    "divide": lambda y, x: y / (x.abs() + 1),
+    "power": lambda y, x: (y * 0.1) ** 3,
+    "tanh": lambda y, x: y.tanh(),
+    "softmax": lambda y, x: F.softmax(y, -1),
+    "softmax of the first": lambda y, x: F.softmax(y, 0),
+    "clamp": lambda y, x: y.clamp(-0.5, 0.5),
+    "where": lambda y, x: ta.where(x > 0, y, -y),
+    "maximum": lambda y, x: ta.maximum(y, x.expand_as(y)),
+    "mean": lambda y, x: y - y.mean(-1, keepdim=True),
+    "variance": lambda y, x: y * y.var(0, keepdim=True, unbiased=False),
+    "cumsum": lambda y, x: y.cumsum(-1),
+    "layer norm": lambda y, x: F.layer_norm(y, (5,)),
+    "product": lambda y, x: y @ ta.ones(5, 5),
+    "transposed": lambda y, x: (y.transpose(0, -1) * 2).transpose(0, -1),
+    "slices": lambda y, x: ta.cat([y[..., 2:], y[..., :2] * 3], -1),
+    "stack": lambda y, x: ta.stack([y, x.expand_as(y)]).sum(0),
+    "fill": lambda y, x: y.masked_fill(x > 1, 0.5),
+    "select": lambda y, x: y.index_select(-1, ta.arange(4, -1, -1)),
+    "dropout": lambda y, x: F.dropout(y, 0.0),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -320,6 +347,98 @@ def test_python_that_a_replay_would_not_run_is_refused() -> None:
     fails(clears, ta.ones(3), match=r"sets \.grad of a tensor by hand")
     fails(lambda x: x.add_(1), ta.ones(3), match="add_: an argument of the step")
     fails(lambda x: w, ta.ones(3), match="returns a tensor that it has not computed")
+
+
+def test_hooks_are_refused() -> None:
+    w, module = nn.Parameter(ta.ones(3)), nn.Linear(3, 3)
+
+    def hooked(x: Any) -> Any:
+        y = w * x
+        y.register_hook(lambda grad: None)
+        y.sum().backward()
+        return y
+
+    module.register_forward_hook(lambda module, args, output: None)
+    fails(hooked, ta.ones(3), match="replay: .*hook of a tensor")
+    fails(lambda x: module(x), ta.ones(3), match="replay: Linear: .*hooks")
+
+
+class Sly(Function):
+    """An operation that says that it calls kernels only, and does more."""
+
+    kernels_only = True
+
+    def forward(self, x: Any) -> Any:
+        y = ta.backend().softmax(x)
+        y[0] *= x[1]
+        return y
+
+
+class Bare(Function):
+    """An operation as a user writes it, in NumPy."""
+
+    def forward(self, x: Any) -> Any:
+        self.save(x=x)
+        return np.sort(x, 0)
+
+    def backward(self, grad: Any) -> Any:
+        return np.take_along_axis(grad, self.saved["x"].argsort(0).argsort(0), 0)
+
+
+def test_what_numpy_does_inside_an_operation_is_not_lost() -> None:
+    w = nn.Parameter(ta.ones(6, 7))
+
+    def step(x: Any) -> Any:
+        loss = (Bare.apply(w * x) * x + Sly.apply(x)).sum()
+        loss.backward()
+        return loss
+
+    run = ta.replay(step)
+    for i in range(12):
+        x = ta.randn(6, 7)
+        w.grad = None
+        plain, own = step(x).item(), w.grad
+        w.grad = None
+        assert run(x).item() == plain, i
+        assert own is not None
+        assert ta.equal(w.grad, own)
+    assert next(iter(run.recordings.values())).plan is not None
+
+
+def test_a_run_that_fails_leaves_nothing_behind() -> None:
+    table = nn.Embedding(5, 3)
+    run = ta.replay(lambda i: table(i).sum())
+    for i in (0, 7, 1, 7, 2, 3, 4):
+        if i == 7:
+            with pytest.raises(IndexError):
+                run(ta.tensor([i]))
+        else:
+            assert run(ta.tensor([i])).item() == table(ta.tensor([i])).sum().item()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(sorted(CHAIN)), min_size=1, max_size=6), st.integers(1, 40))
+def test_any_chain_of_operations_is_replayed_to_the_bit(names: list[str], n: int) -> None:
+    def step(x: Any) -> Any:
+        y = w * x
+        for name in names:
+            y = CHAIN[name](y, x)
+        y.sum().backward()
+        return y
+
+    rng = np.random.default_rng(n)
+    w = nn.Parameter(ta.tensor(rng.standard_normal((4, n, 1)).astype("f4")))
+    run = ta.replay(step)
+    for _ in range(7):
+        x = ta.tensor(rng.standard_normal((n, 5)).astype("f4"))
+        w.grad = None
+        plain, own = step(x).detach().numpy(), w.grad
+        w.grad = None
+        assert run(x).numpy().tobytes() == plain.tobytes()
+        assert own is not None
+        assert w.grad is not None
+        assert w.grad.numpy().tobytes() == own.numpy().tobytes()
+    assert next(iter(run.recordings.values())).plan is not None
 
 
 def test_arguments_are_tensors_without_gradients_and_values() -> None:

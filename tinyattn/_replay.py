@@ -119,8 +119,9 @@ class Recording:
                 f"replay: in {ATTEMPTS + 1} runs of the step no two in a row computed the same "
                 f"things. The last difference: {self.reasons[-1]}"
             )
-        for own, array in zip(self.inputs, arrays, strict=False):
-            np.copyto(own, array)  # those of the last run, which is run again beside this one
+        if self.recorder is not None:  # the last run is run again beside this one
+            for own, array in zip(self.recorder.inputs, arrays, strict=True):
+                np.copyto(own, array)
         self.inputs = [np.array(x, order="K") for x in arrays]
         args, options = _replaced((args, options), iter(self.inputs))
         recorder = Recorder(self.inputs, self.recorder, self.opaque)

@@ -13,7 +13,7 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.copies import copied, full, joined, write
-from tinyattn.kernels.recording import kernels, local
+from tinyattn.kernels.recording import alike, kernels, local
 from tinyattn.kernels.sums import sum_over
 
 
@@ -150,17 +150,13 @@ def _added(have: Array, grad: Deferred, owned: bool) -> Array:
 
 def plus(have: Array, grad: Array, owned: bool) -> Array:
     """have + grad, in the memory of `have` if it may be changed: by a kernel, for a recording."""
-    if local.recorder is not None and (have.flags.carray if owned else _row_major(have, grad)):
-        return backend().elementwise("add", (have, grad), out=have if owned else None)
+    if local.recorder is not None and (have.flags.carray or not owned):
+        out = have if owned else None
+        return alike(np.add, lambda x, y: backend().elementwise("add", (x, y), out=out), have, grad)
     if owned:
         have += grad
         return have
     return have + grad
-
-
-def _row_major(*arrays: Array) -> bool:
-    """Whether the arrays stand row by row, perhaps with gaps: then so does their sum."""
-    return all(list(x.strides) == sorted(x.strides, reverse=True) for x in arrays)
 
 
 def fitted(grad: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinyattn.autograd.storage import Edge, Leaf, Node, Tensor, TensorBase, edge_of, results
+from tinyattn.kernels.recording import refuse
 
 Hook: TypeAlias = Callable[[Tensor], Tensor | None]
 
@@ -32,6 +33,7 @@ def run_hooks(node: Node, arrived: list[Any]) -> None:
     for index, hooks in (node.hooks or {}).items():
         grad = arrived[2 * index]
         for hook in list(hooks.values()) if grad is not None else ():
+            refuse("a replay would not call the hook of a tensor")
             new = hook(results.wrap(np.array(grad)))
             if new is None:
                 continue

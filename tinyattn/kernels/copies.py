@@ -84,7 +84,8 @@ def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = Non
     """
     first = arrays[0]
     shape, before = first.shape, (slice(None),) * axis
-    if few(sum([array.size for array in arrays])):
+    small = sum([array.size for array in arrays]) <= FEW
+    if small and (local.recorder is None or not _c_order(arrays, axis)):
         return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe")
     for array in arrays:
         own = array.shape
@@ -98,6 +99,11 @@ def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = Non
     for array, i, j in zip(arrays, ends, ends[1:], strict=False):
         write(out, array, (*before, slice(i, j)))
     return out
+
+
+def _c_order(arrays: Sequence[Array], axis: int) -> bool:
+    """Whether NumPy would join them in row-major order; a recording has to give the same."""
+    return np.concatenate(arrays, axis).flags.c_contiguous
 
 
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Array:

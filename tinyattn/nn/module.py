@@ -31,7 +31,7 @@ from tinyattn.autograd.devices import target as to_dtype
 from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.recording import repeated
+from tinyattn.kernels.recording import refuse, repeated
 from tinyattn.nn.hooks import forward_between
 from tinyattn.nn.parameter import Parameter
 
@@ -567,6 +567,7 @@ class ForwardOf(Protocol[Forward]):
 
 def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """forward between the hooks, each of which may replace what the next one gets."""
+    refuse(f"{type(module).__name__}: a replay would not call its hooks")
     for hook, named in list(module._forward_pre_hooks.values()):
         new = hook(module, args, kwargs) if named else hook(module, args)
         if new is not None and named:

@@ -28,9 +28,9 @@ from tinyattn.autograd.dtypes import (
     uint8,
 )
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
+from tinyattn.kernels import blocks, recording
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import full as filled
-from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import Size, as_int, as_number, as_size
 from tinyattn.ops._arguments import as_tensor as checked
 
@@ -167,7 +167,9 @@ def full(
             dtype = scalar_dtype(number)
     wanted = as_dtype(dtype)
     check_range(number, wanted, "fill_value")
-    return _made(step("full", filled, _shape((size,)), number, wanted), requires_grad, device)
+    return _made(
+        recording.step("full", filled, _shape((size,)), number, wanted), requires_grad, device
+    )
 
 
 def zeros(
@@ -179,9 +181,8 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(
-        step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32)), requires_grad, device
-    )
+    made = recording.step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32))
+    return _made(made, requires_grad, device)
 
 
 def ones(
@@ -192,7 +193,7 @@ def ones(
     >>> ta.ones(3, dtype="int64")
     tensor([1, 1, 1])
     """
-    array = step("ones", filled, _shape(size), 1, as_dtype(dtype or float32))
+    array = recording.step("ones", filled, _shape(size), 1, as_dtype(dtype or float32))
     return _made(array, requires_grad, device)
 
 
@@ -200,7 +201,7 @@ def empty(
     *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor that is to be written to; its first values are undefined."""
-    return _made(np.empty(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
+    return _made(blocks.empty(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
 
 
 def _shape(size: Sequence[Any]) -> tuple[int, ...]:
@@ -308,7 +309,15 @@ def arange(
         first, last, by = int(first), int(last), int(by)
         check_range(first, int64, "start")
         check_range(last, int64, "end")
-    return _made(_cast(np.arange(first, last, by), wanted), requires_grad, device)
+    return _made(recording.step("arange", _arange, first, last, by, wanted), requires_grad, device)
+
+
+def _arange(first: Scalar, last: Scalar, by: Scalar, dtype: DType) -> Array:
+    return _cast(np.arange(first, last, by), dtype)
+
+
+def _linspace(first: Scalar, last: Scalar, steps: int, dtype: DType) -> Array:
+    return _cast(np.linspace(first, last, steps, dtype="f8"), dtype)
 
 
 def _finite(value: Number | Tensor, name: str) -> Scalar:
@@ -344,7 +353,8 @@ def linspace(
         if wanted.kind in "iu":
             check_range(bound, wanted, name)
     first, last = _cast(np.array(bounds, np.float64), wanted)
-    return _made(_cast(np.linspace(first, last, steps, dtype="f8"), wanted), requires_grad, device)
+    made = recording.step("linspace", _linspace, first, last, steps, wanted)
+    return _made(made, requires_grad, device)
 
 
 def eye(
@@ -357,7 +367,8 @@ def eye(
 ) -> Tensor:
     """The identity matrix (n, m), 1 on the diagonal and 0 elsewhere; by default m = n."""
     shape = _shape((n, n if m is None else m))
-    return _made(np.eye(*shape, dtype=as_dtype(dtype or float32)), requires_grad, device)
+    made = recording.step("eye", np.eye, *shape, 0, as_dtype(dtype or float32))
+    return _made(made, requires_grad, device)
 
 
 def new_tensor(

@@ -6,6 +6,7 @@ function that applies an operation stands under its class.
 
 import math
 import warnings
+from functools import partial
 from itertools import combinations
 from typing import Any, ClassVar, overload
 
@@ -31,7 +32,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied
-from tinyattn.kernels.recording import local, refuse
+from tinyattn.kernels.recording import alike, local, refuse
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -80,12 +81,13 @@ _FEW = (
 
 def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
-    few = 0 if local.recorder is not None else _SMALL  # a recording wants kernels
     if type(x) is ndarray:
-        if x.size > few and x.dtype.kind == "f":
+        if x.size > _SMALL and x.dtype.kind == "f":
             return elementwise(_EXACT[function], x, y)
-    elif type(y) is ndarray and y.size > few and y.dtype.kind == "f":
+    elif type(y) is ndarray and y.size > _SMALL and y.dtype.kind == "f":
         return elementwise(_EXACT[function], x, y)
+    if local.recorder is not None and floats(x, y):
+        return alike(function, partial(elementwise, _EXACT[function]), x, y)
     return function(x, y)
 
 
@@ -98,8 +100,11 @@ def floats(x: Array | float, y: Array | float) -> bool:
 def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
     """x where condition is True, else y: by a kernel, on all cores, if there are many floats."""
     large: Any = x if type(x) is np.ndarray else y
-    small = type(large) is not np.ndarray or (large.size <= _SMALL and local.recorder is None)
-    if small or large.dtype.kind != "f":
+    if type(large) is not np.ndarray or large.dtype.kind != "f":
+        return np.where(condition, x, y)
+    if large.size <= _SMALL:
+        if local.recorder is not None:
+            return alike(np.where, partial(elementwise, "where"), condition, x, y)
         return np.where(condition, x, y)
     return elementwise("where", condition, x, y)
 
