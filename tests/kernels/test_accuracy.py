@@ -19,6 +19,7 @@ BOUNDS = {
     "additive_backward": (8, 16, 16, 16, 16, 16),
     "attention": (32, 32, 32, 32, 32, 64),
     "attention_backward": (128, 128, 32, 16, 256, 256),
+    "copy": (2, 2, 2, 2, 2, 2),
     "cross_entropy": (8, 32, 4, 4, 8, 8),
     "cumprod": (2, 128, 2, 128, 2, 128),
     "cumprod_backward": (2, 8, 2, 8, 2, 8),
@@ -27,6 +28,7 @@ BOUNDS = {
     "elementwise": (16, 16, 16, 16, 16, 16),
     "embedding_backward": (8, 8, 8, 8, 16, 16),
     "extreme": (2, 2, 2, 2, 2, 2),
+    "gather": (2, 2, 2, 2, 2, 2),
     "global_norm": (4, 2, 4, 2, 2, 2),
     "glu": (2, 2, 2, 2, 2, 2),
     "glu_backward": (4, 4, 2, 8, 4, 8),
@@ -48,12 +50,15 @@ BOUNDS = {
     "rms_norm": (4, 4, 2, 4, 4, 8),
     "rms_norm_backward": (8, 16, 8, 8, 16, 32),
     "scale": (2, 2, 2, 2, 4, 2),
+    "scatter": (2, 2, 2, 2, 2, 2),
+    "scatter_add": (2, 2, 2, 2, 2, 2),
     "sgd": (2, 2, 2, 2, 4, 4),
     "softmax": (2, 4, 16, 16, 8, 8),
     "softmax_backward": (2, 2, 2, 4, 4, 4),
     "squares": (64, 4, 4, 4, 4, 4),
     "sum": (2, 2, 2, 2, 2, 2),
     "topk": (2, 2, 2, 2, 2, 2),
+    "triangle": (2, 2, 2, 2, 2, 2),
 }
 
 
