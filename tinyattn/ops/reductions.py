@@ -53,8 +53,6 @@ class ValuesIndices(NamedTuple):
 class Reduction(Function):
     """The axes that are reduced, and how to line a result up with x again."""
 
-    kernels_only = True
-
     def over(self, x: Array, axes: Axes, keepdim: bool) -> None:
         self.shape, self.keepdim = x.shape, keepdim
         self.axes, self.kept, self.left, self.count, *_ = fold(x.shape, axes)
@@ -70,6 +68,8 @@ class Reduction(Function):
 
 class Sum(Reduction):
     """y = sum_i x_i;   dx_i = dy."""
+
+    kernels_only = True
 
     def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
