@@ -38,6 +38,7 @@ from tests.power.source import Mutant
 
 LONGEST = 1.0  # processor seconds of a test that is run
 REFUSED = "does not compile"
+SHORT = 0.3  # the same, of tests of kernels in C and in uncompiled Numba
 WAITING = 10.0  # seconds of one that waits for other processes
 LIMIT = 20  # processor seconds after which a fault counts as caught: it never ends
 Reaching = dict[Place, list[str]]  # the tests that run a function
@@ -189,7 +190,7 @@ class Warm:
         """The function of a test ends when it takes too long; pytest around it is not disturbed."""
         if not self.measuring:
             return (yield)
-        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST if self.backend == "numpy" else SHORT)
         signal.setitimer(signal.ITIMER_REAL, WAITING)
         try:
             return (yield)
