@@ -44,7 +44,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong branch: ... -> (np.broadcast_to(...": FASTER,
     },
     "elementwise.exact": {"wrong condition: one.size > _SMALL": FASTER},
-    "Unary.backward": {"always: grad.size <= _FEW": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
     "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "MaxPool1d.backward": {
@@ -78,10 +77,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "_in_place.check_in_place": {"order exchanged: target, base": "any of them"},
     "_in_place._keep_overwritten": {
-        "last one lost: node.watched": "that of the result, which nothing else holds",
         "condition flipped: isinstance(a, np.ndarray) and ...": COPIED,
         "order exchanged: a, array": "either of the two",
-        "off by one: entry[0]": "what is not saved any more is not looked at",
     },
     "CrossEntropy.backward": {"wrong branch: ... -> (dx * grad)": FASTER},
     "MatMul.backward": {
@@ -181,7 +178,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "always: node.hooks": "no hook is called where there is none",
     },
     "RowSum.joins": {"wrong condition: (self.function, ...": FASTER},
-    "Waiting.add": {"never: changeable[index]": COPIED},
     "RowSum.value": {
         "never: len(self.terms) == 1": FASTER,
         "dropped term: ... -> (-(2))": "the same axis",
