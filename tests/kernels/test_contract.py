@@ -27,7 +27,9 @@ def richest(kernel: str) -> dict[str, Any]:
 
 
 # One call of every kernel that returns arrays.
-CALLS = {kernel: richest(kernel) for kernel in calls.kernels() if kernel not in LISTS}
+IN_PLACE = LISTS | {"scatter"}  # test_moving.py has the errors of scatter
+CALLS = {kernel: richest(kernel) for kernel in calls.kernels() if kernel not in IN_PLACE}
+MOVING = {"copy", "triangle", "gather"}  # they move elements of any type
 
 
 def outputs(result: Any) -> list[np.ndarray]:
@@ -111,6 +113,8 @@ def test_outputs_are_new_and_inputs_unchanged(kernels: Backend, dtype: Any, name
 @pytest.mark.parametrize("kind", [np.float16, np.complex64, np.int64, np.bool_, object])
 @pytest.mark.parametrize("name", CALLS)
 def test_other_types_are_refused_by_name(kernels: Backend, name: str, kind: Any) -> None:
+    if name in MOVING and np.dtype(kind).kind in "fib":
+        pytest.skip("elements of this type are moved")
     args = cast(CALLS[name], np.float32)
     for k, v in CALLS[name].items():
         if isinstance(v, np.ndarray) and v.dtype == np.float64:

@@ -240,7 +240,8 @@ class Contract:
             if "zeroed" in output.words:
                 made = f"zeroed({made})"
             outputs.append(f"{made} if optional else None" if output.optional else made)
-        code += [f"    return inputs, ({', '.join(outputs)},)", "  return prepare"]
+        results = "".join(f"{output}, " for output in outputs)
+        code += [f"    return inputs, ({results})", "  return prepare"]
         return "\n".join(code)
 
     def broadcast(

@@ -130,7 +130,7 @@ STATEMENTS = {
     },
     "indexing": {
         "gather": "x (A, n, C), index (A, N, C) int64 -> y (A, N, C)",
-        "scatter": "x (A, N, C), index (A, N, C) int64 -> y (A, n, C)",
+        "scatter": "y (A, n, C) changed, index (A, N, C) int64, x (A, N, C)",
         "scatter_add": "x (A, N, C), index (A, N, C) int64 -> y (A, n, C)",
     },
     "reductions": {
@@ -434,10 +434,12 @@ class Backend:
             raise ValueError(f"scatter_add: index must be (A, N, C) = {x.shape}, got {index.shape}")
         out = empty((A, n, C), real)
         if onto is not None:
-            if elements("scatter_add", "onto", onto).shape != out.shape or onto.dtype != x.dtype:
+            onto = elements("scatter_add", "onto", onto)
+            if onto.dtype != real:
+                raise TypeError(f"scatter_add: onto: expected {real}, got {onto.dtype}")
+            if onto.shape != out.shape:
                 raise ValueError(
-                    f"scatter_add: onto must be (A, n, C) = {out.shape} in {x.dtype}, got "
-                    f"{onto.shape} in {onto.dtype}"
+                    f"scatter_add: onto must be (A, n, C) = {out.shape}, got {onto.shape}"
                 )
             self.copy(onto, out)
         if not x.size:
