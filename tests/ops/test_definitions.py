@@ -157,6 +157,7 @@ SEARCHES = {
 }  # fmt: skip
 REARRANGING = {
     "repeat_interleave": (lambda X: X.repeat_interleave(3), lambda X: np.repeat(X, 3)),
+    "repeat_interleave, never": (lambda X: X.repeat_interleave(0), lambda X: np.repeat(X, 0)),
     "repeat_interleave of a number": (
         lambda X: X[0, 0].repeat_interleave(2), lambda X: np.repeat(X[0, 0], 2),
     ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tinyattn as ta
 from tests.helpers import integers, leaf, numbers
-from tinyattn.autograd.engine import nodes_below
+from tinyattn.autograd.paths import nodes_below
 from tinyattn.nn import functional as F
 from tinyattn.ops import products
 from tinyattn.ops.products import Linear, as_rows, by_rows
