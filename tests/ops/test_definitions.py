@@ -460,7 +460,7 @@ WRONG = {
         "index_fill: index: expected",
     ),
     "index_fill, below": (
-        lambda X: X.index_fill(0, ta.tensor([-4]), 0.0), IndexError, "index -4 is out of range",
+        lambda X: X.index_fill(0, ta.tensor([-4]), 0.0), IndexError, "index -4 is out of",
     ),
     "index_add, another width": (
         lambda X: X.index_add(0, ta.tensor([1]), X[:1, :3]),

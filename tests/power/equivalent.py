@@ -71,6 +71,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "masked_select": {"order exchanged: ...": "either of the two"},
     "searching.equal": {"order exchanged: ...": "either of the two"},
     "transpose_": {"order exchanged: dim0, dim1": "either of the two"},
+    "avg_pool1d": {"order exchanged: size, step": "the smaller of two"},
+    "repeat_interleave": {"boundary: times >= 0": FASTER},
+    "Fill.backward": {
+        "factor 37: full(...": "the gradient is 0",
+        "factor 1.001: full(...": "the gradient is 0",
+        "factor -1: full(...": "the gradient is 0",
+    },
+    "search_beam.beam": {"another number: ...": "NumPy takes any negative size as what is left"},
     "max_pool1d": {
         "order exchanged: size, step": "the smallest of three",
         "order exchanged: step, gap": "the smallest of three",
