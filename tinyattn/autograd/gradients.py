@@ -13,7 +13,7 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.copies import copied, full, joined, write
-from tinyattn.kernels.recording import alike, kernels, local
+from tinyattn.kernels.recording import alike, kernels, local, step
 from tinyattn.kernels.sums import sum_over
 
 
@@ -119,9 +119,8 @@ class Placed(Deferred):
 
 
 def _add_at(total: Array, index: tuple[Any, ...], grad: Array) -> None:
-    part = total[index]
-    if local.recorder is not None and part.flags.carray:
-        plus(part, grad, True)
+    if local.recorder is not None:
+        plus(total[index], grad, True)
     else:
         total[index] += grad
 
@@ -150,7 +149,9 @@ def _added(have: Array, grad: Deferred, owned: bool) -> Array:
 
 def plus(have: Array, grad: Array, owned: bool) -> Array:
     """have + grad, in the memory of `have` if it may be changed: by a kernel, for a recording."""
-    if local.recorder is not None and (have.flags.carray or not owned):
+    if local.recorder is not None and owned and not have.flags.carray:
+        return step("sum of gradients", np.add, have, grad, have)
+    if local.recorder is not None:
         out = have if owned else None
         return alike(np.add, lambda x, y: backend().elementwise("add", (x, y), out=out), have, grad)
     if owned:
