@@ -55,7 +55,7 @@ def test_same_tells_apart() -> None:
 shapes = st.lists(st.integers(0, 3), max_size=3)
 tensors = st.builds(
     lambda shape, dtype, seed: ta.tensor(
-        np.random.default_rng(seed).integers(-9, 9, shape), dtype=dtype
+        np.random.default_rng(seed).integers(-9, 9, shape).astype(dtype)
     ),
     shapes,
     st.sampled_from(DTYPES),

@@ -551,12 +551,13 @@ class Dropout(Function):
     keeps_weights = True
 
     def forward(self, x: Array, p: float) -> Array:
+        self.kernels = backend()
         if not x.size:
             self.numbers: Any = Stream(0, 0, 0), 0.0, 0.0
             return x.copy()
         # The numbers are float32, so the bound that they are compared with is one, too.
         factors = float(np.float32(p)), 1 / (1 - p) if p < 1 else 0.0
-        self.kernels, self.numbers = backend(), (_taken(default_generator, x.size), *factors)
+        self.numbers = _taken(default_generator, x.size), *factors
         return self.kernels.dropout(x, *self.numbers)
 
     def backward(self, grad: Array) -> Array:

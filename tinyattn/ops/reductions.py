@@ -33,7 +33,7 @@ from tinyattn.kernels.sums import (
     sum_over,
 )
 from tinyattn.kernels.table import MOST_K
-from tinyattn.ops._arguments import as_axes, as_axis, as_tensor, some_axes
+from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_tensor, some_axes
 from tinyattn.ops.elementwise import abs, maximum, minimum, to
 from tinyattn.ops.shape import flatten, squeeze, view_as
 
@@ -867,7 +867,7 @@ def topk(
         raise RuntimeError("topk(): input: expected numbers, got bool")
     axis = as_axis(dim, array.ndim)
     n = array.shape[axis] if array.ndim else 1
-    if not 0 <= k <= n:
+    if not 0 <= as_int(k, "k") <= n:
         raise RuntimeError(f"topk(): k: selected index {k} out of range for a dim of size {n}")
     if not array.ndim:
         return sort(input, dim)

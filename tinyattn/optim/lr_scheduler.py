@@ -83,7 +83,7 @@ class LRScheduler:
             warnings.warn(
                 "lr_scheduler.step() was called before optimizer.step(): the first value of the "
                 "schedule is skipped; call optimizer.step() first",
-                stacklevel=2,
+                stacklevel=3,  # the call of the function that `repeated` makes
             )
         self._step_count += 1
         self.last_epoch += 1
