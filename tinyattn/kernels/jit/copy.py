@@ -13,7 +13,7 @@ PIECE = 16 * 1024  # elements of a row that one task copies
 TILE = 16  # rows of a tile
 
 # What elements are moved as, by their size.
-MOVED = {1: np.uint8, 4: np.float32, 8: np.float64}
+MOVED: dict[int, type[np.generic]] = {1: np.uint8, 4: np.float32, 8: np.float64}
 
 
 @kernel("v4 u4")
