@@ -1,4 +1,4 @@
-"""Modules that programs bring: parameter lists, pooling, LazyLinear, Flatten, older arguments."""
+"""Modules that programs bring: parameter lists, pooling, lazy modules, Flatten, older arguments."""
 
 import copy
 import math
@@ -147,6 +147,29 @@ def test_a_lazy_linear_becomes_a_linear():
     before = layer.weight.detach().clone()
     optimizer.step()
     assert not layer.weight.equal(before)
+
+
+def test_a_lazy_convolution_becomes_a_convolution():
+    options = {"stride": 2, "padding": 1, "dilation": 1, "groups": 2, "dtype": ta.float64}
+    layer = nn.LazyConv1d(4, 3, **options)
+    optimizer = ta.optim.SGD(layer.parameters(), lr=0.1)
+    y = layer(leaf(2, 6, 9))
+    assert type(layer) is nn.Conv1d
+    assert (layer.in_channels, layer.weight.shape) == (6, (4, 3, 3))
+    assert y.equal(F.conv1d(leaf(2, 6, 9), layer.weight, layer.bias, 2, 1, 1, 2))
+    y.sum().backward()
+    before = layer.weight.detach().clone()
+    optimizer.step()
+    assert not layer.weight.equal(before)
+    bound = 1 / 9**0.5
+    assert 0 < before.abs().max() <= bound
+    assert layer.bias.abs().max() > 0
+    plain = nn.LazyConv1d(4, 3, bias=False, padding="same", padding_mode="circular")
+    assert plain(ta.ones(2, 5)).shape == (4, 5)
+    assert (plain.bias, plain.padding_mode) == (None, "circular")
+    for wrong in (ta.ones(5), ta.ones(3, 9)):
+        with pytest.raises(ValueError, match="groups"):
+            nn.LazyConv1d(4, 3, groups=2)(wrong)
 
 
 def test_a_lazy_linear_draws_its_parameters_and_uses_them_at_once():

@@ -337,6 +337,12 @@ def lazy(t):
     return tuple(y.shape), repr(layer), tuple(layer.weight.shape), list(layer.state_dict())
 
 
+def lazy_convolution(t):
+    layer = t.nn.LazyConv1d(2, 3, padding=1, groups=2)
+    y = layer(t.ones(3, 4, 5))
+    return tuple(y.shape), repr(layer), tuple(layer.weight.shape), list(layer.state_dict())
+
+
 def parameters(t):
     one = t.nn.ParameterList([t.ones(2), t.nn.Parameter(t.zeros(3))])
     one.append(t.ones(1))
@@ -608,6 +614,7 @@ MODULES = {
         hooked, lambda d: Call(Const(d.array(d.shape(1, 2), "d")))
     ),
     "LazyLinear": scenario(lazy, cases=1),
+    "LazyConv1d": scenario(lazy_convolution, cases=1),
     **dict.fromkeys(("ParameterList", "ParameterDict"), scenario(
         parameters, cases=1,
         wrong=(lambda t: t.nn.ParameterList(3), lambda t: t.nn.ParameterList()[0]),

@@ -681,6 +681,7 @@ def layers(x: Tensor, i: Tensor) -> None:
     assert_type(ta.distributions.Categorical(logits=x).log_prob(labels), Tensor)
     assert_type(ta.distributions.Categorical(logits=x).entropy(), Tensor)
     assert_type(nn.LazyLinear(2)(x), Tensor)
+    assert_type(nn.LazyConv1d(2, 1)(x), Tensor)
     assert_type(nn.CrossEntropyLoss()(x, labels), Tensor)
     assert_type(nn.HuberLoss()(x, x), Tensor)
     assert_type(nn.KLDivLoss(reduction="sum")(x, x.softmax(-1)), Tensor)

@@ -28,7 +28,7 @@ from tinyattn.nn.containers import (
     ParameterList,
     Sequential,
 )
-from tinyattn.nn.conv import Conv1d
+from tinyattn.nn.conv import Conv1d, LazyConv1d
 from tinyattn.nn.distance import CosineSimilarity, PairwiseDistance
 from tinyattn.nn.dropout import Dropout
 from tinyattn.nn.linear import Flatten, Identity, LazyLinear, Linear, Unflatten
@@ -92,6 +92,7 @@ __all__ = [
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
+    "LazyConv1d",
     "LazyLinear",
     "LeakyReLU",
     "LearnedPositions",

@@ -104,3 +104,42 @@ class Conv1d(Module):
         text += ", bias=False" if self.bias is None else ""
         text += f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else ""
         return text
+
+
+class LazyConv1d(Conv1d):
+    """A Conv1d whose in_channels is that of the first input it gets, (B, in_channels, T) or without
+    B. Then it draws weight and bias and is a Conv1d; before, weight has no elements.
+
+    >>> layer = nn.LazyConv1d(8, kernel_size=5)
+    >>> layer(ta.ones(2, 3, 10)).shape, layer
+    ((2, 8, 6), Conv1d(3, 8, kernel_size=(5,), stride=(1,)))
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: int | tuple[int],
+        stride: int | tuple[int] = 1,
+        padding: str | int | tuple[int] = 0,
+        dilation: int | tuple[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Device = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        more = stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        super().__init__(0, out_channels, kernel_size, *more)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (2, 3) or input.shape[-2] % self.groups:
+            raise ValueError(
+                "input: expected (B, C, T) or (C, T), where groups divides C, got "
+                f"{list(input.shape)} and groups {self.groups}"
+            )
+        self.in_channels = input.shape[-2]
+        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        self.weight.data = unset(*shape, dtype=self.weight.dtype).data
+        self.__class__ = Conv1d  # type: ignore[assignment]
+        self.reset_parameters()
+        return self.forward(input)
