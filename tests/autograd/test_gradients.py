@@ -6,6 +6,7 @@ import pytest
 
 import tinyattn as ta
 from tests.helpers import leaf, numbers
+from tinyattn.autograd import Function
 from tinyattn.autograd.gradients import Placed, RowSum, combine, rows_product, unbroadcast
 from tinyattn.kernels import backend
 
@@ -68,3 +69,43 @@ def test_sums_over_the_axes_that_broadcasting_added_or_stretched():
     np.testing.assert_allclose(unbroadcast(grad, (4,)), grad.sum((0, 1)), rtol=1e-14)
     kept = grad.sum(1, keepdims=True)
     np.testing.assert_allclose(unbroadcast(grad, (2, 1, 4)), kept, rtol=1e-14)
+
+
+class Twice(Function):
+    """a = x, b = 2 x, two outputs;   dx = da + 2 db."""
+
+    def forward(self, x):
+        return x.copy(), 2 * x
+
+    def backward(self, da, db):
+        return da + 2 * db
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+@pytest.mark.parametrize("order", [("shared", "own", "other"), ("own", "shared", "other")])
+def test_a_gradient_that_another_node_holds_is_not_added_to(shared, order):
+    """`shared` is the output that gets the very array which another leaf gets, too."""
+    x, held = leaf(np.ones(3)), leaf(np.ones(3))
+    outputs = Twice.apply(x)
+    here, there = outputs[shared], outputs[1 - shared]
+    makers = {
+        "shared": lambda: (here + held).sum(),  # one array, for `here` and for `held`
+        "own": lambda: (there * 3).sum(),  # a new array
+        "other": lambda: (here * 5).sum(),
+    }
+    # The newest node comes first in the backward pass.
+    losses = [makers[name]() for name in reversed(order)]
+    sum(losses).backward()
+    assert held.grad.tolist() == [1, 1, 1]
+    factor = (1, 2)
+    assert x.grad.tolist() == [6 * factor[shared] + 3 * factor[1 - shared]] * 3
+
+
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_gradient_that_is_asked_for_stays_as_it_arrived(wanted):
+    x = leaf(np.ones(2))
+    outputs = Twice.apply(x)
+    loss = (outputs[0] * 3).sum() + (outputs[1] * 5).sum()
+    got, dx = ta.autograd.grad(loss, [outputs[wanted], x])
+    assert got.tolist() == [(3, 5)[wanted]] * 2
+    assert dx.tolist() == [13, 13]
