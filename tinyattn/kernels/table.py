@@ -377,6 +377,8 @@ class Backend:
         x = elements("triangle", "x", x)
         if x.ndim != 3:
             raise ValueError(f"triangle: x must have three axes, got shape {x.shape}")
+        if not isinstance(k, int):
+            raise TypeError(f"triangle: k must be an int, got {type(k).__name__}")
         if not x.flags.carray:
             x = readable(x, x.dtype)
         out = empty(x.shape, x.dtype)
