@@ -104,12 +104,25 @@ static int make_calls(struct array *arrays, int64_t calls, const char **file)
     return status;
 }
 
+/* Element i of an array of floats of `size` bytes, or of integers of -size bytes. */
+static double element(const char *x, int64_t size, int64_t i)
+{
+    switch (size) {
+    case 4: return (double)((const float *)x)[i];
+    case 8: return ((const double *)x)[i];
+    case -1: return (double)((const uint8_t *)x)[i];
+    case -4: return (double)((const int32_t *)x)[i];
+    case -8: return (double)((const int64_t *)x)[i];
+    default: return NAN;
+    }
+}
+
 /* Holds one array to the reference's; says where it is wrong. */
 static int differs(const char *name, const char *got, int64_t size, const double *want, int64_t count,
                    double tolerance)
 {
     for (int64_t i = 0; i < count; i++) {
-        double x = size == 4 ? (double)((const float *)got)[i] : ((const double *)got)[i];
+        double x = element(got, size, i);
         if (isnan(x) && isnan(want[i])) continue;
         if (x == want[i] || fabs(x - want[i]) <= tolerance) continue;
         fprintf(stderr, "driver: %s: element %ld is %.9g, the reference has %.9g (tolerance %.3g)\n", name,
@@ -148,7 +161,7 @@ static int run_case(const char **file, int at_end, uint64_t *bits)
         memcpy(want, *file + sizeof tolerance, length * sizeof *want);
         *file += sizeof tolerance + length * sizeof *want;
         bad |= differs(name, got, size, want, length, tolerance);
-        *bits = hash(*bits, got, length * size);
+        *bits = hash(*bits, got, length * llabs(size));
         free(want);
     }
     for (int64_t i = 0; i < count; i++) munmap(arrays[i].pages, arrays[i].mapped + 2 * PAGE);

@@ -185,7 +185,8 @@ def main(directory: Path) -> None:
                 if call.kernel == "global_norm":  # written to a number of the call's own
                     place = len(record.memory) - 1, 0
                 if record.calls and x.size and place:
-                    results.append((place, x.itemsize, want, tolerance))
+                    size = x.itemsize if x.dtype.kind == "f" else -x.itemsize  # < 0: integers
+                    results.append((place, size, want, tolerance))
             name = f"{call.kernel}: {call.case}, {np.dtype(dtype).name}"
             write(file, names, name, record, results)
         print(f"{file.name}: {file.tell() >> 20} MB")
