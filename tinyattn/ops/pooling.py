@@ -40,6 +40,41 @@ class MaxPool1d(Function):
         return rows[:, self.padding : self.padding + T].reshape(self.shape)
 
 
+def _window(
+    function: str,
+    input: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+) -> tuple[int, int, int, int]:
+    """Size, stride, padding and dilation of the windows, when they are found to fit the input."""
+    shape = as_floats(input, "input", function)._array.shape
+    size, step, pad, gap = (
+        as_int(as_size((value,), name)[0], name)
+        for name, value in (
+            ("kernel_size", kernel_size),
+            ("stride", kernel_size if stride is None else stride),
+            ("padding", padding),
+            ("dilation", dilation),
+        )
+    )
+    if len(shape) not in (2, 3):
+        raise RuntimeError(f"{function}: input: expected (B, D, T) or (D, T), got {list(shape)}")
+    if min(size, step, gap) < 1 or not 0 <= pad <= size // 2:
+        raise RuntimeError(
+            f"{function}: expected positive kernel_size, stride and dilation, and a padding of at "
+            f"most half of kernel_size, got {size}, {step}, {gap} and {pad}"
+        )
+    reach = gap * (size - 1) + 1
+    if shape[-1] + 2 * pad < reach:
+        raise RuntimeError(
+            f"{function}: a window of {reach} steps does not fit in T = {shape[-1]} with padding "
+            f"{pad}"
+        )
+    return size, step, pad, gap
+
+
 def max_pool1d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -56,28 +91,7 @@ def max_pool1d(
     >>> F.max_pool1d(ta.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
     tensor([[5., 3.]])
     """
-    shape = as_floats(input, "input", "max_pool1d")._array.shape
-    size, step, pad, gap = (
-        as_int(as_size((value,), name)[0], name)
-        for name, value in (
-            ("kernel_size", kernel_size),
-            ("stride", kernel_size if stride is None else stride),
-            ("padding", padding),
-            ("dilation", dilation),
-        )
-    )
-    if len(shape) not in (2, 3):
-        raise RuntimeError(f"max_pool1d: input: expected (B, D, T) or (D, T), got {list(shape)}")
-    if min(size, step, gap) < 1 or not 0 <= pad <= size // 2:
-        raise RuntimeError(
-            "max_pool1d: expected positive kernel_size, stride and dilation, and a padding of at "
-            f"most half of kernel_size, got {size}, {step}, {gap} and {pad}"
-        )
-    if shape[-1] + 2 * pad < gap * (size - 1) + 1:
-        raise RuntimeError(
-            f"max_pool1d: a window of {gap * (size - 1) + 1} steps does not fit in T = {shape[-1]} "
-            f"with padding {pad}"
-        )
+    size, step, pad, gap = _window("max_pool1d", input, kernel_size, stride, padding, dilation)
     return MaxPool1d.apply(input, size, step, pad, gap)
 
 
@@ -101,32 +115,13 @@ def avg_pool1d(
     """
     if ceil_mode:
         raise NotImplementedError("ceil_mode: expected False, got True")
-    shape = as_floats(input, "input", "avg_pool1d")._array.shape
-    size, step, margin = (
-        as_int(as_size((value,), name)[0], name)
-        for name, value in (
-            ("kernel_size", kernel_size),
-            ("stride", kernel_size if stride is None else stride),
-            ("padding", padding),
-        )
-    )
-    if len(shape) not in (2, 3):
-        raise RuntimeError(f"avg_pool1d: input: expected (B, D, T) or (D, T), got {list(shape)}")
-    if min(size, step) < 1 or not 0 <= margin <= size // 2:
-        raise RuntimeError(
-            "avg_pool1d: expected positive kernel_size and stride, and a padding of at most half "
-            f"of kernel_size, got {size}, {step} and {margin}"
-        )
-    if shape[-1] + 2 * margin < size:
-        raise RuntimeError(
-            f"avg_pool1d: a window of {size} steps does not fit in T = {shape[-1]} with padding "
-            f"{margin}"
-        )
+    size, step, margin, _ = _window("avg_pool1d", input, kernel_size, stride, padding, 1)
+    T = input._array.shape[-1]
     x = pad(input, (margin, margin))
     count = (x._array.shape[-1] - size) // step + 1
     place = np.arange(count)[:, None] * step + np.arange(size)
     total = x[..., results.wrap(place)].sum(-1)
-    there = (place >= margin) & (place < shape[-1] + margin)
+    there = (place >= margin) & (place < T + margin)
     divisor = size if count_include_pad else results.wrap(there.sum(-1).astype(x._array.dtype))
     return total / divisor
 
