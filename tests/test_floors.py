@@ -20,10 +20,11 @@ FLOORS = {
     "tinyattn": 6,
     "examples": 8,
     "benchmarks": 8,
+    "lessons": 8,
 }
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for folder in ("tinyattn", "examples", "benchmarks")
+    for folder in ("tinyattn", "examples", "benchmarks", "lessons")
     for path in (ROOT / folder).rglob("*.py")
 }
 # The front door has no floor: it imports all of the package, and programs import it.

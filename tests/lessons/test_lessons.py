@@ -1,0 +1,172 @@
+"""Every lesson runs on every backend, is short, and says the same in English and in Chinese.
+
+The form of a lesson stands in lessons/cells.py. After a change of an English cell, look at its
+Chinese twin and run `python -m lessons NAME`.
+"""
+
+import re
+import runpy
+import time
+import unicodedata
+
+import pytest
+
+import tinyattn as ta
+from lessons.cells import FOLDER, LESSONS, cells
+
+ORDER = [
+    "01_slope", "02_tape", "03_broadcasting", "04_softmax", "05_embedding_and_cross_entropy",
+    "06_gru", "07_through_time", "08_additive_attention", "09_seq2seq", "10_scaled_dot_product",
+    "11_transformer", "12_long_sequences", "13_kernels_in_c", "14_break_it",
+]  # fmt: skip
+WORDS = 1500  # of an English lesson
+SECONDS = 30  # of processor time
+COLUMNS = 75  # of code: what is wider is cut on a page of the site
+ENDS = {
+    "en": ("## Your turn", "## What you have learnt", "## Questions to try", "## In the source"),
+    "zh": ("## 轮到你了", "## 学到了什么", "## 试一试", "## 源码在哪里"),
+}
+every_lesson = pytest.mark.parametrize("lesson", LESSONS)
+both_languages = pytest.mark.parametrize("language", ["en", "zh"])
+
+
+def text(language, lesson):
+    return "\n\n".join(cell.content for cell in cells(language, lesson) if cell.is_text)
+
+
+def code(language, lesson):
+    return [cell.content for cell in cells(language, lesson) if not cell.is_text]
+
+
+def test_every_lesson_has_its_place_and_its_chinese_twin():
+    assert set(LESSONS) <= set(ORDER)
+    assert sorted(path.stem for path in (FOLDER / "zh").glob("*.py")) == LESSONS
+
+
+@every_lesson
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+def test_the_lesson_runs(lesson, backend, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    state, start = ta.get_rng_state(), time.process_time()
+    try:
+        runpy.run_path(str(FOLDER / "en" / f"{lesson}.py"), run_name="__main__")
+    finally:
+        ta.set_rng_state(state)
+        close_figures()
+    assert time.process_time() - start < SECONDS
+    assert not list(tmp_path.iterdir()), "a lesson leaves no files behind"
+
+
+def close_figures():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")
+
+
+@every_lesson
+def test_both_languages_have_the_same_code(lesson):
+    assert code("zh", lesson) == code("en", lesson)
+    english, chinese = cells("en", lesson), cells("zh", lesson)
+    assert [cell.is_text for cell in english] == [cell.is_text for cell in chinese]
+
+
+@every_lesson
+def test_a_changed_english_cell_has_been_looked_at_in_chinese(lesson):
+    english, chinese = cells("en", lesson), cells("zh", lesson)
+    assert all(cell.source is None for cell in english)
+    old = [
+        (number, a.content.partition("\n")[0], a.hash())
+        for number, (a, b) in enumerate(zip(english, chinese, strict=True), start=1)
+        if b.source != (a.hash() if a.is_text else None)
+    ]
+    assert not old, f"look at these cells of zh/{lesson}.py, then `python -m lessons {lesson}`"
+
+
+@both_languages
+@every_lesson
+def test_text_stands_in_comments(language, lesson):
+    lines = text(language, lesson).splitlines()
+    assert [line for line in lines if line and line != "#" and not line.startswith("# ")] == []
+
+
+@both_languages
+@every_lesson
+def test_the_first_cell_has_the_title_and_the_last_one_says_where_to_go_on(language, lesson):
+    number = ORDER.index(lesson) + 1
+    title = {"en": f"# # Lesson {number}. ", "zh": f"# # 第 {number} 课："}[language]
+    first, last = cells(language, lesson)[0], cells(language, lesson)[-1]
+    assert first.is_text
+    assert first.content.startswith(title)
+    assert last.is_text
+    places = [text(language, lesson).find(f"# {heading}\n") for heading in ENDS[language]]
+    assert -1 not in places, dict(zip(ENDS[language], places, strict=True))
+    assert places == sorted(places)
+    if number < len(ORDER):
+        assert f"`{ORDER[number]}.py`" in last.content, "the next lesson is not named"
+
+
+@every_lesson
+def test_the_lesson_is_short(lesson):
+    words = len([word for word in text("en", lesson).split() if word != "#"])
+    assert words <= WORDS
+
+
+@every_lesson
+def test_code_fits_the_page(lesson):
+    lines = "\n".join(code("en", lesson)).splitlines()
+    assert [line for line in lines if width(line) > COLUMNS] == []
+
+
+def width(line):
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@both_languages
+@every_lesson
+def test_every_file_that_is_named_exists(language, lesson):
+    named = re.findall(r"`([\w/.]+\.(?:py|c|md))`", text(language, lesson))
+    root = FOLDER.parent
+    missing = [
+        name
+        for name in named
+        if not (root / name).exists() and name.removesuffix(".py") not in ORDER
+    ]
+    assert missing == []
+
+
+@both_languages
+@every_lesson
+def test_every_exercise_that_is_named_exists(language, lesson):
+    named = re.findall(r"tinyattn\.learn (?:check|hint|solution) (\w+)", text(language, lesson))
+    assert named, "a lesson has something to write"
+    assert all(name.startswith(lesson[:2]) for name in named)
+    folder = FOLDER.parent / "tinyattn" / "learn" / "exercises"
+    if not folder.exists():
+        pytest.skip("the exercises are not there yet")
+    known = [path.stem.lstrip("e_") for path in folder.glob("*.py")]
+    assert [name for name in named if not any(k.startswith(name) for k in known)] == []
+
+
+def test_a_line_that_looks_like_a_cell_but_opens_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("lessons.cells.FOLDER", tmp_path)
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "x.py").write_text("# %% [markdwn]\n# Text\n")
+    with pytest.raises(ValueError, match="markdwn"):
+        cells("en", "x")
+
+
+def test_the_stamp_of_a_chinese_cell_follows_the_english_one(tmp_path, monkeypatch):
+    from lessons.cells import stamp
+
+    monkeypatch.setattr("lessons.cells.FOLDER", tmp_path)
+    for language, content in (
+        ("en", "# %% [markdown]\n# A\n\n# %%\nx = 1\n\n# %% [markdown]\n# B\n"),
+        ("zh", '# %% [markdown] source="559aead0"\n# 甲\n\n# %%\nx = 1\n\n# %% [markdown]\n# 乙\n'),
+    ):
+        (tmp_path / language).mkdir()
+        (tmp_path / language / "x.py").write_text(content, encoding="utf-8")
+    assert stamp("x") == 2
+    assert stamp("x") == 0
+    sources = [cell.source for cell in cells("zh", "x")]
+    assert sources == [cells("en", "x")[0].hash(), None, cells("en", "x")[2].hash()]
+    assert [cell.content for cell in cells("zh", "x")] == ["# 甲", "x = 1", "# 乙"]
