@@ -2,6 +2,7 @@
 
     searching.py    the translations of a batch: greedy, by a beam, or drawn at random
     model.py        from text to text: a model with its vocabularies and tokenisers
+    tracing.py      what happened in one translation
     options.py      the command line of translate.py, and its defaults
     data.py         the pairs of a run: read, split, made into ids
     files.py        what a run writes and reads again: models, checkpoints

@@ -4,7 +4,7 @@ Look first at `search`."""
 from typing import Any, NamedTuple
 
 import tinyattn as ta
-from tinyattn.text import Batch, Found, beam, greedy, sample
+from tinyattn.text import Batch, Beam, Found, beam, greedy, sample
 
 
 class Search(NamedTuple):
@@ -38,8 +38,7 @@ def search(model: Any, batch: Batch, how: Search, first: int = 0) -> list[list[S
     `model` has `start`, `next` and `select`, as RNN and Transformer. `first` is the number of
     sentence 0 of those that the batch was made of; each number has random draws of its own.
     """
-    factor, extra = (2.0, 50) if how.max_tokens is None else (0.0, how.max_tokens)
-    limits: Any = {"factor": factor, "extra": extra, "no_repeat": how.no_repeat}
+    limits = limits_of(how)
 
     def state() -> Any:
         with ta.no_grad():
@@ -53,10 +52,22 @@ def search(model: Any, batch: Batch, how: Search, first: int = 0) -> list[list[S
             draws.append(sample(model.next, state(), batch.lengths, *narrow, **limits))
         return [[Scored(one, None) for one in each] for each in zip(*draws, strict=True)]
     if how.beam > 1:
-        widths = how.beam, how.n_best, how.alpha
-        beams = beam(model.next, model.select, state(), batch.lengths, *widths, **limits)
         return [
             [Scored(one.found(i), h.score) for i, h in enumerate(one.ended[: how.n_best])]
-            for one in beams
+            for one in beams(model, batch, how)
         ]
     return [[Scored(one, None)] for one in greedy(model.next, state(), batch.lengths, **limits)]
+
+
+def beams(model: Any, batch: Batch, how: Search) -> list[Beam]:
+    """What beam search does for each sentence of a batch."""
+    widths = how.beam, how.n_best, how.alpha
+    with ta.no_grad():
+        state = model.start(batch)
+    return beam(model.next, model.select, state, batch.lengths, *widths, **limits_of(how))
+
+
+def limits_of(how: Search) -> dict[str, Any]:
+    """How long a translation may be, as every search takes it."""
+    factor, extra = (2.0, 50) if how.max_tokens is None else (0.0, how.max_tokens)
+    return {"factor": factor, "extra": extra, "no_repeat": how.no_repeat}

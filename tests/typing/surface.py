@@ -1024,6 +1024,15 @@ def pictures() -> None:
     assert_type(viz.curve_figure([1, 2], {"loss": [3.0, 2.0]}, "step"), Figure)
 
 
+def traces(folder: Path) -> None:
+    trace = viz.Trace("书", "book", ["书"], ["book"], {"cross": np.ones((1, 1, 1, 1))})
+    assert_type(trace.effective_words(), Array)
+    assert_type(trace.to_dict(), dict[str, Any])
+    assert_type(viz.Trace.from_dict(trace.to_dict()), viz.Trace)
+    assert_type(trace.save(folder / "trace.npz"), None)
+    assert_type(viz.Trace.load(folder / "trace.npz"), viz.Trace)
+
+
 def data_sets() -> None:
     pairs = TensorDataset(ta.ones(4, 2), ta.ones(4))
     assert_type(pairs[0], tuple[Tensor, ...])
