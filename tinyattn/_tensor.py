@@ -364,6 +364,17 @@ class Tensor(TensorBase):
             raise RuntimeError("register_hook: the tensor doesn't require a gradient")
         return hooks.Handle(edge, hook)
 
+    def register_post_accumulate_grad_hook(self, hook: hooks.AfterHook) -> hooks.AfterHandle:
+        """Call hook(tensor) when a backward pass has added all of it to `.grad` of this leaf, while
+        the pass goes on with others. `remove()` of what is returned ends this."""
+        edge = edge_now(self)
+        if edge is None or not isinstance(edge[0], Leaf):
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: expected a leaf that requires a gradient, got "
+                + ("a tensor that doesn't" if edge is None else "the result of an operation")
+            )
+        return hooks.AfterHandle(edge[0], hook)
+
     def retain_grad(self) -> None:
         """Keep `.grad` of this tensor although it is not a leaf."""
         hooks.retain_grad(self)

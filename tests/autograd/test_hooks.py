@@ -143,3 +143,77 @@ def test_hooks_on_one_of_several_results():
     a.register_hook(lambda g: g * 10)
     (a + b * 2 + c * 3).sum().backward()
     assert x.grad.tolist() == [3.0, 10.0, 2.0]
+
+
+def test_a_hook_after_accumulation_sees_grad_complete_while_the_pass_goes_on():
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    h = x * 2
+    seen = []
+    w.grad = ta.tensor([100.0, 100.0])
+    w.register_post_accumulate_grad_hook(lambda leaf: seen.append(("w", leaf.grad.tolist())))
+    x.register_post_accumulate_grad_hook(lambda leaf: seen.append(("x", leaf.grad.tolist())))
+    h.register_hook(lambda g: seen.append(("h", g.tolist())))
+    (h * w + w).sum().backward()
+    assert seen == [("w", [103.0, 105.0]), ("h", [3.0, 4.0]), ("x", [6.0, 8.0])]
+
+
+def test_a_hook_after_accumulation_waits_for_the_last_use_of_its_leaf():
+    w = leaf([2.0])
+    seen = []
+    w.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.tolist()))
+    first = w * 3
+    second = (first * w).detach()  # no gradient comes back through this use
+    (first * w * second + w).sum().backward()
+    assert seen == [[2 * 3 * 2 * 12 + 1]]
+    assert w.grad.tolist() == [145.0]
+
+
+def test_a_leaf_whose_oldest_use_gets_no_gradient_is_reported_at_the_end():
+    class OneSided(ta.autograd.Function):
+        """x + 0 y, whose backward gives nothing for y."""
+
+        def forward(self, x, y):
+            return x + 0 * y
+
+        def backward(self, grad):
+            return grad, None
+
+    w, x = leaf([2.0]), leaf([1.0])
+    seen = []
+    w.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.tolist()))
+    old = w * 1
+    (OneSided.apply(x, old) * w).sum().backward()
+    assert seen == [[1.0]]
+
+
+def test_after_accumulation_hooks_run_in_order_and_can_be_removed():
+    w = leaf([2.0])
+    seen = []
+    first = w.register_post_accumulate_grad_hook(lambda leaf: seen.append(1))
+    second = w.register_post_accumulate_grad_hook(lambda leaf: seen.append(2))
+    w.sum().backward()
+    assert seen == [1, 2]
+    first.remove()
+    w.sum().backward()
+    assert seen == [1, 2, 2]
+    second.remove()
+    second.remove()  # a second time changes nothing
+    w.sum().backward()
+    assert seen == [1, 2, 2]
+    assert w.grad.tolist() == [3.0]
+
+
+def test_grad_of_chosen_tensors_calls_no_hook_after_accumulation():
+    w = leaf([2.0])
+    seen = []
+    w.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf))
+    (gradient,) = ta.autograd.grad((w * 3).sum(), [w])
+    assert gradient.tolist() == [3.0]
+    assert seen == []
+
+
+def test_a_hook_after_accumulation_belongs_to_a_leaf_that_needs_a_gradient():
+    with pytest.raises(RuntimeError, match=r"expected a leaf .* a tensor that doesn't"):
+        ta.ones(1).register_post_accumulate_grad_hook(print)
+    with pytest.raises(RuntimeError, match=r"expected a leaf .* the result of an operation"):
+        (leaf([1.0]) * 2).register_post_accumulate_grad_hook(print)

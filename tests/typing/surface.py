@@ -445,6 +445,7 @@ def gradients(x: Tensor) -> None:
     y = x * 2
     assert_type(y.retain_grad(), None)
     assert_type(y.register_hook(lambda grad: grad).remove(), None)
+    assert_type(x.register_post_accumulate_grad_hook(lambda leaf: None).remove(), None)
     assert_type(x.sum().backward(), None)
     assert_type(autograd.backward([x.sum()]), None)
     assert_type(autograd.grad(x.sum(), [x]), tuple[Tensor, ...])

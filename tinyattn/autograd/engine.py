@@ -5,7 +5,7 @@ topological order: when the newest waiting operation runs, its gradient is compl
 `backward` and `grad`, which people call, stand in frontend.py.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from tinyattn.autograd.function import FREED, Function
 from tinyattn.autograd.gradients import Deferred, Gradient, as_array, combine, fitted, plus
-from tinyattn.autograd.hooks import run_hooks
+from tinyattn.autograd.hooks import after_accumulate, after_pass, run_after_accumulate, run_hooks
 from tinyattn.autograd.modes import state
-from tinyattn.autograd.paths import paths_to
+from tinyattn.autograd.paths import last_users, paths_to
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import kernels, local
@@ -34,7 +34,7 @@ def run(
     """
     waiting = Waiting([edge[0] for edge, _ in roots], wanted)
     heap, table, deferred, add = waiting.heap, waiting.table, waiting.deferred, waiting.add
-    careful = state.careful
+    careful, early = state.careful, waiting.early
     for edge, grad in roots:
         add(edge, grad, False)
     while heap:
@@ -64,11 +64,11 @@ def run(
                 add(to, dx, owned)
         if saved and not retain_graph:
             node.saved = FREED
-    for end in waiting.ends:
-        arrived = table.pop(end)
-        waiting.complete(end, arrived)
-        if isinstance(end, Leaf) and wanted is None:
-            end.accumulate(*arrived)
+        if early and node in early:
+            waiting.finish(early[node])
+    waiting.finish(waiting.ends)
+    if after_accumulate:
+        after_pass.run(waiting.outer)
     return waiting.found
 
 
@@ -78,6 +78,8 @@ class Waiting:
     `table` holds for each node, one output after the other, the gradient there and whether it may
     be changed in place, because no one else holds it. `heap` gives the newest operation first. The
     pass stops at `ends`: leaves or, if places are wanted, the last nodes on the paths to them.
+    `early` holds leaves whose gradients are awaited, each under the last operation to run that adds
+    to it: they are finished after it, the others when the pass ends.
     """
 
     def __init__(self, roots: list[Node], wanted: Collection[Place] | None) -> None:
@@ -90,8 +92,12 @@ class Waiting:
         self.found: dict[Place, Array] = {}
         self.paths: Collection[Node] | None = None
         self.last: Collection[Node] = ()
+        self.early: Mapping[Node, list[Leaf]] = {}
+        self.outer = after_pass.begin()
         if wanted is not None:
             self.paths, self.last = paths_to(roots, wanted)
+        elif after_accumulate:
+            self.early = last_users(roots, after_accumulate)
 
     def add(self, edge: Edge, grad: Gradient, owned: bool) -> None:
         """Add a gradient that has arrived at an output of a node."""
@@ -137,3 +143,15 @@ class Waiting:
             for index, grad in enumerate(arrived[::2]):
                 if (node, index) in self.wanted:
                     self.found[node, index], arrived[2 * index + 1] = grad, False
+
+    def finish(self, ends: Sequence[Node]) -> None:
+        """Add the gradients of leaves to `.grad`, or keep those that are wanted."""
+        for end in ends:
+            arrived = self.table.pop(end, None)
+            if arrived is None:  # it was finished early, or no gradient has reached it
+                continue
+            self.complete(end, arrived)
+            if isinstance(end, Leaf) and self.wanted is None:
+                end.accumulate(*arrived)
+                if after_accumulate:
+                    run_after_accumulate(end)

@@ -1,9 +1,14 @@
 """Hooks: functions that see the gradient of one tensor, and may put another in its place. Look
-first at `run_hooks`, which the backward pass calls."""
+first at `run_hooks`, which the backward pass calls.
 
+A hook of the second kind, `after_accumulate`, is called once `.grad` of a leaf is complete, while
+the rest of the backward pass is still to come.
+"""
+
+import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -46,6 +51,57 @@ def run_hooks(node: Node, arrived: list[Any]) -> None:
                 )
             grad = new._array.astype(grad.dtype, copy=False)
             arrived[2 * index], arrived[2 * index + 1] = grad, False
+
+
+AfterHook: TypeAlias = Callable[[Tensor], None]
+after_accumulate: "weakref.WeakKeyDictionary[Leaf, dict[object, AfterHook]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class AfterHandle:
+    """A hook that is called after the gradient of a leaf is accumulated. `remove()` takes it
+    away."""
+
+    def __init__(self, leaf: Leaf, hook: AfterHook) -> None:
+        self.leaf, self.key = weakref.ref(leaf), object()
+        after_accumulate.setdefault(leaf, {})[self.key] = hook
+
+    def remove(self) -> None:
+        leaf = self.leaf()
+        hooks = after_accumulate.get(leaf, {}) if leaf is not None else {}
+        hooks.pop(self.key, None)
+        if leaf is not None and not hooks:
+            after_accumulate.pop(leaf, None)
+
+
+def run_after_accumulate(leaf: Leaf) -> None:
+    """Call the hooks of a leaf whose `.grad` is complete."""
+    tensor = leaf.tensor()
+    for hook in list(after_accumulate.get(leaf, {}).values()) if tensor is not None else ():
+        refuse("a replay would not call the hook of a tensor")
+        hook(cast(Tensor, tensor))
+
+
+class _AfterPass(threading.local):
+    """What hooks of `after_accumulate` want to be called when the pass of this thread ends."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+
+    def begin(self) -> list[Callable[[], None]]:
+        """A pass begins. Returns what the pass around it, if it is inside one, has to call."""
+        outer, self.callbacks = self.callbacks, []
+        return outer
+
+    def run(self, outer: list[Callable[[], None]]) -> None:
+        """The pass has ended."""
+        callbacks, self.callbacks = self.callbacks, outer
+        for callback in callbacks:
+            callback()
+
+
+after_pass = _AfterPass()
 
 
 def retain_grad(tensor: Tensor) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from operator import attrgetter
 
-from tinyattn.autograd.storage import Node, Place
+from tinyattn.autograd.storage import Leaf, Node, Place
 
 
 def nodes_below(roots: Iterable[Node]) -> set[Node]:
@@ -27,3 +27,19 @@ def paths_to(roots: list[Node], wanted: Collection[Place]) -> tuple[set[Node], s
             paths.add(node)
             last.discard(node)
     return paths, last
+
+
+def last_users(roots: list[Node], leaves: Collection[Leaf]) -> dict[Node, list[Leaf]]:
+    """For operations, the leaves of which they are the last users in a backward pass: the oldest
+    ones, since the newest run first."""
+    oldest: dict[Leaf, Node] = {}
+    for node in nodes_below(roots):
+        for edge in node.edges:
+            if edge is not None and isinstance(edge[0], Leaf) and edge[0] in leaves:
+                leaf = edge[0]
+                if leaf not in oldest or node.number < oldest[leaf].number:
+                    oldest[leaf] = node
+    users: dict[Node, list[Leaf]] = {}
+    for leaf, node in oldest.items():
+        users.setdefault(node, []).append(leaf)
+    return users
