@@ -23,7 +23,7 @@ from tinyattn.datasets import everyday
 from tinyattn.kernels._types import Array
 from tinyattn.nn import functional as F
 from tinyattn.nn import init, utils
-from tinyattn.nn.utils import rnn
+from tinyattn.nn.utils import prune, rnn
 from tinyattn.optim import lr_scheduler
 from tinyattn.utils.data import (
     DataLoader,
@@ -851,6 +851,19 @@ def training(module: nn.Linear) -> None:
     assert_type(optimizer.add_param_group({"params": [nn.Parameter(ta.ones(1))]}), None)
     assert_type(utils.clip_grad_norm_(module.parameters(), 1.0), Tensor)
     assert_type(utils.clip_grad_value_(module.parameters(), 1.0), None)
+    linear = nn.Linear(4, 4)
+    assert_type(prune.l1_unstructured(linear, "weight", 0.5), nn.Linear)
+    assert_type(prune.random_unstructured(linear, "weight", 1), nn.Linear)
+    assert_type(prune.ln_structured(linear, "weight", 1, n=2, dim=0), nn.Linear)
+    assert_type(prune.random_structured(linear, "weight", 0.2, dim=1), nn.Linear)
+    assert_type(prune.custom_from_mask(linear, "bias", ta.ones(4)), nn.Linear)
+    assert_type(prune.identity(linear, "bias"), nn.Linear)
+    pairs = [(linear, "weight")]
+    assert_type(prune.global_unstructured(pairs, prune.L1Unstructured, amount=0.5), None)
+    assert_type(prune.is_pruned(linear), bool)
+    assert_type(prune.remove(prune.remove(linear, "weight"), "bias"), nn.Linear)
+    assert_type(nn.shrink.hidden_units(linear, nn.Linear(4, 2), 0.5), Tensor)
+    assert_type(nn.shrink.heads(nn.MultiheadAttention(4, 2), 1), Tensor)
     optimizer.step()
     scheduler = lr_scheduler.StepLR(optimizer, 2)
     assert_type(scheduler.step(), None)

@@ -349,7 +349,7 @@ class MultiheadAttention(OverloadedForward):
         else:
             out = scaled_dot_product_attention(q, k, v, mask, p, is_causal)
         out = out.permute(0, 2, 1, 3) if self.batch_first else out.permute(2, 0, 1, 3)
-        out = self.out_proj(out.reshape(*out.shape[:2], self.embed_dim))
+        out = self.out_proj(out.reshape(*out.shape[:2], h * self.head_dim))
         return out if batched else out.squeeze(one), weights
 
     def _project(
@@ -358,7 +358,7 @@ class MultiheadAttention(OverloadedForward):
         """Queries, keys and values of all heads, (B, h, T, D), by one product for each different
         input: one for self-attention, two if key is value, else three.
         """
-        E, w, b = self.embed_dim, self.in_proj_weight, self.in_proj_bias
+        E, w, b = self.num_heads * self.head_dim, self.in_proj_weight, self.in_proj_bias
         kept = None
         if cache is not None and not cache.grows and cache.keys is not None:
             assert cache.values is not None

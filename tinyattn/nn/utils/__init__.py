@@ -1,5 +1,5 @@
 """Gradient clipping for training loops; all parameters as one vector. Sequences of unequal length
-are in rnn.py.
+are in rnn.py, pruning is in prune.py.
 
 Look first at `clip_grad_norm_`.
 """
@@ -16,7 +16,7 @@ from tinyattn.compat.deprecated import renamed
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import repeated
-from tinyattn.nn.utils import rnn
+from tinyattn.nn.utils import prune, rnn
 from tinyattn.ops.shape import cat
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "parameters_to_vector",
+    "prune",
     "rnn",
     "vector_to_parameters",
 ]
