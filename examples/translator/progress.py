@@ -27,8 +27,10 @@ ROWS = 20  # of the curve, about
 class Run:
     """A training on its way: where it stands, and what it writes to its folder.
 
-    It ends early once there is something in `interrupts`.
+    It ends early, and is `stopped` then, once there is something in `interrupts`.
     """
+
+    stopped = False
 
     def __init__(
         self,
@@ -58,10 +60,12 @@ class Run:
         left = chain.from_iterable(batches(*epoch) for epoch in self.order[epoch:])
         with tqdm(total=self.total, initial=done, unit="batch", dynamic_ncols=True) as self.bar:
             for step, batch in enumerate(islice(left, into, None), start=done + 1):
-                if self.interrupts or self.out_of_patience():
-                    break
                 self.random = ta.get_rng_state()
                 yield step, batch
+                if self.interrupts:
+                    self.stop()
+                if self.stopped or self.out_of_patience():
+                    break
 
     def out_of_patience(self) -> bool:
         """Whether the last validations, as many as --patience says, gave nothing better."""
@@ -89,17 +93,24 @@ class Run:
         self.tokens += int((batch.target_out != PAD).sum()) + int(batch.lengths.sum())
         self.bar.update()
         every = max(self.total // ROWS, 1)
-        planned = progress.step % every == 0 or progress.step == self.total
-        if planned:
+        if progress.step % every == 0 or progress.step == self.total:
             self.validate()
             if progress.best() is progress.curve[-1]:
                 self.save(BEST)
             if self.args.average:
                 self.keep_weights()
-        if self.interrupts or progress.step % self.args.save_every == 0:
+        if progress.step % self.args.save_every == 0:
             self.save(CHECKPOINT)
-        if self.interrupts and not planned:  # not in the checkpoint: a run never stopped has no
-            self.validate()  # such row
+
+    def stop(self) -> None:
+        """End between two steps: a checkpoint to go on from, and the curve up to here.
+
+        The checkpoint lacks the row that is new now, as a run that was never stopped does.
+        """
+        self.stopped = True
+        self.save(CHECKPOINT)
+        if self.progress.losses:
+            self.validate()
 
     def validate(self) -> None:
         """One more row of the curve."""
@@ -145,11 +156,15 @@ class Run:
 def noted_interrupts() -> Iterator[list[int]]:
     """Ctrl-C only leaves a note in this list: no step stays half done, and no file half written.
 
-    After an error nothing changes back, since the program ends then, in its own time.
+    After an error the program ends, and a late Ctrl-C doesn't cut that short: it is ignored.
     """
     notes: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: notes.append(number))
-    yield notes
+    try:
+        yield notes
+    except BaseException:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     signal.signal(signal.SIGINT, before)
 
 

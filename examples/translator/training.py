@@ -81,14 +81,14 @@ def train(args: argparse.Namespace) -> None:
             run = Run(model, optimizer, args, data, folder, progress, interrupts)
             fit(model, optimizer, args, run)
             seconds = time.perf_counter() - started
-            if not interrupts:
+            if not run.stopped:
                 run.save(LAST)
             best = use_best(model, progress, folder)
-            averaged = not interrupts and run.use_average(best["perplexity"])
+            averaged = not run.stopped and run.use_average(best["perplexity"])
             save_model(model, data, folder)
             write_config(args, folder)
             write_curve(progress.curve, folder)
-            if interrupts:
+            if run.stopped:
                 say(
                     f"stopped; the best model so far, of step {best['step']}, is in "
                     f"{folder / MODEL}; go on with: {sys.argv[0]} train --resume {folder}"
@@ -111,4 +111,6 @@ def train(args: argparse.Namespace) -> None:
         f"(validation perplexity {averaged or best['perplexity']:.3f})"
     )
     print(f"in {folder}: {MODEL} (the best), {LAST}, {CONFIG}, curve.csv, curve.png")
+    if interrupts:  # after the last step, while the files were written
+        raise KeyboardInterrupt
     report(model, data.test, folder)

@@ -1,16 +1,20 @@
 """What happens between the steps: Ctrl-C and full disks."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from translator.model import without_some
-from translator.training import schedule
+from translator.options import train_options
+from translator.progress import Run
+from translator.training import schedule, train
 
 import tinyattn as ta
 from tinyattn.text import BOS, EOS, PAD, UNK
@@ -37,12 +41,11 @@ def test_ctrl_c_saves_a_whole_model_and_says_where(toy: Any, times: int) -> None
             seen += process.stderr.read(1)
             assert process.poll() is None, seen
         for _ in range(times):
-            process.send_signal(signal.SIGINT)
-            # Apart enough to come one by one, close enough to come before the end.
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(0.005)
+            process.send_signal(signal.SIGINT)  # does nothing once the process has ended
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.005)  # apart enough to come one by one
         error = process.stderr.read().decode()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == 130, error
     step = ta.load_checkpoint(toy.folder / out / "checkpoint.safetensors")["progress"]["step"]
     assert error.endswith(
         f"translate.py: stopped; the best model so far, of step {step}, is in "
@@ -52,6 +55,50 @@ def test_ctrl_c_saves_a_whole_model_and_says_where(toy: Any, times: int) -> None
     assert contents(toy.folder).items() >= before.items()
     assert {"curve.csv", "curve.png"} <= {p.name for p in (toy.folder / out).iterdir()}
     assert run(toy.folder, "translate", "一二三。", "--model", out).returncode == 0
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_ctrl_c_just_after_a_step_loses_nothing(
+    toy: Any, step: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Between a step's own work and the next one; the curve has no row before step 3."""
+    after_step = Run.after_step
+
+    def interrupted(run: Run, *args: Any) -> None:
+        after_step(run, *args)
+        if run.progress.step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.chdir(toy.folder)
+    monkeypatch.setattr(Run, "after_step", interrupted)
+    monkeypatch.setattr("translator.progress.ROWS", 2)
+    out = f"between-{step}"
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            train(train_options(*TOY, "--out", out, "--epochs", "1", "--hidden", "8"))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    saved = ta.load_checkpoint(f"{out}/checkpoint.safetensors")["progress"]
+    assert saved["step"] == step
+    assert f"of step {step}, is in {out}" in capfd.readouterr().err
+
+
+def test_ctrl_c_after_the_last_step_ends_with_a_whole_model(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the files are written; only the report is left out."""
+    monkeypatch.chdir(toy.folder)
+
+    def interrupted(*args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("translator.training.write_curve", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(train_options(*TOY, "--out", "late", "--epochs", "1", "--hidden", "8"))
+    files = {p.name for p in Path("late").iterdir()}
+    assert {"model.safetensors", "last.safetensors", "config.toml"} <= files
+    assert "checkpoint.safetensors" not in files
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit on the size of files is set by a POSIX shell")
