@@ -1,0 +1,107 @@
+"""Every exercise: its stub fails, its solution passes in every backend, each wrong answer gets its
+own message, every seeded fault of the solution is caught, and no solution is handed out."""
+
+import ast
+import inspect
+import textwrap
+
+import numpy as np
+import pytest
+
+from tests.learn.faults import faulty_solutions, gone
+from tinyattn.learn.checking import examine
+from tinyattn.learn.comparing import outcome, same
+from tinyattn.learn.exercise import Exercise, load, names
+from tinyattn.learn.folder import answer_in, start, stub
+
+# How many checks an exercise has: none is left out unnoticed.
+MANIFEST = {
+    "04_softmax_backward": 11,
+    "06a_gru_step": 9,
+}
+
+
+@pytest.fixture(params=names())
+def exercise(request: pytest.FixtureRequest) -> Exercise:
+    return load(request.param)
+
+
+def test_the_number_of_checks_is_fixed():
+    assert list(MANIFEST) == names()
+
+
+def test_the_solution_passes_in_every_backend(exercise, backend):
+    report = examine(exercise, exercise.solution)
+    assert report.right, str(report)
+    assert len(report.passed) == report.total == MANIFEST[exercise.name]
+    assert not report.mistake
+
+
+def test_the_solution_in_float32_passes(exercise):
+    def single(*inputs):
+        return exercise.solution(*map(_single, inputs))
+
+    single.__signature__ = inspect.signature(exercise.ask)
+    report = examine(exercise, single)
+    assert report.right, str(report)
+
+
+def _single(value):
+    floats = isinstance(value, np.ndarray) and value.dtype == np.float64
+    return value.astype(np.float32) if floats else value
+
+
+def test_a_wrong_answer_gets_its_own_message(exercise):
+    assert len(exercise.wrong) >= 6
+    for wrong in exercise.wrong:
+        report = examine(exercise, wrong)
+        assert report.mistake == wrong.__name__, f"{wrong.__name__}: {report}"
+        assert " ".join(inspect.getdoc(wrong).split()) in " ".join(report.words.split())
+        assert "\0" not in str(report)
+
+
+def test_every_seeded_fault_is_caught_and_no_fault_gets_a_wrong_name(exercise):
+    faults = list(faulty_solutions(exercise))
+    assert len(faults) >= 3
+    survived, misnamed = [], []
+    for text, answer in faults:
+        report = examine(exercise, answer)
+        if report.right:
+            survived.append(text)
+        if report.mistake:
+            wrong = next(w for w in exercise.wrong if w.__name__ == report.mistake)
+            for inputs in exercise.cases(np.random.default_rng(99)):
+                theirs = outcome(exercise, wrong, inputs)
+                if not same(exercise, outcome(exercise, answer, inputs), theirs):
+                    misnamed.append((text, report.mistake))
+    assert not survived
+    assert not misnamed
+
+
+def test_every_entry_of_the_equivalent_faults_is_a_fault(exercise):
+    assert not gone(exercise)
+
+
+def test_the_stub_is_not_written_yet(exercise, tmp_path):
+    start(tmp_path)
+    report = examine(exercise, answer_in(tmp_path / exercise.file, exercise))
+    assert not report.right
+    assert not report.written
+    assert "not written yet" in report.words
+
+
+def test_the_file_of_a_student_holds_no_text_of_a_solution(exercise):
+    given = " ".join(stub(exercise).split())
+    tree = ast.parse(textwrap.dedent(inspect.getsource(exercise.solution)))
+    for statement in tree.body[0].body:
+        assert " ".join(ast.unparse(statement).split()) not in given
+    for hidden in (*exercise.wrong, *exercise.hints):
+        text = hidden if isinstance(hidden, str) else hidden.__doc__
+        assert " ".join(text.split()) not in given
+
+
+def test_the_hints_are_three_and_the_names_fit(exercise):
+    assert len(set(exercise.hints)) == 3
+    assert exercise.name == f"{exercise.number}_{exercise.ask.__name__}"
+    for sentence in exercise.properties:
+        assert inspect.getdoc(sentence).endswith(".")

@@ -1,0 +1,144 @@
+"""`python -m tinyattn.learn`: exercises, their check, hints, solutions, and marks for a class."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tinyattn.learn.checking import Report, examine, stages
+from tinyattn.learn.exercise import Exercise, exercises
+from tinyattn.learn.folder import Progress, Unusable, answer_in, start
+from tinyattn.learn.showing import paragraph
+
+PROGRAM = "python -m tinyattn.learn"
+
+
+def start_command(options: argparse.Namespace) -> int:
+    written = start(options.dir)
+    kept = len(exercises()) - len(written)
+    left = f", {kept} kept as they are." if kept else "."
+    print(f"{len(written)} exercises written to {options.dir}{left}")
+    print(f"\n    cd {options.dir}\n    {PROGRAM} check 01\n")
+    print("Each file says what to write. `check` says what is wrong, `hint` helps.")
+    return 0
+
+
+def check_command(options: argparse.Namespace) -> int:
+    progress, unwritten, right = Progress(options.dir), [], 0
+    chosen = exercises(options.number)
+    for exercise in chosen:
+        report = _report(options.dir, exercise)
+        if report.written:
+            entry = progress.of(exercise)
+            entry["tries"] += 1
+            entry["right"] = report.right
+            progress.save()
+        else:
+            unwritten.append(exercise.name)
+            if not options.number:
+                continue
+        if report.right and not options.number:
+            print(f"ok   {exercise.name}, {report.total} of {report.total} checks")
+        else:
+            print(report)
+        if not report.right:
+            if report.written:
+                print(f"  A hint: {PROGRAM} hint {exercise.number}")
+            return 1
+        right += 1
+    if not options.number:
+        print(f"\n{right} of {len(chosen)} exercises are right.")
+    if unwritten:
+        print(paragraph(f"Not written yet: {', '.join(unwritten)}."))
+    return 1 if unwritten else 0
+
+
+def _report(folder: Path, exercise: Exercise) -> Report:
+    path = folder / exercise.file
+    try:
+        return examine(exercise, answer_in(path, exercise))
+    except Unusable as error:
+        total = len(list(stages(exercise, exercise.solution)))
+        words = str(error)
+        return Report(exercise, str(path), [], total, "The file can be loaded.", words)
+
+
+def hint_command(options: argparse.Namespace) -> int:
+    progress = Progress(options.dir)
+    for exercise in exercises(options.number):
+        entry = progress.of(exercise)
+        entry["hints"] = min(entry["hints"] + 1, len(exercise.hints))
+        for i, hint in enumerate(exercise.hints[: entry["hints"]], 1):
+            print(paragraph(f"{exercise.name}, hint {i} of {len(exercise.hints)}: {hint}"))
+    progress.save()
+    return 0
+
+
+def solution_command(options: argparse.Namespace) -> int:
+    progress = Progress(options.dir)
+    for exercise in exercises(options.number):
+        entry = progress.of(exercise)
+        if not entry["tries"]:
+            print(f"{exercise.name}: try it once first: {PROGRAM} check {exercise.number}")
+            return 1
+        entry["solution"] = True
+        source = inspect.getsource(exercise.solution)
+        print(source.replace("def solution", f"def {exercise.ask.__name__}"))
+    progress.save()
+    return 0
+
+
+def status_command(options: argparse.Namespace) -> int:
+    progress = Progress(options.dir)
+    print(f"{'exercise':34} {'':10} tries  hints")
+    for exercise in exercises():
+        entry = progress.of(exercise)
+        state = "right" if entry["right"] else "not yet" if entry["tries"] else "-"
+        seen = "  solution seen" if entry["solution"] else ""
+        print(f"{exercise.name:34} {state:10} {entry['tries']:5}  {entry['hints']:5}{seen}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Exercises that say what is wrong.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, number: str | None
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        if number is not None:
+            text = "as 04, 03 or 03b"
+            if number == "?":
+                added.add_argument("number", nargs="?", default="", metavar="NN", help=text)
+            else:
+                added.add_argument("number", metavar="NN", help=text)
+            added.add_argument(
+                "--dir", type=Path, default=Path(), help="the folder that `start` wrote to"
+            )
+        return added
+
+    text = "write the exercise files to DIR; files that are there stay as they are"
+    command("start", start_command, text, None).add_argument("dir", type=Path, metavar="DIR")
+    text = "check one exercise, or all that are written, up to the first that is not right"
+    command("check", check_command, text, "?")
+    command("hint", hint_command, "the next of three hints", "")
+    command("solution", solution_command, "a solution, after one try", "")
+    status = command("status", status_command, "what is done", None)
+    status.add_argument("--dir", type=Path, default=Path(), help="the folder that `start` wrote to")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

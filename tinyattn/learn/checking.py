@@ -1,0 +1,281 @@
+"""The check of one answer, in order, up to the first failure. Look at `examine` first.
+
+Every exercise has the same stages: it runs; shape and type; a small case by hand; the definition on
+more inputs; the gradient, measured; properties; extreme values; tinyattn's own operations.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinyattn.kernels import backend
+from tinyattn.learn.comparing import Outcome, close, outcome, places, quiet, same, shapes_differ
+from tinyattn.learn.errors import told
+from tinyattn.learn.exercise import Answer, Exercise, Inputs
+from tinyattn.learn.measuring import compare
+from tinyattn.learn.showing import paragraph, table
+
+Stage = tuple[str, Callable[[], str | None]]  # a sentence, and what says why it does not hold
+
+
+@dataclass
+class Report:
+    """What a check found. `words` says what is wrong; it is empty if the answer is right."""
+
+    exercise: Exercise
+    where: str  # file and line of the answer
+    passed: list[str] = field(default_factory=list)
+    total: int = 0
+    failed: str = ""  # the sentence that does not hold
+    words: str = ""
+    mistake: str = ""  # the name of the wrong answer that this is
+    written: bool = True  # whether there is an answer at all
+
+    @property
+    def right(self) -> bool:
+        return not self.failed
+
+    def __str__(self) -> str:
+        lines = [f"{self.exercise.name}   {self.where}", ""]
+        lines += [f"  ok   {sentence}" for sentence in self.passed]
+        if self.failed:
+            words = paragraph(self.words.replace(SEEN, ""), "       ")
+            lines += [f"  NO   {self.failed}", "", words, ""]
+        else:
+            lines.append("")
+        lines.append(f"  {len(self.passed)} of {self.total} checks passed.")
+        return "\n".join(lines)
+
+
+class Unwritten(Exception):
+    """The function still raises NotImplementedError."""
+
+
+class Refused(Exception):
+    """The result is not what was asked for."""
+
+
+# What follows is said of numbers whose mistake is not known by name.
+SEEN = "\0"
+
+
+def examine(exercise: Exercise, answer: Answer) -> Report:
+    """Check an answer, up to the first failure."""
+    code = getattr(answer, "__code__", None)
+    file, line = (code.co_filename, code.co_firstlineno) if code else ("?", 0)
+    report = Report(exercise, f"{file}, line {line}")
+    found = list(stages(exercise, answer))
+    report.total = len(found)
+    for sentence, check in found:
+        try:
+            with quiet():
+                words = check()
+        except Unwritten:
+            report.written = False
+            words = f"It is not written yet. Edit {file}, line {line}."
+        except Refused as refused:
+            words = f"For other inputs, {refused}."
+        except KeyboardInterrupt as error:
+            words = f"It was stopped while it ran:\n\n{_block(told(error, file) or file)}"
+            report.failed, report.words = sentence, words
+            return report
+        except (Exception, SystemExit) as error:
+            lines = told(error, file)
+            words = f"Its result can't be used here: {error}"
+            if lines is not None:
+                words = f"Your code raised an error:\n\n{_block(lines)}"
+        if words is not None:
+            report.failed, report.words = sentence, words
+            mistake = recognised(exercise, answer) if report.written else None
+            if mistake is not None:
+                report.mistake = mistake.__name__
+                shown = words.partition(SEEN)[0]
+                report.words = f"{shown}\n\n{inspect.getdoc(mistake)}"
+            return report
+        report.passed.append(sentence)
+    return report
+
+
+def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
+    """All stages of the check of an answer; none has run."""
+    arguments = ", ".join(inspect.signature(exercise.ask).parameters)
+
+    def runs() -> str | None:
+        wrong = _signature(exercise, answer)
+        hers = outcome(exercise, answer, exercise.hand)
+        if isinstance(hers.error, NotImplementedError):
+            raise Unwritten
+        if wrong:
+            return wrong
+        if hers.error is not None:
+            raise hers.error
+        if hers.changed:
+            return (
+                f"Your function changes its argument `{hers.changed}`. Others may still need it: "
+                "work on a copy, or make a new array."
+            )
+        return None
+
+    def shape() -> str | None:
+        hers, right = (outcome(exercise, f, exercise.hand) for f in (answer, exercise.solution))
+        words = hers.refused or shapes_differ(exercise, hers, right)
+        return _with_inputs(exercise, exercise.hand, words) if words else None
+
+    def by_hand() -> str | None:
+        return _difference(exercise, answer, exercise.hand)
+
+    def definition() -> str | None:
+        for inputs in more_inputs(exercise):
+            words = _difference(exercise, answer, inputs)
+            if words:
+                return words
+        return None
+
+    yield f"It takes ({arguments}), runs, and leaves its arguments as they were.", runs
+    yield "The shape and the type of the result are right.", shape
+    yield "A small case by hand gives the right numbers.", by_hand
+    count = len(more_inputs(exercise))
+    yield f"The definition holds on {count} more inputs.", definition
+    plain = arrays_of(exercise, answer)
+    gradients = exercise.gradients
+    if gradients is not None:
+
+        def measured() -> str | None:
+            return compare(gradients(plain, np.random.default_rng(2)), exercise.tolerance)
+
+        yield "It is the gradient that finite differences measure.", measured
+    for property_ in exercise.properties:
+
+        def holds(property_: Callable[..., str | None] = property_) -> str | None:
+            return property_(plain, np.random.default_rng(3))
+
+        yield inspect.getdoc(property_) or property_.__name__, holds
+    for what, inputs in exercise.extremes.items():
+
+        def extreme(inputs: Inputs = inputs) -> str | None:
+            return _difference(exercise, answer, inputs)
+
+        yield f"It is right for {what}.", extreme
+    library = exercise.library
+    if library is not None:
+
+        def agrees() -> str | None:
+            for inputs in (exercise.hand, *more_inputs(exercise)):
+                words = _difference(exercise, answer, inputs, library)
+                if words:
+                    return words
+            return None
+
+        yield f"tinyattn's own operations agree (backend {backend().name}).", agrees
+
+
+def arrays_of(exercise: Exercise, answer: Answer) -> Answer:
+    """The answer, called as the exercise says; its results are arrays."""
+
+    def plain(*inputs: Any) -> Any:
+        got = outcome(exercise, answer, inputs)
+        if got.error is not None:
+            raise got.error
+        if got.refused:
+            raise Refused(got.refused)
+        return got.parts[0] if len(got.parts) == 1 else got.parts
+
+    return plain
+
+
+def more_inputs(exercise: Exercise) -> list[Inputs]:
+    """The same ones in every check."""
+    return list(exercise.cases(np.random.default_rng(1)))
+
+
+def recognised(exercise: Exercise, answer: Answer) -> Answer | None:
+    """The wrong answer that gives the same as this one, on all inputs; None if none or several do.
+
+    What a wrong answer does with extreme inputs depends on how it is written. So extreme inputs
+    count only for those that are right everywhere else.
+    """
+    usual = [exercise.hand, *more_inputs(exercise)]
+    hers = [outcome(exercise, answer, inputs) for inputs in usual]
+    right = [outcome(exercise, exercise.solution, inputs) for inputs in usual]
+    found = []
+    for wrong in exercise.wrong:
+        theirs = [outcome(exercise, wrong, inputs) for inputs in usual]
+        equal = all(same(exercise, a, b) for a, b in zip(hers, theirs, strict=True))
+        if equal and all(same(exercise, a, b) for a, b in zip(right, theirs, strict=True)):
+            for inputs in exercise.extremes.values():
+                equal &= same(
+                    exercise, outcome(exercise, answer, inputs), outcome(exercise, wrong, inputs)
+                )
+        if equal and any(not o.error and not o.refused for o in hers):
+            found.append(wrong)
+    return found[0] if len(found) == 1 else None
+
+
+def _signature(exercise: Exercise, answer: Answer) -> str:
+    try:
+        inspect.signature(answer).bind(*inspect.signature(exercise.ask).parameters)
+    except TypeError as error:
+        return f"Your function can't be called as {inspect.signature(exercise.ask)}: {error}."
+    return ""
+
+
+def _difference(
+    exercise: Exercise, answer: Answer, inputs: Inputs, other: Answer | None = None
+) -> str | None:
+    """What is wrong with the answer on these inputs, or None."""
+    hers = outcome(exercise, answer, inputs)
+    right = outcome(exercise, other or exercise.solution, inputs)
+    if hers.error is not None:
+        raise hers.error
+    words = hers.refused or shapes_differ(exercise, hers, right)
+    if not words and all(
+        close(a, b, exercise.tolerance) for a, b in zip(hers.parts, right.parts, strict=True)
+    ):
+        return None
+    if words:
+        return _with_inputs(exercise, inputs, words)
+    rows: list[tuple[str, object]] = []
+    for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
+        if len(exercise.returns) == 1:
+            rows += [("yours", mine), ("right", part)]
+        elif close(mine, part, exercise.tolerance):
+            rows.append((f"{name} is right", part))
+        else:
+            rows += [(f"{name}, yours", mine), (f"{name}, right", part)]
+    printed = f"\n\nIt printed:\n\n{_block(hers.printed)}" if hers.printed.strip() else ""
+    seen = _seen(exercise, hers, right)
+    return _with_inputs(exercise, inputs, "", rows) + printed + SEEN + f"\n\n{seen}"
+
+
+def _with_inputs(
+    exercise: Exercise, inputs: Inputs, words: str, rows: list[tuple[str, object]] | None = None
+) -> str:
+    given = list(zip(inspect.signature(exercise.ask).parameters, inputs, strict=False))
+    shown = _block(table([*given, *(rows or [])]))
+    return f"{shown}\n\n{words}" if words else shown
+
+
+def _seen(exercise: Exercise, hers: Outcome, right: Outcome) -> str:
+    """What can be said of any wrong numbers."""
+    for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
+        if close(mine, part, exercise.tolerance) or part.dtype.kind != "f" or not part.size:
+            continue
+        if not np.isfinite(mine).all() and np.isfinite(part).all():
+            return f"Your {name} has numbers that are not finite: NaN or infinity."
+        size = float(np.vdot(part, part))
+        factor = float(np.vdot(part, mine)) / size if size else 0.0
+        if part.size > 1 and factor and close(mine, factor * part, exercise.tolerance):
+            return f"Every number of your {name} is {factor:.4g} times the right one."
+        wrong = np.argwhere(~places(mine, part, exercise.tolerance))
+        if part.ndim:
+            at = ", ".join(map(str, wrong[0]))
+            return f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]."
+    return ""
+
+
+def _block(text: str) -> str:
+    """Lines that paragraph() leaves as they are."""
+    return "\n".join(f"    {line}" if line else "" for line in text.split("\n"))

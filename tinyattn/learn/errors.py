@@ -1,0 +1,17 @@
+"""Errors in the student's own code: her file, her line, what Python says."""
+
+import traceback
+
+
+def told(error: BaseException, file: str) -> str | None:
+    """The lines of `file` that the error went through; None if it did not start in that file."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return "".join(traceback.format_exception_only(error)).rstrip()
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    if not frames:
+        return None
+    lines = [
+        f"{frame.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}"
+        for frame in frames
+    ]
+    return "\n".join([*lines, f"{type(error).__name__}: {error}"])

@@ -1,0 +1,114 @@
+"""The student's folder: what `start` writes, how a file is loaded, what was tried so far."""
+
+import importlib.util
+import inspect
+import json
+import linecache
+import sys
+from pathlib import Path
+from typing import Any
+
+from tinyattn.learn.comparing import outcome
+from tinyattn.learn.errors import told
+from tinyattn.learn.exercise import Answer, Exercise, exercises
+from tinyattn.learn.showing import table
+
+PROGRESS = ".tinyattn-learn.json"
+
+
+class Unusable(Exception):
+    """The file of an answer can't be loaded; the message says why."""
+
+
+def start(folder: Path) -> list[Path]:
+    """Write the files of all exercises that are not in the folder yet; return what was written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for exercise in exercises():
+        path = folder / exercise.file
+        if not path.exists():
+            path.write_text(stub(exercise), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def stub(exercise: Exercise) -> str:
+    """What the student starts from: nothing of the solution but what it gives in a small case."""
+    given = "".join(f"{inspect.getsource(part)}\n\n" for part in exercise.given)
+    return HEAD.format(
+        name=exercise.name,
+        lesson=exercise.lesson,
+        number=exercise.number,
+        case=worked_case(exercise),
+        code=given + inspect.getsource(exercise.ask),
+    )
+
+
+HEAD = '''"""Exercise {name}. Lesson {lesson} explains what you need.
+
+Write the body of the function, then run
+
+    python -m tinyattn.learn check {number}
+    python -m tinyattn.learn hint {number}
+
+A small case:
+
+{case}
+"""
+
+import numpy as np
+
+
+{code}'''
+
+
+def worked_case(exercise: Exercise) -> str:
+    """The arguments of the small case, and what is right."""
+    right = outcome(exercise, exercise.solution, exercise.hand)
+    given = list(zip(inspect.signature(exercise.ask).parameters, exercise.hand, strict=False))
+    names = ["result"] if len(exercise.returns) == 1 else exercise.returns
+    return table([*given, *zip(names, right.parts, strict=True)], "    ")
+
+
+def answer_in(path: Path, exercise: Exercise) -> Answer:
+    """The function that a file defines. Raises Unusable if there is none."""
+    if not path.exists():
+        raise Unusable(
+            f"There is no file {path}. `python -m tinyattn.learn start {path.parent}` writes those "
+            "that are missing."
+        )
+    linecache.checkcache(str(path))
+    spec = importlib.util.spec_from_file_location(f"answer_{exercise.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        lines = told(error, str(path))
+        raise Unusable(f"{path} can't be loaded:\n\n{lines or error}") from error
+    finally:
+        sys.dont_write_bytecode = before
+    name = exercise.ask.__name__
+    answer = getattr(module, name, None)
+    if not callable(answer):
+        raise Unusable(f"{path} has no function {name}. The exercise asks for this name.")
+    return answer
+
+
+class Progress:
+    """What was tried in a folder: tries, hints and results by the name of the exercise."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / PROGRESS
+        self.table: dict[str, dict[str, Any]] = {}
+        if self.path.exists():
+            self.table = json.loads(self.path.read_text(encoding="utf-8"))
+
+    def of(self, exercise: Exercise) -> dict[str, Any]:
+        new = {"tries": 0, "hints": 0, "right": False, "solution": False}
+        return self.table.setdefault(exercise.name, new)
+
+    def save(self) -> None:
+        self.path.write_text(json.dumps(self.table, indent=1) + "\n", encoding="utf-8")
