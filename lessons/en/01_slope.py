@@ -174,8 +174,10 @@ assert abs(better - true) < 1e-5
 # of `f` at `x`, and an estimate of the error of that slope.
 #
 # ```text
-# python -m tinyattn.learn start my_exercises     (once)
-# python -m tinyattn.learn check 01
+# python -m tinyattn.learn start exercises     once: writes a file for each
+# cd exercises
+# python -m tinyattn.learn check 01            after each try
+# python -m tinyattn.learn hint 01             if you are stuck
 # ```
 #
 # The check tells two typical mistakes apart. If your slope is one-sided,

@@ -138,7 +138,7 @@ print(f"extrapolated {better:.9f}, true {true:.9f}")
 assert abs(estimate / (fine - true) - 1) < 0.01
 assert abs(better - true) < 1e-5
 
-# %% [markdown] source="fe384014"
+# %% [markdown] source="7599418b"
 # 误差估计与真实误差相差不到百分之一；外推后的值比 $D(h)$ 多准了将近四位，而步长只不过是 0.1！没有误差估计的斜率只是猜测，有了误差估计，它才是证据。
 #
 # ## 轮到你了
@@ -146,8 +146,10 @@ assert abs(better - true) < 1e-5
 # 请写出 `derivative(f, x, h)`。它返回两个数：`f` 在 `x` 处外推后的斜率，以及这个斜率的误差估计。
 #
 # ```text
-# python -m tinyattn.learn start my_exercises     （只需一次）
-# python -m tinyattn.learn check 01
+# python -m tinyattn.learn start exercises     只需一次：每道练习写出一个文件
+# cd exercises
+# python -m tinyattn.learn check 01            每改一次就检查一次
+# python -m tinyattn.learn hint 01             卡住时看提示
 # ```
 #
 # 检查程序能分辨两种常见错误。如果你用的是单侧差分，$h$ 减半，误差只减半，而它本该至少降到四分之一。如果你的步长太小，你就站在了 V 形的左臂上。

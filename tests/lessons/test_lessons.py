@@ -4,6 +4,7 @@ The form of a lesson stands in lessons/cells.py. After a change of an English ce
 Chinese twin and run `python -m lessons NAME`.
 """
 
+import inspect
 import re
 import runpy
 import time
@@ -13,6 +14,7 @@ import pytest
 
 import tinyattn as ta
 from lessons.cells import FOLDER, LESSONS, cells
+from tinyattn.learn.exercise import exercises
 
 ORDER = [
     "01_slope", "02_tape", "03_broadcasting", "04_softmax", "05_embedding_and_cross_entropy",
@@ -136,15 +138,18 @@ def test_every_file_that_is_named_exists(language, lesson):
 
 @both_languages
 @every_lesson
-def test_every_exercise_that_is_named_exists(language, lesson):
-    named = re.findall(r"tinyattn\.learn (?:check|hint|solution) (\w+)", text(language, lesson))
+def test_the_lesson_asks_for_its_own_exercises_with_their_arguments(language, lesson):
+    written = text(language, lesson)
+    named = re.findall(r"tinyattn\.learn (?:check|hint|solution) (\w+)", written)
     assert named, "a lesson has something to write"
     assert all(name.startswith(lesson[:2]) for name in named)
-    folder = FOLDER.parent / "tinyattn" / "learn" / "exercises"
-    if not folder.exists():
-        pytest.skip("the exercises are not there yet")
-    known = [path.stem.lstrip("e_") for path in folder.glob("*.py")]
-    assert [name for name in named if not any(k.startswith(name) for k in known)] == []
+    there = {exercise.number: exercise for exercise in exercises()}
+    for number in named:
+        if number not in there:
+            pytest.skip(f"exercise {number} is not there yet")
+        ask = there[number].ask
+        call = f"`{ask.__name__}({', '.join(inspect.signature(ask).parameters)})`"
+        assert call in re.sub(r"\n# ", " ", written)
 
 
 def test_a_line_that_looks_like_a_cell_but_opens_none_is_refused(tmp_path, monkeypatch):
