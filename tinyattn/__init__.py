@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from tinyattn import autograd, backends, cuda, distributions, nn, optim, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
+from tinyattn._explain import explain
 from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
 from tinyattn._replay import replay
 from tinyattn._serialization import load, save
@@ -498,6 +499,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "save_checkpoint",
     # checks
     "doctor",
+    "explain",
     "gradcheck",
     "gradcheck_module",
     "replay",

@@ -903,6 +903,8 @@ def checks(x: Tensor, module: nn.Linear) -> None:
     assert_type(report.ratios, dict[str, float])
     assert_type(report.over_time, dict[str, list[float]])
     assert_type(ta.doctor(module, x).ratios, dict[str, float])
+    with ta.explain():
+        assert_type(ta.explain(x.sum()).steps[0].title, str)
 
 
 def files(folder: Path, module: nn.Linear) -> None:
@@ -1035,6 +1037,7 @@ def pictures() -> None:
     assert_type(viz.attention_text(weights, ["a", "b"], ["c"]), str)
     assert_type(viz.attention_text(ta.tensor(weights), ["a", "b"], ["c"]), str)
     assert_type(viz.attention_figure(weights, ["a", "b"], ["c"]), Figure)
+    assert_type(viz.graph(ta.ones(2, requires_grad=True).sum()).svg, str)
     assert_type(viz.curve_figure([1, 2], {"loss": [3.0, 2.0]}, "step"), Figure)
 
 

@@ -39,7 +39,7 @@ def backward(
         raise RuntimeError(
             f"grad_tensors: expected one for each of {len(tensors)} tensors, got {len(weights)}"
         )
-    roots = _roots(tensors, weights)
+    roots = roots_of(tensors, weights)
     if inputs is None:
         run(roots, bool(retain_graph))
         return
@@ -86,7 +86,7 @@ def grad(
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     weights = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
     places = [edge_of(t, "inputs")[:2] for t in inputs]
-    found = run(_roots(outputs, weights), bool(retain_graph), set(places))
+    found = run(roots_of(outputs, weights), bool(retain_graph), set(places))
     missing = [i for i, place in enumerate(places) if place not in found]
     if missing and not allow_unused:
         raise RuntimeError(
@@ -107,7 +107,7 @@ def _first_order(create_graph: bool) -> None:
         )
 
 
-def _roots(
+def roots_of(
     tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
 ) -> list[tuple[Edge, Array]]:
     """Where the pass begins, and the gradient there."""

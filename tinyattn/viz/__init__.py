@@ -1,11 +1,17 @@
-"""Pictures of attention and of training: `attention_text`, `attention_figure`, `curve_figure`; and
-`Trace`, what happened in one translation.
+"""Pictures of models and of their training. In a notebook, each of them shows as SVG, and
+`save(path)` writes it to a file.
+
+of the graph: `graph(tensor)`, and `ta.explain(loss)`, which adds the gradients
+of attention: `attention_text`, `attention_figure`
+of training: `curve_figure`
+of one translation: `Trace`, what happened in it
 
 Matplotlib is imported when the first figure is made, not before.
 """
 
 from tinyattn.viz.figures import attention_figure, curve_figure
+from tinyattn.viz.graph import graph
 from tinyattn.viz.terminal import attention_text
 from tinyattn.viz.trace import Trace
 
-__all__ = ["Trace", "attention_figure", "attention_text", "curve_figure"]
+__all__ = ["Trace", "attention_figure", "attention_text", "curve_figure", "graph"]

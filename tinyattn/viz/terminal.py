@@ -18,8 +18,8 @@ def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[s
     Raises ValueError where the weights do not fit the tokens or are not between 0 and 1.
     """
     array = check_weights(weights, source, target)
-    cell = max((_width(token) for token in source), default=1) + 1
-    margin = max((_width(token) for token in target), default=0) + 1
+    cell = max((width(token) for token in source), default=1) + 1
+    margin = max((width(token) for token in target), default=0) + 1
     lines = [" " * margin + "".join(_pad(token, cell) for token in source)]
     for token, row in zip(target, array, strict=True):
         shades = (_SHADES[min(int(w * len(_SHADES)), len(_SHADES) - 1)] for w in row)
@@ -41,7 +41,7 @@ def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[st
     return array
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """The number of columns that a terminal needs: two for a Chinese character."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
@@ -49,5 +49,5 @@ def _width(text: str) -> int:
     )
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+def _pad(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))

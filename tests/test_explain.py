@@ -1,0 +1,262 @@
+"""explain: the steps of the backward pass, their values, and what is told of them."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn import nn, viz
+from tinyattn.autograd import Function
+
+
+def chain():
+    a = ta.tensor(2.0, requires_grad=True)
+    b = ta.tensor(3.0, requires_grad=True)
+    with ta.explain():
+        product = a * b
+        loss = product + a
+    return ta.explain(loss)
+
+
+def test_the_steps_go_from_the_loss_to_the_leaves():
+    told = chain()
+    assert [step.title for step in told.steps] == ["loss = Add", "product = Mul", "b", "a"]
+    assert [step.number for step in told.steps] == [1, 2, 3, 4]
+    assert [[to.step for to in step.inputs] for step in told.steps] == [[2, 4], [4, 3], [], []]
+
+
+def test_every_step_has_its_value_what_arrived_and_what_it_handed_on():
+    # loss = ab + a, so dloss/da = b + 1 = 4 and dloss/db = a = 2
+    add, mul, b, a = chain().steps
+    assert [str(step.values[0]) for step in (add, mul, b, a)] == ["8", "6", "3", "2"]
+    assert [str(step.arrived[0]) for step in (add, mul, b, a)] == ["1", "1", "2", "4"]
+    assert [str(to.handed) for to in mul.inputs] == ["3", "2"]
+
+
+def test_the_text_tells_the_sum_of_a_leaf_that_is_used_twice():
+    text = str(chain())
+    assert "z = x y;   dx = dz y,  dy = dz x." in text
+    assert text.endswith("Step 4. a, a leaf\n    value    2\n    arrives  4 = 1 + 3")
+
+
+def test_what_is_summed_because_it_was_broadcast():
+    x = ta.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    w = ta.tensor([1.0, 1.0, 2.0], requires_grad=True)
+    c = ta.ones(2, 1, requires_grad=True)
+    told = ta.explain((x * w + c).sum())
+    add, mul = told.steps[1:3]
+    assert [(to.handed.shape, to.summed, to.shape) for to in add.inputs + mul.inputs] == [
+        ((2, 3), (), (2, 3)),
+        ((2, 3), (1,), (2, 1)),
+        ((2, 3), (0,), (3,)),
+    ]
+    arrived = {step.name: step.arrived[0].elements for step in told.steps if step.name}
+    assert arrived == {"w": [5, 7, 9], "c": [[3], [3]]}
+    assert "to w        (2, 3) [[1, 2, 3], [4, 5, 6]], then summed over axis 0 to (3,)" in str(told)
+
+
+def test_inputs_without_a_gradient_are_told_by_name():
+    x = ta.tensor([1.0, 2.0])
+    w = ta.ones(2, requires_grad=True)
+    steps = ta.explain((x * w).sum()).steps
+    assert {name: q.elements for name, q in steps[1].constants.items()} == {"x": [1, 2]}
+
+
+def test_nothing_else_changes():
+    x = ta.ones(3, requires_grad=True)
+    x.grad = ta.tensor([7.0, 7.0, 7.0])
+    seen = []
+    x.register_hook(seen.append)
+    y = x * 2
+    y.retain_grad()
+    loss = y.sum()
+    ta.explain(loss)
+    assert x.grad.tolist() == [7, 7, 7]
+    assert y.grad is None
+    assert not seen
+    loss.backward()
+    assert x.grad.tolist() == [9, 9, 9]
+    assert len(seen) == 1
+
+
+def test_a_freed_graph_is_refused_and_says_what_to_do():
+    x = ta.ones(2, requires_grad=True)
+    loss = (x * x).sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match=r"call explain\(loss\) before loss\.backward"):
+        ta.explain(loss)
+
+
+def test_a_tensor_without_a_graph_is_refused():
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        ta.explain(ta.ones(1))
+    with pytest.raises(RuntimeError, match="scalar outputs"):
+        ta.explain(ta.ones(2, requires_grad=True) * 2)
+
+
+def test_a_gradient_for_a_result_of_several_elements():
+    x = ta.ones(2, requires_grad=True)
+    y = x * 3
+    assert ta.explain(y, ta.tensor([1.0, -2.0])).steps[-1].arrived[0].elements == [3, -6]
+
+
+def test_values_lines_and_modules_are_noted_inside_the_block_only():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+    with ta.explain():
+        inside = model(ta.ones(1, 2)).sum()
+    outside = model(ta.ones(1, 2)).sum()
+    noted, bare = ta.explain(inside).steps, ta.explain(outside).steps
+    assert [step.module for step in noted[:3]] == ["", "Sequential.1", "Sequential.0"]
+    assert [step.module for step in bare[:3]] == ["", "", ""]
+    assert re.fullmatch(r"test_explain\.py:\d+: inside = model.*", noted[1].line)
+    assert bare[1].line == ""
+    assert 0 in noted[1].values
+    assert not bare[1].values
+
+
+def test_parameters_bear_their_names():
+    lstm = nn.LSTM(2, 3)
+    told = ta.explain(lstm(ta.ones(4, 1, 2))[0].sum())
+    leaves = {step.name for step in told.steps if step.operation == "leaf"}
+    assert leaves == {f"lstm.{name}" for name, _ in lstm.named_parameters()}
+
+
+@pytest.mark.parametrize("anomaly", [False, True])
+def test_the_gradients_are_those_of_backward(anomaly):
+    ta.manual_seed(0)
+    model = nn.Transformer(8, 2, 1, 1, 16, dropout=0.0)
+    with ta.autograd.set_detect_anomaly(anomaly):
+        loss = model(ta.randn(5, 2, 8), ta.randn(3, 2, 8)).square().sum()
+        told = {step.name: step for step in ta.explain(loss).steps}
+        loss.backward()
+    for name, parameter in model.named_parameters():
+        arrived = told[f"model.{name}"].arrived[0]
+        np.testing.assert_allclose(arrived.norm, np.linalg.norm(parameter.grad.numpy()), rtol=1e-6)
+
+
+def test_an_operation_of_ones_own_needs_no_docstring():
+    class Twice(Function):
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, grad):
+            return 2 * grad
+
+    x = ta.tensor(1.0, requires_grad=True)
+    y = Twice.apply(x)
+    assert str(ta.explain(y)).splitlines()[2:5] == [
+        "Step 1. y = Twice",
+        "    value    2",
+        "    arrives  1",
+    ]
+
+
+# --- folding --------------------------------------------------------------------------------------
+
+
+class Steps(nn.Module):
+    """A loop over time by hand: four operations at each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.Linear(3, 3)
+
+    def forward(self, h):
+        for _ in range(100):
+            h = (self.cell(h) + h).tanh() * 0.5
+        return h
+
+
+def test_a_large_graph_is_folded_by_module():
+    model = Steps()
+    with ta.explain():
+        h = model(ta.ones(1, 3))
+        loss = h.sum()
+    told = ta.explain(loss)
+    assert len(told.steps) > 400
+    assert [step.title for step in told.told] == ["loss = Sum", "Steps"]
+    module = told.told[1]
+    assert module.holds == {"Mul": 100, "Tanh": 100, "Add": 99 + 1, "Linear": 100, "leaf": 2}
+    assert module.outputs == [(1, 3)]
+    assert module.arrived[0].elements == [[1, 1, 1]]
+    assert "folded by module into 2" in str(told)
+
+
+def test_a_folded_step_is_named_by_what_its_operations_have_in_common():
+    model = nn.Sequential(nn.Sequential(Steps(), nn.Linear(3, 3)), nn.Tanh())
+    with ta.explain():
+        loss = model(ta.ones(1, 3)).sum()
+    told = [step.operation for step in ta.explain(loss).told]
+    assert told == ["Sum", "Tanh", "Sequential.0.1", "Sequential.0.0"]
+
+
+def test_a_large_graph_that_was_not_watched_is_cut():
+    told = ta.explain(Steps()(ta.ones(1, 3)).sum())
+    assert len(told.told) == 200
+    assert str(told).endswith("Run the forward under `with ta.explain():` to fold them by module.")
+    told._repr_svg_()
+
+
+# --- the picture ----------------------------------------------------------------------------------
+
+
+def texts(svg):
+    return [part.text for part in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_picture_has_a_box_for_each_step_with_its_gradient():
+    svg = chain()._repr_svg_()
+    boxes = re.findall(r'class="box" data-step="(\d)"', svg)
+    assert sorted(boxes) == ["1", "2", "3", "4"]
+    assert {"loss = Add", "grad 4", "grad 2"} <= set(texts(svg))
+
+
+def test_no_box_covers_another_one():
+    with ta.explain():
+        loss = nn.Transformer(8, 2, 1, 1, 16)(ta.ones(2, 1, 8), ta.ones(2, 1, 8)).sum()
+    svg = ET.fromstring(ta.explain(loss)._repr_svg_())
+    rects = [
+        [float(part.get(name)) for name in ("x", "y", "width", "height")]
+        for part in svg.iter("{http://www.w3.org/2000/svg}rect")
+        if part.get("rx")
+    ]
+    assert len(rects) > 60
+    for i, (x, y, w, h) in enumerate(rects):
+        assert x >= 0
+        for x2, y2, w2, h2 in rects[:i]:
+            assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+
+
+def test_a_name_is_escaped():
+    assert "<script>" not in viz.graph(_named("<script>"))._repr_svg_()
+
+
+def _named(text):
+    class Odd(Function):
+        def forward(self, x):
+            return x * 1
+
+    Odd.__name__ = text
+    return Odd.apply(ta.ones(2, requires_grad=True))
+
+
+def test_the_graph_has_the_shapes_on_its_lines():
+    x = ta.ones(4, 2)
+    w = ta.ones(2, 5, requires_grad=True)
+    out = (x @ w).tanh()
+    boxes = ["MatMul", "(2, 5)", "(4, 2)", "(4, 5)"]
+    boxes += ["out = Tanh", "w", "x"]
+    lines = ["(2, 5)", "(4, 5)"]
+    assert sorted(texts(viz.graph(out).svg)[2:]) == sorted(boxes + lines)
+
+
+def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):
+    told = chain()
+    told.save(tmp_path / "a.svg")
+    told.save(tmp_path / "a.txt")
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8") == told._repr_svg_()
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == f"{told}\n"
+    with pytest.raises(ValueError, match=r"ends in \.svg.*got .*a\.png"):
+        told.save(tmp_path / "a.png")

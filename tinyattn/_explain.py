@@ -1,0 +1,596 @@
+"""`explain(loss)`: the backward pass of a model, told step by step, as text and as a picture.
+
+`read` turns the graph into steps, in the order in which the engine runs them; `explain` runs the
+pass and notes what arrives at each step and what it hands on; `fold` joins the steps of a module.
+Look first at `Step`, then at `explain`.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import cleandoc
+from itertools import takewhile
+from operator import attrgetter
+from os import PathLike
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from tinyattn.autograd import engine
+from tinyattn.autograd.frontend import roots_of
+from tinyattn.autograd.function import FREED, Function
+from tinyattn.autograd.gradients import as_array
+from tinyattn.autograd.modes import source_line, state, watching
+from tinyattn.autograd.paths import nodes_below
+from tinyattn.autograd.storage import Leaf, Node, Tensor, TensorBase, edge_of
+from tinyattn.kernels.recording import refuse
+from tinyattn.nn.module import Module
+
+SHOWN = 12  # elements of an array that are told one by one
+MOST = 200  # steps that are told and drawn one by one; more of them are folded by module
+
+
+class Quantity:
+    """What is told of an array: its shape, its norm (the root of the sum of its squares), its range
+    and, of a small one, every element."""
+
+    def __init__(self, array: Any) -> None:
+        array = np.asarray(array)
+        self.shape = array.shape
+        self.elements = array.tolist() if array.size <= SHOWN else None
+        numbers = array.astype(np.float64)
+        self.bad = int(array.size - np.isfinite(numbers).sum())
+        self.norm = float(np.sqrt(np.sum(numbers * numbers)))
+        self.low, self.high = (
+            (float(numbers.min()), float(numbers.max())) if array.size else (0.0, 0.0)
+        )
+
+    def __str__(self) -> str:
+        if self.elements is not None:
+            return _listed(self.elements)
+        bad = f", {self.bad} not finite" if self.bad else ""
+        return f"norm {_number(self.norm)}, from {_number(self.low)} to {_number(self.high)}{bad}"
+
+    def short(self) -> str:
+        """At most about twenty characters, for a picture."""
+        told = str(self)
+        return told if len(told) <= 22 and self.elements is not None else f"|{_number(self.norm)}|"
+
+
+@dataclass
+class Input:
+    """An input of a step that has a gradient: `step` made it, as its output `output`. `handed` is
+    the gradient that the step hands on to it, as its backward gives it; `summed` are the axes over
+    which the engine then adds it up, because the input was broadcast along them."""
+
+    step: int
+    output: int
+    shape: tuple[int, ...]
+    handed: Quantity | None = None
+    summed: tuple[int, ...] = ()
+
+
+@dataclass
+class Step:
+    """A step of the backward pass.
+
+    operation: the class of the operation; "leaf" where the gradient stays, in `.grad`; of a folded
+        step, the module.
+    name: the variable of the program that holds the result, or the name of the parameter.
+    formula: the docstring of the operation.
+    outputs: the shape of each result; values: what it was, where that is known.
+    arrived: the gradient of each result, None where none arrived.
+    inputs: what it hands its gradients on to; constants: its inputs that have no gradient, by name,
+        where a variable of the program holds them.
+    module, line: where the operation ran, if that was watched.
+    holds: of a folded step, how often each operation is in it.
+    """
+
+    number: int
+    operation: str
+    name: str
+    formula: str
+    outputs: list[tuple[int, ...]]
+    values: dict[int, Quantity]
+    inputs: list[Input]
+    constants: dict[str, Quantity]
+    module: str = ""
+    line: str = ""
+    arrived: list[Quantity | None] = field(default_factory=list)
+    holds: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        if self.operation == "leaf":
+            return self.name or "leaf"
+        return f"{self.name} = {self.operation}" if self.name else self.operation
+
+
+class Explanation:
+    """A backward pass, told. `print` gives the text, a notebook shows the graph and steps through
+    it, and `save(path)` writes it to a file whose name ends in .txt, .svg or .html.
+
+    `steps` are all of them; `told` are those that are printed and drawn, in which large graphs are
+    folded. `note` says what is left out.
+    """
+
+    def __init__(self, steps: list[Step], title: str) -> None:
+        self.steps = steps
+        self.told, self.note = fold(steps)
+        self.title = title
+
+    def __str__(self) -> str:
+        seen: dict[str, int] = {}
+        parts = [_text(step, self.told, seen) for step in self.told]
+        note = [self.note] if self.note else []
+        return "\n\n".join([self.title, *parts, *note])
+
+    __repr__ = __str__
+
+    def _repr_svg_(self) -> str:
+        from tinyattn.viz.boxes import draw
+
+        return draw(boxes(self.told, backward=True), self.title, backward=True)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the text (.txt), the picture (.svg) or the picture that steps (.html)."""
+        from tinyattn.viz.picture import write
+
+        write(path, {".svg": self._repr_svg_(), ".txt": f"{self}\n"})
+
+
+class Watch(watching):
+    """Inside a `with` block, every operation notes its results, its source line and its module, for
+    `explain`."""
+
+    def __init__(self) -> None:
+        super().__init__(_note)
+
+
+@overload
+def explain() -> Watch: ...
+@overload
+def explain(loss: Tensor, gradient: Tensor | None = None) -> Explanation: ...
+def explain(loss: Any = None, gradient: Any = None) -> Any:
+    """The backward pass from `loss`, told: for each step the operation and its formula, shapes,
+    the gradient that arrives and what the step hands on.
+
+    gradient: the gradient at `loss`, in its shape; a loss of one element gets 1.
+
+    The pass is run for this, before `loss.backward()`: no `.grad` changes, and no hook is called.
+    Variables of the calling function give the steps their names. Under `with ta.explain():` the
+    forward also notes all values, source lines and modules:
+
+    >>> w = ta.tensor(3.0, requires_grad=True)
+    >>> with ta.explain():
+    ...     y = w * w
+    >>> print(ta.explain(y))  # doctest: +ELLIPSIS
+    The backward pass from y
+    <BLANKLINE>
+    Step 1. y = Mul, at ...
+        z = x y;   dx = dz y,  dy = dz x. Each is kept only for the gradient of the other.
+        value    9
+        arrives  1
+        to w     3
+        to w     3
+    <BLANKLINE>
+    Step 2. w, a leaf
+        value    3
+        arrives  6 = 3 + 3
+
+    Raises RuntimeError if the tensor has no graph, or if an earlier backward has freed it.
+    """
+    if loss is None:
+        return Watch()
+    refuse("explain: the backward pass that it tells is not a part of the step")
+    names = Names(sys._getframe(1))
+    roots = roots_of((loss,), (gradient,))
+    nodes, steps = read(loss, names)
+    if any(node.saved is FREED for node in nodes):
+        raise RuntimeError(
+            "explain: an earlier backward has freed the graph; call explain(loss) before "
+            "loss.backward(), or call loss.backward(retain_graph=True)"
+        )
+    hooks = [(node, node.hooks) for node in nodes if node.hooks]
+    for node, _ in hooks:
+        node.hooks = None
+    before = state.careful
+    state.careful = _Noting(nodes, steps, before or (lambda node, grads: node.backward(*grads)))
+    leaves = {(node, 0): step for node, step in zip(nodes, steps, strict=True) if not node.edges}
+    try:
+        found = engine.run(roots, retain_graph=True, wanted=leaves)
+    finally:
+        state.careful = before
+        for node, kept in hooks:
+            node.hooks = kept
+    for place, step in leaves.items():
+        step.arrived = [Quantity(found[place]) if place in found else None]
+    return Explanation(steps, f"The backward pass from {steps[0].name or steps[0].operation}")
+
+
+class _Noting:
+    """Runs the backward of a node in the engine's place, and notes what arrives and what leaves."""
+
+    def __init__(self, nodes: list[Any], steps: list[Step], run: Callable[..., Any]) -> None:
+        self.steps = dict(zip(nodes, steps, strict=True))
+        self.run = run
+
+    def __call__(self, node: Function, grads: list[Any]) -> Any:
+        step = self.steps[node]
+        step.arrived = [None if g is None else Quantity(as_array(g)) for g in grads]
+        out = self.run(node, grads)
+        parts = out if type(out) is tuple else (out,)
+        handed = [dx for edge, dx in zip(node.edges, parts, strict=False) if edge is not None]
+        for to, dx in zip(step.inputs, handed, strict=False):
+            if dx is not None:
+                array = as_array(dx)
+                to.handed, to.summed = Quantity(array), _summed(array.shape, to.shape)
+        return out
+
+
+def _summed(shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of `shape` that an input of shape `own` was broadcast along."""
+    added = len(shape) - len(own)
+    return tuple(i for i, n in enumerate(shape) if i < added or own[i - added] != n)
+
+
+# What is known of the forward
+
+
+@dataclass
+class _Noted:
+    """What a node notes of its forward, under `with explain():`."""
+
+    values: list[Quantity]
+    line: str
+    module: str
+
+
+def _note(node: Any, inputs: Any, options: Any, outputs: tuple[Any, ...]) -> None:
+    if any(node.edges):
+        node.noted = _Noted([Quantity(out) for out in outputs], _place(source_line()), _module())
+
+
+def _place(line: str) -> str:
+    """The source line, with the file's name instead of its whole path."""
+    path, colon, rest = line.rpartition(".py:")
+    return f"{Path(path).name}.py:{rest}" if colon else line
+
+
+def _module() -> str:
+    """The module that runs, named from the outermost one: the class of that, then attributes."""
+    frame: Any = sys._getframe(1)
+    outer = inner = None
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "forward" and code.co_argcount:
+            owner = frame.f_locals.get(code.co_varnames[0])
+            if isinstance(owner, Module):
+                outer, inner = owner, inner or owner
+        frame = frame.f_back
+    if outer is None:
+        return ""
+    path = next((name for name, module in outer.named_modules() if module is inner), "")
+    return ".".join([type(outer).__name__, *path.split(".")] if path else [type(outer).__name__])
+
+
+class Names:
+    """The tensors that a function's variables hold: their names, and the tensors themselves."""
+
+    def __init__(self, frame: Any) -> None:
+        self.places: dict[Any, str] = {}  # by node and output
+        self.tensors: dict[Any, TensorBase] = {}
+        self.arrays: dict[int, tuple[str, TensorBase]] = {}  # without a gradient, by id
+        for name, value in {**frame.f_globals, **frame.f_locals}.items():
+            if name.startswith("_"):
+                continue
+            if isinstance(value, Module):
+                for path, parameter in value.named_parameters():
+                    self._add(f"{name}.{path}", parameter)
+            elif isinstance(value, TensorBase):
+                self._add(name, value)
+
+    def _add(self, name: str, tensor: TensorBase) -> None:
+        if tensor._edge is None:
+            self.arrays.setdefault(id(tensor._array), (name, tensor))
+        else:
+            self.places.setdefault(tensor._edge[:2], name)
+            self.tensors.setdefault(tensor._edge[:2], tensor)
+
+    def constants(self, node: Any) -> dict[str, Quantity]:
+        """The inputs of an operation that have no gradient."""
+        found = {}
+        for key, storage in getattr(node, "watched", {}).items():
+            name, tensor = self.arrays.get(key, ("", None))
+            if tensor is not None and tensor._storage is storage:
+                found[name] = Quantity(tensor._array)
+        return found
+
+
+def read(tensor: Tensor, names: Names) -> tuple[list[Node], list[Step]]:
+    """The nodes of the tensor's graph in the order of the backward pass, leaves last, and the steps
+    that tell of them."""
+    root = edge_of(tensor, "explain")[0]
+    names.tensors.setdefault(tensor._edge[:2], tensor)  # type: ignore[index]
+    found: list[Any] = sorted(nodes_below([root]), key=attrgetter("number"), reverse=True)
+    nodes = [n for n in found if type(n) is not Leaf] + [n for n in found if type(n) is Leaf]
+    numbers = {node: i for i, node in enumerate(nodes, start=1)}
+    shapes: dict[Any, tuple[int, ...]] = {tensor._edge[:2]: tensor._array.shape}  # type: ignore[index]
+    steps = []
+    for node in nodes:
+        inputs = []
+        for edge in node.edges:
+            if edge is not None:
+                shapes[edge[:2]] = edge[2]
+                inputs.append(Input(numbers[edge[0]], edge[1], edge[2]))
+        noted = getattr(node, "noted", None)
+        values = dict(enumerate(noted.values)) if noted else {}
+        name = ""
+        for i in range(node.outputs):
+            place = node, i
+            held = node.tensor() if type(node) is Leaf else names.tensors.get(place)
+            if i not in values and held is not None:
+                values[i] = Quantity(held._array)
+            name = name or names.places.get(place, "")
+        steps.append(
+            Step(
+                number=numbers[node],
+                operation="leaf" if type(node) is Leaf else type(node).__name__,
+                name=name,
+                formula=_formula(type(node)),
+                outputs=[
+                    values[i].shape if i in values else shapes.get((node, i), ())
+                    for i in range(node.outputs)
+                ],
+                values=values,
+                inputs=inputs,
+                constants=names.constants(node),
+                module=noted.module if noted else "",
+                line=noted.line if noted else "",
+            )
+        )
+    return nodes, steps
+
+
+def _formula(kind: type) -> str:
+    """The docstring of an operation, its own or the one that it inherits."""
+    for base in kind.__mro__[: kind.__mro__.index(Function)] if kind is not Leaf else ():
+        if base.__doc__:
+            return cleandoc(base.__doc__)
+    return ""
+
+
+# Folding
+
+
+def fold(steps: list[Step]) -> tuple[list[Step], str]:
+    """The steps that are told, at most MOST of them, and what is left out."""
+    if len(steps) <= MOST:
+        return steps, ""
+    deepest = max(step.module.count(".") + 1 if step.module else 0 for step in steps)
+    for depth in range(deepest, 0, -1):
+        folded = _joined(steps, _groups(steps, depth))
+        if len(folded) <= MOST:
+            return folded, f"{len(steps)} steps are folded by module into {len(folded)}."
+    if deepest:
+        steps = folded
+    kept = steps[:MOST]
+    for step in kept:
+        step.inputs = [to for to in step.inputs if to.step <= MOST]
+    hint = "" if deepest else " Run the forward under `with ta.explain():` to fold them by module."
+    return kept, f"The first {MOST} of {len(steps)} steps.{hint}"
+
+
+def _groups(steps: list[Step], depth: int) -> list[int]:
+    """For each step the number of its group: operations of a module that ran one after the other,
+    and the leaves that only they use."""
+    groups: list[int] = []
+    users: dict[int, set[int]] = {}
+    modules = [""]  # of each group
+    for step in steps:
+        using = users.get(step.number, set())
+        if step.operation == "leaf" and len(using) == 1 and modules[min(using)]:
+            groups.append(min(using))
+            continue
+        module = ".".join(step.module.split(".")[:depth])
+        if not module or module != modules[-1]:
+            modules.append(module)
+        groups.append(len(modules) - 1)
+        for to in step.inputs:
+            users.setdefault(to.step, set()).add(groups[-1])
+    return groups
+
+
+def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
+    """A step for each group. What stays inside a group is not told."""
+    members: dict[int, list[Step]] = {}
+    for step, group in zip(steps, groups, strict=True):
+        members.setdefault(group, []).append(step)
+    numbers = {group: i for i, group in enumerate(members, start=1)}
+    seen_outside = {groups[0]: [(steps[0].number, 0)]}
+    for step, group in zip(steps, groups, strict=True):
+        for to in step.inputs:
+            places = seen_outside.setdefault(groups[to.step - 1], [])
+            if groups[to.step - 1] != group and (to.step, to.output) not in places:
+                places.append((to.step, to.output))
+    folded = []
+    for group, inside in members.items():
+        inputs = [
+            replace(to, step=numbers[groups[to.step - 1]],
+                    output=seen_outside[groups[to.step - 1]].index((to.step, to.output)))
+            for step in inside for to in step.inputs if groups[to.step - 1] != group
+        ]  # fmt: skip
+        first = inside[0]
+        if len(inside) == 1:
+            folded.append(replace(first, number=numbers[group], inputs=inputs))
+            continue
+        outputs = [(steps[n - 1], i) for n, i in seen_outside.get(group, ())]
+        values = {k: s.values[i] for k, (s, i) in enumerate(outputs) if i in s.values}
+        constants = {name: q for step in inside for name, q in step.constants.items()}
+        paths = sorted(step.module.split(".") for step in inside if step.module)
+        both = zip(paths[0], paths[-1], strict=False)
+        common = [a for a, _ in takewhile(lambda names: names[0] == names[1], both)]
+        folded.append(
+            Step(
+                number=numbers[group],
+                operation=".".join(common),
+                name="",
+                formula="",
+                outputs=[step.outputs[i] for step, i in outputs],
+                values=values,
+                inputs=inputs,
+                constants=constants,
+                arrived=[step.arrived[i] if step.arrived else None for step, i in outputs],
+                holds=Counter(step.operation for step in inside),
+            )
+        )
+    return folded
+
+
+# Text
+
+
+def _text(step: Step, steps: list[Step], seen: dict[str, int]) -> str:
+    """The lines of one step. `seen` holds the step that has told the formula of an operation."""
+    where = f", at {step.line}" if step.line else ""
+    inside = f", in {step.module}" if step.module else ""
+    leaf = ", a leaf" if step.operation == "leaf" else ""
+    lines = [f"Step {step.number}. {step.title}{leaf}{inside}{where}"]
+    lines += [f"    {line}".rstrip() for line in formula(step, seen)]
+    facts = list(facts_of(step, steps))
+    wide = max((len(name) for name, _ in facts), default=0)
+    return "\n".join([*lines, *(f"    {name:{wide}}  {told}" for name, told in facts)])
+
+
+def formula(step: Step, seen: dict[str, int]) -> list[str]:
+    """The operation's docstring the first time; then the step where it stands."""
+    if step.holds:
+        return [", ".join(f"{n} {operation}" for operation, n in step.holds.items())]
+    if not step.formula:
+        return []
+    first = seen.setdefault(step.operation, step.number)
+    return step.formula.splitlines() if first == step.number else [f"as in step {first}"]
+
+
+def facts_of(step: Step, steps: list[Step]) -> Iterator[tuple[str, str]]:
+    """What is known of a step, in pairs of a short name and what is told under it."""
+    for i, shape in enumerate(step.outputs):
+        of = f" {i}" if len(step.outputs) > 1 else ""
+        if i in step.values:
+            yield f"value{of}", _shaped(shape, step.values[i])
+        elif shape:
+            yield f"shape{of}", _shape(shape)
+    for i, grad in enumerate(step.arrived):
+        of = f" {i}" if len(step.outputs) > 1 else ""
+        terms = [
+            to.handed
+            for user in steps
+            for to in user.inputs
+            if (to.step, to.output) == (step.number, i) and to.handed is not None
+        ]
+        told = "nothing" if grad is None else _shaped(step.outputs[i], grad)
+        if len(terms) > 1 and all(term.shape == () for term in terms):
+            told += " = " + " + ".join(map(str, terms))
+        elif len(terms) > 1:
+            told += f", the sum of {len(terms)}"
+        yield f"arrives{of}", told
+    for to in step.inputs:
+        told = "nothing" if to.handed is None else _shaped(to.handed.shape, to.handed)
+        if to.summed:
+            axes = ", ".join(map(str, to.summed))
+            told += f", then summed over axis {axes} to {_shape(to.shape)}"
+        yield f"to {_called(steps[to.step - 1])}", told
+    for name, constant in step.constants.items():
+        yield f"constant {name}", _shaped(constant.shape, constant)
+
+
+def _called(step: Step) -> str:
+    return step.name or f"{step.operation}, step {step.number}"
+
+
+def _shaped(shape: tuple[int, ...], quantity: Quantity) -> str:
+    return f"{_shape(shape)} {quantity}" if shape else str(quantity)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_listed, value))}]"
+    return str(value) if isinstance(value, bool) else _number(value)
+
+
+def _number(x: float) -> str:
+    return f"{x:.4g}"
+
+
+# The picture
+
+
+def boxes(steps: list[Step], backward: bool) -> list[Any]:
+    """A box for each step, and one for each constant that has a name. A leaf that many steps use
+    has a box at each of them."""
+    from tinyattn.viz.boxes import Box, Line
+
+    users = Counter(to.step for step in steps for to in step.inputs)
+    norms = [to.handed.norm for step in steps for to in step.inputs if to.handed is not None]
+    largest = max((n for n in norms if np.isfinite(n)), default=0.0)
+    drawn: list[Box] = []
+    leaves: list[Box] = []
+    for step in steps:
+        leaf = step.operation == "leaf"
+        if leaf and users[step.number] > 4:
+            continue
+        kind = "leaf" if leaf else "result" if step.number == 1 else "module" if step.holds else ""
+        box = Box(step.number, kind or "operation", _labels(step, backward), step=step.number)
+        (leaves if leaf else drawn).append(box)
+        for to in step.inputs:
+            line = Line(to.step, _shape(to.shape) if to.shape else "")
+            if backward:
+                line.label = to.handed.short() if to.handed is not None else "nothing"
+                if to.handed is not None:
+                    line.strength = _strength(to.handed.norm, largest)
+                if to.summed and to.handed is not None:
+                    line.label += f" {_shape(to.handed.shape)} → {_shape(to.shape)}"
+            source = steps[to.step - 1]
+            if source.operation == "leaf" and users[to.step] > 4:
+                line.to = len(steps) + len(leaves) + 1
+                leaves.append(Box(line.to, "leaf", _labels(source, backward), step=to.step))
+            box.lines_in.append(line)
+        for name, constant in step.constants.items():
+            key = len(steps) + len(leaves) + 1
+            text = [name, _shape(constant.shape) if constant.shape else str(constant)]
+            leaves.append(Box(key, "constant", text, step=0))
+            box.lines_in.append(Line(key))
+    return drawn + leaves
+
+
+def _strength(norm: float, largest: float) -> float:
+    """How thick a line is: 1 for the largest gradient, 0 for one that is 10^-4 of it or less."""
+    if not norm or not largest or not np.isfinite(norm):
+        return 0.0
+    return float(min(1.0, max(0.0, 1 + np.log10(norm / largest) / 4)))
+
+
+def _labels(step: Step, backward: bool) -> list[str]:
+    lines = [_cut(step.title)]
+    if step.holds:
+        lines.append(f"{sum(step.holds.values())} steps")
+    told = backward or step.operation == "leaf" or step.number == 1  # else the lines have the shape
+    for i, shape in enumerate(step.outputs[:3]):
+        small = step.values[i].short() if i in step.values else ""
+        shown = _shape(shape) if shape and told else ""
+        lines.append(f"{shown} {'' if small.startswith('|') else small}".strip())
+        if backward and i < len(step.arrived):
+            grad = step.arrived[i]
+            lines.append("no gradient" if grad is None else f"grad {grad.short()}")
+    return [line for line in lines if line]
+
+
+def _cut(name: str) -> str:
+    """A long name of a parameter or a module without its beginning."""
+    return name if len(name) <= 28 else f"…{name[-27:]}"
