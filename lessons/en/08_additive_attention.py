@@ -192,9 +192,9 @@ for name, a in (("no", without), ("late", after), ("early", before)):
 #
 # Write, with NumPy,
 #
-# - `additive_scores`: queries, keys and the learned weights in, scores (B,
-#   Tq, Tk) out;
-# - `context`: scores, a mask and values in, the contexts out.
+# - `additive_scores(query, key, weight_q, weight_k, v)`: the scores (B, Tq,
+#   Tk);
+# - `context(scores, mask, value)`: masked softmax and the weighted sum.
 #
 # ```text
 # python -m tinyattn.learn check 08a
