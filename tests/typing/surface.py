@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import tinyattn as ta
@@ -33,6 +32,7 @@ from tinyattn.utils.data import (
     default_collate,
     random_split,
 )
+from tinyattn.viz.chart import Chart
 
 DType = np.dtype[Any]
 
@@ -1036,9 +1036,12 @@ def pictures() -> None:
     weights = np.full((1, 2), 0.5)
     assert_type(viz.attention_text(weights, ["a", "b"], ["c"]), str)
     assert_type(viz.attention_text(ta.tensor(weights), ["a", "b"], ["c"]), str)
-    assert_type(viz.attention_figure(weights, ["a", "b"], ["c"]), Figure)
+    assert_type(viz.attention_figure(weights, ["a", "b"], ["c"]), Chart)
+    assert_type(viz.jacobian(viz.jacobian_of(ta.tanh, ta.ones(2))), Chart)
+    assert_type(viz.gates(viz.gates_of(lambda: nn.GRU(1, 1)(ta.ones(2, 1, 1)))[0]), Chart)
+    assert_type(viz.gradient_norms([1.0, 2.0]), Chart)
     assert_type(viz.graph(ta.ones(2, requires_grad=True).sum()).svg, str)
-    assert_type(viz.curve_figure([1, 2], {"loss": [3.0, 2.0]}, "step"), Figure)
+    assert_type(viz.curve_figure([1, 2], {"loss": [3.0, 2.0]}, "step"), Chart)
 
 
 def traces(folder: Path) -> None:

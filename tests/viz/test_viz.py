@@ -104,7 +104,7 @@ def test_attention_figure_has_the_weights_and_the_tokens() -> None:
     np.testing.assert_array_equal(axes.images[0].get_array(), WEIGHTS)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "$b", "$\\c$"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y"]
-    assert axes.get_title() == "an alignment"
+    assert figure.get_suptitle() == "an alignment"
     assert axes.images[0].get_clim() == (0, 1)
     assert png(figure).startswith(b"\x89PNG")
 
@@ -118,7 +118,7 @@ def test_chinese_labels_get_a_font_that_has_them() -> None:
     figure = attention_figure(np.eye(2), ["我", "书"], ["I", "read"], title="看")
     png(figure)  # a missing glyph would be a warning, which is an error here
     axes = figure.axes[0]
-    for text in (*axes.get_xticklabels(), axes.title):
+    for text in (*axes.get_xticklabels(), *figure.texts):
         path = font_manager.findfont(text.get_fontproperties(), fallback_to_default=False)
         assert ord(text.get_text()) in FT2Font(path).get_charmap()
 

@@ -1,5 +1,4 @@
-"""Figures with Matplotlib: attention maps and learning curves. Each function returns its figure;
-`figure.savefig(path)` saves it."""
+"""Figures with Matplotlib: attention maps and learning curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from numpy.typing import ArrayLike
 from tinyattn.viz.terminal import check_weights
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from tinyattn.viz.chart import Chart
 
 # Families that hold Chinese: Linux, macOS, Windows.
 _CHINESE = (
@@ -22,32 +21,28 @@ _INCHES = 100  # no side of a figure is longer: Matplotlib draws at most 2^16 pi
 
 def attention_figure(
     weights: ArrayLike, source: Sequence[str], target: Sequence[str], title: str = ""
-) -> "Figure":
+) -> "Chart":
     """The weights (Tq, Tk) as a heat map, with a row for each target token and a column for each
     source token. Raises ValueError where the weights do not fit the tokens."""
-    from matplotlib.figure import Figure
+    from tinyattn.viz.chart import Chart, heat_map
 
     array = check_weights(weights, source, target)
     size = (min(1.5 + 0.45 * len(source), _INCHES), min(1.2 + 0.4 * len(target), _INCHES))
-    figure = Figure(figsize=size, dpi=120)
+    style: dict[str, Any] = {"family": families(source, target, title), "parse_math": False}
+    figure = Chart(*size, title, **style)
     axes = figure.add_subplot()
-    image = axes.imshow(array, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    style: dict[str, Any] = {"family": _families(source, target, title), "parse_math": False}
+    heat_map(axes, array, 0, 1, "attention weight")
     axes.set_xticks(range(len(source)), source, **style)
     axes.set_yticks(range(len(target)), target, **style)
     axes.xaxis.tick_top()
-    if title:
-        axes.set_title(title, **style)
-    figure.colorbar(image, ax=axes, label="attention weight")
-    figure.tight_layout()
     return figure
 
 
 def curve_figure(
     steps: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str
-) -> "Figure":
+) -> "Chart":
     """Curves over the same steps, each in a panel of its own."""
-    from matplotlib.figure import Figure
+    from tinyattn.viz.chart import LINES, Chart
 
     if not curves:
         raise ValueError("curves: expected at least one, got none")
@@ -56,18 +51,17 @@ def curve_figure(
             raise ValueError(
                 f"{name}: expected {len(steps)} values, one for each step, got {len(values)}"
             )
-    figure = Figure(figsize=(4 * len(curves), 3), dpi=120)
+    figure = Chart(4 * len(curves), 3)
     for number, (name, values) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(1, len(curves), number)
-        axes.plot(steps, values)
+        axes.plot(steps, values, **LINES[0])
         axes.set_xlabel(xlabel)
         axes.set_title(name)
         axes.grid(alpha=0.3)
-    figure.tight_layout()
     return figure
 
 
-def _families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
+def families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
     """The font families for this text; RuntimeError where it is Chinese and no font has Chinese."""
     from matplotlib import font_manager
 

@@ -1,0 +1,75 @@
+"""`Chart`: a figure of Matplotlib that a notebook shows as SVG, in the one style of all figures.
+
+This file imports Matplotlib, so it is itself imported when the first figure is made.
+"""
+
+from collections.abc import Sequence
+from io import StringIO
+from os import PathLike
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tinyattn.kernels._types import Array
+
+# From dark to light in even steps, also in grey and for the colour-blind.
+MAP = "cividis"
+# Colours that the colour-blind can tell apart (Okabe and Ito 2008); the dashes tell them in grey.
+LINES: list[dict[str, Any]] = [
+    {"color": "#0072b2", "linestyle": "-"},
+    {"color": "#d55e00", "linestyle": "--"},
+    {"color": "#009e73", "linestyle": "-."},
+    {"color": "#cc79a7", "linestyle": ":"},
+    {"color": "#000000", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+]
+# Text stays text; and the same figure gives the same file.
+_SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "tinyattn"}
+
+
+class Chart(Figure):
+    """A figure that a notebook shows as SVG. `save(path)` writes it: .svg, .png, .pdf and what else
+    Matplotlib knows. Its axes can be changed as those of any figure."""
+
+    def __init__(self, width: float, height: float, title: str = "", **style: Any) -> None:
+        """A figure of this size in inches."""
+        super().__init__(figsize=(width, height), dpi=120, layout="constrained")
+        if title:
+            self.suptitle(title, x=0.01, ha="left", fontsize=11, **style)
+
+    def _repr_svg_(self) -> str:
+        text = StringIO()
+        with mpl.rc_context(_SVG):
+            self.savefig(text, format="svg", metadata={"Date": None})
+        return text.getvalue()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the figure to a file; the ending of its name says in which format."""
+        with mpl.rc_context(_SVG):
+            self.savefig(path)
+
+
+def heat_map(
+    axes: Axes, array: Array, low: float, high: float, label: str, numbers: bool = False
+) -> None:
+    """An array as cells, whose colours stand beside it under `label`. NaN stays white.
+
+    numbers: write each number into its cell.
+    """
+    image = axes.imshow(
+        array, cmap=MAP, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+    )
+    if axes.figure is not None:
+        axes.figure.colorbar(image, ax=axes, label=label)
+    for (i, j), x in np.ndenumerate(array) if numbers else ():
+        light = (x - low) / ((high - low) or 1) > 0.55
+        ink = "#000000" if light else "#ffffff"
+        told = f"{round(x, 2) + 0.0:.2f}"  # never -0.00
+        axes.text(j, i, told, ha="center", va="center", color=ink, fontsize=8)
+
+
+def ticks(count: int, most: int) -> Sequence[int]:
+    """At most `most` of the places 0 to count - 1, evenly."""
+    return range(0, count, max(1, -(-count // most)))
