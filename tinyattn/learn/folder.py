@@ -35,12 +35,14 @@ def start(folder: Path) -> list[Path]:
 def stub(exercise: Exercise) -> str:
     """What the student starts from: nothing of the solution but what it gives in a small case."""
     given = "".join(f"{inspect.getsource(part)}\n\n" for part in exercise.given)
+    code = given + inspect.getsource(exercise.ask)
     return HEAD.format(
         name=exercise.name,
         lesson=exercise.lesson,
         number=exercise.number,
         case=worked_case(exercise),
-        code=given + inspect.getsource(exercise.ask),
+        imports="from collections.abc import Callable\n\n" if "Callable" in code else "",
+        code=code,
     )
 
 
@@ -56,7 +58,7 @@ A small case:
 {case}
 """
 
-import numpy as np
+{imports}import numpy as np
 
 
 {code}'''
