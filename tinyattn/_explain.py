@@ -29,7 +29,7 @@ from tinyattn.kernels.recording import refuse
 from tinyattn.nn.module import Module
 
 SHOWN = 12  # elements of an array that are told one by one
-MOST = 200  # steps that are told and drawn one by one; more of them are folded by module
+MOST = 300  # steps that are told and drawn one by one; more of them are folded by module
 
 
 class Quantity:
@@ -79,7 +79,7 @@ class Step:
     operation: the class of the operation; "leaf" where the gradient stays, in `.grad`; of a folded
         step, the module.
     name: the variable of the program that holds the result, or the name of the parameter.
-    formula: the docstring of the operation.
+    formula: the docstring of the operation; of a folded step, what is in it.
     outputs: the shape of each result; values: what it was, where that is known.
     arrived: the gradient of each result, None where none arrived.
     inputs: what it hands its gradients on to; constants: its inputs that have no gradient, by name,
@@ -134,11 +134,25 @@ class Explanation:
 
         return draw(boxes(self.told, backward=True), self.title, backward=True)
 
+    def _repr_html_(self) -> str:
+        from tinyattn.viz.stepping import Section, fragment
+
+        sections = []
+        for step in self.told:
+            parts = [f"in {step.module}" if step.module else "", step.line]
+            facts = list(facts_of(step, self.told))
+            title = f"Step {step.number}. {step.title}"
+            sections.append(Section(title, ", at ".join(filter(None, parts)), step.formula, facts))
+        about = "Each step gets the gradient of its result and hands on a gradient to each input."
+        return fragment(self._repr_svg_(), Section(self.title, self.note or about), sections)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the text (.txt), the picture (.svg) or the picture that steps (.html)."""
         from tinyattn.viz.picture import write
+        from tinyattn.viz.stepping import page
 
-        write(path, {".svg": self._repr_svg_(), ".txt": f"{self}\n"})
+        told = page(self.title, self._repr_html_())
+        write(path, {".svg": self._repr_svg_(), ".txt": f"{self}\n", ".html": told})
 
 
 class Watch(watching):
@@ -426,6 +440,7 @@ def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
         if len(inside) == 1:
             folded.append(replace(first, number=numbers[group], inputs=inputs))
             continue
+        holds = Counter(step.operation for step in inside)
         outputs = [(steps[n - 1], i) for n, i in seen_outside.get(group, ())]
         values = {k: s.values[i] for k, (s, i) in enumerate(outputs) if i in s.values}
         constants = {name: q for step in inside for name, q in step.constants.items()}
@@ -437,13 +452,13 @@ def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
                 number=numbers[group],
                 operation=".".join(common),
                 name="",
-                formula="",
+                formula=", ".join(f"{n} {operation}" for operation, n in holds.items()),
                 outputs=[step.outputs[i] for step, i in outputs],
                 values=values,
                 inputs=inputs,
                 constants=constants,
                 arrived=[step.arrived[i] if step.arrived else None for step, i in outputs],
-                holds=Counter(step.operation for step in inside),
+                holds=holds,
             )
         )
     return folded
@@ -453,25 +468,17 @@ def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
 
 
 def _text(step: Step, steps: list[Step], seen: dict[str, int]) -> str:
-    """The lines of one step. `seen` holds the step that has told the formula of an operation."""
+    """The lines of one step. `seen` holds the step that has told a formula."""
     where = f", at {step.line}" if step.line else ""
     inside = f", in {step.module}" if step.module else ""
     leaf = ", a leaf" if step.operation == "leaf" else ""
     lines = [f"Step {step.number}. {step.title}{leaf}{inside}{where}"]
-    lines += [f"    {line}".rstrip() for line in formula(step, seen)]
+    first = seen.setdefault(step.formula, step.number)
+    formula = step.formula if first == step.number else f"as in step {first}" * bool(step.formula)
+    lines += [f"    {line}".rstrip() for line in formula.splitlines()]
     facts = list(facts_of(step, steps))
     wide = max((len(name) for name, _ in facts), default=0)
     return "\n".join([*lines, *(f"    {name:{wide}}  {told}" for name, told in facts)])
-
-
-def formula(step: Step, seen: dict[str, int]) -> list[str]:
-    """The operation's docstring the first time; then the step where it stands."""
-    if step.holds:
-        return [", ".join(f"{n} {operation}" for operation, n in step.holds.items())]
-    if not step.formula:
-        return []
-    first = seen.setdefault(step.operation, step.number)
-    return step.formula.splitlines() if first == step.number else [f"as in step {first}"]
 
 
 def facts_of(step: Step, steps: list[Step]) -> Iterator[tuple[str, str]]:
