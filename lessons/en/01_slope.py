@@ -67,7 +67,7 @@ assert abs(central - (12 + h**2)) < 1e-9
 # in both and disappears. Divide by $2h$:
 #
 # $$
-# D(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots
+# C(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots
 # $$
 #
 # In the one-sided difference the term $\frac{h}{2} f''(x)$ stays. So the
@@ -135,16 +135,16 @@ assert error_two[near].max() < 1e-9
 # how good they are. Write $c = f'''(x)/6$ and leave out the smaller terms:
 #
 # $$
-# D(h) = f' + c h^2, \qquad D(h/2) = f' + \frac{c h^2}{4}.
+# C(h) = f' + c h^2, \qquad C(h/2) = f' + \frac{c h^2}{4}.
 # $$
 #
-# The difference of the two is $D(h) - D(h/2) = \frac{3}{4} c h^2$. So the
+# The difference of the two is $C(h) - C(h/2) = \frac{3}{4} c h^2$. So the
 # error of the finer one, $\frac{1}{4} c h^2$, is a third of the difference.
 # We can even subtract it:
 #
 # $$
-# f' \approx D(h/2) - \frac{D(h) - D(h/2)}{3}
-# = \frac{4 D(h/2) - D(h)}{3}.
+# f' \approx C(h/2) - \frac{C(h) - C(h/2)}{3}
+# = \frac{4 C(h/2) - C(h)}{3}.
 # $$
 #
 # This is called Richardson's extrapolation (1911). For $e^x$ at 1 with
@@ -155,7 +155,7 @@ h = 0.1
 coarse = (math.exp(x + h) - math.exp(x - h)) / (2 * h)
 fine = (math.exp(x + h / 2) - math.exp(x - h / 2)) / h
 estimate = (coarse - fine) / 3
-print(f"D(h/2) = {fine:.7f}, its error by the formula {estimate:.1e}")
+print(f"C(h/2) = {fine:.7f}, its error by the formula {estimate:.1e}")
 print(f"the true error                 {fine - true:.1e}")
 better = fine - estimate
 print(f"extrapolated {better:.9f}, true {true:.9f}")
@@ -164,14 +164,16 @@ assert abs(better - true) < 1e-5
 
 # %% [markdown]
 # The estimate is right to one part in a hundred, and the extrapolated
-# value is right to almost four digits more than $D(h)$, with a step of
+# value is right to almost four digits more than $C(h)$, with a step of
 # only 0.1. A measured slope without an error estimate is a guess. With an
 # error estimate it is evidence.
 #
 # ## Your turn
 #
-# Write `derivative(f, x, h)`. It gives two numbers: the extrapolated slope
-# of `f` at `x`, and an estimate of the error of that slope.
+# Write `derivative(f, x, h)`. It gives two numbers: the finer measurement
+# $C(h/2)$ of the slope of `f` at `x`, and $|C(h/2) - C(h)|$ as an estimate
+# of its error. By the formula above this estimate is three times too large:
+# a cautious one.
 #
 # ```text
 # python -m tinyattn.learn start exercises     once: writes a file for each
@@ -180,9 +182,9 @@ assert abs(better - true) < 1e-5
 # python -m tinyattn.learn hint 01             if you are stuck
 # ```
 #
-# The check tells two typical mistakes apart. If your slope is one-sided,
-# halving $h$ halves the error; it should fall to a quarter at least. If
-# your step is tiny, you stand on the left arm of the V.
+# The check tells typical mistakes apart. If your slope is one-sided,
+# halving $h$ halves the error; it should fall to a quarter. If your step is
+# tiny, you stand on the left arm of the V.
 #
 # ## A gradient is many slopes
 #
@@ -247,7 +249,7 @@ assert ta.gradcheck(lambda w: ((w * inputs).sum() - 4.0) ** 2, w)
 #
 # 1. Draw the V in float32 (`np.float32(x)`, steps too). Where is its
 #    lowest point, and does the formula for the best step say so?
-# 2. Let $f(x) = |x|$ and $x = 0$. What is $D(h)$ for every $h$? What does
+# 2. Let $f(x) = |x|$ and $x = 0$. What is $C(h)$ for every $h$? What does
 #    the error estimate say, and why must a checker look at the one-sided
 #    differences, too?
 # 3. Let $f(x) = x^3$. The extrapolated slope is right for every $h$ (but

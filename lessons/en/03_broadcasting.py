@@ -182,10 +182,21 @@ assert ta.gradcheck(lambda W, b: ta.tensor(x) @ W + b, (W, b))
 print("W.grad", W.grad.shape, "b.grad", b.grad.shape)
 
 # %% [markdown]
+# The backward pass as a picture, for the sum of squares as loss. Each box
+# shows a shape; each arrow carries a gradient, with its norm (the root of
+# the sum of squares) beside it. On the arrow to $b$ the shape (2, 3, 5)
+# becomes (5,): there the sum over $B$ and $T$ is taken.
+
+# %%
+loss = ((ta.tensor(x) @ W + b) ** 2).sum()  # ()
+ta.explain(loss)
+
+# %% [markdown]
 # ## Your turn again
 #
-# Write `matmul_backward(a, b, grad)`: `a` (n, k), `b` (k, m), `grad`
-# (n, m); give the two gradients, of `a` and of `b`.
+# Write `matmul_backward(grad, x, w)` for the product of that layer: `x`
+# (B, T, D), `w` (D, V), `grad` (B, T, V); give the two gradients, of `x` and
+# of `w`.
 #
 # ```text
 # python -m tinyattn.learn check 03b

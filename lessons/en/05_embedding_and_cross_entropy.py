@@ -222,9 +222,9 @@ assert ta.gradcheck(loss_of, (table, W))
 # - `embedding_backward(grad, tokens, V)`: `grad` (B, T, D), `tokens`
 #   (B, T), gives the gradient (V, D) of the table. NumPy has a function
 #   that adds at repeated indices; a plain loop is right, too.
-# - `cross_entropy_backward(logits, targets, padding)`: `logits` (B, T, V),
-#   `targets` (B, T), gives the gradient (B, T, V) of the mean loss over the
-#   targets that are not `padding`.
+# - `cross_entropy_backward(logits, targets, pad)`: `logits` (N, V) and
+#   `targets` (N,) of all $N = B \cdot T$ places give the gradient (N, V) of
+#   the mean loss over the targets that are not `pad`.
 #
 # ```text
 # python -m tinyattn.learn check 05a

@@ -46,7 +46,7 @@ print(f"one-sided {one_sided:.6f}   central {central:.6f}   true 12")
 assert abs(one_sided - (12 + 6 * h + h**2)) < 1e-9
 assert abs(central - (12 + h**2)) < 1e-9
 
-# %% [markdown] source="af1d7922"
+# %% [markdown] source="762acf39"
 # ## 为什么中心差分更准
 #
 # 对任何光滑函数都是如此。泰勒公式告诉我们：
@@ -59,7 +59,7 @@ assert abs(central - (12 + h**2)) < 1e-9
 # 两式相减。$h$ 的偶数次项在两式中相同，于是全部消去。再除以 $2h$：
 #
 # $$
-# D(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots
+# C(h) = \frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots
 # $$
 #
 # 单侧差分里，$\frac{h}{2} f''(x)$ 这一项消不掉。所以中心差分的误差随 $h^2$ 下降，单侧差分的误差只随 $h$ 下降。
@@ -106,7 +106,7 @@ near = (steps > best / 3) & (steps < best * 3)  # (S,), bool
 print(f"the largest error measured near it: {error_two[near].max():.0e}")
 assert error_two[near].max() < 1e-9
 
-# %% [markdown] source="cd152285"
+# %% [markdown] source="67b98f23"
 # 也就是说，十六位数字里最多只有大约十位是准的。换成 float32（$\varepsilon \approx 6 \cdot 10^{-8}$），同样的公式只剩下大约四位。**检查梯度要用 float64。**
 #
 # ## 不知道真实斜率时，怎么知道误差有多大？
@@ -114,14 +114,14 @@ assert error_two[near].max() < 1e-9
 # 正因为不知道斜率，我们才去量它。不过，量两次就能看出量得有多准。记 $c = f'''(x)/6$，略去更小的项：
 #
 # $$
-# D(h) = f' + c h^2, \qquad D(h/2) = f' + \frac{c h^2}{4}.
+# C(h) = f' + c h^2, \qquad C(h/2) = f' + \frac{c h^2}{4}.
 # $$
 #
-# 两者之差为 $D(h) - D(h/2) = \frac{3}{4} c h^2$。所以较细的那次测量，其误差 $\frac{1}{4} c h^2$ 正好是这个差的三分之一。我们甚至可以把它减掉：
+# 两者之差为 $C(h) - C(h/2) = \frac{3}{4} c h^2$。所以较细的那次测量，其误差 $\frac{1}{4} c h^2$ 正好是这个差的三分之一。我们甚至可以把它减掉：
 #
 # $$
-# f' \approx D(h/2) - \frac{D(h) - D(h/2)}{3}
-# = \frac{4 D(h/2) - D(h)}{3}.
+# f' \approx C(h/2) - \frac{C(h) - C(h/2)}{3}
+# = \frac{4 C(h/2) - C(h)}{3}.
 # $$
 #
 # 这叫做理查森外推法（Richardson，1911 年）。对 $e^x$ 在 1 处，取 $h = 0.1$：
@@ -131,19 +131,19 @@ h = 0.1
 coarse = (math.exp(x + h) - math.exp(x - h)) / (2 * h)
 fine = (math.exp(x + h / 2) - math.exp(x - h / 2)) / h
 estimate = (coarse - fine) / 3
-print(f"D(h/2) = {fine:.7f}, its error by the formula {estimate:.1e}")
+print(f"C(h/2) = {fine:.7f}, its error by the formula {estimate:.1e}")
 print(f"the true error                 {fine - true:.1e}")
 better = fine - estimate
 print(f"extrapolated {better:.9f}, true {true:.9f}")
 assert abs(estimate / (fine - true) - 1) < 0.01
 assert abs(better - true) < 1e-5
 
-# %% [markdown] source="7599418b"
-# 误差估计与真实误差相差不到百分之一；外推后的值比 $D(h)$ 多准了将近四位，而步长只不过是 0.1！没有误差估计的斜率只是猜测，有了误差估计，它才是证据。
+# %% [markdown] source="348356ea"
+# 误差估计与真实误差相差不到百分之一；外推后的值比 $C(h)$ 多准了将近四位，而步长只不过是 0.1！没有误差估计的斜率只是猜测，有了误差估计，它才是证据。
 #
 # ## 轮到你了
 #
-# 请写出 `derivative(f, x, h)`。它返回两个数：`f` 在 `x` 处外推后的斜率，以及这个斜率的误差估计。
+# 请写出 `derivative(f, x, h)`。它返回两个数：`f` 在 `x` 处较细的那次测量 $C(h/2)$，以及作为误差估计的 $|C(h/2) - C(h)|$。按照上面的公式，这个估计是真实误差的三倍：宁可估得大一些。
 #
 # ```text
 # python -m tinyattn.learn start exercises     只需一次：每道练习写出一个文件
@@ -152,7 +152,7 @@ assert abs(better - true) < 1e-5
 # python -m tinyattn.learn hint 01             卡住时看提示
 # ```
 #
-# 检查程序能分辨两种常见错误。如果你用的是单侧差分，$h$ 减半，误差只减半，而它本该至少降到四分之一。如果你的步长太小，你就站在了 V 形的左臂上。
+# 检查程序能分辨常见的错误。如果你用的是单侧差分，$h$ 减半，误差只减半，而它本该降到四分之一。如果你的步长太小，你就站在了 V 形的左臂上。
 #
 # ## 梯度就是许多斜率
 #
@@ -192,7 +192,7 @@ print("engine  ", w.grad)
 assert np.allclose(w.grad.numpy(), measured)
 assert ta.gradcheck(lambda w: ((w * inputs).sum() - 4.0) ** 2, w)
 
-# %% [markdown] source="5b2fffa5"
+# %% [markdown] source="69b54847"
 # `ta.gradcheck` 就是把这一课做成的工具：中心差分，三种步长，外推，误差估计，每个元素都查到。梯度如果错了，它会报错，并列出错得最厉害的元素。后面各课里，请用它来检查你自己写的梯度。
 #
 # ## 学到了什么
@@ -204,7 +204,7 @@ assert ta.gradcheck(lambda w: ((w * inputs).sum() - 4.0) ** 2, w)
 # ## 试一试
 #
 # 1. 用 float32 画出 V 形（`np.float32(x)`，步长也用 float32）。最低点在哪里？与最佳步长的公式相符吗？
-# 2. 设 $f(x) = |x|$，$x = 0$。对每个 $h$，$D(h)$ 是多少？误差估计会说什么？为什么检查程序还必须看单侧差分？
+# 2. 设 $f(x) = |x|$，$x = 0$。对每个 $h$，$C(h)$ 是多少？误差估计会说什么？为什么检查程序还必须看单侧差分？
 # 3. 设 $f(x) = x^3$。不计舍入误差，外推后的斜率对每个 $h$ 都完全准确。为什么？
 #
 # ## 源码在哪里

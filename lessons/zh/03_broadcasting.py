@@ -154,10 +154,17 @@ assert np.allclose(b.grad.numpy(), g.sum(axis=(0, 1)))
 assert ta.gradcheck(lambda W, b: ta.tensor(x) @ W + b, (W, b))
 print("W.grad", W.grad.shape, "b.grad", b.grad.shape)
 
-# %% [markdown] source="b0861141"
+# %% [markdown] source="8b8c747b"
+# 把它的反向传播画出来，损失取平方和。每个方框写着形状；每条箭头传送一个梯度，旁边是它的范数（平方和的平方根）。在通向 $b$ 的箭头上，形状 (2, 3, 5) 变成 (5,)：对 $B$ 和 $T$ 的求和就在这里。
+
+# %%
+loss = ((ta.tensor(x) @ W + b) ** 2).sum()  # ()
+ta.explain(loss)
+
+# %% [markdown] source="1746b43b"
 # ## 再轮到你了
 #
-# 请写出 `matmul_backward(a, b, grad)`：`a` 形状 (n, k)，`b` 形状 (k, m)，`grad` 形状 (n, m)；返回 `a` 和 `b` 的两个梯度。
+# 请为这种层里的乘积写出 `matmul_backward(grad, x, w)`：`x` 形状 (B, T, D)，`w` 形状 (D, V)，`grad` 形状 (B, T, V)；返回 `x` 和 `w` 的两个梯度。
 #
 # ```text
 # python -m tinyattn.learn check 03b

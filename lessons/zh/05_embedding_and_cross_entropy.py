@@ -176,13 +176,13 @@ def loss_of(table, W):
 
 assert ta.gradcheck(loss_of, (table, W))
 
-# %% [markdown] source="78c928be"
+# %% [markdown] source="4cf48880"
 # ## 轮到你了
 #
 # 请用 NumPy 写出两个反向函数：
 #
 # - `embedding_backward(grad, tokens, V)`：`grad` 形状 (B, T, D)，`tokens` 形状 (B, T)，返回表的梯度，形状 (V, D)。NumPy 有一个函数，遇到重复的下标会累加；用普通的循环也可以。
-# - `cross_entropy_backward(logits, targets, padding)`：`logits` 形状 (B, T, V)，`targets` 形状 (B, T)，返回平均损失的梯度，形状 (B, T, V)；平均只取目标不是 `padding` 的位置。
+# - `cross_entropy_backward(logits, targets, pad)`：把全部 $N = B \cdot T$ 个位置排成一列，`logits` 形状 (N, V)，`targets` 形状 (N,)，返回平均损失的梯度，形状 (N, V)；平均只取目标不是 `pad` 的位置。
 #
 # ```text
 # python -m tinyattn.learn check 05a
