@@ -192,9 +192,11 @@ for name, a in (("no", without), ("late", after), ("early", before)):
 #
 # Write, with NumPy,
 #
-# - `additive_scores(query, key, weight_q, weight_k, v)`: the scores (B, Tq,
-#   Tk);
-# - `context(scores, mask, value)`: masked softmax and the weighted sum.
+# - `additive_scores(query, keys, w_q, w_k, v)`: one query for each
+#   sentence, (B, D); the scores (B, T). Vectors are rows here, so $W_q q$
+#   is `query @ w_q`;
+# - `context(scores, values, mask)`: masked softmax and the weighted sum,
+#   the context (B, D) and the weights (B, T).
 #
 # ```text
 # python -m tinyattn.learn check 08a

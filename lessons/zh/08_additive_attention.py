@@ -147,15 +147,15 @@ for name, a in (("no", without), ("late", after), ("early", before)):
     total = a.sum().item()
     print(f"{name:5} mask {a.numpy()[0].round(3)} sum {total:.3f}")
 
-# %% [markdown] source="2b5fffd7"
+# %% [markdown] source="715f707b"
 # 掩码放在 softmax 之后，剩下的权重加起来不到 1：填充位置已经在分母里占了一份。填充越长，上下文向量就越小，于是一句话的译文会受到同批次其他句子的影响。掩码必须放在 softmax **之前**：被遮住的分数变成 $-\infty$，而 $e^{-\infty} = 0$。如果全部位置都被遮住，$0/0$ 不应变成 NaN，这时权重和上下文向量都取 0。
 #
 # ## 轮到你了
 #
 # 用 NumPy 写两个函数：
 #
-# - `additive_scores(query, key, weight_q, weight_k, v)`：返回形状为 (B, Tq, Tk) 的分数；
-# - `context(scores, mask, value)`：带掩码的 softmax，再加权求和。
+# - `additive_scores(query, keys, w_q, w_k, v)`：每个句子一个查询，形状 (B, D)，返回分数，形状 (B, T)。这里的向量都是行向量，所以 $W_q q$ 写成 `query @ w_q`；
+# - `context(scores, values, mask)`：带掩码的 softmax，再加权求和，返回上下文向量 (B, D) 和权重 (B, T)。
 #
 # ```text
 # python -m tinyattn.learn check 08a

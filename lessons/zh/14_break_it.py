@@ -191,7 +191,7 @@ print(caught.astype(int))
 
 # %%
 figure, axes = plt.subplots(figsize=(6.5, 3), layout="constrained")
-axes.imshow(caught, cmap="Greys", vmax=1.3)
+axes.imshow(caught, cmap="Greys", vmax=1.3, aspect="auto")
 for row, column in np.argwhere(caught):
     axes.text(column, row, "caught", ha="center", va="center", color="w")
 names = [test.__name__.replace("_", "\n") for test in TESTS]
