@@ -17,6 +17,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "02_backward": {
         "last one lost: reversed(order) -> list(reversed(order))[:-1]": "the first has no parents",
     },
+    "07_backward_through_time": {
+        "off by one: h[0] -> h[1]": "only its shape is used",
+    },
+    "08b_context": {
+        "another number: kept.max(axis=-1, keepdims=True, initial=-1e30) -> "
+        "kept.max(axis=-1, keepdims=True, initial=(-1e30 * 1.1))": "any very small number",
+        "off by one: total > 0 -> total > 1": "it is 0, or at least 1",
+        "off by one: np.where(total > 0, total, 1) -> np.where(total > 0, total, 2)": "0 stays 0",
+    },
 }
 
 

@@ -24,6 +24,10 @@ MANIFEST = {
     "05a_embedding_backward": 10,
     "05b_cross_entropy_backward": 11,
     "06a_gru_step": 9,
+    "06b_gru_step_backward": 8,
+    "07_backward_through_time": 9,
+    "08a_additive_scores": 10,
+    "08b_context": 13,
 }
 
 
