@@ -136,6 +136,38 @@ def test_the_gradients_are_those_of_backward(anomaly):
         np.testing.assert_allclose(arrived.norm, np.linalg.norm(parameter.grad.numpy()), rtol=1e-6)
 
 
+def test_each_of_several_results_has_its_own_name():
+    u, v = ta.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True).split(2)
+    steps = ta.explain((u * v).sum()).steps
+    assert [step.title for step in steps] == ["Sum", "Mul", "u, v = Split", "a leaf"]
+    assert "to u     (2,) [3, 4]\n    to v     (2,) [1, 2]\n" in str(ta.explain((u * v).sum()))
+    assert [str(grad) for grad in steps[2].arrived] == ["[3, 4]", "[1, 2]"]
+
+
+def test_changes_in_place_are_steps():
+    w = ta.tensor([1.0, 1.0], requires_grad=True)
+    h = ta.zeros(2, 2)
+    h[0] = w
+    h[1] = w * 2
+    told = ta.explain((h * ta.tensor([[1.0, 2.0], [3.0, 4.0]])).sum())
+    assert [step.operation for step in told.steps[2:]] == ["SetItem", "Mul", "SetItem", "leaf"]
+    assert told.steps[-1].arrived[0].elements == [7, 10]
+
+
+def test_a_loss_that_is_a_leaf():
+    x = ta.tensor(2.0, requires_grad=True)
+    assert str(ta.explain(x)).splitlines()[2:] == [
+        "Step 1. x, a leaf", "    value    2", "    arrives  1"
+    ]  # fmt: skip
+    assert x.grad is None
+
+
+def test_numbers_that_are_not_finite_are_counted():
+    x = ta.tensor([float("nan"), 1e200, -2.0] * 5, dtype=ta.float64, requires_grad=True)
+    leaf = ta.explain((x * x).sum()).steps[-1]
+    assert str(leaf.values[0]) == "norm nan, from -2 to 1e+200, 5 not finite"
+
+
 def test_an_operation_of_ones_own_needs_no_docstring():
     class Twice(Function):
         def forward(self, x):

@@ -36,16 +36,17 @@ class Quantity:
     """What is told of an array: its shape, its norm (the root of the sum of its squares), its range
     and, of a small one, every element."""
 
+    @np.errstate(over="ignore")
     def __init__(self, array: Any) -> None:
         array = np.asarray(array)
         self.shape = array.shape
         self.elements = array.tolist() if array.size <= SHOWN else None
-        numbers = array.astype(np.float64)
-        self.bad = int(array.size - np.isfinite(numbers).sum())
+        numbers = array.astype(np.float64).reshape(-1)
+        finite = numbers[np.isfinite(numbers)]
+        self.bad = numbers.size - finite.size
         self.norm = float(np.sqrt(np.sum(numbers * numbers)))
-        self.low, self.high = (
-            (float(numbers.min()), float(numbers.max())) if array.size else (0.0, 0.0)
-        )
+        self.low = float(finite.min()) if finite.size else 0.0  # of the finite ones
+        self.high = float(finite.max()) if finite.size else 0.0
 
     def __str__(self) -> str:
         if self.elements is not None:
@@ -78,7 +79,8 @@ class Step:
 
     operation: the class of the operation; "leaf" where the gradient stays, in `.grad`; of a folded
         step, the module.
-    name: the variable of the program that holds the result, or the name of the parameter.
+    names: the variables of the program that hold the results, or the name of the parameter, by the
+        number of the result.
     formula: the docstring of the operation; of a folded step, what is in it.
     outputs: the shape of each result; values: what it was, where that is known.
     arrived: the gradient of each result, None where none arrived.
@@ -90,7 +92,7 @@ class Step:
 
     number: int
     operation: str
-    name: str
+    names: dict[int, str]
     formula: str
     outputs: list[tuple[int, ...]]
     values: dict[int, Quantity]
@@ -102,10 +104,14 @@ class Step:
     holds: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        return ", ".join(self.names.values())
+
+    @property
     def title(self) -> str:
         if self.operation == "leaf":
-            return self.name or "leaf"
-        return f"{self.name} = {self.operation}" if self.name else self.operation
+            return self.name or "a leaf"
+        return f"{self.name} = {self.operation}" if self.names else self.operation
 
 
 class Explanation:
@@ -341,18 +347,19 @@ def read(tensor: Tensor, names: Names) -> tuple[list[Node], list[Step]]:
                 inputs.append(Input(numbers[edge[0]], edge[1], edge[2]))
         noted = getattr(node, "noted", None)
         values = dict(enumerate(noted.values)) if noted else {}
-        name = ""
+        named = {}
         for i in range(node.outputs):
             place = node, i
             held = node.tensor() if type(node) is Leaf else names.tensors.get(place)
             if i not in values and held is not None:
                 values[i] = Quantity(held._array)
-            name = name or names.places.get(place, "")
+            if place in names.places:
+                named[i] = names.places[place]
         steps.append(
             Step(
                 number=numbers[node],
                 operation="leaf" if type(node) is Leaf else type(node).__name__,
-                name=name,
+                names=named,
                 formula=_formula(type(node)),
                 outputs=[
                     values[i].shape if i in values else shapes.get((node, i), ())
@@ -451,7 +458,7 @@ def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
             Step(
                 number=numbers[group],
                 operation=".".join(common),
-                name="",
+                names={},
                 formula=", ".join(f"{n} {operation}" for operation, n in holds.items()),
                 outputs=[step.outputs[i] for step, i in outputs],
                 values=values,
@@ -471,7 +478,7 @@ def _text(step: Step, steps: list[Step], seen: dict[str, int]) -> str:
     """The lines of one step. `seen` holds the step that has told a formula."""
     where = f", at {step.line}" if step.line else ""
     inside = f", in {step.module}" if step.module else ""
-    leaf = ", a leaf" if step.operation == "leaf" else ""
+    leaf = ", a leaf" if step.operation == "leaf" and step.names else ""
     lines = [f"Step {step.number}. {step.title}{leaf}{inside}{where}"]
     first = seen.setdefault(step.formula, step.number)
     formula = step.formula if first == step.number else f"as in step {first}" * bool(step.formula)
@@ -508,13 +515,13 @@ def facts_of(step: Step, steps: list[Step]) -> Iterator[tuple[str, str]]:
         if to.summed:
             axes = ", ".join(map(str, to.summed))
             told += f", then summed over axis {axes} to {_shape(to.shape)}"
-        yield f"to {_called(steps[to.step - 1])}", told
+        yield f"to {_called(steps[to.step - 1], to.output)}", told
     for name, constant in step.constants.items():
         yield f"constant {name}", _shaped(constant.shape, constant)
 
 
-def _called(step: Step) -> str:
-    return step.name or f"{step.operation}, step {step.number}"
+def _called(step: Step, output: int) -> str:
+    return step.names.get(output) or f"{step.operation}, step {step.number}"
 
 
 def _shaped(shape: tuple[int, ...], quantity: Quantity) -> str:
