@@ -12,6 +12,8 @@ from tinyattn.learn.exercise import Exercise
 
 ROOT = Path(__file__).parents[2]
 
+WHOLE = "whole numbers, cut off"
+
 # Faults that leave a right answer, by the name of the exercise, each with its reason.
 EQUIVALENT: dict[str, dict[str, str]] = {
     "02_backward": {
@@ -23,6 +25,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "08b_context": {
         "another number: kept.max(axis=-1, keepdims=True, initial=-1e30) -> "
         "kept.max(axis=-1, keepdims=True, initial=(-1e30 * 1.1))": "any very small number",
+        "off by one: total > 0 -> total > 1": "it is 0, or at least 1",
+        "off by one: np.where(total > 0, total, 1) -> np.where(total > 0, total, 2)": "0 stays 0",
+    },
+    "09a_shift_targets": {
+        "factor 1.001: start -> 1.001 * (start)": WHOLE,
+        "factor 1.001: targets[:, :-1] -> 1.001 * (targets[:, :-1])": WHOLE,
+        "off by one: inputs[:, :1] -> inputs[:, :2]": "the second is written again",
+    },
+    "10a_attention": {
+        "another number: scores.max(axis=-1, keepdims=True, initial=-1e30) -> "
+        "scores.max(axis=-1, keepdims=True, initial=(-1e30 * 1.1))": "any very small number",
         "off by one: total > 0 -> total > 1": "it is 0, or at least 1",
         "off by one: np.where(total > 0, total, 1) -> np.where(total > 0, total, 2)": "0 stays 0",
     },

@@ -28,6 +28,11 @@ MANIFEST = {
     "07_backward_through_time": 9,
     "08a_additive_scores": 10,
     "08b_context": 13,
+    "09a_shift_targets": 7,
+    "09b_greedy_step": 7,
+    "10a_attention": 11,
+    "10b_split_heads": 9,
+    "10c_attention_backward": 9,
 }
 
 
