@@ -30,9 +30,10 @@ def test_a_missing_name_has_a_hint(place, table):
 
 
 def test_a_hint_names_what_is_there():
-    for table in (missing.TORCH, missing.NN, missing.OPTIM):
+    tables = ((ta, missing.TORCH), (ta.nn, missing.NN), (ta.optim, missing.OPTIM))
+    for module, table in tables:
         for name, hint in table.items():
-            assert not hasattr(ta, name), f"{name} is there, its hint can go: {hint}"
+            assert not hasattr(module, name), f"{name} is there, its hint can go: {hint}"
 
 
 def test_a_tensor_refuses_by_name():

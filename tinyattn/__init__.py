@@ -7,7 +7,7 @@ gradient, kernels/reference/ for what the fast kernels compute.
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from tinyattn import autograd, backends, cuda, distributions, nn, optim, utils
+from tinyattn import autograd, backends, cuda, distributions, nn, optim, parallel, utils
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._explain import explain
@@ -251,6 +251,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "distributions",
     "nn",
     "optim",
+    "parallel",
     "utils",
     # the tensor, its dtypes, its device
     "bool",

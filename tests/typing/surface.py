@@ -5,6 +5,7 @@ type that it names: `Any` where something definite is meant does not pass. The f
 so that what is asserted is code that works.
 """
 
+import contextlib
 import importlib.util
 import io
 import warnings
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tinyattn as ta
-from tinyattn import Tensor, autograd, nn, optim, text, viz
+from tinyattn import Tensor, autograd, nn, optim, parallel, text, viz
 from tinyattn.datasets import everyday
 from tinyattn.kernels._types import Array
 from tinyattn.nn import functional as F
@@ -833,6 +834,29 @@ def sequences(x: Tensor) -> None:
     assert_type(rnn.pad_sequence([x, x]), Tensor)
     assert_type(rnn.unpack_sequence(packed), list[Tensor])
     assert_type(rnn.unpad_sequence(x[None], ta.tensor([1, 1])), list[Tensor])
+
+
+def ranks(x: Tensor) -> None:
+    model = parallel.DistributedDataParallel(nn.Linear(2, 1), bucket_cap_mb=2)
+    assert_type(model, parallel.DistributedDataParallel)
+    assert_type(model.module, nn.Module)
+    with model.no_sync():
+        model(ta.ones(1, 2))
+    assert_type(parallel.get_rank(), int)
+    assert_type(parallel.get_world_size(), int)
+    assert_type(parallel.all_gather_object("a"), list[str])
+    assert_type(parallel.broadcast_object("a"), str)
+    assert_type(parallel.all_reduce(x.detach()), None)
+    assert_type(parallel.barrier(), None)
+    assert_type(parallel.share(3), float)
+    with parallel.own_random(1) as nothing:
+        assert_type(nothing, None)
+    with contextlib.suppress(SystemExit):
+        parallel.abort("the end")
+    sampler = parallel.DistributedSampler(range(4))
+    assert_type(sampler, parallel.DistributedSampler)
+    assert_type(iter(sampler), Iterator[int])
+    assert_type(sampler.set_epoch(1), None)
 
 
 def training(module: nn.Linear) -> None:
