@@ -83,22 +83,27 @@ class Twice(Function):
 
 @pytest.mark.parametrize("shared", [0, 1])
 @pytest.mark.parametrize("order", [("shared", "own", "other"), ("own", "shared", "other")])
-def test_a_gradient_that_another_node_holds_is_not_added_to(shared, order):
-    """`shared` is the output that gets the very array which another leaf gets, too."""
+@pytest.mark.parametrize("index", [..., 1])
+def test_a_gradient_that_another_node_holds_is_not_added_to(shared, order, index):
+    """`shared` is the output that gets the very array which another leaf gets, too. The gradient of
+    an element, with index 1, is not computed before it is needed."""
     x, held = leaf(np.ones(3)), leaf(np.ones(3))
     outputs = Twice.apply(x)
     here, there = outputs[shared], outputs[1 - shared]
     makers = {
         "shared": lambda: (here + held).sum(),  # one array, for `here` and for `held`
-        "own": lambda: (there * 3).sum(),  # a new array
-        "other": lambda: (here * 5).sum(),
+        "own": lambda: (there[index] * 3).sum(),  # a new array
+        "other": lambda: (here[index] * 5).sum(),
     }
     # The newest node comes first in the backward pass.
     losses = [makers[name]() for name in reversed(order)]
     sum(losses).backward()
     assert held.grad.tolist() == [1, 1, 1]
-    factor = (1, 2)
-    assert x.grad.tolist() == [6 * factor[shared] + 3 * factor[1 - shared]] * 3
+    factor, everywhere = (1, 2), np.ones(3)
+    chosen = np.zeros(3)
+    chosen[index] = 1
+    expected = factor[shared] * (everywhere + 5 * chosen) + factor[1 - shared] * 3 * chosen
+    assert x.grad.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("wanted", [0, 1])

@@ -7,7 +7,6 @@ from tests.power.gradients import kernels
 from tests.power.source import Mutant
 
 ROOT = Path(__file__).parents[2]
-ENGINE = [f"tests/autograd/test_{name}.py" for name in ("backward", "function", "grad", "hooks")]
 OPS = [f"tests/ops/test_{name}.py" for name in ("elementwise", "indexing", "products", "shape")]
 # What runs in other processes, which the tests of this function start.
 ELSEWHERE = {"tinyattn/utils/data/worker.py": "Workers.__init__"}
@@ -15,7 +14,7 @@ BACKENDS = ("backend", "kernels")  # the parameters of tests that are backends
 ENOUGH = 20.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
 ALSO = {
-    "tinyattn/autograd/": [*ENGINE, *OPS],
+    "tinyattn/autograd/": ["tests/autograd/test_*.py", "tests/test_replay.py", *OPS],
     "tinyattn/compat/": ["tests/*/test_programs.py", "tests/test_missing.py"],
     "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
     "tinyattn/ops/": ["tests/ops/test_*.py", "tests/nn/test_p*.py", "tests/test_doctor.py"],

@@ -8,7 +8,6 @@ import ast
 import gc
 import re
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -16,6 +15,8 @@ from types import CodeType, FunctionType, ModuleType
 from tests.power.source import ATTRIBUTE, Mutant
 
 Place = tuple[str, str, int]  # a file, the full name of a function, its first line
+Key = tuple[str, int]  # a function's full name and first line; lambdas may share both
+Codes = dict[Key, list[CodeType]]
 
 
 class Process:
@@ -23,7 +24,7 @@ class Process:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.sources: dict[str, tuple[bytes, dict[tuple[str, int], list[CodeType]]]] = {}
+        self.sources: dict[str, tuple[bytes, Codes]] = {}
         self.live: dict[Place, list[FunctionType]] = {}
         for function in gc.get_objects():
             if type(function) is FunctionType and (place := self.place(function.__code__)):
@@ -46,7 +47,7 @@ class Process:
             source = (self.root / mutant.path).read_bytes()
             self.sources[mutant.path] = source, codes(source)
         source, before = self.sources[mutant.path]
-        after = codes(mutant.apply(source))
+        after = codes(mutant.apply(source), before)
         return [
             ((mutant.path, *key), old, new)
             for key, olds in before.items()
@@ -107,8 +108,6 @@ class Process:
         for place, old, new in self.changes(mutant):
             for function in self.live[place]:
                 if function.__code__ == old:
-                    if not new.co_freevars:  # the only super() may be gone
-                        new = new.replace(co_freevars=old.co_freevars)
                     function.__code__ = new
 
 
@@ -116,18 +115,40 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def codes(source: bytes) -> dict[tuple[str, int], list[CodeType]]:
-    """All code of a file by full name and first line; several lambdas may share both."""
-    found: dict[tuple[str, int], list[CodeType]] = {}
+def codes(source: bytes, before: Codes | None = None) -> Codes:
+    """All code of a file.
 
-    def below(code: CodeType) -> Iterator[CodeType]:
+    A function takes only code with as many outer variables as it has. Where the code `before` a
+    fault has some that the new code has lost, a statement that never runs names them again.
+    """
+    tree = ast.parse(source)
+    found = compiled(tree)
+    lost = {
+        (name.rpartition(".")[2], line): names
+        for (name, line), olds in (before or {}).items()
+        for old, new in zip(olds, found.get((name, line), ()), strict=False)
+        if (names := {*old.co_freevars} - {*new.co_freevars})
+    }
+    for node in ast.walk(tree) if lost else ():
+        if isinstance(node, ast.FunctionDef):
+            line = min(part.lineno for part in [node, *node.decorator_list])
+            if names := lost.get((node.name, line)):
+                node.body += ast.parse(f"if 0: {', '.join(names)}").body
+    return compiled(tree) if lost else found
+
+
+def compiled(tree: ast.Module) -> Codes:
+    """The code of all functions of a file."""
+    found: Codes = {}
+
+    def add_below(code: CodeType) -> None:
         for inner in code.co_consts:
             if isinstance(inner, CodeType):
-                yield inner
-                yield from below(inner)
+                key = inner.co_qualname, inner.co_firstlineno
+                found.setdefault(key, []).append(inner)
+                add_below(inner)
 
-    for code in below(compile(source, "", "exec", dont_inherit=True)):
-        found.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+    add_below(compile(tree, "", "exec", dont_inherit=True))
     return found
 
 

@@ -16,7 +16,7 @@ from tests.power.forwards import function_faults
 from tests.power.gradients import kernels, operation_faults, python_kernel_faults
 from tests.power.mutants import mutants
 from tests.power.operations import operations, subclasses
-from tests.power.patching import Process
+from tests.power.patching import Process, codes
 from tests.power.source import Mutant, Python
 from tests.power.warm import Measure
 from tinyattn.autograd.function import Function
@@ -38,6 +38,30 @@ def fault(text: str, where: str = "Softmax.backward") -> Mutant:
     kind, _, code = text.partition(": ")
     old, _, new = code.partition(" -> ")
     return Mutant("tinyattn/ops/normalising.py", where, 1, kind, old, new, 0, 0)
+
+
+CLOSURE = b"""
+class Twice(Once):
+    def outer(self, x, y):
+        def inner():
+            return x * y
+        return inner
+
+    def forward(self):
+        return super().forward()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [(b"x * y", b"y", "Twice.outer.<locals>.inner"), (b"super().forward()", b"2", "Twice.forward")],
+)
+def test_a_fault_that_loses_an_outer_variable_still_fits_the_function(old, new, name):
+    before = codes(CLOSURE)
+    after = codes(CLOSURE.replace(old, new), before)
+    (is_now,), (was,) = ([v for (n, _), [v] in c.items() if n == name] for c in (after, before))
+    assert is_now.co_freevars == was.co_freevars
+    assert is_now.co_code != was.co_code
 
 
 UNKNOWN_KERNEL = """
