@@ -159,8 +159,9 @@ assert ta.gradcheck_module(cell, (xs, hs))
 # ```
 #
 # Exercise 06b asks for its backward:
-# `gru_step_backward(grad, x, h, w_ih, w_hh, b_ih, b_hh)`. Compute the gates
-# again, then go through the lines above. The check knows when $z$ and
+# `gru_step_backward(grad, x, h, w_ih, w_hh, r, z, n, hn)`. The forward pass
+# has kept the gates, the candidate, and our $u$ under the name `hn`, each
+# (B, H). Go through the lines above. The check knows when $z$ and
 # $1 - z$ are exchanged, when $r$ is applied before the product, and when
 # $g \odot z$ is forgotten.
 #

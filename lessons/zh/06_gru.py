@@ -115,7 +115,7 @@ xs = ta.randn(2, 3, dtype=ta.float64, requires_grad=True)  # (B=2, D)
 hs = ta.randn(2, 4, dtype=ta.float64, requires_grad=True)  # (B=2, H)
 assert ta.gradcheck_module(cell, (xs, hs))
 
-# %% [markdown] source="2da392fd"
+# %% [markdown] source="a115281f"
 # ## 轮到你了
 #
 # 先写一步：`gru_step(x, h, w_ih, w_hh, b_ih, b_hh)`，其中 `x` 形状 (B, D)，`h` 形状 (B, H)，权重形状 (3H, D) 和 (3H, H)，偏置形状 (3H,)；返回下一个状态，形状 (B, H)。
@@ -125,7 +125,7 @@ assert ta.gradcheck_module(cell, (xs, hs))
 # python -m tinyattn.learn check 06b
 # ```
 #
-# 练习 06b 要写它的反向：`gru_step_backward(grad, x, h, w_ih, w_hh, b_ih, b_hh)`。先把各个门重新算一遍，再按上面的各行走下去。检查程序认得出这些错误：$z$ 与 $1 - z$ 对调；$r$ 乘在矩阵之前；忘了 $g \odot z$。
+# 练习 06b 要写它的反向：`gru_step_backward(grad, x, h, w_ih, w_hh, r, z, n, hn)`。前向已经保存了两个门、候选状态，以及我们的 $u$（名为 `hn`），形状都是 (B, H)。请按上面的各行走下去。检查程序认得出这些错误：$z$ 与 $1 - z$ 对调；$r$ 乘在矩阵之前；忘了 $g \odot z$。
 #
 # ## 门学到了什么？
 #
