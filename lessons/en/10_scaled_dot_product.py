@@ -272,10 +272,10 @@ print("head 0 by view alone", *wrong.numpy()[0, 0], sep="\n")  # (T, D/h)
 # python -m tinyattn.learn check 10c
 # ```
 #
-# - 10a, `attention(query, key, value, mask)`: the outputs.
-# - 10b, `split_heads(x, heads)`: (B, T, D) to (B, h, T, D/h).
-# - 10c, `attention_backward(grad, query, key, value)`: the three gradients,
-#   from the formulas above.
+# - 10a, `attention(q, k, v, mask)`: the outputs.
+# - 10b, `split_heads(x, h)`: (B, T, D) to (B, h, T, D/h).
+# - 10c, `attention_backward(grad, q, k, v, p)`: the three gradients, from the
+#   formulas above; `p` are the weights, kept from the forward pass.
 #
 # As a last check, the library's layer with two heads is causal if it is
 # told to be:

@@ -213,7 +213,7 @@ print("x", *x.numpy()[0], sep="\n")  # (T, D), a row for each token
 wrong = x.view(B, h, T, D // h)  # (B, h, T, D / h)
 print("head 0 by view alone", *wrong.numpy()[0, 0], sep="\n")  # (T, D/h)
 
-# %% [markdown] source="0af71ee6"
+# %% [markdown] source="d8022b6e"
 # 头 0 的第 1 行本应是词元 1，装的却是词元 0 的特征：这个头把不同位置混在了一起。`view` 从不移动任何一个数，只是按原来的顺序重新数一遍。而这里要交换两个轴的顺序，数必须移动。代码不报错，训练甚至还有一点效果。但是因果模型从此**能看到未来**，上一节的检验会发现它。
 #
 # ## 轮到你了
@@ -224,9 +224,9 @@ print("head 0 by view alone", *wrong.numpy()[0, 0], sep="\n")  # (T, D/h)
 # python -m tinyattn.learn check 10c
 # ```
 #
-# - 10a，`attention(query, key, value, mask)`：返回输出。
-# - 10b，`split_heads(x, heads)`：从 (B, T, D) 到 (B, h, T, D/h)。
-# - 10c，`attention_backward(grad, query, key, value)`：按上面的公式求三个梯度。
+# - 10a，`attention(q, k, v, mask)`：返回输出。
+# - 10b，`split_heads(x, h)`：从 (B, T, D) 到 (B, h, T, D/h)。
+# - 10c，`attention_backward(grad, q, k, v, p)`：按上面的公式求三个梯度；`p` 是前向保存的权重。
 #
 # 最后检查一下：库里的两头注意力层，只要要求它是因果的，就真的是因果的：
 
