@@ -4,6 +4,7 @@
     model.py        from text to text: a model with its vocabularies and tokenisers
     tracing.py      what happened in one translation
     options.py      the command line of translate.py, and its defaults
+    paging.py       pages that show translations
     data.py         the pairs of a run: read, split, made into ids
     files.py        what a run writes and reads again: models, checkpoints
     scores.py       perplexity, BLEU, chrF, exact match, alignment

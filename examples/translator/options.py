@@ -107,6 +107,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
     add("--file", help="a text file, a sentence a line")
     add("--model", help="its file or folder (default: the newest in runs/)")
+    add("--page", metavar="FILE", help="write an HTML page, too, that shows what attention did")
+    add("--with-model", action="store_true", help="put the model itself into the page")
     search_options(add, n_best=True)
     return top
 

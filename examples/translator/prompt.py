@@ -3,16 +3,21 @@ colon. Look first at `prompt`."""
 
 import argparse
 import contextlib
+from collections.abc import Sequence
+from pathlib import Path
 
 from tinyattn.text import DataError
+from translator.files import unused
 from translator.lines import translated
 from translator.model import Translator
 from translator.options import Parser, say, search_of, search_options
+from translator.paging import MOST, write_page
 from translator.searching import Search
 
 HELP = """A sentence is translated. A line that begins with a colon is a command:
   :beam 5       follow 5 hypotheses; also :n-best 3, :alpha 1, :no-repeat 3, :max-tokens 40
   :sample       draw at random; also :temperature 0.7, :top-k 10, :top-p 0.9, :seed 1
+  :page FILE    write an HTML page of the sentences so far (default: page.html)
   :greedy       take the most probable token each time, as at first
   :help         this text
   :quit         the end, as Ctrl-D"""
@@ -23,7 +28,8 @@ def prompt(model: Translator, options: argparse.Namespace) -> None:
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # arrow keys and a history, where Python has them
     print("a sentence, or :help")
-    number = 0
+    sentences: list[str] = []
+    inside = getattr(options, "with_model", False)
     while True:
         try:
             line = input("> ")
@@ -34,12 +40,32 @@ def prompt(model: Translator, options: argparse.Namespace) -> None:
             return
         if line.startswith(":"):
             try:
-                options = changed(options, line[1:].split())
+                if line.split()[0] == ":page":
+                    write(line.removeprefix(":page").strip(), model, sentences, options, inside)
+                else:
+                    options = changed(options, line[1:].split())
             except DataError as error:
                 say(str(error))
         elif line.strip():
-            print(*translated(model, [("sentence", line)], search_of(options), number), sep="\n")
-            number += 1
+            found = translated(model, [("sentence", line)], search_of(options), len(sentences))
+            print(*found, sep="\n")
+            sentences.append(line)
+
+
+def write(
+    name: str,
+    model: Translator,
+    sentences: Sequence[str],
+    options: argparse.Namespace,
+    with_model: bool,
+) -> None:
+    """Write a page of these sentences, the last ones if they are many, and say where it is."""
+    path = Path(name) if name else unused(Path("page"), ".html")
+    try:
+        write_page(path, model, sentences[-MOST:], search_of(options), with_model)
+    except OSError as error:
+        raise DataError(f"{path}: expected a file to write to: {error.strerror}") from None
+    print(path)
 
 
 def changed(options: argparse.Namespace, command: list[str]) -> argparse.Namespace:

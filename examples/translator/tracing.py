@@ -16,7 +16,7 @@ from translator_transformer import Transformer
 import tinyattn as ta
 import tinyattn.nn as nn
 from tinyattn.text import BOS, EOS, UNK, Batch, Beam, DataError, batches
-from tinyattn.viz import Trace
+from tinyattn.viz import Trace, gates_of
 from tinyattn.viz.trace import entropy
 from translator.model import Translator
 from translator.searching import GREEDY, Scored, Search, beams, search
@@ -25,8 +25,9 @@ Array = NDArray[Any]
 ALTERNATIVES = 8
 
 
-def trace(model: Translator, sentence: str, how: Search = GREEDY) -> Trace:
-    """The translation of a sentence, and everything that the model did for it.
+def trace(model: Translator, sentence: str, how: Search = GREEDY, number: int = 0) -> Trace:
+    """The translation of a sentence, and everything that the model did for it. `number`: by which
+    its random draws are made.
 
     Raises DataError for a sentence without tokens.
     """
@@ -40,7 +41,7 @@ def trace(model: Translator, sentence: str, how: Search = GREEDY) -> Trace:
         (record,) = beams(model.model, batch, how)
         one, tree = Scored(record.found(), record.ended[0].score), tree_of(model, record)
     else:
-        ((one, *_),) = search(model.model, batch, how)
+        ((one, *_),) = search(model.model, batch, how, number)
     written = model.written(source, one)
     target = [*written.target, *["<eos>"] * written.finished]
     seen = forced(model, source, one.found.ids, written.finished)
@@ -96,87 +97,61 @@ def inside(model: RNN | Transformer, batch: Batch) -> tuple[dict[str, Array], di
 
 
 def of_rnn(model: RNN, batch: Batch) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Its weights come step by step; its gates are computed again from what its cells read."""
-    read: dict[nn.Module, list[tuple[Any, ...]]] = {model.encoder.rnn: [], model.decoder.rnn: []}
-    with ExitStack() as stack:
-        for rnn in read:
-            note = rnn.register_forward_pre_hook(lambda rnn, args: read[rnn].append(args))
-            stack.enter_context(note)
+    """Its weights come step by step, as in a search; its gates are watched meanwhile."""
+    rows = []
+    first: Any = None
+
+    def run() -> None:
+        nonlocal first
         state = model.start(batch)
-        rows = []
+        first, _ = state
         for token in batch.target_in[0]:
             _, weights, state = model.next(ta.tensor([token]), state)
             rows.append(weights.numpy()[0])
-    ((packed,),) = read[model.encoder.rnn]
-    inputs, states = zip(*read[model.decoder.rnn], strict=True)
+
+    found = gates_of(run)
+    layers = model.decoder.rnn.num_layers
     gates = {
-        "encoder": cells(model.encoder.rnn, packed.data.numpy(), None),
-        "decoder": cells(model.decoder.rnn, np.concatenate([x.numpy()[:, 0] for x in inputs]),
-                         states[0]),
-    }  # fmt: skip
+        "encoder": cells(found[:-layers], None, model.encoder.bidirectional),
+        "decoder": cells(found[-layers:], first, False),
+    }
     return {"cross": np.stack(rows)[None, None]}, gates
 
 
-def cells(rnn: Any, x: Array, state: Any) -> dict[str, Array]:
-    """The gates of the units of a GRU or an LSTM that reads x (Tk, D), and their states, each
-    (L * directions, Tk, H): the update gate is the share of a state that is kept.
+def cells(found: Sequence[dict[str, Array]], first: Any, both_ways: bool) -> dict[str, Array]:
+    """The gates of a stack of GRUs or LSTMs, as `gates_of` gives them, and the states that follow
+    from them, each (L * directions, T, H). An update gate is the share of a state that is kept.
 
-    `state`: the first one, (L, 1, H), or (h, c) of an LSTM; None: zeros.
+    first: the state before, (L, 1, H), or (h, c) of an LSTM; None: zeros.
     """
-    found: dict[str, list[Array]] = {}
-    directions = ("", "_reverse") if rnn.bidirectional else ("",)
-    for layer in range(rnn.num_layers):
-        outputs = []
-        for place, direction in enumerate(directions):
-            names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
-            parts = [getattr(rnn, f"{name}_l{layer}{direction}").detach().numpy() for name in names]
-            first = np.zeros((2, rnn.hidden_size), x.dtype)
-            if state is not None:
-                given = state if isinstance(state, tuple) else (state,)
-                rows = [part.numpy()[layer * len(directions) + place, 0] for part in given]
-                first[: len(rows)] = rows
-            cell = lstm_cell if isinstance(rnn, nn.LSTM) else gru_cell
-            steps = cell(x[::-1] if direction else x, *parts, *first)
-            for name, values in steps.items():
-                forwards = values[::-1] if direction else values
-                found.setdefault(name, []).append(np.stack(forwards))
-            outputs.append(found["state"][-1])
-        x = np.concatenate(outputs, 1)
-    return {name: np.stack(values) for name, values in found.items()}
+    names = {"r": "reset", "z": "update", "i": "input", "f": "forget", "o": "output"}
+    begin = first if isinstance(first, tuple) else (first,)
+    steps: dict[str, list[Array]] = {}
+    for place, gates in enumerate(found):
+        values = {name: x[:, 0] for name, x in gates.items()}
+        backwards = both_ways and place % 2 == 1
+        start = [part.numpy()[place, 0] for part in begin] if first is not None else [0.0]
+        for name, x in values.items():
+            if name in names:
+                steps.setdefault(names[name], []).append(x)
+        steps.setdefault("state", []).append(states(values, backwards, *start))
+    return {name: np.stack(x) for name, x in steps.items()}
 
 
-def gru_cell(
-    x: Array, W: Array, b: Array, U: Array, d: Array, h: Array, _: Array
-) -> dict[str, list[Array]]:
-    """r = s(W_r x + U_r h), z = s(W_z x + U_z h), n = tanh(W_n x + r (U_n h)) with biases,
-    h' = (1 - z) n + z h."""
-    steps: dict[str, list[Array]] = {"reset": [], "update": [], "state": []}
-    for inputs in x @ W.T + b:
-        (xr, xz, xn), (hr, hz, hn) = np.split(inputs, 3), np.split(U @ h + d, 3)
-        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        h = (1 - z) * np.tanh(xn + r * hn) + z * h
-        for name, value in zip(steps, (r, z, h), strict=True):
-            steps[name].append(value)
-    return steps
-
-
-def lstm_cell(
-    x: Array, W: Array, b: Array, U: Array, d: Array, h: Array, c: Array
-) -> dict[str, list[Array]]:
-    """c' = f c + i g and h' = o tanh(c'), where i, f, o = s(W x + U h) and g = tanh(W x + U h)."""
-    steps: dict[str, list[Array]] = {"input": [], "forget": [], "output": [], "state": []}
-    for inputs in x @ W.T + b:
-        i, f, g, o = np.split(inputs + U @ h + d, 4)
-        i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
-        c = f * c + i * np.tanh(g)
-        h = o * np.tanh(c)
-        for name, value in zip(steps, (i, f, o, h), strict=True):
-            steps[name].append(value)
-    return steps
-
-
-def sigmoid(x: Array) -> Array:
-    return (1 + np.tanh(x / 2)) / 2
+def states(gates: dict[str, Array], backwards: bool, h: Any, c: Any = 0.0) -> Array:
+    """The states (T, H) of a cell: h' = (1 - z) n + z h of a GRU; c' = f c + i g and
+    h' = o tanh(c') of an LSTM."""
+    T = len(next(iter(gates.values())))
+    found = [h] * T
+    for t in reversed(range(T)) if backwards else range(T):
+        now = {name: x[t] for name, x in gates.items()}
+        if "z" in now:
+            h = (1 - now["z"]) * now["n"] + now["z"] * h
+        else:
+            c = now["f"] * c + now["i"] * now["g"]
+            h = now["o"] * np.tanh(c)
+        found[t] = h
+    return np.stack(found)
 
 
 def of_transformer(model: Transformer, batch: Batch) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -1075,6 +1075,9 @@ def traces(folder: Path) -> None:
     assert_type(viz.Trace.from_dict(trace.to_dict()), viz.Trace)
     assert_type(trace.save(folder / "trace.npz"), None)
     assert_type(viz.Trace.load(folder / "trace.npz"), viz.Trace)
+    assert_type(viz.attention_page([trace]), viz.Page)
+    assert_type(viz.forming_page([1], [[trace]], [0.5]), viz.Page)
+    assert_type(viz.attention_page([trace]).save(folder / "page.html"), None)
 
 
 def data_sets() -> None:
