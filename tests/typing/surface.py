@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import tinyattn as ta
 from tinyattn import Tensor, autograd, nn, optim, parallel, text, viz
-from tinyattn.datasets import everyday
+from tinyattn.datasets import canvas, everyday, morse, reviews, sessions, stories
 from tinyattn.kernels._types import Array
 from tinyattn.nn import functional as F
 from tinyattn.nn import init, utils
@@ -1044,6 +1044,32 @@ def texts(folder: Path) -> None:
     assert_type((beams[0].ended[0].step, beams[0].ended[0].slot), tuple[int, int])
     assert_type(everyday.generate(1, seed=0), list[tuple[str, str]])
     assert_type(everyday.links("书", "book"), list[tuple[tuple[int, int], tuple[int, int]]])
+
+
+def datasets(folder: Path) -> None:
+    sound = morse.generate(1, seed=0)[0]
+    assert_type(sound, morse.Recording)
+    assert_type(sound.text, str)
+    assert_type(sound.sound, NDArray[np.float32])
+    assert_type(sound.spans, list[tuple[float, float]])
+    assert_type(morse.frames(sound.sound[None]), NDArray[np.float32])
+    assert_type(canvas.relation((0, 0), (0, 9)), str)
+    if importlib.util.find_spec("sklearn") is not None:
+        picture = canvas.generate(1, seed=0, test=True)[0]
+        assert_type(picture, canvas.Canvas)
+        assert_type(picture.points, NDArray[np.float32])
+        assert_type(picture.corners, list[tuple[int, int]])
+        assert_type(canvas.caption(picture), str)
+        assert_type(canvas.patches([picture], 2), NDArray[np.float32])
+    assert_type(canvas.on_digit((0, 0), 2), NDArray[np.bool_])
+    assert_type(stories.generate(1, seed=0, test=True)[0].words, list[str])
+    assert_type(stories.is_for_tests("Toma"), bool)
+    assert_type(sessions.generate(1, seed=0)[0].causes, list[int])
+    (folder / "u.data").write_text("1\t2\t3\t4\n1\t3\t3\t5\n")
+    assert_type(sessions.movielens(folder / "u.data"), tuple[list[sessions.Session], int])
+    (folder / "pos.txt").write_text("好\n", encoding="utf-8")
+    (folder / "neg.txt").write_text("差\n", encoding="utf-8")
+    assert_type(reviews.load(folder=folder), list[tuple[str, int]])
 
 
 def subwords() -> None:

@@ -1,9 +1,11 @@
-"""Floor 6: data sets that come with the package, one folder each.
+"""Floor 6: data sets that come with the package, or that it reads from packages of the reader.
 
-Each folder's module docstring says what the data set is, how many sentences it has, what can be
-decided in it, where it comes from, and its licence. Look first at everyday/__init__.py.
+Each module's docstring says what the data set is, what can be decided in it, where it comes from,
+and its licence. Look first at everyday/__init__.py, Chinese sentences and their translation. The
+others belong to the programs of examples/: morse to speech.py, canvas to caption.py and
+question.py, stories to summary.py, sessions to recommend.py, reviews to sentiment.py.
 """
 
-from tinyattn.datasets import everyday
+from tinyattn.datasets import canvas, everyday, morse, reviews, sessions, stories
 
-__all__ = ["everyday"]
+__all__ = ["canvas", "everyday", "morse", "reviews", "sessions", "stories"]
