@@ -1,0 +1,208 @@
+"""The programs of uses: each runs with --quick, prints its number and its baseline's, and draws."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import uses
+
+import tinyattn as ta
+import tinyattn.nn as nn
+
+from .program import PROGRAM, environment
+
+USES = ("speech", "caption", "summary", "recommend", "question")
+PNG = b"\x89PNG"
+
+
+def quick(name: str, folder: Path, *more: str) -> tuple[ModuleType, list[uses.Result]]:
+    module = importlib.import_module(name)
+    words = ["--quick", "--out", str(folder / "out"), *more]
+    args = uses.arguments(words, module.__doc__, getattr(module, "options", None))
+    return module, list(module.run(args))
+
+
+@pytest.mark.parametrize("name", USES)
+def test_each_use_runs_reports_and_draws(name: str, tmp_path: Path) -> None:
+    _, (found,) = quick(name, tmp_path)
+    assert re.search(r"\d %", found.ours)
+    assert re.search(r"\d %", found.baseline)
+    assert re.search(r"\d %", found.attention)
+    assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_each_use_is_short_and_says_what_it_does(name: str) -> None:
+    text = (PROGRAM.parent / f"{name}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert f"python examples/{name}.py" in text
+
+
+def test_encoders_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick("speech", tmp_path, "--encoders")
+    found = capsys.readouterr().out
+    for encoder in ("convolution", "self-attention", "gru"):
+        assert re.search(rf"^{encoder}: +[\d.]+ % of letters wrong", found, re.M)
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    file = PROGRAM.parent / f"{words[0]}.py"
+    return subprocess.run(
+        [sys.executable, str(file), *words[1:]],
+        cwd=folder,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
+    )
+
+
+def refused(*words: str, folder: Path, says: str) -> None:
+    """The program ends with code 2 and one line that holds `says`."""
+    done = run(*words, folder=folder)
+    assert re.fullmatch(rf"{words[0]}\.py: [^\n]+\n", done.stderr.decode()), done.stderr.decode()
+    assert says in done.stderr.decode()
+    assert done.returncode == 2
+
+
+def test_a_use_runs_as_a_program(tmp_path: Path) -> None:
+    done = run("speech", "--quick", folder=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert re.search(
+        r"letter errors.*: \d+\.\d %\n  baseline: .*\n  attention: ", done.stdout.decode()
+    )
+    assert (tmp_path / "runs" / "speech.png").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file stands here")
+    refused("speech", "--quick", folder=tmp_path, says="runs")
+
+
+def test_fit_raises_the_rate_to_its_peak_and_lets_it_fall() -> None:
+    model, rates = nn.Linear(1, 1), []
+
+    class Spy(ta.optim.Adam):
+        def step(self, *args: object) -> None:  # type: ignore[override]
+            rates.append(self.param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ta.optim, "Adam", Spy)
+        uses.fit(model, lambda: model(ta.ones(1, 1)).sum(), steps=20, lr=0.1)
+    assert len(rates) == 20
+    assert max(rates) == pytest.approx(0.1)
+    assert rates[0] == pytest.approx(0.05)
+    assert 0 < rates[-1] < 0.01
+    assert np.all(np.diff(rates[2:]) <= 0)
+    assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "distance"), [("", "AB", 2), ("AB", "AB", 0), ("ABC", "AC", 1), ("AB", "BA", 2)]
+)
+def test_the_edit_distance_counts_letters(a: str, b: str, distance: int) -> None:
+    assert uses.edit_distance(a, b) == uses.edit_distance(b, a) == distance
+
+
+def test_the_error_rate_is_over_all_letters() -> None:
+    speech = importlib.import_module("speech")
+    morse = importlib.import_module("tinyattn.datasets.morse")
+    recordings = [morse.Recording(text, np.zeros(1), []) for text in ("ABC", "D")]
+    assert speech.error_rate(["AB", "E"], recordings) == 50.0
+
+
+def test_a_broken_movielens_line_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "u.data").write_text("1\t2\t3\t4\n1;2;3;5\n")
+    refused("recommend", "--data", "u.data", folder=tmp_path, says="u.data:2: expected user, film")
+    refused("recommend", "--data", "none.data", folder=tmp_path, says="none.data")
+
+
+def test_movielens_is_recommended_from(tmp_path: Path) -> None:
+    lines = [f"{user}\t{7 * user + t}\t5\t{t}" for user in range(30) for t in range(9)]
+    (tmp_path / "u.data").write_text("\n".join(lines))
+    _, (found,) = quick("recommend", tmp_path, "--data", str(tmp_path / "u.data"))
+    assert found.attention == "causes are not known"
+
+
+def test_gradients_vanish_explode_and_are_kept(tmp_path: Path) -> None:
+    module = importlib.import_module("gradients_through_time")
+    ta.manual_seed(0)
+    x = ta.randn(60, 4, module.H, dtype=ta.float64)
+    ratio = {}
+    for name, output in module.cells().items():
+        norms = module.norms(output, x)
+        ratio[name] = norms[0] / norms[-1]
+    assert ratio["RNN"] < ratio["GRU"] < 1e-6
+    assert ratio["LSTM"] < 1e-6
+    assert ratio["RNN, weights too large"] > 1.5
+    assert ratio["LSTM, forget gate open"] > 0.1
+    assert ratio["attention over a GRU"] == pytest.approx(1, rel=0.5)
+    quick("gradients_through_time", tmp_path)
+    assert (tmp_path / "out" / "gradients_through_time.png").read_bytes().startswith(PNG)
+
+
+def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sklearn.py").write_text("raise ImportError")  # shadowed: as good as missing
+    says = "scikit-learn is not installed: pip install scikit-learn"
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM.parent / "caption.py"), "--quick"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=environment(PYTHONPATH=str(tmp_path)),
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.decode() == f"caption.py: {says}\n"
+
+
+def test_the_answer_to_a_question_lies_on_the_picture() -> None:
+    pytest.importorskip("sklearn")
+    question = importlib.import_module("question")
+    canvas = importlib.import_module("tinyattn.datasets.canvas")
+    rng, kinds = np.random.default_rng(0), set()
+    for picture in canvas.generate(60, seed=0):
+        asked = question.ask(picture, rng)
+        names = [canvas.NAMES[digit] for digit in picture.digits]
+        *_, last = asked.question.split()
+        if asked.question.startswith("how many"):
+            assert asked.answer == canvas.NAMES[len(names)]
+        elif asked.question.startswith("is there"):
+            assert asked.answer == ("yes" if last in names else "no")
+        else:
+            second = names.index(last)
+            how = canvas.relation(*picture.corners[second - 1 : second + 1])
+            assert asked.question == f"what is {how} the {last}"
+            assert asked.answer == names[second - 1]
+            assert asked.corner == picture.corners[second - 1]
+        kinds.add(asked.question.split()[0])
+    assert kinds == {"how", "is", "what"}
+
+
+def test_a_name_is_copied_where_it_stands_even_if_it_has_no_place_in_the_vocabulary() -> None:
+    summary = importlib.import_module("summary")
+    stories = importlib.import_module("tinyattn.datasets.stories")
+    story = stories.generate(1, seed=0, test=True)[0]
+    vocabulary = ["<end>", "<unknown>", "<pad>", "the", "is", "with", "in"]
+    batch = summary.batch_of([story], vocabulary)
+    assert [batch.words[i] for i in batch.source[0].tolist()] == story.words
+    assert [batch.words[i] for i in batch.after[0].tolist()] == [*story.summary, "<end>"]
+    assert batch.before[0].tolist() == [0, *batch.after[0].tolist()[:-1]]
+    model = summary.Summarizer(vocabulary)
+    with ta.no_grad():  # a share of 0: all is copied
+        model.writes.weight.zero_()
+        model.writes.bias.fill_(-30)
+        texts, _ = model.summaries(batch)
+        loss = model.loss(batch)
+        memory, state = model.read(batch)
+        words = model.vectors(batch.before, batch.words)
+        *_, weights = model.write(words, state, memory, summary.present(batch))
+    assert set(texts[0]) <= set(story.words)
+    p = [
+        weights[0, n].numpy()[np.array(story.words) == word].sum()
+        for n, word in enumerate([*story.summary, "<end>"])
+    ]
+    assert loss.item() == pytest.approx(-np.log(np.array(p) + 1e-9).mean(), rel=1e-3)
