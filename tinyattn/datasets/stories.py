@@ -34,7 +34,7 @@ def generate(count: int, seed: int, test: bool = False) -> list[Story]:
 
     >>> from tinyattn.datasets import stories
     >>> story = stories.generate(1, seed=3)[0]
-    >>> " ".join(story.words[-19:])
+    >>> " ".join(story.words[-18:])
     'Kaboda went to the kitchen . Viva gave the lamp to Gadafi . where is the key ?'
     >>> " ".join(story.summary)
     'the key is with Viva in the yard'
