@@ -33,6 +33,13 @@ MANIFEST = {
     "10a_attention": 11,
     "10b_split_heads": 9,
     "10c_attention_backward": 9,
+    "11a_transformer_block": 6,
+    "11b_is_causal": 6,
+    "11c_layer_norm_backward": 9,
+    "12a_online_softmax": 9,
+    "12b_attention_tile": 8,
+    "14a_catch_faults": 4,
+    "14b_diagnose": 4,
 }
 
 
