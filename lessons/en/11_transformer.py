@@ -256,13 +256,17 @@ assert difference < 1e-5
 # python -m tinyattn.learn check 11c
 # ```
 #
-# - 11a, `transformer_block(x, attention, weight1, bias1, weight2, bias2)`:
-#   one block, normalised before.
-# - 11b, `is_causal(model, x)`: write the test. It gets a model and says
-#   whether the future leaves the past alone. Take care: "changing token 5
-#   changed output 2" must be found for every pair, and a model may be
-#   causal for some inputs only.
-# - 11c, `layer_norm_backward(grad, x)`: from the formula above.
+# - 11a,
+#   `transformer_block(x, attention, feed_forward, norm_1, norm_2, norm_first)`:
+#   one block, in both orders.
+# - 11b, `is_causal(model, T, D)`: write the test. It says whether the
+#   future leaves the past alone. Take care: "changing token 5 changed
+#   output 2" must be found for every pair of places, and a leak may be
+#   small or concern one feature only.
+# - 11c, `layer_norm_backward(grad, x, weight, eps)`: from the formula
+#   above. With a learned factor, $z_i = w_i y_i + b_i$, the gradient that
+#   arrives at $y_i$ is $g_i w_i$; those of $w_i$ and $b_i$ are
+#   $\sum g_i y_i$ and $\sum g_i$ over all tokens.
 #
 # ## What you have learnt
 #

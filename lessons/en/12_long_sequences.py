@@ -163,7 +163,7 @@ print("the library gives zeros")
 
 # %% [markdown]
 # What should $m$ be for such a tile, so that both $e^{s - m}$ and the
-# rescaling give 0 and not NaN? Exercise 12b asks you.
+# rescaling give 0 and not NaN? Exercise 12a asks you.
 #
 # ## The way back
 #
@@ -209,9 +209,10 @@ for name, a, b in zip("qkv", *gradients, strict=True):
 # python -m tinyattn.learn check 12b
 # ```
 #
-# - 12a, `online_softmax(x)`: in one pass over the row.
-# - 12b, `attention_tile(state, query, keys, values, mask)`: add one tile of
-#   keys to the state $(m, d, u)$ of each query.
+# - 12a, `online_softmax(m, s, block)`: take a block of scores into $m$ and
+#   the sum, which is called `s` there.
+# - 12b, `attention_tile(q, k, v, m, s, o)`: take a tile of keys into $m$,
+#   the sum `s` and the weighted sum of values, `o`.
 #
 # Two answers that the checks know by name: "the maximum grew and the old
 # sum was not rescaled", and a NaN in a row that is all masked.

@@ -332,9 +332,11 @@ for function in (Zeros, Slightly):
 # python -m tinyattn.learn check 14b
 # ```
 #
-# - 14a: write a test of a backward function. It must accept the right one
-#   and catch eight faults. The check names those that survive.
-# - 14b: given what was observed of a broken model, name the fault.
+# - 14a, `catch_faults(softmax_backward)`: write a test of a backward
+#   function. It must accept the right ones and catch eight faults. The
+#   check names those that survive.
+# - 14b, `diagnose(attention)`: call an attention with inputs that you
+#   choose, and say what is wrong with it.
 #
 # ## What you have learnt
 #

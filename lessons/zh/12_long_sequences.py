@@ -127,8 +127,8 @@ out = F.scaled_dot_product_attention(q, k, v, nobody)  # (B, h, T, D)
 assert (out == 0).all()
 print("the library gives zeros")
 
-# %% [markdown] source="5f322b05"
-# 对这样的块，$m$ 应该取什么值，才能让 $e^{s - m}$ 和重新缩放都得到 0 而不是 NaN？练习 12b 会问你。
+# %% [markdown] source="1f9487cb"
+# 对这样的块，$m$ 应该取什么值，才能让 $e^{s - m}$ 和重新缩放都得到 0 而不是 NaN？练习 12a 会问你。
 #
 # ## 反向
 #
@@ -159,7 +159,7 @@ for name, a, b in zip("qkv", *gradients, strict=True):
     print(f"d{name}: largest difference {abs(a - b).max():.1e}")
     assert np.allclose(a, b)
 
-# %% [markdown] source="75edd5a1"
+# %% [markdown] source="448668ac"
 # ## 轮到你了
 #
 # ```text
@@ -167,8 +167,8 @@ for name, a, b in zip("qkv", *gradients, strict=True):
 # python -m tinyattn.learn check 12b
 # ```
 #
-# - 12a，`online_softmax(x)`：对每一行只走一遍。
-# - 12b，`attention_tile(state, query, keys, values, mask)`：把一块键加进每个查询的状态 $(m, d, u)$。
+# - 12a，`online_softmax(m, s, block)`：把一块分数并入 $m$ 和指数之和；这个和在练习里叫 `s`。
+# - 12b，`attention_tile(q, k, v, m, s, o)`：把一块键并入 $m$、指数之和 `s` 以及值的加权和 `o`。
 #
 # 检查程序叫得出名字的两种错误答案：“最大值变大了，旧的和却没有重新缩放”，以及整行被遮住时得到 NaN。
 #
