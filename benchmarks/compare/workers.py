@@ -75,16 +75,21 @@ class Worker:
 @cache
 def peak(threads: int) -> float | None:
     """The machine's multiply-adds in GFLOP/s (float32), None without a C compiler."""
+    return measured("peak.c", threads)
+
+
+def measured(name: str, *args: int) -> float | None:
+    """The number that a C program of benchmarks/ prints, None without a C compiler."""
     compiler = os.environ.get("CC") or shutil.which("cc")
     if not compiler:
         return None
     flags = ["-O3", "-march=native", "-ffp-contract=fast", "-pthread"]
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/peak"
-        command = [*compiler.split(), *flags, str(ROOT / "benchmarks" / "peak.c"), "-o", program]
+        program = f"{folder}/program"
+        command = [*compiler.split(), *flags, str(ROOT / "benchmarks" / name), "-o", program]
         if subprocess.run(command, capture_output=True).returncode:
             return None
-        return float(subprocess.run([program, str(threads)], capture_output=True).stdout)
+        return float(subprocess.run([program, *map(str, args)], capture_output=True).stdout)
 
 
 # Inside the process
