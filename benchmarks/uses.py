@@ -1,0 +1,44 @@
+"""The table of docs/uses.md: `python -m benchmarks.uses`, or of some: `python -m benchmarks.uses
+speech caption`. Each program of examples/ trains with its defaults; its pictures go to runs/."""
+
+import argparse
+import contextlib
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import tinyattn as ta
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+import uses
+
+COMMANDS = (
+    "speech", "caption", "question", "summary", "recommend", "sentiment", "sentiment --adversarial",
+    "gradients_through_time",
+)  # fmt: skip
+
+
+def main() -> None:
+    top = argparse.ArgumentParser(description=__doc__)
+    top.add_argument("names", nargs="*", help="programs of examples/ (default: all uses)")
+    ours, rest = top.parse_known_args()
+    print(f"backend {ta.backend().name}, {ta.get_num_threads()} threads\n")
+    print("| use | what is counted | baseline | ours | attention's own check | seconds |")
+    print("|---|---|---|---|---|---:|", flush=True)
+    chosen = [c for c in COMMANDS if c.split()[0] in ours.names] if ours.names else COMMANDS
+    for command in chosen:
+        name, *more = command.split()
+        program = importlib.import_module(name)
+        args = uses.arguments([*more, *rest], program.__doc__, getattr(program, "options", None))
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(sys.stderr):  # what it tells on its way
+            results = list(program.run(args))
+        seconds = time.perf_counter() - started
+        for result in results:
+            print(f"| {' | '.join(result)} | {seconds:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
