@@ -124,7 +124,8 @@ for axis, (title, weights) in zip(axes, panels.items(), strict=True):
     axis.set_title(f"{title}\nlargest weight {weights.max():.2f}")
     axis.set_xlabel("score j")
     axis.set_ylabel("weight i")
-figure.colorbar(image, ax=axes, label="slope dy_i / dx_j")
+bar = figure.colorbar(image, ax=axes)
+bar.set_label("slope dy_i / dx_j")
 
 # %% [markdown]
 # The diagonal is positive: a score lifts its own weight. Everything else

@@ -182,6 +182,8 @@ logits.retain_grad()
 F.cross_entropy(logits, target).backward()
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+axes[0].set_xticks(range(8), words, rotation=45)
+axes[1].set_xlabel("feature")
 shown = {
     "logits: guess minus truth, / 5": (logits.grad.numpy(), source),
     "table: the rows of words that occur": (table.grad.numpy(), words),
@@ -192,8 +194,6 @@ for axis, (title, (array, rows)) in zip(axes, shown.items(), strict=True):
     axis.set_yticks(range(len(rows)), rows)
     axis.set_title(title)
     figure.colorbar(image, ax=axis, label="gradient")
-axes[0].set_xticks(range(8), words, rotation=45)
-axes[1].set_xlabel("feature")
 
 # %% [markdown]
 # Left: every row has one negative cell, the word that should have come,

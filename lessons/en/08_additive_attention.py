@@ -18,7 +18,7 @@ import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown]
 # ## One vector is too narrow
@@ -383,7 +383,8 @@ for panel, step in zip(panels, (10, 40, 60, 100), strict=True):
     panel.set_title(f"after {step} batches")
 words = [ENGLISH[i] for i in target[0][rows]]
 panels[0].set_yticks(range(len(words)), words)
-figure.colorbar(image, label="weight")
+bar = figure.colorbar(image)
+bar.set_label("weight")
 
 # %% [markdown]
 # The dots are the right alignment, which the model has never seen. Now

@@ -17,7 +17,7 @@ import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown]
 # ## A translation is a chain of words

@@ -17,7 +17,7 @@ import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown]
 # ## Two products

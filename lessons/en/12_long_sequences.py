@@ -15,7 +15,7 @@ import numpy as np
 import tinyattn as ta
 import tinyattn.nn.functional as F
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown]
 # ## The price of the matrix

@@ -105,7 +105,8 @@ for axis, (title, weights) in zip(axes, panels.items(), strict=True):
     axis.set_title(f"{title}\nlargest weight {weights.max():.2f}")
     axis.set_xlabel("score j")
     axis.set_ylabel("weight i")
-figure.colorbar(image, ax=axes, label="slope dy_i / dx_j")
+bar = figure.colorbar(image, ax=axes)
+bar.set_label("slope dy_i / dx_j")
 
 # %% [markdown] source="b68fa97c"
 # 对角线是正的：一个分数会抬高自己的权重。其余都是负的：它会压低别的权重。大的权重被压得最多，因为只有它们才有东西可失去。

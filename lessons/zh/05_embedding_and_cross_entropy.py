@@ -148,6 +148,8 @@ logits.retain_grad()
 F.cross_entropy(logits, target).backward()
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+axes[0].set_xticks(range(8), words, rotation=45)
+axes[1].set_xlabel("feature")
 shown = {
     "logits: guess minus truth, / 5": (logits.grad.numpy(), source),
     "table: the rows of words that occur": (table.grad.numpy(), words),
@@ -158,8 +160,6 @@ for axis, (title, (array, rows)) in zip(axes, shown.items(), strict=True):
     axis.set_yticks(range(len(rows)), rows)
     axis.set_title(title)
     figure.colorbar(image, ax=axis, label="gradient")
-axes[0].set_xticks(range(8), words, rotation=45)
-axes[1].set_xlabel("feature")
 
 # %% [markdown] source="28d106e0"
 # 左图：每行都有一个负的格子，即本该出现的词；每行的和是 0。右图：只有 “the”、“cat”、“sees”、“dog” 有梯度。“the” 出现两次，后面分别是 “cat” 和 “dog”：它那一行得到了两份梯度。表只能从出现过的词学习，所以罕见的词总是学得不好。

@@ -187,6 +187,7 @@ axes[0].set_title("What the network reads and answers")
 axes[1].bar(time, z, color=np.where(marked, "black", "0.7"))
 axes[1].set_title("Its update gate z (black: with a flag)")
 axes[1].set_xlabel("time step")
+axes[1].grid(alpha=0.3)
 
 # %%
 print(f"mean z with a flag    {z[marked].mean():.2f}")

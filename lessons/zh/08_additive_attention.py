@@ -16,7 +16,7 @@ import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown] source="f7f22715"
 # ## 一个向量装不下
@@ -330,7 +330,8 @@ for panel, step in zip(panels, (10, 40, 60, 100), strict=True):
     panel.set_title(f"after {step} batches")
 words = [ENGLISH[i] for i in target[0][rows]]
 panels[0].set_yticks(range(len(words)), words)
-figure.colorbar(image, label="weight")
+bar = figure.colorbar(image)
+bar.set_label("weight")
 
 # %% [markdown] source="5a48fd19"
 # 圆点是正确的对齐，模型从没见过它。再来比较两种顺序。

@@ -14,7 +14,7 @@ import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown] source="981c7a00"
 # ## 译文是一串词

@@ -13,7 +13,7 @@ import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown] source="db174bdf"
 # ## 一个模块

@@ -12,7 +12,7 @@ import numpy as np
 import tinyattn as ta
 import tinyattn.nn.functional as F
 
-ta.manual_seed(0)
+_ = ta.manual_seed(0)
 
 # %% [markdown] source="a409fca9"
 # ## 矩阵的代价

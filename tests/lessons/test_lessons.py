@@ -4,9 +4,10 @@ The form of a lesson stands in lessons/cells.py. After a change of an English ce
 Chinese twin and run `python -m lessons NAME`.
 """
 
+import ast
 import inspect
+import math
 import re
-import runpy
 import time
 import unicodedata
 
@@ -60,11 +61,29 @@ def test_the_lesson_runs(lesson, backend, monkeypatch, tmp_path):
 def seconds_of(lesson):
     state, start = ta.get_rng_state(), time.process_time()
     try:
-        runpy.run_path(str(FOLDER / "en" / f"{lesson}.py"), run_name="__main__")
+        run(FOLDER / "en" / f"{lesson}.py")
     finally:
         ta.set_rng_state(state)
         close_figures()
     return time.process_time() - start
+
+
+def run(path):
+    """Run the cells one by one, as a notebook does. It shows the value of a cell's last line, which
+    is therefore a picture, or None."""
+    script = path.read_text(encoding="utf-8")
+    openings = [i for i, line in enumerate(script.splitlines(), 1) if line.startswith("# %%")]
+    statements = ast.parse(script).body
+    names = {"__name__": "__main__", "__file__": str(path)}
+    for number, statement in enumerate(statements):
+        after = statements[number + 1].lineno if number + 1 < len(statements) else math.inf
+        is_last = any(statement.lineno < opening < after for opening in [*openings, math.inf])
+        if is_last and isinstance(statement, ast.Expr):
+            shown = eval(compile(ast.Expression(statement.value), path, "eval"), names)
+            line = f"{path.name}, line {statement.lineno}"
+            assert shown is None or hasattr(shown, "_repr_svg_"), f"{line}: shows {shown!r}"
+        else:
+            exec(compile(ast.Module([statement], []), path, "exec"), names)
 
 
 def close_figures():
