@@ -8,6 +8,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn, viz
+from tinyattn._explain import _place
 from tinyattn.autograd import Function
 
 
@@ -114,6 +115,19 @@ def test_values_lines_and_modules_are_noted_inside_the_block_only():
     assert bare[1].line == ""
     assert 0 in noted[1].values
     assert not bare[1].values
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/home/me/model.py:7: y = f(x)", "model.py:7: y = f(x)"),
+        ("/home/me/model.py:7: open('a.py:3')", "model.py:7: open('a.py:3')"),
+        ("/tmp/ipykernel_12/34.py:7: y = f(x)", "line 7: y = f(x)"),
+        ("<stdin>:1: ", "<stdin>:1: "),
+    ],
+)
+def test_a_source_line_is_told_without_its_folder(line, told):
+    assert _place(line) == told
 
 
 def test_parameters_bear_their_names():

@@ -274,8 +274,11 @@ def _note(node: Any, inputs: Any, options: Any, outputs: tuple[Any, ...]) -> Non
 
 
 def _place(line: str) -> str:
-    """The source line, with the file's name instead of its whole path."""
-    path, colon, rest = line.rpartition(".py:")
+    """The source line, with the file's name instead of its whole path. In a notebook, a cell is a
+    file whose name says nothing."""
+    path, colon, rest = line.partition(".py:")
+    if "ipykernel_" in path:
+        return f"line {rest}"
     return f"{Path(path).name}.py:{rest}" if colon else line
 
 
