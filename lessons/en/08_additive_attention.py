@@ -17,6 +17,7 @@ import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
+from tinyattn.viz import Trace, forming_page
 
 _ = ta.manual_seed(0)
 
@@ -387,8 +388,28 @@ bar = figure.colorbar(image)
 bar.set_label("weight")
 
 # %% [markdown]
-# The dots are the right alignment, which the model has never seen. Now
-# compare the two orders.
+# The dots are the right alignment, which the model has never seen. Here is
+# the same sentence on a page with a slider: move it, and see the alignment
+# form. (The method `save` of such a page writes it to a file.)
+
+# %%
+sentence = [CHINESE[i] for i in source[0][columns]]  # T words
+translation = [ENGLISH[i] for i in target[0][rows]]  # Tt words
+
+
+def moment(weights):
+    """A page's data, from the weights (Tt, T)."""
+    shown = weights[rows][:, columns]  # (Tt, T)
+    layers_and_heads = {"cross": shown[None, None]}  # (1, 1, Tt, T)
+    joined = " ".join(sentence), " ".join(translation)
+    return Trace(*joined, sentence, translation, layers_and_heads)
+
+
+moments = [[moment(weights)] for weights in maps.values()]
+forming_page(list(maps), moments, list(aligned.values()))
+
+# %% [markdown]
+# Now compare the two orders.
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")

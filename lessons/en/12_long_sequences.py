@@ -27,7 +27,7 @@ _ = ta.manual_seed(0)
 # which is 32 megabytes for $D = 64$.
 #
 # The picture shows what one training step needed, measured once with
-# `python -m lessons.measure memory`.
+# `python -m lessons.measure`.
 
 # %%
 lengths = np.array([512, 1024, 2048, 4096, 8192])  # T

@@ -15,6 +15,7 @@ import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
 from tinyattn.nn.utils import clip_grad_norm_
+from tinyattn.viz import Trace, forming_page
 
 _ = ta.manual_seed(0)
 
@@ -333,8 +334,27 @@ panels[0].set_yticks(range(len(words)), words)
 bar = figure.colorbar(image)
 bar.set_label("weight")
 
-# %% [markdown] source="5a48fd19"
-# 圆点是正确的对齐，模型从没见过它。再来比较两种顺序。
+# %% [markdown] source="bff79c94"
+# 圆点是正确的对齐，模型从没见过它。下面把同一个句子做成带滑块的页面：拖动滑块，看对齐怎样一步步形成。（这种页面有 `save` 方法，可以存成文件。）
+
+# %%
+sentence = [CHINESE[i] for i in source[0][columns]]  # T words
+translation = [ENGLISH[i] for i in target[0][rows]]  # Tt words
+
+
+def moment(weights):
+    """A page's data, from the weights (Tt, T)."""
+    shown = weights[rows][:, columns]  # (Tt, T)
+    layers_and_heads = {"cross": shown[None, None]}  # (1, 1, Tt, T)
+    joined = " ".join(sentence), " ".join(translation)
+    return Trace(*joined, sentence, translation, layers_and_heads)
+
+
+moments = [[moment(weights)] for weights in maps.values()]
+forming_page(list(maps), moments, list(aligned.values()))
+
+# %% [markdown] source="ab67e3df"
+# 再来比较两种顺序。
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")

@@ -12,6 +12,7 @@ import numpy as np
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
+from tinyattn.viz import jacobian, jacobian_of
 
 _ = ta.manual_seed(0)
 
@@ -66,21 +67,19 @@ _ = ta.manual_seed(0)
 
 # %%
 D = 6
-x = ta.randn(D, dtype=ta.float64, requires_grad=True)  # (D,)
+x = ta.randn(D, dtype=ta.float64)  # (D,)
 y = F.layer_norm(x, (D,), eps=0.0)  # (D,)
-measured = np.empty((D, D))  # (D, D): row i is dy_i / dx
-for i in range(D):
-    x.grad = None
-    F.layer_norm(x, (D,), eps=0.0)[i].backward()
-    measured[i] = x.grad.numpy()
-sigma = x.detach().numpy().std()  # a number
-values = y.detach().numpy()  # (D,)
+# (D, D): row i is dy_i / dx, one backward pass for each
+measured = jacobian_of(lambda x: F.layer_norm(x, (D,), eps=0.0), x)
+sigma = x.numpy().std()  # a number
+values = y.numpy()  # (D,)
 formula = np.eye(D) - 1 / D - np.outer(values, values) / D  # (D, D)
 formula /= sigma
 print("largest difference", abs(formula - measured).max())
 assert np.allclose(formula, measured)
 assert np.allclose(measured @ np.ones(D), 0)  # the same added to all x
 assert np.allclose(measured @ values, 0)  # all x stretched
+jacobian(measured, title="Layer norm: row i is the gradient of y_i")
 
 # %% [markdown] source="aedd496a"
 # ## 放在前面还是后面？

@@ -14,12 +14,12 @@ import tinyattn.nn.functional as F
 
 _ = ta.manual_seed(0)
 
-# %% [markdown] source="a409fca9"
+# %% [markdown] source="038cb05b"
 # ## 矩阵的代价
 #
 # 对 $T$ 个词元做 $h$ 个头的注意力，共有 $h T^2$ 个权重。一个 float32 数占 4 个字节。取 $h = 4$，$T = 8192$，就是 1 GB，而且训练时这样的矩阵有好几个：分数、权重，以及它们各自的梯度。输入和输出总共只有 $4 h T D$ 个数，当 $D = 64$ 时是 32 MB。
 #
-# 下图是一步训练所需的内存，数据是事先用 `python -m lessons.measure memory` 测好的。
+# 下图是一步训练所需的内存，数据是事先用 `python -m lessons.measure` 测好的。
 
 # %%
 lengths = np.array([512, 1024, 2048, 4096, 8192])  # T

@@ -25,6 +25,7 @@ ORDER = [
 WORDS = 1500  # of an English lesson
 SECONDS = 30  # of processor time
 COLUMNS = 75  # of code: what is wider is cut on a page of the site
+PICTURES = {"_repr_svg_", "_repr_html_"}
 ENDS = {
     "en": ("## Your turn", "## What you have learnt", "## Questions to try", "## In the source"),
     "zh": ("## 轮到你了", "## 学到了什么", "## 试一试", "## 源码在哪里"),
@@ -70,7 +71,7 @@ def seconds_of(lesson):
 
 def run(path):
     """Run the cells one by one, as a notebook does. It shows the value of a cell's last line, which
-    is therefore a picture, or None."""
+    is therefore a picture, a page, or None."""
     script = path.read_text(encoding="utf-8")
     openings = [i for i, line in enumerate(script.splitlines(), 1) if line.startswith("# %%")]
     statements = ast.parse(script).body
@@ -81,7 +82,7 @@ def run(path):
         if is_last and isinstance(statement, ast.Expr):
             shown = eval(compile(ast.Expression(statement.value), path, "eval"), names)
             line = f"{path.name}, line {statement.lineno}"
-            assert shown is None or hasattr(shown, "_repr_svg_"), f"{line}: shows {shown!r}"
+            assert shown is None or PICTURES & set(dir(shown)), f"{line}: shows {shown!r}"
         else:
             exec(compile(ast.Module([statement], []), path, "exec"), names)
 
