@@ -202,47 +202,79 @@ def test_an_operation_of_ones_own_needs_no_docstring():
 # --- folding --------------------------------------------------------------------------------------
 
 
-class Steps(nn.Module):
-    """A loop over time by hand: four operations at each step."""
+class Step(nn.Module):
+    """Four operations."""
 
     def __init__(self):
         super().__init__()
-        self.cell = nn.Linear(3, 3)
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, h):
+        return (self.linear(h) + h).tanh() * 0.5
+
+
+class Loop(nn.Module):
+    """One step, run 150 times."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = Step()
 
     def forward(self, h):
         for _ in range(150):
-            h = (self.cell(h) + h).tanh() * 0.5
+            h = self.step(h)
         return h
 
 
 def test_a_large_graph_is_folded_by_module():
-    model = Steps()
-    with ta.explain():
-        h = model(ta.ones(1, 3))
-        loss = h.sum()
-    told = ta.explain(loss)
-    assert len(told.steps) > 600
-    assert [step.title for step in told.told] == ["loss = Sum", "Steps"]
-    module = told.told[1]
-    assert module.holds == {"Mul": 150, "Tanh": 150, "Add": 150, "Linear": 150, "leaf": 2}
-    assert module.outputs == [(1, 3)]
-    assert module.arrived[0].elements == [[1, 1, 1]]
-    assert "folded by module into 2" in str(told)
-
-
-def test_a_folded_step_is_named_by_what_its_operations_have_in_common():
-    model = nn.Sequential(nn.Sequential(Steps(), nn.Linear(3, 3)), nn.Tanh())
+    model = nn.Sequential(*[nn.Sequential(*[Step() for _ in range(20)]) for _ in range(10)])
     with ta.explain():
         loss = model(ta.ones(1, 3)).sum()
-    told = [step.operation for step in ta.explain(loss).told]
-    assert told == ["Sum", "Tanh", "Sequential.0.1", "Sequential.0.0"]
+    told = ta.explain(loss)
+    assert len(told.steps) == 1201  # 800 operations, the sum, 400 parameters
+    titles = [f"Sequential.{i}.{k}" for i in range(9, -1, -1) for k in range(19, -1, -1)]
+    assert [step.title for step in told.told] == ["loss = Sum", *titles]
+    last = told.told[1]
+    assert last.holds == {"Mul": 1, "Tanh": 1, "Add": 1, "Linear": 1, "leaf": 2}
+    assert last.outputs == [(1, 3)]
+    assert last.arrived[0].elements == [[1, 1, 1]]
+    mul = told.steps[1]
+    assert (mul.operation, told.told[2].arrived[0].norm) == ("Mul", told.steps[5].arrived[0].norm)
+    assert "1201 steps are folded by module into 201." in str(told)
 
 
-def test_a_large_graph_that_was_not_watched_is_cut():
-    told = ta.explain(Steps()(ta.ones(1, 3)).sum())
-    assert len(told.told) == 300
-    assert str(told).endswith("Run the forward under `with ta.explain():` to fold them by module.")
-    told._repr_svg_()
+def test_what_a_folded_step_hands_on_to_one_place_is_told_once():
+    # h is used twice inside, by the linear layer and by the sum
+    model = nn.Sequential(*[Step() for _ in range(200)])
+    with ta.explain():
+        loss = model(ta.ones(1, 3)).sum()
+    told = ta.explain(loss)
+    (to,) = told.told[1].inputs
+    add, linear = told.steps[3], told.steps[4]
+    both = [add.inputs[1].handed.norm, linear.inputs[0].handed.norm]
+    assert (to.step, to.times, to.handed.norm) == (3, 2, max(both))
+    assert "the largest of 2" in str(told)
+    assert "2 up to" in told._repr_svg_()
+
+
+def test_the_earlier_steps_of_a_long_loop_are_folded():
+    model = Loop()
+    with ta.explain():
+        loss = model(ta.ones(1, 3)).sum()
+    for told in (ta.explain(loss), ta.explain(model(ta.ones(1, 3)).sum())):
+        watched = told.told[0].name == "loss"
+        assert len(told.steps) == 603
+        assert len(told.told) == 300
+        *shown, rest, weight, bias = told.told
+        assert [step.number for step in told.told] == list(range(1, 301))
+        assert shown[0].operation == "Sum"
+        assert rest.operation == ("Loop.step" if watched else "earlier steps")
+        assert sum(rest.holds.values()) == 603 - 299
+        arrived = {step.name: step.arrived[0].norm for step in told.steps if step.name}
+        assert {weight.name, bias.name} == {"model.step.linear.weight", "model.step.linear.bias"}
+        assert weight.arrived[0].norm == arrived[weight.name]
+        assert str(told).endswith("may be folded by module.") is not watched
+        told._repr_svg_()
 
 
 # --- the picture ----------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ from tinyattn.autograd.storage import Leaf, Node, Tensor, TensorBase, edge_of
 from tinyattn.kernels.recording import refuse
 from tinyattn.nn.module import Module
 
+EARLIER = "earlier steps"
 SHOWN = 12  # elements of an array that are told one by one
-MOST = 300  # steps that are told and drawn one by one; more of them are folded by module
+MOST, FEWEST = 300, 8  # steps that are told and drawn one by one; more of them are folded by module
 
 
 class Quantity:
@@ -64,13 +65,15 @@ class Quantity:
 class Input:
     """An input of a step that has a gradient: `step` made it, as its output `output`. `handed` is
     the gradient that the step hands on to it, as its backward gives it; `summed` are the axes over
-    which the engine then adds it up, because the input was broadcast along them."""
+    which the engine then adds it up, because the input was broadcast along them. A folded step may
+    hand on to it several `times`; then `handed` is the largest of these gradients."""
 
     step: int
     output: int
     shape: tuple[int, ...]
     handed: Quantity | None = None
     summed: tuple[int, ...] = ()
+    times: int = 1
 
 
 @dataclass
@@ -390,38 +393,38 @@ def _formula(kind: type) -> str:
 
 
 def fold(steps: list[Step]) -> tuple[list[Step], str]:
-    """The steps that are told, at most MOST of them, and what is left out."""
+    """The steps that are told, about MOST of them, and what is folded. The modules that are folded
+    are as small as they can be; where hardly anything would be left, as of one long loop, the
+    earlier steps are folded instead: those that the backward pass reaches last."""
     if len(steps) <= MOST:
         return steps, ""
-    deepest = max(step.module.count(".") + 1 if step.module else 0 for step in steps)
-    for depth in range(deepest, 0, -1):
-        folded = _joined(steps, _groups(steps, depth))
-        if len(folded) <= MOST:
+    modules = [step.module.split(".") if step.module else [] for step in steps]
+    for depth in range(max(map(len, modules)), 0, -1):
+        folded = _joined(steps, _groups(steps, [".".join(path[:depth]) for path in modules]))
+        if FEWEST <= len(folded) <= MOST:
             return folded, f"{len(steps)} steps are folded by module into {len(folded)}."
-    if deepest:
-        steps = folded
-    kept = steps[:MOST]
-    for step in kept:
-        step.inputs = [to for to in step.inputs if to.step <= MOST]
-    hint = "" if deepest else " Run the forward under `with ta.explain():` to fold them by module."
-    return kept, f"The first {MOST} of {len(steps)} steps.{hint}"
+    shown = max(MOST - 1 - sum(step.operation == "leaf" for step in steps), FEWEST)
+    folded = _joined(steps, _groups(steps, [""] * shown + [EARLIER] * (len(steps) - shown)))
+    hint = "" if any(modules) else " Under `with ta.explain():` they may be folded by module."
+    return folded, f"{len(steps)} steps; the earlier ones are folded into one.{hint}"
 
 
-def _groups(steps: list[Step], depth: int) -> list[int]:
-    """For each step the number of its group: operations of a module that ran one after the other,
-    and the leaves that only they use."""
+def _groups(steps: list[Step], names: list[str]) -> list[int]:
+    """For each step the number of its group: operations in a row that have the same name, and the
+    leaves that only they use. An operation without a name is a group of its own."""
     groups: list[int] = []
     users: dict[int, set[int]] = {}
-    modules = [""]  # of each group
-    for step in steps:
+    named = [""]  # the name of each group
+    for step, name in zip(steps, names, strict=True):
         using = users.get(step.number, set())
-        if step.operation == "leaf" and len(using) == 1 and modules[min(using)]:
-            groups.append(min(using))
+        if step.operation == "leaf":
+            inside = len(using) == 1 and named[min(using)]
+            named += [] if inside else [""]
+            groups.append(min(using) if inside else len(named) - 1)
             continue
-        module = ".".join(step.module.split(".")[:depth])
-        if not module or module != modules[-1]:
-            modules.append(module)
-        groups.append(len(modules) - 1)
+        if not name or name != named[-1]:
+            named.append(name)
+        groups.append(len(named) - 1)
         for to in step.inputs:
             users.setdefault(to.step, set()).add(groups[-1])
     return groups
@@ -441,37 +444,49 @@ def _joined(steps: list[Step], groups: list[int]) -> list[Step]:
                 places.append((to.step, to.output))
     folded = []
     for group, inside in members.items():
-        inputs = [
-            replace(to, step=numbers[groups[to.step - 1]],
-                    output=seen_outside[groups[to.step - 1]].index((to.step, to.output)))
-            for step in inside for to in step.inputs if groups[to.step - 1] != group
-        ]  # fmt: skip
-        first = inside[0]
+        inputs = []
+        for to in (to for step in inside for to in step.inputs):
+            at = groups[to.step - 1]
+            if at != group:
+                place = seen_outside[at].index((to.step, to.output))
+                output = place if len(members[at]) > 1 else to.output
+                inputs.append(replace(to, step=numbers[at], output=output))
         if len(inside) == 1:
-            folded.append(replace(first, number=numbers[group], inputs=inputs))
+            folded.append(replace(inside[0], number=numbers[group], inputs=inputs))
             continue
         holds = Counter(step.operation for step in inside)
         outputs = [(steps[n - 1], i) for n, i in seen_outside.get(group, ())]
         values = {k: s.values[i] for k, (s, i) in enumerate(outputs) if i in s.values}
         constants = {name: q for step in inside for name, q in step.constants.items()}
-        paths = sorted(step.module.split(".") for step in inside if step.module)
+        paths = sorted(step.module.split(".") for step in inside if step.operation != "leaf")
         both = zip(paths[0], paths[-1], strict=False)
         common = [a for a, _ in takewhile(lambda names: names[0] == names[1], both)]
         folded.append(
             Step(
                 number=numbers[group],
-                operation=".".join(common),
+                operation=".".join(common) or EARLIER,
                 names={},
                 formula=", ".join(f"{n} {operation}" for operation, n in holds.items()),
                 outputs=[step.outputs[i] for step, i in outputs],
                 values=values,
-                inputs=inputs,
+                inputs=_merged(inputs),
                 constants=constants,
                 arrived=[step.arrived[i] if step.arrived else None for step, i in outputs],
                 holds=holds,
             )
         )
     return folded
+
+
+def _merged(inputs: list[Input]) -> list[Input]:
+    """One input for each place. The largest gradient stands for those that are handed on there."""
+    places: dict[tuple[int, int], list[Input]] = {}
+    for to in inputs:
+        places.setdefault((to.step, to.output), []).append(to)
+    return [
+        replace(max(same, key=lambda to: to.handed.norm if to.handed else -1.0), times=len(same))
+        for same in places.values()
+    ]
 
 
 # Text
@@ -502,22 +517,25 @@ def facts_of(step: Step, steps: list[Step]) -> Iterator[tuple[str, str]]:
     for i, grad in enumerate(step.arrived):
         of = f" {i}" if len(step.outputs) > 1 else ""
         terms = [
-            to.handed
+            to
             for user in steps
             for to in user.inputs
             if (to.step, to.output) == (step.number, i) and to.handed is not None
         ]
         told = "nothing" if grad is None else _shaped(step.outputs[i], grad)
-        if len(terms) > 1 and all(term.shape == () for term in terms):
-            told += " = " + " + ".join(map(str, terms))
-        elif len(terms) > 1:
-            told += f", the sum of {len(terms)}"
+        count = sum(term.times for term in terms)
+        if 1 < count == len(terms) and all(term.shape == () for term in terms):
+            told += " = " + " + ".join(str(term.handed) for term in terms)
+        elif count > 1:
+            told += f", the sum of {count}"
         yield f"arrives{of}", told
     for to in step.inputs:
         told = "nothing" if to.handed is None else _shaped(to.handed.shape, to.handed)
         if to.summed:
             axes = ", ".join(map(str, to.summed))
             told += f", then summed over axis {axes} to {_shape(to.shape)}"
+        if to.times > 1:
+            told += f", the largest of {to.times}"
         yield f"to {_called(steps[to.step - 1], to.output)}", told
     for name, constant in step.constants.items():
         yield f"constant {name}", _shaped(constant.shape, constant)
@@ -569,6 +587,7 @@ def boxes(steps: list[Step], backward: bool) -> list[Any]:
             line = Line(to.step, _shape(to.shape) if to.shape else "")
             if backward:
                 line.label = to.handed.short() if to.handed is not None else "nothing"
+                line.label = f"{to.times} up to {line.label}" if to.times > 1 else line.label
                 if to.handed is not None:
                     line.strength = _strength(to.handed.norm, largest)
                 if to.summed and to.handed is not None:
