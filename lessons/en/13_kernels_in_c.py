@@ -339,16 +339,18 @@ for where, rate in MEASURED.values():
 #
 # ## Your turn
 #
-# Write softmax over the rows of a matrix in C, in the same four stages:
-# plain, vectors, row by row, threads.
+# Write softmax in C, for one of several threads. Called from Python as
+# `softmax_in_c(x, first, last)`, with `x` (B, V), it writes the rows `first`
+# to `last - 1` of the result and touches nothing else. Begin with plain C.
+# When it passes, go on to vectors.
 #
 # ```text
 # python -m tinyattn.learn check 13
 # ```
 #
 # Subtract the maximum of the row first (lesson 4). The check compiles what
-# you wrote. It tries sizes around every boundary, rows of minus infinity,
-# and several numbers of threads.
+# you wrote. It tries lengths around every boundary, very large and very
+# small numbers, and three threads, and it names what you forgot.
 #
 # ## What you have learnt
 #
