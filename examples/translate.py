@@ -8,6 +8,7 @@ otherwise.
     python examples/translate.py evaluate                report on the model trained last
     python examples/translate.py compare RUN1 RUN2       which of two models is better
     python examples/translate.py translate 我喜欢看书。     translate (a sentence, --file, or stdin)
+    mpiexec -n 4 python examples/translate.py train      train in four processes
 
 The models stand whole in translator_rnn.py and translator_transformer.py. The program around them
 is the package translator/, of which translator/training.py is the file to read first.
@@ -18,10 +19,11 @@ import os
 import sys
 
 from translator.evaluation import compare, evaluate
-from translator.options import parsed, say
+from translator.options import end, parsed
 from translator.training import train
 from translator.translating import translate
 
+from tinyattn import parallel
 from tinyattn.text import DataError
 
 
@@ -33,22 +35,22 @@ def main(arguments: list[str]) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         args = parsed(arguments, __doc__)
+        if parallel.get_rank():  # the first process prints for all
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if parallel.get_world_size() > 1 and args.command != "train":
+            raise DataError(f"mpiexec: expected the command train, got {args.command}")
         commands = {f.__name__: f for f in (train, evaluate, compare, translate)}
         commands[args.command](args)
     except DataError as error:
-        say(str(error))
-        sys.exit(2)
+        end(str(error), 2)
     except BrokenPipeError:  # the reader, head for one, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        say(f"{error.filename or 'output'}: expected to read or write it: {error.strerror}")
-        sys.exit(2)
+        end(f"{error.filename or 'output'}: expected to read or write it: {error.strerror}", 2)
     except MemoryError as error:
-        say(f"out of memory: {error}")
-        sys.exit(2)
+        end(f"out of memory: {error}", 2)
     except KeyboardInterrupt:
-        say("stopped")
-        sys.exit(130)
+        end("stopped", 130)
 
 
 if __name__ == "__main__":

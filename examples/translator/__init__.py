@@ -9,6 +9,7 @@
     files.py        what a run writes and reads again: models, checkpoints
     scores.py       perplexity, BLEU, chrF, exact match, alignment
     evaluation.py   the score card of a model, two models compared
+    ranks.py        the part of a batch that one of several processes computes
     progress.py     what happens between two steps: validation, checkpoints, Ctrl-C
     training.py     the learning loop
     lines.py        lines in, lines out

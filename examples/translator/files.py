@@ -189,7 +189,7 @@ def go_on(path: Path, model: Translator, optimizer: ta.optim.Optimizer, data: Da
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
     for left in path.parent.glob(".*.tmp"):  # of a save that was killed
-        left.unlink()
+        left.unlink(missing_ok=True)  # another process may have done so
     return progress
 
 

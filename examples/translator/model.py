@@ -174,17 +174,18 @@ def tokenize(
     ]
 
 
-def loss_of(
-    model: Translator, batch: Batch, smoothing: float = 0.0, word_dropout: float = 0.0
-) -> ta.Tensor:
-    """The mean cross-entropy of the target tokens, padding left out. With word dropout, tokens that
-    are read become the unknown word with that probability."""
-    if word_dropout:
-        read = {name: without_some(getattr(batch, name), word_dropout) for name in READ}
-        batch = replace(batch, **read)
+def loss_of(model: Translator, batch: Batch, smoothing: float = 0.0) -> ta.Tensor:
+    """The mean cross-entropy of the target tokens, padding left out."""
     scores = model(batch).flatten(0, 1)  # (Tt * B, V)
     gold = ta.from_numpy(batch.target_out.T.reshape(-1))  # (Tt * B,)
     return F.cross_entropy(scores, gold, ignore_index=PAD, label_smoothing=smoothing)
+
+
+def drop_words(batch: Batch, share: float) -> Batch:
+    """The batch with a share of the tokens that are read, drawn at random, as the unknown word."""
+    if not share:
+        return batch
+    return replace(batch, **{name: without_some(getattr(batch, name), share) for name in READ})
 
 
 def without_some(ids: NDArray[np.int64], share: float) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from translator_rnn import RNN
 
+import tinyattn as ta
 from tinyattn.text import TOKENISERS, DataError, guess_tokeniser
 from tinyattn.text.subwords import KINDS
 from translator.model import MODELS, Pair
@@ -270,5 +271,11 @@ def require(*packages: str) -> None:
 
 
 def say(message: str) -> None:
-    """A line on standard error."""
-    print(f"translate.py: {message}", file=sys.stderr)
+    """A line on standard error; of several processes the first says it."""
+    if ta.parallel.get_rank() == 0:
+        print(f"translate.py: {message}", file=sys.stderr)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """End the program, in all of its processes, with a line on standard error."""
+    ta.parallel.abort(f"translate.py: {message}", code)

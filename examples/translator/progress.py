@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import tinyattn as ta
+from tinyattn import parallel
 from tinyattn.text import PAD, Batch, DataError, batches, count_batches
 from translator.data import Data
 from translator.files import BEST, CHECKPOINT, EVERY, Progress, save_checkpoint
-from translator.model import Translator, loss_of
+from translator.model import Translator
 from translator.options import say
+from translator.ranks import loss_of_part
 from translator.scores import perplexity
 
 ROWS = 20  # of the curve, about
@@ -31,6 +33,7 @@ class Run:
     """
 
     stopped = False
+    noted = False  # Ctrl-C in one of several processes, of which all know
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class Run:
         self.ends = list(accumulate(count_batches(*epoch) for epoch in self.order))
         self.total = self.ends[-1]  # steps
         self.tokens = 0
+        # Gradients are means over the processes; with one process this does nothing.
+        self.shared = parallel.DistributedDataParallel(model)
 
     def steps(self) -> Iterator[tuple[int, Batch]]:
         """The steps that are left, counted from 1, each with its batch, behind a progress bar."""
@@ -58,11 +63,17 @@ class Run:
         epoch = bisect_right(self.ends, done)
         into = done - (self.ends[epoch - 1] if epoch else 0)
         left = chain.from_iterable(batches(*epoch) for epoch in self.order[epoch:])
-        with tqdm(total=self.total, initial=done, unit="batch", dynamic_ncols=True) as self.bar:
+        with tqdm(
+            total=self.total,
+            initial=done,
+            unit="batch",
+            dynamic_ncols=True,
+            disable=parallel.get_rank() > 0,
+        ) as self.bar:
             for step, batch in enumerate(islice(left, into, None), start=done + 1):
                 self.random = ta.get_rng_state()
                 yield step, batch
-                if self.interrupts:
+                if self.noted if parallel.get_world_size() > 1 else self.interrupts:
                     self.stop()
                 if self.stopped or self.out_of_patience():
                     break
@@ -74,14 +85,25 @@ class Run:
             return False
         return len(curve) - 1 - curve.index(self.progress.best()) >= self.args.patience
 
+    def mean(self, loss: float) -> float:
+        """The mean over the processes of a loss; they also tell each other of Ctrl-C."""
+        told = parallel.all_gather_object((loss, len(self.interrupts)))
+        self.noted = any(notes for _, notes in told)
+        return sum(loss for loss, _ in told) / len(told)
+
     def check(self, batch: Batch, loss: float, norm: float) -> None:
         """Stop a training whose loss or gradient is not finite, and say where that came from."""
         if math.isfinite(loss + norm):
             return
         self.bar.close()
-        explain(self.model, batch, self.args, self.random)
+        step = self.progress.step + 1
+        with self.shared.no_sync():
+            found, lines = explain(self.model, batch, self.args, step, self.random)
+        told = parallel.all_gather_object((found, lines))
+        for line in next((lines for found, lines in told if found), lines):
+            say(line)
         raise DataError(
-            f"step {self.progress.step + 1} of {self.total}: expected a finite loss and gradient, "
+            f"step {step} of {self.total}: expected a finite loss and gradient, "
             f"got loss {loss:g}, gradient norm {norm:g}; try an --lr below {self.args.lr:g}"
         )
 
@@ -116,14 +138,18 @@ class Run:
         """One more row of the curve."""
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
-        valid = perplexity(self.model, self.data.validation)
+        valid = perplexity(self.model, self.data.validation, shared=True)
         progress.losses = []
         progress.curve.append({"step": progress.step, "loss": loss, "perplexity": valid})
+        if self.bar.disable:
+            return
         speed = self.tokens / self.bar.format_dict["elapsed"]
         self.bar.set_postfix_str(f"loss {loss:.3f}, valid ppl {valid:.2f}, {speed:.0f} tokens/s")
 
     def keep_weights(self) -> None:
         """Write the weights of this validation, and leave no more than --average asks for."""
+        if parallel.get_rank():
+            return
         weights = dict(self.model.state_dict())
         ta.save(weights, self.folder / EVERY.replace("*", f"{self.progress.step:09}"))
         for old in sorted(self.folder.glob(EVERY))[: -self.args.average]:
@@ -147,7 +173,9 @@ class Run:
         return None
 
     def save(self, name: str) -> None:
-        """Write a checkpoint of this name."""
+        """Write a checkpoint of this name; of several processes the first does it."""
+        if parallel.get_rank():
+            return
         path = self.folder / name
         save_checkpoint(path, self.model, self.optimizer, self.args, self.data, self.progress)
 
@@ -168,18 +196,20 @@ def noted_interrupts() -> Iterator[list[int]]:
     signal.signal(signal.SIGINT, before)
 
 
-def explain(model: Translator, batch: Batch, args: argparse.Namespace, random: ta.Tensor) -> None:
-    """Say which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
-    with the same random numbers, finds the first number that isn't finite."""
-    say("sentences of the batch without a finite loss or gradient:")
+def explain(
+    model: Translator, batch: Batch, args: argparse.Namespace, step: int, random: ta.Tensor
+) -> tuple[bool, list[str]]:
+    """Which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
+    with the same random numbers, finds the first number that isn't finite; whether it finds one."""
+    lines = ["sentences of the batch without a finite loss or gradient:"]
     for source, target in zip(batch.source, batch.target_out, strict=True):
         sides = ((model.source, source), (model.target, target))
-        say("\t".join(" ".join(vocab.decode(ids)) for vocab, ids in sides))
+        lines.append("\t".join(" ".join(vocab.decode(ids)) for vocab, ids in sides))
     ta.set_rng_state(random)
     model.zero_grad()
     try:
         with ta.autograd.detect_anomaly():
-            loss_of(model, batch, args.smoothing, args.word_dropout).backward()
-        say("anomaly mode: every result and gradient is finite; their norm is not")
+            loss_of_part(model, batch, args, step).backward()
     except RuntimeError as error:
-        say(f"anomaly mode: {error}")
+        return True, [*lines, f"anomaly mode: {error}"]
+    return False, [*lines, "anomaly mode: every result and gradient is finite; their norm is not"]

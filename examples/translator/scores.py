@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,21 @@ from translator.searching import GREEDY, Search
 RESAMPLES = 1000  # of the bootstrap
 
 
-def perplexity(model: Translator, ids: Sequence[IdPair]) -> float:
-    """exp of the mean cross-entropy of a target token, given the right ones before it."""
+def perplexity(model: Translator, ids: Sequence[IdPair], shared: bool = False) -> float:
+    """exp of the mean cross-entropy of a target token, given the right ones before it.
+
+    shared: each rank of mpiexec computes a part, and all of them get the result.
+    """
     model.eval()
+    rank, ranks = (ta.parallel.get_rank(), ta.parallel.get_world_size()) if shared else (0, 1)
     total, count = 0.0, 0
     with ta.no_grad():
-        for batch in batches(ids, 128):
+        for batch in islice(batches(ids, 128), rank, None, ranks):
             tokens = int((batch.target_out != PAD).sum())
             total, count = total + loss_of(model, batch).item() * tokens, count + tokens
+    if ranks > 1:
+        parts = ta.parallel.all_gather_object((total, count))
+        total, count = sum(part[0] for part in parts), sum(part[1] for part in parts)
     mean = total / count
     return math.exp(mean) if mean < 700 else math.inf  # a model that ran away
 

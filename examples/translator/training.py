@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import tinyattn as ta
+from tinyattn import parallel
 from tinyattn.nn.utils import clip_grad_norm_
 from tinyattn.text import DataError
 from translator.data import prepare
@@ -30,9 +31,10 @@ from translator.files import (
     write_config,
     write_curve,
 )
-from translator.model import Translator, loss_of
+from translator.model import Translator
 from translator.options import complete, require, say
 from translator.progress import Run, noted_interrupts
+from translator.ranks import loss_of_part
 
 
 def fit(
@@ -44,12 +46,13 @@ def fit(
         share = schedule(step, run.total, args.warmup, args.schedule)
         optimizer.param_groups[0]["lr"] = args.lr * share
         optimizer.zero_grad()
-        loss = loss_of(model, batch, args.smoothing, args.word_dropout)
+        loss = loss_of_part(model, batch, args, step)
         loss.backward()
         norm = clip_grad_norm_(model.parameters(), 1.0)
-        run.check(batch, loss.item(), norm.item())
+        mean = run.mean(loss.item())
+        run.check(batch, mean, norm.item())
         optimizer.step()
-        run.after_step(batch, loss.item())
+        run.after_step(batch, mean)
 
 
 def schedule(step: int, steps: int, warmup: int, kind: str = "linear") -> float:
@@ -69,18 +72,26 @@ def train(args: argparse.Namespace) -> None:
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
     require("tqdm", "matplotlib", "sacrebleu")
     progress = go_on(stopped, model, optimizer, data) if stopped else Progress()
-    folder = stopped.parent if stopped else new_folder(Path(args.out))
+    first = parallel.get_rank() == 0  # of several processes this one reads and writes for all
+    folder = stopped.parent if stopped else Path(args.out)
+    if not stopped and first:
+        folder = new_folder(folder)
+    folder = parallel.broadcast_object(folder)
     try:
         training, validation, test = data[:3]
         print(f"{len(training)} training, {len(validation)} validation, {len(test)} test pairs")
         if data.left_out:
             print(f"left out: {data.left_out} training pairs longer than {args.max_length} tokens")
         print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
+        if (processes := parallel.get_world_size()) > 1:
+            print(f"{processes} processes of {ta.get_num_threads()} threads")
         started = time.perf_counter()
         with noted_interrupts() as interrupts:
             run = Run(model, optimizer, args, data, folder, progress, interrupts)
             fit(model, optimizer, args, run)
             seconds = time.perf_counter() - started
+            if not first:
+                return
             if not run.stopped:
                 run.save(LAST)
             best = use_best(model, progress, folder)
@@ -99,8 +110,9 @@ def train(args: argparse.Namespace) -> None:
             say(f"the checkpoint before it is kept: {folder / CHECKPOINT}")
         raise
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # which is refused once there is something in it
+        if first:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # which is refused once there is something in it
     for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(EVERY)):
         path.unlink(missing_ok=True)  # there is nothing left to go on with
     if progress.step < run.total:
