@@ -30,9 +30,9 @@ def environment(**changes: str) -> dict[str, str]:
 def ranks(
     count: int, *program: str, folder: Path | None = None, timeout: float = 100, **env: str
 ) -> Any:
-    """What `mpiexec -n count python PROGRAM` did: returncode, stdout, stderr. A program of one
-    argument is code."""
-    arguments = ("-c", *program) if len(program) == 1 else program
+    """What `mpiexec -n count python PROGRAM` did: returncode, stdout, stderr. PROGRAM is code, or
+    a file and its arguments."""
+    arguments = program if program[0].endswith(".py") else ("-c", *program)
     return subprocess.run(
         [str(MPIEXEC), "-n", str(count), sys.executable, *arguments],
         cwd=folder,
