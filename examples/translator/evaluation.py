@@ -89,7 +89,6 @@ def show_attention(model: Translator, sentence: str, folder: Path, how: Search =
     try:
         figure = attention_figure(weights, source, target)
         figure.axes[0].set(xlabel="source", ylabel="translation")
-        figure.tight_layout()
         figure.savefig(path)
     except (OSError, RuntimeError) as error:  # no room for it, or no font that has Chinese
         say(f"{path}: no attention map: {error}")
