@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyattn as ta
+from tinyattn import viz
 from tinyattn.autograd import Function
 
 # %% [markdown]
@@ -113,6 +114,18 @@ assert np.allclose(jacobian.sum(axis=0), 0)  # every column
 # a Jacobian that somebody hands you.
 #
 # ## The picture
+#
+# `viz.jacobian_of` computes a Jacobian row by row, with one backward pass
+# for each output; `viz.jacobian` draws it. This is our example:
+
+# %%
+slopes = viz.jacobian_of(lambda t: t.softmax(-1), ta.tensor(x))  # (T, T)
+assert np.allclose(slopes, jacobian)
+viz.jacobian(slopes, title="Softmax of (ln 1, ln 2, ln 5)")
+
+# %% [markdown]
+# And two larger ones, for the same eight scores and for four times these
+# scores:
 
 # %%
 scores = np.array([0.5, 2.0, 1.0, 2.5, -1.0, 0.0, 1.5, -0.5])  # (8,)

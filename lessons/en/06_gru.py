@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyattn as ta
-from tinyattn import nn
+from tinyattn import nn, viz
 
 F = nn.functional
 
@@ -202,8 +202,9 @@ for step in range(301):
 assert loss.item() < 0.1
 
 # %% [markdown]
-# Now let it read one sequence, and compute its update gate from the
-# weights: row 1 of each matrix belongs to $z$.
+# Now let it read one sequence, and look at its update gate.
+# `viz.gates_of` gives the gates of any model that uses a GRU or an LSTM;
+# for one with many numbers, `viz.gates` draws them.
 
 # %%
 T = 40
@@ -211,12 +212,9 @@ with ta.no_grad():
     inputs, _ = batch(1, T)  # (1, T, 2)
     states, _ = gru(inputs)  # (1, T, 1)
     guess = out(states).numpy().ravel()  # (T,)
+    gates = viz.gates_of(lambda: gru(inputs))[0]  # r, z, n: (T, 1, 1)
 value, flag = inputs.numpy()[0].T  # (T,), (T,)
-before = np.append(0, states.numpy().ravel()[:-1])  # (T,): h of each step
-W_i, W_h, b_i, b_h = (p.detach().numpy() for p in gru.parameters())
-a_z = inputs.numpy()[0] @ W_i[1] + b_i[1]  # (T, D) @ (D,) -> (T,)
-a_z = a_z + before * W_h[1] + b_h[1]  # (T,)
-z = 1 / (1 + np.exp(-a_z))  # (T,)
+z = gates["z"].ravel()  # (T,)
 
 time, marked = np.arange(T), flag == 1
 figure, axes = plt.subplots(2, figsize=(8, 4), layout="constrained")

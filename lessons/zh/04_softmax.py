@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyattn as ta
+from tinyattn import viz
 from tinyattn.autograd import Function
 
 # %% [markdown] source="89de697f"
@@ -90,10 +91,20 @@ assert np.allclose(jacobian * 64, by_hand)
 assert np.allclose(jacobian.sum(axis=1), 0)  # every row
 assert np.allclose(jacobian.sum(axis=0), 0)  # every column
 
-# %% [markdown] source="21ecaee1"
+# %% [markdown] source="91696728"
 # 每一行的和是 0：给所有分数加上 $c$，任何权重都不变。每一列的和是 0：权重的总和永远是 1，一个多得的，正是别的失去的。而且 $J_{ij} = J_{ji}$。无论谁给你一个 softmax 的雅可比矩阵，都可以先用这三条检验，几乎不花力气。
 #
 # ## 画出来看
+#
+# `viz.jacobian_of` 逐行计算雅可比矩阵，每个输出做一次反向传播；`viz.jacobian` 把它画出来。这是我们的例子：
+
+# %%
+slopes = viz.jacobian_of(lambda t: t.softmax(-1), ta.tensor(x))  # (T, T)
+assert np.allclose(slopes, jacobian)
+viz.jacobian(slopes, title="Softmax of (ln 1, ln 2, ln 5)")
+
+# %% [markdown] source="6ff549fa"
+# 再看两个大一些的：同样的八个分数，以及把它们放大到四倍：
 
 # %%
 scores = np.array([0.5, 2.0, 1.0, 2.5, -1.0, 0.0, 1.5, -0.5])  # (8,)

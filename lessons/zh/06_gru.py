@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyattn as ta
-from tinyattn import nn
+from tinyattn import nn, viz
 
 F = nn.functional
 
@@ -160,8 +160,8 @@ for step in range(301):
         print(f"step {step:3}: loss {loss.item():.3f}")
 assert loss.item() < 0.1
 
-# %% [markdown] source="70f5615c"
-# 现在让它读一个序列，并由权重算出它的更新门：每个矩阵的第 1 行属于 $z$。
+# %% [markdown] source="8a8d435b"
+# 现在让它读一个序列，看看它的更新门。`viz.gates_of` 能取出任何用到 GRU 或 LSTM 的模型的门；数多的时候，可以用 `viz.gates` 画出来。
 
 # %%
 T = 40
@@ -169,12 +169,9 @@ with ta.no_grad():
     inputs, _ = batch(1, T)  # (1, T, 2)
     states, _ = gru(inputs)  # (1, T, 1)
     guess = out(states).numpy().ravel()  # (T,)
+    gates = viz.gates_of(lambda: gru(inputs))[0]  # r, z, n: (T, 1, 1)
 value, flag = inputs.numpy()[0].T  # (T,), (T,)
-before = np.append(0, states.numpy().ravel()[:-1])  # (T,): h of each step
-W_i, W_h, b_i, b_h = (p.detach().numpy() for p in gru.parameters())
-a_z = inputs.numpy()[0] @ W_i[1] + b_i[1]  # (T, D) @ (D,) -> (T,)
-a_z = a_z + before * W_h[1] + b_h[1]  # (T,)
-z = 1 / (1 + np.exp(-a_z))  # (T,)
+z = gates["z"].ravel()  # (T,)
 
 time, marked = np.arange(T), flag == 1
 figure, axes = plt.subplots(2, figsize=(8, 4), layout="constrained")
