@@ -2,8 +2,8 @@
 # # Lesson 3. Broadcasting undone, and the gradient of a product
 #
 # **The idea.** What the forward pass copies, the backward pass adds up.
-# This one sentence gives the gradient of a bias, of a mask, of a weight
-# that a whole batch shares, and of a matrix product.
+# This one sentence gives the gradient of a bias, of a weight that a whole
+# batch shares, and of a matrix product.
 #
 # **Time:** 60 minutes. **You need:** lesson 2 (a value that is used twice
 # gets the sum of two gradients); matrix products.
