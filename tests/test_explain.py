@@ -291,6 +291,21 @@ def test_the_picture_has_a_box_for_each_step_with_its_gradient():
     assert {"loss = Add", "grad 4", "grad 2"} <= set(texts(svg))
 
 
+def test_what_many_steps_use_is_named_where_it_is_used():
+    w = ta.ones(2, requires_grad=True)
+    with ta.explain():
+        h = w * 2
+        loss = h.sum()
+        for _ in range(5):
+            loss = loss + (w * h).sum()
+    told = ta.explain(loss)
+    (number,) = (step.number for step in told.steps if step.name == "h")
+    shown = texts(told._repr_svg_())
+    assert shown.count(f"step {number}") == 5  # of six uses; the last one has a line
+    assert shown.count("h = Mul") == 6
+    assert shown.count("w") == 6
+
+
 def test_no_box_covers_another_one():
     with ta.explain():
         loss = nn.Transformer(8, 2, 1, 1, 16)(ta.ones(2, 1, 8), ta.ones(2, 1, 8)).sum()

@@ -29,6 +29,7 @@ from tinyattn.kernels.recording import refuse
 from tinyattn.nn.module import Module
 
 EARLIER = "earlier steps"
+MANY = 4  # uses, up to which each has a line of its own
 SHOWN = 12  # elements of an array that are told one by one
 MOST, FEWEST = 300, 8  # steps that are told and drawn one by one; more of them are folded by module
 
@@ -567,42 +568,48 @@ def _number(x: float) -> str:
 
 
 def boxes(steps: list[Step], backward: bool) -> list[Any]:
-    """A box for each step, and one for each constant that has a name. A leaf that many steps use
-    has a box at each of them."""
+    """A box for each step, and one for each constant that has a name. What more than MANY steps use
+    has a line from the last of them in this order only; the others have a box that names it."""
     from tinyattn.viz.boxes import Box, Line
 
-    users = Counter(to.step for step in steps for to in step.inputs)
+    left = Counter(to.step for step in steps for to in step.inputs)  # uses that are still to come
+    many = {number for number, uses in left.items() if uses > MANY}
     norms = [to.handed.norm for step in steps for to in step.inputs if to.handed is not None]
     largest = max((n for n in norms if np.isfinite(n)), default=0.0)
     drawn: list[Box] = []
-    leaves: list[Box] = []
+    ends: list[Box] = []
+
+    def end(kind: str, text: list[str], step: int) -> int:
+        ends.append(Box(len(steps) + len(ends) + 1, kind, text, step=step))
+        return ends[-1].key
+
     for step in steps:
         leaf = step.operation == "leaf"
-        if leaf and users[step.number] > 4:
-            continue
         kind = "leaf" if leaf else "result" if step.number == 1 else "module" if step.holds else ""
         box = Box(step.number, kind or "operation", _labels(step, backward), step=step.number)
-        (leaves if leaf else drawn).append(box)
+        (ends if leaf else drawn).append(box)
         for to in step.inputs:
-            line = Line(to.step, _shape(to.shape) if to.shape else "")
-            if backward:
-                line.label = to.handed.short() if to.handed is not None else "nothing"
-                line.label = f"{to.times} up to {line.label}" if to.times > 1 else line.label
-                if to.handed is not None:
-                    line.strength = _strength(to.handed.norm, largest)
-                if to.summed and to.handed is not None:
-                    line.label += f" {_shape(to.handed.shape)} → {_shape(to.shape)}"
-            source = steps[to.step - 1]
-            if source.operation == "leaf" and users[to.step] > 4:
-                line.to = len(steps) + len(leaves) + 1
-                leaves.append(Box(line.to, "leaf", _labels(source, backward), step=to.step))
-            box.lines_in.append(line)
+            key, source = to.step, steps[to.step - 1]
+            left[key] -= 1
+            if key in many and left[key] and source.operation == "leaf":
+                key = end("leaf", _labels(source, backward), to.step)
+            elif key in many and left[key]:
+                key = end("reference", [_cut(source.title), f"step {to.step}"], to.step)
+            strength = _strength(to.handed.norm, largest) if to.handed is not None else None
+            box.lines_in.append(Line(key, _label(to, backward), strength))
         for name, constant in step.constants.items():
-            key = len(steps) + len(leaves) + 1
             text = [name, _shape(constant.shape) if constant.shape else str(constant)]
-            leaves.append(Box(key, "constant", text, step=0))
-            box.lines_in.append(Line(key))
-    return drawn + leaves
+            box.lines_in.append(Line(end("constant", text, 0)))
+    return drawn + ends
+
+
+def _label(to: Input, backward: bool) -> str:
+    if not backward:
+        return _shape(to.shape) if to.shape else ""
+    if to.handed is None:
+        return "nothing"
+    summed = f" {_shape(to.handed.shape)} → {_shape(to.shape)}" if to.summed else ""
+    return (f"{to.times} up to " if to.times > 1 else "") + to.handed.short() + summed
 
 
 def _strength(norm: float, largest: float) -> float:

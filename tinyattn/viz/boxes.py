@@ -26,6 +26,7 @@ STYLES = {
     "leaf": ("#fbe3b0", INK, 1.0, "", 11),
     "constant": ("#eeeeee", GREY, 1.0, "4 3", 11),
     "result": ("#cfe6f5", INK, 2.2, "", 3),
+    "reference": ("#ffffff", GREY, 1.0, "4 3", 3),
     "module": ("#e3dcf0", INK, 1.0, "", 3),
 }
 
