@@ -10,6 +10,7 @@
     scores.py       perplexity, BLEU, chrF, exact match, alignment
     evaluation.py   the score card of a model, two models compared
     ranks.py        the part of a batch that one of several processes computes
+    forming.py      how the alignment formed: moments of a training
     progress.py     what happens between two steps: validation, checkpoints, Ctrl-C
     training.py     the learning loop
     lines.py        lines in, lines out

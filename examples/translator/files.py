@@ -37,6 +37,7 @@ class Progress:
     step: int = 0
     losses: list[float] = field(default_factory=list)  # since the curve's last row
     curve: list[dict[str, Any]] = field(default_factory=list)  # step, loss, perplexity
+    forming: list[dict[str, Any]] = field(default_factory=list)  # moments, as forming.py has them
 
     def best(self) -> dict[str, Any]:
         """The row of the curve with the lowest perplexity in validation; the first of equals."""

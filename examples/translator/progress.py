@@ -18,6 +18,7 @@ from tinyattn import parallel
 from tinyattn.text import PAD, Batch, DataError, batches, count_batches
 from translator.data import Data
 from translator.files import BEST, CHECKPOINT, EVERY, Progress, save_checkpoint
+from translator.forming import Watched, moments
 from translator.model import Translator
 from translator.options import say
 from translator.ranks import loss_of_part
@@ -51,6 +52,7 @@ class Run:
         self.order = [(data.training, args.batch, args.seed, epoch) for epoch in range(args.epochs)]
         self.ends = list(accumulate(count_batches(*epoch) for epoch in self.order))
         self.total = self.ends[-1]  # steps
+        self.watched, self.moments = Watched(model, data.validation), moments(self.total)
         self.tokens = 0
         # Gradients are means over the processes; with one process this does nothing.
         self.shared = parallel.DistributedDataParallel(model)
@@ -114,6 +116,8 @@ class Run:
         progress.losses.append(loss)
         self.tokens += int((batch.target_out != PAD).sum()) + int(batch.lengths.sum())
         self.bar.update()
+        if progress.step in self.moments:
+            progress.forming.append(self.watched.moment(progress.step))
         every = max(self.total // ROWS, 1)
         if progress.step % every == 0 or progress.step == self.total:
             self.validate()

@@ -17,6 +17,7 @@ from tinyattn.text import PAD, Tokeniser, batches, guess_tokeniser
 from translator.model import IdPair, Pair, Translation, Translator, loss_of
 from translator.searching import GREEDY, Search
 
+Span = tuple[int, int]  # of characters: from the first to after the last
 RESAMPLES = 1000  # of the bootstrap
 
 
@@ -148,19 +149,31 @@ def alignment(model: Translator, found: Quality) -> tuple[int, int]:
     """
     pointed = count = 0
     for one, right in zip(found.found, found.right, strict=True):
-        if not right:
-            continue
-        source, sources = spans(one.source, model.read)
-        target, targets = spans(one.target, model.write)
-        links = everyday.links(source, target)
-        links += [(word, origin) for origin, word in everyday.links(target, source)]
-        for (start, end), (first, last) in links:
-            for place, (begin, stop) in enumerate(targets):
-                if start <= begin and stop <= end:
-                    begin, stop = sources[one.weights[place].argmax()]
-                    pointed += first <= begin and stop <= last
-                    count += 1
+        for place, origin in rendered(model, one.source, one.target) if right else ():
+            pointed += one.weights[place].argmax() in origin
+            count += 1
     return pointed, count
+
+
+def rendered(
+    model: Translator, source: Sequence[str], target: Sequence[str]
+) -> list[tuple[int, set[int]]]:
+    """The places of target tokens whose word has one equivalent in the built-in lexicon, each with
+    the places of the source tokens that are the word it renders."""
+    text, sources = spans(source, model.read)
+    translation, targets = spans(target, model.write)
+    links = everyday.links(text, translation)
+    links += [(word, origin) for origin, word in everyday.links(translation, text)]
+    return [
+        (place, inside(sources, origin))
+        for word, origin in links
+        for place in inside(targets, word)
+    ]
+
+
+def inside(parts: Sequence[Span], whole: Span) -> set[int]:
+    """The places of the parts that lie in the whole."""
+    return {i for i, (start, end) in enumerate(parts) if whole[0] <= start and end <= whole[1]}
 
 
 def spans(tokens: Sequence[str], tokeniser: Tokeniser) -> tuple[str, list[tuple[int, int]]]:

@@ -31,6 +31,7 @@ from translator.files import (
     write_config,
     write_curve,
 )
+from translator.forming import PAGE, write_forming
 from translator.model import Translator
 from translator.options import complete, require, say
 from translator.progress import Run, noted_interrupts
@@ -99,6 +100,7 @@ def train(args: argparse.Namespace) -> None:
             save_model(model, data, folder)
             write_config(args, folder)
             write_curve(progress.curve, folder)
+            write_forming(progress.forming, folder)
             if run.stopped:
                 say(
                     f"stopped; the best model so far, of step {best['step']}, is in "
@@ -122,7 +124,7 @@ def train(args: argparse.Namespace) -> None:
         f"trained in {seconds:.0f} s; the best weights are {which} of {run.total} "
         f"(validation perplexity {averaged or best['perplexity']:.3f})"
     )
-    print(f"in {folder}: {MODEL} (the best), {LAST}, {CONFIG}, curve.csv, curve.png")
+    print(f"in {folder}: {MODEL} (the best), {LAST}, {CONFIG}, curve.csv, curve.png, {PAGE}")
     if interrupts:  # after the last step, while the files were written
         raise KeyboardInterrupt
     report(model, data.test, folder)

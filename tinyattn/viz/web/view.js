@@ -211,7 +211,7 @@ function forming() {
   };
   const accuracy = page.accuracy && page.accuracy[state.moment];
   const says = `step ${page.steps[state.moment]}` +
-    (page.accuracy ? `: ${percent(accuracy)} of the words look where they should` : "");
+    (page.accuracy ? `: ${percent(accuracy)} of the content words look where they should` : "");
   return html("section", { "aria-label": "Moment of training" },
     html("div", { class: "controls" },
       html("button", { id: "play", onclick: play }, state.timer ? "Pause" : "Play"),
