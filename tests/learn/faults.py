@@ -1,14 +1,21 @@
 """Seeded faults in the solutions of exercises: the same kinds as in tests/power."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tests.power.c_kernels import CFunction, c_faults
 from tests.power.forwards import function_faults
 from tests.power.gradients import body_faults, return_faults
 from tests.power.source import Mutant, Python
-from tinyattn.learn.exercise import Exercise
+from tinyattn.learn.checking import examine
+from tinyattn.learn.comparing import outcome, same
+from tinyattn.learn.exercise import Exercise, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +65,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             "any finite number"
         ),
     },
+    "13_softmax_in_c": {
+        f"factor {factor}: to[j] = expf(from[j] - top);...": "the division takes it out again"
+        for factor in ("37", "1.001", "-1")
+    },
     "14a_catch_faults": {
         "swapped: x, grad...": INPUTS,
         "order exchanged: x, grad -> grad, x": INPUTS,
@@ -85,17 +96,63 @@ def faulty_solutions(exercise: Exercise) -> Iterator[tuple[str, Any]]:
     path = f"tinyattn/learn/_exercises/e{exercise.name}.py"
     file = Python(ROOT, path)
     known = EQUIVALENT.get(exercise.name, {})
-    for fault in _faults(file):
-        if not any(_fits(fault, entry) for entry in known):
+    for fault in _faults(exercise, file):
+        if any(_fits(fault, entry) for entry in known):
+            continue
+        if exercise.c:
+            from_c = sys.modules[exercise.ask.__module__].from_c
+            source = vars(exercise.solution)["source"]
+            yield fault.text, from_c(fault.apply(source.encode()).decode())
+        else:
             names: dict[str, Any] = {"__name__": exercise.ask.__module__}
             exec(compile(fault.apply(file.source), path, "exec"), names)
             yield fault.text, names["solution"]
 
 
+def unnoticed(exercise: Exercise) -> tuple[int, list[str]]:
+    """How many faults there are, and those that pass the check or get a wrong name."""
+    if exercise.c:
+        return _unnoticed_apart(exercise)
+    faults = list(faulty_solutions(exercise))
+    return len(faults), [
+        f"{text}{_name(exercise, answer)}"
+        for text, answer in faults
+        if _name(exercise, answer) is not None
+    ]
+
+
+def _name(exercise: Exercise, answer: Any) -> str | None:
+    """None for an answer that the check refuses, and does not call by a wrong name."""
+    report = examine(exercise, answer)
+    if report.right:
+        return " survived"
+    for wrong in exercise.wrong:
+        if wrong.__name__ == report.mistake:
+            for inputs in exercise.cases(np.random.default_rng(99)):
+                theirs = outcome(exercise, wrong, inputs)
+                if not same(exercise, outcome(exercise, answer, inputs), theirs):
+                    return f" is called {report.mistake}"
+    return None
+
+
+def _unnoticed_apart(exercise: Exercise) -> tuple[int, list[str]]:
+    """The same in other processes: a fault in C may end the process, which counts as noticed."""
+    count, found = len(list(faulty_solutions(exercise))), []
+    start = 0
+    while start < count:
+        command = [sys.executable, "-m", "tests.learn.faults", exercise.name, str(start)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        tried = [line for line in done.stdout.splitlines() if line.startswith("tried ")]
+        found += [line for line in tried if line != "tried None"]
+        start += len(tried) + (done.returncode != 0)
+        assert done.returncode <= 0, done.stderr
+    return count, found
+
+
 def gone(exercise: Exercise) -> set[str]:
     """The entries of EQUIVALENT that no fault of today's solution has."""
     file = Python(ROOT, f"tinyattn/learn/_exercises/e{exercise.name}.py")
-    faults, known = _faults(file), EQUIVALENT.get(exercise.name, {})
+    faults, known = _faults(exercise, file), EQUIVALENT.get(exercise.name, {})
     return {entry for entry in known if not any(_fits(fault, entry) for fault in faults)}
 
 
@@ -104,7 +161,11 @@ def _fits(fault: Mutant, entry: str) -> bool:
     return fault.text.startswith(start) if start != entry else fault.text == entry
 
 
-def _faults(file: Python) -> list[Mutant]:
+def _faults(exercise: Exercise, file: Python) -> list[Mutant]:
+    if exercise.c:
+        source = vars(exercise.solution)["source"]
+        at = source.index(")\n{\n") + 4
+        return list(c_faults(CFunction("", source, "softmax_in_c", "", source[at:], at), ()))
     solution = file.functions["solution"]
     assert isinstance(solution, ast.FunctionDef)
     found: list[Mutant] = []
@@ -114,3 +175,10 @@ def _faults(file: Python) -> list[Mutant]:
         found += function_faults(file, function.name, function)
     once = {(m.start, m.end, m.new): m for m in found if m.new != m.old}
     return list(once.values())
+
+
+if __name__ == "__main__":
+    asked = load(sys.argv[1])
+    for text, answer in list(faulty_solutions(asked))[int(sys.argv[2]) :]:
+        name = _name(asked, answer)
+        print("tried", None if name is None else text + name, flush=True)

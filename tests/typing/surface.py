@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tinyattn as ta
-from tinyattn import Tensor, autograd, nn, optim, parallel, text, viz
+from tinyattn import Tensor, autograd, learn, nn, optim, parallel, text, viz
 from tinyattn.datasets import canvas, everyday, morse, reviews, sessions, stories
 from tinyattn.kernels._types import Array
 from tinyattn.nn import functional as F
@@ -1104,6 +1104,13 @@ def traces(folder: Path) -> None:
     assert_type(viz.attention_page([trace]), viz.Page)
     assert_type(viz.forming_page([1], [[trace]], [0.5]), viz.Page)
     assert_type(viz.attention_page([trace]).save(folder / "page.html"), None)
+
+
+def exercises() -> None:
+    def softmax_backward(y: Array, grad: Array) -> Array:
+        return grad
+
+    assert_type(learn.check(softmax_backward), bool)
 
 
 def data_sets() -> None:

@@ -125,6 +125,7 @@ MODULES = {
     "tinyattn.parallel": "parallel",
     "tinyattn.text": "text",
     "tinyattn.viz": "viz",
+    "tinyattn.learn": "learn",
 }
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tinyattn.learn import grading
+from tinyattn.learn.apart import Verdict, check_apart
 from tinyattn.learn.checking import Report, examine, stages
 from tinyattn.learn.exercise import Exercise, exercises
 from tinyattn.learn.folder import Progress, Unusable, answer_in, start
@@ -41,7 +43,7 @@ def check_command(options: argparse.Namespace) -> int:
         if report.right and not options.number:
             print(f"ok   {exercise.name}, {report.total} of {report.total} checks")
         else:
-            print(report)
+            print(report.report if isinstance(report, Verdict) else report)
         if not report.right:
             if report.written:
                 print(f"  A hint: {PROGRAM} hint {exercise.number}")
@@ -54,8 +56,11 @@ def check_command(options: argparse.Namespace) -> int:
     return 1 if unwritten else 0
 
 
-def _report(folder: Path, exercise: Exercise) -> Report:
+def _report(folder: Path, exercise: Exercise) -> Report | Verdict:
+    """The check of a file. C can end the process that runs it, so it gets one of its own."""
     path = folder / exercise.file
+    if exercise.c and path.exists():
+        return check_apart(path, exercise, 20, 4096)
     try:
         return examine(exercise, answer_in(path, exercise))
     except Unusable as error:
@@ -83,7 +88,8 @@ def solution_command(options: argparse.Namespace) -> int:
             print(f"{exercise.name}: try it once first: {PROGRAM} check {exercise.number}")
             return 1
         entry["solution"] = True
-        source = inspect.getsource(exercise.solution)
+        source = getattr(exercise.solution, "source", None)
+        source = source or inspect.getsource(exercise.solution)
         print(source.replace("def solution", f"def {exercise.ask.__name__}"))
     progress.save()
     return 0
@@ -97,6 +103,18 @@ def status_command(options: argparse.Namespace) -> int:
         state = "right" if entry["right"] else "not yet" if entry["tries"] else "-"
         seen = "  solution seen" if entry["solution"] else ""
         print(f"{exercise.name:34} {state:10} {entry['tries']:5}  {entry['hints']:5}{seen}")
+    return 0
+
+
+def grade_command(options: argparse.Namespace) -> int:
+    chosen = [e for number in options.exercise or [""] for e in exercises(number)]
+    print(paragraph(grading.WARNING) + "\n")
+    marks = grading.grade(options.folder, chosen, options.seconds, options.memory, options.extra)
+    print(grading.table(marks))
+    if options.csv:
+        grading.write_csv(marks, options.csv)
+    if options.junit:
+        grading.write_junit(marks, options.junit)
     return 0
 
 
@@ -128,6 +146,19 @@ def parser() -> argparse.ArgumentParser:
     command("solution", solution_command, "a solution, after one try", "")
     status = command("status", status_command, "what is done", None)
     status.add_argument("--dir", type=Path, default=Path(), help="the folder that `start` wrote to")
+    text = "marks for a class: FOLDER holds one folder of exercise files for each student"
+    marks = command("grade", grade_command, text, None)
+    marks.add_argument("folder", type=Path, metavar="FOLDER")
+    marks.add_argument("--csv", type=Path, help="write the marks as a table")
+    marks.add_argument("--junit", type=Path, help="write the marks as JUnit XML")
+    marks.add_argument(
+        "--extra", type=Path, metavar="FILE", help="your own checks: functions check_NN_...(answer)"
+    )
+    marks.add_argument(
+        "--exercise", action="append", metavar="NN", help="only this one; may be repeated"
+    )
+    marks.add_argument("--seconds", type=float, default=20, help="limit for one answer (20)")
+    marks.add_argument("--memory", type=int, default=4096, help="limit in megabytes (4096)")
     return top
 
 

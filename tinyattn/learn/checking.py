@@ -38,6 +38,12 @@ class Report:
     def right(self) -> bool:
         return not self.failed
 
+    @property
+    def plain_words(self) -> str:
+        """Why the answer is not right, with the sentence that does not hold, if it runs at all."""
+        words = self.words.replace(SEEN, "")
+        return f"{self.failed} {words}" if self.passed else words
+
     def __str__(self) -> str:
         lines = [f"{self.exercise.name}   {self.where}", ""]
         lines += [f"  ok   {sentence}" for sentence in self.passed]
@@ -66,7 +72,10 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
     """Check an answer, up to the first failure."""
     code = getattr(answer, "__code__", None)
     file, line = (code.co_filename, code.co_firstlineno) if code else ("?", 0)
-    report = Report(exercise, f"{file}, line {line}")
+    where = f"{file}, line {line}"
+    if hasattr(answer, "where"):  # it is no Python code
+        file = where = answer.where
+    report = Report(exercise, where)
     found = list(stages(exercise, answer))
     report.total = len(found)
     for sentence, check in found:
@@ -75,7 +84,7 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
                 words = check()
         except Unwritten:
             report.written = False
-            words = f"It is not written yet. Edit {file}, line {line}."
+            words = f"It is not written yet. Edit {where}."
         except Refused as refused:
             words = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:
@@ -84,7 +93,7 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
             return report
         except (Exception, SystemExit) as error:
             lines = told(error, file)
-            words = f"Its result can't be used here: {error}"
+            words = f"It can't be used: {error}"
             if lines is not None:
                 words = f"Your code raised an error:\n\n{_block(lines)}"
         if words is not None:

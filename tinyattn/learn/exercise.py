@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Exercise:
     library: Answer | None = None  # the same by tinyattn's own operations
     run: Callable[..., Any] = call  # how an answer is called with the inputs
     given: Sequence[Any] = ()  # functions and classes that the student's file shows, too
+    c: str = ""  # the text that the student starts from, if it is C
+    load: Callable[[Path], Answer] | None = None  # the answer in a file that is not Python
     tolerance: float = 2e-5  # of the largest number; float32 rounding is well below it
 
     @property
@@ -59,7 +62,7 @@ class Exercise:
 
     @property
     def file(self) -> str:
-        return f"{self.name}.py"
+        return f"{self.name}.c" if self.c else f"{self.name}.py"
 
 
 def names() -> list[str]:

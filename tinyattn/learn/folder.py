@@ -34,6 +34,16 @@ def start(folder: Path) -> list[Path]:
 
 def stub(exercise: Exercise) -> str:
     """What the student starts from: nothing of the solution but what it gives in a small case."""
+    if exercise.c:
+        return (
+            C_HEAD.format(
+                name=exercise.name,
+                lesson=exercise.lesson,
+                number=exercise.number,
+                case=worked_case(exercise),
+            )
+            + exercise.c
+        )
     given = "".join(f"{inspect.getsource(part)}\n\n" for part in exercise.given)
     code = given + inspect.getsource(exercise.ask)
     return HEAD.format(
@@ -64,12 +74,26 @@ A small case:
 {code}'''
 
 
+C_HEAD = """/* Exercise {name}. Lesson {lesson} explains what you need.
+
+   python -m tinyattn.learn check {number}
+   python -m tinyattn.learn hint {number}
+
+A small case (rows that are not asked for stay -1 here):
+
+{case}
+*/
+
+"""
+
+
 def worked_case(exercise: Exercise) -> str:
     """The arguments of the small case, and what is right."""
     right = outcome(exercise, exercise.solution, exercise.hand)
     given = list(zip(inspect.signature(exercise.ask).parameters, exercise.hand, strict=False))
     names = ["result"] if len(exercise.returns) == 1 else exercise.returns
-    return table([*given, *zip(names, right.parts, strict=True)], "    ")
+    # Without a compiler, an exercise in C has no result here.
+    return table([*given, *zip(names, right.parts, strict=False)], "    ")
 
 
 def answer_in(path: Path, exercise: Exercise) -> Answer:
@@ -79,6 +103,8 @@ def answer_in(path: Path, exercise: Exercise) -> Answer:
             f"There is no file {path}. `python -m tinyattn.learn start {path.parent}` writes those "
             "that are missing."
         )
+    if exercise.load is not None:
+        return exercise.load(path)
     linecache.checkcache(str(path))
     spec = importlib.util.spec_from_file_location(f"answer_{exercise.name}", path)
     assert spec is not None
