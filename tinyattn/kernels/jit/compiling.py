@@ -16,13 +16,14 @@ another file (tile, exp), remove jit/__pycache__.
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba import types
 from numba.core import event
 
+F = TypeVar("F", bound=Callable[..., Any])
 LOCK = threading.Lock()
 SMALL = 16 * 1024  # elements below which waking other threads costs more than it gives
 _config: Any = numba.config
@@ -102,5 +103,6 @@ def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
 # Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
 # `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
 # infinity is absent.
-exact = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
-sums = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+_njit: Any = numba.njit  # its type differs between versions of Numba
+exact: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract"})
+sums: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
