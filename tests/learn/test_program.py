@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tinyattn import learn
 from tinyattn.learn.__main__ import main
 from tinyattn.learn.exercise import names
 from tinyattn.learn.folder import PROGRESS
+from tinyattn.learn.showing import block, paragraph, table
 
 FILE = "04_softmax_backward.py"
 
@@ -146,6 +148,36 @@ def test_status_says_what_is_done(folder, capsys):
     assert "04_softmax_backward right 1 0" in said
     assert "06a_gru_step - 0 1" in said
     assert json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+
+
+def test_a_file_that_changed_after_its_check_is_not_called_right(folder, capsys):
+    answer(folder, RIGHT)
+    run(capsys, "check", "04", "--dir", folder)
+    answer(folder, "return y")
+    assert "04_softmax_backward changed 1 0" in run(capsys, "status", "--dir", folder)[1]
+
+
+def test_what_an_answer_prints_is_shown_when_it_fails(folder, capsys):
+    answer(folder, "print('sums'); print(); print(y.sum()); return y")
+    assert "It printed: sums 2.0" in run(capsys, "check", "04", "--dir", folder)[1]
+    answer(folder, "print('so far'); return y / {}")
+    assert "It printed: so far" in run(capsys, "check", "04", "--dir", folder)[1]
+
+
+def test_a_folder_without_exercises_is_told(tmp_path, capsys):
+    code, said = run(capsys, "check", "04", "--dir", tmp_path)
+    assert code == 2
+    assert "holds no exercises" in said
+
+
+def test_arrays_with_several_axes_stand_below_each_other():
+    shown = paragraph(block(table([("x", np.arange(8.0).reshape(2, 2, 2))])), "  ")
+    assert shown.splitlines() == [
+        "    x  [[[0. 1.]",
+        "         [2. 3.]]",
+        "        [[4. 5.]",
+        "         [6. 7.]]]",
+    ]
 
 
 def test_a_missing_file_or_function_is_told(folder, capsys):

@@ -29,12 +29,15 @@ def start_command(options: argparse.Namespace) -> int:
 def check_command(options: argparse.Namespace) -> int:
     progress, unwritten, right = Progress(options.dir), [], 0
     chosen = exercises(options.number)
+    if not any((options.dir / exercise.file).exists() for exercise in exercises()):
+        place = options.dir.resolve()
+        print(f"{place} holds no exercises. Go to their folder, add --dir FOLDER, or write them:")
+        print(f"\n    {PROGRAM} start FOLDER")
+        return 2
     for exercise in chosen:
         report = _report(options.dir, exercise)
         if report.written:
-            entry = progress.of(exercise)
-            entry["tries"] += 1
-            entry["right"] = report.right
+            progress.checked(exercise, report.right)
             progress.save()
         else:
             unwritten.append(exercise.name)
@@ -100,7 +103,7 @@ def status_command(options: argparse.Namespace) -> int:
     print(f"{'exercise':34} {'':10} tries  hints")
     for exercise in exercises():
         entry = progress.of(exercise)
-        state = "right" if entry["right"] else "not yet" if entry["tries"] else "-"
+        state = progress.state(exercise)
         seen = "  solution seen" if entry["solution"] else ""
         print(f"{exercise.name:34} {state:10} {entry['tries']:5}  {entry['hints']:5}{seen}")
     return 0

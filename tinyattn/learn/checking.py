@@ -16,7 +16,7 @@ from tinyattn.learn.comparing import Outcome, close, outcome, places, quiet, sam
 from tinyattn.learn.errors import told
 from tinyattn.learn.exercise import Answer, Exercise, Inputs
 from tinyattn.learn.measuring import compare
-from tinyattn.learn.showing import paragraph, table
+from tinyattn.learn.showing import block, paragraph, table
 
 Stage = tuple[str, Callable[[], str | None]]  # a sentence, and what says why it does not hold
 
@@ -88,14 +88,15 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
         except Refused as refused:
             words = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:
-            words = f"It was stopped while it ran:\n\n{_block(told(error, file) or file)}"
+            words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
             report.failed, report.words = sentence, words
             return report
         except (Exception, SystemExit) as error:
             lines = told(error, file)
             words = f"It can't be used: {error}"
             if lines is not None:
-                words = f"Your code raised an error:\n\n{_block(lines)}"
+                words = f"Your code raised an error:\n\n{block(lines)}"
+            words += _printed(getattr(error, "printed", ""))
         if words is not None:
             report.failed, report.words = sentence, words
             mistake = recognised(exercise, answer) if report.written else None
@@ -254,16 +255,19 @@ def _difference(
             rows.append((f"{name} is right", part))
         else:
             rows += [(f"{name}, yours", mine), (f"{name}, right", part)]
-    printed = f"\n\nIt printed:\n\n{_block(hers.printed)}" if hers.printed.strip() else ""
     seen = _seen(exercise, hers, right)
-    return _with_inputs(exercise, inputs, "", rows) + printed + SEEN + f"\n\n{seen}"
+    return _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed) + SEEN + f"\n\n{seen}"
+
+
+def _printed(text: str) -> str:
+    return f"\n\nIt printed:\n\n{block(text.rstrip())}" if text.strip() else ""
 
 
 def _with_inputs(
     exercise: Exercise, inputs: Inputs, words: str, rows: list[tuple[str, object]] | None = None
 ) -> str:
     given = list(zip(inspect.signature(exercise.ask).parameters, inputs, strict=False))
-    shown = _block(table([*given, *(rows or [])]))
+    shown = block(table([*given, *(rows or [])]))
     return f"{shown}\n\n{words}" if words else shown
 
 
@@ -283,8 +287,3 @@ def _seen(exercise: Exercise, hers: Outcome, right: Outcome) -> str:
             at = ", ".join(map(str, wrong[0]))
             return f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]."
     return ""
-
-
-def _block(text: str) -> str:
-    """Lines that paragraph() leaves as they are."""
-    return "\n".join(f"    {line}" if line else "" for line in text.split("\n"))

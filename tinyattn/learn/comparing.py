@@ -32,6 +32,7 @@ def outcome(exercise: Exercise, answer: Answer, inputs: Inputs) -> Outcome:
         with quiet(), contextlib.redirect_stdout(out):
             result = exercise.run(answer, *given)
     except (Exception, SystemExit) as error:
+        vars(error)["printed"] = out.getvalue()
         return Outcome(error=error, printed=out.getvalue())
     parts, refused = _parts(exercise, result)
     names = _argument_names(exercise)

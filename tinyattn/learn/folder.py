@@ -1,5 +1,6 @@
 """The student's folder: what `start` writes, how a file is loaded, what was tried so far."""
 
+import hashlib
 import importlib.util
 import inspect
 import json
@@ -11,7 +12,7 @@ from typing import Any
 from tinyattn.learn.comparing import outcome
 from tinyattn.learn.errors import told
 from tinyattn.learn.exercise import Answer, Exercise, exercises
-from tinyattn.learn.showing import table
+from tinyattn.learn.showing import block, table
 
 PROGRESS = ".tinyattn-learn.json"
 
@@ -114,8 +115,8 @@ def answer_in(path: Path, exercise: Exercise) -> Answer:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        lines = told(error, str(path))
-        raise Unusable(f"{path} can't be loaded:\n\n{lines or error}") from error
+        lines = told(error, str(path)) or f"{type(error).__name__}: {error}"
+        raise Unusable(f"{path} can't be loaded:\n\n{block(lines)}") from error
     finally:
         sys.dont_write_bytecode = before
     name = exercise.ask.__name__
@@ -135,8 +136,26 @@ class Progress:
             self.table = json.loads(self.path.read_text(encoding="utf-8"))
 
     def of(self, exercise: Exercise) -> dict[str, Any]:
-        new = {"tries": 0, "hints": 0, "right": False, "solution": False}
+        new = {"tries": 0, "hints": 0, "right": False, "solution": False, "checked": ""}
         return self.table.setdefault(exercise.name, new)
+
+    def checked(self, exercise: Exercise, right: bool) -> None:
+        """Keep the result of a check, and which text of the file it was for."""
+        entry = self.of(exercise)
+        entry["tries"] += 1
+        entry |= {"right": right, "checked": self._text(exercise)}
+
+    def state(self, exercise: Exercise) -> str:
+        entry = self.of(exercise)
+        if not entry["tries"]:
+            return "-"
+        if entry["checked"] != self._text(exercise):
+            return "changed"
+        return "right" if entry["right"] else "not yet"
+
+    def _text(self, exercise: Exercise) -> str:
+        path = self.path.parent / exercise.file
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
     def save(self) -> None:
         self.path.write_text(json.dumps(self.table, indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 WIDTH = 88
+BLOCK = "    "  # how the lines of a block begin
 LARGE = 60  # arrays with more elements are shown by their shape and their first numbers
 
 
@@ -35,7 +36,7 @@ def table(rows: Iterable[tuple[str, Any]], indent: str = "") -> str:
     width = max(len(name) for name, _ in rows) + 2
     lines = []
     for name, value in rows:
-        first, *more = shown(value).split("\n")
+        first, *more = [line for line in shown(value).split("\n") if line]
         lines += [
             f"{indent}{name:{width}}{first}",
             *(f"{indent}{'':{width}}{line}" for line in more),
@@ -44,16 +45,19 @@ def table(rows: Iterable[tuple[str, Any]], indent: str = "") -> str:
 
 
 def paragraph(text: str, indent: str = "") -> str:
-    """Text in lines of at most WIDTH characters; lines that are indented stay as they are."""
+    """Text in lines of at most WIDTH characters. The lines of a block stay as they are."""
     done = []
     for part in text.strip("\n").split("\n\n"):
-        lines = textwrap.dedent(part).strip("\n")
-        if "\n " in lines or part.startswith("    "):
-            done.append(textwrap.indent(textwrap.dedent(part), indent + "  "))
+        lines = part.split("\n")
+        if all(line.startswith(BLOCK) for line in lines):
+            done += [f"{indent}  {line.removeprefix(BLOCK)}".rstrip() for line in lines]
         else:
-            done.append(
-                textwrap.fill(
-                    " ".join(lines.split()), WIDTH, initial_indent=indent, subsequent_indent=indent
-                )
-            )
-    return "\n\n".join(done)
+            text = " ".join(part.split())
+            done += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+        done.append("")
+    return "\n".join(done[:-1])
+
+
+def block(text: str) -> str:
+    """Lines that paragraph() leaves as they are, all in one block."""
+    return "\n".join(f"{BLOCK}{line}" for line in text.split("\n"))
