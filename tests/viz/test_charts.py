@@ -37,13 +37,30 @@ def test_a_notebook_shows_svg_with_text_that_stays_text(name):
 def test_the_same_figure_gives_the_same_bytes_without_a_date(name):
     first, second = CHARTS[name]()._repr_svg_(), CHARTS[name]()._repr_svg_()
     assert first == second
-    assert "<dc:date>" not in first
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_figure_fits_into_a_page_and_has_a_title(name):
+    svg = CHARTS[name]()._repr_svg_()
+    assert svg.startswith("<svg")
+    links = set(re.findall(r'http[^"<\s]*', svg))
+    assert links == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    title = {
+        "attention": "Attention",
+        "curves": "loss",
+        "gates": "Gates over time",
+        "norms": "Gradient on its way back through time",
+        "jacobian": "Jacobian: row i is the gradient of output i",
+    }
+    assert f"<title>{title[name]}</title>" in svg
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_ending_of_the_name_says_the_format(name, tmp_path):
     CHARTS[name]().save(tmp_path / "a.svg")
+    CHARTS[name]().save(tmp_path / "again.svg")
     CHARTS[name]().save(tmp_path / "a.png")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
     assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<?xml")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 

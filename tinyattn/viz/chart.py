@@ -4,6 +4,7 @@ This file imports Matplotlib, so it is itself imported when the first figure is 
 """
 
 from collections.abc import Sequence
+from html import escape
 from io import StringIO
 from os import PathLike
 from typing import Any
@@ -27,6 +28,7 @@ LINES: list[dict[str, Any]] = [
 ]
 # Text stays text; and the same figure gives the same file.
 _SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "tinyattn"}
+_NO_METADATA: Any = dict.fromkeys(["Creator", "Date", "Format", "Type"])
 
 
 class Chart(Figure):
@@ -40,15 +42,21 @@ class Chart(Figure):
             self.suptitle(title, x=0.01, ha="left", fontsize=11, **style)
 
     def _repr_svg_(self) -> str:
-        text = StringIO()
+        """The figure as an element of a page: without a header, with a title for those who hear
+        the page."""
+        file = StringIO()
         with mpl.rc_context(_SVG):
-            self.savefig(text, format="svg", metadata={"Date": None})
-        return text.getvalue()
+            self.savefig(file, format="svg", metadata=_NO_METADATA)
+        text = file.getvalue()
+        head, rest = text[text.index("<svg") :].split(">", 1)
+        titles = [self.get_suptitle(), *(axes.get_title() for axes in self.axes)]
+        name = escape(", ".join(filter(None, titles)) or "figure")
+        return f'{head} role="img">\n<title>{name}</title>{rest}'
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the figure to a file; the ending of its name says in which format."""
         with mpl.rc_context(_SVG):
-            self.savefig(path)
+            self.savefig(path, metadata=_NO_METADATA if str(path).endswith(".svg") else None)
 
 
 def heat_map(
