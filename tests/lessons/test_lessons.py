@@ -8,13 +8,14 @@ import ast
 import inspect
 import math
 import re
+import runpy
 import time
 import unicodedata
 
 import pytest
 
 import tinyattn as ta
-from lessons.cells import FOLDER, LESSONS, cells
+from lessons.cells import FOLDER, LESSONS, cells, stamp
 from tinyattn.learn.exercise import exercises
 
 ORDER = [
@@ -187,18 +188,55 @@ def test_a_line_that_looks_like_a_cell_but_opens_none_is_refused(tmp_path, monke
         cells("en", "x")
 
 
-def test_the_stamp_of_a_chinese_cell_follows_the_english_one(tmp_path, monkeypatch):
-    from lessons.cells import stamp
+@both_languages
+def test_every_exercise_is_named_by_its_lesson(language):
+    for exercise in exercises():
+        lesson = next(name for name in ORDER if name.startswith(exercise.lesson))
+        named = re.findall(r"tinyattn\.learn check (\w+)", text(language, lesson))
+        assert exercise.number in named
 
-    monkeypatch.setattr("lessons.cells.FOLDER", tmp_path)
-    for language, content in (
-        ("en", "# %% [markdown]\n# A\n\n# %%\nx = 1\n\n# %% [markdown]\n# B\n"),
-        ("zh", '# %% [markdown] source="559aead0"\n# 甲\n\n# %%\nx = 1\n\n# %% [markdown]\n# 乙\n'),
-    ):
+
+@pytest.fixture
+def two_languages(tmp_path, monkeypatch):
+    """One lesson, x, in place of the real ones. Both Chinese cells carry old hashes."""
+    english = "# %% [markdown]\n# A\n\n# %%\nx = 1\n\n# %% [markdown]\n# B\n"
+    chinese = '# %% [markdown] source="0"\n# 甲\n\n# %%\nx = 1\n\n# %% [markdown]\n# 乙\n'
+    for language, script in (("en", english), ("zh", chinese)):
         (tmp_path / language).mkdir()
-        (tmp_path / language / "x.py").write_text(content, encoding="utf-8")
+        (tmp_path / language / "x.py").write_text(script, encoding="utf-8")
+    monkeypatch.setattr("lessons.cells.FOLDER", tmp_path)
+    monkeypatch.setattr("lessons.cells.LESSONS", ["x"])
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_the_stamp_of_a_chinese_cell_follows_the_english_one():
     assert stamp("x") == 2
     assert stamp("x") == 0
     sources = [cell.source for cell in cells("zh", "x")]
     assert sources == [cells("en", "x")[0].hash(), None, cells("en", "x")[2].hash()]
     assert [cell.content for cell in cells("zh", "x")] == ["# 甲", "x = 1", "# 乙"]
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_the_command_names_the_cells_to_look_at_until_it_is_told_that_they_are_right(
+    monkeypatch, capsys
+):
+    def said(*arguments):
+        monkeypatch.setattr("sys.argv", ["lessons", *arguments])
+        runpy.run_module("lessons", run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    first, last = cells("en", "x")[0].hash(), cells("en", "x")[2].hash()
+    assert said() == [
+        f'zh/x.py, cell 1 ("A"): source="{first}"',
+        f'zh/x.py, cell 3 ("B"): source="{last}"',
+    ]
+    assert said("x") == ["zh/x.py: 2 new hashes"]
+    assert said() == []
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_a_chinese_cell_too_few_is_refused(tmp_path):
+    (tmp_path / "zh" / "x.py").write_text("# %% [markdown]\n# 甲\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected 2 cells of text"):
+        stamp("x")
