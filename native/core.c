@@ -16,11 +16,13 @@
 
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
 #define TA_X86 1
+#include <cpuid.h>
 #include <immintrin.h>
 #else
 #define TA_X86 0
 #endif
 
+#include "platform.h"
 #include "tinyattn.h"
 #include "pool.h"
 #include "pool.c"
@@ -64,3 +66,7 @@ POP_TARGET
 #include "level.inc"
 
 #include "dispatch.c"
+
+#if defined(_WIN32)
+#undef long /* of platform.h */
+#endif

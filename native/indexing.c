@@ -361,7 +361,7 @@ static void FN(place_part)(void *arg, long part, long parts)
     int64_t *at = job->starts + part, *entries = job->entries;
     for (int64_t e = FN(begin_of_chunk)(job, part); e < end; e++) {
         const int64_t row = FN(row_reached)(&p, e);
-        entries[at[(row >> shift) * chunks]++] = e << shift | (row & ((1L << shift) - 1));
+        entries[at[(row >> shift) * chunks]++] = e << shift | (row & ((1LL << shift) - 1));
     }
 }
 
@@ -371,7 +371,7 @@ static void FN(sorted_part)(void *arg, long part, long parts)
     struct FN(sorting) *job = arg;
     const struct ta_picks *p = &job->p;
     const int64_t C = p->C, first = (int64_t)part << job->shift;
-    const int64_t rows = ta_smaller(1L << job->shift, p->n - first), lost = C << job->shift;
+    const int64_t rows = ta_smaller(1LL << job->shift, p->n - first), lost = C << job->shift;
     /* After place_part the last chunk of a block ends where the next block begins. */
     const int64_t begin = part ? job->starts[part * job->chunks - 1] : 0;
     const int64_t end = job->starts[(part + 1) * job->chunks - 1];
@@ -390,7 +390,7 @@ static void FN(sorted_part)(void *arg, long part, long parts)
     for (int64_t k = begin; k < end; k++) {
         const int64_t entry = job->entries[k];
         const real *x = job->x + (entry >> job->shift) * C;
-        double *sum = sums + (entry & ((1L << job->shift) - 1)) * C;
+        double *sum = sums + (entry & ((1LL << job->shift) - 1)) * C;
         for (int64_t c = 0; c < C; c++) FN(add_to)(sum + c, lost, x[c]);
     }
     FN(round_sums)(y, sums, lost, rows * C);
@@ -405,7 +405,7 @@ static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, r
     p->n = whole->n * p->blocks;
     p->N = whole->N * p->blocks;
     p->C = whole->C / p->blocks;
-    while (1L << (job.shift + 1) <= IN_CACHE / p->C || p->n >> job.shift >= MOST_BLOCKS) job.shift++;
+    while (1LL << (job.shift + 1) <= IN_CACHE / p->C || p->n >> job.shift >= MOST_BLOCKS) job.shift++;
     job.blocks = ((p->n - 1) >> job.shift) + 1;
     job.chunks = ta_smaller(p->N / PART_ELEMENTS + 1, 64);
     const int64_t starts = job.blocks * job.chunks;

@@ -11,12 +11,6 @@
  * another Python thread, or from inside a part) runs its parts itself. After fork() the child starts
  * threads of its own. */
 #pragma once
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 200000, KEPT_BYTES = 16 << 20 };
 enum { LEAST_CACHE = 512 << 10, USUAL_CACHE = 1 << 20, MOST_CACHE = 2 << 20 };
@@ -41,7 +35,7 @@ static struct {
     atomic_int busy;          /* one job at a time */
     atomic_int threads;       /* how many are wanted; 0: not known yet */
     int started;              /* workers running; written only while busy is held */
-    int registered;           /* pthread_atfork done */
+    int registered;           /* ta_at_fork done */
 
     void (*task)(void *, long, long);
     void *arg;
@@ -83,15 +77,7 @@ static int64_t nanoseconds(void)
     return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
 }
 
-int ta_num_cpus(void)
-{
-#if defined(__linux__)
-    cpu_set_t set;
-    if (!sched_getaffinity(0, sizeof set, &set)) return CPU_COUNT(&set);
-#endif
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (int)count : 1;
-}
+int ta_num_cpus(void) { return ta_system_cpus(); }
 
 void ta_set_num_threads(int threads)
 {
@@ -249,14 +235,12 @@ static void reset_after_fork(void)
  * work. */
 static void start_workers(int threads)
 {
-    sigset_t all, before;
     pthread_attr_t attributes;
-    if (!pool.registered) pool.registered = !pthread_atfork(NULL, NULL, reset_after_fork);
+    if (!pool.registered) pool.registered = !ta_at_fork(reset_after_fork);
     if (!pool.registered || pthread_attr_init(&attributes)) return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     note_processor();
-    sigfillset(&all); /* signals are for the program's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const ta_signals before = ta_block_signals();
     while (pool.started < threads - 1) {
         pthread_t thread;
         struct pool_bed *bed = &pool.beds[pool.started + 1];
@@ -265,7 +249,7 @@ static void start_workers(int threads)
         if (pthread_create(&thread, &attributes, worker, (void *)(intptr_t)(pool.started + 1))) break;
         pool.started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ta_restore_signals(before);
     pthread_attr_destroy(&attributes);
 }
 
@@ -322,7 +306,7 @@ static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 static void free_scratch(void *arg)
 {
     struct scratch *own = arg;
-    for (int slot = 0; slot < TA_SLOTS; slot++) free(own->block[slot]);
+    for (int slot = 0; slot < TA_SLOTS; slot++) ta_aligned_free(own->block[slot]);
     free(own);
 }
 
@@ -336,11 +320,11 @@ void *ta_scratch(int slot, size_t bytes)
         pthread_setspecific(scratch_key, scratch); /* frees it when the thread ends */
     }
     if (bytes > scratch->bytes[slot] || !scratch->block[slot]) {
-        free(scratch->block[slot]);
+        ta_aligned_free(scratch->block[slot]);
         bytes = (bytes + 4095) & ~(size_t)4095;
         if (!bytes) bytes = 4096;
         scratch->bytes[slot] = 0;
-        if (posix_memalign(&scratch->block[slot], 4096, bytes)) return scratch->block[slot] = NULL;
+        if (!(scratch->block[slot] = ta_aligned_alloc(4096, bytes))) return NULL;
         scratch->bytes[slot] = bytes;
     }
     return scratch->block[slot];
@@ -349,7 +333,7 @@ void *ta_scratch(int slot, size_t bytes)
 void ta_scratch_done(int slot)
 {
     if (!scratch || scratch->bytes[slot] <= KEPT_BYTES) return;
-    free(scratch->block[slot]);
+    ta_aligned_free(scratch->block[slot]);
     scratch->block[slot] = NULL;
     scratch->bytes[slot] = 0;
 }

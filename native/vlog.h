@@ -52,7 +52,7 @@ TA_INLINE vec FN(log_of_special)(vec x, vec y)
 
 TA_INLINE vec FN(log)(vec x)
 {
-    const vec scale = splat((real)(1L << MANTISSA_BITS)), tiny = splat(SMALLEST_NORMAL);
+    const vec scale = splat((real)((int64_t)1 << MANTISSA_BITS)), tiny = splat(SMALLEST_NORMAL);
     const vec normal = vselect(x < tiny, x * scale, x);
     const vec y = FN(log_normal)(normal, splat(0));
     const vec shift = vselect(x < tiny, splat(MANTISSA_BITS * (real)0.69314718055994531), splat(0));

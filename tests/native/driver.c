@@ -6,6 +6,8 @@
  *   DIR/driver DIR/vectors.bin [avx512 | avx2 | baseline]
  *   aarch64-linux-gnu-gcc -static -std=gnu11 -O2 -Inative -IDIR tests/native/driver.c -o DIR/arm64 -pthread -lm
  *   qemu-aarch64 DIR/arm64 DIR/vectors.bin
+ *   zig cc -target x86_64-windows-gnu -std=gnu11 -O2 -Inative -IDIR tests/native/driver.c -o DIR/driver.exe
+ *   wine DIR/driver.exe DIR/vectors.bin
  *
  * Every case runs with 1, 2, 3 and 8 threads, which must give the same bits; then four callers run all
  * cases at once while the number of threads changes. Arrays lie flush against a page that can't be
@@ -14,7 +16,9 @@
 #include "entries.h"
 
 #include <stdio.h>
+#if !defined(_WIN32)
 #include <sys/mman.h>
+#endif
 
 enum { PAGE = 4096, CALLERS = 4, MOST_ARGUMENTS = 32 };
 enum { INTEGER, REAL, POINTER, MADE }; /* MADE: a struct or a table of pointers, for this call */
@@ -48,12 +52,34 @@ static int64_t next(const char **file)
     return value;
 }
 
+/* Pages of which all but the first and the last can be touched; NULL if memory is short. */
+static char *guarded(int64_t size)
+{
+#if defined(_WIN32)
+    char *pages = VirtualAlloc(NULL, size + 2 * PAGE, MEM_RESERVE, PAGE_NOACCESS);
+    if (pages && size && !VirtualAlloc(pages + PAGE, size, MEM_COMMIT, PAGE_READWRITE)) return NULL;
+    return pages;
+#else
+    char *pages = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED || (size && mprotect(pages + PAGE, size, PROT_READ | PROT_WRITE))) return NULL;
+    return pages;
+#endif
+}
+
+static void unmap(struct array *array)
+{
+#if defined(_WIN32)
+    VirtualFree(array->pages, 0, MEM_RELEASE);
+#else
+    munmap(array->pages, array->mapped + 2 * PAGE);
+#endif
+}
+
 static void place(struct array *array, int at_end)
 {
     array->mapped = (array->size + PAGE - 1) / PAGE * PAGE;
-    array->pages = mmap(NULL, array->mapped + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (array->pages == MAP_FAILED ||
-        (array->mapped && mprotect(array->pages + PAGE, array->mapped, PROT_READ | PROT_WRITE))) {
+    array->pages = guarded(array->mapped);
+    if (!array->pages) {
         perror("driver: no memory");
         exit(2);
     }
@@ -125,8 +151,8 @@ static int differs(const char *name, const char *got, int64_t size, const double
         double x = element(got, size, i);
         if (isnan(x) && isnan(want[i])) continue;
         if (x == want[i] || fabs(x - want[i]) <= tolerance) continue;
-        fprintf(stderr, "driver: %s: element %ld is %.9g, the reference has %.9g (tolerance %.3g)\n", name,
-                (long)i, x, want[i], tolerance);
+        fprintf(stderr, "driver: %s: element %lld is %.9g, the reference has %.9g (tolerance %.3g)\n", name,
+                (long long)i, x, want[i], tolerance);
         return 1;
     }
     return 0;
@@ -164,7 +190,7 @@ static int run_case(const char **file, int at_end, uint64_t *bits)
         *bits = hash(*bits, got, length * llabs(size));
         free(want);
     }
-    for (int64_t i = 0; i < count; i++) munmap(arrays[i].pages, arrays[i].mapped + 2 * PAGE);
+    for (int64_t i = 0; i < count; i++) unmap(&arrays[i]);
     free(arrays);
     return bad != 0;
 }
