@@ -1,6 +1,7 @@
 """`python -m tinyattn`, and what importing the package costs."""
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 
 import tinyattn as ta
 from tinyattn.kernels import available_backends, instruction_set
+
+if "native" in available_backends():
+    from tinyattn.kernels import native
 
 
 def python(*arguments: str, **env: str) -> str:
@@ -31,7 +35,7 @@ def python(*arguments: str, **env: str) -> str:
 
 
 def test_version_backend_instruction_set_and_threads_are_printed() -> None:
-    assert python("-m", "tinyattn", TINYATTN_NUM_THREADS="1").splitlines() == [
+    assert python("-m", "tinyattn", TINYATTN_NUM_THREADS="1").splitlines()[:4] == [
         f"tinyattn {ta.__version__}",
         f"backend: {ta.backend().name} (installed: {', '.join(available_backends())})",
         f"instruction set: {instruction_set()}",
@@ -45,6 +49,27 @@ def test_the_backend_asked_for_is_printed(name: str) -> None:
     assert f"backend: {name} (" in printed
     assert re.search(r"^instruction set: \S", printed, re.M)
     assert re.search(r"^threads: [1-9]", printed, re.M)
+
+
+def test_the_machine_and_what_it_is_capable_of_are_printed() -> None:
+    printed = python("-m", "tinyattn")
+    (line,) = re.findall(r"^machine: (.*)", printed, re.M)
+    assert line.startswith(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors")
+    if "native" in available_backends():
+        assert line.endswith(f", capable of {', '.join(native.supported_isas())}")
+
+
+def test_whether_the_core_is_used_is_printed_and_why_not() -> None:
+    asked = python("-m", "tinyattn", TINYATTN_BACKEND="numpy")
+    if "native" in available_backends():
+        assert "C core: not in use: TINYATTN_BACKEND asks for numpy" in asked
+        used = python("-m", "tinyattn", TINYATTN_BACKEND="native")
+        assert f"C core: in use: {native._core.__file__}" in used
+    code = "import runpy, sys; sys.modules['tinyattn.kernels.native._core'] = None; {}"
+    code = code.format("runpy.run_module('tinyattn', run_name='__main__')")
+    missing = python("-W", "ignore", "-c", code, TINYATTN_BACKEND="numpy")
+    assert "C core: not in use: its C extension does not load (" in missing
+    assert "with a C compiler at hand" in missing
 
 
 def test_import_brings_no_package_that_only_some_programs_need() -> None:

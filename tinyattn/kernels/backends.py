@@ -43,7 +43,7 @@ def _choose() -> Backend:
     return _current
 
 
-def _why_not(name: str) -> str:
+def why_not(name: str) -> str:
     """What stands in the way of a backend, and how to get it; nothing where it is installed."""
     if name == "native":
         try:
@@ -64,14 +64,14 @@ def _why_not(name: str) -> str:
 
 def available_backends() -> tuple[str, ...]:
     """The names use_backend takes on this installation, the fastest first."""
-    return tuple(name for name in FOLDERS if not _why_not(name))
+    return tuple(name for name in FOLDERS if not why_not(name))
 
 
 def _load(name: str, context: str = "") -> Backend:
     if name not in FOLDERS:
         raise ValueError(f"{context}unknown backend {name!r}: choose one of {', '.join(FOLDERS)}")
     if name not in _loaded:
-        if reason := _why_not(name):
+        if reason := why_not(name):
             raise RuntimeError(f"{context}backend {name!r} is not installed: {reason}")
         _loaded[name] = Backend(name)
         if _threads is not None:
