@@ -94,6 +94,47 @@ LAYOUTS: list[Callable[[np.ndarray], np.ndarray]] = [
 ]
 
 
+def int8_linear() -> Iterator[Case]:
+    r = rng(77)
+    sizes = [(1, 1, 1), (3, 5, 7), (6, 16, 64), (7, 17, 65), (2, 200, 33), (97, 33, 130), (0, 4, 5)]
+    for N, K, F in [*sizes, (4, 0, 5), (4, 5, 0), (13, 64, 48)]:
+        weight = r.integers(1, 256, size=(F, K)).astype(np.uint8)
+        # Multiples of a power of two, up to 127 of them: nothing is rounded.
+        x = r.integers(-127, 128, size=(N, K)).astype(np.float64)
+        x[:, :1] = 127
+        x *= 2.0 ** r.integers(-5, 5, size=(N, 1))
+        scale, bias = r.uniform(0.001, 0.02, size=F), r.normal(size=F)
+        args = {"x": x, "weight": weight, "scale": scale, "bias": bias}
+        yield f"{N}x{K}x{F}", args
+        yield f"{N}x{K}x{F} without bias", args | {"bias": None}
+        yield f"{N}x{K}x{F} between steps", args | {"x": r.normal(size=(N, K))}
+    x = r.normal(size=(7, 5))
+    x[0], x[1], x[2, 3], x[3, 1], x[4, 0], x[5] = 0, 1e-35, np.nan, np.inf, -np.inf, 1e25
+    yield "special rows between steps", args | {"x": x, "weight": args["weight"][:, :5].copy()}
+
+
+def int8_rows() -> Iterator[Case]:
+    r = rng(78)
+    for N, V, D in [(1, 1, 1), (5, 7, 3), (40, 11, 65), (0, 3, 4), (3, 4, 0)]:
+        weight = r.integers(1, 256, size=(V, D)).astype(np.uint8)
+        args = {"index": r.integers(0, V, size=N), "weight": weight}
+        yield f"{N} of {V}x{D}", args | {"scale": r.uniform(0.001, 0.02, size=V)}
+
+
+def gru_gates() -> Iterator[Case]:
+    r = rng(79)
+    for N, H in [(1, 1), (3, 5), (7, 67), (200, 48), (0, 4), (3, 0)]:
+        gx, gh = 3 * r.normal(size=(2, N, 3 * H))
+        yield f"{N}x{H}", {"gx": gx, "gh": gh, "h": r.normal(size=(N, H))}
+
+
+def lstm_gates() -> Iterator[Case]:
+    r = rng(80)
+    for N, H in [(1, 1), (3, 5), (7, 67), (200, 48), (0, 4), (3, 0)]:
+        gx, gh = 3 * r.normal(size=(2, N, 4 * H))
+        yield f"{N}x{H}", {"gx": gx, "gh": gh, "c": r.normal(size=(N, H))}
+
+
 def matmul() -> Iterator[Case]:
     r = rng(1)
     sizes = [

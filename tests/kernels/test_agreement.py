@@ -55,6 +55,46 @@ def test_matmul(kernels: Backend, definition: Backend, dtype: Any, args: dict[st
     assert_within(got, definition.matmul(**exact), magnitude, K + 2)
 
 
+@each(cases.int8_linear)
+def test_int8_linear(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    """The sums are exact, so the bits are the same."""
+    args = cast(args, dtype)
+    got = kernels.int8_linear(**args)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, definition.int8_linear(**args))
+
+
+@pytest.mark.parametrize(
+    "case", ["7x17x65 between steps", "97x33x130", "special rows between steps"]
+)
+def test_int8_linear_has_the_same_bits_at_every_instruction_set(
+    native: Backend, definition: Backend, dtype: Any, case: str
+) -> None:
+    args = cast(dict(cases.int8_linear())[case], dtype)
+    want = definition.int8_linear(**args)
+    package = native.package
+    best, packings = package.isa(), {}
+    for isa in package.supported_isas():
+        try:
+            package.set_isa(isa)
+            for _ in range(2):  # the second time with the packed weights of the first
+                got = native.int8_linear(**args, packings=packings)
+                np.testing.assert_array_equal(got, want)
+        finally:
+            package.set_isa(best)
+    assert len(packings) == len(package.supported_isas())
+
+
+@each(cases.int8_rows)
+def test_int8_rows(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    got = kernels.int8_rows(**args)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, definition.int8_rows(**args))
+
+
 @each(cases.softmax)
 def test_softmax(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
     args = cast(args, dtype)
@@ -194,6 +234,23 @@ def gru_room(args: dict[str, Any]) -> float:
     by much.
     """
     return 8.0 * len(args["batch_sizes"]) * (8 + args["h0"].shape[1] ** 0.5)
+
+
+@each(cases.gru_gates)
+def test_gru_gates(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    want = definition.gru_gates(**as_float64(args))
+    assert_within(kernels.gru_gates(**args), want, 1 + np.abs(want), 12)
+
+
+@each(cases.lstm_gates)
+def test_lstm_gates(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    got, wanted = kernels.lstm_gates(**args), definition.lstm_gates(**as_float64(args))
+    for one, want in zip(got, wanted, strict=True):
+        assert_within(one, want, 1 + np.abs(args["c"]), 12)
 
 
 @each(cases.gru)

@@ -32,6 +32,47 @@ def test_matmul_is_the_sum_over_k(definition: Backend) -> None:
             close(got[m, p], sum(a[m, k] * b[k, p] for k in range(4)) + bias[p], 1e-14)
 
 
+def test_int8_linear_rounds_each_row_to_127_steps(definition: Backend) -> None:
+    x = np.array([[1.27, 0.5, -0.004], [0.0, 0.0, 0.0], [-254.0, 2.99, 1.0]])
+    weight, scale = np.array([[129, 127, 255], [1, 128, 138]], np.uint8), np.array([0.5, 2.0])
+    # Rows of integers: 127, 50, 0; zeros; -127, 1, 0 (0.5 is halfway, and 0 is even).
+    sums = [[127 - 50, -127 * 127], [0, 0], [-127 - 1, 127 * 127]]
+    want = np.array(sums) * [[0.01], [0], [2]] * scale
+    close(definition.int8_linear(x, weight, scale), want)
+    close(definition.int8_linear(x, weight, scale, np.array([3.0, -4.0])), want + np.array([3, -4]))
+
+
+def test_int8_linear_gives_nan_where_a_row_is_not_finite(definition: Backend) -> None:
+    x = np.array([[1.0, np.nan], [np.inf, 1.0], [1e-31, -1e-31], [1.0, 1.0]])
+    got = definition.int8_linear(x, np.full((1, 2), 129, np.uint8), np.ones(1))
+    np.testing.assert_allclose(got[:, 0], [np.nan, np.nan, 0, 2], rtol=1e-12)
+
+
+def test_int8_linear_refuses_rows_whose_sums_might_not_fit(definition: Backend) -> None:
+    x, weight = np.zeros((1, 65537)), np.zeros((1, 65537), np.uint8)
+    with pytest.raises(ValueError, match=r"int8_linear: x \(N, K\): expected K up to 65536"):
+        definition.int8_linear(x, weight, np.ones(1))
+
+
+def test_int8_rows_are_counted_from_128(definition: Backend) -> None:
+    weight = np.array([[128, 129], [1, 255]], np.uint8)
+    got = definition.int8_rows(np.array([1, 0, 1]), weight, np.array([0.5, 2.0]))
+    assert got.tolist() == [[-254, 254], [0, 0.5], [-254, 254]]
+    with pytest.raises(IndexError, match=r"index must be in \[0, 2\), got 2"):
+        definition.int8_rows(np.array([2]), weight, np.ones(2))
+
+
+def test_the_gates_are_one_step_of_the_layers(definition: Backend) -> None:
+    h, c, one = r.normal(size=(3, 5)), r.normal(size=(3, 5)), np.array([3])
+    gx, w = r.normal(size=(3, 15)), r.normal(size=(15, 5))
+    y, *_ = definition.gru(gx, h, w, None, one, False)
+    close(definition.gru_gates(gx, h @ w.T, h), y)
+    gx, w = r.normal(size=(3, 20)), r.normal(size=(20, 5))
+    y, _, c_n, _ = definition.lstm(gx, h, c, w, None, one, False)
+    for got, want in zip(definition.lstm_gates(gx, h @ w.T, c), (y, c_n), strict=True):
+        close(got, want)
+
+
 @pytest.mark.parametrize("shift", [-1000.0, 0.0, 1000.0])
 def test_softmax_of_large_numbers_depends_on_their_differences(
     definition: Backend, shift: float

@@ -24,6 +24,7 @@ Sizes = tuple[tuple[str, int], ...]
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
 I64 = np.dtype(np.int64)
+U8 = np.dtype(np.uint8)
 U64 = np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 
@@ -31,7 +32,7 @@ MOVED = (1, 4, 8)  # sizes in bytes of the elements that the kernel `copy` moves
 PLANS = 1024  # combinations of shapes that one kernel remembers
 
 _ARGUMENT = re.compile(r"(\w+) (\([^)]*\)|\[\])(\??)((?: \w+)*)")
-_WORDS = {"int64", "bool", "float", "broadcast", "rows", "wide", "zeroed", "changed"}
+_WORDS = {"int64", "uint8", "bool", "float", "broadcast", "rows", "wide", "zeroed", "changed"}
 _AXIS = re.compile(r"(\d*)([A-Za-z]\w*|\.\.\.)")
 
 
@@ -76,7 +77,7 @@ class Argument(NamedTuple):
         if words[:1] != ("like",) and not _WORDS.issuperset(words):
             raise ValueError(f"expected words among {sorted(_WORDS)}, got {text!r}")
         factors = tuple((int(axis[1] or 1), axis[2]) for axis in axes if axis)
-        types = {"int64": I64, "bool": BOOL}
+        types: dict[str, np.dtype[Any]] = {"int64": I64, "uint8": U8, "bool": BOOL}
         dtype = next((types[word] for word in words if word in types), None)
         # Rows without gaps; a mask that is spread along a row is read with step 0.
         steps = () if "rows" not in words else (0, 1) if "broadcast" in words else (1,)
@@ -87,7 +88,7 @@ class Argument(NamedTuple):
         """The name of its type in the code that a contract writes."""
         if "wide" in self.words:
             return "wider(real)"
-        return {None: "real", I64: "I64", BOOL: "BOOL"}[self.dtype]
+        return {None: "real", I64: "I64", U8: "U8", BOOL: "BOOL"}[self.dtype]
 
     def bind(self, kernel: str, shape: Shape, known: dict[str, Any]) -> None:
         """Note the size of every letter that stands alone and has none yet."""
@@ -165,7 +166,7 @@ class Contract:
     Arguments stand in the order in which twins take them. Shapes are letters: equal letters are
     equal sizes, 3H is three times H, `...` any number of axes. `?` allows None. Words say more:
 
-        int64, bool     the type; without it the float type that all others have
+        int64, uint8, bool  the type; without it the float type that all others have
         float           after bool: either of the two
         broadcast       the shape may be any that broadcasts to the stated one
         rows            read through strides, if the last axis has no gaps

@@ -70,6 +70,14 @@ STATEMENTS = {
     "matmul": {
         "matmul": "a (..., M, K), b (..., K, P), bias (P,)? -> out (..., M, P)",
     },
+    "int8": {
+        "int8_linear": "x (N, K), weight (F, K) uint8, scale (F,), bias (F,)? -> y (N, F)",
+        "int8_rows": "index (N,) int64, weight (V, D) uint8, scale (V,) -> y (N, D)",
+    },
+    "gates": {
+        "gru_gates": "gx (N, 3H), gh (N, 3H), h (N, H) -> y (N, H)",
+        "lstm_gates": "gx (N, 4H), gh (N, 4H), c (N, H) -> y (N, H), c_n (N, H)",
+    },
     "softmax": {
         "softmax": "x (..., n), mask (..., n)? bool broadcast -> y (..., n)",
         "softmax_backward": "y (..., n), grad (..., n) -> dx (..., n)",
@@ -176,6 +184,7 @@ TABLE = {
 }
 
 
+LONGEST = 1 << 16  # K of int8_linear: the sums stay within 32 bits
 MOST_K = 64  # of topk: a list of so many is kept in order element by element
 
 # How many inputs an elementwise operation has; the last two arguments are the numbers p and q.
@@ -309,6 +318,36 @@ class Backend:
         # No packings: they are for weights, which are shared by the batch.
         self._twins["matmul"](a, b, bias, None, out.reshape(n, M, P))
         return out
+
+    def int8_linear(
+        self,
+        x: Array,
+        weight: Array,
+        scale: Array,
+        bias: Array | None = None,
+        packings: Packings | None = None,
+    ) -> Array:
+        """x (N, K), weight (F, K) uint8, scale (F,), bias (F,) -> x W^T + bias, (N, F), with
+        W = (weight - 128) scale and each row of x rounded to integers from -127 to 127.
+
+        The sums are exact, so every backend gives the same bits. `packings` belong to the owner of
+        weight. ValueError for a K of more than LONGEST.
+        """
+        inputs, outputs = TABLE["int8_linear"].prepare(x, weight, scale, bias)
+        if inputs[0].shape[1] > LONGEST:
+            raise ValueError(f"int8_linear: x (N, K): expected K up to {LONGEST}, got {x.shape}")
+        if inputs[1] is not weight:
+            packings = None  # the packings are those of the weights themselves
+        self._twins["int8_linear"](*inputs, packings, *outputs)
+        return outputs[0]
+
+    def int8_rows(self, index: Array, weight: Array, scale: Array) -> Array:
+        """The rows of (weight - 128) scale at the index: index (N,) in [0, V), weight (V, D) uint8,
+        scale (V,) -> (N, D). IndexError for an index outside [0, V)."""
+        inputs, outputs = TABLE["int8_rows"].prepare(index, weight, scale)
+        check_indices("int8_rows", "index", inputs[0], len(weight))
+        self._twins["int8_rows"](*inputs, *outputs)
+        return outputs[0]
 
     # Elementwise operations
 
@@ -623,6 +662,16 @@ class Backend:
         """
         inputs = dy, dh_n, dc_n, saved, c0, w_hh, batch_sizes
         return self._recurrent("lstm_backward", "saved", "c0", inputs, reverse, packings)
+
+    def gru_gates(self, gx: Array, gh: Array, h: Array) -> Array:
+        """One step of a GRU: gx = x W_ih^T + b_ih and gh = h W_hh^T + b_hh (N, 3H), h (N, H) -> the
+        new state (N, H)."""
+        return self._call("gru_gates", (gx, gh, h))[0]
+
+    def lstm_gates(self, gx: Array, gh: Array, c: Array) -> tuple[Array, Array]:
+        """One step of an LSTM: gx = x W_ih^T + b_ih and gh = h W_hh^T + b_hh (N, 4H), c (N, H) ->
+        the new h and c (N, H)."""
+        return self._call("lstm_gates", (gx, gh, c))
 
     # Attention
 

@@ -6,7 +6,8 @@ dimensions.
     u3  to write, with any strides
     s2  a float64 array to write, whatever the float type of the call; d2  the same, to read
     i1  an int64 array        o1  the same, to write
-    b2  a bool array          int, float, bool  numbers
+    b2  a bool array          c2  a uint8 array to read
+    int, float, bool  numbers
 
 Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
 an array. Numba's cache on disk watches the file of a kernel only: after a change to a helper in
@@ -56,6 +57,7 @@ def _types(letters: str, real: Any) -> Any:
         "i": types.int64,
         "o": types.int64,
         "b": types.boolean,
+        "c": types.uint8,
         "s": types.float64,
         "d": types.float64,
     }.get(letters[0], real)

@@ -71,6 +71,6 @@ def _packed(packings: Packings, pack: Any, real: Any, b: Array, at: Any) -> Any:
 
 def aligned(real: Any, dtype: np.dtype[Any], count: int) -> Any:
     """Memory for `count` numbers that starts at a cache line and lives as long as the pointer."""
-    room = blocks.small((count + 16,), dtype)
+    room = blocks.small((count + 64 // dtype.itemsize,), dtype)
     start = -int(ffi.cast("intptr_t", address(real, room))) % 64 // room.itemsize
     return address(real, room[start : start + count])
