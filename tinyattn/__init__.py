@@ -7,7 +7,17 @@ gradient, kernels/reference/ for what the fast kernels compute.
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from tinyattn import autograd, backends, cuda, distributions, nn, optim, parallel, utils
+from tinyattn import (
+    autograd,
+    backends,
+    cuda,
+    distributions,
+    nn,
+    optim,
+    parallel,
+    quantization,
+    utils,
+)
 from tinyattn._checkpoint import load_checkpoint, save_checkpoint
 from tinyattn._doctor import doctor
 from tinyattn._explain import explain
@@ -235,6 +245,7 @@ from tinyattn.ops.shape import (
     unsqueeze,
 )
 from tinyattn.ops.statistics import count_nonzero, diff, median, std_mean, var_mean
+from tinyattn.quantization import qint8
 
 __version__ = "0.1.0"
 
@@ -252,6 +263,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "nn",
     "optim",
     "parallel",
+    "quantization",
     "utils",
     # the tensor, its dtypes, its device
     "bool",
@@ -263,6 +275,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "int32",
     "int64",
     "long",
+    "qint8",
     "uint8",
     "finfo",
     "iinfo",

@@ -859,6 +859,16 @@ def ranks(x: Tensor) -> None:
     assert_type(sampler.set_epoch(1), None)
 
 
+def quantised(x: Tensor, module: nn.Linear) -> None:
+    quantization = ta.quantization
+    small = quantization.quantize_dynamic(module, {nn.Linear}, dtype=ta.qint8)
+    assert_type(small, nn.Module)
+    assert_type(ta.qint8, DType)
+    assert isinstance(small, quantization.QuantizedLinear)
+    assert_type(small.weight_scale, Tensor)
+    assert_type(small(x), Tensor)
+
+
 def training(module: nn.Linear) -> None:
     optimizer = optim.SGD(module.parameters(), lr=0.1)
     assert_type(optim.SGD(module.parameters()), optim.SGD)

@@ -358,29 +358,41 @@ class MultiheadAttention(OverloadedForward):
         """Queries, keys and values of all heads, (B, h, T, D), by one product for each different
         input: one for self-attention, two if key is value, else three.
         """
-        E, w, b = self.num_heads * self.head_dim, self.in_proj_weight, self.in_proj_bias
         kept = None
         if cache is not None and not cache.grows and cache.keys is not None:
             assert cache.values is not None
             kept = cache.keys, cache.values
-        if w is not None and query is key and key is value and kept is None:
-            q, k, v = self._heads(linear(query, w, b), 3)
+        joint = self.in_proj_weight is not None
+        if joint and query is key and key is value and kept is None:
+            q, k, v = self._heads(self._maps(query, 0, 3), 3)
             return q, *(cache.append(k, v) if cache is not None else (k, v))
-        w_q = self.q_proj_weight if w is None else w[:E]
-        assert w_q is not None
-        (q,) = self._heads(linear(query, w_q, b if b is None else b[:E]), 1)
+        (q,) = self._heads(self._maps(query, 0, 1), 1)
         if kept is not None:
             return q, *kept
-        if w is not None and key is value:
-            k, v = self._heads(linear(key, w[E:], b if b is None else b[E:]), 2)
+        if joint and key is value:
+            k, v = self._heads(self._maps(key, 1, 3), 2)
         else:
-            w_k, w_v = (self.k_proj_weight, self.v_proj_weight) if w is None else w[E:].chunk(2)
-            assert w_k is not None
-            assert w_v is not None
-            b_k, b_v = (None, None) if b is None else b[E:].chunk(2)
-            (k,) = self._heads(linear(key, w_k, b_k), 1)
-            (v,) = self._heads(linear(value, w_v, b_v), 1)
+            (k,) = self._heads(self._maps(key, 1, 2), 1)
+            (v,) = self._heads(self._maps(value, 2, 3), 1)
         return q, *(cache.append(k, v) if cache is not None else (k, v))
+
+    def _maps(self, x: Tensor, first: int, end: int) -> Tensor:
+        """x by the linear maps from `first` to `end` - 1 of those of the query (0), the key (1) and
+        the value (2), side by side."""
+        w, b = self.in_proj_weight, self.in_proj_bias
+        rows = slice(first * self.num_heads * self.head_dim, end * self.num_heads * self.head_dim)
+        if w is None:
+            own = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[first]
+            assert own is not None
+            return linear(x, own, b if b is None else b[rows])
+        if end - first == 3:
+            return linear(x, w, b)
+        return linear(x, w[rows], b if b is None else b[rows])
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        """The dtype that inputs must have."""
+        return self.out_proj.weight.dtype
 
     def _heads(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         """(T, B, count E), or with B first, as `count` tensors (B, h, T, D), which are views."""
@@ -424,10 +436,9 @@ class MultiheadAttention(OverloadedForward):
                     f"{name}: was expecting embedding dimension of E = {size}, but got "
                     f"{x.shape[-1]} in {list(x.shape)}"
                 )
-            if x.dtype != self.out_proj.weight.dtype:
+            if x.dtype != self._dtype:
                 raise RuntimeError(
-                    f"{name}: expected {self.out_proj.weight.dtype} as the weights have, got "
-                    f"{x.dtype}"
+                    f"{name}: expected {self._dtype} as the weights have, got {x.dtype}"
                 )
         if key.shape[:-1] != value.shape[:-1]:
             raise ShapeError(

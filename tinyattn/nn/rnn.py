@@ -129,6 +129,11 @@ class RNNBase(OverloadedForward, Generic[State]):
         """The names of all parameters, layer by layer: PyTorch's attribute."""
         return list(self._members(PARAMETER))
 
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        """The dtype that inputs and states must have."""
+        return self.weight_ih_l0._array.dtype
+
     def flatten_parameters(self) -> None:
         """Do nothing. The method exists so that code for PyTorch runs."""
 
@@ -206,7 +211,7 @@ class RNNBase(OverloadedForward, Generic[State]):
         return zip(*(state.unbind(0) for state in states), strict=True)
 
     def _check_input(self, input: Tensor, ndim: int) -> None:
-        name, shape, dtype = type(self).__name__, input.shape, self.weight_ih_l0._array.dtype
+        name, shape, dtype = type(self).__name__, input.shape, self._dtype
         if input._array.dtype != dtype:
             raise ValueError(
                 f"{name}: input dtype ({input.dtype}) does not match weight dtype ({dtype}): "
@@ -222,7 +227,7 @@ class RNNBase(OverloadedForward, Generic[State]):
 
     def _check_hidden(self, i: int, state: Tensor, batch: tuple[int, ...]) -> None:
         shape, expected = state.shape, (len(self._names), *batch, self._widths[i])
-        if shape == expected and state._array.dtype == self.weight_ih_l0._array.dtype:
+        if shape == expected and state._array.dtype == self._dtype:
             return
         name, ndim = f"{type(self).__name__}: {self._states[i]}", len(expected)
         if len(shape) != ndim:
@@ -237,7 +242,7 @@ class RNNBase(OverloadedForward, Generic[State]):
             raise RuntimeError(
                 f"{name}: Expected hidden size {letters} = {expected}, got {list(shape)}"
             )
-        raise ValueError(f"{name}: expected {self.weight_ih_l0.dtype}, got {state.dtype}")
+        raise ValueError(f"{name}: expected {self._dtype}, got {state.dtype}")
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"

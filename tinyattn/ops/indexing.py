@@ -733,7 +733,7 @@ def embedding(
         )
     if max_norm is not None:
         if first_outside(array, V) is not None:
-            raise _not_in_vocabulary(array, V)
+            raise not_in_vocabulary(array, V)
         refuse("embedding: max_norm looks at the numbers of the weight")
         if table.dtype.kind != "f":
             raise RuntimeError(f"weight: max_norm needs float32 or float64, got {table.dtype}")
@@ -747,10 +747,11 @@ def embedding(
     try:
         return Embedding.apply(input, weight, padding, scale_grad_by_freq)
     except IndexError:
-        raise _not_in_vocabulary(array, V) from None
+        raise not_in_vocabulary(array, V) from None
 
 
-def _not_in_vocabulary(array: Array, V: int) -> IndexError:
+def not_in_vocabulary(array: Array, V: int) -> IndexError:
+    """The error for an index that is outside a table of V rows."""
     bad = first_outside(array, V)
     return IndexError(f"input: index {bad} is out of range for weight of V = {V} rows")
 
