@@ -1,5 +1,6 @@
 """The table of docs/uses.md: `python -m benchmarks.uses`, or of some: `python -m benchmarks.uses
-speech caption`. Each program of examples/ trains with its defaults; its pictures go to runs/."""
+speech caption`. Each program of examples/ trains with its defaults; its pictures go to runs/.
+Time is that of the processor, all threads together."""
 
 import argparse
 import contextlib
@@ -25,17 +26,17 @@ def main() -> None:
     top.add_argument("names", nargs="*", help="programs of examples/ (default: all uses)")
     ours, rest = top.parse_known_args()
     print(f"backend {ta.backend().name}, {ta.get_num_threads()} threads\n")
-    print("| use | what is counted | baseline | ours | attention's own check | seconds |")
+    print("| use | what is counted | baseline | ours | attention's own check | processor seconds |")
     print("|---|---|---|---|---|---:|", flush=True)
     chosen = [c for c in COMMANDS if c.split()[0] in ours.names] if ours.names else COMMANDS
     for command in chosen:
         name, *more = command.split()
         program = importlib.import_module(name)
         args = uses.arguments([*more, *rest], program.__doc__, getattr(program, "options", None))
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.redirect_stdout(sys.stderr):  # what it tells on its way
             results = list(program.run(args))
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         for result in results:
             print(f"| {' | '.join(result)} | {seconds:.0f} |", flush=True)
 

@@ -120,7 +120,7 @@ def train(model: Answerer, data: list[Canvas], steps: int, seed: int) -> None:
         scores, _ = model(patches_of(pictures), words_of(questions))
         return F.cross_entropy(scores, ta.tensor([ANSWERS.index(a.answer) for a in asked]))
 
-    fit(model, loss_of, steps, lr=2e-3)
+    fit(model, loss_of, steps, lr=3e-3)
 
 
 @ta.no_grad()
@@ -175,7 +175,7 @@ def picture(model: Answerer, test: list[Asked], path: str) -> None:
 
 
 def run(args: argparse.Namespace) -> Iterator[Result]:
-    steps, count, tests = (6, 200, 40) if args.quick else (2000, 30_000, 600)
+    steps, count, tests = (6, 200, 40) if args.quick else (3000, 30_000, 600)
     data, rng = canvas.generate(count, args.seed), np.random.default_rng(args.seed + 1)
     test = [ask(c, rng) for c in canvas.generate(tests, args.seed + 1, test=True)]
     model = Answerer()

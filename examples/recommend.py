@@ -140,7 +140,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Iterator[Result]:
-    steps, count, tests = (4, 200, 40) if args.quick else (1500, 30_000, 1000)
+    steps, count, tests = (4, 200, 40) if args.quick else (2500, 30_000, 1000)
     if args.data:
         every, items = sessions.movielens(args.data, STEPS)
         if len(every) < 10:

@@ -1,11 +1,11 @@
-"""Overfitting and its remedies, side by side: a model learns 100 digits by heart and knows less of
-others than it could. What does each remedy buy?
+"""Overfitting and its remedies, side by side: a model learns 300 digits by heart, wrong labels too,
+and knows less of others than it could. What does each remedy buy?
 
     python examples/remedies.py
 
-The data are scikit-learn's 1,797 handwritten digits (8 x 8 points): 100 with their labels to learn
-from, 500 to test, and the rest without labels. Look first at `Reader`, then at `REMEDIES`. Letters:
-B pictures, P patches, H hidden.
+The data are scikit-learn's 1,797 handwritten digits (8 x 8 points): 300 to learn from, of which
+three in ten have a wrong label, 500 to test, and the rest without labels. Look first at `Reader`,
+then at `REMEDIES`. Letters: B pictures, P patches, H hidden.
 """
 
 import argparse
@@ -113,11 +113,11 @@ def learn(
     rng = np.random.default_rng(seed)
     model = Reader(dropout=dropout)
     if pretrains:
-        pretrain(model, data.unlabelled, rng, 2 * steps)
+        pretrain(model, data.unlabelled, rng, steps)
     images, labels = data.images, data.labels
     held = len(images) // 5 if stops_early else 0  # what is held back says when to stop
     best, kept = -1.0, dict(model.state_dict())
-    optimizer = ta.optim.Adam(model.parameters(), lr=2e-3, weight_decay=l2)
+    optimizer = ta.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=l2)
     for step in range(1, steps + 1):
         chosen = rng.integers(held, len(images), 32)
         batch = shifted(images[chosen], rng) if augments else images[chosen]
@@ -140,34 +140,34 @@ def learn(
 
 REMEDIES: dict[str, dict[str, Any]] = {
     "none": {},
-    "L1, 1e-4": {"l1": 1e-4},
-    "L2, 1e-2 (weight_decay)": {"l2": 1e-2},
-    "dropout 0.3": {"dropout": 0.3},
+    "L1: 5e-4 times the absolute weights": {"l1": 5e-4},
+    "L2: weight decay 3 (AdamW)": {"l2": 3.0},
+    "dropout 0.5": {"dropout": 0.5},
     "early stopping": {"stops_early": True},
     "augmentation: moved by a point": {"augments": True},
     "pretrained without labels": {"pretrains": True},
-    "dropout, augmentation, pretrained": {"dropout": 0.2, "augments": True, "pretrains": True},
+    "augmentation and early stopping": {"augments": True, "stops_early": True},
 }
 
 
 def digits(seed: int) -> Data:
+    """The parts of the data; of the labels to learn from, three in ten are wrong."""
     need("scikit-learn", "sklearn")
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    order = np.random.default_rng(seed).permutation(len(found.target))
+    found, rng = load_digits(), np.random.default_rng(seed)
+    order = rng.permutation(len(found.target))
     images, labels = (found.images[order] / 16).astype(np.float32), found.target[order]
-    return Data(images[:100], labels[:100], images[600:], images[100:600], labels[100:600])
+    given = np.where(rng.random(300) < 0.3, labels[:300] + rng.integers(1, 10, 300), labels[:300])
+    return Data(images[:300], given % 10, images[800:], images[300:800], labels[300:800])
 
 
 def run(args: argparse.Namespace) -> Iterator[Result]:
     from matplotlib.figure import Figure
 
-    steps, seeds = (4, 2) if args.quick else (300, 5)
+    steps, seeds = (4, 2) if args.quick else (800, 5)
     found: dict[str, NDArray[np.float64]] = {}
-    print(
-        "| remedy | right of 100 learned from | right of 500 others | gain |\n|---|---:|---:|---:|"
-    )
+    print("| remedy | of its labels learned | right of 500 others | gain |\n|---|---:|---:|---:|")
     for name, remedy in REMEDIES.items():
         runs = [learn(digits(args.seed + s), args.seed + s, steps, **remedy) for s in range(seeds)]
         found[name] = np.array(runs)
@@ -184,10 +184,10 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     figure.savefig(args.out / "remedies.png")
     yield Result(
         "remedies of overfitting",
-        "right of 500 digits, 100 learned from",
+        "right of 500 digits, 300 learned from with 3 in 10 labels wrong",
         f"no remedy {means[0]:.1f} %",
         f"{list(found)[-1]} {means[-1]:.1f} %",
-        f"without labels alone {means[-2]:.1f} %",
+        "-",
     )
 
 

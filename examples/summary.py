@@ -162,7 +162,7 @@ def exact(texts: list[list[str]], test: list[Story]) -> list[int]:
 
 
 def run(args: argparse.Namespace) -> Iterator[Result]:
-    steps, count, tests = (4, 100, 20) if args.quick else (1000, 20_000, 500)
+    steps, count, tests = (4, 100, 20) if args.quick else (900, 20_000, 500)
     data = stories.generate(count, args.seed)
     seen, unseen = (stories.generate(tests, args.seed + 1, test) for test in (False, True))
     vocabulary = [END, UNKNOWN, PAD, *sorted({word for story in data for word in story.summary})]

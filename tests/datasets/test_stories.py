@@ -32,7 +32,8 @@ def test_names_of_tests_are_never_in_training() -> None:
         {word for s in stories.generate(500, 2, test) for word in s.words if word.istitle()}
         for test in (False, True)
     ]
-    assert min(map(len, names)) > 100
+    assert len(names[0]) > 150
+    assert len(names[1]) > 40
     assert not names[0] & names[1]
     assert all(map(stories.is_for_tests, names[1]))
 

@@ -41,10 +41,28 @@ def test_they_are_short(name: str) -> None:
 def test_the_parts_of_the_data_are_apart() -> None:
     data = remedies.digits(0)
     parts = [data.images, data.test_images, data.unlabelled]
-    assert [len(part) for part in parts] == [100, 500, 1197]
+    assert [len(part) for part in parts] == [300, 500, 997]
     seen = [{image.tobytes() for image in part} for part in parts]
     assert not seen[0] & seen[1]
     assert not seen[1] & seen[2]
+
+
+def test_three_in_ten_labels_to_learn_from_are_wrong_and_none_of_the_test() -> None:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    right = {
+        image.tobytes(): label for image, label in zip(found.images / 16, found.target, strict=True)
+    }
+    data = remedies.digits(0)
+
+    def share(images: np.ndarray, labels: np.ndarray) -> float:
+        pairs = zip(images.astype(np.float64), labels, strict=True)
+        return float(np.mean([right[image.tobytes()] != label for image, label in pairs]))
+
+    assert share(data.images, data.labels) == pytest.approx(0.3, abs=0.06)
+    assert share(data.test_images, data.test_labels) == 0
+    assert set(data.labels) == set(range(10))
 
 
 def test_patches_are_squares_of_two_points() -> None:
@@ -92,7 +110,7 @@ def test_early_stopping_gives_back_the_best_weights_of_the_part_held_back() -> N
 
     def scores(model: remedies.Reader, images: np.ndarray, labels: np.ndarray) -> float:
         states.append(model.place.detach().numpy().copy())
-        return next(falling) if len(images) == 20 else 0.0
+        return next(falling) if len(images) == 60 else 0.0
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(remedies, "accuracy", scores)

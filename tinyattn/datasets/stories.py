@@ -5,7 +5,7 @@ first at `generate`.
 event: somebody goes to a room, takes a thing, or gives it to somebody. The question is where one
 thing ends up: "the ball is with Toma in the kitchen". **What is decidable.** All of it: a thing is
 with the one who got it last, and in the room that this one went to last. **Names never seen.** A
-name is put together from two or three syllables; those for tests are never drawn for training.
+name has two syllables of 16; one in five names is for tests and never drawn for training.
 **Origin and licence.** Written for tinyattn; its licence.
 """
 
@@ -34,10 +34,10 @@ def generate(count: int, seed: int, test: bool = False) -> list[Story]:
 
     >>> from tinyattn.datasets import stories
     >>> story = stories.generate(1, seed=3)[0]
-    >>> " ".join(story.words[-18:])
-    'Kaboda went to the kitchen . Viva gave the lamp to Gadafi . where is the key ?'
+    >>> " ".join(story.words[-17:])
+    'Fega went to the garden . Feva went to the garden . where is the lamp ?'
     >>> " ".join(story.summary)
-    'the key is with Viva in the yard'
+    'the lamp is with Toda in the kitchen'
     """
     rng = np.random.default_rng(seed)
     return [_story(rng, test) for _ in range(count)]
@@ -50,8 +50,7 @@ def is_for_tests(name: str) -> bool:
 
 def _name(rng: np.random.Generator, test: bool) -> str:
     while True:
-        rest = rng.choice(_NEXT.split(), rng.integers(1, 3))
-        name = str(rng.choice(_FIRST.split())) + "".join(rest)
+        name = str(rng.choice(_FIRST.split())) + str(rng.choice(_NEXT.split()))
         if is_for_tests(name) == test:
             return name
 
