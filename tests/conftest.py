@@ -4,11 +4,16 @@ deadlines, which a loaded machine would miss, and with the same examples every t
 `pytest --hypothesis-profile search` looks for other examples.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Before NumPy is imported: the threads of its products wait in a loop, and where other work shares
+# the processors, the tests of the NumPy backend take ten times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from tinyattn.kernels import available_backends, use_backend
 

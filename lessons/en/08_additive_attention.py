@@ -430,9 +430,9 @@ assert last["read, look"] > last["look, read"]
 # A decoder that looks first does not know yet what it has just written. It
 # must guess how far it has got, so its weights spread over neighbours. The
 # project's translator shows the same on 100,000 sentences: 97.7 % of the
-# content words are aligned rightly in one order and 94.3 % in the other
-# (`README.md`). Both translate well. Attention weights are not an
-# explanation that can always be trusted.
+# content words are aligned rightly in one order and 94.3 % in the other.
+# Both translate well. So attention weights are not an explanation that can
+# always be trusted.
 #
 # ## What you have learnt
 #
@@ -445,8 +445,8 @@ assert last["read, look"] > last["look, read"]
 #
 # ## Questions to try
 #
-# 1. Make the sentences one clause long. The translations become right
-#    sooner, but the alignment does not. What carries the words now?
+# 1. Make the sentences one clause long, then three. How many batches does
+#    the alignment need? Is it right before the translations are, or after?
 # 2. Take `present` away in `look`. Which rows of the map change, and why
 #    does the loss hardly move?
 # 3. Replace `"additive"` by `"dot"` (without `v`). What becomes of $W_q$
