@@ -1,5 +1,5 @@
 """A picture of a graph with what is told of each step below it, and buttons that go from step to
-step. stepping.js and stepping.css stand beside this file.
+step. Its script and its style stand in web/.
 """
 
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-HERE = Path(__file__).parent
+WEB = Path(__file__).parent / "web"
 
 
 @dataclass
@@ -32,8 +32,8 @@ class Section:
 
 def fragment(svg: str, whole: Section, steps: list[Section]) -> str:
     """HTML for a part of a page. `whole` is shown before the first step."""
-    script = (HERE / "stepping.js").read_text(encoding="utf-8")
-    style = (HERE / "stepping.css").read_text(encoding="utf-8")
+    script = (WEB / "stepping.js").read_text(encoding="utf-8")
+    style = (WEB / "stepping.css").read_text(encoding="utf-8")
     sections = "\n".join(section.html() for section in [whole, *steps])
     return (
         f'<div class="tinyattn-steps">\n<style>{style}</style>\n'
