@@ -254,9 +254,8 @@ assert z[~marked].mean() > 0.9
 #    lines of the backward pass change?
 # 2. Set the bias $b_{iz}$ to 3 before training. What is $z$ at the start,
 #    and does the network learn faster?
-# 3. With `ta.manual_seed(1)` this network of one number does not learn the
-#    task. Try
-#    $H = 4$. Why do more numbers help?
+# 3. With `ta.manual_seed(1)` this network of one number has not learnt the
+#    task after 300 steps. Try $H = 4$. Why do more numbers help?
 #
 # ## In the source
 #
