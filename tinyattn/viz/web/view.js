@@ -70,7 +70,8 @@ const page = JSON.parse(document.getElementById("data").textContent);
 const model = page.model && typeof Model === "function" ? new Model(page.model) : null;
 const root = document.getElementById("view");
 const state = { trace: 0, moment: page.steps ? page.steps.length - 1 : 0, map: 0, shift: false,
-  row: 0, column: 0, step: 0, timer: null, message: "" };
+  row: 0, column: 0, step: 0, timer: null, message: "",
+  beam: !page.steps && page.traces[0].beam ? 5 : 1 };
 
 // The trace that is shown; in a page about learning, as it was at the chosen moment.
 const current = () =>
@@ -183,7 +184,7 @@ function translating() {
 function run(sentence, prefix) {
   const start = performance.now();
   try {
-    show(model.trace(sentence, { beam: state.beam || 1, prefix }));
+    show(model.trace(sentence, { beam: state.beam, prefix }));
     state.message = `Translated in ${Math.round(performance.now() - start)} ms.`;
   } catch (error) {
     state.message = error.message;
