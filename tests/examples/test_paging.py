@@ -177,7 +177,9 @@ def test_a_trace_in_javascript_is_the_trace_in_python(
     found = in_node(
         tmp_path,
         "const model = new Model(given.model);"
-        "return given.sentences.map((sentence) => model.trace(sentence, { beam: given.beam }));",
+        "return given.sentences.map((sentence) => "
+        "  { const one = model.trace(sentence, { beam: given.beam });"
+        "    one.covered = one.cover(); return one; });",
         {"model": packed(parts_of(model)), "sentences": sentences, "beam": beam},
     )
     for sentence, mine in zip(sentences, found, strict=True):
@@ -264,6 +266,8 @@ def test_a_sentence_is_typed_and_translated_in_the_page(toy: Any, tab: Tab, tmp_
     sentences = "[...document.querySelectorAll('.sentence')].map((one) => one.textContent)"
     assert tab.run(sentences) == ["一二三。", "→ three two one."]
     assert re.fullmatch(r"Translated in \d+ ms\.", tab.run("state.message"))
+    tab.run("new Promise((done) => setTimeout(done, 200))")  # what hiding words changes comes later
+    assert "probability when hidden" in tab.run("document.querySelector('#step').innerText")
     assert tab.run("document.querySelectorAll('#sentence option').length") == 2
     tab.run("[...document.querySelectorAll('#step button')].at(1).click()")  # the second best word
     second = tab.run("current().alternatives[0]")

@@ -306,6 +306,15 @@ def test_all_layers_and_heads_can_be_chosen_and_shifted(opened: Any) -> None:
 
 
 @needs_chromium
+def test_a_trace_of_attention_alone_is_drawn(opened: Any) -> None:
+    cross = {"cross": BOOK.attention["cross"]}
+    bare = Trace("她买书", "She bought books", BOOK.source, BOOK.target, cross)
+    tab = opened(attention_page([bare]))
+    assert tab.run("document.querySelectorAll('td[role=gridcell]').length") == 12
+    assert "probability" not in tab.run("document.querySelector('#step').innerText")
+
+
+@needs_chromium
 def test_hostile_tokens_are_shown_and_do_nothing(opened: Any) -> None:
     tab = opened(attention_page([trace(HOSTILE, HOSTILE), BOOK]))
     shown = tab.run("[...document.querySelectorAll('tbody th .token')].map((x) => x.textContent)")

@@ -83,6 +83,18 @@ def test_effective_words_count_those_that_share_the_weight() -> None:
             {"attention": {"cross": np.ones((1, 1, 3, 2)), "other": np.ones((1, 1, 3, 2))}},
             "attention: expected names of ['cross', 'encoder', 'decoder'], got 'other'",
         ),
+        (
+            {"target": [], "attention": {"cross": np.ones((1, 1, 0, 2))}},
+            "source, target: expected at least one token each, got 2, 0",
+        ),
+        (
+            {"alternative_probabilities": None},
+            "alternatives: expected them with alternative_probabilities",
+        ),
+        (
+            {"alternatives": [["a", "b"], ["a"], ["a", "b"]]},
+            "alternatives: expected 2 at each step, as at the first",
+        ),
         ({"probabilities": [1, 2]}, "probabilities: expected shape (3,), got (2,)"),
         ({"entropies": [1, 2]}, "entropies: expected shape (3,), got (2,)"),
         ({"covered": np.ones((2, 3))}, "covered: expected shape (3, 2), got (2, 3)"),

@@ -65,7 +65,13 @@ class Trace:
                 )
             if not ((weights >= 0) & (weights <= 1 + 1e-3)).all():
                 raise ValueError(f"attention: expected numbers from 0 to 1 in {name}")
+        if not (Tk and Tq):
+            raise ValueError(f"source, target: expected at least one token each, got {Tk}, {Tq}")
+        if (self.alternatives is None) != (self.alternative_probabilities is None):
+            raise ValueError("alternatives: expected them with alternative_probabilities")
         K = len(self.alternatives[0]) if self.alternatives else 0
+        if any(len(row) != K for row in self.alternatives or ()):
+            raise ValueError(f"alternatives: expected {K} at each step, as at the first")
         shapes = {
             "probabilities": (Tq,),
             "entropies": (Tq,),

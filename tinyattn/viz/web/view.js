@@ -103,7 +103,7 @@ function maps(trace) {
       heads.forEach((head, i) => add(`layer ${layer + 1}, head ${i + 1}`, head));
     });
   }
-  if (trace.covered) {
+  if (trace.covered && trace.probabilities) {
     const drop = trace.covered.map((row, t) => row.map((p) => trace.probabilities[t] - p));
     found.push({ group: "covered", name: "what hiding a word changes", values: drop, heads: null,
       rows: trace.target, columns: trace.source, title: TITLES.cross });
@@ -143,7 +143,8 @@ function draw() {
 function heading(trace) {
   const choice = page.traces.length < 2 ? null : html("select",
     { id: "sentence", "aria-label": "Sentence", onchange: (event) => {
-      Object.assign(state, { trace: Number(event.target.value), row: 0, column: 0, step: 0 });
+      Object.assign(state, { trace: Number(event.target.value), row: 0, column: 0, step: 0,
+        text: null });
       draw();
     } },
     ...page.traces.map((one, i) => html("option", { value: i, selected: i === state.trace ? "" : null },
@@ -156,16 +157,12 @@ function heading(trace) {
       `→ ${shown(trace.translation)}`));
 }
 
-function show(trace) {
-  page.traces.push(trace);
-  Object.assign(state, { trace: page.traces.length - 1, row: 0, column: 0, step: 0 });
-}
-
 // The model inside the page translates what is typed.
 function translating() {
   if (!model) return null;
   const text = html("input", { type: "text", id: "text", "aria-label": "Sentence to translate",
-    value: current().sentence, autocomplete: "off" });
+    value: state.text ?? current().sentence, autocomplete: "off",
+    oninput: () => { state.text = text.value; } });
   const beam = html("select", { id: "beam", "aria-label": "Search" },
     ...[[1, "greedy"], [5, "beam of 5"]].map(([value, name]) =>
       html("option", { value, selected: value === state.beam ? "" : null }, name)));
@@ -184,8 +181,14 @@ function translating() {
 function run(sentence, prefix) {
   const start = performance.now();
   try {
-    show(model.trace(sentence, { beam: state.beam, prefix }));
+    const trace = model.trace(sentence, { beam: state.beam, prefix });
     state.message = `Translated in ${Math.round(performance.now() - start)} ms.`;
+    page.traces.push(trace);
+    Object.assign(state, { trace: page.traces.length - 1, row: 0, column: 0, step: 0, text: sentence });
+    setTimeout(() => { // once the translation is on the screen
+      trace.covered = trace.cover();
+      draw();
+    }, 30);
   } catch (error) {
     state.message = error.message;
   }
@@ -411,6 +414,7 @@ const bar = (value, kind = "") => html("span", { class: `bar ${kind}`, "aria-hid
 function step(trace) {
   const t = state.step;
   const map = shownMap(trace);
+  const covered = trace.probabilities && trace.covered;
   const weights = (map.group === "cross" ? map.values : mean(trace.attention.cross.flat()))[t];
   const facts = [["looks at", `${Math.exp(entropy(weights)).toFixed(1)} words`]];
   if (trace.probabilities) facts.unshift(["probability", percent(trace.probabilities[t])]);
@@ -430,15 +434,15 @@ function step(trace) {
       html("td", {}, bar(trace.alternativeProbabilities[t][k]),
         percent(trace.alternativeProbabilities[t][k])))));
   const words = table("Source words",
-    ["source word", "weight", ...(trace.covered ? ["probability when hidden", "change in points"] : [])],
+    ["source word", "weight", ...(covered ? ["probability when hidden", "change in points"] : [])],
     trace.source.map((token, j) => {
-      const change = trace.covered && trace.covered[t][j] - trace.probabilities[t];
+      const change = covered && covered[t][j] - trace.probabilities[t];
       return html("tr", {},
         html("th", { scope: "row", class: j === state.column ? "chosen" : null },
           word(token, trace.source)),
         html("td", {}, bar(weights[j]), percent(weights[j])),
-        trace.covered ? html("td", {}, percent(trace.covered[t][j])) : null,
-        trace.covered ? html("td", {}, bar(-change, "other"), signed(100 * change)) : null);
+        covered ? html("td", {}, percent(covered[t][j])) : null,
+        covered ? html("td", {}, bar(-change, "other"), signed(100 * change)) : null);
     }));
   return [html("h2", {}, `Step ${t + 1} of ${trace.target.length}: `, word(trace.target[t], trace.target)),
     html("p", { class: "hint" }, "“Hesitates between” and “looks at” are exp(H): so many words with " +
