@@ -63,21 +63,23 @@ V, LONGEST = len(ENGLISH), 8
 
 
 def numbers(B):
-    """source (B, 8) and target (B, 9), which ends with END; filled up."""
+    """source (B, 8); what the decoder reads, and must say (B, 9)."""
     length = ta.randint(2, LONGEST + 1, (B, 1))  # (B, 1)
     digits = ta.randint(3, V, (B, LONGEST))  # (B, 8)
     source = digits.masked_fill(ta.arange(LONGEST) >= length, PAD)
-    room = ta.zeros(B, 1, dtype=ta.int64)  # (B, 1)
-    target = ta.cat((source, room), 1)  # (B, 9)
+    # A digit and its English word have the same id.
+    reads = ta.cat((ta.full((B, 1), START), source), 1)  # (B, 9)
+    room = ta.full((B, 1), PAD)  # (B, 1)
     last = ta.arange(LONGEST + 1) == length  # (B, 9)
-    return source, target.masked_fill(last, END)
+    says = ta.cat((source, room), 1).masked_fill(last, END)  # (B, 9)
+    return source, reads, says
 
 
 def text(ids, words):
     return " ".join(words[i] for i in ids if i != PAD)
 
 
-source, target = numbers(2)
+source, _, target = numbers(2)
 for s, t in zip(source.tolist(), target.tolist(), strict=True):
     print(text(s, CHINESE), "->", text(t, ENGLISH))
 
@@ -176,12 +178,9 @@ def train(attention, shifted=True, steps=200):
     optimizer = ta.optim.Adam(model.parameters())
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 0.015 * (1 - step / steps)
-        source, target = numbers(32)  # (B, Ts), (B, Tt)
+        source, reads, target = numbers(32)  # (B, Ts), (B, Tt), (B, Tt)
         state, memory = model.encode(source)
-        words = target  # (B, Tt): the mistake
-        if shifted:
-            start = ta.full((len(target), 1), START)  # (B, 1)
-            words = ta.cat((start, target[:, :-1]), 1)  # (B, Tt)
+        words = reads if shifted else target  # (B, Tt)
         scores, _ = model.decode(words, state, memory)  # (B, Tt, V)
         scores = scores.flatten(0, 1)  # (B Tt, V)
         loss = F.cross_entropy(scores, target.flatten(), ignore_index=PAD)
@@ -198,7 +197,7 @@ models = {
     "without attention": train(attention=False),
     "not shifted": train(attention=True, shifted=False, steps=60),
 }
-source, target = numbers(500)  # (B, Ts), (B, Tt), never seen
+source, _, target = numbers(500)  # (B, Ts), (B, Tt), never seen
 real = (target != PAD).numpy()  # (B, Tt)
 lengths = real.sum(1) - 1  # (B,): digits
 right = {}
