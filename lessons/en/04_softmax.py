@@ -141,14 +141,15 @@ bar = figure.colorbar(image, ax=axes)
 bar.set_label("slope dy_i / dx_j")
 
 # %% [markdown]
-# The diagonal is positive: a score lifts its own weight. Everything else
-# is negative: it presses the others down. It presses most on large
-# weights, because only they have something to lose.
+# The diagonal is positive: a score raises its own weight. Everything else
+# is negative: it lowers the other weights. It lowers large weights most,
+# because the slope $-y_i y_j$ grows with $y_i$.
 #
-# On the right the scores are four times as large. One pair of weights holds
-# almost everything, and only these two still trade. The other slopes are
-# nearly 0: scores there get almost **no gradient**, and training cannot
-# correct them. This is why lesson 10 divides scores by $\sqrt{D}$.
+# On the right the scores are four times as large. Two weights together are
+# almost 1, and only between these two are there slopes of any size. The
+# other slopes are nearly 0: scores there get almost **no gradient**, and
+# training cannot correct them. This is why lesson 10 divides scores by
+# $\sqrt{D}$.
 #
 # ## Backwards
 #
