@@ -160,7 +160,7 @@ RNN = {"model": "rnn", "source_tokens": "char", "target_tokens": "word"}
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"model": "transformer"}, "model: expected the recurrent one, which a page can run, got"),
+        ({"model": "lm"}, "model: expected one that a page can run, rnn or transformer, got 'lm'"),
         ({"target_tokens": "bpe"}, "model: expected target tokens that a page can cut"),
     ],
 )

@@ -49,9 +49,10 @@ def attention_page(
 ) -> Page:
     """A page that shows these traces.
 
-    model: the recurrent translator itself, which then runs in the page: "options", the ordinary
-    tokens "source" and "target", and "weights", an array for each name. Raises ValueError for no
-    trace, and for a model that a page can't run: a Transformer, or one with subwords.
+    model: the translator itself, which then runs in the page: "options", the ordinary tokens
+    "source" and "target", and "weights", an array for each name; see translator/paging.py in
+    examples/. Raises ValueError for no trace, and for a model that a page can't run, such as one
+    with subwords.
 
     >>> from tinyattn.viz import Trace, attention_page
     >>> trace = Trace("书", "book", ["书"], ["book"], attention={"cross": [[[[1.0]]]]})
@@ -239,9 +240,10 @@ def packed(model: Mapping[str, Any]) -> dict[str, Any]:
     """The model as model.js reads it: its weights in base64, in float16, or from a million
     parameters on in int8 with a scale for each row."""
     options = dict(model["options"])
-    if options.get("model") != "rnn":
+    if options.get("model") not in ("rnn", "transformer"):
         raise ValueError(
-            f"model: expected the recurrent one, which a page can run, got {options.get('model')!r}"
+            f"model: expected one that a page can run, rnn or transformer, got "
+            f"{options.get('model')!r}"
         )
     for side in ("source", "target"):
         if options[f"{side}_tokens"] not in ("char", "word", "space"):

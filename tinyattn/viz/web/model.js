@@ -1,6 +1,6 @@
-// The recurrent translator in plain JavaScript: text to tokens, the encoder, the decoder with its
-// attention, greedy and beam search, and the trace that view.js draws. It is the same model as that of
-// translator_rnn.py. Look first at `Model.trace`.
+// The translators in plain JavaScript: text to tokens, greedy and beam search, the trace that view.js
+// draws, and the two models, which are those of translator_rnn.py and translator_transformer.py. Look
+// first at `Model.trace`, then at `Recurrent`.
 //
 // Letters: T source tokens, H hidden, V vocabulary. A vector is a Float32Array.
 "use strict";
@@ -238,8 +238,11 @@ const SCORES = {
   uniform: () => 0,
 };
 
-// --- the model ------------------------------------------------------------------------------------
+// --- what both models share -----------------------------------------------------------------------
 
+// A model has three methods more: `encode(ids)` gives a memory with `outputs`, one for each id, and the
+// first `state`; `step(id, state, memory)` gives logP, weights (T) and the next state; `inside(memory,
+// steps, ...)` gives the attention and the gates of a whole translation.
 class Model {
   constructor({ options, source, target, weights }) {
     this.options = options;
@@ -250,93 +253,13 @@ class Model {
     this.weights = Object.fromEntries(Object.entries(weights).map(([name, x]) => [name, unpack(x)]));
   }
 
-  embedding(side, id) {
-    const { columns, data } = this.weights[`${side}.embedding.weight`];
+  embedding(name, id) {
+    const { columns, data } = this.weights[`${name}.weight`];
     return data.subarray(id * columns, (id + 1) * columns);
   }
 
-  // Everything of one cell of a stack: its weights and biases.
-  cell(side, layer, direction) {
-    return ["weight_ih", "bias_ih", "weight_hh", "bias_hh"].map((name) =>
-      this.weights[`${side}.rnn.${name}_l${layer}${direction}`]);
-  }
-
-  // The encoder: an output for each id, the decoder's first state, and what the gates did.
-  encode(ids) {
-    const { cell, layers, bidirectional, hidden } = this.options;
-    const directions = bidirectional ? ["", "_reverse"] : [""];
-    let outputs = ids.map((id) => this.embedding("encoder", id));
-    const [state, steps] = [[], []];
-    for (let layer = 0; layer < layers; layer += 1) {
-      const parts = directions.map((direction) => {
-        const weights = this.cell("encoder", layer, direction);
-        let now = [0, 0].map(() => new Float32Array(hidden / directions.length));
-        const found = [];
-        for (const x of direction ? [...outputs].reverse() : outputs) {
-          const read = CELLS[cell](x, now, weights);
-          found.push({ ...read, before: now });
-          now = read.state;
-        }
-        const name = `encoder, layer ${layer + 1}` +
-          (bidirectional ? (direction ? ", backwards" : ", forwards") : "");
-        if (direction) found.reverse(); // from here on in the order of the tokens
-        steps.push({ name, read: found });
-        return { found, end: now };
-      });
-      const both = (pick) => parts.map(pick).reduce(concatenated);
-      outputs = ids.map((_, t) => both((part) => part.found[t].state[0]));
-      state.push(parts[0].end.map((_, i) => both((part) => part.end[i])));
-    }
-    return { outputs, keys: outputs.map((x) => this.key(x)), state, steps };
-  }
-
-  key(x) {
-    return this.options.score === "additive" ? linear(this.weights["decoder.key.weight"], x) : x;
-  }
-
-  // The weights of the source tokens, and the context: their mean with these weights.
-  attend(state, memory) {
-    const { score } = this.options;
-    let query = state;
-    const v = this.weights["decoder.v"];
-    if (score === "additive") {
-      query = linear(this.weights["decoder.query.weight"], state, this.weights["decoder.query.bias"]);
-    } else if (score === "general") {
-      const { rows, columns, data } = this.weights["decoder.weight"];
-      query = new Float32Array(columns);
-      for (let i = 0; i < rows; i += 1) {
-        for (let j = 0; j < columns; j += 1) query[j] += (state[i] * data[i * columns + j]) / Math.sqrt(rows);
-      }
-    }
-    const weights = logSoftmax(memory.keys.map((key) => SCORES[score](query, key, { v }))).map(Math.exp);
-    const context = new Float32Array(state.length);
-    memory.outputs.forEach((x, j) => x.forEach((value, i) => { context[i] += weights[j] * value; }));
-    return { weights, context };
-  }
-
-  // One step of the decoder: it reads a token, and says how probable each next one is.
-  step(id, state, memory) {
-    const { cell, query } = this.options;
-    let x = this.embedding("decoder", id);
-    let seen = null;
-    if (query === "before") {
-      seen = this.attend(state[state.length - 1][0], memory);
-      x = concatenated(x, seen.context);
-    }
-    const read = state.map((before, layer) => {
-      const found = CELLS[cell](x, before, this.cell("decoder", layer, ""));
-      [x] = found.state;
-      return { ...found, before };
-    });
-    if (query === "after") seen = this.attend(x, memory);
-    const scores = linear(this.weights["decoder.out.weight"], concatenated(x, seen.context),
-      this.weights["decoder.out.bias"]);
-    return { logP: logSoftmax(Float64Array.from(scores)), weights: seen.weights,
-      state: read.map((one) => one.state), read };
-  }
-
-  // The ids that a sentence may begin with `prefix` and most probably goes on with; `beam` 1 is the
-  // greedy search. As tinyattn.text.beam: log p / ((5 + L) / 6)^alpha, `size` slots a step.
+  // Beam search as in tinyattn.text.beam, with `count` slots a step and the score
+  // log p / ((5 + L) / 6)^alpha; one slot is the greedy search. The ids of `prefix` come first.
   search(memory, prefix, count, alpha = 0.6) {
     const limit = 2 * memory.outputs.length + 50;
     const penalty = (length) => ((5 + length) / 6) ** alpha;
@@ -414,18 +337,13 @@ class Model {
       translation: this.write.detokenize(target.slice(0, end)),
       source,
       target,
-      attention: { cross: [[rows]] },
+      ...this.inside(memory, steps, source, target),
       probabilities: steps.map((one, t) => Math.exp(one.logP[ids[t]])),
       entropies: steps.map((one) => -one.logP.reduce((sum, x) => sum + Math.exp(x) * x, 0)),
       alternatives: best.map((places) => places.map((id) => this.words[id])),
       alternativeProbabilities: best.map((places, t) => places.map((id) => Math.exp(steps[t].logP[id]))),
       covered: null,
       cover: () => this.covered(known, ids),
-      gates: [
-        ...memory.steps.map(({ name, read }) => chartOf(name, source, read)),
-        ...memory.state.map((_, layer) => chartOf(`decoder, layer ${layer + 1}`,
-          ["<bos>", ...target.slice(0, -1)], steps.map((one) => one.read[layer]))),
-      ],
       beam: beam === 1 ? null : {
         ...record,
         tokens: record.tokens.map((row) => row.map((id) => (id < 0 ? "" : this.words[id]))),
@@ -433,6 +351,102 @@ class Model {
         step: ended.map((one) => one.step),
         slot: ended.map((one) => one.slot),
       },
+    };
+  }
+}
+
+// --- the recurrent model --------------------------------------------------------------------------
+
+class Recurrent extends Model {
+  // Everything of one cell of a stack: its weights and biases.
+  cell(side, layer, direction) {
+    return ["weight_ih", "bias_ih", "weight_hh", "bias_hh"].map((name) =>
+      this.weights[`${side}.rnn.${name}_l${layer}${direction}`]);
+  }
+
+  // The encoder: an output for each id, the decoder's first state, and what the gates did.
+  encode(ids) {
+    const { cell, layers, bidirectional, hidden } = this.options;
+    const directions = bidirectional ? ["", "_reverse"] : [""];
+    let outputs = ids.map((id) => this.embedding("encoder.embedding", id));
+    const [state, steps] = [[], []];
+    for (let layer = 0; layer < layers; layer += 1) {
+      const parts = directions.map((direction) => {
+        const weights = this.cell("encoder", layer, direction);
+        let now = [0, 0].map(() => new Float32Array(hidden / directions.length));
+        const found = [];
+        for (const x of direction ? [...outputs].reverse() : outputs) {
+          const read = CELLS[cell](x, now, weights);
+          found.push({ ...read, before: now });
+          now = read.state;
+        }
+        const name = `encoder, layer ${layer + 1}` +
+          (bidirectional ? (direction ? ", backwards" : ", forwards") : "");
+        if (direction) found.reverse(); // from here on in the order of the tokens
+        steps.push({ name, read: found });
+        return { found, end: now };
+      });
+      const both = (pick) => parts.map(pick).reduce(concatenated);
+      outputs = ids.map((_, t) => both((part) => part.found[t].state[0]));
+      state.push(parts[0].end.map((_, i) => both((part) => part.end[i])));
+    }
+    return { outputs, keys: outputs.map((x) => this.key(x)), state, steps };
+  }
+
+  key(x) {
+    return this.options.score === "additive" ? linear(this.weights["decoder.key.weight"], x) : x;
+  }
+
+  // The weights of the source tokens, and the context: their mean with these weights.
+  attend(state, memory) {
+    const { score } = this.options;
+    let query = state;
+    const v = this.weights["decoder.v"];
+    if (score === "additive") {
+      query = linear(this.weights["decoder.query.weight"], state, this.weights["decoder.query.bias"]);
+    } else if (score === "general") {
+      const { rows, columns, data } = this.weights["decoder.weight"];
+      query = new Float32Array(columns);
+      for (let i = 0; i < rows; i += 1) {
+        for (let j = 0; j < columns; j += 1) query[j] += (state[i] * data[i * columns + j]) / Math.sqrt(rows);
+      }
+    }
+    const weights = logSoftmax(memory.keys.map((key) => SCORES[score](query, key, { v }))).map(Math.exp);
+    const context = new Float32Array(state.length);
+    memory.outputs.forEach((x, j) => x.forEach((value, i) => { context[i] += weights[j] * value; }));
+    return { weights, context };
+  }
+
+  // One step of the decoder: it reads a token, and says how probable each next one is.
+  step(id, state, memory) {
+    const { cell, query } = this.options;
+    let x = this.embedding("decoder.embedding", id);
+    let seen = null;
+    if (query === "before") {
+      seen = this.attend(state[state.length - 1][0], memory);
+      x = concatenated(x, seen.context);
+    }
+    const read = state.map((before, layer) => {
+      const found = CELLS[cell](x, before, this.cell("decoder", layer, ""));
+      [x] = found.state;
+      return { ...found, before };
+    });
+    if (query === "after") seen = this.attend(x, memory);
+    const scores = linear(this.weights["decoder.out.weight"], concatenated(x, seen.context),
+      this.weights["decoder.out.bias"]);
+    return { logP: logSoftmax(Float64Array.from(scores)), weights: seen.weights,
+      state: read.map((one) => one.state), read };
+  }
+
+  inside(memory, steps, source, target) {
+    const read = ["<bos>", ...target.slice(0, -1)];
+    return {
+      attention: { cross: [[steps.map((one) => one.weights)]] },
+      gates: [
+        ...memory.steps.map((one) => chartOf(one.name, source, one.read)),
+        ...memory.state.map((_, layer) =>
+          chartOf(`decoder, layer ${layer + 1}`, read, steps.map((one) => one.read[layer]))),
+      ],
     };
   }
 }
@@ -446,4 +460,118 @@ function chartOf(name, tokens, read) {
   return { name, tokens, lines };
 }
 
-if (typeof module !== "undefined") module.exports = { Model, TOKENISERS, float16 };
+// --- the Transformer ------------------------------------------------------------------------------
+
+class Transformer extends Model {
+  linear(name, x) {
+    return linear(this.weights[`${name}.weight`], x, this.weights[`${name}.bias`]);
+  }
+
+  // (x - mean) / deviation, times a weight, plus a bias.
+  norm(name, x) {
+    const [{ data: weight }, { data: bias }] = [this.weights[`${name}.weight`], this.weights[`${name}.bias`]];
+    const middle = average(x);
+    const deviation = Math.sqrt(average(x.map((value) => (value - middle) ** 2)) + 1e-5);
+    return x.map((value, i) => ((value - middle) / deviation) * weight[i] + bias[i]);
+  }
+
+  // The vector of an id at its place in the sentence, which sines and cosines say.
+  placed(name, id, t) {
+    const H = this.options.hidden;
+    return this.embedding(name, id).map((value, i) => {
+      const turn = t * 10000 ** (-(i - (i % 2)) / H);
+      return value + (i % 2 ? Math.cos(turn) : Math.sin(turn));
+    });
+  }
+
+  // Queries (part 0), keys (1) or values (2) of all heads.
+  project(name, part, x) {
+    const H = this.options.hidden;
+    const [weight, bias] = ["weight", "bias"].map((end) => this.weights[`${name}.in_proj_${end}`].data);
+    const rows = { rows: H, columns: H, data: weight.subarray(part * H * H, (part + 1) * H * H) };
+    return linear(rows, x, { data: bias.subarray(part * H, (part + 1) * H) });
+  }
+
+  // What a vector sees of keys and values, and the weights of each head.
+  attend(name, x, keys, values) {
+    const { hidden: H, heads } = this.options;
+    const D = H / heads;
+    const query = this.project(name, 0, x);
+    const seen = new Float32Array(H);
+    const weights = Array.from({ length: heads }, (_, head) => {
+      const part = (vector) => vector.subarray(head * D, (head + 1) * D);
+      const scores = keys.map((key) => dot(part(query), part(key)) / Math.sqrt(D));
+      const p = logSoftmax(scores).map(Math.exp);
+      values.forEach((value, j) => part(value).forEach((v, i) => { seen[head * D + i] += p[j] * v; }));
+      return p;
+    });
+    return { seen: this.linear(`${name}.out_proj`, seen), weights };
+  }
+
+  feedForward(name, x) {
+    const wide = this.linear(`${name}.0`, x).map((value) => Math.max(value, 0));
+    return this.linear(`${name}.3`, wide);
+  }
+
+  encode(ids) {
+    const layers = Array.from({ length: this.options.layers }, (_, layer) => layer);
+    let x = ids.map((id, t) => this.placed("source_embedding", id, t));
+    const looks = layers.map((layer) => {
+      const name = `encoder.${layer}`;
+      const y = x.map((one) => this.norm(`${name}.norm1`, one));
+      const [keys, values] = [1, 2].map((part) => y.map((one) => this.project(`${name}.attention`, part, one)));
+      const found = y.map((one) => this.attend(`${name}.attention`, one, keys, values));
+      x = x.map((one, t) => plus(one, found[t].seen));
+      x = x.map((one) => plus(one, this.feedForward(`${name}.feed_forward`, this.norm(`${name}.norm2`, one))));
+      return found.map((one) => one.weights);
+    });
+    const outputs = x.map((one) => this.norm("encoder_norm", one));
+    const memory = layers.map((layer) => [1, 2].map((part) =>
+      outputs.map((one) => this.project(`decoder.${layer}.source_attention`, part, one))));
+    return { outputs, looks, memory, state: layers.map(() => [[], []]) };
+  }
+
+  // The state holds the keys and values of the tokens before, for each layer.
+  step(id, state, { memory }) {
+    let x = this.placed("target_embedding", id, state[0][0].length);
+    const looks = [];
+    const next = state.map((before, layer) => {
+      const name = `decoder.${layer}`;
+      let y = this.norm(`${name}.norm1`, x);
+      const own = before.map((all, i) => [...all, this.project(`${name}.attention`, i + 1, y)]);
+      const toOwn = this.attend(`${name}.attention`, y, ...own);
+      x = plus(x, toOwn.seen);
+      y = this.norm(`${name}.norm2`, x);
+      const toSource = this.attend(`${name}.source_attention`, y, ...memory[layer]);
+      x = plus(x, toSource.seen);
+      x = plus(x, this.feedForward(`${name}.feed_forward`, this.norm(`${name}.norm3`, x)));
+      looks.push({ own: toOwn.weights, source: toSource.weights });
+      return own;
+    });
+    const scores = this.linear("out", this.norm("decoder_norm", x));
+    const { source } = looks[looks.length - 1];
+    const weights = source[0].map((_, j) => average(source.map((head) => head[j])));
+    return { logP: logSoftmax(Float64Array.from(scores)), weights, state: next, looks };
+  }
+
+  inside(memory, steps) {
+    const heads = Array.from({ length: this.options.heads }, (_, head) => head);
+    const later = (row) => [...row, ...Array(steps.length - row.length).fill(0)];
+    const decoder = (pick) => memory.memory.map((_, layer) =>
+      heads.map((head) => steps.map((one) => pick(one.looks[layer])[head])));
+    return {
+      attention: {
+        cross: decoder((look) => look.source),
+        encoder: memory.looks.map((rows) => heads.map((head) => rows.map((weights) => weights[head]))),
+        decoder: decoder((look) => look.own.map(later)),
+      },
+      gates: [],
+    };
+  }
+}
+
+const plus = (x, y) => x.map((value, i) => value + y[i]);
+const modelOf = (given) =>
+  (given.options.model === "transformer" ? new Transformer(given) : new Recurrent(given));
+
+if (typeof module !== "undefined") module.exports = { modelOf, TOKENISERS, float16 };

@@ -67,7 +67,7 @@ function ink([red, green, blue]) {
 // --- what is shown --------------------------------------------------------------------------------
 
 const page = JSON.parse(document.getElementById("data").textContent);
-const model = page.model && typeof Model === "function" ? new Model(page.model) : null;
+const model = page.model ? modelOf(page.model) : null;
 const root = document.getElementById("view");
 const state = { trace: 0, moment: page.steps ? page.steps.length - 1 : 0, map: 0, shift: false,
   row: 0, column: 0, step: 0, timer: null, message: "",
@@ -341,7 +341,7 @@ function grid({ rows, columns, values, group, title }) {
   };
   const place = (event) => event.target.closest("td");
   const table = html("table", { role: "grid", class: columns.length > 24 ? "map long" : "map",
-    "aria-label": `${title}, in percent`,
+    "aria-label": `${title}, ${group === "covered" ? "changes in points" : "in percent"}`,
     onclick: (event) => place(event) && select(numbers(place(event)), true),
     onkeydown: (event) => place(event) && walk(event, "cell"),
     onpointerover: (event) => dim(place(event) ? "row" : null, place(event) && place(event).dataset.row),
@@ -352,8 +352,11 @@ function grid({ rows, columns, values, group, title }) {
     html("th", { scope: "row", "data-row": i }, word(rows[i], rows)),
     ...row.map((value, j) => cell(value, i, j))))));
   return html("section", { "aria-label": "Map" }, html("h2", {}, "The numbers"),
-    html("p", { class: "hint" }, "Rows are the words that look, columns the words they look at, in " +
-      "percent. Arrow keys move; the step below follows."),
+    html("p", { class: "hint" }, (group === "covered"
+      ? "Rows are the words of the translation, columns the source words that are hidden: by how " +
+        "many points of percent the probability changes."
+      : "Rows are the words that look, columns the words they look at, in percent.") +
+      " Arrow keys move; the step below follows."),
     html("div", { class: "scrolls" }, table),
     html("p", { class: "ramp", "aria-hidden": "true" }, "0 %", html("i", { style:
       `background: linear-gradient(to right, ${CIVIDIS.map((c) => `rgb(${c})`)})` }), "100 %"));
