@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from translator.evaluation import by_words
 from translator.files import load_model
+from translator.tracing import trace
 
 import tinyattn as ta
 
@@ -47,6 +48,15 @@ def test_attention_is_shown_by_words(pieces: Path) -> None:
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
     last = one.weights[-1].sum()
     assert weights[-1].sum() == pytest.approx(last, rel=1e-5)
+
+
+def test_a_trace_shows_the_pieces_that_the_model_reads_and_writes(pieces: Path) -> None:
+    model = load_model(str(pieces)).model
+    (one,) = model.translate(["五四三。"])
+    found = trace(model, "五四三。")
+    assert (found.source, found.target) == (one.source, [*one.target, "<eos>"])
+    assert found.translation == "three four five."
+    np.testing.assert_allclose(found.attention["cross"][0, 0], one.weights, atol=1e-6)
 
 
 def test_subwords_that_are_missing_or_too_few_are_a_line(toy: Any, pieces: Path) -> None:

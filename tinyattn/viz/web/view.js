@@ -27,7 +27,6 @@ const mean = (matrices) =>
   matrices[0].map((row, i) => row.map((_, j) => sum(matrices.map((m) => m[i][j])) / matrices.length));
 const entropy = (p) => -sum(p.map((x) => (x > 0 ? x * Math.log(x) : 0)));
 const percent = (x) => `${(100 * x).toFixed(x > 0.0995 && x < 0.9 ? 0 : 1).replace(".0", "")} %`;
-
 const signed = (x) => (Math.abs(x) < 0.05 ? "0" : `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(1)}`);
 
 // A token as it can be seen: control characters by their pictures.
