@@ -11,6 +11,7 @@ from translator.files import Progress, new_folder, use_best
 from translator.model import MODELS, Translator
 from translator.options import train_options
 from translator.progress import ROWS, Run
+from translator.ranks import loss_of_part
 from translator.scores import perplexity, quality
 from translator.training import fit
 
@@ -21,6 +22,7 @@ __all__ = [
     "Run",
     "Translator",
     "fit",
+    "loss_of_part",
     "new_folder",
     "perplexity",
     "prepare",
