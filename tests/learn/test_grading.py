@@ -24,9 +24,11 @@ ANSWERS = {
     "ivo": "raise NotImplementedError\n",
 }
 EXTRA = '''
-def check_04_is_short(answer):
-    """The answer has few lines."""
-    return None if len(answer.__code__.co_names) < 3 else "it has many names"
+import inspect
+
+def check_04_imports_nothing(answer):
+    """The function imports nothing."""
+    return "there is an import" if "import" in inspect.getsource(answer) else None
 
 def check_05a_is_not_asked(answer):
     raise AssertionError
@@ -68,7 +70,7 @@ def test_each_student_has_a_mark(marks):
         ("dora", "ended after 8 s"),
         ("emil", "exit code 0, before the check was done"),
         ("finn", "MemoryError"),
-        ("gul", "check_04_is_short: it has many names"),
+        ("gul", "check_04_imports_nothing: there is an import"),
         ("hana", "NameError"),
         ("ivo", "not written"),
     ],

@@ -14,9 +14,9 @@ def softmax_backward(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
 
     The forward pass computed  y_i = exp(x_i) / sum_j exp(x_j)  for each row of x.
 
-    y: shape (B, V), the softmax; each row has the sum 1.
-    grad: shape (B, V), the gradient dL/dy that arrives.
-    Returns dL/dx, shape (B, V).
+    y: shape (B, T), the softmax; each row has the sum 1.
+    grad: shape (B, T), the gradient dL/dy that arrives.
+    Returns dL/dx, shape (B, T).
 
     A start: dy_i/dx_j = y_i (1[i=j] - y_j). What is dL/dx_j = sum_i dL/dy_i dy_i/dx_j ?
     """
