@@ -165,9 +165,11 @@ def test_what_an_answer_prints_is_shown_when_it_fails(folder, capsys):
 
 
 def test_a_folder_without_exercises_is_told(tmp_path, capsys):
-    code, said = run(capsys, "check", "04", "--dir", tmp_path)
-    assert code == 2
-    assert "holds no exercises" in said
+    for command in (["check", "04"], ["hint", "04"], ["solution", "04"], ["status"]):
+        code, said = run(capsys, *command, "--dir", tmp_path)
+        assert code == 2
+        assert "has no exercises" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_arrays_with_several_axes_stand_below_each_other():
@@ -187,8 +189,24 @@ def test_a_missing_file_or_function_is_told(folder, capsys):
     assert "There is no file" in run(capsys, "check", "04", "--dir", folder)[1]
 
 
-def test_a_number_that_no_exercise_has_is_refused(capsys):
-    assert main(["check", "99"]) == 2
+def test_a_function_that_calls_itself_without_end_is_told_in_few_lines(folder, capsys):
+    answer(folder, "return softmax_backward(y, grad)")
+    said = run(capsys, "check", "04", "--dir", folder)[1]
+    assert "RecursionError" in said
+    assert "more ..." in said
+    assert said.count("in softmax_backward") == 6
+
+
+def test_an_answer_that_is_stopped_shows_where_it_was(folder, capsys):
+    at = answer(folder, "raise KeyboardInterrupt")
+    code, said = run(capsys, "check", "04", "--dir", folder)
+    assert code == 1
+    assert "It was stopped while it ran" in said
+    assert f"line {at}" in said
+
+
+def test_a_number_that_no_exercise_has_is_refused(folder, capsys):
+    assert main(["check", "99", "--dir", str(folder)]) == 2
     assert "there is no exercise '99'" in capsys.readouterr().err
 
 

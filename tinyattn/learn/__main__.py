@@ -13,6 +13,7 @@ from tinyattn.learn.exercise import Exercise, exercises
 from tinyattn.learn.folder import Progress, Unusable, answer_in, start
 from tinyattn.learn.showing import paragraph
 
+FOLDER = "where `start` wrote to; if not given, the current folder"
 PROGRAM = "python -m tinyattn.learn"
 
 
@@ -29,11 +30,6 @@ def start_command(options: argparse.Namespace) -> int:
 def check_command(options: argparse.Namespace) -> int:
     progress, unwritten, right = Progress(options.dir), [], 0
     chosen = exercises(options.number)
-    if not any((options.dir / exercise.file).exists() for exercise in exercises()):
-        place = options.dir.resolve()
-        print(f"{place} holds no exercises. Go to their folder, add --dir FOLDER, or write them:")
-        print(f"\n    {PROGRAM} start FOLDER")
-        return 2
     for exercise in chosen:
         report = _report(options.dir, exercise)
         if report.written:
@@ -137,7 +133,11 @@ def parser() -> argparse.ArgumentParser:
             else:
                 added.add_argument("number", metavar="NN", help=text)
             added.add_argument(
-                "--dir", type=Path, default=Path(), help="the folder that `start` wrote to"
+                "--dir",
+                type=Path,
+                default=Path(),
+                metavar="FOLDER",
+                help=FOLDER,
             )
         return added
 
@@ -148,7 +148,13 @@ def parser() -> argparse.ArgumentParser:
     command("hint", hint_command, "the next of three hints", "")
     command("solution", solution_command, "a solution, after one try", "")
     status = command("status", status_command, "what is done", None)
-    status.add_argument("--dir", type=Path, default=Path(), help="the folder that `start` wrote to")
+    status.add_argument(
+        "--dir",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help=FOLDER,
+    )
     text = "marks for a class: FOLDER holds one folder of exercise files for each student"
     marks = command("grade", grade_command, text, None)
     marks.add_argument("folder", type=Path, metavar="FOLDER")
@@ -165,9 +171,21 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+IN_A_FOLDER = [check_command, hint_command, solution_command, status_command]
+
+
+def _has_exercises(folder: Path) -> bool:
+    return any((folder / exercise.file).exists() for exercise in exercises())
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
+        if options.run in IN_A_FOLDER and not _has_exercises(options.dir):
+            place = options.dir.resolve()
+            print(f"{place} has no exercises. Go to their folder, add --dir, or write them:")
+            print(f"\n    {PROGRAM} start FOLDER")
+            return 2
         return int(options.run(options))
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -24,6 +24,9 @@ from tinyattn.learn.exercise import Answer, Exercise, load
 from tinyattn.learn.folder import Unusable, answer_in
 from tinyattn.learn.library_calls import library_calls
 
+# Several answers are checked at once, so each gets one thread.
+ONE_THREAD = {"TINYATTN_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 
 @dataclass
 class Verdict:
@@ -57,6 +60,7 @@ def check_apart(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, **ONE_THREAD},
         )
         try:
             code: int | None = process.wait(timeout=seconds)
@@ -154,7 +158,12 @@ def _limit_memory(megabytes: int) -> None:
         import resource
     except ImportError:  # on Windows there is no such limit
         return
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+    used = 0  # what Python and NumPy have reserved already; much of it is never touched
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        used = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    limit = used + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _main(job: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 import traceback
 
+MOST = 6  # calls that are shown
+
 
 def told(error: BaseException, file: str) -> str | None:
     """The lines of `file` that the error went through; None if it did not start in that file."""
@@ -14,4 +16,7 @@ def told(error: BaseException, file: str) -> str | None:
         f"{frame.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}"
         for frame in frames
     ]
+    if len(lines) > MOST:  # as of a function that calls itself without end
+        left_out = len(lines) - MOST
+        lines[MOST - 2 : -2] = [f"... {left_out} more ..."]
     return "\n".join([*lines, f"{type(error).__name__}: {error}"])
