@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tinyattn.text import DataError, read_pairs, word_starts
 from tinyattn.viz import attention_figure, attention_text
 from translator.data import digest
-from translator.files import load_model, unused
+from translator.files import load_tested, quantized, save_quantized, unused
 from translator.model import Pair, Translation, Translator
 from translator.options import require, say, search_of
 from translator.scores import alignment, by_length, interval, perplexity, quality, resampled
@@ -100,8 +100,12 @@ def evaluate(args: argparse.Namespace) -> None:
     """Report on the pairs held out in training, or on those of a file that training has not seen:
     pairs whose source was in its training or validation set are left out and counted."""
     how = search_of(args)
-    model, path, test, seen = load_model(args.model)
+    model, path, test, seen = load_tested(args.model)
     require("matplotlib", "sacrebleu")
+    if args.quantize:
+        small = save_quantized(quantized(model), path.parent)
+        share = small.stat().st_size / path.stat().st_size
+        print(f"weights of 8 bits: {small}, {100 * share:.0f} % of the size of {path.name}")
     if not args.data:
         if args.swap is not None:
             raise DataError("--swap: expected --data with it, whose columns to exchange")
@@ -123,7 +127,7 @@ def compare(args: argparse.Namespace) -> None:
     """Two models on the same test pairs, with sacrebleu's paired bootstrap test."""
     how = search_of(args)
     require("sacrebleu")
-    first, second = load_model(args.run1), load_model(args.run2)
+    first, second = load_tested(args.run1), load_tested(args.run2)
     if first.test != second.test:
         raise DataError(f"{args.run2}: expected the test pairs of {args.run1}, got others")
     if {digest(source) for source, _ in first.test} & (first.seen | second.seen):

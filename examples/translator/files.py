@@ -19,6 +19,7 @@ from translator.model import MODELS, Pair, Translator
 from translator.options import OPTIONS, parser, require
 
 MODEL = "model.safetensors"
+SMALL = "model-int8.safetensors"  # a model to translate with, its weights of 8 bits
 CHECKPOINT = "checkpoint.safetensors"  # the last of a run on its way, to go on with
 BEST = "best.safetensors"  # that of the lowest perplexity in validation so far
 EVERY = "weights-*.safetensors"  # those of the last validations, for their mean
@@ -141,7 +142,7 @@ def begun_from(args: argparse.Namespace) -> Loaded | None:
     name = getattr(args, "from")
     if name is None:
         return None
-    base = load_model(name)
+    base = load_tested(name)
     setattr(args, "from", str(base.path.resolve()))
     usual = vars(parser().parse_args(["train"]))
     for option, wanted in base.model.options.items():
@@ -208,6 +209,32 @@ def save_model(model: Translator, data: Data, folder: Path) -> None:
     ta.save({**contents(model, data), "model": dict(model.state_dict())}, folder / MODEL)
 
 
+def quantized(model: Translator) -> Translator:
+    """The model itself, with weights of 8 bits from now on."""
+    ta.quantization.quantize_dynamic(model, inplace=True)
+    return model
+
+
+def save_quantized(model: Translator, folder: Path) -> Path:
+    """Write a quantised model as a file to translate with. The test pairs, and what says which
+    sentences training has seen, are not in it: they would be half of it."""
+    nothing = Data([], [], [], 0, np.zeros(0, np.int64), "")
+    state = dict(model.state_dict())
+    ta.save({**contents(model, nothing), "model": state, "quantized": True}, folder / SMALL)
+    return folder / SMALL
+
+
+def load_tested(name: str | None) -> Loaded:
+    """The same as load_model, for a report or more training: a quantised file is refused."""
+    loaded = load_model(name)
+    if not loaded.seen:
+        raise DataError(
+            f"{loaded.path}: expected a model as `train` saves it, got weights of 8 bits without "
+            "test pairs; use the model that they were made of (evaluate --quantize)"
+        )
+    return loaded
+
+
 def load_model(name: str | None) -> Loaded:
     """The model of a file or a folder, by default the one that was trained last."""
     path = Path(name) if name else newest_model()
@@ -226,6 +253,8 @@ def load_model(name: str | None) -> Loaded:
             require("sentencepiece")
         vocabularies = Vocab(saved["source"]), Vocab(saved["target"])
         model = Translator(options, *vocabularies, pieces)
+        if saved.get("quantized"):
+            model = quantized(model)
         model.load_state_dict(saved["model"])
         test = [(source, target) for source, target in saved["test"]]
     except FileNotFoundError:

@@ -99,6 +99,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--data", metavar="FILE",
         help="pairs to use where training has not seen them (default: its test pairs)")  # fmt: skip
     add("--swap", action=both, help="the second column is the source (default: as in training)")
+    add("--quantize", action="store_true",
+        help="with weights of 8 bits; they are written to model-int8.safetensors")  # fmt: skip
     search_options(add, n_best=False)
     add = commands.add_parser("compare", help="say which of two models is better").add_argument
     add("run1", help="a model: its file or folder")
@@ -110,6 +112,7 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--model", help="its file or folder (default: the newest in runs/)")
     add("--page", metavar="FILE", help="write an HTML page, too, that shows what attention did")
     add("--with-model", action="store_true", help="put the model itself into the page")
+    add("--quantize", action="store_true", help="with weights of 8 bits")
     search_options(add, n_best=True)
     return top
 

@@ -110,6 +110,8 @@ def of_rnn(model: RNN, batch: Batch) -> tuple[dict[str, Array], dict[str, Any]]:
             rows.append(weights.numpy()[0])
 
     found = gates_of(run)
+    if not found:  # quantised layers tell nothing of their gates
+        return {"cross": np.stack(rows)[None, None]}, {}
     layers = model.decoder.rnn.num_layers
     gates = {
         "encoder": cells(found[:-layers], None, model.encoder.bidirectional),

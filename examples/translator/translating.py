@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from tinyattn.text import DataError
-from translator.files import load_model
+from translator.files import load_model, quantized
 from translator.lines import sentences_of, translated
 from translator.options import search_of
 from translator.paging import write_page
@@ -19,7 +19,11 @@ def translate(args: argparse.Namespace) -> None:
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if args.with_model and not (args.page or at_terminal):
         raise DataError("--with-model: expected --page with it")
+    if args.with_model and args.quantize:
+        raise DataError("--quantize: expected no --with-model: a page holds the whole numbers")
     model = load_model(args.model).model
+    if args.quantize:
+        model = quantized(model)
     if args.sentence:
         lines = [("sentence", " ".join(args.sentence))]
     elif args.file:
