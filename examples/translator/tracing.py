@@ -23,6 +23,7 @@ from translator.searching import GREEDY, Scored, Search, beams, search
 
 Array = NDArray[Any]
 ALTERNATIVES = 8
+NUMBERS = 1 << 24  # probabilities that are computed at a time, about
 
 
 def trace(model: Translator, sentence: str, how: Search = GREEDY, number: int = 0) -> Trace:
@@ -62,19 +63,26 @@ def forced(
     sources[np.arange(len(ids)) + 1, np.arange(len(ids))] = UNK
     after = np.array([*target, *[EOS] * finished])
     before = np.array([BOS, *after[:-1]])
-    batch, alone = batch_of(sources, before, after), batch_of(sources[:1], before, after)
+    alone = batch_of(sources[:1], before, after)
+    steps = np.arange(len(after))
+    rows = max(NUMBERS // (len(after) * len(model.target)), 1)
     with ta.no_grad():
-        p = model(batch).softmax(-1).numpy()  # (Tq, 1 + Tk, V)
+        p = model(alone).softmax(-1).numpy()[:, 0]  # (Tq, V)
+        hidden = [
+            model(batch_of(sources[i : i + rows], before, after))
+            .softmax(-1)
+            .numpy()[steps, :, after]
+            for i in range(1, len(sources), rows)
+        ]  # (Tq, rows) each
         attention, gates = inside(model.model, alone)
-    chosen = p[np.arange(len(after)), :, after]  # (Tq, 1 + Tk)
-    best = np.argsort(-p[:, 0], axis=1, kind="stable")[:, :ALTERNATIVES]
+    best = np.argsort(-p, axis=1, kind="stable")[:, :ALTERNATIVES]
     return {
         "attention": attention,
-        "probabilities": chosen[:, 0],
-        "entropies": entropy(p[:, 0]),
+        "probabilities": p[steps, after],
+        "entropies": entropy(p),
         "alternatives": [[model.target.token(int(i)) for i in row] for row in best],
-        "alternative_probabilities": np.take_along_axis(p[:, 0], best, 1),
-        "covered": chosen[:, 1:],
+        "alternative_probabilities": np.take_along_axis(p, best, 1),
+        "covered": np.concatenate(hidden, 1),
         "gates": gates,
     }
 

@@ -58,6 +58,14 @@ def test_probabilities_are_those_of_the_model(options: str) -> None:
     )
 
 
+def test_hidden_words_in_several_parts_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("")
+    whole = forced_pass(model)["covered"]
+    for numbers in (1, 70):
+        monkeypatch.setattr("translator.tracing.NUMBERS", numbers)
+        np.testing.assert_array_equal(forced_pass(model)["covered"], whole)
+
+
 @pytest.mark.parametrize("options", RNNS)
 def test_states_that_are_computed_again_are_those_of_the_cells(options: str) -> None:
     """So the gates beside them are right, too: another gate would give another state."""

@@ -306,6 +306,18 @@ def test_all_layers_and_heads_can_be_chosen_and_shifted(opened: Any) -> None:
 
 
 @needs_chromium
+def test_arrow_keys_go_from_head_to_head(opened: Any) -> None:
+    tab = opened(attention_page([HEADS]))
+    tab.run("document.getElementById('map0').focus()")
+    tab.press("ArrowRight", "ArrowRight")
+    assert label(tab) == "translation → source: L1 H1"
+    assert tab.run("document.activeElement.ariaPressed") == "true"
+    tab.press("ArrowLeft", "ArrowLeft", "ArrowLeft")
+    assert label(tab) == "translation → translation: L2 H3"
+    assert tab.run("document.querySelectorAll('.heads [tabindex=\"0\"]').length") == 1
+
+
+@needs_chromium
 def test_a_trace_of_attention_alone_is_drawn(opened: Any) -> None:
     cross = {"cross": BOOK.attention["cross"]}
     bare = Trace("她买书", "She bought books", BOOK.source, BOOK.target, cross)

@@ -82,7 +82,7 @@ const TITLES = {
 
 // What the map can show: tokens that look (rows), tokens that are looked at (columns), weights; for
 // a layer also those of each head. The mean over layers and heads comes first.
-function maps(trace) {
+function mapsOf(trace) {
   const found = [];
   const given = ["<bos>", ...trace.target.slice(0, -1)]; // what the decoder reads at each step
   const sides = { cross: [trace.target, trace.source], encoder: [trace.source, trace.source],
@@ -108,6 +108,13 @@ function maps(trace) {
       rows: trace.target, columns: trace.source, title: TITLES.cross });
   }
   return found;
+}
+
+// Kept, since many layers and heads make many maps.
+const known = new WeakMap();
+function maps(trace) {
+  if (!known.has(trace)) known.set(trace, mapsOf(trace));
+  return known.get(trace);
 }
 
 // A map as it is shown: where it is shifted, each word looks as it does one step later, when the
@@ -186,6 +193,7 @@ function run(sentence, prefix) {
     Object.assign(state, { trace: page.traces.length - 1, row: 0, column: 0, step: 0, text: sentence });
     setTimeout(() => { // once the translation is on the screen
       trace.covered = trace.cover();
+      known.delete(trace);
       draw();
     }, 30);
   } catch (error) {
@@ -256,10 +264,19 @@ function choosing(trace, map) {
   const groups = [...new Set(all.map((one) => one.group))];
   const label = (one) => (one.group === "covered" ? one.name : `${one.title}: ${one.name}`);
   const short = (one) => one.name.replace("layer ", "L").replace(", head ", " H").replace(",", "");
+  const count = all.filter((one) => one.group !== "covered").length;
+  const turn = (event) => { // of the small maps one takes part in the order of Tab
+    const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    choose((Math.min(state.map, count - 1) + by + count) % count);
+    document.getElementById(`map${state.map}`).focus();
+  };
   const small = all.length < 5 ? [] : groups.filter((g) => g !== "covered").flatMap((group) => [
     html("p", { class: "axis" }, TITLES[group]),
     ...all.flatMap((one, i) => one.group !== group ? [] : [html("button", {
       id: `map${i}`, "aria-pressed": String(i === state.map), title: label(one),
+      tabindex: i === Math.min(state.map, count - 1) ? 0 : -1,
       "aria-label": `${one.title}: ${short(one)}`, onclick: () => choose(i),
     }, thumbnail(one), short(one))]),
   ]);
@@ -272,7 +289,7 @@ function choosing(trace, map) {
       map.group !== "cross" || !trace.attention.decoder ? null :
         html("button", { id: "shift", "aria-pressed": String(state.shift),
           onclick: () => { state.shift = !state.shift; draw(); } }, "One step later (sharper)")),
-    small.length ? html("div", { class: "heads" }, ...small) : null);
+    small.length ? html("div", { class: "heads", onkeydown: turn }, ...small) : null);
 }
 
 function thumbnail({ values, columns, rows }) {
