@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 import pytest
 
 from tinyattn.learn.__main__ import main
-from tinyattn.learn.apart import check_apart
+from tinyattn.learn.apart import Verdict, check_apart
 from tinyattn.learn.exercise import load
+from tinyattn.learn.grading import write_csv, write_junit
 from tinyattn.learn.library_calls import library_calls
 
 HEAD = "import os\nimport sys\nimport numpy as np\n\n\ndef softmax_backward(y, grad):\n    "
@@ -126,6 +127,21 @@ def test_a_crash_in_c_is_told(tmp_path):
     verdict = check_apart(path, load("13_softmax_in_c"), 20, 4096)
     assert not verdict.right
     assert "SIGSEGV" in verdict.words or "C compiler" in verdict.words
+
+
+def test_a_table_holds_no_formula_and_xml_no_control_characters(tmp_path):
+    verdict = Verdict("04_softmax_backward", "a.py", words="=1+1", report="\x00=1+1")
+    marks = {"@ana": [verdict], "": [Verdict("04_softmax_backward", "-b.py", words="-", total=-1)]}
+    write_csv(marks, tmp_path / "marks.csv")
+    with (tmp_path / "marks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["student"] for row in rows] == ["'@ana", ""]
+    assert [row["diagnosis"] for row in rows] == ["'=1+1", "'-"]
+    assert rows[1]["file"] == "'-b.py"
+    assert rows[1]["total"] == "-1"
+    write_junit(marks, tmp_path / "marks.xml")
+    failures = [f.text for f in ElementTree.parse(tmp_path / "marks.xml").iter("failure")]
+    assert failures == ["=1+1", "-"]
 
 
 def test_library_calls_are_found_under_any_name(tmp_path):

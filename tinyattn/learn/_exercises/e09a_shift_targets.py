@@ -101,11 +101,11 @@ def down_the_batch(targets, start, pad):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, pad in ((2, 4, 0), (3, 6, 0), (3, 5, 7), (1, 3, 0)):
+    for B, T, start, pad in ((2, 4, 1, 0), (3, 6, 8, 0), (3, 5, 1, 7), (1, 3, 9, 8)):
         targets = rng.integers(3, 7, (B, T))
         lengths = rng.integers(2, T, (B, 1))
         targets[np.arange(T) == lengths - 1] = 2
-        yield np.where(np.arange(T) < lengths, targets, pad), 1, pad
+        yield np.where(np.arange(T) < lengths, targets, pad), start, pad
 
 
 def reads_only_what_came_before(answer: Answer, rng: np.random.Generator) -> str | None:
