@@ -100,6 +100,13 @@ class Tab:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def wait(self, expression: str, seconds: float = 20) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + seconds
+        while not self.run(expression):
+            assert time.monotonic() < end, f"it never came true: {expression}"
+            time.sleep(0.02)
+
     def hindrances(self) -> list[str]:
         """What axe-core finds wrong with the page, with the element of each."""
         text = axe()

@@ -117,7 +117,7 @@ class Run:
         self.tokens += int((batch.target_out != PAD).sum()) + int(batch.lengths.sum())
         self.bar.update()
         if progress.step in self.moments:
-            progress.forming.append(self.watched.moment(progress.step))
+            self.look()
         every = max(self.total // ROWS, 1)
         if progress.step % every == 0 or progress.step == self.total:
             self.validate()
@@ -127,6 +127,12 @@ class Run:
                 self.keep_weights()
         if progress.step % self.args.save_every == 0:
             self.save(CHECKPOINT)
+
+    def look(self) -> None:
+        """One more moment of how the alignment forms, unless this step has one."""
+        step, seen = self.progress.step, self.progress.forming
+        if not seen or seen[-1]["step"] != step:
+            seen.append(self.watched.moment(step))
 
     def stop(self) -> None:
         """End between two steps: a checkpoint to go on from, and the curve up to here.

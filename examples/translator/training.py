@@ -94,6 +94,7 @@ def train(args: argparse.Namespace) -> None:
             if not first:
                 return
             if not run.stopped:
+                run.look()  # a run that is out of patience ends between two moments
                 run.save(LAST)
             best = use_best(model, progress, folder)
             averaged = not run.stopped and run.use_average(best["perplexity"])

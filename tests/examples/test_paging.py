@@ -269,8 +269,8 @@ def test_a_sentence_is_typed_and_translated_in_the_page(toy: Any, tab: Tab, tmp_
     sentences = "[...document.querySelectorAll('.sentence')].map((one) => one.textContent)"
     assert tab.run(sentences) == ["一二三。", "→ three two one."]
     assert re.fullmatch(r"Translated in \d+ ms\.", tab.run("state.message"))
-    tab.run("new Promise((done) => setTimeout(done, 200))")  # what hiding words changes comes later
-    assert "probability when hidden" in tab.run("document.querySelector('#step').innerText")
+    # What hiding words changes comes after the translation.
+    tab.wait("document.querySelector('#step').innerText.includes('probability when hidden')")
     assert tab.run("document.querySelectorAll('#sentence option').length") == 2
     tab.run("[...document.querySelectorAll('#step button')].at(1).click()")  # the second best word
     second = tab.run("current().alternatives[0]")

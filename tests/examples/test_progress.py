@@ -135,6 +135,8 @@ def test_a_run_stops_when_its_patience_is_at_an_end(toy: Any) -> None:
         f"stopped at step {rows[-1].split(',')[0]}: no better validation for 2 times" in done.stdout
     )
     assert f"those of step {rows[-3].split(',')[0]} of" in done.stdout
+    page = (toy.folder / "patient" / "forming.html").read_text(encoding="utf-8")
+    assert re.search(rf'"steps":\[1,.*,{rows[-1].split(",")[0]}\]', page)
 
 
 def test_the_mean_of_the_last_weights_is_taken_if_it_is_better(toy: Any) -> None:
