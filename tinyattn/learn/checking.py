@@ -7,7 +7,7 @@ more inputs; the gradient, measured; properties; extreme values; tinyattn's own 
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from tinyattn.learn.exercise import Answer, Exercise, Inputs
 from tinyattn.learn.measuring import compare
 from tinyattn.learn.showing import block, paragraph, table
 
-Stage = tuple[str, Callable[[], str | None]]  # a sentence, and what says why it does not hold
+
+class Trouble(NamedTuple):
+    """What is wrong. `seen` can be said of any wrong numbers; a name for the mistake says more."""
+
+    words: str
+    seen: str = ""
+
+
+Stage = tuple[str, Callable[[], Trouble | str | None]]  # a sentence, and why it does not hold
 
 
 @dataclass
@@ -41,15 +49,13 @@ class Report:
     @property
     def plain_words(self) -> str:
         """Why the answer is not right, with the sentence that does not hold, if it runs at all."""
-        words = self.words.replace(SEEN, "")
-        return f"{self.failed} {words}" if self.passed else words
+        return f"{self.failed} {self.words}" if self.passed else self.words
 
     def __str__(self) -> str:
         lines = [f"{self.exercise.name}   {self.where}", ""]
         lines += [f"  ok   {sentence}" for sentence in self.passed]
         if self.failed:
-            words = paragraph(self.words.replace(SEEN, ""), "       ")
-            lines += [f"  NO   {self.failed}", "", words, ""]
+            lines += [f"  NO   {self.failed}", "", paragraph(self.words, "       "), ""]
         else:
             lines.append("")
         lines.append(f"  {len(self.passed)} of {self.total} checks passed.")
@@ -62,10 +68,6 @@ class Unwritten(Exception):
 
 class Refused(Exception):
     """The result is not what was asked for."""
-
-
-# What follows is said of numbers whose mistake is not known by name.
-SEEN = "\0"
 
 
 def examine(exercise: Exercise, answer: Answer) -> Report:
@@ -81,29 +83,28 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
     for sentence, check in found:
         try:
             with quiet():
-                words = check()
+                trouble = check()
         except Unwritten:
             report.written = False
-            words = f"It is not written yet. Edit {where}."
+            trouble = f"It is not written yet. Edit {where}."
         except Refused as refused:
-            words = f"For other inputs, {refused}."
+            trouble = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:
-            words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
-            report.failed, report.words = sentence, words
+            report.failed = sentence
+            report.words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
             return report
         except (Exception, SystemExit) as error:
             lines = told(error, file)
-            words = f"It can't be used: {error}"
+            trouble = f"It can't be used: {error}"
             if lines is not None:
-                words = f"Your code raised an error:\n\n{block(lines)}"
-            words += _printed(getattr(error, "printed", ""))
-        if words is not None:
-            report.failed, report.words = sentence, words
+                trouble = f"Your code raised an error:\n\n{block(lines)}"
+            trouble += _printed(getattr(error, "printed", ""))
+        if trouble is not None:
+            words, seen = trouble if isinstance(trouble, Trouble) else (trouble, "")
             mistake = recognised(exercise, answer) if report.written else None
             if mistake is not None:
-                report.mistake = mistake.__name__
-                shown = words.partition(SEEN)[0]
-                report.words = f"{shown}\n\n{inspect.getdoc(mistake)}"
+                report.mistake, seen = mistake.__name__, inspect.getdoc(mistake) or ""
+            report.failed, report.words = sentence, "\n\n".join(filter(None, (words, seen)))
             return report
         report.passed.append(sentence)
     return report
@@ -134,14 +135,14 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
         words = hers.refused or shapes_differ(exercise, hers, right)
         return _with_inputs(exercise, exercise.hand, words) if words else None
 
-    def by_hand() -> str | None:
+    def by_hand() -> Trouble | None:
         return _difference(exercise, answer, exercise.hand)
 
-    def definition() -> str | None:
+    def definition() -> Trouble | None:
         for inputs in more_inputs(exercise):
-            words = _difference(exercise, answer, inputs)
-            if words:
-                return words
+            trouble = _difference(exercise, answer, inputs)
+            if trouble:
+                return trouble
         return None
 
     yield f"It takes ({arguments}), runs, and leaves its arguments as they were.", runs
@@ -165,18 +166,18 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
         yield inspect.getdoc(property_) or property_.__name__, holds
     for what, inputs in exercise.extremes.items():
 
-        def extreme(inputs: Inputs = inputs) -> str | None:
+        def extreme(inputs: Inputs = inputs) -> Trouble | None:
             return _difference(exercise, answer, inputs)
 
         yield f"It is right for {what}.", extreme
     library = exercise.library
     if library is not None:
 
-        def agrees() -> str | None:
+        def agrees() -> Trouble | None:
             for inputs in (exercise.hand, *more_inputs(exercise)):
-                words = _difference(exercise, answer, inputs, library)
-                if words:
-                    return words
+                trouble = _difference(exercise, answer, inputs, library)
+                if trouble:
+                    return trouble
             return None
 
         yield f"tinyattn's own operations agree (backend {backend().name}).", agrees
@@ -234,7 +235,7 @@ def _signature(exercise: Exercise, answer: Answer) -> str:
 
 def _difference(
     exercise: Exercise, answer: Answer, inputs: Inputs, other: Answer | None = None
-) -> str | None:
+) -> Trouble | None:
     """What is wrong with the answer on these inputs, or None."""
     hers = outcome(exercise, answer, inputs)
     right = outcome(exercise, other or exercise.solution, inputs)
@@ -246,7 +247,7 @@ def _difference(
     ):
         return None
     if words:
-        return _with_inputs(exercise, inputs, words)
+        return Trouble(_with_inputs(exercise, inputs, words))
     rows: list[tuple[str, object]] = []
     for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
         if len(exercise.returns) == 1:
@@ -255,8 +256,8 @@ def _difference(
             rows.append((f"{name} is right", part))
         else:
             rows += [(f"{name}, yours", mine), (f"{name}, right", part)]
-    seen = _seen(exercise, hers, right)
-    return _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed) + SEEN + f"\n\n{seen}"
+    shown = _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed)
+    return Trouble(shown, _seen(exercise, hers, right))
 
 
 def _printed(text: str) -> str:
