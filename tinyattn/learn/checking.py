@@ -86,7 +86,7 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
                 trouble = check()
         except Unwritten:
             report.written = False
-            trouble = f"It is not written yet. Edit {where}."
+            trouble = "It is not written yet. Edit the file above."
         except Refused as refused:
             trouble = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:

@@ -56,6 +56,12 @@ def plain_sum(y, grad):
     return y * (grad - grad.sum(axis=-1, keepdims=True))
 
 
+def no_keepdims(y, grad):
+    """Your sums have the shape (B,), and grad has the shape (B, T): NumPy aligns them at the right,
+    so B meets T. Keep the axis that you sum over, with keepdims=True."""
+    return y * (grad - (grad * y).sum(axis=-1))
+
+
 def mean(y, grad):
     """You take the mean of grad * y where the derivation has a sum."""
     return y * (grad - (grad * y).mean(axis=-1, keepdims=True))
@@ -129,8 +135,8 @@ EXERCISE = Exercise(
     hand=(np.array([[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]]), np.array([[1.0, 0, 0], [0, 2, 1]])),
     cases=cases,
     wrong=[
-        no_sum, sigmoid, whole_batch, first_axis, plain_sum, mean, plus, no_factor, log_softmax,
-        zeros,
+        no_sum, sigmoid, whole_batch, first_axis, plain_sum, no_keepdims, mean, plus, no_factor,
+        log_softmax, zeros,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero, linear, rows_are_apart],

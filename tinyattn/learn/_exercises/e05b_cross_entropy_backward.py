@@ -96,6 +96,13 @@ def wrong_axis(logits, targets, pad):
     return _masked(_softmax(logits, 0) - _one_hot(targets, logits.shape[1]), targets, pad)
 
 
+def no_keepdims(logits, targets, pad):
+    """The sums of your softmax have the shape (N,), and the logits have the shape (N, V): NumPy
+    aligns them at the right, so N meets V. Keep the axis, with keepdims=True."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return _masked(e / e.sum(axis=1) - _one_hot(targets, logits.shape[1]), targets, pad)
+
+
 def squared_error(logits, targets, pad):
     """Yours is the gradient of a squared error: (p - 1[j = t]) goes through softmax's gradient
     once more. In cross-entropy this factor has cancelled against the logarithm."""
@@ -171,7 +178,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         padded_length, padding_counts, padding_not_zero, not_divided, no_target, sign, no_softmax,
-        wrong_axis, squared_error, divided_by_words, pad_column, overflow,
+        wrong_axis, no_keepdims, squared_error, divided_by_words, pad_column, overflow,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero, more_padding],

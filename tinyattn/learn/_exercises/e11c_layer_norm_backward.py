@@ -113,6 +113,13 @@ def no_sum(grad, x, weight, eps):
     return solution(grad, x, weight, eps)[0], grad * z, grad
 
 
+def no_keepdims(grad, x, weight, eps):
+    """The means of a row have the shape (N,) in yours, and x has the shape (N, D): NumPy aligns
+    them at the right, so N meets D. Keep the axis, with keepdims=True."""
+    z, scale, g, rest = _parts(grad, x, weight, eps)
+    return scale * (g - g.mean(axis=-1) - z * (g * z).mean(axis=-1)), *rest
+
+
 def mean_of_rows(grad, x, weight, eps):
     """Your dweight and dbias are means over the rows. Each use adds to the gradient, so they are
     sums."""
@@ -176,7 +183,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         constants, no_variance, no_mean, no_weight, weight_outside, no_scale, sums, x_for_z, no_sum,
-        mean_of_rows, divided_by_less, no_eps,
+        no_keepdims, mean_of_rows, divided_by_less, no_eps,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero],
