@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+# Windows hands on no pipes by their numbers.
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None) if os.name == "posix" else None
 KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38,
         "ArrowRight": 39, "ArrowDown": 40}  # fmt: skip
 
@@ -78,13 +79,23 @@ class Tab:
             self.faults.append(params["entry"]["text"])
 
     def open(
-        self, path: Path, width: int = 1280, height: int = 900, scheme: str = "light",
+        self,
+        path: Path,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
         scripts: bool = True,
-    ) -> None:  # fmt: skip
-        """Open a file in a window of this size, in light or dark colours, with scripts or not."""
+        motion: bool = True,
+    ) -> None:
+        """Open a file in a window of this size, in light or dark colours, with scripts or
+        motion, or without."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        reduced = "no-preference" if motion else "reduce"
+        media = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": reduced},
+        ]
         self.call("Emulation.setEmulatedMedia", features=media)
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.file, self.loaded, self.faults = path.resolve().as_uri(), False, []

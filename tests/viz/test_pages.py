@@ -117,6 +117,7 @@ def test_a_saved_page_is_utf_8_even_with_half_a_character(tmp_path: Path) -> Non
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "书" in text
     assert '"?"' in text
+    assert page._repr_html_().encode("utf-8")
 
 
 def test_a_notebook_shows_the_page_in_a_frame_and_text_where_frames_are_removed() -> None:
@@ -345,6 +346,13 @@ def test_colours_follow_the_reader(opened: Any) -> None:
         for scheme in ("light", "dark")
     ]
     assert colours == ["rgb(255, 255, 255)", "rgb(20, 23, 28)"]
+
+
+@needs_chromium
+def test_nothing_moves_for_those_who_want_no_motion(opened: Any) -> None:
+    seen = "getComputedStyle(document.querySelector('.pair path')).transitionDuration"
+    page = attention_page([BOOK])
+    assert [opened(page, motion=motion).run(seen) for motion in (True, False)] == ["0.15s", "0s"]
 
 
 @needs_chromium

@@ -26,15 +26,18 @@ INT8_FROM = 1_000_000  # parameters: from here on weights are written in 8 bits,
 
 
 class Page:
-    """An HTML page. `save` writes it; Jupyter shows it, in a frame of its own."""
+    """An HTML page. `save` writes it; Jupyter shows it, in a frame of its own.
+
+    text: the page. plain: what is left of it where HTML may not run, as in an untrusted notebook.
+    """
 
     def __init__(self, text: str, plain: str) -> None:
-        self.text = text
-        self.plain = plain  # what is left of it where HTML may not run, as in an untrusted notebook
+        # Half a character, which UTF-8 does not have, becomes a question mark.
+        self.text, self.plain = (x.encode("utf-8", "replace").decode() for x in (text, plain))
 
     def save(self, path: str | Path) -> None:
         """Write the page into a file."""
-        Path(path).write_bytes(self.text.encode("utf-8", "replace"))
+        Path(path).write_bytes(self.text.encode())
 
     def _repr_html_(self) -> str:
         return (
