@@ -14,7 +14,7 @@ import pytest
 from translator.ranks import part_of
 
 import tinyattn as ta
-from tests.parallel.launch import MPIEXEC, environment, needs_mpi, ranks
+from tests.parallel.launch import MPIEXEC, environment, needs_mpi, ranks, said
 from tinyattn.text import PAD, batches
 
 from .program import PROGRAM
@@ -86,6 +86,28 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, tmp_path: Pa
 
 
 @needs_mpi
+def test_ctrl_c_ends_all_at_one_step_with_a_checkpoint(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [str(MPIEXEC), "-n", "2", sys.executable, str(PROGRAM), "train", *TINY, "--epochs", "200",
+         "--out", "run"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with process.stdout, process.stderr:  # type: ignore[union-attr]
+        until = time.monotonic() + 60
+        while not (tmp_path / "run" / "best.safetensors").exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.decode().count("translate.py: stopped; the best model so far") == 1
+    assert ta.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")["progress"]["step"] > 0
+
+
+@needs_mpi
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -97,8 +119,8 @@ def test_a_run_goes_on_with_another_number_of_processes(runs: Path, tmp_path: Pa
 def test_wrong_input_is_one_line_for_all(arguments: Any, says: str, tmp_path: Path) -> None:
     done = ranks(2, str(PROGRAM), *arguments, folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert says in done.stderr
+    assert said(done).count("\n") == 1, done.stderr
+    assert says in said(done)
 
 
 @needs_mpi

@@ -41,3 +41,9 @@ def ranks(
         text=True,
         timeout=timeout,
     )
+
+
+def said(done: Any) -> str:
+    """What the ranks wrote to standard error, without what Open MPI's mpiexec adds below a rule."""
+    text: str = done.stderr
+    return text.split("-" * 70)[0]

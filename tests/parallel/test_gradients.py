@@ -103,6 +103,11 @@ with model.no_sync():
 found["kept"] = module.shared.grad.tolist()
 module(ta.zeros(2)).backward()
 found["second"] = grads()["shared"]
+for user in (0, 1):  # the parameter that one rank uses is used by the other next time
+    model.zero_grad()
+    y = (module.sometimes * (rank + 1.0)).sum() if rank == user else (module.shared * 0).sum()
+    y.backward()
+    found[f"used by {user}"] = listed(module.sometimes.grad)
 model.module.mean[0] = rank + 5.0
 model(ta.zeros(2))
 found["buffer later"] = module.mean.tolist()
@@ -163,6 +168,12 @@ def test_gradients_are_means_over_ranks_and_none_where_no_rank_has_one(values: A
             "single": [1.5, 1.5, 1.5],
             "frozen": None,
         }
+
+
+@needs_mpi
+def test_what_a_rank_sent_before_is_not_sent_again(values: Any) -> None:
+    assert [one["used by 0"] for one in values] == [[0.5, 0.5]] * 2
+    assert [one["used by 1"] for one in values] == [[1.0, 1.0]] * 2
 
 
 @needs_mpi
