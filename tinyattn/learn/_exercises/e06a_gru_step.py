@@ -18,7 +18,7 @@ def gru_step(
     b_ih: np.ndarray,
     b_hh: np.ndarray,
 ) -> np.ndarray:
-    """One step of a GRU (Cho et al. 2014, arXiv:1406.1078): the next state.
+    """One step of a GRU (Cho et al. 2014, arXiv:1406.1078, in the form of PyTorch).
 
     x: shape (B, D), the input of this step.
     h: shape (B, H), the state before it.
@@ -66,8 +66,8 @@ def gates_exchanged(x, h, w_ih, w_hh, b_ih, b_hh):
 
 
 def reset_before_product(x, h, w_ih, w_hh, b_ih, b_hh):
-    """You multiply h by r before the product with W_hn. Here r multiplies the result of the
-    product, its bias included: r (W_hn h + b_hn)."""
+    """You multiply h by r before the product with W_hn. (The paper of Cho et al. does that.) Here,
+    as in PyTorch, r multiplies the result of the product, its bias included: r (W_hn h + b_hn)."""
     H = h.shape[-1]
     (xr, xz, xn), (hr, hz, _) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
     r, z = _sigmoid(xr + hr), _sigmoid(xz + hz)

@@ -86,7 +86,7 @@ def inverted(targets, start, pad):
 
 
 def one_longer(targets, start, pad):
-    """Your inputs are one longer than the targets. The last target is read by nobody: leave it
+    """Your inputs are one longer than the targets. The last target is never read: leave it
     out."""
     first = np.full((len(targets), 1), start)
     return np.concatenate([first, targets], axis=1), targets != pad

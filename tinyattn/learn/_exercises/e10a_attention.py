@@ -56,7 +56,7 @@ def scaled_by_keys(q, k, v, mask):
 
 
 def scaled_by_d(q, k, v, mask):
-    """You divide by D. It is the square root of D."""
+    """You divide by D. Divide by the square root of D."""
     return _attend(_scores(q, k) / q.shape[-1], v, mask)
 
 

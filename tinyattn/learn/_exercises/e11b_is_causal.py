@@ -88,8 +88,8 @@ def first_output(model, T, D):
 
 
 def all_outputs(model, T, D):
-    """Your test refuses models that are causal: it finds a change in outputs at or after the word
-    that you changed. Those may change. Look only at the outputs before it."""
+    """Your test refuses models that are causal. That happens if it looks at outputs at or after the
+    word that has changed: those may change. Look only at the outputs before it."""
     return _try(T, D, _new, lambda t: slice(None))(model)
 
 
@@ -100,8 +100,8 @@ def own_word(model, T, D):
 
 
 def past_changed(model, T, D):
-    """Your test looks at the wrong side: it changes earlier words and looks at later outputs. That
-    finds models that use the past, as they should."""
+    """Your test refuses models that use the past, and lets leaks pass. That happens if it changes
+    earlier words and looks at later outputs. Do it the other way round."""
 
     def change(x, t):
         x[:t] = np.random.default_rng(1).standard_normal(x[:t].shape)
@@ -111,14 +111,14 @@ def past_changed(model, T, D):
 
 
 def too_tolerant(model, T, D):
-    """A leak of a thousandth passes your test: it allows too large a difference. Without a leak,
-    the outputs before the change are the same, but for rounding."""
+    """A leak of a thousandth passes your test. That happens if it allows too large a difference.
+    Without a leak, the outputs before the change are the same, but for rounding."""
     return _try(T, D, _new, _before, tolerance=0.05)(model)
 
 
 def same_for_all_features(model, T, D):
-    """A leak in differences of features passes your test: you add the same to all features of a
-    word. Change each of them by another amount."""
+    """A leak in differences of features passes your test. That happens if you add the same to all
+    features of a word. Change each of them by another amount."""
 
     def change(x, t):
         x[t:] += 1
@@ -128,7 +128,8 @@ def same_for_all_features(model, T, D):
 
 
 def first_feature(model, T, D):
-    """A leak from other features passes your test: you change only the first feature of a word."""
+    """A leak from other features than the first passes your test. That happens if you change only
+    the first feature of a word. Change all of them."""
 
     def change(x, t):
         x[t:, 0] += 1.5
@@ -138,8 +139,8 @@ def first_feature(model, T, D):
 
 
 def sign_changed(model, T, D):
-    """A leak in squares passes your test: you change only the sign of later words. Give them new
-    numbers."""
+    """A leak in squares passes your test. That happens if only the sign of later words changes.
+    Give them new numbers."""
 
     def change(x, t):
         x[t:] *= -1

@@ -67,15 +67,15 @@ def through_sum(softmax_backward):
 
 
 def equal_probabilities(softmax_backward):
-    """Survived: a mean in place of the sum. Your y has equal numbers in a row, and for those the
+    """Survived: a mean in place of the sum. That happens if a row of y has equal numbers: then the
     mean of grad is the sum of grad * y. Choose a y that is not symmetric."""
     y = np.full((3, 8), 1 / 8)
     return _near(softmax_backward, y, np.random.default_rng(0).standard_normal((3, 8)))
 
 
 def tolerant(softmax_backward):
-    """Survived: the function that is too large by a thousandth. Your test allows too large a
-    difference. Rounding is below 1e-6 here."""
+    """Survived: the function that is too large by a thousandth. That happens if your test allows
+    too large a difference. Rounding is below 1e-6 here."""
     y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
     grad = np.random.default_rng(1).standard_normal((3, 8))
     return _near(softmax_backward, y, grad, 0.02)
@@ -96,7 +96,7 @@ def short_rows(softmax_backward):
 
 def exact(softmax_backward):
     """Your test refuses a right function that is written in another way. Its sums are added in
-    another order, so the last digits differ. Do not compare with ==."""
+    another order, so the last digits differ. Compare with a tolerance, not with ==."""
     y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
     grad = np.random.default_rng(1).standard_normal((3, 8))
     return bool((softmax_backward(y, grad) == _right(y, grad)).all())
@@ -111,8 +111,8 @@ def only_the_sum(softmax_backward):
 
 
 def first_row_only(softmax_backward):
-    """Survived: the function that is wrong in all rows but the first. You look at the first row of
-    the batch only."""
+    """Survived: the function that is wrong in all rows but the first. That happens if you look at
+    the first row of the batch only."""
     y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
     grad = np.random.default_rng(1).standard_normal((3, 8))
     return np.abs(softmax_backward(y, grad) - _right(y, grad))[0].max() < 1e-5

@@ -101,7 +101,8 @@ def axis_unseen(attention):
 
 def sums_confused(attention):
     """You call a softmax over the queries "mask after softmax". In both, the weights of a query do
-    not have the sum 1. With a mask of True everywhere, only the first of them still shows it."""
+    not have the sum 1. With a mask of True everywhere, only the softmax over the queries still
+    shows it."""
     return _changed(attention, {"softmax over queries": "mask after softmax"})
 
 
