@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from translator.ranks import part_of
+from translator.data import prepare
+from translator.model import drop_words, loss_of
+from translator.options import train_options
+from translator.ranks import loss_of_part, part_of
 
 import tinyattn as ta
 from tests.parallel.launch import MPIEXEC, environment, needs_mpi, ranks, said
-from tinyattn.text import PAD, batches
+from tinyattn.text import BOS, PAD, UNK, batches
 
 from .program import PROGRAM
 
@@ -130,6 +133,19 @@ def test_a_loss_that_is_not_finite_ends_all_with_one_message(tmp_path: Path) -> 
     assert done.stderr.count("expected a finite loss and gradient") == 1, done.stderr
     assert done.stderr.count("anomaly mode: ") == 1
     assert ta.load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")["progress"]["step"] >= 1
+
+
+def test_the_loss_of_a_part_is_that_of_a_batch_whose_words_are_dropped() -> None:
+    args = train_options(*TINY)
+    args.word_dropout = 1.0
+    model, data = prepare(args)
+    batch = next(batches(data.training, 8))
+    hidden = drop_words(batch, 1.0)
+    assert set(hidden.source.ravel()) <= {UNK, PAD}
+    assert set(hidden.target_in.ravel()) <= {UNK, BOS, PAD}
+    assert hidden.target_out is batch.target_out
+    expected = loss_of(model, hidden).item()
+    assert loss_of_part(model, batch, args, 1).item() == expected != loss_of(model, batch).item()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])

@@ -1,6 +1,7 @@
 """One rank fails: all of them end, with one clear message, and none of them waits for ever."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tinyattn as ta
+from tinyattn.parallel.processes import World
 
 from .launch import MPIEXEC, environment, needs_mpi, ranks, said
 
@@ -109,12 +111,18 @@ def test_mpiexec_of_another_mpi_is_noticed() -> None:
     assert "mpiexec started 2 processes, but mpi4py sees 1" in done.stderr
 
 
-@needs_mpi
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "soon"])
-def test_a_limit_that_is_no_time_is_refused(limit: str) -> None:
-    done = ranks(2, f"{BEGIN}", TINYATTN_PARALLEL_TIMEOUT=limit)
+def test_a_limit_that_is_no_time_is_refused(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Two:
+        """What World asks an MPI library first."""
+
+        Get_rank = staticmethod(lambda: 0)
+        Get_size = staticmethod(lambda: 2)
+
+    monkeypatch.setenv("TINYATTN_PARALLEL_TIMEOUT", limit)
     said = f"TINYATTN_PARALLEL_TIMEOUT: expected a number of seconds above 0, got '{limit}'"
-    assert said in done.stderr
+    with pytest.raises(ValueError, match=re.escape(said)):
+        World(Two())
 
 
 @needs_mpi

@@ -273,3 +273,18 @@ def test_a_program_of_one_process_ends_with_the_message_and_the_code(capsys: Any
 def test_buckets_have_room(size: float) -> None:
     with pytest.raises(ValueError, match="bucket_cap_mb: expected a number above 0"):
         ta.parallel.DistributedDataParallel(ta.nn.Linear(2, 1), bucket_cap_mb=size)
+
+
+@needs_mpi
+def test_ranks_of_one_machine_share_its_processors() -> None:
+    code = """
+import tinyattn as ta
+rank = ta.parallel.get_rank()
+found = ta.parallel.all_gather_object(ta.get_num_threads())
+rank or print(*found)
+"""
+    alone, two = (ranks(count, code, TINYATTN_NUM_THREADS="") for count in (1, 2))
+    threads = int(alone.stdout)
+    assert two.stdout.split() == [str(max(1, threads // 2))] * 2
+    given = ranks(2, code, TINYATTN_NUM_THREADS="3")
+    assert given.stdout.split() == ["3", "3"]
