@@ -11,9 +11,10 @@ import pytest
 
 from tests.learn.faults import gone, unnoticed
 from tinyattn.learn._exercises.e13_softmax_in_c import compiler
-from tinyattn.learn.checking import examine
+from tinyattn.learn.checking import arrays_of, examine
 from tinyattn.learn.exercise import Exercise, load, names
 from tinyattn.learn.folder import answer_in, start, stub
+from tinyattn.learn.measuring import measured
 
 # How many checks an exercise has: none is left out unnoticed.
 MANIFEST = {
@@ -64,6 +65,17 @@ def test_the_solution_passes_in_every_backend(exercise, backend):
     assert report.right, str(report)
     assert len(report.passed) == report.total == MANIFEST[exercise.name]
     assert not report.mistake
+
+
+def test_gradients_are_measured_to_eight_digits(exercise):
+    """An error estimate that is too large would let any gradient pass."""
+    plain = arrays_of(exercise, exercise.solution)
+    for _, _, function, x in (exercise.gradients or no_gradients)(plain, np.random.default_rng(2)):
+        assert measured(function, x)[1].max() < 1e-8
+
+
+def no_gradients(answer, rng):
+    return []
 
 
 def test_the_solution_in_float32_passes(exercise):

@@ -52,6 +52,7 @@ def test_a_right_answer_passes_however_it_is_written(folder, capsys):
     code, said = run(capsys, "check", "04", "--dir", folder)
     assert code == 0
     assert "11 of 11 checks passed" in said
+    assert "8 numbers differ from it by at most" in said
     assert str(folder / FILE) in said
 
 

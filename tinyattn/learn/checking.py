@@ -19,14 +19,15 @@ from tinyattn.learn.measuring import compare
 from tinyattn.learn.showing import block, paragraph, table
 
 
-class Trouble(NamedTuple):
-    """What is wrong. `seen` can be said of any wrong numbers; a name for the mistake says more."""
+class Finding(NamedTuple):
+    """What one stage has found. Without words, nothing is wrong."""
 
-    words: str
-    seen: str = ""
+    words: str = ""
+    seen: str = ""  # what can be said of any wrong numbers; a name for the mistake says more
+    note: str = ""  # what is said if nothing is wrong
 
 
-Stage = tuple[str, Callable[[], Trouble | str | None]]  # a sentence, and why it does not hold
+Stage = tuple[str, Callable[[], Finding | str | None]]  # a sentence, and why it does not hold
 
 
 @dataclass
@@ -78,35 +79,36 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
     if hasattr(answer, "where"):  # it is no Python code
         file = where = answer.where
     report = Report(exercise, where)
-    found = list(stages(exercise, answer))
-    report.total = len(found)
-    for sentence, check in found:
+    checks = list(stages(exercise, answer))
+    report.total = len(checks)
+    found: Finding | str | None
+    for sentence, check in checks:
         try:
             with quiet():
-                trouble = check()
+                found = check()
         except Unwritten:
             report.written = False
-            trouble = "It is not written yet. Edit the file above."
+            found = "It is not written yet. Edit the file above."
         except Refused as refused:
-            trouble = f"For other inputs, {refused}."
+            found = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:
             report.failed = sentence
             report.words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
             return report
         except (Exception, SystemExit) as error:
             lines = told(error, file)
-            trouble = f"It can't be used: {error}"
+            found = f"It can't be used: {error}"
             if lines is not None:
-                trouble = f"Your code raised an error:\n\n{block(lines)}"
-            trouble += _printed(getattr(error, "printed", ""))
-        if trouble is not None:
-            words, seen = trouble if isinstance(trouble, Trouble) else (trouble, "")
+                found = f"Your code raised an error:\n\n{block(lines)}"
+            found += _printed(getattr(error, "printed", ""))
+        words, seen, note = found if isinstance(found, Finding) else Finding(found or "")
+        if words:
             mistake = recognised(exercise, answer) if report.written else None
             if mistake is not None:
                 report.mistake, seen = mistake.__name__, inspect.getdoc(mistake) or ""
             report.failed, report.words = sentence, "\n\n".join(filter(None, (words, seen)))
             return report
-        report.passed.append(sentence)
+        report.passed.append(sentence + note)
     return report
 
 
@@ -135,14 +137,14 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
         words = hers.refused or shapes_differ(exercise, hers, right)
         return _with_inputs(exercise, exercise.hand, words) if words else None
 
-    def by_hand() -> Trouble | None:
+    def by_hand() -> Finding | None:
         return _difference(exercise, answer, exercise.hand)
 
-    def definition() -> Trouble | None:
+    def definition() -> Finding | None:
         for inputs in more_inputs(exercise):
-            trouble = _difference(exercise, answer, inputs)
-            if trouble:
-                return trouble
+            found = _difference(exercise, answer, inputs)
+            if found:
+                return found
         return None
 
     yield f"It takes ({arguments}), runs, and leaves its arguments as they were.", runs
@@ -154,8 +156,9 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
     gradients = exercise.gradients
     if gradients is not None:
 
-        def measured() -> str | None:
-            return compare(gradients(plain, np.random.default_rng(2)), exercise.tolerance)
+        def measured() -> Finding:
+            words, note = compare(gradients(plain, np.random.default_rng(2)), exercise.tolerance)
+            return Finding(words, note=note)
 
         yield "It is the gradient that finite differences measure.", measured
     for property_ in exercise.properties:
@@ -166,18 +169,18 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
         yield inspect.getdoc(property_) or property_.__name__, holds
     for what, inputs in exercise.extremes.items():
 
-        def extreme(inputs: Inputs = inputs) -> Trouble | None:
+        def extreme(inputs: Inputs = inputs) -> Finding | None:
             return _difference(exercise, answer, inputs)
 
         yield f"It is right for {what}.", extreme
     library = exercise.library
     if library is not None:
 
-        def agrees() -> Trouble | None:
+        def agrees() -> Finding | None:
             for inputs in (exercise.hand, *more_inputs(exercise)):
-                trouble = _difference(exercise, answer, inputs, library)
-                if trouble:
-                    return trouble
+                found = _difference(exercise, answer, inputs, library)
+                if found:
+                    return found
             return None
 
         yield f"tinyattn's own operations agree (backend {backend().name}).", agrees
@@ -235,7 +238,7 @@ def _signature(exercise: Exercise, answer: Answer) -> str:
 
 def _difference(
     exercise: Exercise, answer: Answer, inputs: Inputs, other: Answer | None = None
-) -> Trouble | None:
+) -> Finding | None:
     """What is wrong with the answer on these inputs, or None."""
     hers = outcome(exercise, answer, inputs)
     right = outcome(exercise, other or exercise.solution, inputs)
@@ -247,7 +250,7 @@ def _difference(
     ):
         return None
     if words:
-        return Trouble(_with_inputs(exercise, inputs, words))
+        return Finding(_with_inputs(exercise, inputs, words))
     rows: list[tuple[str, object]] = []
     for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
         if len(exercise.returns) == 1:
@@ -257,7 +260,7 @@ def _difference(
         else:
             rows += [(f"{name}, yours", mine), (f"{name}, right", part)]
     shown = _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed)
-    return Trouble(shown, _seen(exercise, hers, right))
+    return Finding(shown, _seen(exercise, hers, right))
 
 
 def _printed(text: str) -> str:

@@ -10,19 +10,27 @@ from tinyattn.kernels._types import Array
 from tinyattn.learn.exercise import Gradient
 
 
-def compare(gradients: Iterable[Gradient], tolerance: float) -> str | None:
-    """What is wrong with the gradients, or None. The worst elements stand in a table."""
+def compare(gradients: Iterable[Gradient], tolerance: float) -> tuple[str, str]:
+    """What is wrong with the gradients, and what can be said of right ones; one of them is empty.
+
+    The worst elements stand in a table.
+    """
+    count, furthest, uncertain = 0, 0.0, 0.0
     for name, given, function, x in gradients:
         x = np.asarray(x, np.float64)
         given = np.asarray(given)
         if given.shape != x.shape:
-            return f"{name}: expected shape {x.shape}, got {given.shape}"
+            return f"{name}: expected shape {x.shape}, got {given.shape}", ""
         numeric, error = measured(function, x)
         allowed = error + tolerance * max(float(np.abs(numeric).max(initial=0.0)), 1e-3)
         wrong = ~(np.abs(given - numeric) <= allowed)
         if wrong.any():
-            return _table(name, given, numeric, error, wrong)
-    return None
+            return _table(name, given, numeric, error, wrong), ""
+        count += x.size
+        furthest = max(furthest, float(np.abs(given - numeric).max(initial=0.0)))
+        uncertain = max(uncertain, float(error.max(initial=0.0)))
+    note = f"{count} numbers differ from it by at most {furthest:.0e}"
+    return "", f"\n       ({note}; its own error is at most {uncertain:.0e}.)"
 
 
 def measured(function: Callable[[Array], float], x: Array) -> tuple[Array, Array]:
