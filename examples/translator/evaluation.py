@@ -3,14 +3,13 @@ Look first at `report`."""
 
 import argparse
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyattn.text import DataError, read_pairs, word_starts
+from tinyattn.text import DataError, read_pairs
 from tinyattn.viz import attention_figure, attention_text
 from translator.data import digest
 from translator.files import load_tested, quantized, save_quantized, unused
@@ -66,17 +65,12 @@ def by_words(model: Translator, found: Translation) -> tuple[list[str], list[str
     """Source and target tokens and the weights; where they are subwords, put together to words: a
     word gets the sum of what its pieces get, and looks where they look on average."""
     end = ["<eos>"][: len(found.weights) - len(found.target)]
-    source, target, weights = found.source, found.target, found.weights
-    if "source" in model.pieces:
-        starts = word_starts(source)
-        weights = np.add.reduceat(weights, starts, axis=1)
-        source = [model.read.detokenize(source[a:b]) for a, b in pairwise([*starts, None])]
-    if "target" in model.pieces:
-        starts = word_starts(target)
-        rows = [*starts, *range(len(target), len(weights))]
-        counts = np.diff([*rows, len(weights)])
-        weights = np.add.reduceat(weights, rows, axis=0) / counts[:, None]
-        target = [model.write.detokenize(target[a:b]) for a, b in pairwise([*starts, None])]
+    columns, source = model.words("source", found.source)
+    weights = np.add.reduceat(found.weights, columns, axis=1)
+    starts, target = model.words("target", found.target)
+    rows = [*starts, *range(len(found.target), len(weights))]
+    counts = np.diff([*rows, len(weights)])
+    weights = np.add.reduceat(weights, rows, axis=0) / counts[:, None]
     return source, [*target, *end], weights
 
 

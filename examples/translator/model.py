@@ -6,6 +6,7 @@ Letters: B sentences, Ts and Tt source and target tokens, V vocabulary.
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from tinyattn.text import (
     learn_subwords,
     pieces_of,
     subword_tokeniser,
+    word_starts,
 )
 from tinyattn.text.subwords import KINDS
 from translator.searching import GREEDY, Scored, Search, search
@@ -88,6 +90,14 @@ class Translator(nn.Module):
     def encode(self, pairs: Sequence[TokenPair]) -> list[IdPair]:
         """The ids of pairs of tokens."""
         return [(self.source.encode(s), self.target.encode(t)) for s, t in pairs]
+
+    def words(self, side: str, tokens: Sequence[str]) -> tuple[list[int], list[str]]:
+        """Where words begin among these tokens of a side, and their texts: pieces put together."""
+        if side not in self.pieces:
+            return list(range(len(tokens))), list(tokens)
+        starts = word_starts(tokens)
+        put_together = (self.read if side == "source" else self.write).detokenize
+        return starts, [put_together(tokens[a:b]) for a, b in pairwise([*starts, None])]
 
     def translate(
         self, sentences: Sequence[str], how: Search = GREEDY, first: int = 0

@@ -46,7 +46,19 @@ def trace(model: Translator, sentence: str, how: Search = GREEDY, number: int = 
     written = model.written(source, one)
     target = [*written.target, *["<eos>"] * written.finished]
     seen = forced(model, source, one.found.ids, written.finished)
-    return Trace(sentence, written.text, source, target, beam=tree, **seen)
+    words = words_of(model, source, written.target, written.finished) if model.pieces else None
+    return Trace(sentence, written.text, source, target, beam=tree, words=words, **seen)
+
+
+def words_of(
+    model: Translator, source: Sequence[str], target: Sequence[str], finished: bool
+) -> dict[str, dict[str, Any]]:
+    """The words of a translation by subwords, as `Trace` has them."""
+    sides = {"source": model.words("source", source), "target": model.words("target", target)}
+    if finished:
+        starts, texts = sides["target"]
+        sides["target"] = [*starts, len(target)], [*texts, "<eos>"]
+    return {side: {"starts": starts, "texts": texts} for side, (starts, texts) in sides.items()}
 
 
 def forced(

@@ -57,6 +57,12 @@ def test_a_trace_shows_the_pieces_that_the_model_reads_and_writes(pieces: Path) 
     assert (found.source, found.target) == (one.source, [*one.target, "<eos>"])
     assert found.translation == "three four five."
     np.testing.assert_allclose(found.attention["cross"][0, 0], one.weights, atol=1e-6)
+    assert found.words is not None
+    assert found.words["target"]["texts"] == ["three", "four", "five", ".", "<eos>"]
+    assert "".join(found.words["source"]["texts"]) == "五四三。"
+    starts = found.words["target"]["starts"]
+    assert [found.target[start] for start in starts][-1] == "<eos>"
+    assert all(found.target[start].startswith("▁") for start in starts[:3])
 
 
 def test_subwords_that_are_missing_or_too_few_are_a_line(toy: Any, pieces: Path) -> None:

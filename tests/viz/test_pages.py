@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,40 @@ def test_arrow_keys_go_from_head_to_head(opened: Any) -> None:
     tab.press("ArrowLeft", "ArrowLeft", "ArrowLeft")
     assert label(tab) == "translation → translation: L2 H3"
     assert tab.run("document.querySelectorAll('.heads [tabindex=\"0\"]').length") == 1
+
+
+@needs_chromium
+def test_pieces_are_put_together_to_words(opened: Any) -> None:
+    plain = trace(["▁un", "known", "▁书"], ["▁ne", "w", "▁book", "<eos>"], layers=1, heads=2)
+    words = {
+        "source": {"starts": [0, 2], "texts": ["unknown", "书"]},
+        "target": {"starts": [0, 2, 3], "texts": ["new", "book", "<eos>"]},
+    }
+    tab = opened(attention_page([replace(plain, words=words)]))
+    cells = "[...document.querySelectorAll('td[role=gridcell]')].map((one) => one.ariaLabel)"
+    cross, encoder, decoder = (
+        plain.attention[name].mean((0, 1)) for name in ("cross", "encoder", "decoder")
+    )
+    new, book, end = (cross[:2].mean(0), cross[2], cross[3])
+    wanted = [
+        f"{word} looks at {other}: {100 * weight:.0f} %"
+        for word, row in zip(("new", "book", "<eos>"), (new, book, end), strict=True)
+        for other, weight in (("unknown", row[0] + row[1]), ("书", row[2]))
+    ]
+    assert tab.run(cells) == wanted
+    tab.run("document.querySelector('td[data-row=\"1\"]').click()")
+    assert tab.run("document.querySelector('#step h2').textContent") == "Step 3 of 4: ▁book"
+    names = tab.run("[...document.querySelectorAll('#map option')].map((one) => one.textContent)")
+    # The decoder looks from <bos> on, and reads "new" in two steps, of which both look.
+    place = names.index("translation → translation: mean of all")
+    tab.run(f"document.getElementById('map{place}').click()")
+    weight = decoder[1:3, 0].mean()
+    assert f"new looks at <bos>: {100 * weight:.0f} %" in tab.run(cells)
+    tab.run(f"document.getElementById('map{names.index('source → source: mean of all')}').click()")
+    weight = encoder[:2, :2].sum(1).mean()
+    assert tab.run(cells)[0] == f"unknown looks at unknown: {100 * weight:.0f} %"
+    tab.run("document.getElementById('map0').click(); document.getElementById('pieces').click()")
+    assert len(tab.run(cells)) == 12
 
 
 @needs_chromium

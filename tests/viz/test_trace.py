@@ -11,6 +11,8 @@ from tinyattn.viz import Trace
 
 HOSTILE = ["</script>", "a\0b\0", "$", "\u202eabc", "👩‍👩‍👧", "<img src=x onerror=alert(1)>"]
 
+SIDES = ("source", "target")
+
 
 def trace(**changes: Any) -> Trace:
     """A trace of two source and three target tokens with all its fields."""
@@ -94,6 +96,16 @@ def test_effective_words_count_those_that_share_the_weight() -> None:
         (
             {"alternatives": [["a", "b"], ["a"], ["a", "b"]]},
             "alternatives: expected 2 at each step, as at the first",
+        ),
+        (
+            {"words": {side: {"starts": [0, 2], "texts": ["a", "b"]} for side in SIDES}},
+            "words: expected source starts that grow from 0 to below 2, and a text for each, "
+            "got [0, 2] and ['a', 'b']",
+        ),
+        (
+            {"words": {side: {"starts": [0], "texts": []} for side in SIDES}},
+            "words: expected source starts that grow from 0 to below 2, and a text for each, "
+            "got [0] and []",
         ),
         ({"probabilities": [1, 2]}, "probabilities: expected shape (3,), got (2,)"),
         ({"entropies": [1, 2]}, "entropies: expected shape (3,), got (2,)"),

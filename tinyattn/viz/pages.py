@@ -144,6 +144,7 @@ def drawn(trace: Trace) -> dict[str, Any]:
         "alternativeProbabilities": short(trace.alternative_probabilities),
         "covered": short(trace.covered),
         "gates": charts(trace),
+        "words": trace.words,
         "beam": None
         if trace.beam is None
         else {name: short(value) for name, value in trace.beam.items()},

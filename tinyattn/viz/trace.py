@@ -45,6 +45,10 @@ class Trace:
     # step and slot of each hypothesis that ended. The token "" is an empty slot.
     beam: dict[str, Any] | None = None
 
+    # Where tokens are pieces of words: for "source" and "target" the "starts" of words among the
+    # tokens, and their "texts".
+    words: dict[str, dict[str, Any]] | None = None
+
     def __post_init__(self) -> None:
         for name in ("attention", "gates"):
             object.__setattr__(self, name, _as_arrays(getattr(self, name)))
@@ -84,6 +88,16 @@ class Trace:
             found = (len(value),) if isinstance(value, list) else getattr(value, "shape", shape)
             if found != shape:
                 raise ValueError(f"{name}: expected shape {shape}, got {found}")
+
+        for side, tokens in ("source", self.source), ("target", self.target):
+            if self.words is not None:
+                starts, texts = self.words[side]["starts"], self.words[side]["texts"]
+                grows = all(a < b for a, b in zip(starts, [*starts[1:], len(tokens)], strict=True))
+                if starts[:1] != [0] or not grows or len(texts) != len(starts):
+                    raise ValueError(
+                        f"words: expected {side} starts that grow from 0 to below {len(tokens)}, "
+                        f"and a text for each, got {starts} and {texts}"
+                    )
 
     def effective_words(self) -> Array:
         """exp(H) of the attention to the source (Tq,), the mean over layers and heads: to how many

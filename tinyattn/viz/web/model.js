@@ -344,6 +344,7 @@ class Model {
       alternativeProbabilities: best.map((places, t) => places.map((id) => Math.exp(steps[t].logP[id]))),
       covered: null,
       cover: () => this.covered(known, ids),
+      words: null, // a page has no subwords
       beam: beam === 1 ? null : {
         ...record,
         tokens: record.tokens.map((row) => row.map((id) => (id < 0 ? "" : this.words[id]))),

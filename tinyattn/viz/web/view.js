@@ -69,7 +69,7 @@ const page = JSON.parse(document.getElementById("data").textContent);
 const model = page.model ? modelOf(page.model) : null;
 const root = document.getElementById("view");
 const state = { trace: 0, moment: page.steps ? page.steps.length - 1 : 0, map: 0, shift: false,
-  row: 0, column: 0, step: 0, timer: null, message: "",
+  row: 0, column: 0, step: 0, timer: null, message: "", pieces: false,
   beam: !page.steps && page.traces[0].beam ? 5 : 1 };
 
 // The trace that is shown; in a page about learning, as it was at the chosen moment.
@@ -117,13 +117,31 @@ function maps(trace) {
   return known.get(trace);
 }
 
-// A map as it is shown: where it is shifted, each word looks as it does one step later, when the
+// The map that is chosen: where it is shifted, each word looks as it does one step later, when the
 // decoder reads it (Chen et al. 2020, arXiv:2004.14837).
-function shownMap(trace) {
+function chosenMap(trace) {
   const map = maps(trace)[state.map];
   if (!(state.shift && map.group === "cross")) return map;
   const later = (values) => values.map((row, t) => values[t + 1] || row.map(() => 0));
   return { ...map, values: later(map.values), heads: map.heads && map.heads.map(later) };
+}
+
+// A map as it is shown: where tokens are pieces of words, by words. A word gets the sum of what its
+// pieces get, and looks where they look on average.
+function shownMap(trace) {
+  const map = chosenMap(trace);
+  if (!trace.words || state.pieces || map.group === "covered") return map;
+  const sides = { cross: ["target", "source"], encoder: ["source", "source"], decoder: ["target", "target"] };
+  const [rows, columns] = sides[map.group].map((side) => {
+    const { starts, texts } = trace.words[side];
+    return map.group !== "decoder" ? { starts, texts } // the decoder reads a word one step later
+      : { starts: [0, ...starts.slice(0, -1).map((t) => t + 1)], texts: ["<bos>", ...texts.slice(0, -1)] };
+  });
+  const cut = (list, starts) => starts.map((start, i) => list.slice(start, starts[i + 1]));
+  const together = (values) => cut(values, rows.starts).map((looks) =>
+    cut(looks[0].map((_, j) => sum(looks.map((row) => row[j])) / looks.length), columns.starts).map(sum));
+  return { ...map, values: together(map.values), heads: map.heads && map.heads.map(together),
+    rows: rows.texts, columns: columns.texts, starts: [rows.starts, columns.starts] };
 }
 
 function draw() {
@@ -288,7 +306,13 @@ function choosing(trace, map) {
           html("option", { value: i, selected: i === state.map ? "" : null }, label(one)))),
       map.group !== "cross" || !trace.attention.decoder ? null :
         html("button", { id: "shift", "aria-pressed": String(state.shift),
-          onclick: () => { state.shift = !state.shift; draw(); } }, "One step later (sharper)")),
+          onclick: () => { state.shift = !state.shift; draw(); } }, "One step later (sharper)"),
+      map.group === "covered" || !trace.words ? null :
+        html("button", { id: "pieces", "aria-pressed": String(state.pieces),
+          onclick: () => {
+            Object.assign(state, { pieces: !state.pieces, row: 0, column: 0, step: 0 });
+            draw();
+          } }, "Pieces of words")),
     small.length ? html("div", { class: "heads", onkeydown: turn }, ...small) : null);
 }
 
@@ -402,7 +426,8 @@ function walk(event, axis) {
 
 function select(change, focus = false) {
   Object.assign(state, change);
-  if (shownMap(current()).group !== "encoder") state.step = state.row;
+  const { group, starts } = shownMap(current());
+  if (group !== "encoder") state.step = starts ? starts[0][state.row] : state.row;
   mark();
   if (focus) root.querySelector(`td[data-row="${state.row}"][data-column="${state.column}"]`).focus();
 }
@@ -432,7 +457,9 @@ const bar = (value, kind = "") => html("span", { class: `bar ${kind}`, "aria-hid
 
 function step(trace) {
   const t = state.step;
-  const map = shownMap(trace);
+  const map = chosenMap(trace);
+  const { starts } = shownMap(trace);
+  const column = starts ? starts[1][state.column] : state.column;
   const covered = trace.probabilities && trace.covered;
   const weights = (map.group === "cross" ? map.values : mean(trace.attention.cross.flat()))[t];
   const facts = [["looks at", `${Math.exp(entropy(weights)).toFixed(1)} words`]];
@@ -457,7 +484,7 @@ function step(trace) {
     trace.source.map((token, j) => {
       const change = covered && covered[t][j] - trace.probabilities[t];
       return html("tr", {},
-        html("th", { scope: "row", class: j === state.column ? "chosen" : null },
+        html("th", { scope: "row", class: j === column ? "chosen" : null },
           word(token, trace.source)),
         html("td", {}, bar(weights[j]), percent(weights[j])),
         covered ? html("td", {}, percent(covered[t][j])) : null,
