@@ -49,10 +49,15 @@ class Watched:
     def gold(self) -> list[list[tuple[int, set[int]]]]:
         return [rendered(self.model, *self.tokens(pair)) for pair in self.measured]
 
-    def moment(self, step: int) -> dict[str, Any]:
-        """What attention does now: plain data, which a checkpoint can hold."""
+    def moment(self, step: int) -> dict[str, Any] | None:
+        """What attention does now: plain data, which a checkpoint can hold. None without a
+        sentence, and for a model that ran away: its numbers are not finite."""
         self.model.eval()
-        return {"step": step, "accuracy": self.accuracy(), "traces": [*map(self.trace, self.shown)]}
+        seen = [forced(self.model, self.tokens(pair)[0], pair[1]) for pair in self.shown]
+        if not seen or not all(np.isfinite(one["covered"]).all() for one in seen):
+            return None
+        traces = [*map(self.trace, self.shown, seen)]
+        return {"step": step, "accuracy": self.accuracy(), "traces": traces}
 
     def accuracy(self) -> float | None:
         """The share of the content words that look most at the word that they render, given the
@@ -66,10 +71,9 @@ class Watched:
         ]
         return round(sum(right) / len(right), 4)
 
-    def trace(self, pair: IdPair) -> dict[str, Any]:
+    def trace(self, pair: IdPair, seen: dict[str, Any]) -> dict[str, Any]:
         """The trace of a sentence that is given its right translation, to four places."""
         source, target = self.tokens(pair)
-        seen = forced(self.model, source, pair[1])
         seen = {**seen, "attention": {"cross": seen["attention"]["cross"]}, "gates": {}}
         texts = self.model.read.detokenize(source), self.model.write.detokenize(target)
         return rounded(Trace(*texts, source, [*target, "<eos>"], **seen).to_dict())

@@ -132,7 +132,8 @@ class Run:
         """One more moment of how the alignment forms, unless this step has one."""
         step, seen = self.progress.step, self.progress.forming
         if not seen or seen[-1]["step"] != step:
-            seen.append(self.watched.moment(step))
+            moment = self.watched.moment(step)
+            seen += [] if moment is None else [moment]
 
     def stop(self) -> None:
         """End between two steps: a checkpoint to go on from, and the curve up to here.

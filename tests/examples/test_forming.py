@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from translator.forming import Watched, moments, weights_of, write_forming
 from translator.scores import rendered
+from translator.tracing import forced
 
 import tinyattn as ta
 from tinyattn.viz import Trace
@@ -32,7 +33,8 @@ def test_weights_of_many_pairs_are_those_of_each(options: str) -> None:
     assert [w.shape for w in found[:4]] == [(4, 3), (2, 1), (3, 2), (3, 2)]
     watched = Watched(model, pairs)
     for pair, weights in zip(pairs[:4], found, strict=False):
-        trace = Trace.from_dict(watched.trace(pair))
+        seen = forced(model, watched.tokens(pair)[0], pair[1])
+        trace = Trace.from_dict(watched.trace(pair, seen))
         last = trace.attention["cross"][-1].mean(0)
         np.testing.assert_allclose(weights, last, atol=1e-4)
 
@@ -67,6 +69,13 @@ def test_a_moment_is_plain_and_makes_a_page(options: str, tmp_path: Path) -> Non
     assert '"steps":[1,10]' in text
     assert '"sentence":"一二三"' in text
     write_forming([], tmp_path / "nowhere")
+
+
+def test_a_model_that_ran_away_has_no_moment() -> None:
+    model = tiny("")
+    model.model.decoder.out.weight.data[:] = np.inf
+    assert Watched(model, model.ids(PAIRS)).moment(1) is None
+    assert Watched(tiny(""), [([], [4])]).moment(1) is None
 
 
 def test_sentences_that_are_shown_are_of_different_lengths_and_fit() -> None:
