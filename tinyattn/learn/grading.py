@@ -69,10 +69,11 @@ def table(marks: dict[str, list[Verdict]]) -> str:
         lines.append(f"{student:{width}}{right} of {len(verdicts)} right")
         for verdict in verdicts:
             if verdict.written and not verdict.right:
-                lines.append(f"{'':{width}}{verdict.exercise}: {_short(verdict)}")
+                lines.append(paragraph(f"{verdict.exercise}: {_short(verdict)}", " " * width))
             if verdict.library:
                 calls = ", ".join(verdict.library)
-                lines.append(f"{'':{width}}{verdict.exercise} calls a library: {calls}")
+                text = f"{verdict.exercise} calls a library: {calls}"
+                lines.append(paragraph(text, " " * width))
     common = commonest(marks)
     if common:
         lines += ["", "The commonest mistakes:", ""]
