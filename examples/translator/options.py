@@ -227,7 +227,7 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
 
 def train_options(*given: str) -> argparse.Namespace:
     """The options of `train` where these are given."""
-    return complete(parser().parse_args(["train", *given]))
+    return complete(parsed(["train", *given]))
 
 
 def model_options(args: argparse.Namespace, pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
+NO_GRADIENT = "it raises: there is no gradient"
 MEET = "both formulas give 0 there"
 SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
@@ -59,6 +60,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Ceil.backward": {"factor ...": "the gradient is 0"},
     "Trunc.backward": {"factor ...": "the gradient is 0"},
     "Round.backward": {"factor ...": "the gradient is 0"},
+    "Untrained.backward": {"factor ...": NO_GRADIENT},
+    "QuantizedLinear.backward": {"factor ...": NO_GRADIENT},
+    "QuantizedEmbedding.backward": {"factor ...": NO_GRADIENT},
+    "QuantizedGRULayer.backward": {"factor ...": NO_GRADIENT},
+    "QuantizedLSTMLayer.backward": {"factor ...": NO_GRADIENT},
     "addcmul_": {"order exchanged: ...": "a product is the same from both sides"},
     "meshgrid": {"off by one: [0] -> [1]": "every place is written"},
     "swapaxes": {"order exchanged: axis0, axis1": "either of the two"},
