@@ -11,6 +11,7 @@ from tinyattn.learn.apart import Verdict, check_apart
 from tinyattn.learn.checking import Report, examine, stages
 from tinyattn.learn.exercise import Exercise, exercises
 from tinyattn.learn.folder import Progress, Unusable, answer_in, start
+from tinyattn.learn.limiting import time_limit
 from tinyattn.learn.showing import paragraph
 
 FOLDER = "where `start` wrote to; if not given, the current folder"
@@ -61,7 +62,8 @@ def _report(folder: Path, exercise: Exercise) -> Report | Verdict:
     if exercise.c and path.exists():
         return check_apart(path, exercise, 20, 4096)
     try:
-        return examine(exercise, answer_in(path, exercise))
+        with time_limit():
+            return examine(exercise, answer_in(path, exercise))
     except Unusable as error:
         total = len(list(stages(exercise, exercise.solution)))
         words = str(error)
@@ -187,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\n    {PROGRAM} start FOLDER")
             return 2
         return int(options.run(options))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

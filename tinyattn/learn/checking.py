@@ -4,6 +4,7 @@ Every exercise has the same stages: it runs; shape and type; a small case by han
 more inputs; the gradient, measured; properties; extreme values; tinyattn's own operations.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ import numpy as np
 
 from tinyattn.kernels import backend
 from tinyattn.learn.comparing import Outcome, close, outcome, places, quiet, same, shapes_differ
-from tinyattn.learn.errors import told
+from tinyattn.learn.errors import last_line, told
 from tinyattn.learn.exercise import Answer, Exercise, Inputs
+from tinyattn.learn.limiting import TookTooLong
 from tinyattn.learn.measuring import compare
-from tinyattn.learn.showing import block, paragraph, table
+from tinyattn.learn.showing import LARGE, WIDTH, apart, block, paragraph, table
 
 
 class Finding(NamedTuple):
@@ -71,6 +73,9 @@ class Refused(Exception):
     """The result is not what was asked for."""
 
 
+PRINTED = 10  # lines of what an answer prints
+
+
 def examine(exercise: Exercise, answer: Answer) -> Report:
     """Check an answer, up to the first failure."""
     code = getattr(answer, "__code__", None)
@@ -92,18 +97,22 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
         except Refused as refused:
             found = f"For other inputs, {refused}."
         except KeyboardInterrupt as error:
-            report.failed = sentence
-            report.words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
+            words = f"It was stopped while it ran:\n\n{block(told(error, file) or file)}"
+            if isinstance(error, TookTooLong):
+                words = f"{error}: there may be a loop that never ends. {words}"
+            report.failed, report.words = sentence, words
             return report
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             lines = told(error, file)
-            found = f"It can't be used: {error}"
+            found = f"It can't be used: {last_line(error)}"
             if lines is not None:
                 found = f"Your code raised an error:\n\n{block(lines)}"
             found += _printed(getattr(error, "printed", ""))
         words, seen, note = found if isinstance(found, Finding) else Finding(found or "")
         if words:
-            mistake = recognised(exercise, answer) if report.written else None
+            mistake = None
+            with contextlib.suppress(KeyboardInterrupt):  # it may be slow on other inputs
+                mistake = recognised(exercise, answer) if report.written else None
             if mistake is not None:
                 report.mistake, seen = mistake.__name__, inspect.getdoc(mistake) or ""
             report.failed, report.words = sentence, "\n\n".join(filter(None, (words, seen)))
@@ -125,12 +134,7 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
             return wrong
         if hers.error is not None:
             raise hers.error
-        if hers.changed:
-            return (
-                f"Your function changes its argument `{hers.changed}`. Others may still need it: "
-                "work on a copy, or make a new array."
-            )
-        return None
+        return _changes(hers) or None
 
     def shape() -> str | None:
         hers, right = (outcome(exercise, f, exercise.hand) for f in (answer, exercise.solution))
@@ -193,8 +197,10 @@ def arrays_of(exercise: Exercise, answer: Answer) -> Answer:
         got = outcome(exercise, answer, inputs)
         if got.error is not None:
             raise got.error
-        if got.refused:
-            raise Refused(got.refused)
+        right = outcome(exercise, exercise.solution, inputs)
+        words = got.refused or shapes_differ(exercise, got, right) or _changes(got)
+        if words:
+            raise Refused(words.removesuffix("."))
         return got.parts[0] if len(got.parts) == 1 else got.parts
 
     return plain
@@ -228,6 +234,15 @@ def recognised(exercise: Exercise, answer: Answer) -> Answer | None:
     return found[0] if len(found) == 1 else None
 
 
+def _changes(hers: Outcome) -> str:
+    if not hers.changed:
+        return ""
+    return (
+        f"Your function changes its argument `{hers.changed}`. Others may still need it: work on a "
+        "copy, or make a new array."
+    )
+
+
 def _signature(exercise: Exercise, answer: Answer) -> str:
     try:
         inspect.signature(answer).bind(*inspect.signature(exercise.ask).parameters)
@@ -244,7 +259,7 @@ def _difference(
     right = outcome(exercise, other or exercise.solution, inputs)
     if hers.error is not None:
         raise hers.error
-    words = hers.refused or shapes_differ(exercise, hers, right)
+    words = hers.refused or shapes_differ(exercise, hers, right) or _changes(hers)
     if not words and all(
         close(a, b, exercise.tolerance) for a, b in zip(hers.parts, right.parts, strict=True)
     ):
@@ -253,18 +268,24 @@ def _difference(
         return Finding(_with_inputs(exercise, inputs, words))
     rows: list[tuple[str, object]] = []
     for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
+        yours, exact = apart(mine, part)
         if len(exercise.returns) == 1:
-            rows += [("yours", mine), ("right", part)]
+            rows += [("yours", yours), ("right", exact)]
         elif close(mine, part, exercise.tolerance):
             rows.append((f"{name} is right", part))
         else:
-            rows += [(f"{name}, yours", mine), (f"{name}, right", part)]
+            rows += [(f"{name}, yours", yours), (f"{name}, right", exact)]
     shown = _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed)
     return Finding(shown, _seen(exercise, hers, right))
 
 
 def _printed(text: str) -> str:
-    return f"\n\nIt printed:\n\n{block(text.rstrip())}" if text.strip() else ""
+    if not text.strip():
+        return ""
+    lines = [line[:WIDTH] for line in text.rstrip().split("\n")]
+    if len(lines) > PRINTED:
+        lines[PRINTED:] = ["... and more lines ..."]
+    return "\n\nIt printed:\n\n" + block("\n".join(lines))
 
 
 def _with_inputs(
@@ -285,9 +306,14 @@ def _seen(exercise: Exercise, hers: Outcome, right: Outcome) -> str:
         size = float(np.vdot(part, part))
         factor = float(np.vdot(part, mine)) / size if size else 0.0
         if part.size > 1 and factor and close(mine, factor * part, exercise.tolerance):
-            return f"Every number of your {name} is {factor:.4g} times the right one."
+            return f"Every number of your {name} is {apart(factor, 1.0)[0]} times the right one."
         wrong = np.argwhere(~places(mine, part, exercise.tolerance))
         if part.ndim:
             at = ", ".join(map(str, wrong[0]))
-            return f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]."
+            told = f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]"
+            if part.size <= LARGE:
+                return f"{told}."
+            place = tuple(wrong[0])  # it may be among those that are not shown
+            yours, exact = apart(mine[place], part[place])
+            return f"{told}: yours is {yours}, right is {exact}."
     return ""

@@ -27,11 +27,13 @@ class Outcome:
 def outcome(exercise: Exercise, answer: Answer, inputs: Inputs) -> Outcome:
     """Call the answer with copies of the inputs. Warnings of NumPy are no errors."""
     given = copy.deepcopy(inputs)
-    out = io.StringIO()
+    out = _Beginning()
     try:
         with quiet(), contextlib.redirect_stdout(out):
             result = exercise.run(answer, *given)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() in an answer must not end the check
         vars(error)["printed"] = out.getvalue()
         return Outcome(error=error, printed=out.getvalue())
     parts, refused = _parts(exercise, result)
@@ -39,6 +41,15 @@ def outcome(exercise: Exercise, answer: Answer, inputs: Inputs) -> Outcome:
     pairs = zip(names, inputs, given, strict=False)
     changed = next((name for name, old, new in pairs if _differ(old, new)), "")
     return Outcome(parts, None, refused, changed, out.getvalue())
+
+
+class _Beginning(io.StringIO):
+    """Keeps the beginning of what is printed: a loop may print without an end."""
+
+    def write(self, text: str) -> int:
+        if self.tell() < 10_000:
+            super().write(text)
+        return len(text)
 
 
 @contextlib.contextmanager
@@ -77,6 +88,8 @@ def _parts(exercise: Exercise, result: Any) -> tuple[tuple[Array, ...], str]:
             part = np.asarray(value)
         except ValueError:  # rows of unequal length
             return (), f"{name}: expected an array, got a list whose rows have unequal lengths"
+        except Exception as error:  # as of a tensor that requires a gradient
+            return (), f"{name}: expected an array, got {_kind(value)}, which says: {error}"
         if part.dtype.kind not in "fiubU":
             return (), f"{name}: expected an array of numbers, got {_kind(value)}"
         parts.append(part.copy())

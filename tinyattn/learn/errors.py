@@ -19,4 +19,12 @@ def told(error: BaseException, file: str) -> str | None:
     if len(lines) > MOST:  # as of a function that calls itself without end
         left_out = len(lines) - MOST
         lines[MOST - 2 : -2] = [f"... {left_out} more ..."]
-    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+    return "\n".join([*lines, last_line(error)])
+
+
+def last_line(error: BaseException) -> str:
+    """ "ValueError: ...", also where the message of the error can't be made."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose message can't be shown"

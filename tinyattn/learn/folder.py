@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyattn.learn.comparing import outcome
-from tinyattn.learn.errors import told
+from tinyattn.learn.errors import last_line, told
 from tinyattn.learn.exercise import Answer, Exercise, exercises
 from tinyattn.learn.showing import block, table
 
@@ -99,7 +99,7 @@ def worked_case(exercise: Exercise) -> str:
 
 def answer_in(path: Path, exercise: Exercise) -> Answer:
     """The function that a file defines. Raises Unusable if there is none."""
-    if not path.exists():
+    if not path.is_file():
         raise Unusable(
             f"There is no file {path}. `python -m tinyattn.learn start {path.parent}` writes those "
             "that are missing."
@@ -112,13 +112,16 @@ def answer_in(path: Path, exercise: Exercise) -> Answer:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.modules[spec.name] = module  # a dataclass looks for its module there
+    sys.path.append(str(path.parent))  # the answer may import a second file
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        lines = told(error, str(path)) or f"{type(error).__name__}: {error}"
+    except BaseException as error:  # sys.exit() in an answer must not end the check
+        lines = told(error, str(path)) or last_line(error)
         raise Unusable(f"{path} can't be loaded:\n\n{block(lines)}") from error
     finally:
         sys.dont_write_bytecode = before
+        sys.path.remove(str(path.parent))
     name = exercise.ask.__name__
     answer = getattr(module, name, None)
     if not callable(answer):
@@ -133,11 +136,18 @@ class Progress:
         self.path = folder / PROGRESS
         self.table: dict[str, dict[str, Any]] = {}
         if self.path.exists():
-            self.table = json.loads(self.path.read_text(encoding="utf-8"))
+            try:
+                self.table = dict(json.loads(self.path.read_text(encoding="utf-8")))
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{self.path} keeps what you tried, and can't be read: {error}. Delete it; "
+                    "your answers stay as they are."
+                ) from error
 
     def of(self, exercise: Exercise) -> dict[str, Any]:
         new = {"tries": 0, "hints": 0, "right": False, "solution": False, "checked": ""}
-        return self.table.setdefault(exercise.name, new)
+        self.table[exercise.name] = new | self.table.get(exercise.name, {})
+        return self.table[exercise.name]
 
     def checked(self, exercise: Exercise, right: bool) -> None:
         """Keep the result of a check, and which text of the file it was for."""
@@ -155,7 +165,7 @@ class Progress:
 
     def _text(self, exercise: Exercise) -> str:
         path = self.path.parent / exercise.file
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
     def save(self) -> None:
         self.path.write_text(json.dumps(self.table, indent=1) + "\n", encoding="utf-8")

@@ -14,8 +14,9 @@ def library_calls(path: Path) -> list[str]:
     """ "line 12: F.softmax", for each use; [] for a file that is not Python."""
     if path.suffix != ".py":
         return []
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_bytes())  # the file says its encoding
     names: set[str] = set(HIDING)
+    found: list[tuple[int, str]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -23,7 +24,8 @@ def library_calls(path: Path) -> list[str]:
                     names.add(alias.asname or alias.name.split(".")[0])
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in KNOWING:
             names |= {alias.asname or alias.name for alias in node.names}
-    found = []
+            if node.names[0].name == "*":  # what it brings is not known
+                found.append((node.lineno, ast.unparse(node)))
     inside = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)
     }  # F in F.softmax

@@ -11,23 +11,43 @@ BLOCK = "    "  # how the lines of a block begin
 LARGE = 60  # arrays with more elements are shown by their shape and their first numbers
 
 
-def shown(value: Any) -> str:
-    """A number, an array or a function, short enough for one look."""
+class Text(str):
+    """What a value looks like already."""
+
+
+def shown(value: Any, digits: int = 4) -> str:
+    """A number, an array or a function, short enough for one look.
+
+    digits: how many stand behind the point, at most.
+    """
+    if isinstance(value, Text):
+        return value
     if isinstance(value, np.ndarray):
         if value.size == 0:
             return f"an array of shape {value.shape}"
         text = np.array2string(
-            value, precision=4, suppress_small=True, threshold=LARGE, max_line_width=WIDTH - 20
+            value,
+            precision=digits,
+            suppress_small=True,
+            threshold=LARGE,
+            max_line_width=WIDTH - 20,
         )
         return text if value.size <= LARGE else f"{text}\n(shape {value.shape})"
     if isinstance(value, float | np.floating):
-        return f"{value:.6g}"
+        return f"{value:.{digits + 2}g}"
     if isinstance(value, tuple | list):
-        inside = ", ".join(map(shown, value))
+        inside = ", ".join(shown(item, digits) for item in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     if callable(value):
         return str(value.__doc__ or value.__name__).strip()
     return repr(value)
+
+
+def apart(one: Any, other: Any) -> tuple[Text, Text]:
+    """Two values that differ, with as many digits as show it: 4, or more."""
+    pairs = ((Text(shown(one, d)), Text(shown(other, d))) for d in range(4, 17))
+    first = next(pairs)
+    return first if first[0] != first[1] else next((p for p in pairs if p[0] != p[1]), first)
 
 
 def table(rows: Iterable[tuple[str, Any]], indent: str = "") -> str:

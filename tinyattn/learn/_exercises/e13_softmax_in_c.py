@@ -110,7 +110,9 @@ def from_c(source: str, name: str = "softmax_in_c", told: str = "", where: str =
 
 
 def from_file(path: Path) -> Answer:
-    return from_c(path.read_text(encoding="utf-8"), "softmax_in_c", "", str(path))
+    return from_c(
+        path.read_text(encoding="utf-8-sig", errors="replace"), "softmax_in_c", "", str(path)
+    )
 
 
 def softmax_in_c(x: np.ndarray, first: int, last: int) -> tuple[np.ndarray, bool]:

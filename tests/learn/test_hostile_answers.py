@@ -1,0 +1,245 @@
+"""Answers that nobody expects: none passes, none gets a wrong name, none ends the check."""
+
+import codecs
+import inspect
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tinyattn import learn
+from tinyattn.learn import limiting
+from tinyattn.learn.__main__ import main
+from tinyattn.learn.apart import judge
+from tinyattn.learn.checking import examine
+from tinyattn.learn.exercise import exercises, load
+from tinyattn.learn.folder import PROGRESS, answer_in, start
+
+SOFTMAX = load("04_softmax_backward")
+RIGHT = "    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))\n"
+CODE = f"import numpy as np\n\n\ndef softmax_backward(y, grad):\n{RIGHT}"
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError("no message")
+
+
+class NoArray:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no array")
+
+
+def never_ends(y, grad):
+    while True:
+        pass
+
+
+def never_ends_later(y, grad):
+    while y.shape != (2, 3):
+        pass
+    return 1.5 * SOFTMAX.solution(y, grad)
+
+
+def calls_itself(y, grad):
+    return calls_itself(y, grad)
+
+
+def leaves(y, grad):
+    sys.exit(0)
+
+
+def interrupts(y, grad):
+    raise KeyboardInterrupt
+
+
+def interrupts_later(y, grad):
+    if len(y) > 2:
+        raise KeyboardInterrupt
+    return 1.5 * SOFTMAX.solution(y, grad)
+
+
+def raises_at_the_root(y, grad):
+    raise BaseException("no")
+
+
+def raises_without_a_message(y, grad):
+    raise Silent
+
+
+def floods(y, grad):
+    for _ in range(2_000):
+        print("softmax " * 20)
+    return 1.5 * SOFTMAX.solution(y, grad)
+
+
+def changes_large_arguments(y, grad):
+    out = SOFTMAX.solution(y, grad)
+    if y.size > 6:
+        grad *= 2
+    return out
+
+
+def gives_no_array(y, grad):
+    return NoArray()
+
+
+def rounds(y, grad):
+    return np.round(SOFTMAX.solution(y, grad), 3)
+
+
+HOSTILE = {
+    never_ends: "It was stopped",
+    never_ends_later: "1.5 times",
+    calls_itself: "more ...",
+    leaves: "SystemExit",
+    interrupts: "It was stopped",
+    interrupts_later: "1.5 times",
+    raises_at_the_root: "BaseException: no",
+    raises_without_a_message: "Silent",
+    floods: "and more lines",
+    changes_large_arguments: "changes its argument `grad`",
+    gives_no_array: "dx: expected an array, got a value of type NoArray, which says: no array",
+    rounds: "numbers differ",
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=lambda answer: answer.__name__)
+def test_a_hostile_answer_fails_in_few_lines_and_gets_no_name(answer):
+    with limiting.time_limit(0.5):
+        report = examine(SOFTMAX, answer)
+    said = str(report)
+    assert not report.right
+    assert not report.mistake
+    assert HOSTILE[answer] in said
+    assert len(said) < 4000
+
+
+def test_a_loop_that_never_ends_is_stopped():
+    started = time.perf_counter()
+    with limiting.time_limit(0.3):
+        report = examine(SOFTMAX, never_ends)
+    assert time.perf_counter() - started < 3
+    assert "0.3 s are over: there may be a loop that never ends." in report.words
+    assert f"{__file__}, line" in report.words
+
+
+@pytest.mark.parametrize("number", ["03b", "04", "08a", "10a", "11c"])
+@pytest.mark.parametrize("factor", [1.0001, 0.9999, 1.00003])
+def test_yours_and_right_have_as_many_digits_as_show_the_difference(number, factor):
+    (exercise,) = exercises(number)
+
+    def answer(*inputs):
+        got = exercise.solution(*inputs)
+        return tuple(factor * x for x in got) if isinstance(got, tuple) else factor * got
+
+    answer.__signature__ = inspect.signature(exercise.ask)
+    report = examine(exercise, answer)
+    lines = str(report).splitlines()
+    assert not report.mistake
+    assert f"is {factor:g} times the right one" in " ".join(str(report).split())
+    for i, line in enumerate(lines):
+        if "yours " in line:
+            right = next(other for other in lines[i:] if "right " in other)
+            assert line.split()[1:] != right.split()[1:]
+
+
+def test_a_property_tells_a_wrong_shape_for_other_inputs():
+    def answer(y, grad):
+        got = SOFTMAX.solution(y, grad)
+        return got if y.shape != (3, 6) else got[0]
+
+    report = examine(SOFTMAX, answer)
+    assert "For other inputs, dx: expected shape (3, 6), got (6,)." in report.words
+
+
+FILES = {
+    "a BOM": codecs.BOM_UTF8 + CODE.encode(),
+    "CRLF": CODE.replace("\n", "\r\n").encode(),
+    "tabs": CODE.replace("    ", "\t").encode(),
+    "Latin-1": b"# -*- coding: latin-1 -*-\n# \xfcber\n" + CODE.encode(),
+    "a dataclass": (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n"
+        f"@dataclass\nclass Pair:\n    y: float\n\n\n{CODE}"
+    ).encode(),
+    "a second file": CODE.replace("import numpy", "import beside\nimport numpy").encode(),
+    "a default": CODE.replace("grad):", "grad, axis=-1):").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_right_answer_passes_in_a_file_of_any_kind(kind, tmp_path):
+    path = tmp_path / SOFTMAX.file
+    path.write_bytes(FILES[kind])
+    (tmp_path / "beside.py").write_text("x = 1\n", encoding="utf-8")
+    paths, modules = [*sys.path], {*sys.modules}
+    verdict = judge(path, SOFTMAX, None)
+    assert verdict.right, verdict.report
+    assert sys.path == paths
+    for name in {*sys.modules} - modules:
+        del sys.modules[name]
+
+
+BROKEN = {
+    "half a line": (b"def softmax_backward(y, grad:\n", "SyntaxError"),
+    "mixed tabs": (b"def softmax_backward(y, grad):\n    if 1:\n\tpass\n", "TabError"),
+    "two zero bytes": (b"\0\0", "null bytes"),
+    "another name": (CODE.replace("softmax_b", "soft_b").encode(), "no function softmax_backward"),
+    "another argument": (CODE.replace("grad):", "grad, h):").encode(), "can't be called as"),
+    "an exit": (b"import sys\nsys.exit()\n", "SystemExit"),
+    "the root": (b"raise BaseException('no')\n", "BaseException: no"),
+    "no bytes": (b"", "no function softmax_backward"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_that_is_broken_is_told(kind, tmp_path, capsys):
+    text, words = BROKEN[kind]
+    start(tmp_path)
+    (tmp_path / SOFTMAX.file).write_bytes(text)
+    assert main(["check", "04", "--dir", str(tmp_path)]) == 1
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path, capsys):
+    start(tmp_path)
+    (tmp_path / SOFTMAX.file).unlink()
+    (tmp_path / SOFTMAX.file).mkdir()
+    assert main(["check", "04", "--dir", str(tmp_path)]) == 1
+    assert "There is no file" in capsys.readouterr().out
+    assert main(["status", "--dir", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+def test_a_record_of_tries_that_can_not_be_read_is_told(text, tmp_path, capsys):
+    start(tmp_path)
+    (tmp_path / PROGRESS).write_text(text, encoding="utf-8")
+    assert main(["status", "--dir", str(tmp_path)]) == 2
+    assert f"{PROGRESS} keeps what you tried, and can't be read" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path, capsys):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["start", str(tmp_path / "file")]) == 2
+    assert "file" in capsys.readouterr().err
+
+
+def test_c_in_latin_1_is_read(tmp_path):
+    exercise = load("13_softmax_in_c")
+    path = tmp_path / exercise.file
+    path.write_bytes(b"/* \xfcber: NOT WRITTEN YET */\n")
+    with pytest.raises(NotImplementedError):
+        answer_in(path, exercise)(np.zeros((1, 1), np.float32), 0, 1)
+
+
+@pytest.mark.parametrize("value", [None, 3, "softmax_backward", lambda y, grad: y])
+def test_what_is_no_answer_is_refused_in_a_notebook(value):
+    with pytest.raises(ValueError, match="no exercise asks for a function"):
+        learn.check(value)
+
+
+def test_a_star_import_of_a_library_is_reported(tmp_path):
+    path = tmp_path / SOFTMAX.file
+    path.write_text(f"from tinyattn.nn.functional import *\n{CODE}", encoding="utf-8")
+    assert judge(path, SOFTMAX, None).library == ["line 1: from tinyattn.nn.functional import *"]
