@@ -19,6 +19,8 @@ COMMANDS = (
     "speech", "caption", "question", "summary", "recommend", "sentiment", "sentiment --adversarial",
     "gradients_through_time",
 )  # fmt: skip
+HEAD = """| use | what is counted | baseline | ours | attention's own check | processor seconds |
+|---|---|---|---|---|---:|"""
 
 
 def main() -> None:
@@ -26,8 +28,7 @@ def main() -> None:
     top.add_argument("names", nargs="*", help="programs of examples/ (default: all uses)")
     ours, rest = top.parse_known_args()
     print(f"backend {ta.backend().name}, {ta.get_num_threads()} threads\n")
-    print("| use | what is counted | baseline | ours | attention's own check | processor seconds |")
-    print("|---|---|---|---|---|---:|", flush=True)
+    print(HEAD, flush=True)
     chosen = [c for c in COMMANDS if c.split()[0] in ours.names] if ours.names else COMMANDS
     for command in chosen:
         name, *more = command.split()

@@ -13,6 +13,7 @@ vocabulary.
 import argparse
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from uses import Result, fit, need, program
@@ -162,7 +163,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     steps, tests = (4, 60) if args.quick else (3000, 2000)
     if args.text is not None and not args.text.strip():
         raise DataError("--text: expected a review, got none")
-    data = reviews.load(args.seed)
+    data = reviews.load(args.seed, args.data)
     if len(data) < 2 * tests:
         raise DataError(f"reviews: expected at least {2 * tests} different ones, got {len(data)}")
     test, data = data[:tests], data[tests:]
@@ -175,8 +176,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     for text, yes, weights in zip(shown, *judged(model, shown), strict=True):
         print(f"{'good' if yes else 'bad':5}{coloured(text, weights)}")
     row = min(range(tests), key=lambda i: abs(len(texts[i]) - 24))
-    verdict = ["good" if good[row] else "bad"]
-    figure = attention_figure(looks[row][None], list(texts[row]), verdict)
+    figure = attention_figure(looks[row][None], list(texts[row]), ["good" if good[row] else "bad"])
     figure.savefig(args.out / "sentiment.png")
     rng = np.random.default_rng(args.seed)
     most = turned(model, texts, good, [np.argsort(-w)[:5] for w in looks])
@@ -193,6 +193,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adversarial", action="store_true", help="train on the worst change, too")
     parser.add_argument("--text", help="a review to judge")
+    parser.add_argument("--data", type=Path, help="a folder with pos.txt and neg.txt of your own")
 
 
 if __name__ == "__main__":

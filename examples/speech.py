@@ -38,7 +38,7 @@ class Listener(nn.Module):
         if encoder == "gru":
             self.far: nn.Module = nn.GRU(H, H // 2, batch_first=True, bidirectional=True)
         elif encoder == "self-attention":
-            layer = nn.TransformerEncoderLayer(H, 4, 2 * H, dropout=0.0, batch_first=True)
+            layer = nn.TransformerEncoderLayer(H, 4, 2 * H, 0.0, batch_first=True, norm_first=True)
             self.far = nn.TransformerEncoder(layer, 2)
         else:
             layers = [nn.Conv1d(H, H, 9, padding=4), nn.ReLU(), nn.Conv1d(H, H, 9, padding=4)]
@@ -164,6 +164,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     batches = [batch(morse.generate(48, 1000 * (args.seed + 1) + i)) for i in range(count)]
     errors = {}
     for name in ("convolution", "self-attention", "gru") if args.encoders else ("gru",):
+        ta.manual_seed(args.seed)  # each encoder begins alike
         model = Listener(name)
         train(model, batches, steps, name)
         texts, looks = transcribe(model, test)

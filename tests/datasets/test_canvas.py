@@ -66,3 +66,9 @@ def test_patches_are_the_pieces_and_know_their_digit() -> None:
     # Middles stand at 4, 8, 12, 16, 20: of these 12 and 16 are in rows 9 to 16, 4 and 8 in columns
     # 2 to 9.
     np.testing.assert_array_equal(np.flatnonzero(canvas.on_digit((9, 2), 4)), [10, 11, 15, 16])
+
+
+def test_a_picture_of_another_size_is_refused() -> None:
+    picture = canvas.Canvas(np.zeros((28, 28), dtype=np.float32), [], [])
+    with pytest.raises(ValueError, match=r"pictures: expected 24 x 24 points, got \[28, 28\]"):
+        canvas.patches([picture], 2)

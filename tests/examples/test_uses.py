@@ -61,7 +61,7 @@ def some_reviews(monkeypatch: pytest.MonkeyPatch) -> None:
         text = list(rng.choice(list("这个酒店房间服务价格"), rng.integers(8, 20)))
         text.insert(int(rng.integers(len(text))), "差好"[number % 2])
         found.append(("".join(text), number % 2))
-    monkeypatch.setattr(reviews, "load", lambda seed=0: found)
+    monkeypatch.setattr(reviews, "load", lambda seed=0, folder=None: found)
 
 
 @pytest.mark.usefixtures("some_reviews")
@@ -142,6 +142,19 @@ def refused(*words: str, folder: Path, says: str) -> None:
     assert done.returncode == 2
 
 
+def test_the_page_of_uses_has_every_program_and_is_what_the_command_prints() -> None:
+    page = (PROGRAM.parents[1] / "docs" / "uses.md").read_text(encoding="utf-8")
+    for name in (*USES, "sentiment", "gradients_through_time", "remedies", "choose"):
+        assert f"python examples/{name}.py" in page, name
+    printed = importlib.import_module("benchmarks.uses")
+    assert printed.HEAD in page
+    rows = (
+        page[page.index(printed.HEAD) + len(printed.HEAD) :].split("\n\n")[0].strip().splitlines()
+    )
+    assert len(rows) == len(printed.COMMANDS)
+    assert all(row.count("|") == printed.HEAD.split("\n")[0].count("|") for row in rows)
+
+
 def test_a_use_runs_as_a_program(tmp_path: Path) -> None:
     done = run("speech", "--quick", folder=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
@@ -192,6 +205,17 @@ def test_a_broken_movielens_line_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "u.data").write_text("1\t2\t3\t4\n1;2;3;5\n")
     refused("recommend", "--data", "u.data", folder=tmp_path, says="u.data:2: expected user, film")
     refused("recommend", "--data", "none.data", folder=tmp_path, says="none.data")
+
+
+def test_reviews_in_another_encoding_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "neg.txt").write_bytes("太差".encode("gbk"))
+    (tmp_path / "pos.txt").write_text("好", encoding="utf-8")
+    refused(
+        "sentiment", "--quick", "--data", ".", folder=tmp_path, says="neg.txt:1: expected UTF-8"
+    )
+    (tmp_path / "neg.txt").write_text("太差", encoding="utf-8")
+    refused("sentiment", "--data", ".", folder=tmp_path, says="expected at least 4000 different")
+    refused("sentiment", "--text", " ", folder=tmp_path, says="--text: expected a review, got none")
 
 
 def test_movielens_is_recommended_from(tmp_path: Path) -> None:

@@ -67,7 +67,13 @@ def generate(count: int, seed: int, test: bool = False) -> list[Canvas]:
 
 
 def patches(pictures: list[Canvas], stride: int) -> NDArray[np.float32]:
-    """All pieces of 8 x 8 points, `stride` points from one to the next, row by row: (B, P, 64)."""
+    """All pieces of 8 x 8 points, `stride` points from one to the next, row by row: (B, P, 64).
+    Raises ValueError for a picture of another size than 24 x 24."""
+    for picture in pictures:
+        if picture.points.shape != (SIZE, SIZE):
+            raise ValueError(
+                f"pictures: expected {SIZE} x {SIZE} points, got {list(picture.points.shape)}"
+            )
     points = np.stack([picture.points for picture in pictures])
     view = np.lib.stride_tricks.sliding_window_view(points, (DIGIT, DIGIT), axis=(1, 2))
     return view[:, ::stride, ::stride].reshape(len(points), -1, DIGIT * DIGIT)
