@@ -61,31 +61,45 @@ def test_two_processes_learn_what_one_learns(runs: Path) -> None:
     np.testing.assert_allclose(curve(runs / "two"), curve(runs / "one"), rtol=1e-4)
 
 
-@needs_mpi
-def test_a_run_goes_on_with_another_number_of_processes(runs: Path, tmp_path: Path) -> None:
-    given = (*TINY, "--save-every", "5", "--out", "run")
+def killed(count: int, folder: Path, *arguments: str) -> None:
+    """Train until there is a checkpoint, and kill all processes."""
     process = subprocess.Popen(
-        [str(MPIEXEC), "-n", "2", sys.executable, str(PROGRAM), "train", *given],
-        cwd=tmp_path,
+        [str(MPIEXEC), "-n", str(count), sys.executable, str(PROGRAM), "train", *arguments],
+        cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     with process.stdout, process.stderr:  # type: ignore[union-attr]
         until = time.monotonic() + 60
-        while not (tmp_path / "run" / "checkpoint.safetensors").exists():
+        while not (folder / "run" / "checkpoint.safetensors").exists():
             assert time.monotonic() < until
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
+
+
+@needs_mpi
+def test_a_run_goes_on_with_another_number_of_processes(runs: Path, tmp_path: Path) -> None:
+    killed(2, tmp_path, *TINY, "--save-every", "5", "--out", "run")
     done = train(3, tmp_path, "--resume", "run")
     assert done.returncode == 0, done.stderr
-    one, three = (
-        weights(runs / "one" / "last.safetensors"),
-        weights(tmp_path / "run" / "last.safetensors"),
-    )
+    one, three = (weights(run / "last.safetensors") for run in (runs / "one", tmp_path / "run"))
     for name in one:
         np.testing.assert_allclose(three[name], one[name], rtol=1e-3, atol=1e-4)
+
+
+@needs_mpi
+def test_with_as_many_processes_and_dropout_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    given = (*TINY, "--dropout", "0.2", "--save-every", "5")
+    whole = train(2, tmp_path, *given, "--out", "whole")
+    assert whole.returncode == 0, whole.stderr
+    killed(2, tmp_path, *given, "--out", "run")
+    done = train(2, tmp_path, "--resume", "run")
+    assert done.returncode == 0, done.stderr
+    first, resumed = (weights(tmp_path / name / "last.safetensors") for name in ("whole", "run"))
+    for name in first:
+        assert (resumed[name] == first[name]).all(), name
 
 
 @needs_mpi
