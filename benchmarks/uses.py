@@ -35,7 +35,7 @@ def main() -> None:
         program = importlib.import_module(name)
         args = uses.arguments([*more, *rest], program.__doc__, getattr(program, "options", None))
         started = time.process_time()
-        with contextlib.redirect_stdout(sys.stderr):  # what it tells on its way
+        with contextlib.redirect_stdout(sys.stderr):  # its progress is not part of the table
             results = list(program.run(args))
         seconds = time.process_time() - started
         for result in results:

@@ -1,5 +1,5 @@
-"""Overfitting and its remedies, side by side: a model learns 300 digits by heart, wrong labels too,
-and knows less of others than it could. What does each remedy buy?
+"""Overfitting and its remedies, side by side. A model memorises 300 digits, even those with a wrong
+label, and does worse on other digits than it could. What does each remedy gain?
 
     python examples/remedies.py
 

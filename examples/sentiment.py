@@ -144,7 +144,7 @@ def bag_of_characters(data: list[Review], texts: list[str]) -> np.ndarray:
 
 
 def turned(model: Judge, texts: list[str], good: np.ndarray, places: list[np.ndarray]) -> float:
-    """Of a hundred verdicts, how many turn over if the characters at these places are deleted."""
+    """Of a hundred verdicts, how many change if the characters at these places are deleted."""
     pairs = zip(texts, places, strict=True)
     shorter = ["".join(np.delete(list(text), gone)) or text for text, gone in pairs]
     return 100 * float(np.mean(judged(model, shorter)[0] != good))
@@ -186,7 +186,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
         "right of reviews never seen",
         f"bag of characters {measures(bag_of_characters(data, texts), labels)}",
         f"{measures(good, labels)}, under attack {100 * (attacked == labels).mean():.1f} %",
-        f"5 most attended characters deleted: {most:.0f} % of verdicts turn (any 5: {any5:.0f} %)",
+        f"5 most attended deleted: {most:.0f} % of verdicts change (any 5: {any5:.0f} %)",
     )
 
 

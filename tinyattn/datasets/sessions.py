@@ -4,8 +4,8 @@
 **What it is.** A shop has 30 series of 12 items. A customer follows three series at once: each step
 goes on with one of them, to one of the two items that come next in it. So an item has one planted
 cause: the last item of the same series, which may lie many steps back. **What is decidable.** Not
-which series goes on, so that six items are equally likely: who knows all causes has the next item
-among its ten best always. **Origin and licence.** Computed by this file; tinyattn's licence.
+which series goes on, so six items are equally likely: a model that knows all causes always has the
+next item among its ten best. **Origin and licence.** Computed by this file; tinyattn's licence.
 """
 
 from pathlib import Path
