@@ -169,6 +169,16 @@ def test_a_rule_of_ones_own():
             "LnStructured, whose type is 'structured'",
         ),
         (
+            lambda m: prune.global_unstructured(
+                [(layer(), "weight"), (m, "weight")],
+                prune.L1Unstructured,
+                {(m, "weight"): ta.ones(8)},
+                amount=1,
+            ),
+            ValueError,
+            r"importance_scores: .*\[2, 4\].*\[8\]",
+        ),
+        (
             lambda m: prune.global_unstructured([], prune.L1Unstructured, amount=1),
             ValueError,
             "at least one pair",
