@@ -19,7 +19,7 @@ from translator.model import MODELS, Translator, loss_of
 from translator.options import train_options
 from translator.progress import ROWS, Run
 from translator.ranks import loss_of_part
-from translator.scores import perplexity, quality, resampled
+from translator.scores import perplexity, quality
 from translator.searching import GREEDY, search
 from translator.training import fit
 
@@ -41,7 +41,6 @@ __all__ = [
     "quality",
     "quantized",
     "report",
-    "resampled",
     "save_quantized",
     "search",
     "train_options",

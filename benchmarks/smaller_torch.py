@@ -59,6 +59,7 @@ def searches(
     usual = {"model": "rnn", "cell": "gru", "layers": 1, "query": "after", "score": "additive"}
     if any(options[name] != value for name, value in usual.items() if name in options):
         return {}
+    torch.set_num_threads(1)
     whole = Translator(model).eval()
     small = torch.quantization.quantize_dynamic(whole, {nn.Linear, nn.GRU})
 
