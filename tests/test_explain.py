@@ -353,3 +353,9 @@ def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == f"{told}\n"
     with pytest.raises(ValueError, match=r"ends in \.svg.*got .*a\.png"):
         told.save(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("loss", [ta.ones(2), ta.tensor([1, 2]), 5.0, "loss", [ta.ones(1)]])
+def test_what_has_no_graph_is_refused_under_the_name_of_explain(loss):
+    with pytest.raises((RuntimeError, TypeError), match=r"^explain: "):
+        ta.explain(loss)

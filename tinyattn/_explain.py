@@ -210,8 +210,8 @@ def explain(loss: Any = None, gradient: Any = None) -> Any:
         return Watch()
     refuse("explain: the backward pass that it tells is not a part of the step")
     names = Names(sys._getframe(1))
-    roots = roots_of((loss,), (gradient,))
     nodes, steps = read(loss, names)
+    roots = roots_of((loss,), (gradient,))
     if any(node.saved is FREED for node in nodes):
         raise RuntimeError(
             "explain: an earlier backward has freed the graph; call explain(loss) before "

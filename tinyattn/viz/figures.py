@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from tinyattn.viz.terminal import check_weights
+from tinyattn.viz.terminal import check_weights, printable
 
 if TYPE_CHECKING:
     from tinyattn.viz.chart import Chart
@@ -16,6 +16,7 @@ _CHINESE = (
     "WenQuanYi Micro Hei", "PingFang SC", "Heiti SC", "Hiragino Sans GB", "Arial Unicode MS",
     "Microsoft YaHei", "SimHei", "SimSun",
 )  # fmt: skip
+_LABELS = 100  # more of them along one side take a minute to draw
 _INCHES = 100  # no side of a figure is longer: Matplotlib draws at most 2^16 pixels on it
 
 
@@ -24,16 +25,18 @@ def attention_figure(
 ) -> "Chart":
     """The weights (Tq, Tk) as a heat map, with a row for each target token and a column for each
     source token. Raises ValueError where the weights do not fit the tokens."""
-    from tinyattn.viz.chart import Chart, heat_map
+    from tinyattn.viz.chart import Chart, heat_map, ticks
 
     array = check_weights(weights, source, target)
+    source, target = [*map(printable, source)], [*map(printable, target)]
     size = (min(1.5 + 0.45 * len(source), _INCHES), min(1.2 + 0.4 * len(target), _INCHES))
     style: dict[str, Any] = {"family": families(source, target, title), "parse_math": False}
     figure = Chart(*size, title, **style)
     axes = figure.add_subplot()
     heat_map(axes, array, 0, 1, "attention weight")
-    axes.set_xticks(range(len(source)), source, **style)
-    axes.set_yticks(range(len(target)), target, **style)
+    for tokens, place in ((source, axes.set_xticks), (target, axes.set_yticks)):
+        at = list(ticks(len(tokens), _LABELS))
+        place(at, [tokens[i] for i in at], **style)
     axes.xaxis.tick_top()
     return figure
 
@@ -51,12 +54,13 @@ def curve_figure(
             raise ValueError(
                 f"{name}: expected {len(steps)} values, one for each step, got {len(values)}"
             )
+    style: dict[str, Any] = {"family": families(list(curves), (), xlabel), "parse_math": False}
     figure = Chart(4 * len(curves), 3)
     for number, (name, values) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(1, len(curves), number)
         axes.plot(steps, values, **LINES[0])
-        axes.set_xlabel(xlabel)
-        axes.set_title(name)
+        axes.set_xlabel(xlabel, **style)
+        axes.set_title(name, **style)
         axes.grid(alpha=0.3)
     return figure
 

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from tinyattn.autograd import enable_grad
 from tinyattn.autograd import grad as grad_of
-from tinyattn.autograd.storage import Tensor, results
+from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
+from tinyattn.viz.terminal import printable
 
 if TYPE_CHECKING:
     from tinyattn.viz.chart import Chart
@@ -25,9 +26,13 @@ def jacobian_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Array:
     array([[2., 0.],
            [0., 6.]], dtype=float32)
     """
+    if not isinstance(x, TensorBase):
+        raise TypeError(f"x: expected a Tensor, got {type(x).__name__}")
     x = x.detach().requires_grad_()
     with enable_grad():
         y = function(x)
+    if not isinstance(y, TensorBase):
+        raise TypeError(f"function: expected it to return a Tensor, got {type(y).__name__}")
     rows = np.zeros((y.numel(), x.numel()), x.dtype)
     for i in range(len(rows)):
         one = np.zeros(y.shape, y.dtype)
@@ -60,13 +65,14 @@ def jacobian(
     ):
         if len(names) not in (0, count):
             raise ValueError(f"{name}: expected {count} names, got {len(names)}")
+    inputs, outputs = [*map(printable, inputs)], [*map(printable, outputs)]
     small = max(array.shape) <= 10
     side = 0.55 if small else 0.12
     style: dict[str, Any] = {"family": families(inputs, outputs, title), "parse_math": False}
     size = [min(max(3.2, 1.8 + side * n), 12.0) for n in array.shape[::-1]]
     chart = Chart(size[0] + 1.0, size[1], title, **style)
     axes = chart.subplots()
-    largest = float(np.nanmax(np.abs(array))) or 1.0
+    largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) or 1.0
     heat_map(axes, array, -largest, largest, "dy_i / dx_j", numbers=small)
     axes.set_xlabel("input j")
     axes.set_ylabel("output i")

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from tinyattn.autograd.modes import watching
 from tinyattn.kernels._types import Array
+from tinyattn.viz.terminal import printable
 
 if TYPE_CHECKING:
     from tinyattn.viz.chart import Chart
@@ -41,6 +42,10 @@ def gates_of(run: Callable[[], Any]) -> list[dict[str, Array]]:
 
     with watching(watch):
         run()
+    for parts in found.values():
+        batches = {next(iter(part.values())).shape[1] for part in parts}
+        if len(batches) > 1:
+            raise ValueError(f"run: expected one batch, got batches of {sorted(batches)} sequences")
     return [
         {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         for parts in found.values()
@@ -81,14 +86,15 @@ def gates(
             raise ValueError(f"values: expected {steps} steps of {name}, got {len(array)}")
     if len(tokens) not in (0, steps):
         raise ValueError(f"tokens: expected {steps}, one for each step, got {len(tokens)}")
-    style: dict[str, Any] = {"family": families(tokens, (), title), "parse_math": False}
+    tokens = [*map(printable, tokens)]
+    style: dict[str, Any] = {"family": families(tokens, list(arrays), title), "parse_math": False}
     width = min(max(5.0, 1.8 + 0.35 * steps), 14.0)
     chart = Chart(width, 0.9 + 1.3 * len(arrays), title, **style)
     rows = chart.subplots(len(arrays), 1, sharex=True, squeeze=False)
     for axes, (name, array) in zip(rows[:, 0], arrays.items(), strict=True):
         signed = np.nanmin(array, initial=0) < 0
         heat_map(axes, array.T, -1 if signed else 0, 1, "state" if signed else "gate")
-        axes.set_ylabel(f"{name}, unit")
+        axes.set_ylabel(f"{name}, unit", **style)
         axes.set_yticks(ticks(array.shape[1], 5))
     places = list(ticks(steps, 40))
     turn = 45 if max(map(len, tokens), default=0) > 3 else 0
@@ -124,11 +130,13 @@ def gradient_norms(
     from matplotlib.ticker import MaxNLocator
 
     from tinyattn.viz.chart import LINES, Chart
+    from tinyattn.viz.figures import families
 
     curves = norms if isinstance(norms, Mapping) else {"": norms}
-    if not any(len(curve) for curve in curves.values()):
+    if not any(np.size(curve) for curve in curves.values()):
         raise ValueError("norms: expected at least one number, got none")
-    chart = Chart(5.6, 3.2, title)
+    style: dict[str, Any] = {"family": families(list(curves), (), title), "parse_math": False}
+    chart = Chart(5.6, 3.2, title, **style)
     axes = chart.subplots()
     for number, (name, curve) in enumerate(curves.items()):
         heights = np.asarray(curve, dtype=np.float64)
@@ -143,5 +151,7 @@ def gradient_norms(
     axes.set_ylabel("|dL/dh_t|", parse_math=False)
     axes.grid(alpha=0.3)
     if any(curves):
-        axes.legend(fontsize=8)
+        legend = axes.legend(prop={"family": style["family"], "size": 8})
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return chart

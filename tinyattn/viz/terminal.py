@@ -18,6 +18,7 @@ def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[s
     Raises ValueError where the weights do not fit the tokens or are not between 0 and 1.
     """
     array = check_weights(weights, source, target)
+    source, target = [*map(printable, source)], [*map(printable, target)]
     cell = max((width(token) for token in source), default=1) + 1
     margin = max((width(token) for token in target), default=0) + 1
     lines = [" " * margin + "".join(_pad(token, cell) for token in source)]
@@ -39,6 +40,11 @@ def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[st
     if not ((array >= 0) & (array <= 1 + 1e-3)).all():
         raise ValueError("weights: expected numbers from 0 to 1")
     return array
+
+
+def printable(token: object) -> str:
+    """The token as text. Characters that move the cursor, or that no file holds, become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(token))
 
 
 def width(text: str) -> int:
