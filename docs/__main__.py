@@ -53,7 +53,9 @@ def fetch_katex() -> None:
     dist = BUILD / "katex/node_modules/katex/dist"
     older = shutil.ignore_patterns("*.ttf", "*.woff")
     shutil.copytree(dist / "fonts", served / "fonts", ignore=older)
-    shutil.copy(dist / "katex.min.css", served)
+    style = (dist / "katex.min.css").read_text(encoding="utf-8")
+    style = re.sub(r",url\([^)]*\.(woff|ttf)\) format\([^)]*\)", "", style)
+    (served / "katex.min.css").write_text(style, encoding="utf-8")
 
 
 def assemble(language: str) -> Path:
@@ -79,7 +81,9 @@ def assemble(language: str) -> Path:
 
 
 def inside(text: str) -> str:
-    """A page of this folder without links to what is not on the site: `[x](../x.py)` is code."""
+    """A page of this folder without links to what is not on the site: `[x](../x.py)` is code. A
+    link of a Chinese page to an English one becomes HTML: it leads out of what Sphinx builds."""
+    text = re.sub(r"\[([^\]]*)\]\((\.\./en/[^)\s]*)\)", r'<a href="\2">\1</a>', text)
     return re.sub(r"\[([^\]]*)\]\((?:\.\./)+([^)\s]*)\)", r"`\2`", text)
 
 

@@ -1,12 +1,17 @@
 """How Sphinx builds one language of the site, which docs/__main__.py has put together."""
 
+import builtins
 import os
 import re
 import sys
 from itertools import pairwise
 from pathlib import Path
 
+from docutils import nodes
+from numpy.typing import DTypeLike
+from sphinx import addnodes
 from sphinx.search.en import SearchEnglish
+from sphinx.util.typing import stringify_annotation
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -76,7 +81,8 @@ def literal(app, what, name, obj, options, lines):
     """A docstring is text, not reStructuredText: `x` is code, an indented paragraph is kept."""
     text, out = "\n".join(lines).strip("\n"), []
     for paragraph in re.split(r"\n\s*\n", text):
-        if re.search(r"^\s", paragraph, re.M):
+        equations = re.fullmatch(r"(\S+ = .*\n?){2,}", paragraph)
+        if equations or re.search(r"^\s", paragraph, re.M):
             out += ["::", "", *("   " + line for line in paragraph.split("\n")), ""]
         elif paragraph:
             parts = re.split(r"`+([^`]+)`+", paragraph)
@@ -86,12 +92,30 @@ def literal(app, what, name, obj, options, lines):
     lines[:] = out
 
 
+def short(app, what, name, obj, options, signature, returns):
+    """NumPy's DTypeLike by its name, not by the types that it allows."""
+    long = stringify_annotation(DTypeLike, "smart")
+    return tuple(text and text.replace(long, "DTypeLike") for text in (signature, returns))
+
+
+def type_hints(app, doctree):
+    """In a signature `float` is Python's, not tinyattn.float; TensorBase, as storage.py calls it
+    at runtime, is Tensor."""
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if node.get("refdomain") == "py" and node.get("reftype") == "class":
+            if hasattr(builtins, node["reftarget"]):
+                node.replace_self(node.children)
+            elif node["reftarget"] == "tinyattn.autograd.storage.TensorBase":
+                node["reftarget"] = "tinyattn.Tensor"
+                node[:] = [nodes.Text("Tensor")]
+
+
 def public(app, env, node, contnode):
-    """A type hint links to the public name: tinyattn.autograd.storage.TensorBase, as it is called
-    at runtime, is tinyattn.Tensor. A name of a type hint that has no page stays code."""
+    """A type hint names the file in which a class stands; the link leads to its public name. A name
+    of a type hint that has no page stays code."""
     if node.get("refdomain") != "py":
         return None
-    name = node.get("reftarget", "").replace("autograd.storage.TensorBase", "Tensor")
+    name = node["reftarget"]
     last = "." + name.rpartition(".")[2]
     domain = env.domains["py"]
     same = [known for known in domain.objects if known.endswith(last) and known.count(".") == 1]
@@ -106,11 +130,22 @@ def other_language(app, pagename, templatename, context, doctree):
     """The same page in the other language, else the one that it stands under."""
     other = HERE.parent / "build/source" / ("en" if CHINESE else "zh")
     page = pagename
-    while not any((other / page).with_suffix(suffix).exists() for suffix in (".py", ".md")):
+    while page not in ("search", "genindex") and not any(
+        (other / page).with_suffix(suffix).exists() for suffix in (".py", ".md")
+    ):
         page = page.rpartition("/")[0] or "index"
     up = "../" * (pagename.count("/") + 1)
     context["other_language"] = f"{up}{other.name}/{page}.html"
+    context["other_language_code"] = other.name
     context["other_language_name"] = "English" if CHINESE else "中文"
+
+
+def source_page(app, pagename, templatename, context, doctree):
+    """The pages of the source have no links back: of a function with two names, viewcode joins the
+    page of one to the name of the other."""
+    if pagename.startswith("_modules/") and "body" in context:
+        back = r'<a class="viewcode-back"[^>]*>.*?</a>'
+        context["body"] = re.sub(back, "", context["body"])
 
 
 class Bigrams(SearchEnglish):
@@ -140,5 +175,8 @@ function splitQuery(query) {
 def setup(app):
     app.add_search_language(Bigrams)
     app.connect("autodoc-process-docstring", literal)
+    app.connect("autodoc-process-signature", short)
+    app.connect("doctree-read", type_hints)
     app.connect("missing-reference", public)
     app.connect("html-page-context", other_language)
+    app.connect("html-page-context", source_page)

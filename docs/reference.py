@@ -51,6 +51,7 @@ def _page(title: str, module: str, names: list[str] | None) -> str:
         lines.append(f".. auto{kind}:: {module}.{name}")
         if kind == "class":
             lines += ["   :members:", "   :undoc-members:"] if value.__doc__ else []
+            lines += ["   :exclude-members: function, options"] if module == "tinyattn.nn" else []
         lines.append("")
     return "\n".join([*lines, "```", ""])
 

@@ -11,8 +11,9 @@ NAMES = {*("index", "mask", "rows", "axes", "mean", "sign"), *("low", "high", "s
 NAMES |= {"count", "groups"}
 SYMBOLS = {*("log", "log_2", "sin", "cos", "tanh", "min", "max", "floor", "trunc", "softmax")}
 SYMBOLS |= {*("sqrt", "pi", "inf", "eps", "dlog", "dlow", "dhigh", "dmask", "do")}
+SYMBOLS |= {"Tq", "Tk"}
 SYMBOLS |= {f"d{x}" for x in "abchklmnpqrstvwxyzXABCW"}
-CODE = re.compile(r"`[^`]*`|\S+/\S+\.py|[a-z]{3,}_[a-z]{3,}")
+CODE = re.compile(r"`[^`]*`|[\w/]+\.py|[a-z]{3,}_[a-z]{3,}")
 SOURCE = re.compile(r"\([A-Z][^()]*\d{4}[^()]*\)")  # (Vaswani et al. 2017, arXiv:1706.03762)
 BREAK = "\ue000"  # ends a formula; a character that no docstring holds
 NESTED = r"\(((?:[^()]|\([^()]*\))*)\)"
@@ -42,6 +43,7 @@ RULES = [
     (r"(?<![A-Za-z])(count|groups)(?![A-Za-z])", r"\\text{\1}"),
     (r"(?<![A-Za-z])mod(?![A-Za-z])", r"\\bmod "),
     (r"\bd(low|high|mask)\b", r"d\\mathit{\1}"),
+    (r"\bT([qk])\b", r"T_\1"),
     (r"\beps\b", r"\\varepsilon "),
     (r"\bpi\b", r"\\pi "),
     (r"\binf\b", r"\\infty "),
@@ -77,7 +79,9 @@ def _line(text: str) -> str:
     for token, then in zip(tokens, [*tokens[1:], ""], strict=True):
         if _is_word(token, then, bool(run)):
             _end(run, out)
-            out.append(f"`{token}`" if CODE.fullmatch(token) and token[0] != "`" else token)
+            bare = token.strip("(),;:.")
+            is_code = CODE.fullmatch(bare) and bare[0] != "`"
+            out.append(token.replace(bare, f"`{bare}`") if is_code else token)
         else:
             run.append(token)
             ends = token.endswith((",", ";", ".", ":")) and token not in (".", ":", "=:", "...")
@@ -90,7 +94,7 @@ def _line(text: str) -> str:
 def _is_word(token: str, then: str, inside: bool) -> bool:
     """Whether a token is no part of a formula; `inside` says that one has begun before it."""
     bare = token.strip("(),;:.")
-    if token == BREAK or CODE.fullmatch(token) or SOURCE.fullmatch(token):
+    if token == BREAK or CODE.fullmatch(bare) or SOURCE.fullmatch(token):
         return True
     follows = bool(WORD.fullmatch(then.strip("(),;:."))) and then not in SYMBOLS
     if bare in ("a", "A"):  # the article?

@@ -97,3 +97,10 @@ def test_each_guide_is_listed():
 def test_links_to_files_that_are_not_on_the_site_are_code():
     text = "See [loop](../native/replay.c), [that](../../x.md) and [speed](speed.md)."
     assert inside(text) == "See `native/replay.c`, `x.md` and [speed](speed.md)."
+    assert inside("[nn](../en/nn.html), 英") == '<a href="../en/nn.html">nn</a>, 英'
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lessons").glob("??/*.py")), ids=lambda p: p.stem)
+def test_no_sentence_of_a_lesson_goes_on_with_what_is_a_list_to_markdown(path):
+    found = re.findall(r"^# \S.*\n# 1[.)] .*", path.read_text(encoding="utf-8"), re.M)
+    assert [x for x in found if not re.match(r"# \d", x)] == []

@@ -20,6 +20,8 @@ from docs.typeset import typeset
         ("mean(h) over rows of D features", r"$\operatorname{mean}(h)$ over rows of $D$ features"),
         ("see `mask`, a word", "see `mask`, a word"),
         ("the file ops/shape.py of key_mask", "the file `ops/shape.py` of `key_mask`"),
+        ("With key_mask, as in shape.py.", "With `key_mask`, as in `shape.py`."),
+        ("of shape (B, Tq, Tk)", "of shape $(B, T_q, T_k)$"),
         ("dx = g (Ba et al. 2016, arXiv:1607.06450)",
          "$dx = g$ (Ba et al. 2016, arXiv:1607.06450)"),
     ],
