@@ -154,7 +154,7 @@ def picture(model: Listener, recording: morse.Recording, path: str) -> None:
     ticks = [f"{0.04 * i:.1f}" if i % 10 == 0 else "" for i in range(rows.shape[1])]
     title = f"Morse code {recording.text}: where each letter was heard (seconds)"
     figure = attention_figure(rows, ticks, list(texts[0]) or [""], title)
-    figure.set_size_inches(10, 3)
+    figure.figure.set_size_inches(10, 3)
     figure.savefig(path)
 
 

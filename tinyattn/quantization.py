@@ -138,8 +138,8 @@ def quantize_dynamic(
       (0): QuantizedEmbedding(100, 64)
       (1): QuantizedLinear(in_features=64, out_features=10, bias=True)
     )
-    >>> [x.dtype.name for x in small[1].state_dict().values()]
-    ['uint8', 'float32', 'float32']
+    >>> {name: x.dtype.name for name, x in sorted(small[1].state_dict().items())}
+    {'bias': 'float32', 'weight': 'uint8', 'weight_scale': 'float32'}
     """
     if not isinstance(model, Module):
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")

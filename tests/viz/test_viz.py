@@ -104,21 +104,21 @@ def test_attention_figure_has_the_weights_and_the_tokens() -> None:
     np.testing.assert_array_equal(axes.images[0].get_array(), WEIGHTS)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "$b", "$\\c$"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y"]
-    assert figure.get_suptitle() == "an alignment"
+    assert figure.figure.get_suptitle() == "an alignment"
     assert axes.images[0].get_clim() == (0, 1)
     assert png(figure).startswith(b"\x89PNG")
 
 
 def test_long_sentences_still_make_a_picture() -> None:
     figure = attention_figure(np.zeros((1, 2000)), ["a"] * 2000, ["x"])
-    assert max(figure.get_size_inches() * figure.dpi) < 2**16
+    assert max(figure.figure.get_size_inches() * figure.figure.dpi) < 2**16
 
 
 def test_chinese_labels_get_a_font_that_has_them() -> None:
     figure = attention_figure(np.eye(2), ["我", "书"], ["I", "read"], title="看")
     png(figure)  # a missing glyph would be a warning, which is an error here
     axes = figure.axes[0]
-    for text in (*axes.get_xticklabels(), *figure.texts):
+    for text in (*axes.get_xticklabels(), *figure.figure.texts):
         path = font_manager.findfont(text.get_fontproperties(), fallback_to_default=False)
         assert ord(text.get_text()) in FT2Font(path).get_charmap()
 

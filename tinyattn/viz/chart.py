@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from io import StringIO
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tinyattn.kernels._types import Array
@@ -31,36 +30,48 @@ _SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "tinyattn"}
 _NO_METADATA: Any = dict.fromkeys(["Creator", "Date", "Format", "Type"])
 
 
-class Chart(Figure):
+class Chart:
     """A figure that a notebook shows as SVG. `save(path)` writes it: .svg, .png, .pdf and what else
-    Matplotlib knows. Its axes can be changed as those of any figure."""
+    Matplotlib knows. `figure` is Matplotlib's own, to be changed as any figure; `axes` are its
+    panels. Their types are Any, since not every type checker finds those of Matplotlib."""
+
+    figure: Any
 
     def __init__(self, width: float, height: float, title: str = "", **style: Any) -> None:
         """A figure of this size in inches."""
-        super().__init__(figsize=(width, height), dpi=120, layout="constrained")
+        self.figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
         if title:
-            self.suptitle(title, x=0.01, ha="left", fontsize=11, **style)
+            self.figure.suptitle(title, x=0.01, ha="left", fontsize=11, **style)
+
+    @property
+    def axes(self) -> list[Any]:
+        return list(self.figure.axes)
 
     def _repr_svg_(self) -> str:
         """The figure as an element of a page: without a header, with a title for those who hear
         the page."""
         file = StringIO()
         with mpl.rc_context(_SVG):
-            self.savefig(file, format="svg", metadata=_NO_METADATA)
+            self.figure.savefig(file, format="svg", metadata=_NO_METADATA)
         text = file.getvalue()
         head, rest = text[text.index("<svg") :].split(">", 1)
-        titles = [self.get_suptitle(), *(axes.get_title() for axes in self.axes)]
+        titles = [self.figure.get_suptitle(), *(axes.get_title() for axes in self.axes)]
         name = escape(", ".join(filter(None, titles)) or "figure")
         return f'{head} role="img">\n<title>{name}</title>{rest}'
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the figure to a file; the ending of its name says in which format."""
         with mpl.rc_context(_SVG):
-            self.savefig(path, metadata=_NO_METADATA if str(path).endswith(".svg") else None)
+            metadata = _NO_METADATA if str(path).endswith(".svg") else None
+            self.figure.savefig(path, metadata=metadata)
+
+    def savefig(self, file: str | PathLike[str] | IO[bytes], **options: Any) -> None:
+        """Write the figure as Matplotlib's method of this name does, with its options."""
+        self.figure.savefig(file, **options)
 
 
 def heat_map(
-    axes: Axes, array: Array, low: float, high: float, label: str, numbers: bool = False
+    axes: Any, array: Array, low: float, high: float, label: str, numbers: bool = False
 ) -> None:
     """An array as cells, whose colours stand beside it under `label`. NaN stays white.
 

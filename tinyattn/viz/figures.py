@@ -31,14 +31,14 @@ def attention_figure(
     source, target = [*map(printable, source)], [*map(printable, target)]
     size = (min(1.5 + 0.45 * len(source), _INCHES), min(1.2 + 0.4 * len(target), _INCHES))
     style: dict[str, Any] = {"family": families(source, target, title), "parse_math": False}
-    figure = Chart(*size, title, **style)
-    axes = figure.add_subplot()
+    chart = Chart(*size, title, **style)
+    axes = chart.figure.add_subplot()
     heat_map(axes, array, 0, 1, "attention weight")
     for tokens, place in ((source, axes.set_xticks), (target, axes.set_yticks)):
         at = list(ticks(len(tokens), _LABELS))
         place(at, [tokens[i] for i in at], **style)
     axes.xaxis.tick_top()
-    return figure
+    return chart
 
 
 def curve_figure(
@@ -55,14 +55,14 @@ def curve_figure(
                 f"{name}: expected {len(steps)} values, one for each step, got {len(values)}"
             )
     style: dict[str, Any] = {"family": families(list(curves), (), xlabel), "parse_math": False}
-    figure = Chart(4 * len(curves), 3)
+    chart = Chart(4 * len(curves), 3)
     for number, (name, values) in enumerate(curves.items(), start=1):
-        axes = figure.add_subplot(1, len(curves), number)
+        axes = chart.figure.add_subplot(1, len(curves), number)
         axes.plot(steps, values, **LINES[0])
         axes.set_xlabel(xlabel, **style)
         axes.set_title(name, **style)
         axes.grid(alpha=0.3)
-    return figure
+    return chart
 
 
 def families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:

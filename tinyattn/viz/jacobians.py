@@ -71,7 +71,7 @@ def jacobian(
     style: dict[str, Any] = {"family": families(inputs, outputs, title), "parse_math": False}
     size = [min(max(3.2, 1.8 + side * n), 12.0) for n in array.shape[::-1]]
     chart = Chart(size[0] + 1.0, size[1], title, **style)
-    axes = chart.subplots()
+    axes = chart.figure.subplots()
     largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) or 1.0
     heat_map(axes, array, -largest, largest, "dy_i / dx_j", numbers=small)
     axes.set_xlabel("input j")

@@ -90,7 +90,7 @@ def gates(
     style: dict[str, Any] = {"family": families(tokens, list(arrays), title), "parse_math": False}
     width = min(max(5.0, 1.8 + 0.35 * steps), 14.0)
     chart = Chart(width, 0.9 + 1.3 * len(arrays), title, **style)
-    rows = chart.subplots(len(arrays), 1, sharex=True, squeeze=False)
+    rows = chart.figure.subplots(len(arrays), 1, sharex=True, squeeze=False)
     for axes, (name, array) in zip(rows[:, 0], arrays.items(), strict=True):
         signed = np.nanmin(array, initial=0) < 0
         heat_map(axes, array.T, -1 if signed else 0, 1, "state" if signed else "gate")
@@ -137,7 +137,7 @@ def gradient_norms(
         raise ValueError("norms: expected at least one number, got none")
     style: dict[str, Any] = {"family": families(list(curves), (), title), "parse_math": False}
     chart = Chart(5.6, 3.2, title, **style)
-    axes = chart.subplots()
+    axes = chart.figure.subplots()
     for number, (name, curve) in enumerate(curves.items()):
         heights = np.asarray(curve, dtype=np.float64)
         if heights.ndim != 1 or (heights < 0).any():
