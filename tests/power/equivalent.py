@@ -60,7 +60,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Ceil.backward": {"factor ...": "the gradient is 0"},
     "Trunc.backward": {"factor ...": "the gradient is 0"},
     "Round.backward": {"factor ...": "the gradient is 0"},
-    "Untrained.backward": {"factor ...": NO_GRADIENT},
     "QuantizedLinear.backward": {"factor ...": NO_GRADIENT},
     "QuantizedEmbedding.backward": {"factor ...": NO_GRADIENT},
     "QuantizedGRULayer.backward": {"factor ...": NO_GRADIENT},
