@@ -66,6 +66,42 @@ def test_recurrent_layers_come_near_those_of_floats(backend, cell, options):
     assert repr(small) == f"Quantized{rnn!r}"
 
 
+def steps_of(x):
+    """x (N, K) with each row rounded to 127 steps, as the documentation says."""
+    step = np.abs(x).max(axis=1, keepdims=True) / 127
+    return np.rint(x / np.where(step > 0, step, 1)) * step
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+def test_recurrent_layers_are_their_formulas_with_rounded_numbers(backend, cell):
+    rnn = cell(6, 5).double()
+    small, x = quantize_dynamic(rnn), ta.randn(4, 3, 6, dtype=ta.float64)
+    state = {name: value.numpy() for name, value in rnn.state_dict().items()}
+    w_ih, w_hh = (steps_of(state[f"weight_{name}_l0"]) for name in ("ih", "hh"))
+    h, c, want = np.zeros((3, 5)), np.zeros((3, 5)), []
+    for row in x.numpy():
+        a = steps_of(row) @ w_ih.T + state["bias_ih_l0"]
+        b = steps_of(h) @ w_hh.T + state["bias_hh_l0"]
+        if cell is nn.GRU:
+            (r, z, n), (hr, hz, hn) = np.split(a, 3, 1), np.split(b, 3, 1)
+            r, z = sigmoid(r + hr), sigmoid(z + hz)
+            h = (1 - z) * np.tanh(n + r * hn) + z * h
+        else:
+            i, f, g, o = np.split(a + b, 4, 1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        want.append(h)
+    output, last = small(x)
+    np.testing.assert_allclose(output.numpy(), want, rtol=1e-9, atol=1e-9)
+    parts = last if isinstance(last, tuple) else (last,)
+    for got, one in zip(parts, (h, c), strict=False):
+        np.testing.assert_allclose(got.numpy()[0], one, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("options", [{}, {"kdim": 10, "vdim": 6}, {"bias": False}])
 def test_attention_comes_near_that_of_floats(backend, options):
     attention = nn.MultiheadAttention(16, 4, **options)

@@ -127,6 +127,18 @@ def test_the_weights_of_a_gru_and_of_attention_can_be_pruned():
     assert attention(x, x, x, need_weights=False)[0].tolist() == [[[0, 0, 0, 0]]] * 3
 
 
+def test_other_hooks_and_other_parameters_stay_as_they_are():
+    module, seen = layer(), []
+    module.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs)))
+    prune.l1_unstructured(module, "weight", amount=6)
+    prune.custom_from_mask(module, "bias", ta.tensor([0.0, 1.0]))
+    module(ta.ones(1, 4))
+    prune.remove(module, "bias")
+    assert prune.is_pruned(module)
+    assert seen == [1]
+    assert mask(module) == [[0, 0, 1, 1], [0, 0, 0, 0]]
+
+
 def test_a_rule_of_ones_own():
     class EveryOther(prune.BasePruningMethod):
         PRUNING_TYPE = "unstructured"

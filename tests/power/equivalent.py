@@ -60,6 +60,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Ceil.backward": {"factor ...": "the gradient is 0"},
     "Trunc.backward": {"factor ...": "the gradient is 0"},
     "Round.backward": {"factor ...": "the gradient is 0"},
+    "_some_heads": {"another number: x.reshape(-1, ...": "NumPy takes any negative number for -1"},
     "QuantizedLinear.backward": {"factor ...": NO_GRADIENT},
     "QuantizedEmbedding.backward": {"factor ...": NO_GRADIENT},
     "QuantizedGRULayer.backward": {"factor ...": NO_GRADIENT},
