@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Lesson 12. Long sequences: attention without the matrix
 #
-# **The idea.** Softmax can be computed in one pass, in pieces, if one
-# number is kept for each row and corrected when a larger score appears.
-# Then attention needs no $T \times T$ matrix, forward or backward.
+# **The idea.** The sum under a softmax can be computed in one pass, in
+# pieces, if it is corrected whenever a larger score appears. Then attention
+# needs no $T \times T$ matrix, forward or backward.
 #
 # **Time:** 75 minutes. **You need:** lessons 4 (softmax) and 10 (attention
 # and its gradient).
@@ -49,7 +49,7 @@ growth = matrix[-1] / matrix[-3], linear[-1] / linear[-3]
 print("4 times the tokens: memory times", np.round(growth, 1))
 
 # %% [markdown]
-# ## Softmax in one pass
+# ## The sum of softmax in one pass
 #
 # The softmax of one row $x_1, \dots, x_n$ is usually computed in three
 # passes: the maximum $m$, the sum $d = \sum_i e^{x_i - m}$, and the
@@ -73,11 +73,13 @@ print("4 times the tokens: memory times", np.round(growth, 1))
 # d_{i+1} = d_i \, e^{m_i - m_{i+1}} + e^{x_{i+1} - m_{i+1}} .
 # $$
 #
-# So two numbers are enough, $m$ and $d$ (Milakov and Gimelshein 2018,
-# arXiv:1805.02867). The factor $e^{m_i - m_{i+1}}$ **rescales** the old
-# sum. By hand for $x = (1, 3, 2)$: first $m = 1, d = 1$. Then 3 comes:
-# $m = 3$ and $d = 1 \cdot e^{1 - 3} + 1 = 1.135$. Then 2 comes: the maximum
-# stays, the factor is 1, and $d = 1.135 + e^{2 - 3} = 1.503$.
+# So two numbers are enough, $m$ and $d$, and one pass finds them (Milakov
+# and Gimelshein 2018, arXiv:1805.02867). Softmax itself needs a second pass
+# for the quotients; attention, as we shall see, does not. The factor
+# $e^{m_i - m_{i+1}}$ **rescales** the old sum. By hand for $x = (1, 3, 2)$:
+# first $m = 1, d = 1$. Then 3 comes: $m = 3$ and
+# $d = 1 \cdot e^{1 - 3} + 1 = 1.135$. Then 2 comes: the maximum stays, the
+# factor is 1, and $d = 1.135 + e^{2 - 3} = 1.503$.
 #
 # Does the formula hold? We compute $m_i$ and $d_i$ for every prefix from
 # their definition and compare:
@@ -229,7 +231,7 @@ for name, a, b in zip("qkv", *gradients, strict=True):
 #
 # 1. In which order of the scores is the rescaling never needed? In which
 #    order is it needed at every step?
-# 2. How many exponentials does the one-pass softmax compute for $n$
+# 2. How many exponentials does this way to $m$ and $d$ compute for $n$
 #    numbers? How many does the usual one?
 # 3. Show that putting tiles together is associative: (1 with 2) with 3 is 1
 #    with (2 with 3). What can be computed in parallel because of that?

@@ -1,7 +1,7 @@
-# %% [markdown] source="8dea9e10"
+# %% [markdown] source="af7d23db"
 # # 第 12 课：长序列——不用矩阵的注意力
 #
-# **本课要点：** 只要每一行记住一个数，遇到更大的分数时加以修正，softmax 就能一遍算完，而且可以分块算。这样一来，注意力的前向和反向都不再需要 $T \times T$ 的矩阵。
+# **本课要点：** 只要在遇到更大的分数时加以修正，softmax 分母里的和就能一遍算完，而且可以分块算。这样一来，注意力的前向和反向都不再需要 $T \times T$ 的矩阵。
 #
 # **时间：** 75 分钟。**需要：** 第 4 课（softmax）和第 10 课（注意力及其梯度）。
 
@@ -40,8 +40,8 @@ axes.grid(alpha=0.3)
 growth = matrix[-1] / matrix[-3], linear[-1] / linear[-3]
 print("4 times the tokens: memory times", np.round(growth, 1))
 
-# %% [markdown] source="52058c48"
-# ## 一遍算完的 softmax
+# %% [markdown] source="155a4ee1"
+# ## 一遍算出 softmax 的和
 #
 # 一行 $x_1, \dots, x_n$ 的 softmax 通常分三遍算：先求最大值 $m$，再求和 $d = \sum_i e^{x_i - m}$，最后求商 $e^{x_i - m} / d$。减去最大值，是因为 $e^{100}$ 已超出 float32 的范围。可是这样一来，似乎必须先看完**全部**分数，才能算第一个指数。
 #
@@ -57,7 +57,7 @@ print("4 times the tokens: memory times", np.round(growth, 1))
 # d_{i+1} = d_i \, e^{m_i - m_{i+1}} + e^{x_{i+1} - m_{i+1}} .
 # $$
 #
-# 所以只要记住 $m$ 和 $d$ 两个数就够了（Milakov 和 Gimelshein 2018，arXiv:1805.02867）。因子 $e^{m_i - m_{i+1}}$ 把旧的和**重新缩放**。用 $x = (1, 3, 2)$ 手算一遍：开始时 $m = 1, d = 1$。3 来了：$m = 3$，$d = 1 \cdot e^{1 - 3} + 1 = 1.135$。2 来了：最大值不变，因子是 1，$d = 1.135 + e^{2 - 3} = 1.503$。
+# 所以只要记住 $m$ 和 $d$ 两个数就够了，一遍就能求出它们（Milakov 和 Gimelshein 2018，arXiv:1805.02867）。Softmax 本身还要第二遍来求商；而注意力，如下文所示，不需要第二遍。因子 $e^{m_i - m_{i+1}}$ 把旧的和**重新缩放**。用 $x = (1, 3, 2)$ 手算一遍：开始时 $m = 1, d = 1$。3 来了：$m = 3$，$d = 1 \cdot e^{1 - 3} + 1 = 1.135$。2 来了：最大值不变，因子是 1，$d = 1.135 + e^{2 - 3} = 1.503$。
 #
 # 公式对吗？我们按定义算出每个前缀的 $m_i$ 和 $d_i$，再来比较：
 
@@ -159,7 +159,7 @@ for name, a, b in zip("qkv", *gradients, strict=True):
     print(f"d{name}: largest difference {abs(a - b).max():.1e}")
     assert np.allclose(a, b)
 
-# %% [markdown] source="448668ac"
+# %% [markdown] source="478b4cd6"
 # ## 轮到你了
 #
 # ```text
@@ -181,7 +181,7 @@ for name, a, b in zip("qkv", *gradients, strict=True):
 # ## 试一试
 #
 # 1. 分数按什么顺序出现时，从不需要重新缩放？按什么顺序时，每一步都需要？
-# 2. 对 $n$ 个数，一遍算完的 softmax 要算多少次指数？通常的算法呢？
+# 2. 对 $n$ 个数，这样求 $m$ 和 $d$ 要算多少次指数？通常的算法呢？
 # 3. 证明块的合并满足结合律：先合并 1 和 2 再合并 3，等于先合并 2 和 3 再与 1 合并。因此哪些计算可以并行？
 #
 # ## 源码在哪里

@@ -121,6 +121,16 @@ def test_text_stands_in_comments(language, lesson):
 
 @both_languages
 @every_lesson
+def test_no_line_begins_a_list_inside_a_formula(language, lesson):
+    lines, inside = re.sub(r"\$\$.*?\$\$", "", text(language, lesson), flags=re.S).splitlines(), 0
+    for line in lines:
+        begins = re.match(r"# ([-+*>#] |\d+[.)] |=+$|-+$)", line)
+        assert not (inside % 2 and begins), f"Markdown takes this line for something else: {line}"
+        inside = 0 if line.strip("# ") == "" else inside + line.count("$")
+
+
+@both_languages
+@every_lesson
 def test_the_first_cell_has_the_title_and_the_last_one_says_where_to_go_on(language, lesson):
     number = ORDER.index(lesson) + 1
     title = {"en": f"# # Lesson {number}. ", "zh": f"# # 第 {number} 课："}[language]
