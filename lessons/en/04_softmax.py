@@ -143,7 +143,7 @@ bar.set_label("slope dy_i / dx_j")
 # %% [markdown]
 # The diagonal is positive: a score raises its own weight. Everything else
 # is negative: it lowers the other weights. It lowers large weights most,
-# because the slope $-y_i y_j$ grows with $y_i$.
+# because the size of the slope, $y_i y_j$, grows with $y_i$.
 #
 # On the right the scores are four times as large. Two weights together are
 # almost 1, and only between these two are there slopes of any size. The
@@ -210,10 +210,10 @@ assert np.allclose(g @ jacobian, np.array([7, -2, -5]) / 8)
 # ## A check that sees nothing
 #
 # It is common to check a backward through a sum: let $L = \sum_i y_i$,
-# compare the gradient with the measured slope. For softmax this is
-# worthless. The weights sum to 1 whatever the scores are, so $L$ is
-# constant and every slope is 0. Here is a softmax whose backward is plainly
-# wrong. Through a sum it passes.
+# compare the gradient with the measured slope. For softmax this shows
+# little. The weights sum to 1 whatever the scores are, so $L$ is constant
+# and every slope is 0. Here is a softmax whose backward is plainly wrong:
+# it gives 0, whatever arrives. Through a sum it passes.
 
 
 # %%
@@ -245,8 +245,9 @@ else:
 
 # %% [markdown]
 # `ta.gradcheck` multiplies the outputs by random numbers before it adds
-# them up: $L = \sum_i c_i y_i$. Then $g = c$ is no constant, and nothing
-# hides. Use random cotangents in every check you write.
+# them up: $L = \sum_i c_i y_i$. Then $g = c$ differs from element to
+# element, and a wrong gradient shows. Such numbers in the place of $g$ are
+# called **cotangents**. Use random ones in every check you write.
 #
 # The softmax of the package, for comparison:
 
@@ -264,7 +265,8 @@ assert np.allclose(u.grad.numpy(), np.array([7, -2, -5]) / 8)
 #   sum to 0.
 # - Backwards it is one line: each $g_j$ minus their weighted mean, times
 #   the weight.
-# - A check through `sum()` sees nothing of softmax. Use random cotangents.
+# - A check through `sum()` passes a softmax whose gradient is always 0. Use
+#   random cotangents.
 #
 # ## Questions to try
 #

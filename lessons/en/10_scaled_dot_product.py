@@ -48,8 +48,8 @@ _ = ta.manual_seed(0)
 # \begin{pmatrix} 1 & 1 & 1 \\ 1 & 1 & 1 \\ 1 & 1 & 1 \end{pmatrix}.
 # $$
 #
-# **Check it with a pencil.** Row 1 of $Q$ is $(0, 1)$: it picks the second
-# number of every key. Then run the cell.
+# **Check it with a pencil.** The first row of $Q$ is $(0, 1)$: it picks the
+# second number of every key. Then run the cell.
 
 # %%
 Q = ta.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])  # (Tq, D) = (3, 2)
@@ -125,9 +125,9 @@ assert min(slope["scaled_dot"]) > 0.7
 assert slope["dot"][-1] < 0.1
 
 # %% [markdown]
-# With the scale, both curves hardly depend on $D$. Without it, nine tenths
-# of the slope are gone at $D = 1024$, and nine tenths of the gradient with
-# it.
+# With the scale, both curves hardly depend on $D$. Without it, more than
+# nine tenths of the slope are gone at $D = 1024$, and most of the gradient
+# with it.
 #
 # The letter under the root is the number of **features**, not of keys.
 # Another of the texts divides by $\sqrt{T_k}$. A test shows why that is

@@ -119,8 +119,8 @@ for axis, (title, weights) in zip(axes, panels.items(), strict=True):
 bar = figure.colorbar(image, ax=axes)
 bar.set_label("slope dy_i / dx_j")
 
-# %% [markdown] source="406e0676"
-# 对角线是正的：一个分数会抬高自己的权重。其余都是负的：它会降低别的权重。大的权重降得最多，因为斜率 $-y_i y_j$ 随 $y_i$ 增大。
+# %% [markdown] source="e286c6d9"
+# 对角线是正的：一个分数会抬高自己的权重。其余都是负的：它会降低别的权重。大的权重降得最多，因为斜率的大小 $y_i y_j$ 随 $y_i$ 增大。
 #
 # 右图的分数放大到四倍。有两个权重加起来几乎等于 1，只有这两者之间的斜率还比较大。其余的斜率几乎都是 0：那里的分数几乎**得不到梯度**，训练也就无法纠正它们。这就是第 10 课要把分数除以 $\sqrt{D}$ 的原因。
 #
@@ -151,7 +151,7 @@ g = np.array([8.0, 0.0, 0.0])  # (T,)
 print("g @ J =", g @ jacobian)  # (T,) @ (T, T) -> (T,)
 assert np.allclose(g @ jacobian, np.array([7, -2, -5]) / 8)
 
-# %% [markdown] source="337d22f1"
+# %% [markdown] source="e9b167eb"
 # ## 轮到你了
 #
 # 请写出 `softmax_backward(y, grad)`：由权重 `y`（形状 (B, T)）和传来的梯度 `grad`（形状 (B, T)），求分数的梯度（形状 (B, T)）。每一行各是一个独立的 softmax。
@@ -169,7 +169,7 @@ assert np.allclose(g @ jacobian, np.array([7, -2, -5]) / 8)
 #
 # ## 什么都看不见的检查
 #
-# 检查反向传播时，人们常常先求和：令 $L = \sum_i y_i$，再把梯度与量得的斜率比较。对 softmax 来说，这样做毫无用处。不论分数是多少，权重之和都是 1，所以 $L$ 是常数，每个斜率都是 0。下面这个 softmax 的反向显然是错的，可是先求和再检查，它却能通过。
+# 检查反向传播时，人们常常先求和：令 $L = \sum_i y_i$，再把梯度与量得的斜率比较。对 softmax 来说，这样做看不出多少问题。不论分数是多少，权重之和都是 1，所以 $L$ 是常数，每个斜率都是 0。下面这个 softmax 的反向显然是错的：不管传来什么，它都给出 0。可是先求和再检查，它却能通过。
 
 
 # %%
@@ -199,8 +199,8 @@ except AssertionError as error:
 else:
     raise AssertionError("gradcheck should have refused it")
 
-# %% [markdown] source="17068a93"
-# `ta.gradcheck` 在求和之前，先用随机数乘各个输出：$L = \sum_i c_i y_i$。这样 $g = c$ 就不是常数，什么也藏不住。你自己写检查时，也要用随机的上游梯度。
+# %% [markdown] source="eefaf1d2"
+# `ta.gradcheck` 在求和之前，先用随机数乘各个输出：$L = \sum_i c_i y_i$。这样 $g = c$ 的各个元素互不相同，错误的梯度就会暴露。这里代替 $g$ 的 $c$ 就是上游梯度（cotangent）。你自己写检查时，也要用随机的上游梯度。
 #
 # 对照一下本项目的 softmax：
 
@@ -211,12 +211,12 @@ u.softmax(-1).backward(ta.tensor(g))
 print(u.grad)
 assert np.allclose(u.grad.numpy(), np.array([7, -2, -5]) / 8)
 
-# %% [markdown] source="c389ad5c"
+# %% [markdown] source="9e3732cc"
 # ## 学到了什么
 #
 # - Softmax 的雅可比矩阵是 $y_i (1_{[i=j]} - y_j)$；它的每一行、每一列之和都是 0。
 # - 反向只有一行：每个 $g_j$ 减去它们的加权平均，再乘以权重。
-# - 先 `sum()` 再检查，看不出 softmax 的任何错误。要用随机的上游梯度。
+# - 先 `sum()` 再检查，梯度永远是 0 的 softmax 也能通过。要用随机的上游梯度。
 #
 # ## 试一试
 #

@@ -121,12 +121,16 @@ def test_text_stands_in_comments(language, lesson):
 
 @both_languages
 @every_lesson
-def test_no_line_begins_a_list_inside_a_formula(language, lesson):
-    lines, inside = re.sub(r"\$\$.*?\$\$", "", text(language, lesson), flags=re.S).splitlines(), 0
+def test_no_line_begins_a_list_inside_a_sentence(language, lesson):
+    lines = re.sub(r"\$\$.*?\$\$", "", text(language, lesson), flags=re.S).splitlines()
+    inside, before = 0, ""
     for line in lines:
         begins = re.match(r"# ([-+*>#] |\d+[.)] |=+$|-+$)", line)
         assert not (inside % 2 and begins), f"Markdown takes this line for something else: {line}"
+        if re.match(r"# (\+|1[.)]) ", line):  # other numbers begin no list in a paragraph
+            assert before in ("", "#"), f"Markdown begins a list here: {line}"
         inside = 0 if line.strip("# ") == "" else inside + line.count("$")
+        before = line
 
 
 @both_languages
