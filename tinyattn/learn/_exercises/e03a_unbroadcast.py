@@ -104,6 +104,7 @@ def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for big, small in (
         ((3, 3), (3,)), ((2, 3, 4), (3, 1)), ((2, 3), (2, 3)), ((3, 3), (3, 1)), ((4, 3), (1, 3)),
         ((2, 3, 3), (1, 3, 1)), ((3, 3, 3), (3,)), ((2, 2), (1, 1)), ((2, 3), ()), ((5,), (1,)),
+        ((17, 18, 19), (18, 1)),
     ):  # fmt: skip
         yield rng.standard_normal(big), small
 

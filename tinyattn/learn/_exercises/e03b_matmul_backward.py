@@ -79,7 +79,14 @@ def forward_again(grad, x, w):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, D, V in ((2, 3, 2, 4), (3, 2, 3, 3), (1, 4, 3, 2), (2, 1, 2, 2)):
+    for B, T, D, V in (
+        (2, 3, 2, 4),
+        (3, 2, 3, 3),
+        (1, 4, 3, 2),
+        (2, 1, 2, 2),
+        (17, 2, 18, 3),
+        (2, 17, 3, 18),
+    ):
         yield (
             rng.standard_normal((B, T, V)), rng.standard_normal((B, T, D)),
             rng.standard_normal((D, V)),

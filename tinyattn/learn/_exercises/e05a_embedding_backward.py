@@ -91,7 +91,14 @@ def no_padding(grad, tokens, V):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, D, V in ((2, 4, 3, 5), (1, 6, 2, 3), (3, 2, 2, 9), (3, 5, 1, 2)):
+    for B, T, D, V in (
+        (2, 4, 3, 5),
+        (1, 6, 2, 3),
+        (3, 2, 2, 9),
+        (3, 5, 1, 2),
+        (17, 2, 3, 19),
+        (2, 17, 18, 4),
+    ):
         yield rng.standard_normal((B, T, D)), rng.integers(0, V, (B, T)), V
 
 

@@ -133,7 +133,7 @@ def overflow(logits, targets, pad):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for N, V, pad in ((4, 3, 0), (6, 5, 2), (3, 3, 1), (1, 4, 0)):
+    for N, V, pad in ((4, 3, 0), (6, 5, 2), (3, 3, 1), (1, 4, 0), (17, 18, 3)):
         targets = rng.integers(0, V, N)
         targets[0] = (pad + 1) % V
         targets[1:2] = pad

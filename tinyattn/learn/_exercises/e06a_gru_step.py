@@ -138,7 +138,7 @@ def inputs(rng: np.random.Generator, B: int, D: int, H: int) -> Inputs:
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, D, H in ((2, 3, 4), (1, 2, 1), (3, 4, 4), (4, 1, 2)):
+    for B, D, H in ((2, 3, 4), (1, 2, 1), (3, 4, 4), (4, 1, 2), (17, 18, 2), (2, 3, 17)):
         yield inputs(rng, B, D, H)
 
 

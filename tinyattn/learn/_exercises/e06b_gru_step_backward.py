@@ -156,7 +156,7 @@ def _inputs(rng: np.random.Generator, B: int, D: int, H: int) -> Inputs:
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, D, H in ((2, 3, 2), (1, 2, 1), (3, 3, 3)):
+    for B, D, H in ((2, 3, 2), (1, 2, 1), (3, 3, 3), (17, 2, 3), (2, 17, 18)):
         yield _inputs(rng, B, D, H)
 
 

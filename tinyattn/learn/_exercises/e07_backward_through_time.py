@@ -139,7 +139,7 @@ def _inputs(rng: np.random.Generator, T: int, B: int, H: int) -> Inputs:
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for T, B, H in ((3, 2, 2), (4, 1, 3), (1, 2, 2), (2, 3, 1)):
+    for T, B, H in ((3, 2, 2), (4, 1, 3), (1, 2, 2), (2, 3, 1), (18, 2, 3), (2, 17, 18)):
         yield _inputs(rng, T, B, H)
 
 

@@ -92,7 +92,14 @@ def _inputs(rng: np.random.Generator, B: int, T: int, D: int, K: int, H: int) ->
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for sizes in ((2, 3, 2, 4, 3), (3, 3, 2, 2, 2), (1, 4, 3, 2, 5), (4, 1, 2, 3, 2)):
+    for sizes in (
+        (2, 3, 2, 4, 3),
+        (3, 3, 2, 2, 2),
+        (1, 4, 3, 2, 5),
+        (4, 1, 2, 3, 2),
+        (17, 2, 3, 2, 18),
+        (2, 18, 17, 19, 3),
+    ):
         yield _inputs(rng, *sizes)
 
 

@@ -124,7 +124,7 @@ def _inputs(rng: np.random.Generator, B: int, T: int, D: int) -> Inputs:
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, D in ((2, 3, 2), (3, 5, 4), (4, 4, 4), (1, 6, 1)):
+    for B, T, D in ((2, 3, 2), (3, 5, 4), (4, 4, 4), (1, 6, 1), (17, 18, 2), (2, 3, 17)):
         yield _inputs(rng, B, T, D)
     yield rng.standard_normal((2, 3)), rng.standard_normal((2, 3, 2)), np.eye(3)[:2] == 0
 

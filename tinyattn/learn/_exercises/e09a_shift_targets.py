@@ -101,7 +101,13 @@ def down_the_batch(targets, start, pad):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, start, pad in ((2, 4, 1, 0), (3, 6, 8, 0), (3, 5, 1, 7), (1, 3, 9, 8)):
+    for B, T, start, pad in (
+        (2, 4, 1, 0),
+        (3, 6, 8, 0),
+        (3, 5, 1, 7),
+        (1, 3, 9, 8),
+        (17, 18, 1, 0),
+    ):
         targets = rng.integers(3, 7, (B, T))
         lengths = rng.integers(2, T, (B, 1))
         targets[np.arange(T) == lengths - 1] = 2

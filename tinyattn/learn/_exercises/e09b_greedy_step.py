@@ -93,7 +93,7 @@ def inverted(logits, done, end, pad):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, V, end, pad in ((4, 4, 2, 0), (6, 5, 1, 0), (4, 6, 2, 5), (5, 5, 3, 4)):
+    for B, V, end, pad in ((4, 4, 2, 0), (6, 5, 1, 0), (4, 6, 2, 5), (5, 5, 3, 4), (18, 17, 2, 0)):
         logits, done = rng.standard_normal((B, V)), np.arange(B) % 2 == 0
         logits[1, end], logits[3 % B, pad] = 9, 8
         yield logits, done, end, pad

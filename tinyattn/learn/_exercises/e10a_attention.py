@@ -133,7 +133,14 @@ def _inputs(rng: np.random.Generator, B: int, Tq: int, Tk: int, D: int, E: int) 
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for sizes in ((2, 3, 5, 4, 2), (1, 4, 4, 2, 3), (3, 2, 3, 9, 4), (2, 4, 4, 5, 5)):
+    for sizes in (
+        (2, 3, 5, 4, 2),
+        (1, 4, 4, 2, 3),
+        (3, 2, 3, 9, 4),
+        (2, 4, 4, 5, 5),
+        (17, 2, 3, 2, 2),
+        (1, 17, 18, 19, 20),
+    ):
         yield _inputs(rng, *sizes)
 
 

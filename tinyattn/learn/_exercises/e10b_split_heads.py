@@ -69,7 +69,15 @@ def reversed_heads(x, h):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, T, D, h in ((2, 3, 4, 2), (1, 4, 4, 4), (3, 2, 6, 3), (2, 6, 6, 2), (2, 3, 4, 1)):
+    for B, T, D, h in (
+        (2, 3, 4, 2),
+        (1, 4, 4, 4),
+        (3, 2, 6, 3),
+        (2, 6, 6, 2),
+        (2, 3, 4, 1),
+        (17, 2, 4, 2),
+        (1, 17, 36, 18),
+    ):
         yield rng.standard_normal((B, T, D)), h
 
 

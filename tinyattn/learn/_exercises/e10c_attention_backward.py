@@ -123,7 +123,13 @@ def _inputs(rng: np.random.Generator, B: int, Tq: int, Tk: int, D: int, E: int) 
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for sizes in ((2, 3, 3, 3, 3), (1, 2, 4, 3, 2), (2, 4, 2, 2, 5)):
+    for sizes in (
+        (2, 3, 3, 3, 3),
+        (1, 2, 4, 3, 2),
+        (2, 4, 2, 2, 5),
+        (17, 2, 3, 2, 2),
+        (1, 17, 18, 19, 20),
+    ):
         yield _inputs(rng, *sizes)
 
 

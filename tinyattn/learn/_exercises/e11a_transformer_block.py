@@ -139,7 +139,7 @@ def doubled_norm(x: np.ndarray) -> np.ndarray:
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for norm_first in (False, True):
-        for T, D in ((3, 4), (1, 3)):
+        for T, D in ((3, 4), (1, 3), (17, 18)):
             x = 2 * rng.standard_normal((T, D)) + 1
             yield x, mean_of_words, halves, norm_of_words, doubled_norm, norm_first
 

@@ -145,7 +145,13 @@ def no_eps(grad, x, weight, eps):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for (N, D), eps in (((2, 4), 1e-5), ((3, 3), 0.1), ((1, 6), 1e-5), ((4, 2), 0.5)):
+    for (N, D), eps in (
+        ((2, 4), 1e-5),
+        ((3, 3), 0.1),
+        ((1, 6), 1e-5),
+        ((4, 2), 0.5),
+        ((17, 18), 1e-5),
+    ):
         x = 2 * rng.standard_normal((N, D)) + 1
         yield rng.standard_normal((N, D)), x, rng.uniform(0.5, 2, D), eps
 

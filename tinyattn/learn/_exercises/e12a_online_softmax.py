@@ -112,7 +112,7 @@ def nan_when_masked(m, s, block):
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for B, K in ((3, 4), (4, 2), (1, 5)):
+    for B, K in ((3, 4), (4, 2), (1, 5), (17, 19)):
         yield np.full(B, -np.inf), np.zeros(B), rng.standard_normal((B, K))
         m = rng.standard_normal(B)
         yield m, rng.uniform(1, 3, B), m[:, None] + rng.uniform(-3, 2, (B, K))

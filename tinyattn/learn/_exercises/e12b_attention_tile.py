@@ -126,7 +126,7 @@ def _inputs(rng: np.random.Generator, Tq: int, K: int, D: int, E: int, first: bo
 
 
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
-    for Tq, K, D, E in ((3, 4, 2, 2), (2, 3, 9, 1), (4, 4, 4, 4)):
+    for Tq, K, D, E in ((3, 4, 2, 2), (2, 3, 9, 1), (4, 4, 4, 4), (17, 18, 2, 3), (2, 3, 19, 17)):
         for first in (True, False):
             yield _inputs(rng, Tq, K, D, E, first)
 

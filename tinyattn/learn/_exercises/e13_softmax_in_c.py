@@ -224,6 +224,7 @@ WRONG = [
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for rows, columns, first, last in (
         (2, 8, 0, 2), (3, 13, 1, 3), (5, 16, 2, 4), (4, 7, 0, 3), (3, 33, 0, 3), (6, 1, 2, 5),
+        (40, 70, 1, 39),
     ):  # fmt: skip
         yield rng.standard_normal((rows, columns)).astype(np.float32), first, last
 
