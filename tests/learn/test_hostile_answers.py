@@ -14,7 +14,7 @@ from tinyattn.learn.__main__ import main
 from tinyattn.learn.apart import judge
 from tinyattn.learn.checking import examine
 from tinyattn.learn.exercise import exercises, load
-from tinyattn.learn.folder import PROGRESS, answer_in, start
+from tinyattn.learn.folder import PROGRESS, Unusable, answer_in, start
 
 SOFTMAX = load("04_softmax_backward")
 RIGHT = "    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))\n"
@@ -276,3 +276,10 @@ def test_an_answer_that_is_wrong_beyond_16_elements_does_not_pass(name):
     assert not report.right
     assert not report.mistake
     assert report.failed.startswith("The definition holds")
+
+
+def test_a_loop_that_never_ends_while_the_file_is_loaded_is_stopped(tmp_path):
+    path = tmp_path / SOFTMAX.file
+    path.write_text("while True:\n    pass\n", encoding="utf-8")
+    with limiting.time_limit(0.3), pytest.raises(Unusable, match=r"0\.3 s are over"):
+        answer_in(path, SOFTMAX)

@@ -6,8 +6,25 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tinyattn.learn._exercises.e13_softmax_in_c import compiler, from_c
 from tinyattn.learn.checking import examine
 from tinyattn.learn.exercise import load
+
+# Exercise 01
+
+
+def derivative_by_arrays(f, x, h):
+    steps = np.array([h, h / 2])
+    values = [(f(x + s) - f(x - s)) / (2 * s) for s in steps]
+    return [values[-1], max(values) - min(values)]
+
+
+def derivative_by_floats_of_numpy(f, x, h):
+    def central(s):
+        return np.float64(0.5) * (f(np.float64(x + s)) - f(np.float64(x - s))) / s
+
+    return central(h / 2), np.hypot(central(h) - central(h / 2), 0)
+
 
 # Exercise 02
 
@@ -136,6 +153,22 @@ def gru_by_columns(x, h, w_ih, w_hh, b_ih, b_hh):
     return out
 
 
+def gru_backward_row_by_row(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    dx, dh = np.zeros(x.shape), np.zeros(h.shape)
+    dw_ih, dw_hh = np.zeros(w_ih.shape), np.zeros(w_hh.shape)
+    db_ih, db_hh = np.zeros(len(w_ih)), np.zeros(len(w_hh))
+    for b in range(len(x)):
+        a_n = grad[b] * (1 - z[b]) * (1 - n[b] ** 2)
+        a_z = grad[b] * (h[b] - n[b]) * (z[b] - z[b] ** 2)
+        a_r = a_n * hn[b] * (r[b] - r[b] ** 2)
+        left, right = np.hstack([a_r, a_z, a_n]), np.hstack([a_r, a_z, a_n * r[b]])
+        dx[b], dh[b] = w_ih.T @ left, w_hh.T @ right + grad[b] * z[b]
+        dw_ih += np.outer(left, x[b])
+        dw_hh += np.einsum("i,j->ij", right, h[b])
+        db_ih, db_hh = db_ih + left, db_hh + right
+    return [dx, dh, dw_ih, dw_hh, db_ih, db_hh]
+
+
 def through_time_by_recursion(grad, h, u):
     if not len(grad):
         return grad, np.zeros_like(h[0]), np.zeros_like(u)
@@ -231,7 +264,82 @@ def tile_key_by_key(q, k, v, m, s, o):
     return m, s, o
 
 
-# Exercises 11b and 14
+# Exercises 11, 13 and 14
+
+
+def block_by_a_loop(x, attention, feed_forward, norm_1, norm_2, norm_first):
+    y = np.array(x, copy=True)
+    for part, norm in ((attention, norm_1), (feed_forward, norm_2)):
+        inside = part(norm(y) if norm_first else y)
+        y = np.add(inside, y) if norm_first else norm(np.add(inside, y))
+    return y
+
+
+def diagnose_by_candidates(attention):
+    rng = np.random.default_rng(3)
+    q, k, v = (2 * rng.standard_normal(shape) for shape in ((4, 3), (5, 3), (5, 2)))
+    mask = rng.random((4, 5)) < 0.5
+    mask[:, 0], mask[:, 1], mask[1, 0] = True, False, True
+
+    def softmax(s, axis=-1):
+        e = np.exp(s - s.max(axis=axis, keepdims=True))
+        return e / e.sum(axis=axis, keepdims=True)
+
+    s = q @ k.T
+    d = s / 3**0.5
+    candidates = {
+        "right": softmax(np.where(mask, d, -1e9)),
+        "no scale": softmax(np.where(mask, s, -1e9)),
+        "scaled by keys": softmax(np.where(mask, s / 5**0.5, -1e9)),
+        "no mask": softmax(d),
+        "inverted mask": softmax(np.where(mask, -1e9, d)),
+        "mask after softmax": softmax(d) * mask,
+        "softmax over queries": softmax(np.where(mask, d, -1e9), 0),
+    }
+    got = attention(q, k, v, mask)
+    return min(candidates, key=lambda name: np.abs(candidates[name] @ v - got).max())
+
+
+C = {
+    "in_double": """
+        #include <math.h>
+        void softmax_in_c(const float *x, float *y, long columns, long first, long last)
+        {
+            const float *end = x + last * columns; // C++ comments are C, too
+            for (x += first * columns, y += first * columns; x < end; x += columns, y += columns) {
+                double top = -HUGE_VAL, sum = 0.0;
+                long j;
+                for (j = 0; j < columns; ++j) top = fmax(top, x[j]);
+                for (j = 0; j < columns; ++j) sum += exp(x[j] - top);
+                for (j = 0; j < columns; ++j) y[j] = (float)(exp(x[j] - top) / sum);
+            }
+        }""",
+    "in_one_pass": """
+        #include <float.h>
+        #include <math.h>
+        static void row(const float *x, float *y, long n)
+        {
+            float top = -FLT_MAX, sum = 0;
+            for (long j = 0; j < n; j++) {
+                float higher = fmaxf(top, x[j]);
+                sum = sum * expf(top - higher) + expf(x[j] - higher);
+                top = higher;
+            }
+            float scale = 1 / sum;
+            for (long j = 0; j < n; j++) y[j] = expf(x[j] - top) * scale;
+        }
+        void softmax_in_c(const float *x, float *y, long columns, long first, long last)
+        {
+            for (; first < last; first++) row(x + first * columns, y + first * columns, columns);
+        }""",
+}
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize("how", C)
+def test_right_c_passes_however_it_is_written(how):
+    report = examine(load("13_softmax_in_c"), from_c(C[how], how))
+    assert report.right, str(report)
 
 
 def causal_word_by_word(model, T, D):
@@ -263,6 +371,7 @@ def faults_by_differences(softmax_backward):
 
 
 RIGHT = {
+    "01_derivative": [derivative_by_arrays, derivative_by_floats_of_numpy],
     "02_backward": [by_paths, by_counting_users],
     "03a_unbroadcast": [unbroadcast],
     "03b_matmul_backward": [matmul_by_loops, matmul_by_rows],
@@ -272,6 +381,7 @@ RIGHT = {
     "05a_embedding_backward": [embedding_by_one_hot, embedding_by_loops],
     "05b_cross_entropy_backward": [cross_entropy_by_loops],
     "06a_gru_step": [gru_by_columns],
+    "06b_gru_step_backward": [gru_backward_row_by_row],
     "07_backward_through_time": [through_time_by_recursion],
     "08a_additive_scores": [additive_by_loops],
     "08b_context": [context_row_by_row],
@@ -280,11 +390,13 @@ RIGHT = {
     "10a_attention": [attention_query_by_query],
     "10b_split_heads": [heads_by_slices],
     "10c_attention_backward": [attention_backward_by_scaled_queries],
+    "11a_transformer_block": [block_by_a_loop],
     "11b_is_causal": [causal_word_by_word],
     "11c_layer_norm_backward": [layer_norm_by_jacobian],
     "12a_online_softmax": [online_score_by_score],
     "12b_attention_tile": [tile_key_by_key],
     "14a_catch_faults": [faults_by_differences],
+    "14b_diagnose": [diagnose_by_candidates],
 }  # fmt: skip
 
 
