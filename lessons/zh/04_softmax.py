@@ -22,9 +22,9 @@ from tinyattn.autograd import Function
 # y_i = \frac{e^{x_i}}{\sum_{k=1}^{T} e^{x_k}}.
 # $$
 #
-# 整节课都用这个例子：$x = (\ln 1, \ln 2, \ln 5)$。指数是 1、2、5，总和是 8，所以 $y = (\frac18, \frac28, \frac58)$。
+# 整节课都用这个例子：$x = (\ln 1, \ln 2, \ln 5)$。$e^{x_i}$ 依次是 1、2、5，总和是 8，所以 $y = (\frac18, \frac28, \frac58)$。
 #
-# 给所有分数加上同一个数 $c$。每个指数都乘上 $e^c$，总和也乘上 $e^c$，所以 $y$ **不变**。这个性质我们要用两次。第一次是为了防止溢出：$e^{1000}$ 在计算机里是无穷大。所以先减去最大的分数，这样最大的指数就是 $e^0 = 1$。
+# 给所有分数加上同一个数 $c$。每个 $e^{x_i}$ 都乘上 $e^c$，总和也乘上 $e^c$，所以 $y$ **不变**。这个性质我们要用两次。第一次是为了防止溢出：$e^{1000}$ 在计算机里是无穷大。所以先减去最大的分数，这样最大的一项就是 $e^0 = 1$。
 
 
 # %%
@@ -226,6 +226,6 @@ assert np.allclose(u.grad.numpy(), np.array([7, -2, -5]) / 8)
 #
 # ## 源码在哪里
 #
-# `tinyattn/ops/normalising.py` 里的类 `Softmax`：公式、推导、forward、backward 都在一屏之内。`tinyattn/kernels/reference/softmax.py` 是用 NumPy 写的算术，`native/softmax.c` 是同样算术的 C 版本。
+# `tinyattn/ops/normalising.py` 里的类 `Softmax`：公式、推导、forward、backward 都在一屏之内。`tinyattn/kernels/reference/softmax.py` 是用 NumPy 写的计算，`native/softmax.c` 是同样计算的 C 版本。
 #
 # **下一课：** 第 5 课，词嵌入与交叉熵（`05_embedding_and_cross_entropy.py`）。

@@ -1,7 +1,7 @@
 # %% [markdown] source="cf69f51c"
 # # 第 5 课：词进词出——词嵌入与交叉熵
 #
-# **本课要点：** 语言模型的第一步是在一张表里查词，最后一步是把自己的猜测与正确的词比较。两处的梯度都很短：一个是*把行加起来*，另一个是*猜测减去真相*。
+# **本课要点：** 语言模型的第一步是在一张表里查词，最后一步是把自己的预测与正确的词比较。两处的梯度都很短：一个是*把行加起来*，另一个是*预测减去真值*。
 #
 # **时间：** 45 分钟。**需要：** 第 4 课（softmax）。
 
@@ -59,7 +59,7 @@ assert table.grad[2].tolist() == [101.0, 202.0]  # g_1 + g_3
 assert table.grad[1].tolist() == [0.0, 0.0]
 
 # %% [markdown] source="fcd1178d"
-# ## 词出：模型有多意外？
+# ## 词出：模型有多“意外”？
 #
 # 在每个位置，模型给词表里每个词一个分数 $z_v$，$z$ 的形状为 $(V,)$。Softmax 把它们变成概率 $p_v = e^{z_v} / \sum_k e^{z_k}$。如果正确的词是 $c$，损失就是
 #
@@ -79,7 +79,7 @@ assert table.grad[1].tolist() == [0.0, 0.0]
 # \boxed{\;\frac{\partial L}{\partial z_v} = p_v - 1_{[v = c]}\;}
 # $$
 #
-# **猜测减去真相。** 雅可比矩阵已经完全不见了。取 $z = (\ln 1, \ln 2, \ln 5)$，$c = 1$（从 0 数起）：$p = (\frac18, \frac28, \frac58)$，$L = \ln 4$，困惑度 4，梯度 $(\frac18, -\frac68, \frac58)$。正确的词缺多少，就拉高多少；别的词多多少，就压低多少；总和是 0。
+# **预测减去真值。** 雅可比矩阵已经完全不见了。取 $z = (\ln 1, \ln 2, \ln 5)$，$c = 1$（从 0 数起）：$p = (\frac18, \frac28, \frac58)$，$L = \ln 4$，困惑度 4，梯度 $(\frac18, -\frac68, \frac58)$。正确的词缺多少，就拉高多少；别的词多多少，就压低多少；总和是 0。
 
 # %%
 z = np.log([[1.0, 2.0, 5.0]])  # (N=1, V=3)
@@ -181,7 +181,7 @@ assert ta.gradcheck(loss_of, (table, W))
 #
 # 请用 NumPy 写出两个反向函数：
 #
-# - `embedding_backward(grad, tokens, V)`：`grad` 形状 (B, T, D)，`tokens` 形状 (B, T)，返回表的梯度，形状 (V, D)。NumPy 有一个函数，遇到重复的下标会累加；用普通的循环也可以。
+# - `embedding_backward(grad, tokens, V)`：`grad` 形状 (B, T, D)，`tokens` 形状 (B, T)，返回表的梯度，形状 (V, D)。NumPy 有一个函数，遇到重复的索引会累加；用普通的循环也可以。
 # - `cross_entropy_backward(logits, targets, pad)`：把全部 $N = B \cdot T$ 个位置排成一列，`logits` 形状 (N, V)，`targets` 形状 (N,)，返回平均损失的梯度，形状 (N, V)；平均只取目标不是 `pad` 的位置。
 #
 # ```text
@@ -192,17 +192,17 @@ assert ta.gradcheck(loss_of, (table, W))
 # ## 学到了什么
 #
 # - 查表的梯度是散射相加：重复的词元要累加。
-# - 交叉熵的梯度是猜测减去真相，再除以真实词元的个数。
+# - 交叉熵的梯度是预测减去真值，再除以真实词元的个数。
 # - 多填充一些，损失不应改变。这是每个模型都该做的检验。
 #
 # ## 试一试
 #
 # 1. 如果某个位置的所有 logits 都相等，损失和梯度各是多少？为什么没训练过的模型，损失一开始接近 $\ln V$？
 # 2. 用 `ta.optim.Adam` 把上面的小模型训练 100 步。损失到不了 0。问题出在哪个词上？无论用什么样的表，损失最低能到多少？
-# 3. 标签平滑把“真相”改成：正确的词 0.9，其余的平分给别的词。这时“猜测减去真相”变成什么？
+# 3. 标签平滑把“真值”改成：正确的词 0.9，其余的平分给别的词。这时“预测减去真值”变成什么？
 #
 # ## 源码在哪里
 #
-# `tinyattn/ops/losses.py` 和 `tinyattn/ops/indexing.py`；算术在 `tinyattn/kernels/reference/embedding.py` 和 `tinyattn/kernels/reference/cross_entropy.py`。
+# `tinyattn/ops/losses.py` 和 `tinyattn/ops/indexing.py`；具体的计算在 `tinyattn/kernels/reference/embedding.py` 和 `tinyattn/kernels/reference/cross_entropy.py` 里。
 #
 # **下一课：** 第 6 课，GRU（`06_gru.py`）。
