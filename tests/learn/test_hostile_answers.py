@@ -283,3 +283,13 @@ def test_a_loop_that_never_ends_while_the_file_is_loaded_is_stopped(tmp_path):
     path.write_text("while True:\n    pass\n", encoding="utf-8")
     with limiting.time_limit(0.3), pytest.raises(Unusable, match=r"0\.3 s are over"):
         answer_in(path, SOFTMAX)
+
+
+def test_an_error_is_told_with_the_shapes_of_the_arguments():
+    def softmax_backward(y, grad):
+        return y @ grad
+
+    report = examine(SOFTMAX, softmax_backward)
+    assert "ValueError: matmul" in report.words
+    shapes = [x.shape for x in SOFTMAX.hand]
+    assert report.words.endswith(f"The shapes were y {shapes[0]}, grad {shapes[1]}.")

@@ -107,6 +107,8 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
             found = f"It can't be used: {last_line(error)}"
             if lines is not None:
                 found = f"Your code raised an error:\n\n{block(lines)}"
+                shapes = getattr(error, "shapes", "")
+                found += f"\n\nThe shapes were {shapes}." if shapes else ""
             found += _printed(getattr(error, "printed", ""))
         words, seen, note = found if isinstance(found, Finding) else Finding(found or "")
         if words:

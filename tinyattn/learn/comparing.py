@@ -34,7 +34,7 @@ def outcome(exercise: Exercise, answer: Answer, inputs: Inputs) -> Outcome:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # sys.exit() in an answer must not end the check
-        vars(error)["printed"] = out.getvalue()
+        vars(error).update(printed=out.getvalue(), shapes=_shapes(exercise, inputs))
         return Outcome(error=error, printed=out.getvalue())
     parts, refused = _parts(exercise, result)
     names = _argument_names(exercise)
@@ -62,6 +62,12 @@ def quiet() -> Any:
 def _argument_names(exercise: Exercise) -> list[str]:
     code = exercise.ask.__code__
     return list(code.co_varnames[: code.co_argcount])
+
+
+def _shapes(exercise: Exercise, inputs: Inputs) -> str:
+    """ "q (1, 2, 4), k (1, 3, 4)": the arrays among the arguments."""
+    pairs = zip(_argument_names(exercise), inputs, strict=False)
+    return ", ".join(f"{name} {x.shape}" for name, x in pairs if isinstance(x, np.ndarray))
 
 
 def _differ(old: Any, new: Any) -> bool:
