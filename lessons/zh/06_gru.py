@@ -106,7 +106,7 @@ assert np.isclose(x.grad.item(), da_n)  # times W_in = 1; W_ir = W_iz = 0
 assert np.isclose(h.grad.item(), 1 / 2 + du)  # g z, and through W_hn = 1
 
 # %% [markdown] source="dc6d7141"
-# 每个数都与引擎一致。再来一个例子：随机的权重，互不相同的大小，像第 1 课那样去量：
+# 每个数都与引擎一致。再来一个例子：随机的权重，互不相同的大小，像第 1 课那样测量：
 
 # %%
 ta.manual_seed(0)

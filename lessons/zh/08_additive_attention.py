@@ -26,7 +26,7 @@ _ = ta.manual_seed(0)
 #
 # Bahdanau、Cho 和 Bengio（2014，arXiv:1409.0473）把编码器的**所有**状态 $h_1, \dots, h_T$ 都留下来，每个源词一个。解码器此刻的状态记作 $q$，叫做**查询**（query）。每写一个目标词之前，它做三件事。
 #
-# 1. **打分。** 把 $q$ 和每个状态比较：$s_j = v \cdot \tanh(W_q q + W_k h_j)$。矩阵 $W_q$、$W_k$ 和向量 $v$ 都是学出来的。这种分数叫做**加性**（additive）分数。
+# 1. **打分。** 把 $q$ 与每个状态比较：$s_j = v \cdot \tanh(W_q q + W_k h_j)$。矩阵 $W_q$、$W_k$ 和向量 $v$ 都是学出来的。这种分数叫做**加性**（additive）分数。
 # 2. **权重。** 用 softmax 把分数变成权重：$a_j = e^{s_j} / \sum_i e^{s_i}$。权重都是正数，加起来等于 1。
 # 3. **求和。** **上下文向量**（context）是状态的加权平均：$c = \sum_j a_j h_j$。
 #
@@ -46,7 +46,7 @@ assert np.allclose(c.numpy(), [[0.75, 0.875]])
 # %% [markdown] source="19bd7bdf"
 # ## 梯度指出该往哪里看
 #
-# 权重是怎样学会的？设损失为 $L$，传到上下文向量的梯度为 $g = \partial L / \partial c$。由 $c = \sum_j a_j h_j$ 得
+# 解码器怎样学会这些权重？设损失为 $L$，传到上下文向量的梯度为 $g = \partial L / \partial c$。由 $c = \sum_j a_j h_j$ 得
 #
 # $$
 # \frac{\partial L}{\partial a_j} = g \cdot h_j .
@@ -228,7 +228,7 @@ print("writes", *(ENGLISH[i] for i in target[0]))
 print("from source word", origin[0])
 
 # %% [markdown] source="987f563e"
-# 编码器是双向 GRU，因此 $h_j$ 包含第 $j$ 个词两侧的信息。解码器有两种工作顺序。2014 年的论文以及我们最初参考的文章都是**先看后读**：查询是读入上一个译词之前的状态，上下文向量和这个词一起送进 GRU。Luong、Pham 和 Manning（2015，arXiv:1508.04025）则是**先读后看**：先读入这个词，再用已经包含它的状态去看。
+# 编码器是双向 GRU，因此 $h_j$ 包含第 $j$ 个词两侧的信息。解码器有两种工作顺序。2014 年的论文以及我们最初参考的文章都是**先看后读**：查询是读入上一个写出的词之前的状态，上下文向量和这个词一起送进 GRU。Luong、Pham 和 Manning（2015，arXiv:1508.04025）则是**先读后看**：先读入这个词，再用已经包含它的状态去看。
 
 
 # %%
@@ -314,7 +314,7 @@ for order, (aligned, _) in runs.items():
     print(order, {step: f"{x:.0%}" for step, x in aligned.items()})
 
 # %% [markdown] source="c332e1fd"
-# 下图是一个训练中没有见过的句子。每行是一个目标词，每列是一个源词，颜色越深权重越大。起初每一行都是灰的，后来词和词一一对上，时间与地点的交叉也显现出来。
+# 下图是一个训练中没有见过的句子。每行是一个目标词，每列是一个源词，颜色越深权重越大。起初每一行都是灰的，后来词与词一一对上，时间与地点的交叉也显现出来。
 
 # %%
 source, target, origin = batch(random.Random(4), 100)

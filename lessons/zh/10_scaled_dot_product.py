@@ -105,7 +105,7 @@ assert slope["dot"][-1] < 0.1
 # %% [markdown] source="42534c4e"
 # 有了缩放，两条曲线几乎不随 $D$ 变化。没有缩放，到 $D = 1024$ 时斜率已损失九成以上，梯度也随之损失大半。
 #
-# 根号下是**特征**的个数，不是键的个数。另一篇文章除以的是 $\sqrt{T_k}$。用一个检验就能看出错在哪里。两个权重之比是 $a_1 / a_2 = e^{s_1 - s_2}$，它只和这两个键有关，别处多加一个键时不应改变：
+# 根号下是**特征**的个数，不是键的个数。另一篇文章除以的是 $\sqrt{T_k}$。用一个检验就能看出错在哪里。两个权重之比是 $a_1 / a_2 = e^{s_1 - s_2}$，它只与这两个键有关，别处多加一个键时不应改变：
 
 # %%
 q, keys = ta.randn(1, 8), ta.randn(40, 8)  # (1, D), (40, D)
@@ -173,7 +173,7 @@ for name, mask in masks.items():
 # \Big(\frac{\partial L}{\partial S}\Big)^{\!\top} Q .
 # $$
 #
-# 被遮住的一对有 $A_{ij} = 0$，所以梯度自然是 0，不需要另外处理。我们取一个查询，逐个元素和引擎的结果核对：
+# 被遮住的一对有 $A_{ij} = 0$，所以梯度自然是 0，不需要另外处理。我们取一个查询，逐个元素与引擎的结果核对：
 
 # %%
 like = {"dtype": ta.float64, "requires_grad": True}
@@ -241,7 +241,7 @@ assert np.array_equal(before[0, :4].detach(), after[0, :4].detach())
 print("the past did not move")
 
 # %% [markdown] source="e07e22c6"
-# 请注意：`nn.MultiheadAttention` 里掩码的含义和函数里相反，`True` 表示忽略。两处都和 PyTorch 一致。
+# 请注意：`nn.MultiheadAttention` 里掩码的含义与函数里相反，`True` 表示忽略。两处都与 PyTorch 一致。
 #
 # ## 学到了什么
 #
