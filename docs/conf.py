@@ -1,6 +1,7 @@
 """How Sphinx builds one language of the site, which docs/__main__.py has put together."""
 
 import builtins
+import inspect
 import os
 import re
 import sys
@@ -12,6 +13,8 @@ from numpy.typing import DTypeLike
 from sphinx import addnodes
 from sphinx.search.en import SearchEnglish
 from sphinx.util.typing import stringify_annotation
+
+from docs.docstrings import restructured
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -78,18 +81,12 @@ html_theme_options = {
 
 
 def literal(app, what, name, obj, options, lines):
-    """A docstring is text, not reStructuredText: `x` is code, an indented paragraph is kept."""
-    text, out = "\n".join(lines).strip("\n"), []
-    for paragraph in re.split(r"\n\s*\n", text):
-        equations = re.fullmatch(r"(\S+ = .*\n?){2,}", paragraph)
-        if equations or re.search(r"^\s", paragraph, re.M):
-            out += ["::", "", *("   " + line for line in paragraph.split("\n")), ""]
-        elif paragraph:
-            parts = re.split(r"`+([^`]+)`+", paragraph)
-            parts[::2] = [re.sub(r"([\\*_|`<>:.\[\]{}()+-])", r"\\\1", part) for part in parts[::2]]
-            parts[1::2] = [f"\\ ``{part}``\\ " for part in parts[1::2]]
-            out += ["".join(parts).replace("\n", " "), ""]
-    lines[:] = out
+    """docs/docstrings.py reads the docstring."""
+    try:
+        arguments = inspect.signature(obj).parameters
+    except (TypeError, ValueError):
+        arguments = {}
+    lines[:] = restructured("\n".join(lines), arguments)
 
 
 def short(app, what, name, obj, options, signature, returns):
