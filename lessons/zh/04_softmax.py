@@ -200,7 +200,7 @@ else:
     raise AssertionError("gradcheck should have refused it")
 
 # %% [markdown] source="eefaf1d2"
-# `ta.gradcheck` 在求和之前，先用随机数乘各个输出：$L = \sum_i c_i y_i$。这样 $g = c$ 的各个元素互不相同，错误的梯度就会暴露。这里代替 $g$ 的 $c$ 就是上游梯度（cotangent）。你自己写检查时，也要用随机的上游梯度。
+# `ta.gradcheck` 在求和之前，先用随机数乘各个输出：$L = \sum_i c_i y_i$。这样 $g = c$ 的各个元素互不相同，错误的梯度就会暴露。这里代替 $g$ 的 $c$ 就是**上游梯度**（cotangent）。你自己写检查时，也要用随机的上游梯度。
 #
 # 对照一下本项目的 softmax：
 

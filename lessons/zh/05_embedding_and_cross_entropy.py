@@ -162,7 +162,7 @@ for axis, (title, (array, rows)) in zip(axes, shown.items(), strict=True):
     figure.colorbar(image, ax=axis, label="gradient")
 
 # %% [markdown] source="28d106e0"
-# 左图：每行都有一个负的格子，即本该出现的词；每行的和是 0。右图：只有 “the”、“cat”、“sees”、“dog” 有梯度。“the” 出现两次，后面分别是 “cat” 和 “dog”：它那一行得到了两份梯度。表只能从出现过的词学习，所以罕见的词总是学得不好。
+# 左图：每行都有一个负的格子，即本该出现的词；每行的和是 0。右图：只有 “the”、“cat”、“sees”、“dog” 有梯度。“the” 出现两次，后面分别是 “cat” 和 “dog”：它那一行得到了两份梯度。只有出现过的词才能让表学到东西，所以罕见的词学得不好。
 
 # %%
 unused = [number[word] for word in words if word not in source]

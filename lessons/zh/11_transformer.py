@@ -213,7 +213,7 @@ assert difference < 1e-5
 # ```
 #
 # - 11a，`transformer_block(x, attention, feed_forward, norm_1, norm_2, norm_first)`：一个模块，两种顺序都要支持。
-# - 11b，`is_causal(model, T, D)`：写出这个测试，判断未来是否不影响过去。注意：“改了词元 5，输出 2 变了”这种情况，每一对位置都要查到；泄漏可能很小，也可能只涉及一个特征。
+# - 11b，`is_causal(model, T, D)`：写出这个测试，判断未来是否不影响过去。注意：“改了词元 5，输出 2 变了”这种情况，每一对位置都要检查；泄漏可能很小，也可能只涉及一个特征。
 # - 11c，`layer_norm_backward(grad, x, weight, eps)`：按上面的公式写。有可学习的系数时，$z_i = w_i y_i + b_i$，传到 $y_i$ 的梯度是 $g_i w_i$；$w_i$ 和 $b_i$ 的梯度是对所有词元求和的 $\sum g_i y_i$ 与 $\sum g_i$。
 #
 # ## 学到了什么
