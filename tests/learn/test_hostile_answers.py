@@ -293,3 +293,29 @@ def test_an_error_is_told_with_the_shapes_of_the_arguments():
     assert "ValueError: matmul" in report.words
     shapes = [x.shape for x in SOFTMAX.hand]
     assert report.words.endswith(f"The shapes were y {shapes[0]}, grad {shapes[1]}.")
+
+
+def compares(part):
+    """A test of a backward that looks at a part of the result only."""
+    rng = np.random.default_rng(0)
+    y = rng.dirichlet(np.ones(8), 3)
+    grad = rng.standard_normal((3, 8))
+
+    def catch_faults(softmax_backward):
+        return abs(part(softmax_backward(y, grad)) - part(SOFTMAX.solution(y, grad))).max() < 1e-5
+
+    return catch_faults
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda dx: dx.max(), lambda dx: dx[:, 0], lambda dx: dx[:, :-1], lambda dx: dx[-1],
+        lambda dx: np.linalg.norm(dx), np.abs, lambda dx: dx[1:],
+        lambda dx: (dx - dx.mean()) / dx.std(),
+    ],
+)  # fmt: skip
+def test_a_test_of_a_part_of_the_result_does_not_pass(part):
+    report = examine(load("14a_catch_faults"), compares(part))
+    assert not report.right
+    assert not report.mistake, report.mistake

@@ -1,5 +1,6 @@
-"""A test of a gradient that the reader writes: it has to refuse eight faulty ones, and to let right
-ones pass. A message here says which faults survive, since that is all that can be known of a test.
+"""A test of a gradient that the reader writes: it has to refuse eleven faulty ones, and to let
+right ones pass. A message here says which faults survive, since that is all that can be known of a
+test.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +21,8 @@ def catch_faults(softmax_backward: Callable[[np.ndarray, np.ndarray], np.ndarray
     Returns True if the function is right, False if it has a fault.
 
     You choose the inputs, and how you compare. The check here tries your test on right functions,
-    and on eight faulty ones. One of them is too large by a thousandth, one is wrong in long rows
-    only, and one is wrong in all rows but the first.
+    and on eleven faulty ones. One of them is too large by a thousandth, one is wrong in long rows
+    only, one is wrong in all rows but the first, and one in a single number.
     """
     raise NotImplementedError("catch_faults is not written yet")
 
@@ -173,10 +174,27 @@ def lower(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
     return definition(y, grad) - 0.01
 
 
+def negated(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """a function whose result has the wrong sign"""
+    return -definition(y, grad)
+
+
+def doubled(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """a function whose result is twice too large"""
+    return 2 * definition(y, grad)
+
+
+def last_number(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """a function whose last number in the first row is too small by a tenth"""
+    out = definition(y, grad)
+    out[:1, -1:] -= 0.1
+    return out
+
+
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for function in (
         definition, jacobian, single, zeros, whole_batch, mean, thousandth, long_rows, other_rows,
-        lower,
+        lower, negated, doubled, last_number,
     ):  # fmt: skip
         yield (function,)
 
