@@ -89,8 +89,10 @@ assert table.grad[1].tolist() == [0.0, 0.0]
 # equally likely words. A model that knows nothing has perplexity $V$ and
 # loss $\ln V$. Look for that number at step 0 of every training.
 #
-# The right-hand form matters. With $z = (1000, 0)$ and $c = 1$ the first
-# form computes $p_c = 0$ and $L = \infty$; the second gives 1000.
+# The right-hand form matters. Let $z = (1000, 0)$ and $c = 1$, counted from
+# 0. In floating point the first form finds $p_c = 0$ and $L = \infty$. The
+# second gives 1000, if the maximum $m$ is taken out of the sum (lesson 4):
+# $\ln \sum_k e^{z_k} = m + \ln \sum_k e^{z_k - m}$.
 #
 # ### Its gradient
 #
@@ -103,7 +105,7 @@ assert table.grad[1].tolist() == [0.0, 0.0]
 # $$
 #
 # **The guess minus the truth.** No Jacobian is left. With
-# $z = (\ln 1, \ln 2, \ln 5)$ and $c = 1$ (counted from 0):
+# $z = (\ln 1, \ln 2, \ln 5)$ and $c = 1$:
 # $p = (\frac18, \frac28, \frac58)$, $L = \ln 4$, perplexity 4, gradient
 # $(\frac18, -\frac68, \frac58)$. The right word is pulled up by what it
 # lacks, the others are pushed down by what they have too much, and the

@@ -277,7 +277,8 @@ assert losses[2.0] < 0.1
 #
 # ## Questions to try
 #
-# 1. In `norms`, take `h.detach()` into every tenth step. Draw the curve.
+# 1. In the first example, detach $h_1$ instead of $h_2$. Which terms of
+#    $\partial L / \partial u$ are left, and what is their sum?
 # 2. Make the noise of the plain network stronger, 2 in place of 0.2, with
 #    $s = 2$. Why does the gradient explode less?
 # 3. A text says that L2 regularisation helps against exploding gradients.

@@ -122,8 +122,9 @@ assert (a + b) + c != (a + c) + b
 # have a type for that, which works on any processor. There is a second
 # reason to have more sums. An addition takes about 4 cycles until its
 # result can be used, but two new ones can start in every cycle. A loop with
-# one sum waits; with eight or more sums in progress, it does not. Here are
-# two vectors. **Before you run the cell: which sizes will be wrong?**
+# one sum waits; with eight or more sums in progress, it does not. (Each of
+# these sums may be a vector.) Here are two vectors, so that the program
+# stays short. **Before you run the cell: which sizes will be wrong?**
 
 # %%
 VECTORS = """
@@ -167,8 +168,8 @@ if compiler:
 # %% [markdown]
 # **The tail read past the row.** Where $n$ is not a multiple of 8, the last
 # vector takes the first numbers of the next row, too. A test with 64 or 512
-# features sees nothing. The last row may even crash, because the memory
-# after the array belongs to other data. Kernels are tested with sizes around
+# features sees nothing. In the last row the program may even crash, because
+# the memory after the array is not ours. Kernels are tested with sizes around
 # every boundary: 1, 7, 8, 9, 15, 16, 17.
 #
 # ## Stage 3: blocks
@@ -278,8 +279,8 @@ assert len(set(by_threads)) > 1
 
 # %% [markdown]
 # A single long sum is another matter. Cut into as many parts as there are
-# threads, it **differs with 3 threads**, and a training run can't be
-# repeated on another machine. The remedy: cut it into parts of a fixed
+# threads, it **differs with each number of threads**, and a training run
+# can't be repeated on another machine. The remedy: cut it into parts of a fixed
 # length, whatever the number of threads is, and add these up in a fixed
 # order.
 #

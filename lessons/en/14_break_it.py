@@ -312,9 +312,10 @@ for function in (Zeros, Slightly):
 # The rows of a softmax have the sum 1, so `y.sum()` is a constant and its
 # true gradient **is** 0. A check through the sum finds nothing, however
 # strict it is: a backward that returns zeros passes. Give each output a
-# random weight, and zeros fail at once. The factor 1.001 needs a tolerance,
-# too, that is smaller than the fault; a step of 0.01 has an error about as
-# large as the fault itself.
+# random weight, and zeros fail at once. The factor 1.001 needs a small
+# tolerance, too: here it changes a gradient by less than 0.001, and the loose
+# check allows 0.01. A small tolerance needs a small step, since a large step
+# has an error of its own (lesson 1).
 #
 # **Symmetric inputs** are blind in the same way. If all $x$ are equal, a
 # sum over the wrong axis gives the same as the right one; if a matrix is
