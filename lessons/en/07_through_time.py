@@ -256,7 +256,7 @@ assert losses[0.0] > 0.9
 assert losses[2.0] < 0.1
 
 # %% [markdown]
-# The picture has predicted it. Where $10^{-12}$ of the gradient arrives,
+# The picture has predicted it. Where $10^{-11}$ of the gradient arrives,
 # training cannot connect the answer with its cause.
 #
 # Against explosion there is a simpler means. **Clipping** divides all
