@@ -15,6 +15,7 @@ from tinyattn.learn.apart import judge
 from tinyattn.learn.checking import examine
 from tinyattn.learn.exercise import exercises, load
 from tinyattn.learn.folder import PROGRESS, Unusable, answer_in, start
+from tinyattn.learn.library_calls import library_calls
 
 SOFTMAX = load("04_softmax_backward")
 RIGHT = "    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))\n"
@@ -239,10 +240,17 @@ def test_what_is_no_answer_is_refused_in_a_notebook(value):
         learn.check(value)
 
 
-def test_a_star_import_of_a_library_is_reported(tmp_path):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tinyattn.nn.functional import *",
+        "from tinyattn.learn._exercises.e04_softmax_backward import solution as softmax_backward",
+    ],
+)
+def test_an_import_that_brings_the_answer_is_reported(line, tmp_path):
     path = tmp_path / SOFTMAX.file
-    path.write_text(f"from tinyattn.nn.functional import *\n{CODE}", encoding="utf-8")
-    assert judge(path, SOFTMAX, None).library == ["line 1: from tinyattn.nn.functional import *"]
+    path.write_text(f"{line}\n", encoding="utf-8")
+    assert library_calls(path) == [f"line 1: {line}"]
 
 
 def spoilt(value):

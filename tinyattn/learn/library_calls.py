@@ -24,7 +24,8 @@ def library_calls(path: Path) -> list[str]:
                     names.add(alias.asname or alias.name.split(".")[0])
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in KNOWING:
             names |= {alias.asname or alias.name for alias in node.names}
-            if node.names[0].name == "*":  # what it brings is not known
+            whole = node.names[0].name == "*"  # what it brings is not known
+            if whole or (node.module or "").startswith("tinyattn.learn"):
                 found.append((node.lineno, ast.unparse(node)))
     inside = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)
