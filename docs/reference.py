@@ -51,7 +51,8 @@ def _page(title: str, module: str, names: list[str] | None) -> str:
         lines.append(f".. auto{kind}:: {module}.{name}")
         if kind == "class":
             lines += ["   :members:", "   :undoc-members:"] if value.__doc__ else []
-            lines += ["   :exclude-members: function, options"] if module == "tinyattn.nn" else []
+            if module == "tinyattn.nn" and name != "Module":
+                lines.append("   :exclude-members: function, options, extra_repr")
         lines.append("")
     return "\n".join([*lines, "```", ""])
 
