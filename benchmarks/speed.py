@@ -39,7 +39,8 @@ Each library runs in a process of its own with {threads} threads, and they are a
 are medians over the rounds. A ratio is the time of the other library over that of the first column:
 its median over the rounds, and its quartiles. Above 1, the first column is the faster. Rows are
 forward and backward unless they say otherwise, in float32; a training step includes clipping and
-the optimiser. Peaks of memory are what five steps need beyond the import.
+the optimiser. Peaks of memory are what five steps need beyond the import. In the first table
+"wanted" is this project's goal for the number to its left.
 
 Measured on {machine}.
 """
