@@ -284,6 +284,7 @@ def test_an_answer_that_is_wrong_beyond_16_elements_does_not_pass(name):
     assert not report.right
     assert not report.mistake
     assert report.failed.startswith("The definition holds")
+    assert len(str(report).splitlines()) < 150
 
 
 def test_a_loop_that_never_ends_while_the_file_is_loaded_is_stopped(tmp_path):

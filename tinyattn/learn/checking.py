@@ -18,7 +18,7 @@ from tinyattn.learn.errors import last_line, told
 from tinyattn.learn.exercise import Answer, Exercise, Inputs
 from tinyattn.learn.limiting import TookTooLong
 from tinyattn.learn.measuring import compare
-from tinyattn.learn.showing import LARGE, WIDTH, apart, block, paragraph, table
+from tinyattn.learn.showing import WIDTH, apart, block, paragraph, table, whole
 
 
 class Finding(NamedTuple):
@@ -313,7 +313,7 @@ def _seen(exercise: Exercise, hers: Outcome, right: Outcome) -> str:
         if part.ndim:
             at = ", ".join(map(str, wrong[0]))
             told = f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]"
-            if part.size <= LARGE:
+            if whole(part):
                 return f"{told}."
             place = tuple(wrong[0])  # it may be among those that are not shown
             yours, exact = apart(mine[place], part[place])

@@ -8,7 +8,7 @@ import numpy as np
 
 WIDTH = 88
 BLOCK = "    "  # how the lines of a block begin
-LARGE = 60  # arrays with more elements are shown by their shape and their first numbers
+ELEMENTS, ROWS = 60, 12  # arrays with more are shown by their shape and their corners
 
 
 class Text(str):
@@ -29,10 +29,11 @@ def shown(value: Any, digits: int = 4) -> str:
             value,
             precision=digits,
             suppress_small=True,
-            threshold=LARGE,
+            threshold=value.size if whole(value) else 0,
+            edgeitems=1 if value.ndim > 2 else 2,
             max_line_width=WIDTH - 20,
         )
-        return text if value.size <= LARGE else f"{text}\n(shape {value.shape})"
+        return text if whole(value) else f"{text}\n(shape {value.shape})"
     if isinstance(value, float | np.floating):
         return f"{value:.{digits + 2}g}"
     if isinstance(value, tuple | list):
@@ -41,6 +42,11 @@ def shown(value: Any, digits: int = 4) -> str:
     if callable(value):
         return str(value.__doc__ or value.__name__).strip()
     return repr(value)
+
+
+def whole(value: np.ndarray) -> bool:
+    """Whether every number of an array is shown."""
+    return value.size <= ELEMENTS and value.size <= ROWS * max(value.shape[-1:], default=1)
 
 
 def apart(one: Any, other: Any) -> tuple[Text, Text]:
