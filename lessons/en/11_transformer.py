@@ -191,10 +191,10 @@ print({name: round(float(loss), 2) for name, loss in last.items()})
 assert last["norm before"] < last["norm after"] - 0.4
 
 # %% [markdown]
-# With the normalisation after the sums, the model is hardly better than a
-# blind guess. Warm-up mends it: small steps at first, until the gradients
-# have a reasonable size. With the normalisation before, there is nothing to
-# mend. This is why nearly all deep Transformers today use it.
+# With the normalisation after the sums, the model stays near a blind guess.
+# Warm-up helps it much: small steps at first, until the gradients have a
+# reasonable size. With the normalisation before, the model learns best, and
+# needs no warm-up. This is why nearly all deep Transformers today use it.
 #
 # ## Without positions, order does not exist
 #

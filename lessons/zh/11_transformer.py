@@ -160,8 +160,8 @@ last = {name: np.mean(run[1][-10:]) for name, run in trained.items()}
 print({name: round(float(loss), 2) for name, loss in last.items()})
 assert last["norm before"] < last["norm after"] - 0.4
 
-# %% [markdown] source="38efa829"
-# 归一化放在相加之后，模型只比瞎猜好一点点。预热可以补救：先走小步，直到梯度的大小合适为止。归一化放在前面，就没有什么需要补救的。如今几乎所有深层 Transformer 都这样做。
+# %% [markdown] source="043ca55d"
+# 归一化放在相加之后，模型只比瞎猜好一点点。预热大有帮助：先走小步，直到梯度的大小合适为止。归一化放在前面，模型学得最好，也不需要预热。如今几乎所有深层 Transformer 都这样做。
 #
 # ## 没有位置，就没有顺序
 #
