@@ -218,9 +218,9 @@ print("measured", measured)
 assert np.allclose(measured, inputs)
 
 # %% [markdown]
-# Measuring takes two evaluations for every number. A translator has a
-# million weights: two million runs for one gradient. The engine in this
-# package finds the same gradient with one run forward and one back. How
+# Measuring takes two evaluations for every number. For a translator with a
+# million weights that is two million runs for one gradient. The engine in
+# this package finds the same gradient with one run forward and one back. How
 # it does that is the subject of lesson 2. That it does so is checked by
 # measuring.
 

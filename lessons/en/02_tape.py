@@ -190,8 +190,9 @@ ta.explain(L)
 # of its output to the gradients of its inputs.
 #
 # *Only leaves keep their gradient.* A leaf is a tensor that you made, not
-# an operation: a weight. Its `.grad` is **added to** by each pass, which is
-# useful for large batches in parts, and a trap for everyone else:
+# an operation: a weight. Each pass **adds** to its `.grad`. This is useful for
+# a large batch that is computed in parts. In all other programs it is a
+# mistake to forget it:
 
 # %%
 w = ta.tensor(3.0, requires_grad=True)  # ()

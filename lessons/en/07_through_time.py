@@ -156,7 +156,7 @@ print("norms of the terms:", [f"{np.linalg.norm(x):.2f}" for x in terms])
 # With $s = 0.5$ and 60 steps that is $10^{-18}$: training learns nothing
 # about the first words. With $s = 2$ the gradient is huge, and one step
 # of the optimiser ruins the weights. Multiplying by $1 - h^2$, at most 1,
-# dampens both.
+# makes the gradient smaller in both cases.
 #
 # A GRU has another way back: $h' = (1 - z) \odot n + z \odot h$. Along it
 # the gradient is multiplied by $z$ only, with no matrix. Raise the bias of

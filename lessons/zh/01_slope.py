@@ -181,8 +181,8 @@ for i in range(3):
 print("measured", measured)
 assert np.allclose(measured, inputs)
 
-# %% [markdown] source="46ba52e6"
-# 用测量的办法，每个数都要把函数算两遍。一个翻译模型有上百万个权重：求一次梯度就要算两百万遍。本项目的引擎只需向前算一遍、向后算一遍，就能得到同样的梯度。它是怎么做到的，是第 2 课的内容；它算得对不对，则靠测量来检验。
+# %% [markdown] source="2d317e67"
+# 用测量的办法，每个数都要把函数算两遍。假如一个翻译模型有一百万个权重，求一次梯度就要算两百万遍。本项目的引擎只需向前算一遍、向后算一遍，就能得到同样的梯度。它是怎么做到的，是第 2 课的内容；它算得对不对，则靠测量来检验。
 
 # %%
 w = ta.tensor(start, requires_grad=True)  # (3,), float64

@@ -108,7 +108,7 @@ terms = [before.T @ p.grad.numpy() for before, p in steps]  # T of (H, H)
 assert np.allclose(U.grad.numpy(), sum(terms))
 print("norms of the terms:", [f"{np.linalg.norm(x):.2f}" for x in terms])
 
-# %% [markdown] source="275697bf"
+# %% [markdown] source="9e355375"
 # ## 轮到你了
 #
 # 请写出 `backward_through_time(grad, h, u)`：`grad`（形状 (T, B, H)）存放各个 $G_t$，`h`（形状 (T + 1, B, H)）存放从 $h_0$ 开始的各个状态，`u` 形状 (H, H)。返回所有 $a_t$ 的梯度（形状 (T, B, H)）、$h_0$ 的梯度（形状 (B, H)）和 `u` 的梯度（形状 (H, H)）。
