@@ -18,6 +18,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import refuse
 from tinyattn.ops.indexing import as_index, not_in_vocabulary
 from tinyattn.ops.products import as_rows, by_rows
+from tinyattn.ops.recurrent import steps
 
 
 def quantized_rows(weight: Array) -> tuple[Array, Array]:
@@ -119,13 +120,6 @@ class QuantizedLSTMLayer(Untrained):
             y[rows], c[:n] = k.lstm_gates(gx[rows], gh, c[:n])
             h[:n] = y[rows]
         return y.reshape(*x.shape[:-1], H), h.reshape(h0.shape), c.reshape(c0.shape)
-
-
-def steps(sizes: Array, reverse: bool) -> list[tuple[slice, int]]:
-    """The rows of every step of a packed batch, and how many they are, in the order of time."""
-    ends = np.cumsum(sizes).tolist()
-    found = [(slice(end - n, end), n) for end, n in zip(ends, sizes.tolist(), strict=True)]
-    return found[::-1] if reverse else found
 
 
 def quantized_linear(

@@ -217,7 +217,7 @@ class RNNLayer(Layer):
         h = as_rows(h0).copy()  # the latest state of every sequence
         self.tanh = nonlinearity == "tanh"
         self.switches_off = not self.tanh
-        for rows, n in self.steps():
+        for rows, n in steps(self.sizes, self.reverse):
             new = y[rows]
             new += self.kernels.matmul(h[:n], w_hh.T, b_hh, packings=self.packings(3))
             h[:n] = np.tanh(new, out=new) if self.tanh else np.maximum(new, 0, out=new)
@@ -231,19 +231,20 @@ class RNNLayer(Layer):
         y = as_rows(y)
         dh = np.zeros_like(as_rows(h0)) if dh_n is None else dh_n.copy()
         a = 1 - y * y if self.tanh else (y > 0).astype(y.dtype)
-        for rows, n in reversed(self.steps()):
+        for rows, n in reversed(steps(self.sizes, self.reverse)):
             if dy is not None:
                 dh[:n] += dy[rows]
             a[rows] *= dh[:n]
             dh[:n] = self.kernels.matmul(a[rows], w_hh, packings=self.packings(3))
         return self.gradients(a, a, dh)
 
-    def steps(self) -> list[tuple[slice, int]]:
-        """The rows of each step and their number, in the order in which the layer runs."""
-        ends = np.cumsum(self.sizes)
-        counts = self.sizes.tolist()
-        steps = [(slice(e - n, e), n) for e, n in zip(ends.tolist(), counts, strict=True)]
-        return steps[::-1] if self.reverse else steps
+
+def steps(sizes: Array, reverse: bool) -> list[tuple[slice, int]]:
+    """The rows of each step of a packed batch and their number, in the order in which a layer
+    runs."""
+    ends = np.cumsum(sizes).tolist()
+    found = [(slice(end - n, end), n) for end, n in zip(ends, sizes.tolist(), strict=True)]
+    return found[::-1] if reverse else found
 
 
 def gru_layer(
