@@ -14,8 +14,8 @@ import numpy as np
 import tinyattn as ta
 from tinyattn import nn
 
-F = nn.functional
 np.set_printoptions(precision=4, suppress=True)
+F = nn.functional
 
 # %% [markdown]
 # ## Words in: a table

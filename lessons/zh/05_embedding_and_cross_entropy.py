@@ -12,8 +12,8 @@ import numpy as np
 import tinyattn as ta
 from tinyattn import nn
 
-F = nn.functional
 np.set_printoptions(precision=4, suppress=True)
+F = nn.functional
 
 # %% [markdown] source="e8c27089"
 # ## 词进：一张表
