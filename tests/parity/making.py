@@ -144,6 +144,7 @@ def backwards(t, x):
     y.retain_grad()
     seen = []
     y.register_hook(lambda g: seen.append(g.clone()))
+    x.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.clone()))
     z, w = (y * 3).sum(), (x * 2).sum()
     (one,) = t.autograd.grad(z, [x], retain_graph=True)
     t.autograd.backward([z, w], [None, None])
@@ -229,7 +230,13 @@ TABLE = {
     **dict.fromkeys(("manual_seed", "get_rng_state", "set_rng_state"), SEEDS),
     **dict.fromkeys(("no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled"), MODES),
     **dict.fromkeys(
-        ("backward", "retain_grad", "register_hook", "grad_fn"),
+        (
+            "backward",
+            "retain_grad",
+            "register_hook",
+            "register_post_accumulate_grad_hook",
+            "grad_fn",
+        ),
         scenario(
             backwards,
             lambda d: Call(d.array()),
@@ -237,6 +244,10 @@ TABLE = {
                 lambda t: t.ones(2, requires_grad=True).backward(),
                 lambda t: t.ones(()).backward(),
                 lambda t: t.ones(2).register_hook(print),
+                lambda t: t.ones(2).register_post_accumulate_grad_hook(print),
+                lambda t: (t.ones(2, requires_grad=True) * 2).register_post_accumulate_grad_hook(
+                    print
+                ),
                 lambda t: t.ones(2).retain_grad(),
                 lambda t: t.autograd.grad(t.ones(()), t.ones(2, requires_grad=True)),
             ),

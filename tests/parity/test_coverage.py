@@ -49,6 +49,7 @@ SHARED = {
     "double",
     "int",
     "long",
+    "qint8",  # an argument of quantize_dynamic, which tests/test_quantization.py compares
 }
 
 
