@@ -57,6 +57,11 @@ def test_a_sentence_without_end_is_cut_and_says_so() -> None:
     assert [len(one.weights) for one in found] == [5, 2, 3]
 
 
+def test_without_options_the_room_is_twice_the_source_and_50_more() -> None:
+    (found,) = greedy(says([5] * 99), 0, [4])
+    assert found.ids == [5] * 58
+
+
 def test_a_sentence_that_fills_its_room_is_not_finished_before_its_end() -> None:
     end_in_time, end_too_late = greedy(says([5, 6], [5, 6, 7]), 0, [1, 1], factor=0, extra=3)
     assert end_in_time.finished

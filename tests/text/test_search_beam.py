@@ -149,6 +149,11 @@ def test_what_is_cut_is_not_dropped() -> None:
     assert found.found().weights.shape == (2, 3)
 
 
+def test_without_options_the_room_is_twice_the_source_and_50_more() -> None:
+    (found,) = search(lambda path: {A: 0.9, B: 0.1}, lengths=[4], size=2)
+    assert found.found().ids == [A] * 58
+
+
 def test_a_finished_and_a_cut_hypothesis_are_ranked_by_their_score() -> None:
     table: Table = {(): {A: 0.7, B: 0.3}, (A,): {A: 0.9, EOS: 0.1}, (B,): {EOS: 1.0}}
     (found,) = search(table, size=3, n_best=3, alpha=0, factor=0, extra=2)

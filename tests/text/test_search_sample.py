@@ -26,6 +26,14 @@ def drawn(sentences: int, p: Any = WITH_PAD, **options: Any) -> list[Found]:
     return sample(step, 0, [1] * sentences, **{"factor": 0, "extra": 20, **options})
 
 
+def test_without_options_the_room_is_twice_the_source_and_50_more() -> None:
+    def step(tokens: ta.Tensor, state: int) -> Any:
+        return ta.tensor([[-np.inf] * 5 + [0.0]] * len(tokens)), ta.ones(len(tokens), 2), state
+
+    (found,) = sample(step, 0, [4])
+    assert found.ids == [5] * 58
+
+
 def shares(found: list[Found]) -> dict[int, float]:
     """How often each token comes, the ends included."""
     tokens = [token for one in found for token in [*one.ids, *[EOS] * one.finished]]
