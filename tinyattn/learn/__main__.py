@@ -119,6 +119,11 @@ def grade_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_folder(command: argparse.ArgumentParser) -> None:
+    """The option that says where the exercise files are."""
+    command.add_argument("--dir", type=Path, default=Path(), metavar="FOLDER", help=FOLDER)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=PROGRAM, description="Exercises that say what is wrong.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -134,13 +139,7 @@ def parser() -> argparse.ArgumentParser:
                 added.add_argument("number", nargs="?", default="", metavar="NN", help=text)
             else:
                 added.add_argument("number", metavar="NN", help=text)
-            added.add_argument(
-                "--dir",
-                type=Path,
-                default=Path(),
-                metavar="FOLDER",
-                help=FOLDER,
-            )
+            add_folder(added)
         return added
 
     text = "write the exercise files to DIR; files that are there stay as they are"
@@ -149,14 +148,7 @@ def parser() -> argparse.ArgumentParser:
     command("check", check_command, text, "?")
     command("hint", hint_command, "the next of three hints", "")
     command("solution", solution_command, "a solution, after one try", "")
-    status = command("status", status_command, "what is done", None)
-    status.add_argument(
-        "--dir",
-        type=Path,
-        default=Path(),
-        metavar="FOLDER",
-        help=FOLDER,
-    )
+    add_folder(command("status", status_command, "what is done", None))
     text = "marks for a class: FOLDER holds one folder of exercise files for each student"
     marks = command("grade", grade_command, text, None)
     marks.add_argument("folder", type=Path, metavar="FOLDER")
