@@ -111,17 +111,17 @@ class Blocks:
     """The memory of a recording. A block has a number, and bytes that are known to be written."""
 
     def __init__(self) -> None:
-        self.free: dict[int, list[Array]] = {}
-        self.all: list[Array] = []
+        self.free: dict[int, list[blocks.Block]] = {}
+        self.all: list[blocks.Block] = []
 
-    def take(self, size: int) -> Array:
+    def take(self, size: int) -> blocks.Block:
         free = self.free.get(size)
         if free:
             return free.pop()
-        self.all.append(np.empty(size + 64, np.uint8))
+        self.all.append(blocks.Block.of(size))
         return self.all[-1]
 
-    def give_back(self, block: Array, size: int) -> None:
+    def give_back(self, block: blocks.Block, size: int) -> None:
         self.free.setdefault(size, []).append(block)
 
 
@@ -212,10 +212,8 @@ class Recorder:
         start = address(out)
         region = self.regions.get(start)
         if region is None:
-            block = self.blocks.all[-1]
-            offset = start - block.ctypes.data
-            region = self._region(len(self.blocks.all), start, len(block) - 64)
-            region.bytes = block[offset : offset + region.size]
+            region = self._region(len(self.blocks.all), start, len(self.blocks.all[-1]))
+            region.bytes = np.asarray(self.blocks.all[-1])
         region.known = False
         region.bytes.fill(255)
         if self.before is not None and region.name <= len(self.before.blocks.all):
