@@ -306,6 +306,22 @@ static void FN(divide)(struct FN(product) *p)
         FN(cut)(p, pieces);
 }
 
+/* A column as the product of a row: c' = b' a', whose numbers stand at the same places. */
+static void FN(turn)(struct FN(product) *p)
+{
+    const struct FN(product) old = *p;
+    p->M = 1;
+    p->P = old.M;
+    p->a = old.b;
+    p->a_batch = old.b_batch;
+    p->a_row = old.b_col;
+    p->a_col = old.b_row;
+    p->b = old.a;
+    p->b_batch = old.a_batch;
+    p->b_row = old.a_col;
+    p->b_col = old.a_row;
+}
+
 /* c[n] = a[n] b[n] + bias for n < batch. a (batch, M, K) and b (batch, K, P) by strides in bytes; one of a's
  * row and column stride is a number's size, and so for b. bias (P) or NULL; c (batch, M, P). packed is b as
  * pack_weights left it at the same level, or NULL. */
@@ -320,6 +336,14 @@ KERNEL(matmul)(int64_t batch, int64_t M, int64_t K, int64_t P, const real *a, in
         .b = b, .b_batch = b_batch / size, .b_row = b_row / size, .b_col = b_col / size,
     };
     if (!batch || !M || !P) return 0;
+    if (P == 1 && p.b_row == 1 && !packed && K >= LEAST_COLUMN) {
+        if (p.a_col == 1) {
+            struct FN(column) column = {.rows = batch * M, .M = M, .K = K, .a = a, .a_batch = p.a_batch,
+                                        .a_row = p.a_row, .b = b, .b_batch = p.b_batch};
+            return FN(times_column)(&column, bias, c);
+        }
+        if (!bias) FN(turn)(&p);
+    }
     FN(divide)(&p);
     const long parts = p.batch_parts * p.row_parts * p.col_parts;
     if (parts > 1)

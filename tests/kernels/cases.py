@@ -147,6 +147,7 @@ def matmul() -> Iterator[Case]:
         (17, 31, 129),
         (33, 200, 67),
         (131, 400, 193),  # more than one block of K where K is blocked by 384 or 256
+        (5, 16, 1),  # one column: dot products
         (0, 3, 4),
         (3, 0, 4),
         (3, 4, 0),

@@ -66,6 +66,25 @@ def test_int8_linear(
     np.testing.assert_array_equal(got, definition.int8_linear(**args))
 
 
+@pytest.mark.parametrize("K", [16, 63, 64, 100, 4096, 4097, 9001])
+def test_one_column_has_the_same_bits_at_every_instruction_set(
+    native: Backend, dtype: Any, K: int
+) -> None:
+    a, b = cases.rng(K).normal(size=(7, K)).astype(dtype), np.ones((K, 1), dtype)
+    package = native.package
+    best = package.isa()
+    want = native.matmul(a, b)
+    exact = a.astype(np.longdouble).sum(1, keepdims=True)
+    room = np.abs(a.astype(np.longdouble)).sum(1, keepdims=True)
+    assert (np.abs(want - exact) <= 2 * np.finfo(dtype).eps * room).all()
+    for isa in package.supported_isas():
+        try:
+            package.set_isa(isa)
+            np.testing.assert_array_equal(native.matmul(a, b), want)
+        finally:
+            package.set_isa(best)
+
+
 @pytest.mark.parametrize(
     "case", ["7x17x65 between steps", "97x33x130", "special rows between steps"]
 )

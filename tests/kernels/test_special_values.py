@@ -98,6 +98,13 @@ def test_matmul_keeps_infinity_and_nan_where_they_belong(
     assert (got[1:, :-1] == size).all()
 
 
+def test_a_long_row_times_a_column_keeps_infinity_and_nan(kernels: Backend, dtype: Any) -> None:
+    a, b = np.ones((4, 20_000), dtype), np.ones((20_000, 1), dtype)
+    a[0, 3], a[1, 9_000], a[2, 9_000], a[2, 17_000] = inf, nan, inf, -inf
+    got = kernels.matmul(a, b)[:, 0]
+    np.testing.assert_array_equal(got, [inf, nan, nan, 20_000])
+
+
 def test_gru_gates_saturate_cleanly(kernels: Backend, dtype: Any) -> None:
     H = 5
     gx = np.concatenate([np.full(H, v) for v in (1e30, 1e30, -1e30)])[None].astype(dtype)

@@ -31,6 +31,12 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     a, b, bias = normal(301, 400), normal(400, 203), normal(203)
     out["matmul"] = [kernels.matmul(a, b, bias), kernels.matmul(b.T, a.T)]
     out["matmul, thin"] = [kernels.matmul(a[:1], b), kernels.matmul(a[:, :7], b[:7])]
+    long = normal(9, 60_011)
+    out["matmul, one column"] = [
+        kernels.matmul(a, b[:, :1], bias[:1]),
+        kernels.matmul(long, long[:1].T),
+    ]
+    out["matmul, one column of columns"] = [kernels.matmul(b.T, a.T[:, :1])]
     out["matmul, batch"] = [kernels.matmul(normal(37, 19, 23), normal(37, 23, 29))]
     x, g = normal(601, 130), normal(601, 130)
     mask = r.random(x.shape) < 0.7

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.gradients import Gradient, rows_product
+from tinyattn.autograd.gradients import Gradient, as_array, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
@@ -45,6 +45,8 @@ class MatMul(Function):
 
     C_ij = sum_k A_ik B_kj, so A_ik gets dC_ij B_kj from every j, and B_kj gets A_ik dC_ij from
     every i:  dA = dC B^T,  dB = A^T dC.
+
+    A vector is a row on the left and a column on the right; C lacks that axis.
     """
 
     kernels_only = True
@@ -56,10 +58,19 @@ class MatMul(Function):
         if a.dtype.kind != "f":
             return np.matmul(a, b)
         self.kernels = backend()
-        return self.kernels.matmul(a, b, packings=self.packings(1))
+        if a.ndim > 1 and b.ndim > 1:
+            return self.kernels.matmul(a, b, packings=self.packings(1))
+        return self.kernels.matmul(_row(a), _column(b)).squeeze(_missing(a, b))
 
     def backward(self, grad: Array) -> tuple[Gradient | None, ...]:
         a, b = self.saved["a"], self.saved["b"]
+        if a.ndim > 1 and b.ndim > 1:
+            return self.of_matrices(a, b, grad)
+        grad = np.expand_dims(grad, _missing(a, b))
+        da, db = self.of_matrices(_row(a), _column(b), grad)
+        return da, db if db is None or b.ndim > 1 else as_array(db)[..., 0]
+
+    def of_matrices(self, a: Array, b: Array, grad: Array) -> tuple[Gradient | None, ...]:
         da = db = None
         if self.needs(0):
             da = self.kernels.matmul(grad, b.swapaxes(-1, -2), packings=self.packings(1))
@@ -74,6 +85,19 @@ class MatMul(Function):
 
     def weighs(self, x: Array) -> bool:
         return True
+
+
+def _row(a: Array) -> Array:
+    return a[None] if a.ndim == 1 else a
+
+
+def _column(b: Array) -> Array:
+    return b[:, None] if b.ndim == 1 else b
+
+
+def _missing(a: Array, b: Array) -> tuple[int, ...]:
+    """The axes that a product of vectors lacks."""
+    return (-2,) * (a.ndim == 1) + (-1,) * (b.ndim == 1)
 
 
 class AddMatMul(MatMul):
@@ -197,17 +221,13 @@ def matmul(input: Tensor | Array, other: Tensor | Array) -> Tensor:
             "matmul: mat1 and mat2 shapes cannot be multiplied: expected (..., M, K) and "
             f"(..., K, P), got {list(a.shape)} and {list(b.shape)}"
         )
-    left = input.unsqueeze(0) if a.ndim == 1 else input
-    right = other.unsqueeze(1) if b.ndim == 1 else other
     try:
-        out = MatMul.apply(left, right)
+        out: Tensor = MatMul.apply(input, other)
     except ValueError:
         raise RuntimeError(
             f"matmul: the batch dimensions of {list(a.shape)} and {list(b.shape)} don't broadcast"
         ) from None
-    if b.ndim == 1:
-        out = out.squeeze(-1)
-    return out.squeeze(0 if b.ndim == 1 and a.ndim == 1 else -2) if a.ndim == 1 else out
+    return out
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:

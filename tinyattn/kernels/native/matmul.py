@@ -54,7 +54,7 @@ def _packed(packings: Packings, pack: Any, real: Any, b: Array, at: Any) -> Any:
     """b as panels, if this is at least its second use since the packings were emptied."""
     K, P = b.shape
     row, column = b.strides
-    if column == b.itemsize and b.nbytes <= SMALL:
+    if P == 1 or (column == b.itemsize and b.nbytes <= SMALL):
         return NULL
     key = ("matmul", at, K, P, row, column, lib.ta_isa())
     packed = packings.get(key)
