@@ -2,8 +2,10 @@
 ones are caught, and the list of equivalent faults fits the code."""
 
 import ast
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +20,7 @@ from tests.power.mutants import mutants
 from tests.power.operations import operations, subclasses
 from tests.power.patching import Process, codes
 from tests.power.source import Mutant, Python
-from tests.power.warm import Measure
+from tests.power.warm import Measure, alarm_after
 from tinyattn.autograd.function import Function
 
 ROOT = Path(__file__).parents[2]
@@ -232,6 +234,20 @@ def test_a_fault_is_put_into_functions_that_are_already_bound(tmp_path, monkeypa
     assert half(6) == 12
     process.patch(faults["another default"])
     assert half(6) == 18
+
+
+def test_the_time_in_which_other_processes_run_does_not_count(monkeypatch):
+    """On a busy machine a fault is not caught by the work of others."""
+    times = iter([1.0, 1.2, 1.2, 1.2])
+    monkeypatch.setattr("tests.power.warm.held_up", lambda: next(times))
+    rung = []
+    began = time.monotonic()
+    before = signal.getsignal(signal.SIGALRM)
+    alarm_after(0.05, lambda: rung.append(time.monotonic() - began))
+    while not rung and time.monotonic() - began < 5:
+        time.sleep(0.01)
+    signal.signal(signal.SIGALRM, before)
+    assert rung[0] >= 0.25
 
 
 def test_a_measurement_tells_only_what_it_has_skipped_itself(monkeypatch):

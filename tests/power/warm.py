@@ -39,7 +39,7 @@ from tests.power.source import Mutant
 LONGEST = 1.0  # processor seconds of a test that is run
 REFUSED = "does not compile"
 SHORT = 0.3  # the same, of tests of kernels in C and in uncompiled Numba
-WAITING = 10.0  # seconds of one that waits for other processes
+WAITING = 10.0  # seconds of one that waits for other processes, without those of a busy machine
 LIMIT = 20  # processor seconds after which a fault counts as caught: it never ends
 Reaching = dict[Place, list[str]]  # the tests that run a function
 Outcome = tuple[Mutant, str, float]  # a fault, the test that caught it ("" for none), seconds
@@ -101,7 +101,7 @@ def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None
         if limit:
             os.setpgid(0, 0)
             signal.setitimer(signal.ITIMER_VIRTUAL, limit)
-            signal.alarm(2 * limit)  # for what waits
+            alarm_after(2 * limit, lambda: os.kill(os.getpid(), signal.SIGALRM))  # for what waits
         try:
             result = job()
         except BaseException:
@@ -117,6 +117,29 @@ class TooLong(BaseException):
 
 def too_long(*_: Any) -> None:
     raise TooLong
+
+
+def held_up() -> float:
+    """The seconds for which this process could have run, and other processes ran in its place."""
+    file = Path("/proc/self/schedstat")  # on Linux
+    return int(file.read_text(encoding="ascii").split()[1]) / 1e9 if file.exists() else 0.0
+
+
+def alarm_after(seconds: float, end: Callable[[], Any]) -> None:
+    """Call `end` after `seconds`. On a busy machine a process waits for its turn, too: that does
+    not count, or a fault would be caught by the work of others."""
+    over = time.monotonic() - held_up() + seconds
+
+    def ring(*_: Any) -> None:
+        left = over - (time.monotonic() - held_up())
+        if left > 0:
+            signal.setitimer(signal.ITIMER_REAL, max(left, 0.01))
+            return
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        end()
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Warm:
@@ -191,7 +214,7 @@ class Warm:
         if not self.measuring:
             return (yield)
         signal.setitimer(signal.ITIMER_PROF, LONGEST if self.backend == "numpy" else SHORT)
-        signal.setitimer(signal.ITIMER_REAL, WAITING)
+        alarm_after(WAITING, too_long)
         try:
             return (yield)
         finally:
@@ -295,7 +318,6 @@ class Measure:
         found = {}
         self.warm.measuring, self.warm.skipped = True, []  # not those of earlier jobs, too
         signal.signal(signal.SIGPROF, too_long)
-        signal.signal(signal.SIGALRM, too_long)
         for name, following in zip(self.names, [*self.names[1:], None], strict=True):
             reached.clear()
             began = time.process_time()
