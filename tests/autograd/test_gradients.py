@@ -7,6 +7,7 @@ import pytest
 import tinyattn as ta
 from tests.helpers import leaf, numbers
 from tinyattn.autograd import Function
+from tinyattn.autograd.engine import Waiting
 from tinyattn.autograd.gradients import Placed, RowSum, combine, rows_product, unbroadcast
 from tinyattn.kernels import backend
 
@@ -79,6 +80,28 @@ class Twice(Function):
 
     def backward(self, da, db):
         return da + 2 * db
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("index", [0, 1])
+def test_what_arrives_at_an_output_changes_only_what_the_pass_owns_there(recorded, index):
+    outputs = Twice.apply(leaf(np.ones(2)))
+    node, here, there = outputs[0]._edge[0], outputs[index]._edge, outputs[1 - index]._edge
+    waiting = Waiting([node], None)
+    waiting.recorded = recorded
+    owned, held, more = np.array([1.0, 2.0]), np.array([5.0, 6.0]), np.array([10.0, 20.0])
+    waiting.add(here, owned, True)
+    waiting.add(there, held, False)
+    arrived = waiting.table[node]
+    assert [arrived[2 * i] is (owned if i == index else held) for i in (0, 1)] == [True, True]
+    assert arrived[1::2] == [i == index for i in (0, 1)]
+    waiting.add(here, more, False)
+    waiting.add(there, more, False)
+    assert arrived[2 * index] is owned
+    assert owned.tolist() == [11.0, 22.0]
+    assert held.tolist() == [5.0, 6.0]
+    assert arrived[2 - 2 * index].tolist() == [15.0, 26.0]
+    assert arrived[1::2] == [True, True]
 
 
 @pytest.mark.parametrize("shared", [0, 1])

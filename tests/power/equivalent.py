@@ -32,6 +32,7 @@ LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
+LAST_AXIS = "axis 1 is the last one"
 HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
 NO_GRADIENT = "it raises: there is no gradient"
@@ -84,7 +85,24 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "factor 1.001: full(...": "the gradient is 0",
         "factor -1: full(...": "the gradient is 0",
     },
-    "search_beam.beam": {"another number: ...": "NumPy takes any negative size as what is left"},
+    "search.room": {"another default: no_repeat...": "only a negative number is refused"},
+    "narrowed": {'argument dropped: np.argsort(... -> np.argsort(..., kind="stable")': LAST_AXIS},
+    "learn_subwords": {
+        "off by one: ... minloglevel=2, ) -> ... minloglevel=3, )": "not a word either"
+    },
+    "search_beam.beam": {
+        "another number: ...": "NumPy takes any negative size as what is left",
+        'argument dropped: np.argsort(... -> np.argsort(..., kind="stable")': LAST_AXIS,
+        "off by one: np.zeros((0, ...": "padding begins no run of tokens",
+        "off by one: limits.max() + 1": "all have ended by then",
+        "off by one: arrays[0] -> ...": "both are -1 where there is nothing",
+        "off by one: arrays[0] >= 0": "no token is padding",
+        "boundary: arrays[0] >= 0": "no token is padding",
+    },
+    "recorded": {
+        "off by one: np.full((2, ...": "the third is not used",
+        "another number: slots.reshape(-1)": "NumPy takes any negative size as what is left",
+    },
     "max_pool1d": {
         "order exchanged: size, step": "the smallest of three",
         "order exchanged: step, gap": "the smallest of three",
@@ -187,6 +205,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: if (parts > ...": CUT,
     },
     "C.layer_norm_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
+    "Waiting.add": {"always: self.recorded": FASTER},
     "Waiting.complete": {
         "always: node in self.deferred and (...": FASTER,
         "always: node.hooks": "no hook is called where there is none",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
-from tinyattn.text.search import greedy
+from tinyattn.text.search import greedy, permitted
 from tinyattn.text.vocab import BOS, EOS, PAD
 
 V, TK = 8, 3
@@ -88,6 +88,18 @@ def test_it_stops_when_all_have_ended() -> None:
     assert steps == [0, 1, 2]
 
 
+def test_no_step_follows_the_last_token_that_there_is_room_for() -> None:
+    steps = []
+    step = says([5] * 9, [5] * 9)
+
+    def counted(tokens: ta.Tensor, t: int) -> Any:
+        steps.append(t)
+        return step(tokens, t)
+
+    greedy(counted, 0, [1, 3], factor=1, extra=0)
+    assert steps == [0, 1, 2]
+
+
 def test_padding_and_begin_of_sentence_are_never_taken() -> None:
     def step(tokens: ta.Tensor, t: int) -> Any:
         scores = ta.zeros(1, V)
@@ -146,6 +158,18 @@ def test_no_run_of_tokens_comes_twice() -> None:
     assert found(2) == [5, 5, 6, 5, 7, 5, 3, 5, 4]
     assert found(3) == [5, 5, 5, 6, 5, 5, 7, 5, 5]
     assert found(0) == [5] * 9
+
+
+def test_the_scores_that_are_left_are_those_of_the_model() -> None:
+    """After 5, 3, 5 no 3 may follow, where runs of two may not come twice. The end always may, also
+    the second one of a sentence that is over."""
+    scores = ta.tensor([[9.0, 9.0, 0.5, -1.0, 2.0, 0.0, 3.0]])
+    before = np.array([[5], [3], [5]])
+    assert permitted(scores, before, 0).tolist() == [[0.5, -1.0, 2.0, 0.0, 3.0]]
+    assert permitted(scores, before, 2).tolist() == [[0.5, -np.inf, 2.0, 0.0, 3.0]]
+    ended = np.array([[5], [EOS], [EOS]])
+    assert permitted(scores, ended, 1).tolist() == [[0.5, -1.0, 2.0, -np.inf, 3.0]]
+    assert permitted(scores, ended, 2).tolist() == [[0.5, -1.0, 2.0, 0.0, 3.0]]
 
 
 def test_a_negative_length_of_runs_is_refused() -> None:

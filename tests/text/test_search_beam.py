@@ -129,6 +129,35 @@ def test_the_length_normalisation_decides_between_short_and_long() -> None:
     assert score == pytest.approx(math.log(0.45) / (8 / 6) ** (alpha + 0.01), rel=1e-6)
 
 
+def test_without_options_the_score_is_that_of_alpha_0_6() -> None:
+    (found,) = search(SHORT_OR_LONG, size=2)
+    assert found.ended[0].score == pytest.approx(math.log(0.45) / (8 / 6) ** 0.6, rel=1e-6)
+
+
+def test_what_can_only_become_as_good_as_the_best_is_not_followed() -> None:
+    model = Model({(): {A: 0.5, EOS: 0.5}, (A,): {EOS: 1.0}})
+    (found,) = beam(model.step, model.select, model.start(), [3], size=2, alpha=0)
+    assert translations(found) == [[]]
+    assert model.rows == 1
+
+
+def test_what_is_impossible_fills_no_place() -> None:
+    (found,) = search(lambda path: {A: 1.0}, size=3, factor=0, extra=2)
+    assert translations(found) == [[A, A]]
+    assert found.tokens.tolist() == [[A, -1, -1]] * 2
+    assert found.sums.tolist() == [[0.0, -math.inf, -math.inf]] * 2
+
+
+def test_of_equal_hypotheses_the_first_are_followed() -> None:
+    """The end keeps one of five places; of the 20 continuations the first four are those of 3."""
+    (found,) = search({(): dict.fromkeys((EOS, 3, A, B, C), 0.2)}, size=5, factor=0, extra=1)
+    assert found.tokens.tolist() == [[EOS, 3, A, B, C]]
+    fifth = dict.fromkeys((EOS, 3, A, B, C), 0.2)
+    (found,) = search(lambda path: fifth, size=5, n_best=5, alpha=0, factor=0, extra=2)
+    assert found.tokens.tolist() == [[EOS, 3, A, B, C], [EOS, 3, A, B, -1]]
+    assert found.parents[1].tolist() == [1, 1, 1, 1, -1]
+
+
 def test_a_hypothesis_that_ends_keeps_its_place_in_the_beam() -> None:
     table: Table = {
         (): {EOS: 0.5, A: 0.3, B: 0.2},
@@ -150,8 +179,8 @@ def test_what_is_cut_is_not_dropped() -> None:
 
 
 def test_without_options_the_room_is_twice_the_source_and_50_more() -> None:
-    (found,) = search(lambda path: {A: 0.9, B: 0.1}, lengths=[4], size=2)
-    assert found.found().ids == [A] * 58
+    (found,) = search(lambda path: {A: 0.9, B: 0.1}, lengths=[10], size=2)
+    assert found.found().ids == [A] * 70
 
 
 def test_a_finished_and_a_cut_hypothesis_are_ranked_by_their_score() -> None:

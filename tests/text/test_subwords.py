@@ -42,11 +42,34 @@ def test_pieces_are_those_of_the_texts_and_all_bytes(kind: str) -> None:
         assert set(subword_tokeniser(model).tokenize(text)) <= set(pieces) | {"\uf8ff"}
 
 
+def test_the_character_of_a_space_is_none() -> None:
+    tokeniser = subword_tokeniser(MODELS["bpe", "english"])
+    tokens = tokeniser.tokenize("a▁ b")
+    assert (tokens[0], tokens[-1]) == ("▁a", "▁b")
+    assert tokeniser.detokenize(tokens) == "a▁ b"
+    assert tokeniser.detokenize(["▁a", "\uf8ff", "▁b"]) == "a▁ b"
+
+
 def test_any_tokens_in_any_order_are_one_line() -> None:
     tokeniser = subword_tokeniser(MODELS["bpe", "english"])
     text = tokeniser.detokenize(["<0x0A>", "▁the", "<0xE4>", "⟨猫⟩", "<0x0D>", "s"])
     assert text == "the\ufffd⟨猫⟩ s"
     assert tokeniser.detokenize([]) == ""
+
+
+def test_at_most_4000_pieces_are_learnt_on_one_thread_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import sentencepiece
+
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(
+        sentencepiece.SentencePieceTrainer, "train", lambda **options: asked.update(options)
+    )
+    assert learn_subwords(["a b"]) == b""
+    assert list(asked.pop("sentence_iterator")) == ["a b"]
+    assert (asked["model_type"], asked["vocab_size"], asked["num_threads"]) == ("unigram", 4000, 1)
+    assert asked["minloglevel"] >= 2  # warnings and errors only
 
 
 def test_the_same_texts_give_the_same_pieces() -> None:
