@@ -51,8 +51,9 @@ class Report:
 
     @property
     def plain_words(self) -> str:
-        """Why the answer is not right, with the sentence that does not hold, if it runs at all."""
-        return f"{self.failed} {self.words}" if self.passed else self.words
+        """Why the answer is not right, with the sentence that does not hold, if it runs at all;
+        "" if it is right."""
+        return f"{self.failed} {self.words}".strip() if self.passed else self.words
 
     def __str__(self) -> str:
         lines = [f"{self.exercise.name}   {self.where}", ""]
