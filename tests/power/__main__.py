@@ -4,8 +4,9 @@ which test caught it.
 
 `--list` shows the faults, `--only PART` takes those whose name holds PART, `--sample N --seed S`
 tries N of them. Faults that change no result stand in equivalent.py, each with its reason. All work
-is done in a copy of the tree (warm.py): in NumPy alone, in uncompiled Numba, in C built for float64
-and one instruction set. Tests that need torch are not used.
+is done in a copy of the tree (warm.py): in NumPy, in uncompiled Numba, in C built for float64 and
+one instruction set. Tests that need torch are not used. Replays need the compiled core, whichever
+backend is used: it is copied, too, and without one their faults are left out.
 """
 
 import argparse
@@ -56,9 +57,14 @@ def backend(fault: Mutant) -> str:
     return "numba" if fault.path.startswith("tinyattn/kernels/jit/") else "numpy"
 
 
-def copy_tree(place: Path) -> Path:
-    """A copy of the repository without what is compiled."""
-    ignored = shutil.ignore_patterns("*.so", "__pycache__", "_core.c")
+REPLAYS = "tinyattn/_replay.py"  # whose tests need the compiled core
+CORE = "tinyattn/kernels/native/_core.abi3.so"
+
+
+def copy_tree(place: Path, kind: str) -> Path:
+    """A copy of the repository; what is compiled only for faults that are tried in NumPy."""
+    compiled = [] if kind == "numpy" else ["*.so"]
+    ignored = shutil.ignore_patterns(*compiled, "__pycache__", "_core.c")
     for path in ROOT.iterdir():
         if path.name in ("tinyattn", "tests", "native", "benchmarks", "examples", "docs"):
             shutil.copytree(path, place / path.name, ignore=ignored)
@@ -86,7 +92,7 @@ def attempt(faults: list[Mutant], processes: int) -> list[Outcome]:
         if not its:
             continue
         with tempfile.TemporaryDirectory() as place:
-            tree = copy_tree(Path(place).resolve())
+            tree = copy_tree(Path(place).resolve(), kind)
             done += try_faults(its, kind, processes, tree, say)
     return done
 
@@ -123,6 +129,9 @@ def main() -> int:
         print(f"in equivalent.py, but no fault any more: {entry}")
     if options.only:
         found = [m for m in found if any(part in str(m) for part in options.only)]
+    if not (ROOT / CORE).exists():
+        print(f"without {CORE}, the faults of {REPLAYS} are left out")
+        found = [m for m in found if m.path != REPLAYS]
     equivalent = [m for m in found if reason(m)]
     todo = [m for m in found if not reason(m)]
     if options.sample is not None:

@@ -14,7 +14,12 @@ BACKENDS = ("backend", "kernels")  # the parameters of tests that are backends
 ENOUGH = 20.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
 ALSO = {
+    "tinyattn/_gradcheck": ["tests/learn/test_*.py"],
     "tinyattn/autograd/": ["tests/autograd/test_*.py", "tests/test_replay.py", *OPS],
+    "tinyattn/datasets/": ["tests/datasets/test_*.py"],
+    "tinyattn/learn/": ["tests/learn/test_*.py"],
+    "tinyattn/parallel/": ["tests/parallel/test_*.py"],
+    "tinyattn/viz/": ["tests/viz/test_*.py", "tests/test_explain.py"],
     "tinyattn/compat/": ["tests/*/test_programs.py", "tests/test_missing.py"],
     "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
     "tinyattn/ops/": ["tests/ops/test_*.py", "tests/nn/test_p*.py", "tests/test_doctor.py"],
