@@ -2,7 +2,7 @@
  * elementwise_operations.inc, the list of the operations, then at elementwise_part.
  *
  * The result is C-contiguous, and work is cut into parts of its elements. A part goes block by block: an
- * input whose elements lie side by side is used in place; of any other the elements of the block are
+ * input whose elements lie side by side in the block is used in place; of any other they are
  * first copied side by side, into a buffer that stays in the first-level cache. Every operation is thus
  * one loop over contiguous numbers. out may be one of the inputs if it has the same layout. */
 
@@ -140,11 +140,12 @@ static const struct {
 
 enum { FN(BLOCK) = 4096 / sizeof(real) };
 
-/* An input: `axes` steps in bytes. A `constant` has the same number everywhere. */
+/* An input: `axes` steps in bytes. A `constant` has the same number everywhere; one that `repeats` is a
+ * row that is the same for all other indices. */
 struct FN(input) {
     const char *at;
     const int64_t *steps;
-    int constant, dense, bytes;
+    int constant, dense, repeats, bytes;
     real number;
 };
 
@@ -155,26 +156,35 @@ struct FN(elementwise_job) {
     real numbers[2], *out;
 };
 
+/* Where an input has the element `first`, which is given by its index. */
+static const char *FN(place_of)(const struct FN(elementwise_job) *job, const struct FN(input) *in,
+                                int64_t first, int64_t *index)
+{
+    const char *at = in->at;
+    for (long axis = job->axes - 1; axis >= 0; axis--) {
+        index[axis] = first % job->shape[axis];
+        first /= job->shape[axis];
+        at += index[axis] * in->steps[axis];
+    }
+    return at;
+}
+
 /* The elements first, first + 1, ... of an input that is not dense, copied side by side. */
 static void FN(side_by_side)(const struct FN(elementwise_job) *job, const struct FN(input) *in,
                              int64_t first, long count, real *to)
 {
     const long last = job->axes - 1, size = in->bytes ? 1 : sizeof(real);
-    int64_t index[MOST_AXES], rest = first;
-    const char *at = in->at;
-    for (long axis = last; axis >= 0; axis--) {
-        index[axis] = rest % job->shape[axis];
-        rest /= job->shape[axis];
-        at += index[axis] * in->steps[axis];
-    }
+    int64_t index[MOST_AXES];
+    const char *at = FN(place_of)(job, in, first, index);
     for (long done = 0; done < count;) {
         const long run = ta_smaller(count - done, job->shape[last] - index[last]), step = in->steps[last];
-        if (in->bytes)
+        const real number = in->bytes ? *at != 0 : *(const real *)at;
+        if (!step)
+            for (long i = 0; i < run; i++) to[done + i] = number;
+        else if (in->bytes)
             for (long i = 0; i < run; i++) to[done + i] = at[i * step] ? 1 : 0;
         else if (step == size)
             memcpy(to + done, at, run * sizeof(real));
-        else if (!step)
-            for (long i = 0; i < run; i++) to[done + i] = *(const real *)at;
         else
             for (long i = 0; i < run; i++) to[done + i] = *(const real *)(at + i * step);
         done += run;
@@ -190,26 +200,44 @@ static void FN(side_by_side)(const struct FN(elementwise_job) *job, const struct
     }
 }
 
+/* How many elements make the next block: at most BLOCK. Long rows are cut where they end, so that an
+ * input can be used in place; short ones are taken whole, as many as fit. */
+TA_INLINE long FN(next_block)(const struct FN(elementwise_job) *job, int64_t first, int64_t end)
+{
+    const int64_t row = job->shape[job->axes - 1], left = job->axes > 1 ? row - first % row : FN(BLOCK);
+    const int64_t most = left == row && row < FN(BLOCK) ? FN(BLOCK) / row * row : ta_smaller(left, FN(BLOCK));
+    return ta_smaller(most, end - first);
+}
+
 static void FN(elementwise_part)(void *arg, long part, long parts)
 {
     const struct FN(elementwise_job) *job = arg;
     const int64_t begin = (int64_t)part * PART_ELEMENTS;
     const int64_t end = part == parts - 1 ? job->total : begin + PART_ELEMENTS;
     const int inputs = FN(operations)[job->op].inputs & 7;
+    const long last = job->axes - 1, row = job->shape[last];
+    int64_t index[MOST_AXES];
     real room[3][FN(BLOCK)] __attribute__((aligned(64)));
     const real *in[3] = {room[0], room[1], room[2]};
+    int filled[3] = {0};
     for (int k = 0; k < inputs; k++)
         if (job->in[k].constant)
             for (long i = 0; i < ta_smaller(FN(BLOCK), end - begin); i++) room[k][i] = job->in[k].number;
-    for (int64_t first = begin; first < end; first += FN(BLOCK)) {
-        const long count = ta_smaller(FN(BLOCK), end - first);
+    long count;
+    for (int64_t first = begin; first < end; first += count) {
+        count = FN(next_block)(job, first, end);
         for (int k = 0; k < inputs; k++) {
             const struct FN(input) *input = &job->in[k];
             if (input->constant) continue;
             if (input->dense)
                 in[k] = (const real *)input->at + first;
-            else
+            else if (!input->bytes && input->steps[last] == sizeof(real) && count <= row - first % row)
+                in[k] = (const real *)FN(place_of)(job, input, first, index);
+            else if (filled[k] < count || first % row) {
                 FN(side_by_side)(job, input, first, count, room[k]);
+                in[k] = room[k];
+                filled[k] = input->repeats && first % row == 0 ? (int)count : 0;
+            }
         }
         FN(operations)[job->op].loop(count, job->out + first, in, job->numbers);
     }
@@ -256,6 +284,8 @@ KERNEL(elementwise)(int64_t op, real *out, int64_t count, const void *a, const v
             job.steps[k][0] = size;
         }
         in->dense = !in->bytes && job.axes == 1 && job.steps[k][0] == size;
+        in->repeats = job.axes > 1;
+        for (long axis = 0; axis < job.axes - 1; axis++) in->repeats &= !job.steps[k][axis];
         in->constant = !at[k] || (job.axes == 1 && !job.steps[k][0]);
         if (!at[k])
             in->number = job.numbers[missing++];

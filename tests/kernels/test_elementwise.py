@@ -62,11 +62,15 @@ def elementwise() -> Iterator[tuple[str, dict[str, Any]]]:
         yield operation, {"operation": operation, "inputs": inputs, "p": p, "q": q}
     x = rng(91).normal(size=(40, 70, 30))
     row, column = x[0, 0], x[:, :1, :1]
+    long = rng(92).normal(size=(23, 1500))
     for name, inputs in {
         "large": [x, x],
         "a row": [x, row],
         "a column": [column, x],
         "both spread": [row, column],
+        "a long row": [long, long[3]],
+        "a long row and a column": [long[4], long[:, :1]],
+        "a row beside gaps": [long[:, :700], long[0, 800:]],
         "a number": [x, 2.5],
         "gaps": [x[:, ::2, ::3], x[:, 1::2, :10]],
         "turned": [x.T, x.T],
@@ -77,6 +81,7 @@ def elementwise() -> Iterator[tuple[str, dict[str, Any]]]:
     }.items():
         yield f"add, {name}", {"operation": "add", "inputs": inputs}
     yield "where, spread", {"operation": "where", "inputs": [column > 0, x, -1.0]}
+    yield "where, rows", {"operation": "where", "inputs": [long[0] > 0, long, long[:, 9:10]]}
     yield "exp, turned", {"operation": "exp", "inputs": [x.T]}
 
 

@@ -472,7 +472,7 @@ def elementwise_inputs(
         taken.append(x)
     arrays = [x for x in taken if type(x) is not float]
     try:
-        shape = _common_shape(*[x.shape for x in arrays])
+        shape = common_shape(*[x.shape for x in arrays])
     except ValueError:
         shapes = ", ".join(str(x.shape) for x in arrays)
         raise ValueError(f"{kernel}: the shapes {shapes} do not broadcast") from None
@@ -485,7 +485,7 @@ def elementwise_inputs(
     return taken, real, shape, turned
 
 
-_common_shape = functools.lru_cache(PLANS)(np.broadcast_shapes)
+common_shape = functools.lru_cache(PLANS)(np.broadcast_shapes)
 
 
 # Values that a twin would not survive, or that have no meaning.

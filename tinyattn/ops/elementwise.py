@@ -31,6 +31,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.copies import copied
 from tinyattn.kernels.recording import alike, local, refuse
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
@@ -81,14 +82,19 @@ _FEW = (
 
 def exact(function: np.ufunc, x: Any, y: Any) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
-    if type(x) is ndarray:
-        if x.size > _SMALL and x.dtype.kind == "f":
-            return elementwise(_EXACT[function], x, y)
-    elif type(y) is ndarray and y.size > _SMALL and y.dtype.kind == "f":
+    most = (x.size if type(x) is ndarray else 1) * (y.size if type(y) is ndarray else 1)
+    if most > _SMALL and _many(x, y) and floats(x, y):
         return elementwise(_EXACT[function], x, y)
     if local.recorder is not None and floats(x, y):
         return alike(function, partial(elementwise, _EXACT[function]), x, y)
     return function(x, y)
+
+
+def _many(x: Any, y: Any) -> bool:
+    """Whether two operands broadcast to more than _SMALL elements."""
+    if type(x) is not ndarray or type(y) is not ndarray or x.shape == y.shape:
+        return bool(np.size(x if type(x) is ndarray else y) > _SMALL)
+    return math.prod(common_shape(x.shape, y.shape)) > _SMALL
 
 
 def floats(x: Array | float, y: Array | float) -> bool:
@@ -102,7 +108,7 @@ def chosen(condition: Array, x: Array | float, y: Array | float) -> Array:
     large: Any = x if type(x) is np.ndarray else y
     if type(large) is not np.ndarray or large.dtype.kind != "f":
         return np.where(condition, x, y)
-    if large.size <= _SMALL:
+    if not (_many(condition, x) or _many(condition, y) or _many(x, y)):
         if local.recorder is not None:
             return alike(np.where, partial(elementwise, "where"), condition, x, y)
         return np.where(condition, x, y)
