@@ -72,7 +72,7 @@ def ulps(got: Array, true: Array) -> Array:
     return np.where(np.isnan(true) & np.isnan(got), 0, np.ldexp(error, -last))
 
 
-def measure() -> dict[str, list[float]]:
+def measure(elementwise: Callable[..., None] = elementwise) -> dict[str, list[float]]:
     """For every function and type: the largest error and where it is."""
     worst = {}
     for dtype, wide in WIDER.items():
@@ -111,6 +111,17 @@ def test_error_is_within_the_bound_over_the_whole_range(
     error, at = worst[f"{name} {dtype.__name__}"]
     assert error <= BOUND, f"{name}({at!r}) is {error:.3f} ULP off"
     assert error > 0.4, "nothing was rounded: the measurement measures nothing"
+
+
+def test_the_functions_of_numba_are_exact_over_the_whole_range() -> None:
+    pytest.importorskip("numba")
+    from tinyattn.kernels.jit.elementwise import elementwise as of_numba
+
+    coarse = {"tanh": 2.5, "sigmoid": 2.5}  # without the terms that C adds for what rounding loses
+    for case, (error, at) in measure(of_numba).items():
+        name, dtype = case.split()
+        if dtype == "float32" or np.finfo(np.longdouble).nmant >= 60:
+            assert error <= coarse.get(name, BOUND), f"{case} at {at!r}"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

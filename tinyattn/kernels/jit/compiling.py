@@ -6,7 +6,7 @@ dimensions.
     u3  to write, with any strides
     s2  a float64 array to write, whatever the float type of the call; d2  the same, to read
     i1  an int64 array        o1  the same, to write
-    b2  a bool array          c2  a uint8 array to read
+    b2  a bool array          m3  the same, with any strides       c2  a uint8 array to read
     int, float, bool  numbers
 
 Spelling the types out keeps one compiled version per kernel and float type, whatever the flags of
@@ -30,6 +30,7 @@ SMALL = 16 * 1024  # elements below which waking other threads costs more than i
 _config: Any = numba.config
 MOST_THREADS: int = _config.NUMBA_NUM_THREADS
 threads = MOST_THREADS
+_calling_thread = threading.local()  # `count`: what numba.set_num_threads was given last in it
 
 
 class _Teller(event.Listener):
@@ -57,11 +58,12 @@ def _types(letters: str, real: Any) -> Any:
         "i": types.int64,
         "o": types.int64,
         "b": types.boolean,
+        "m": types.boolean,
         "c": types.uint8,
         "s": types.float64,
         "d": types.float64,
     }.get(letters[0], real)
-    layout: Any = "A" if letters[0] in "vu" else "C"
+    layout: Any = "A" if letters[0] in "vum" else "C"
     return types.Array(element, int(letters[1]), layout, readonly=letters[0] not in "wsou")
 
 
@@ -81,8 +83,9 @@ class Kernel:
             compiled = self._compiled.get(dtype)
             if compiled is None:
                 compiled = self._compiled[dtype] = self._compile(dtype)
-            if numba.get_num_threads() != wanted:  # a setting of the calling thread
+            if getattr(_calling_thread, "count", None) != wanted:
                 numba.set_num_threads(wanted)
+                _calling_thread.count = wanted
             return compiled(*arguments)
 
     def _compile(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
@@ -104,7 +107,10 @@ def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
 #
 # Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
 # `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
-# infinity is absent.
+# infinity is absent. `inlined` is `exact`, inlined however long it is.
 _njit: Any = numba.njit  # its type differs between versions of Numba
 exact: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract"})
 sums: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+inlined: Callable[[F], F] = _njit(
+    nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True
+)
