@@ -4,7 +4,8 @@
  *   loss = (1 - e) w_t (log S - (x_t - m)) + e/V (W log S - sum_c w_c (x_c - m))
  *   dx_j = ((1 - e) w_t + e/V W) e^(x_j - m) / S - e/V w_j - [j = t] (1 - e) w_t
  *
- * Rows whose target is ignore_index give 0. */
+ * Rows whose target is ignore_index give 0. A mean divides by the sum of the w_t. A target that is no class
+ * is not followed; the call then returns OUTSIDE (indexing.c). */
 
 struct FN(cross_entropy_job) {
     const real *x;
@@ -87,18 +88,28 @@ static void FN(cross_entropy_part)(void *arg, long part, long parts)
     }
 }
 
-/* x, grad (N, V), target, losses (N), weight (V). weight and grad may be NULL. */
+/* x, grad (N, V), target, losses (N), weight (V), loss, one number: the sum of the losses, or their mean.
+ * weight and grad may be NULL. */
 KERNEL(cross_entropy)(const real *x, const int64_t *target, const real *weight, int64_t ignore_index,
-                      double label_smoothing, double scale, real *losses, real *grad, int64_t N,
+                      double label_smoothing, int mean, real *losses, real *loss, real *grad, int64_t N,
                       int64_t V)
 {
     struct FN(cross_entropy_job) job = {
         x, target, weight, ignore_index, 1 - label_smoothing, V ? label_smoothing / (double)V : 0,
-        (double)V, scale, losses, grad, (long)N, (long)V};
+        (double)V, 1, losses, grad, (long)N, (long)V};
+    double total = 0, lost = 0;
+    for (int64_t n = 0; n < N; n++) {
+        if (target[n] == ignore_index) continue;
+        if (ta_is_outside(target[n], V)) return OUTSIDE;
+        FN(add_one)(&total, &lost, weight ? (double)weight[target[n]] : 1);
+    }
+    total = total_of(total, lost);
+    if (mean) job.scale = total ? 1 / total : (double)NAN;
     if (weight && label_smoothing) {
         job.weight_sum = 0;
         for (long j = 0; j < job.V; j++) job.weight_sum += (double)weight[j];
     }
     ta_parallel(FN(cross_entropy_part), &job, ta_row_parts(job.N, job.V));
+    *loss = (real)(FN(sum_of)(losses, job.N) * job.scale);
     return 0;
 }

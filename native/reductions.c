@@ -142,6 +142,13 @@ TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double me
     return all;
 }
 
+/* The sum of n numbers that stand side by side, for other kernel files. */
+static double FN(sum_of)(const real *x, long n)
+{
+    const struct ta_sum all = FN(row_total)(x, n, TA_VALUES, 0, 0);
+    return total_of(all.sum, all.error);
+}
+
 /* The totals of a piece of a unit, one a column. */
 TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long piece, int what,
                                 struct ta_sum *out)

@@ -291,7 +291,7 @@ def cross_entropy() -> Iterator[Case]:
             "weight": None,
             "ignore_index": -100,
             "label_smoothing": 0.0,
-            "scale": 1.0,
+            "mean": False,
             "with_grad": True,
         }
         weight = r.uniform(0.2, 2, size=V)
@@ -299,15 +299,15 @@ def cross_entropy() -> Iterator[Case]:
         name = f"({N}, {V})"
         yield name, plain
         yield name + " without gradient", plain | {"with_grad": False}
-        yield name + " ignored in part", plain | {"target": some, "scale": 0.25}
+        yield name + " ignored in part", plain | {"target": some, "mean": True}
         yield name + " all ignored", plain | {"target": np.full(N, -100), "label_smoothing": 0.1}
         yield name + " ignore a class", plain | {"ignore_index": 0, "label_smoothing": 0.2}
-        yield name + " weight", plain | {"weight": weight, "scale": -1.5}
-        yield name + " smoothing", plain | {"label_smoothing": 0.1, "scale": 1 / 3}
+        yield name + " weight", plain | {"weight": weight, "mean": True}
+        yield name + " smoothing", plain | {"label_smoothing": 0.1, "mean": True}
         yield name + " smoothing only", plain | {"label_smoothing": 1.0, "weight": weight}
         yield (
             name + " all together",
-            plain | {"target": some, "weight": weight, "label_smoothing": 0.3, "scale": 0.125},
+            plain | {"target": some, "weight": weight, "label_smoothing": 0.3, "mean": True},
         )
         yield name + " ±1e4", plain | {"logits": 1e4 * np.sign(logits) + logits}
         yield name + " growing", plain | {"logits": logits + np.linspace(1, 60, V)}
@@ -319,6 +319,31 @@ def cross_entropy() -> Iterator[Case]:
         "odd strides",
         plain | {"logits": r.normal(size=(20, 30))[::3, ::-2], "target": np.arange(14)[::2]},
     )
+
+
+def nll_loss() -> Iterator[Case]:
+    r = rng(80)
+    for N, V in [(1, 1), (5, 3), (7, 33), (64, 16), (2000, 3), (0, 4)]:
+        x, weight = -r.uniform(0, 9, size=(N, V)), r.uniform(0.2, 2, size=V)
+        target = r.integers(0, V, size=N)
+        some = np.where(np.arange(N) % 3 == 1, -100, target)
+        plain = {"x": x, "target": target, "weight": None, "ignore_index": -100, "mean": True}
+        name = f"({N}, {V})"
+        yield name, plain
+        yield name + " sum", plain | {"mean": False}
+        yield name + " weight, ignored in part", plain | {"weight": weight, "target": some}
+        yield name + " weight, ignore a class", plain | {"weight": weight, "ignore_index": 0}
+        yield name + " all ignored", plain | {"target": np.full(N, -100), "mean": False}
+
+
+def nll_loss_backward() -> Iterator[Case]:
+    r = rng(81)
+    for name, args in nll_loss():
+        N, V = args["x"].shape
+        known = {key: args[key] for key in ("target", "ignore_index")}
+        known |= {"weights": r.uniform(0.2, 2, size=N), "total": np.full((), 1.5), "classes": V}
+        yield name, {"grad": r.normal(size=N)} | known
+        yield name + " one gradient", {"grad": r.normal(size=1)} | known
 
 
 def embedding_backward() -> Iterator[Case]:

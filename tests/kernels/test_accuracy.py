@@ -49,6 +49,8 @@ BOUNDS = {
     "matmul": (8, 8, 8, 8, 16, 16),
     "moments": (64, 8, 8, 8, 8, 8),
     "moments_backward": (2, 2, 2, 2, 2, 2),
+    "nll_loss": (2, 2, 2, 2, 2, 2),
+    "nll_loss_backward": (2, 2, 2, 2, 2, 2),
     "prod": (2, 128, 2, 128, 2, 128),
     "prod_backward": (2, 128, 2, 128, 2, 256),
     "rms_norm": (4, 4, 2, 4, 4, 8),

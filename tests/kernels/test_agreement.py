@@ -170,8 +170,8 @@ def test_cross_entropy(
 ) -> None:
     args = cast(args, dtype)
     exact = as_float64(args)
-    losses, grad = kernels.cross_entropy(**args)
-    want, want_grad = definition.cross_entropy(**exact)
+    losses, loss, grad = kernels.cross_entropy(**args)
+    want, want_loss, want_grad = definition.cross_entropy(**exact)
     _N, V = args["logits"].shape
     count = summing(V)
 
@@ -180,6 +180,9 @@ def test_cross_entropy(
     size = (w * (1 + np.abs(logp))).max(axis=1, initial=0) + np.log(max(V, 1))
     assert_within(losses, want, size, count)
     ignored = args["target"] == args["ignore_index"]
+    total = w[args["target"][~ignored]].sum() if args["mean"] else 1
+    with np.errstate(all="ignore"):
+        assert_within(loss, want_loss, size.sum() / total, count)
     assert not losses[ignored].any()
 
     if not args["with_grad"]:
@@ -192,8 +195,29 @@ def test_cross_entropy(
     size = np.exp(logp) * (top + smooth * w.sum()) * (1 + np.abs(logp)) + smooth * w
     rows = np.flatnonzero(~ignored)
     size[rows, args["target"][rows]] += top
-    assert_within(grad, want_grad, abs(exact["scale"]) * size, count)
+    with np.errstate(all="ignore"):
+        assert_within(grad, want_grad, size / total, count)
     assert not grad[ignored].any()
+
+
+@each(cases.nll_loss)
+def test_nll_loss(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    losses, weights, loss, total = kernels.nll_loss(**args)
+    want = definition.nll_loss(**as_float64(args))
+    assert_within(losses, want[0], np.abs(want[0]), 1)
+    np.testing.assert_array_equal(weights, want[1])
+    assert_within(loss, want[2], np.abs(want[2]), 3)
+    assert_within(total, want[3], want[3], 1)
+
+
+@each(cases.nll_loss_backward)
+def test_nll_loss_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    want = definition.nll_loss_backward(**as_float64(args))
+    assert_within(kernels.nll_loss_backward(**args), want, np.abs(want), 2)
 
 
 @each(cases.embedding_backward)

@@ -141,9 +141,34 @@ def test_cross_entropy_by_the_book(definition: Backend, smoothing: float, weight
                 out[i] -= smoothing / V * sum(w[c] * logp[c] for c in range(V))
         return out
 
-    losses, grad = definition.cross_entropy(logits, target, weight, -7, smoothing, 0.25, True)
-    close(losses, loss(logits), 1e-14)
-    close(grad, slope(lambda x: 0.25 * float(loss(x).sum()), logits))
+    for total in (1, sum(w[target[target != -7]])):
+        options = -7, smoothing, total != 1, True
+        losses, whole, grad = definition.cross_entropy(logits, target, weight, *options)
+        close(losses, loss(logits), 1e-14)
+        close(whole, loss(logits).sum() / total, 1e-14)
+        close(grad, slope(lambda x, total=total: float(loss(x).sum()) / total, logits))
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("weight", [None, np.array([0.5, 2.0, 0.0, 3.0])])
+def test_nll_loss_by_the_book(definition: Backend, mean: bool, weight: Any) -> None:
+    x, target = r.normal(size=(5, 4)), np.array([0, 3, -7, 2, 3])
+    w = np.ones(4) if weight is None else weight
+    factors = [0 if t == -7 else w[t] for t in target]
+    total = sum(factors) if mean else 1
+
+    def loss(x: np.ndarray) -> list[float]:
+        return [-factors[i] * x[i, t] if factors[i] else 0 for i, t in enumerate(target)]
+
+    losses, weights, whole, divisor = definition.nll_loss(x, target, weight, -7, mean)
+    close(losses, loss(x), 1e-14)
+    close(whole, sum(loss(x)) / total, 1e-14)
+    rest = target, weights, divisor, -7, 4
+    dx = definition.nll_loss_backward(np.array([0.3]), *rest)
+    close(dx, slope(lambda x: 0.3 * sum(loss(x)) / total, x))
+    dy = r.normal(size=5)
+    dx = definition.nll_loss_backward(dy, *rest)
+    close(dx, slope(lambda x: float(dy @ loss(x)) / total, x))
 
 
 def test_embedding_backward_is_the_slope_of_the_lookup(definition: Backend) -> None:

@@ -183,7 +183,11 @@ def spoiled(data: st.DataObject, args: dict[str, Any]) -> tuple[str, str, dict[s
         new = data.draw(st.sampled_from(NUMBERS))
         return name, f"{field} = {new}", args | {name: value._replace(**{field: new})}
     if not calls.arrays(value):
-        sized = name in ("num_embeddings", "n")  # honest sizes: what is asked for is allocated
+        sized = name in (
+            "num_embeddings",
+            "n",
+            "classes",
+        )  # honest sizes: what is asked for is allocated
         new = data.draw(st.sampled_from(NUMBERS[:5] if sized else NUMBERS))
         return name, repr(new), args | {name: new}
     how = data.draw(st.sampled_from(sorted(HOSTILE)))

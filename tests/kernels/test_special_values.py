@@ -40,7 +40,7 @@ def test_one_nan_or_infinity_spoils_its_row_only(
         assert np.isnan(y[1]).all()
         assert np.isfinite(y[[0, 2]]).all()
     target = np.array([1, 1, 1])
-    losses, grad = kernels.cross_entropy(x, target, None, -100, 0.1, 1.0, True)
+    losses, _, grad = kernels.cross_entropy(x, target, None, -100, 0.1, False, True)
     assert grad is not None
     assert np.isnan(losses[1])
     assert np.isnan(grad[1]).all()
@@ -70,7 +70,7 @@ def test_masked_rows_give_zeros_whatever_they_hold(kernels: Backend, dtype: Any)
 def test_ignored_rows_cost_nothing_whatever_they_hold(kernels: Backend, dtype: Any) -> None:
     logits = np.array([[nan] * 4, [inf] * 4, [-inf] * 4, [0, 1, 2, 3]], dtype)
     target = np.array([7, 7, 7, 0])
-    losses, grad = kernels.cross_entropy(logits, target, None, 7, 0.2, 1.0, True)
+    losses, _, grad = kernels.cross_entropy(logits, target, None, 7, 0.2, False, True)
     assert grad is not None
     assert not losses[:3].any()
     assert not grad[:3].any()
@@ -79,7 +79,7 @@ def test_ignored_rows_cost_nothing_whatever_they_hold(kernels: Backend, dtype: A
 
 def test_a_target_of_probability_zero_costs_infinity(kernels: Backend, dtype: Any) -> None:
     logits = np.array([[0, -inf, 1]], dtype)
-    losses, grad = kernels.cross_entropy(logits, np.array([1]), None, -100, 0.0, 1.0, True)
+    losses, _, grad = kernels.cross_entropy(logits, np.array([1]), None, -100, 0.0, False, True)
     assert losses[0] == inf
     assert grad is not None
     assert grad[0, 1] == -1

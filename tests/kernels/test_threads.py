@@ -49,8 +49,11 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     target = r.integers(0, 130, size=601)
     target[::7] = 3
     out["cross_entropy"] = list(
-        kernels.cross_entropy(x, target, r.random(130).astype(dtype), 3, 0.1, 0.5, True)
+        kernels.cross_entropy(x, target, r.random(130).astype(dtype), 3, 0.1, True, True)
     )
+    lost = kernels.nll_loss(x, target, x[0], 3, True)
+    back = kernels.nll_loss_backward(x[:, 0], target, lost[1], lost[3], 3, 130)
+    out["nll_loss"] = [*lost, back]
     index = r.integers(0, 50, size=601)
     out["embedding"] = [kernels.embedding_backward(g, index, 50, 3)]
     args = cast(dict(cases.gru())["a warp of rows"], dtype)

@@ -25,11 +25,11 @@ class Recurrence(NamedTuple):
 
 
 class CrossEntropyOptions(NamedTuple):
-    """What cross-entropy does with its targets: the names are PyTorch's, except for scale."""
+    """What cross-entropy does with its targets: the names are PyTorch's, except for mean."""
 
     ignore_index: int
     label_smoothing: float
-    scale: float  # the gradient is that of scale * sum(losses)
+    mean: bool  # the loss is the mean, else the sum
 
 
 class AttentionOptions(NamedTuple):

@@ -87,7 +87,12 @@ STATEMENTS = {
     },
     "cross_entropy": {
         "cross_entropy": "logits (N, V), target (N,) int64, weight (V,)?"
-        " -> losses (N,), grad (N, V)?",
+        " -> losses (N,), loss (), grad (N, V)?",
+    },
+    "nll_loss": {
+        "nll_loss": "x (N, V), target (N,) int64, weight (V,)?"
+        " -> losses (N,), weights (N,), loss (), total ()",
+        "nll_loss_backward": "grad (R,), target (N,) int64, weights (N,), total () -> dx (N, V)",
     },
     "embedding": {
         "embedding_backward": "grad (N, D), index (N,) int64 -> out (V, D) zeroed",
@@ -530,21 +535,57 @@ class Backend:
         weight: Array | None,
         ignore_index: int,
         label_smoothing: float,
-        scale: float,
+        mean: bool,
         with_grad: bool,
-    ) -> tuple[Array, Array | None]:
-        """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) or None.
+    ) -> tuple[Array, Array, Array | None]:
+        """logits (N, V), target (N,), weight (V,) -> losses (N,), loss (), grad (N, V) or None.
 
-        The losses are weighted, zero where the target is ignore_index, and not scaled; grad is that
-        of scale * sum(losses). IndexError for any other target outside [0, V).
+        The losses are weighted, and zero where the target is ignore_index; loss is their sum, or
+        with `mean` their sum divided by that of the weights; grad is the gradient of loss.
+        IndexError for any other target outside [0, V).
         """
-        prepare = TABLE["cross_entropy"].prepare
-        inputs, (losses, grad) = prepare(logits, target, weight, optional=with_grad)
-        check_indices("cross_entropy", "target", inputs[1], logits.shape[1], ignore_index)
         check_probability("cross_entropy", "label_smoothing", label_smoothing)
-        options = CrossEntropyOptions(ignore_index, label_smoothing, scale)
-        self._twins["cross_entropy"](*inputs, options, losses, grad)
-        return losses, grad
+        prepare = TABLE["cross_entropy"].prepare
+        inputs, outputs = prepare(logits, target, weight, optional=with_grad)
+        options = CrossEntropyOptions(ignore_index, label_smoothing, mean)
+        if not self._twins["cross_entropy"](*inputs, options, *outputs):
+            check_indices("cross_entropy", "target", inputs[1], logits.shape[1], ignore_index)
+        return outputs
+
+    def nll_loss(
+        self, x: Array, target: Array, weight: Array | None, ignore_index: int, mean: bool
+    ) -> tuple[Array, Array, Array, Array]:
+        """x (N, V), target (N,), weight (V,) -> losses (N,), weights (N,), loss (), total ().
+
+        weights has that of each target, 0 where it is ignore_index; losses are weighted; loss is
+        their sum, divided by total: 1 or, with `mean`, the sum of weights. IndexError for any other
+        target outside [0, V).
+        """
+        inputs, outputs = TABLE["nll_loss"].prepare(x, target, weight)
+        if not self._twins["nll_loss"](*inputs, ignore_index, mean, *outputs):
+            check_indices("nll_loss", "target", inputs[1], x.shape[1], ignore_index)
+        return outputs
+
+    def nll_loss_backward(
+        self,
+        grad: Array,
+        target: Array,
+        weights: Array,
+        total: Array,
+        ignore_index: int,
+        classes: int,
+    ) -> Array:
+        """grad, one number (1,) or one for each row (N,), and nll_loss's own arrays -> dx (N, V),
+        V = classes. IndexError for a target outside [0, V) that is not ignore_index."""
+        contract = TABLE["nll_loss_backward"]
+        inputs, outputs = contract.prepare(grad, target, weights, total, (("V", classes),))
+        if inputs[0].size not in (1, len(inputs[1])):
+            raise ValueError(
+                f"nll_loss_backward: grad must be (1,) or (N,) = {target.shape}, got {grad.shape}"
+            )
+        if not self._twins["nll_loss_backward"](*inputs, ignore_index, *outputs):
+            check_indices("nll_loss_backward", "target", inputs[1], classes, ignore_index)
+        return outputs[0]
 
     # Embedding
 

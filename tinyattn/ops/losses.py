@@ -10,7 +10,6 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.contract import check_indices
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.normalising import log_softmax
 
@@ -36,48 +35,44 @@ class CrossEntropy(Function):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> Array:
-        self.reduction = reduction
-        scale = 1.0
-        if reduction == "mean":
-            kept = target != ignore_index
-            if weight is None:
-                total = float(np.count_nonzero(kept))
-            else:
-                # "clip", because it is the kernel that refuses a target that is no class.
-                weights = weight.take(target[kept], mode="clip")
-                total = float(weights.sum(dtype=np.float64))
-            scale = 1.0 / total if total else np.nan
-        losses, grad = backend().cross_entropy(
-            x, target, weight, ignore_index, label_smoothing, scale, self.needs(0)
-        )
-        self.save(dx=grad)
-        if reduction == "none":
-            return losses
-        return x.dtype.type(np.add.reduce(losses, dtype=np.float64) * scale)
+        self.kernels, self.reduction = backend(), reduction
+        options = ignore_index, label_smoothing, reduction == "mean", self.needs(0)
+        losses, loss, dx = self.kernels.cross_entropy(x, target, weight, *options)
+        self.save(dx=dx)
+        return losses if reduction == "none" else loss
 
     def backward(self, grad: Array) -> Array:
         dx = self.saved["dx"]
         if self.reduction == "none":
-            return dx * grad[:, None]
-        return dx if grad == 1 else dx * grad
+            return self.kernels.elementwise("mul", (dx, grad[:, None]))
+        return dx if grad == 1 else self.kernels.elementwise("mul", (dx, grad))
 
 
 class NLLLoss(Function):
-    """l_n = -w_t x_nt, t the target of row n;   dx_nt = -w_t dl_n, 0 elsewhere."""
+    """l_n = -w_t x_nt, t the target of row n;   dx_nt = -w_t dl_n, 0 elsewhere;   mean: sum l /
+    sum w_t, and dl_n = dy / sum w_t."""
 
-    def forward(self, x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
-        kept = target != ignore_index
-        safe = np.where(kept, target, 0)
-        factor = np.where(kept, 1 if weight is None else weight[safe], 0).astype(x.dtype)
-        self.rows = np.arange(len(target))
-        self.save(x=x, safe=safe, kept=kept, factor=factor)
-        return np.where(kept, -factor * x[self.rows, safe], 0).astype(x.dtype)
+    kernels_only = True
+    fresh = True
+
+    def forward(
+        self,
+        x: Array,
+        target: Array,
+        weight: Array | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+    ) -> Array:
+        self.kernels, self.options = backend(), (ignore_index, x.shape[1])
+        losses, weights, loss, total = self.kernels.nll_loss(
+            x, target, weight, ignore_index, reduction == "mean"
+        )
+        self.save(target=target, weights=weights, total=total)
+        return losses if reduction == "none" else loss
 
     def backward(self, grad: Array) -> Array:
-        safe, kept, factor = self.saved["safe"], self.saved["kept"], self.saved["factor"]
-        dx = np.zeros_like(self.saved["x"])
-        dx[self.rows, safe] = np.where(kept, -factor * grad, 0)
-        return dx
+        inputs = self.saved["target"], self.saved["weights"], self.saved["total"]
+        return self.kernels.nll_loss_backward(grad.reshape(-1), *inputs, *self.options)
 
 
 def cross_entropy(
@@ -162,16 +157,8 @@ def nll_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     x = _check("nll_loss", input, weight, reduction)
     index = _check_target("nll_loss", x, target)
-    classes = x.shape[min(x.ndim - 1, 1)]
-    check_indices("nll_loss", "target", index, classes, ignore_index)
-    losses = NLLLoss.apply(_rows(input), index, weight, ignore_index)
-    if reduction == "none":
-        return losses.reshape(target._array.shape)
-    if reduction == "sum":
-        return losses.sum()
-    kept = index[index != ignore_index]
-    total = len(kept) if weight is None else float(weight._array[kept].sum(dtype=np.float64))
-    return losses.sum() / total
+    out = NLLLoss.apply(_rows(input), index, weight, ignore_index, reduction)
+    return out.reshape(target._array.shape) if reduction == "none" else out
 
 
 def _check(name: str, input: Tensor, weight: Tensor | None, reduction: str) -> Array:

@@ -6,8 +6,10 @@ import numpy as np
 
 from tinyattn.kernels._types import Array, CrossEntropyOptions
 from tinyattn.kernels.jit.compiling import SMALL, kernel, sums
+from tinyattn.kernels.jit.reductions import sum
 from tinyattn.kernels.jit.softmax import largest
 from tinyattn.kernels.jit.vmath import exp
+from tinyattn.kernels.reference.indexing import in_range
 
 
 @sums
@@ -74,22 +76,37 @@ def run(logits, target, weight, ignore_index, smoothing, scale, losses, grad):
             row(logits, i, target[i], weight, smoothing, scale, losses, grad)
 
 
+@np.errstate(all="ignore")
 def cross_entropy(
     logits: Array,
     target: Array,
     weight: Array | None,
     options: CrossEntropyOptions,
     losses: Array,
+    loss: Array,
     grad: Array | None,
-) -> None:
-    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(loss)."""
-    dtype = logits.dtype
+) -> bool:
+    """logits (N, V), target (N,), weight (V,) -> losses (N,), loss () and its grad (N, V); whether
+    all targets that count are in range."""
+    ignore_index, smoothing, mean = options
+    dtype, t = logits.dtype, target[target != ignore_index]
+    if not in_range(t, logits.shape[1]):
+        return False
+    total = np.array(float(len(t)))
+    if weight is not None:
+        sum(weight[t].reshape(1, -1, 1), 1.0, total.reshape(1, 1))
+    scale = 1 / total if mean else 1.0
     run(
         logits,
         target,
         np.empty(0, dtype) if weight is None else weight,
-        *options,
+        ignore_index,
+        smoothing,
+        scale,
         losses,
         np.empty((0, 0), dtype) if grad is None else grad,
         alone=logits.size < SMALL,
     )
+    sum(losses.reshape(1, -1, 1), 1.0, total.reshape(1, 1))
+    loss[...] = total * scale
+    return True

@@ -5,12 +5,13 @@ float and for double. Look first at `by_size`.
 from typing import Any
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import ffi, lib
+from tinyattn.kernels.native import check, ffi, lib
 
 NULL = ffi.NULL
 INT64 = ffi.typeof("int64_t[]")
 DOUBLE = ffi.typeof("double[]")
 BOOL = ffi.typeof("uint8_t[]")
+OUTSIDE = 2  # the status of a call that met an index outside of an array
 _VERSIONS = {4: ("float", "f32"), 8: ("double", "f64")}
 _POINTERS = {ffi.typeof(f"{c}[]"): ffi.typeof(f"{c} *[]") for c, _ in _VERSIONS.values()}
 
@@ -42,3 +43,11 @@ def addresses(ctype: Any, arrays: list[Array]) -> Any:
 def sizes(arrays: list[Array]) -> Any:
     """A C array of the number of elements of each array."""
     return ffi.new(INT64, [x.size for x in arrays])
+
+
+def in_range(status: int) -> bool:
+    """Whether a call that ended so has met no index outside of an array."""
+    if status == OUTSIDE:
+        return False
+    check(status)
+    return True

@@ -1,11 +1,9 @@
 """Elements picked, written and added up by an index, native/indexing.c."""
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.native import check
-from tinyattn.kernels.native.calling import INT64, address, by_size
+from tinyattn.kernels.native.calling import INT64, address, by_size, in_range
 
 _VERSIONS = by_size("gather", "scatter", "scatter_add")
-_OUTSIDE = 2  # the status of a call that met an index outside [0, n)
 
 
 def gather(x: Array, index: Array, out: Array) -> bool:
@@ -14,7 +12,7 @@ def gather(x: Array, index: Array, out: Array) -> bool:
     A, n, C = x.shape
     own, N, columns = index.shape
     at, to = address(INT64, index), address(real, out)
-    return _in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns))
+    return in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns))
 
 
 def scatter(x: Array, index: Array, out: Array) -> bool:
@@ -25,7 +23,7 @@ def scatter(x: Array, index: Array, out: Array) -> bool:
     own, N, columns = index.shape
     at, to = address(INT64, index), address(real, out)
     single = x.size == 1
-    return _in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns, single))
+    return in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns, single))
 
 
 def scatter_add(x: Array, index: Array, onto: bool, out: Array) -> bool:
@@ -35,11 +33,4 @@ def scatter_add(x: Array, index: Array, onto: bool, out: Array) -> bool:
     A, n, C = out.shape
     own, N, columns = index.shape
     at, to = address(INT64, index), address(real, out)
-    return _in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns, onto))
-
-
-def _in_range(status: int) -> bool:
-    if status == _OUTSIDE:
-        return False
-    check(status)
-    return True
+    return in_range(kernel(address(real, x), at, to, A, n, N, C, own, columns, onto))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinyattn.kernels.native import check, ffi, lib
-from tinyattn.kernels.native.calling import NULL, TABLES
+from tinyattn.kernels.native.calling import NULL, OUTSIDE, TABLES
 
 
 def _entries() -> dict[str, tuple[str, Any]]:
@@ -17,9 +17,6 @@ def _entries() -> dict[str, tuple[str, Any]]:
 
 # By the name of a function: the kinds of its arguments, and the function that takes words.
 ENTRIES = _entries()
-
-
-OUTSIDE = 2  # the status of a call that met an index outside of an array
 
 
 @contextlib.contextmanager

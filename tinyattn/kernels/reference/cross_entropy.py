@@ -8,12 +8,15 @@ With W = sum_c w_c and dl_c/dx_j = [c = j] - p_j, where p = softmax(x):
 
     dloss/dx_j = (1 - e) w_t (p_j - [j = t]) + (e / V) (W p_j - w_j)
 
-Rows whose target is ignore_index lose nothing and get no gradient.
+Rows whose target is ignore_index lose nothing and get no gradient. A mean divides by the sum of
+the w_t of the others.
 """
 
 import numpy as np
 
 from tinyattn.kernels._types import Array, CrossEntropyOptions
+from tinyattn.kernels.reference.indexing import in_range
+from tinyattn.kernels.reference.reductions import of_columns
 from tinyattn.kernels.reference.softmax import log_softmax
 
 
@@ -24,15 +27,20 @@ def cross_entropy(
     weight: Array | None,
     options: CrossEntropyOptions,
     losses: Array,
+    loss: Array,
     grad: Array | None,
-) -> None:
-    """logits (N, V), target (N,), weight (V,) -> losses (N,), grad (N, V) of scale * sum(loss)."""
-    ignore_index, label_smoothing, scale = options
+) -> bool:
+    """logits (N, V), target (N,), weight (V,) -> losses (N,), loss () and its grad (N, V); whether
+    all targets that count are in range."""
+    ignore_index, label_smoothing, mean = options
     kept = np.flatnonzero(target != ignore_index)
     t = target[kept]
     V = logits.shape[1]
+    if not in_range(t, V):
+        return False
     w = np.ones(V, logits.dtype) if weight is None else weight
     smooth = label_smoothing / V if V else 0.0
+    scale = 1 / of_columns(w[t][:, None])[0] if mean else 1.0
 
     logp = np.empty((len(kept), V), logits.dtype)
     log_softmax(logits[kept], logp)
@@ -42,6 +50,7 @@ def cross_entropy(
     losses[kept] = -(1 - label_smoothing) * w[t] * logp[rows, t]
     if label_smoothing:
         losses[kept] -= smooth * (w * logp).sum(axis=1)
+    loss[...] = of_columns(losses[:, None])[0] * scale
 
     if grad is not None:
         of_target = (1 - label_smoothing) * w[t]
@@ -51,3 +60,4 @@ def cross_entropy(
             dx -= smooth * w
         grad[:] = 0
         grad[kept] = dx * logits.dtype.type(scale)
+    return True

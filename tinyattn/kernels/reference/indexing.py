@@ -15,7 +15,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.reference.reductions import rounded_away
 
 
-def _in_range(index: Array, n: int) -> bool:
+def in_range(index: Array, n: int) -> bool:
     return not index.size or bool(index.min() >= 0 and index.max() < n)
 
 
@@ -26,7 +26,7 @@ def _whole(index: Array, A: int, C: int) -> Array:
 def gather(x: Array, index: Array, out: Array) -> bool:
     """x (A, n, C), index (A or 1, N, C or 1) -> out (A, N, C); whether all indices are in range."""
     A, n, C = x.shape
-    if not _in_range(index, n):
+    if not in_range(index, n):
         return False
     out[...] = np.take_along_axis(x, _whole(index, A, C), 1)
     return True
@@ -36,7 +36,7 @@ def scatter(x: Array, index: Array, out: Array) -> bool:
     """x (A, N, C) or (1, 1, 1), index (A or 1, N, C or 1) -> written into out (A, n, C); whether
     all indices are in range."""
     A, n, C = out.shape
-    if not _in_range(index, n):
+    if not in_range(index, n):
         return False
     np.put_along_axis(out, _whole(index, A, C), x, 1)
     return True
@@ -47,7 +47,7 @@ def scatter_add(x: Array, index: Array, onto: bool, out: Array) -> bool:
     """x (A, N, C), index (A or 1, N, C or 1) -> out (A, n, C), added to what is there if `onto` is
     set; whether all indices are in range."""
     A, n, C = out.shape
-    if not _in_range(index, n):
+    if not in_range(index, n):
         return False
     sums, lost = np.zeros((A, n, C)), np.zeros((A, n, C))
     if onto:
