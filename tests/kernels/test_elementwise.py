@@ -20,6 +20,7 @@ NUMBERS = {  # p and q of the operations that take them
     "softplus": (1.5, 3.0),
     "clamp_numbers": (-0.5, 1.5),
     "hardtanh": (-0.5, 1.5),
+    "add_scaled": (0.75, 0.0),
     "huber": (0.75, 0.0),
     "smooth_l1": (0.75, 0.0),
 }
@@ -144,6 +145,13 @@ def test_out_may_be_an_input(backend: Backend) -> None:
     want = x + x[0]  # a view of what is overwritten
     backend.elementwise("add", [x, x[0]], out=x)
     np.testing.assert_array_equal(x, want)
+
+
+def test_a_result_may_overlap_an_input(backend: Backend) -> None:
+    x = np.arange(20000, dtype=np.float32)
+    want = x[1:] + x[:-1]
+    assert backend.elementwise("add", [x[1:], x[:-1]], out=x[1:]) is not None
+    np.testing.assert_array_equal(x[1:], want)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -59,6 +59,7 @@ FORWARD: dict[str, Callable[..., float]] = {
     "softsign": lambda x: x / (1 + abs(x)),
     "clamp_numbers": lambda x: min(max(x, P), Q),
     "add": lambda x, y: x + y,
+    "add_scaled": lambda x, y: x + P * y,
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y,

@@ -16,7 +16,7 @@ from tinyattn.autograd.gradients import Deferred, Gradient, as_array, combine, f
 from tinyattn.autograd.hooks import after_accumulate, after_pass, run_after_accumulate, run_hooks
 from tinyattn.autograd.modes import state
 from tinyattn.autograd.paths import last_users, paths_to
-from tinyattn.autograd.storage import Edge, Leaf, Node, Place, Storage
+from tinyattn.autograd.storage import Edge, Leaf, Node, Place, changes
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import kernels, local
 
@@ -45,7 +45,7 @@ def run(
         if node.inherits:  # a recording runs a step twice, to see whether it does the same again
             node.owned = arrived[1] and not waiting.recorded
         saved = node.saved
-        if saved is FREED or Storage.last_change > -number:
+        if saved is FREED or changes.last > -number:
             node.check()
         if careful:
             out = careful(node, arrived[::2])

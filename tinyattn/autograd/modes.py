@@ -40,6 +40,13 @@ state = _State()
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def quietly(function: Callable[..., Any], *args: Any) -> Any:
+    """function(*args) without NumPy's warnings of infinities and NaN."""
+    if quiet.get():  # inside a forward
+        return function(*args)
+    return state.unwatched(function, *args)
+
+
 class watching:
     """Inside, `watcher(node, inputs, options, outputs)` is called after each forward of the thread.
 

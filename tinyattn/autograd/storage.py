@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 clock = count(1)  # numbers the nodes of all graphs and the changes in place, in one order
 
+
+class _Changes:
+    """`last`: when a storage was last changed in place, by the clock."""
+
+    last = 0
+
+
+changes = _Changes()  # of all storages
+
 # Two passes at once may end at the same leaf, so adding to `.grad` takes a lock. A fork waits for
 # it: otherwise the child could get a gradient that is half added, and a lock that no thread
 # releases. It is an RLock because a signal handler may run in the middle.
@@ -45,8 +54,7 @@ class Storage:
     without a new version. `packings` holds packed copies of the present version.
     """
 
-    last_change = 0  # of all storages, by the clock
-    changed_last = 0  # of this one
+    changed_last = 0  # by the clock
     version = 0
     recorded = 0
     changed_by = ""
@@ -63,7 +71,7 @@ class Storage:
             return
         with _lock:  # otherwise two threads could raise it at once, and it would rise by one
             self.version += 1
-            Storage.last_change = self.changed_last = next(clock)
+            changes.last = self.changed_last = next(clock)
         self.changed_by = by
         self.changed_at = source_line() if state.anomaly else ""
         self.packings = None

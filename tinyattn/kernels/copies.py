@@ -38,9 +38,12 @@ def write(out: Array, x: Any, at: Any = ...) -> None:
 
     ValueError, before anything is written, where x does not broadcast.
     """
-    part = None if few(out.size) else out[at]
-    if part is None or few(part.size):
+    if few(out.size):
         out[at] = x
+        return
+    part = out[at]
+    if few(part.size):
+        part[...] = x
         return
     if not isinstance(x, np.ndarray) or x.dtype != out.dtype:
         x = np.asarray(x, out.dtype)

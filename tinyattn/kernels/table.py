@@ -219,6 +219,11 @@ def is_mask(x: Any, shape: Shape) -> bool:
     return type(x) is ndarray and x.dtype is BOOL and x.shape == shape and x.flags.carray
 
 
+def _overlaps(x: Array, out: Array) -> bool:
+    """Whether x has some of the memory of out, but is not out itself."""
+    return x is not out and np.may_share_memory(x, out)
+
+
 class Backend:
     """The kernels of one backend. Arrays in, new arrays out; outputs never share memory with
     inputs.
@@ -379,6 +384,8 @@ class Backend:
         rest = inputs[1:] if operation == "where" else inputs
         first = alike(rest)
         plain = first is not None and (rest is inputs or is_mask(inputs[0], first.shape))
+        if out is not None:
+            plain = plain and not any(type(x) is ndarray and _overlaps(x, out) for x in inputs)
         turned = False
         if plain:
             shape, real = first.shape, first.dtype

@@ -4,6 +4,8 @@ The new values are those of an operation that makes a new tensor. `check_in_plac
 `rebind` after it, which writes them into the old
 tensor and gives it the place of the new one in the graph. A view has no place of its own to give:
 there `Put` changes the base, and `renew` makes each view of it again when it is next used.
+Where no gradient is needed, there is no graph to keep: arithmetic then writes its results straight
+into the old tensor (`_straight`).
 """
 
 from collections.abc import Callable
@@ -11,14 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.modes import enable_grad, state
-from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, source_lines
+from tinyattn.autograd.modes import enable_grad, quietly, state
+from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, edge_now, source_lines
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.copies import copied, full, write
+from tinyattn.kernels.copies import copied, few, full, write
 from tinyattn.kernels.recording import local, step
-from tinyattn.ops.elementwise import Cast
+from tinyattn.ops.elementwise import Cast, add, div, exact, mul, sub
+
+# Operations that need no graph may be computed where their first operand stands.
+_ARITHMETIC: dict[Callable[..., Tensor], np.ufunc] = {
+    add: np.add,
+    sub: np.subtract,
+    mul: np.multiply,
+    div: np.true_divide,
+}
 
 
 class Put(Function):
@@ -93,7 +105,10 @@ def in_place(
 ) -> Tensor:
     """`operation` of input, operands and options, written into input, on the tape."""
     name, dtype = f"{operation.__name__}_", input._array.dtype
-    check_in_place(name, input, *operands)
+    straight = check_in_place(name, input, *operands) and operation in _ARITHMETIC
+    if straight and _straight(operation, input._array, *operands, **options):
+        input._storage.changed(name)
+        return input
     result = operation(input, *operands, **options)
     new = result._array.dtype
     if new is not dtype and new != dtype and np.can_cast(new, dtype, "same_kind"):
@@ -101,11 +116,28 @@ def in_place(
     return rebind(name, input, result)
 
 
-def check_in_place(name: str, target: Tensor, *operands: object) -> None:
-    """RuntimeError where the tape can't record a change of target in place: target, or the tensor
+def check_in_place(name: str, target: Tensor, *operands: Any) -> bool:
+    """Whether new values may be written straight into target, since no gradient is needed and
+    nothing else looks at operations: no recording, no watcher.
+
+    RuntimeError where the tape can't record a change of target in place: target, or the tensor
     that it is a view of, is a leaf that needs a gradient; or the view is not on the tape."""
-    if not state.enabled:
-        return
+    if state.enabled:
+        if target._edge is not None or target._base is not None:
+            _check_place(name, target, operands)
+            if edge_now(target) is not None:
+                return False
+        for x in operands:
+            if isinstance(x, TensorBase) and edge_now(x) is not None:
+                return False
+    return (
+        target._array.flags.writeable
+        and local.recorder is None
+        and state.quietly is state.unwatched
+    )
+
+
+def _check_place(name: str, target: Tensor, operands: tuple[Any, ...]) -> None:
     base = target._base
     for tensor, what in ((target, "a leaf tensor"), (base, "a view of a leaf tensor")):
         if tensor is not None and tensor._edge is not None and type(tensor._edge[0]) is Leaf:
@@ -125,6 +157,35 @@ def check_in_place(name: str, target: Tensor, *operands: object) -> None:
         needing = (target, base, *operands)
         if any(isinstance(t, TensorBase) and t._edge is not None for t in needing):
             raise _parted(name, target)
+
+
+def _straight(
+    operation: Callable[..., Tensor],
+    x: Array,
+    other: Any,
+    alpha: Number = 1,
+    rounding_mode: str | None = None,
+) -> bool:
+    """x = operation(x, other, ...) of floats, written where x stands. False, with nothing done,
+    where the operands must first be brought to one dtype or shape."""
+    y = other._array if isinstance(other, TensorBase) else other
+    if type(y) is not np.ndarray:
+        if type(y) is not float and type(y) is not int:
+            return False
+    elif y.dtype is not x.dtype or y.shape != x.shape:
+        return False
+    if x.dtype.kind != "f" or rounding_mode is not None:
+        return False
+    if not x.flags.c_contiguous and not few(x.size):
+        return False
+    if alpha != 1:
+        if type(y) is np.ndarray:
+            signed = float(alpha) if operation is add else -float(alpha)
+            backend().elementwise("add_scaled", (x, y), signed, out=x)
+            return True
+        y = y * alpha
+    quietly(exact, _ARITHMETIC[operation], x, y, x)
+    return True
 
 
 def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:

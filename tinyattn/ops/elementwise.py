@@ -54,13 +54,19 @@ class Binary(Function):
     promotes = True
 
 
-def elementwise(kernel: str, *inputs: Array | float, p: float = 0.0, q: float = 0.0) -> Array:
+def elementwise(
+    kernel: str,
+    *inputs: Array | float,
+    p: float = 0.0,
+    q: float = 0.0,
+    out: Array | None = None,
+) -> Array:
     """The elementwise kernel of this name on arrays and numbers, which broadcast."""
     taken = [
         x if type(x) is ndarray else float(x) if type(x) in (bool, int, float) else np.asarray(x)
         for x in inputs
     ]
-    return backend().elementwise(kernel, taken, float(p), float(q))
+    return backend().elementwise(kernel, taken, float(p), float(q), out)
 
 
 # Functions whose results IEEE 754 states to the last bit: the kernels give the bits of NumPy.
@@ -80,14 +86,15 @@ _FEW = (
 )
 
 
-def exact(function: np.ufunc, x: Any, y: Any) -> Any:
-    """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats."""
+def exact(function: np.ufunc, x: Any, y: Any, out: Array | None = None) -> Any:
+    """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats. `out` is
+    a C-contiguous array where the result goes, if it is given."""
     most = (x.size if type(x) is ndarray else 1) * (y.size if type(y) is ndarray else 1)
     if most > _SMALL and _many(x, y) and floats(x, y):
-        return elementwise(_EXACT[function], x, y)
+        return elementwise(_EXACT[function], x, y, out=out)
     if local.recorder is not None and floats(x, y):
         return alike(function, partial(elementwise, _EXACT[function]), x, y)
-    return function(x, y)
+    return function(x, y) if out is None else function(x, y, out=out)
 
 
 def _many(x: Any, y: Any) -> bool:
@@ -131,7 +138,24 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
     >>> ta.add(ta.tensor([1, 2]), ta.tensor([10, 20]))
     tensor([11, 22])
     """
+    if alpha != 1 and _are_float_tensors(input, other):
+        return AddScaled.apply(input, other, alpha=float(alpha))
     return Add.apply(input, _scaled(input, other, alpha))
+
+
+class AddScaled(Binary):
+    """z = x + a y with a number a;   dx = dz,  dy = a dz."""
+
+    def forward(self, x: Array, y: Array, alpha: float) -> Array:
+        self.alpha = alpha
+        return elementwise("add_scaled", x, y, p=alpha)
+
+    def backward(self, grad: Array) -> Gradients:
+        return grad, exact(np.multiply, grad, self.alpha) if self.needs(1) else None
+
+
+def _are_float_tensors(*operands: Operand) -> bool:
+    return all(isinstance(x, TensorBase) and x._array.dtype.kind == "f" for x in operands)
 
 
 class Sub(Binary):
@@ -146,6 +170,8 @@ class Sub(Binary):
 
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
     """input - alpha * other; the two broadcast. RuntimeError if one is bool."""
+    if alpha != 1 and _are_float_tensors(input, other):
+        return AddScaled.apply(input, other, alpha=-float(alpha))
     if bool_ in (dtype_of(input), dtype_of(other)):
         raise not_of_bools("sub")
     return Sub.apply(input, _scaled(input, other, alpha))
@@ -695,15 +721,16 @@ class Clamp(Function):
     def forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
         self.save(x=x, low=low, high=high)
         if x.dtype.kind == "f" and not any(isinstance(b, np.ndarray) for b in (low, high)):
-            return elementwise("clamp_numbers", x, **_bounds(low, high))
+            p, q = _bounds(low, high)
+            return elementwise("clamp_numbers", x, p=p, q=q)
         y = x if low is None else np.maximum(x, low)
         return y if high is None else np.minimum(y, high)
 
     def backward(self, grad: Array) -> Gradients:
         x, low, high = self.saved["x"], self.saved["low"], self.saved["high"]
         if not any(isinstance(b, np.ndarray) for b in (low, high)):
-            dx = elementwise("clamp_numbers_backward", grad, x, **_bounds(low, high))
-            return dx, None, None
+            p, q = _bounds(low, high)
+            return elementwise("clamp_numbers_backward", grad, x, p=p, q=q), None, None
         inside, below, above = np.True_, np.False_, np.False_
         if low is not None:
             inside, below = x >= low, x < low
@@ -715,8 +742,8 @@ class Clamp(Function):
         return tuple(np.where(t, grad, 0) if self.needs(i) else None for i, t in enumerate(taken))
 
 
-def _bounds(low: Any, high: Any) -> dict[str, float]:
-    return {"p": -math.inf if low is None else low, "q": math.inf if high is None else high}
+def _bounds(low: Any, high: Any) -> tuple[float, float]:
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def clamp(

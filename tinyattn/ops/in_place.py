@@ -10,10 +10,11 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.copies import full
+from tinyattn.kernels.copies import full, write
 from tinyattn.ops._arguments import Operand, as_number, value_of
 from tinyattn.ops._in_place import check_in_place, in_place, rebind
 from tinyattn.ops.activations import relu
@@ -122,10 +123,23 @@ class Fill(Function):
         return full(grad.shape, 0, grad.dtype) if self.needs(0) else None, grad
 
 
+def _written(name: str, input: Tensor, value: Array | Number) -> Tensor:
+    """Write value into input, where no gradient is needed."""
+    array = input._array
+    if type(value) is np.ndarray and value.dtype is array.dtype:
+        write(array, value)
+    else:
+        quietly(write, array, value)  # the dtype may not hold it
+    input._storage.changed(name)
+    return input
+
+
 def copy_(input: Tensor, source: Operand) -> Tensor:
     """Write source, broadcast and cast, into input; the gradient goes to source."""
-    check_in_place("copy_", input, source)
+    straight = check_in_place("copy_", input, source)
     try:
+        if straight:
+            return _written("copy_", input, value_of(source))
         result = Fill.apply(input, source)
     except ValueError:
         raise RuntimeError(
@@ -138,19 +152,24 @@ def copy_(input: Tensor, source: Operand) -> Tensor:
 def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
     """Write one number, or a tensor without axes, into every element. RuntimeError if the number
     is outside the range of input's dtype."""
-    check_in_place("fill_", input, value)
+    straight = check_in_place("fill_", input, value)
     if isinstance(value, TensorBase) and value._array.ndim:
         raise RuntimeError(
             "fill_: value: expected a number or a tensor without axes, got shape "
             f"{list(value._array.shape)}"
         )
     check_range(as_number(value, "fill_: value"), input._array.dtype, "fill_: value")
+    if straight:
+        return _written("fill_", input, value_of(value))
     return rebind("fill_", input, Fill.apply(input, value))
 
 
 def zero_(input: Tensor) -> Tensor:
     """Write 0 into every element."""
-    check_in_place("zero_", input)
+    if check_in_place("zero_", input):
+        write(input._array, 0)
+        input._storage.changed("zero_")
+        return input
     return rebind("zero_", input, Fill.apply(input, 0))
 
 

@@ -119,6 +119,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "clamp_numbers_backward": lambda a, b, p, q: np.where((b >= p) & (b <= q), a, 0),
     "hardtanh_backward": lambda a, b, p, q: np.where((b > p) & (b < q), a, 0),
     "add": lambda a, b, p, q: a + b,
+    "add_scaled": lambda a, b, p, q: a + p * b,
     "sub": lambda a, b, p, q: a - b,
     "mul": lambda a, b, p, q: a * b,
     "div": lambda a, b, p, q: a / b,
