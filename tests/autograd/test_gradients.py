@@ -87,7 +87,7 @@ class Twice(Function):
 def test_what_arrives_at_an_output_changes_only_what_the_pass_owns_there(recorded, index):
     outputs = Twice.apply(leaf(np.ones(2)))
     node, here, there = outputs[0]._edge[0], outputs[index]._edge, outputs[1 - index]._edge
-    waiting = Waiting([node], None)
+    waiting = Waiting([], None)
     waiting.recorded = recorded
     owned, held, more = np.array([1.0, 2.0]), np.array([5.0, 6.0]), np.array([10.0, 20.0])
     waiting.add(here, owned, True)

@@ -5,8 +5,9 @@ topological order: when the newest waiting operation runs, its gradient is compl
 `backward` and `grad`, which people call, stand in frontend.py.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def run(
     With `wanted` the pass takes only the paths that lead to those places of the graph. Their
     gradients are returned, and no `.grad` changes.
     """
-    waiting = Waiting([edge[0] for edge, _ in roots], wanted)
+    waiting = Waiting(roots, wanted)
     heap, table, deferred, add = waiting.heap, waiting.table, waiting.deferred, waiting.add
     careful, early = state.careful, waiting.early
     for edge, grad in roots:
@@ -61,13 +62,13 @@ def run(
         owned = node.fresh or (node.spends and not retain_graph)
         for to, dx in zip(edges, out):  # noqa: B905
             if to is not None and dx is not None:
-                add(to, dx, owned)
+                add(to, dx, owned and dx is not arrived[0])
         if saved and not retain_graph:
             node.saved = FREED
         if early and node in early:
             waiting.finish(early[node])
     waiting.finish(waiting.ends)
-    if after_accumulate:
+    if waiting.outer is not None:
         after_pass.run(waiting.outer)
     return waiting.found
 
@@ -82,7 +83,14 @@ class Waiting:
     to it: they are finished after it, the others when the pass ends.
     """
 
-    def __init__(self, roots: list[Node], wanted: Collection[Place] | None) -> None:
+    paths: Collection[Node] | None = None  # None: all nodes
+    last: Collection[Node] = ()
+    early: Mapping[Node, list[Leaf]] = MappingProxyType({})
+    outer: list[Callable[[], None]] | None = None
+
+    def __init__(
+        self, roots: Sequence[tuple[Edge, Array]], wanted: Collection[Place] | None
+    ) -> None:
         self.table: dict[Node, list[Any]] = {}
         self.heap: list[tuple[int, Function]] = []
         self.ends: list[Node] = []
@@ -90,14 +98,12 @@ class Waiting:
         self.wanted = wanted
         self.recorded = local.recorder is not None
         self.found: dict[Place, Array] = {}
-        self.paths: Collection[Node] | None = None
-        self.last: Collection[Node] = ()
-        self.early: Mapping[Node, list[Leaf]] = {}
-        self.outer = after_pass.begin()
         if wanted is not None:
-            self.paths, self.last = paths_to(roots, wanted)
-        elif after_accumulate:
-            self.early = last_users(roots, after_accumulate)
+            self.paths, self.last = paths_to([edge[0] for edge, _ in roots], wanted)
+        if after_accumulate:
+            self.outer = after_pass.begin()
+            if wanted is None:
+                self.early = last_users([edge[0] for edge, _ in roots], after_accumulate)
 
     def add(self, edge: Edge, grad: Gradient, owned: bool) -> None:
         """Add a gradient that has arrived at an output of a node."""
@@ -146,12 +152,15 @@ class Waiting:
 
     def finish(self, ends: Sequence[Node]) -> None:
         """Add the gradients of leaves to `.grad`, or keep those that are wanted."""
+        table, wanted, deferred = self.table, self.wanted, self.deferred
+        hooked = bool(after_accumulate)
         for end in ends:
-            arrived = self.table.pop(end, None)
+            arrived = table.pop(end, None)
             if arrived is None:  # it was finished early, or no gradient has reached it
                 continue
-            self.complete(end, arrived)
-            if isinstance(end, Leaf) and self.wanted is None:
+            if wanted or end.hooks or deferred:
+                self.complete(end, arrived)
+            if wanted is None and type(end) is Leaf:
                 end.accumulate(*arrived)
-                if after_accumulate:
+                if hooked:
                     run_after_accumulate(end)

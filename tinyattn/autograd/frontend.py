@@ -11,7 +11,7 @@ import numpy as np
 from tinyattn.autograd.engine import run
 from tinyattn.autograd.storage import Edge, Tensor, TensorBase, accumulate, edge_of, results
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.recording import step
+from tinyattn.kernels.copies import full
 
 
 def backward(
@@ -121,7 +121,7 @@ def roots_of(
                     "grad can be implicitly created only for scalar outputs; this one has shape "
                     f"{list(shape)}: pass gradient="
                 )
-            weight = step("backward", np.ones, shape, tensor._array.dtype)
+            weight = full(shape, 1, tensor._array.dtype)
         else:
             if not isinstance(gradient, TensorBase):
                 raise TypeError(f"gradient: expected a Tensor, got {type(gradient).__name__}")

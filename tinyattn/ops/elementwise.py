@@ -161,11 +161,13 @@ def _are_float_tensors(*operands: Operand) -> bool:
 class Sub(Binary):
     """z = x - y;   dx = dz,  dy = -dz."""
 
+    fresh = True
+
     def forward(self, x: Array, y: Array) -> Array:
         return exact(np.subtract, x, y)
 
     def backward(self, grad: Array) -> Gradients:
-        return grad, exact(np.multiply, grad, -1.0) if self.needs(1) else None
+        return grad, elementwise("neg", grad) if self.needs(1) else None
 
 
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
@@ -405,7 +407,7 @@ def floating(x: Tensor) -> Tensor:
 
 def not_bool(x: Tensor) -> Tensor:
     """x itself; RuntimeError if it is bool."""
-    if as_tensor(x, "input")._array.dtype == bool:
+    if as_tensor(x, "input")._array.dtype.kind == "b":
         raise not_of_bools("input")
     return x
 
