@@ -30,6 +30,8 @@ OUTPUTS = {
     "prod": ["y"],
     "cumprod": ["y"],
     "glu": ["y"],
+    "max_pool": ["y"],
+    "mean_pool": ["y"],
     "attention": ["out", "lse"],
 }
 # The reductions, whose cases they share, with what else each takes.

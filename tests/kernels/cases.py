@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyattn.kernels import AdamOptions, SGDOptions
 from tinyattn.kernels._types import Stream
+from tinyattn.kernels.windows import Windows
 
 Case = tuple[str, dict[str, Any]]
 
@@ -627,6 +628,49 @@ def glu() -> Iterator[Case]:
     for shape in [(1, 2, 1), (3, 2, 5), (40, 2, 33), (2, 2, 3000), (0, 2, 3), (2, 2, 0)]:
         yield f"{shape}", {"x": 3 * r.normal(size=shape)}
     yield "±1e4", {"x": 1e4 * r.normal(size=(3, 2, 20))}
+
+
+def windows() -> Iterator[tuple[str, Windows]]:
+    """Windows side by side, overlapping, with gaps, over the ends; and those that cover all."""
+    yield "pairs", Windows(6, 3, 2, 2)
+    yield "pairs of an odd number", Windows(33, 16, 2, 2)
+    yield "every step", Windows(9, 9, 3, 1, 1)
+    yield "gaps between", Windows(20, 4, 3, 5)
+    yield "long and overlapping", Windows(150, 8, 101, 9, 20)
+    yield "one step", Windows(5, 5, 1, 1)
+    yield "one window", Windows(70, 1, 70, 1)
+    yield "windows without a step", Windows(4, 3, 2, 5, 1)
+    for T, count in [(7, 3), (3, 7), (200, 10), (1, 1), (40, 40), (0, 2)]:
+        yield f"{count} that cover {T}", Windows(T, count)
+
+
+def max_pool() -> Iterator[Case]:
+    r = rng(21)
+    for name, w in windows():
+        for N in (1, 5, 300) if name == "pairs" else (4,):
+            yield f"{N} rows, {name}", {"x": r.normal(size=(N, w.T)), "windows": w}
+    x = r.normal(size=(4, 90))
+    yield "dilated", {"x": x, "windows": Windows(90, 80, 3, 1, 1, 5)}
+    yield "dilated, few steps", {"x": x[:, :2], "windows": Windows(2, 1, 2, 1, 1, 3)}
+    yield "ties", {"x": np.round(x), "windows": Windows(90, 3)}
+    yield "no rows", {"x": x[:0], "windows": Windows(90, 3)}
+    x[0, [3, 50]], x[1], x[2, 80] = np.nan, -np.inf, np.inf
+    for w in (Windows(90, 45, 2, 2), Windows(90, 2)):
+        yield f"special values, windows of {w.size}", {"x": x, "windows": w}
+
+
+def mean_pool() -> Iterator[Case]:
+    r = rng(22)
+    for name, w in windows():
+        for N in (1, 5, 300) if name == "pairs" else (4,):
+            yield f"{N} rows, {name}", {"x": r.normal(size=(N, w.T)), "windows": w}
+            if w.size:
+                divided = w._replace(divisor=w.size)
+                yield (
+                    f"{N} rows, {name}, divisor",
+                    {"x": r.normal(size=(N, w.T)), "windows": divided},
+                )
+    yield "no rows", {"x": np.zeros((0, 9)), "windows": Windows(9, 3)}
 
 
 def moments_backward() -> Iterator[Case]:

@@ -60,6 +60,7 @@ from tinyattn.kernels.contract import (
 )
 from tinyattn.kernels.reference import copy, indexing
 from tinyattn.kernels.reference.elementwise import OPERATIONS
+from tinyattn.kernels.windows import Windows, check_windows
 
 # The folder of the twins of every backend, in order of preference.
 FOLDERS = {"native": "native", "numba": "jit", "numpy": "reference"}
@@ -164,6 +165,12 @@ STATEMENTS = {
         "prod_backward": "grad (A, C), x (A, n, C) -> dx (A, n, C)",
         "cumprod": "x (A, n, C) -> y (A, n, C)",
         "cumprod_backward": "grad (A, n, C), x (A, n, C) -> dx (A, n, C)",
+    },
+    "pooling": {
+        "max_pool": "x (N, T) -> y (N, n)",
+        "max_pool_backward": "grad (N, n), x (N, T) -> dx (N, T)",
+        "mean_pool": "x (N, T) -> y (N, n)",
+        "mean_pool_backward": "grad (N, n) -> dx (N, T)",
     },
     "glu": {
         "glu": "x (A, two, C) -> y (A, C)",
@@ -913,6 +920,33 @@ class Backend:
         """grad (A, C), x (A, 2, C) -> dx (A, 2, C)."""
         _check_halves("glu_backward", x)
         return self._call("glu_backward", (grad, x))[0]
+
+    # Pooling
+
+    def max_pool(self, x: Array, windows: Windows) -> Array:
+        """x (N, T) -> (N, n), the largest number of each of the n windows. A NaN is the largest; a
+        window without a step gives -inf."""
+        return self._pool("max_pool", (x,), windows)
+
+    def max_pool_backward(self, grad: Array, x: Array, windows: Windows) -> Array:
+        """grad (N, n), x (N, T) -> dx (N, T): each gradient goes to the first largest number."""
+        return self._pool("max_pool_backward", (grad, x), windows)
+
+    def mean_pool(self, x: Array, windows: Windows) -> Array:
+        """x (N, T) -> (N, n), the sum of each window, divided by the number of its steps or by
+        `windows.divisor`."""
+        return self._pool("mean_pool", (x,), windows)
+
+    def mean_pool_backward(self, grad: Array, windows: Windows) -> Array:
+        """grad (N, n) -> dx (N, T)."""
+        return self._pool("mean_pool_backward", (grad,), windows)
+
+    def _pool(self, kernel: str, inputs: tuple[Array, ...], windows: Windows) -> Array:
+        check_windows(kernel, windows)
+        sizes = ("T", windows.T), ("n", windows.n)
+        arrays, outputs = TABLE[kernel].prepare(*inputs, sizes)
+        self._twins[kernel](*arrays, windows, *outputs)
+        return outputs[0]
 
     # Random numbers
 

@@ -1,43 +1,56 @@
 """Pooling over time: the largest number of every window, or its mean. Read MaxPool1d first: its
 gradient goes to the places of the largest numbers."""
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.storage import Tensor, results
+from tinyattn.autograd.storage import Tensor
+from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.ops._arguments import as_floats, as_int, as_size
-from tinyattn.ops.convolution import pad
-from tinyattn.ops.shape import narrow, stack
+from tinyattn.kernels.copies import reshaped
+from tinyattn.kernels.windows import Windows
+from tinyattn.ops._arguments import as_floats, as_size
+
+
+def _rows(x: Array) -> Array:
+    """x (..., T) as (N, T)."""
+    return reshaped(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 class MaxPool1d(Function):
-    """y[..., t] = max_k x[..., s t + r k]   with stride s and dilation r;   dx[..., u] = the sum of
+    """y[..., t] = the largest x[..., u] of all steps u of window t;   dx[..., u] = the sum of
     dy[..., t] over all t whose first largest element is at u. Padding counts as -inf."""
 
+    kernels_only = True
     fresh = True
 
-    def forward(self, x: Array, size: int, stride: int, padding: int, dilation: int) -> Array:
-        self.shape, self.padding = x.shape, padding
-        widths = [(0, 0)] * (x.ndim - 1) + [(padding, padding)]
-        padded = np.pad(x, widths, constant_values=-np.inf)
-        reach = dilation * (size - 1) + 1
-        windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=-1)
-        windows = windows[..., ::stride, ::dilation]
-        best = windows.argmax(-1)
-        starts = stride * np.arange(best.shape[-1])
-        self.save(place=starts + dilation * best)
-        return np.take_along_axis(windows, best[..., None], -1)[..., 0]
+    def forward(self, x: Array, windows: Windows) -> Array:
+        self.kernels, self.windows = backend(), windows
+        self.save(x=x)
+        return self.kernels.max_pool(_rows(x), windows).reshape(*x.shape[:-1], windows.n)
 
     def backward(self, grad: Array) -> Array:
-        place = self.saved["place"]
-        T = self.shape[-1]
-        rows = np.zeros((int(np.prod(self.shape[:-1])), T + 2 * self.padding), grad.dtype)
-        at = np.arange(len(rows))[:, None], place.reshape(len(rows), -1)
-        np.add.at(rows, at, grad.reshape(len(rows), -1))
-        return rows[:, self.padding : self.padding + T].reshape(self.shape)
+        x = self.saved["x"]
+        dx = self.kernels.max_pool_backward(_rows(grad), _rows(x), self.windows)
+        return dx.reshape(x.shape)
+
+
+class MeanPool1d(Function):
+    """y[..., t] = (1 / n_t) the sum of x[..., u] over all steps u of window t;   dx[..., u] = the
+    sum of dy[..., t] / n_t over all t that have the step u.
+
+    n_t is how many steps the window has, or the same number for all windows."""
+
+    kernels_only = True
+    fresh = True
+
+    def forward(self, x: Array, windows: Windows) -> Array:
+        self.kernels, self.windows, self.shape = backend(), windows, x.shape
+        return self.kernels.mean_pool(_rows(x), windows).reshape(*x.shape[:-1], windows.n)
+
+    def backward(self, grad: Array) -> Array:
+        return self.kernels.mean_pool_backward(_rows(grad), self.windows).reshape(self.shape)
 
 
 def _window(
@@ -47,18 +60,15 @@ def _window(
     stride: int | Sequence[int] | None,
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
-) -> tuple[int, int, int, int]:
-    """Size, stride, padding and dilation of the windows, when they are found to fit the input."""
+) -> Windows:
+    """The windows, when they are found to fit the input."""
     shape = as_floats(input, "input", function)._array.shape
-    size, step, pad, gap = (
-        as_int(as_size((value,), name)[0], name)
-        for name, value in (
-            ("kernel_size", kernel_size),
-            ("stride", kernel_size if stride is None else stride),
-            ("padding", padding),
-            ("dilation", dilation),
-        )
+    (size, *_), (pad, *_), (gap, *_) = (
+        as_size((kernel_size,), "kernel_size"),
+        as_size((padding,), "padding"),
+        as_size((dilation,), "dilation"),
     )
+    step = size if stride is None else as_size((stride,), "stride")[0]
     if len(shape) not in (2, 3):
         raise RuntimeError(f"{function}: input: expected (B, D, T) or (D, T), got {list(shape)}")
     if min(size, step, gap) < 1 or not 0 <= pad <= size // 2:
@@ -72,7 +82,8 @@ def _window(
             f"{function}: a window of {reach} steps does not fit in T = {shape[-1]} with padding "
             f"{pad}"
         )
-    return size, step, pad, gap
+    T = shape[-1]
+    return Windows(T, (T + 2 * pad - reach) // step + 1, size, step, pad, gap)
 
 
 def max_pool1d(
@@ -91,8 +102,8 @@ def max_pool1d(
     >>> F.max_pool1d(ta.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
     tensor([[5., 3.]])
     """
-    size, step, pad, gap = _window("max_pool1d", input, kernel_size, stride, padding, dilation)
-    return MaxPool1d.apply(input, size, step, pad, gap)
+    windows = _window("max_pool1d", input, kernel_size, stride, padding, dilation)
+    return MaxPool1d.apply(input, windows)
 
 
 def avg_pool1d(
@@ -115,15 +126,9 @@ def avg_pool1d(
     """
     if ceil_mode:
         raise NotImplementedError("ceil_mode: expected False, got True")
-    size, step, margin, _ = _window("avg_pool1d", input, kernel_size, stride, padding, 1)
-    T = input._array.shape[-1]
-    x = pad(input, (margin, margin))
-    count = (x._array.shape[-1] - size) // step + 1
-    place = np.arange(count)[:, None] * step + np.arange(size)
-    total = x[..., results.wrap(place)].sum(-1)
-    there = (place >= margin) & (place < T + margin)
-    divisor = size if count_include_pad else results.wrap(there.sum(-1).astype(x._array.dtype))
-    return total / divisor
+    windows = _window("avg_pool1d", input, kernel_size, stride, padding, 1)
+    divisor = windows.size if count_include_pad else 0
+    return MeanPool1d.apply(input, windows._replace(divisor=divisor))
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
@@ -133,22 +138,18 @@ def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tens
     >>> F.adaptive_max_pool1d(ta.tensor([[1.0, 5.0, 2.0]]), 1)
     tensor([[5.]])
     """
-    ends = _windows("adaptive_max_pool1d", input, output_size)
-    return stack([narrow(input, -1, a, b - a).max(-1).values for a, b in ends], -1)
+    return MaxPool1d.apply(input, _windows("adaptive_max_pool1d", input, output_size))
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The means of output_size windows that together cover all time steps: (B, D, T) -> (B, D,
     output_size), or both without B. Window i goes from floor(i T / output_size) to
     ceil((i + 1) T / output_size) - 1."""
-    ends = _windows("adaptive_avg_pool1d", input, output_size)
-    return stack([narrow(input, -1, a, b - a).mean(-1) for a, b in ends], -1)
+    return MeanPool1d.apply(input, _windows("adaptive_avg_pool1d", input, output_size))
 
 
-def _windows(
-    function: str, input: Tensor, output_size: int | Sequence[int]
-) -> list[tuple[int, int]]:
-    """Where each of output_size windows begins, and the step behind its end."""
+def _windows(function: str, input: Tensor, output_size: int | Sequence[int]) -> Windows:
+    """As many windows as output_size says, which cover all steps."""
     shape = as_floats(input, "input", function)._array.shape
     n = as_size((output_size,), "output_size")[0]
     if len(shape) not in (2, 3) or not shape[-1] or n < 1:
@@ -156,5 +157,4 @@ def _windows(
             f"{function}: expected input (B, D, T) or (D, T) and a positive output_size, "
             f"got {list(shape)} and {n}"
         )
-    T = shape[-1]
-    return [(i * T // n, -(-(i + 1) * T // n)) for i in range(n)]
+    return Windows(shape[-1], n)
