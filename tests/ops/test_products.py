@@ -265,6 +265,23 @@ def test_what_does_not_fit_an_equation_is_named():
         ta.addmm(ta.ones(3), x, ta.ones(3, 2))
 
 
+@pytest.mark.parametrize("left", [(4,), (3, 4), (2, 3, 4), (20,), (5, 20)])
+@pytest.mark.parametrize("right", [(4,), (4, 5), (2, 4, 5), (20,), (20, 6)])
+def test_a_product_with_a_vector_has_numpys_shape_and_numbers(backend, left, right):
+    if left[-1] != right[-2 if len(right) > 1 else 0]:
+        return
+    r = np.random.default_rng(4)
+    a, b = r.normal(size=left), r.normal(size=right)
+    x, y = ta.tensor(a, requires_grad=True), ta.tensor(b, requires_grad=True)
+    product = x @ y
+    want = a @ b
+    assert product.shape == want.shape
+    np.testing.assert_allclose(product.detach().numpy(), want, rtol=1e-13, atol=1e-13)
+    product.sum().backward()
+    assert x.grad.shape == left
+    assert y.grad.shape == right
+
+
 def test_a_weight_used_many_times_sums_its_gradients(backend):
     w, b = leaf(numbers((2, 3))), leaf(numbers((2,), 1))
 

@@ -113,7 +113,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: a, array": "either of the two",
     },
     "CrossEntropy.backward": {"wrong branch: ... -> (dx * grad)": FASTER},
-    "MatMul.backward": {
+    "by_rows": {"never: x.flags.c_contiguous": FASTER},
+    "MatMul.backward": {"never: a.ndim > 1 and b.ndim > 1": FASTER},
+    "MatMul.of_matrices": {
         "never: b.ndim == 2": FASTER,
         "never: a.shape[:-2] == b.shape[:-2]": FASTER,
     },
