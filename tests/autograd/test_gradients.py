@@ -7,8 +7,8 @@ import pytest
 import tinyattn as ta
 from tests.helpers import leaf, numbers
 from tinyattn.autograd import Function
-from tinyattn.autograd.engine import Waiting
 from tinyattn.autograd.gradients import Placed, RowSum, combine, rows_product, unbroadcast
+from tinyattn.autograd.waiting import Waiting
 from tinyattn.kernels import backend
 
 STEPS = [(numbers((2, 3), seed), numbers((2, 3), seed + 9)) for seed in range(4)]

@@ -261,7 +261,7 @@ def python_kernel_faults(file: Python, names: list[str]) -> Iterator[Mutant]:
 # What the engine does to gradients, and not to the order of its work: functions and whole classes.
 ENGINE = {
     "tinyattn/autograd/gradients.py": ["RowSum", "Deferred", "Placed", "combine", "unbroadcast"],
-    "tinyattn/autograd/engine.py": ["Waiting.add", "Waiting.complete"],
+    "tinyattn/autograd/waiting.py": ["Waiting.add", "Waiting.complete"],
     "tinyattn/autograd/function.py": ["Function.over_rows", "Function.placed"],
     "tinyattn/autograd/storage.py": ["accumulate"],
 }

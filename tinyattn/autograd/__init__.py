@@ -1,5 +1,5 @@
 """Floor 2: how gradients are recorded and carried back. Read function.py,
-gradients.py and engine.py, in this order.
+gradients.py, engine.py and waiting.py, in this order.
 """
 
 from typing import TYPE_CHECKING, Any

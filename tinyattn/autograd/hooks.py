@@ -34,7 +34,7 @@ class Handle:
 
 def run_hooks(node: Node, arrived: list[Any]) -> None:
     """Call the hooks of a node on its gradients, and put what they return in their place. `arrived`
-    is what engine.Waiting holds: a gradient, whether it may be changed, the next gradient, ..."""
+    is what waiting.Waiting holds: a gradient, whether it may be changed, the next gradient, ..."""
     for index, hooks in (node.hooks or {}).items():
         grad = arrived[2 * index]
         for hook in list(hooks.values()) if grad is not None else ():
