@@ -1,18 +1,20 @@
 """Sums of x (A, n, C) over its middle axis by pieces of rows, in float64, with what every addition
 has rounded away; the pieces' totals are added in order.
 
-Few columns: several rows are read as one, so that a row fills vector registers.
+Few columns: several rows are read as one, so that a row fills vector registers. One column of
+float32 is added up by blocks of BLOCK elements, whose sums in float64 LLVM takes apart as it likes.
 """
 
 import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
+from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
 
 ROW = 256  # elements that rows are joined to, where they are shorter
+BLOCK = 128
 PIECE = 64 * 1024  # elements of a piece
-SHORT = 64  # elements of a row, below which it is added up alone
+SHORT = 64  # float64 elements of one column, below which they are added up one by one
 
 # What is added up: x, x^2, |x|, x - mean, (x - mean)^2.
 VALUES, SQUARES, MAGNITUDES, DEVIATIONS, SQUARED_DEVIATIONS = 0, 1, 2, 3, 4
@@ -87,13 +89,56 @@ def add_rows(x, width, joined, what, mean, rest, s, lost):
 
 
 @exact
+def term(v, what, mean, rest):
+    if what >= DEVIATIONS:
+        v = (v - mean) - rest
+    if what == MAGNITUDES:
+        v = abs(v)
+    return v * v if what in (SQUARES, SQUARED_DEVIATIONS) else v
+
+
+@sums
+def block_total(x, what, mean, rest):
+    total = 0.0
+    for j in range(len(x)):
+        total += term(np.float64(x[j]), what, mean, rest)
+    return total
+
+
+@exact
+def column_total(x, what, mean, rest):
+    """The sum of x (n,), a single column, and what it has lost."""
+    s = lost = 0.0
+    each = BLOCK if x.itemsize == 4 else 1
+    for begin in range(0, len(x), each):
+        block = x[begin : begin + each]
+        if what == VALUES:  # constants make a loop of its own of each of them
+            v = block_total(block, VALUES, mean, rest)
+        elif what == SQUARES:
+            v = block_total(block, SQUARES, mean, rest)
+        elif what == SQUARED_DEVIATIONS:
+            v = block_total(block, SQUARED_DEVIATIONS, mean, rest)
+        else:
+            v = block_total(block, what, mean, rest)
+        more = s + v
+        of_v = more - s
+        lost += (s - (more - of_v)) + (v - of_v)
+        s = more
+    return s, lost
+
+
+@exact
 def add_pieces(x, what, mean, rest, pieces, part, s, lost):
     """Piece `part` of x (A, n, C), of `pieces` a matrix, into s[part] and lost[part]."""
     n, C = x.shape[1:]
     a, piece = part // pieces, part % pieces
     begin, end = n * piece // pieces, n * (piece + 1) // pieces
-    joined = max(1, min(ROW // C, (end - begin) // 8))
     flat = x[a].reshape(n * C)[begin * C : end * C]
+    if C == 1 and (x.itemsize == 4 or n < SHORT):
+        m, r = (mean[a, 0], rest[a, 0]) if what >= DEVIATIONS else (0.0, 0.0)
+        s[part, 0], lost[part, 0] = column_total(flat, what, m, r)
+        return
+    joined = max(1, min(ROW // C, (end - begin) // 8))
     add_rows(flat, C, joined, what, mean[a], rest[a], s[part], lost[part])
 
 
@@ -103,31 +148,16 @@ def add_up(x, what, mean, rest, pieces, s, lost):
         add_pieces(x, what, mean, rest, pieces, part, s, lost)
 
 
-@kernel("r3 int s2 s2 s2 s2")
-def add_up_short(x, what, mean, rest, s, lost):
-    """The sums of x (A, n, 1), whose rows are short."""
-    A, n, _ = x.shape
-    for part in numba.prange((A + ROW - 1) // ROW):
-        for i in range(part * ROW, min(A, part * ROW + ROW)):
-            total = away = m = r = 0.0
-            if what >= DEVIATIONS:
-                m, r = mean[i, 0], rest[i, 0]
-            for j in range(n):
-                v = (np.float64(x[i, j, 0]) - m) - r
-                if what in (SQUARES, SQUARED_DEVIATIONS):
-                    v = v * v
-                if what == MAGNITUDES:
-                    v = abs(v)
-                more = total + v
-                of_v = more - total
-                away += (total - (more - of_v)) + (v - of_v)
-                total = more
-            s[i, 0], lost[i, 0] = total, away
-
-
 @exact
 def scan(x, reverse, begin, end, s, lost, out):
     """Rows begin to end of x (n, C) into out, from totals s and lost (C,) on."""
+    if x.shape[1] == 1 and x.itemsize == 4:
+        total = s[0] + lost[0]
+        for i in range(end - begin):
+            row = end - 1 - i if reverse else begin + i
+            total += np.float64(x[row, 0])
+            out[row, 0] = total
+        return
     for i in range(end - begin):
         row = end - 1 - i if reverse else begin + i
         for j in range(x.shape[1]):
@@ -154,9 +184,7 @@ def totals(x: Array, what: int, mean: Array, rest: Array) -> tuple[Array, Array]
     """The sums (A, pieces, C) and what they have lost."""
     (A, _, C), pieces = x.shape, cut(x)
     s, lost = np.zeros((A * pieces, C)), np.zeros((A * pieces, C))
-    if C == 1 and x.shape[1] < SHORT:
-        add_up_short(x, what, mean, rest, s, lost, alone=x.size < SMALL)
-    elif s.size:
+    if s.size:
         add_up(x, what, mean, rest, pieces, s, lost, alone=x.size < SMALL)
     return s.reshape(A, pieces, C), lost.reshape(A, pieces, C)
 
@@ -215,18 +243,30 @@ def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:
     squares[...] = s + lost
 
 
-@kernel("r2 r3 d2 d2 w3")
+@kernel("r2 r2 d2 d2 w2")
 def run_moments_backward(slope, x, mean, rest, out):
-    A, n, C = x.shape
-    for row in numba.prange(A * n):
-        a, i = row // n, row % n
-        for j in range(C):
-            out[a, i, j] = slope[a, j] * ((x[a, i, j] - mean[a, j]) - rest[a, j])
+    """slope (A, C), x (A, n C); a task is a row of C elements, or a piece of one column."""
+    A, C = slope.shape
+    width = C if C > 1 else PIECE
+    pieces = (x.shape[1] + width - 1) // width
+    for task in numba.prange(A * pieces):
+        a, first = task // pieces, task % pieces * width
+        line, to = x[a, first : first + width], out[a, first : first + width]
+        if C == 1:
+            factor, m, r = slope[a, 0], mean[a, 0], rest[a, 0]
+            for j in range(len(line)):
+                to[j] = factor * ((line[j] - m) - r)
+        else:
+            for j in range(len(line)):
+                to[j] = slope[a, j] * ((line[j] - mean[a, j]) - rest[a, j])
 
 
 def moments_backward(slope: Array, x: Array, mean: Array, rest: Array, out: Array) -> None:
     """slope, mean, rest (A, C), x (A, n, C) -> out (A, n, C), slope (x - mean)."""
-    run_moments_backward(slope, x, mean, rest, out, alone=x.size < SMALL)
+    if x.size:
+        A = len(x)
+        flat, to = x.reshape(A, -1), out.reshape(A, -1)
+        run_moments_backward(slope, flat, mean, rest, to, alone=x.size < SMALL)
 
 
 @np.errstate(all="ignore")
@@ -237,8 +277,11 @@ def cumsum(x: Array, reverse: bool, out: Array) -> None:
     if not x.size:
         return
     none = np.empty((A, 0))
-    s, lost = totals(x, VALUES, none, none)
-    pieces = s.shape[1]
+    pieces = cut(x)
+    if pieces == 1:
+        s, lost = np.zeros((A, 1, C)), np.zeros((A, 1, C))  # nothing comes before a single piece
+    else:
+        s, lost = totals(x, VALUES, none, none)
     before, before_lost = np.zeros_like(s), np.zeros_like(lost)
     for k in range(1, pieces):
         at, last = (-1 - k, -k) if reverse else (k, k - 1)
