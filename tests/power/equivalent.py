@@ -3,8 +3,9 @@
 An entry is a function and a fault's text: "kind: old code -> new code", or "kind: old code" for
 whatever the new code is; "..." stands for any text. Variables stand for any names (equal ones for
 equal ones), so that an entry outlives a new name of a variable, and moving a function to another
-file. What is compared as it stands: a variable that is the whole old code, and the names of
-operations, functions and attributes.
+file. What is compared as it stands: a variable that is the whole old code or stands in backquotes,
+the names of operations, functions and attributes, and all of a fault that exchanges names or
+changes a default, for another name is another fault there.
 """
 
 import keyword
@@ -32,6 +33,8 @@ LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
+EITHER = "whether two differ is the same from both sides"
+AS_GOOD = "other random numbers, which are as good"
 LAST_AXIS = "axis 1 is the last one"
 HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
@@ -45,7 +48,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
         "wrong branch: ... -> (np.broadcast_to(...": FASTER,
     },
-    "elementwise.exact": {"wrong condition: one.size > _SMALL": FASTER},
+    "elementwise.exact": {"wrong condition: `most` > _SMALL": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
     "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "MaxPool1d.backward": {
@@ -53,7 +56,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "_as_four": {"never: x.ndim == 4": FASTER},
     "Clamp.backward": {
-        "swapped: inside, below, above = ... -> [inside, above, below] = ...": "both are False",
+        "swapped: ... -> [`inside`, `above`, `below`] = np.True_, ...": "both are False",
         "never: not any(isinstance(b, np.ndarray) for b in (low, high))": FASTER,
     },
     "TruncDiv.backward": {"factor ...": "the gradient is 0"},
@@ -78,7 +81,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "masked_select": {"order exchanged: ...": "either of the two"},
     "searching.equal": {"order exchanged: ...": "either of the two"},
     "transpose_": {"order exchanged: dim0, dim1": "either of the two"},
-    "avg_pool1d": {"order exchanged: size, step": "the smaller of two"},
     "repeat_interleave": {"boundary: times >= 0": FASTER},
     "Fill.backward": {
         "factor 37: full(...": "the gradient is 0",
@@ -103,18 +105,13 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "off by one: np.full((2, ...": "the third is not used",
         "another number: slots.reshape(-1)": "NumPy takes any negative size as what is left",
     },
-    "max_pool1d": {
-        "order exchanged: size, step": "the smallest of three",
-        "order exchanged: step, gap": "the smallest of three",
-    },
-    "_in_place.check_in_place": {"order exchanged: target, base": "any of them"},
     "_in_place._keep_overwritten": {
         "condition flipped: isinstance(a, np.ndarray) and ...": COPIED,
         "order exchanged: a, array": "either of the two",
     },
-    "CrossEntropy.backward": {"wrong branch: ... -> (dx * grad)": FASTER},
     "by_rows": {"never: x.flags.c_contiguous": FASTER},
     "MatMul.backward": {"never: a.ndim > 1 and b.ndim > 1": FASTER},
+    "CrossEntropy.backward": {"wrong branch: ... -> (self.kernels.elementwise(...": FASTER},
     "MatMul.of_matrices": {
         "never: b.ndim == 2": FASTER,
         "never: a.shape[:-2] == b.shape[:-2]": FASTER,
@@ -131,8 +128,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong branch: ROW_BLOCK if ...": CUT,
         "never: length >= K": FASTER,
         "without result_type: ...": RESTORED,
-        "flipped sign: total + block": RESTORED,
-        "dropped term: total + block": RESTORED,
+        "flipped sign: `total` + `block`": RESTORED,
+        "dropped term: `total` + `block`": RESTORED,
     },
     "reference.optim.adam": {"always: weight_decay": ZERO},
     "reference.optim.sgd": {"always: weight_decay": ZERO},
@@ -311,8 +308,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "argument dropped: zeros(...": "concatenation has the other's dtype",
     },
     "MultiheadAttention._project": {
-        "comparison flipped: w is not None": FASTER,
-        "comparison flipped: kept is None": FASTER,
+        "comparison flipped: `kept` is None": FASTER,
     },
     "_tokeniser": {
         "wrong result: Tokeniser(...": IMPORTED,
@@ -321,7 +317,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "_pattern": {"off by one: kinds.insert(...": IMPORTED},
     "_apart_in_word": {"order exchanged: end, start": "either of the two"},
     "_usual": {"order exchanged: left, right": "either of the two"},
-    "_on_top": {"off by one: range(...": IMPORTED, "order exchanged: low, high": IMPORTED},
+    "_on_top": {"off by one: range(...": IMPORTED, "order exchanged: ...": IMPORTED},
     "_marked": {"order exchanged: spaces, usual": "only whether they differ counts"},
     "Vocab.decode": {"order exchanged: PAD, BOS": "a set of tokens"},
     "batches": {"argument dropped: np.array(...": INT64},
@@ -406,13 +402,34 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "use_deterministic_algorithms": {"another default: warn_only...": UNUSED},
     "deprecated.renamed": {"wrong result: call": IMPORTED},
+    "comparing.outcome": {
+        "order exchanged: inputs, given": EITHER,
+        "order exchanged: old, new": EITHER,
+    },
+    "comparing._differ": {"order exchanged: old, new": EITHER},
+    "checking.stages": {"off by one: np.random.default_rng(...": AS_GOOD},
+    "checking.more_inputs": {"off by one: np.random.default_rng(...": AS_GOOD},
+    "checking._seen": {
+        "another number: float(...": "0.1 times 0 is 0, too",
+        "order exchanged: part, mine": "a product is the same from both sides",
+    },
+    "measuring.compare": {"order exchanged: furthest, uncertain": "both are 0 here"},
+    "measuring.measured": {
+        "order exchanged: numeric, error": "both are zeros here",
+        "another number: max(1.0, ...": "another step, which is as good",
+    },
+    "showing.shown": {
+        "off by one: value.size if ...": "an array that is not whole has more than one number",
+    },
+    "showing.whole": {"off by one: max(value.shape[-1:], default=1)": "it is one number"},
     "accumulate": {"always: not (owned and grad.flags.c_contiguous)": COPIED},
 }
 
+NAMES = {"order exchanged", "another default"}  # what these faults are made of
 KEPT = {*keyword.kwlist, *["self", "np", "const", "long", "int", "real", "double", "struct"]}
 # A variable: no attribute, no function that is called, no constant in capitals, no name of an
 # argument (dtype=x).
-WORD = re.compile(r"(?<![\w.>\"'])([A-Za-z_]\w*)(?!\w|\(|=\S)|(\.\.\.)")
+WORD = re.compile(r"(?<![\w.>\"'`])([A-Za-z_]\w*)(?!\w|\(|=\S)|(\.\.\.)|`(\w+)`")
 
 
 @cache
@@ -421,7 +438,7 @@ def pattern(text: str) -> re.Pattern[str]:
     fault, _, code = text.partition(": ")
     if not code:
         return re.compile(re.escape(fault).replace(r"\.\.\.", ".*"), re.S)
-    alone = code.split(" -> ")[0].isidentifier()
+    as_it_stands = code.split(" -> ")[0].isidentifier() or fault in NAMES
     if " -> " not in code:
         code += " -> ..."
     groups: dict[str, str] = {}
@@ -437,7 +454,9 @@ def pattern(text: str) -> re.Pattern[str]:
         made += re.escape(code[end : m.start()])
         if m[2]:
             made += ".*?"
-        elif alone or m[1] in KEPT or m[1].isupper():
+        elif m[3]:
+            made += re.escape(m[3])
+        elif as_it_stands or m[1] in KEPT or m[1].isupper():
             made += re.escape(m[1])
         else:
             made += variable(m[1])

@@ -283,6 +283,12 @@ def test_an_equivalent_fault_whose_code_has_changed_is_reported(monkeypatch):
         ("dropped term: a + b -> (a)", "dropped term: x + x -> (x)", False),
         ("wrong branch: ... -> (dx * grad)", "wrong branch: d if g else d * g -> (d * g)", True),
         ("wrong branch: f(x)", "wrong branch: g(x) -> x", False),
+        ("flipped sign: `a` + b", "flipped sign: a + c -> a - c", True),
+        ("flipped sign: `a` + b", "flipped sign: c + b -> c - b", False),
+        ("order exchanged: a, b", "order exchanged: a, b -> b, a", True),
+        ("order exchanged: a, b", "order exchanged: c, d -> d, c", False),
+        ("another default: a...", "another default: a: int = 0 -> a: int = 1", True),
+        ("another default: a...", "another default: b: int = 0 -> b: int = 1", False),
     ],
 )
 def test_an_entry_means_a_fault_whatever_its_variables_are_called(entry, text, same):
