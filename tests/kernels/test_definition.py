@@ -93,6 +93,12 @@ def test_blocks_of_a_long_product_lose_nothing(definition: Backend, rows: int) -
     assert definition.matmul(a, b).tolist() == [[2.0] * rows] * rows
 
 
+def test_matmul_of_a_row_loses_nothing_between_blocks_of_512(definition: Backend) -> None:
+    a = np.zeros((1, 3 * 512))
+    a[0, [0, 512, 1024, 1025]] = 1e16, 1.0, -1e16, 4.0
+    assert definition.matmul(a, np.ones((3 * 512, 1))).tolist() == [[5.0]]
+
+
 def test_matmul_pairs_batches_by_broadcasting(definition: Backend) -> None:
     a, b = r.normal(size=(2, 1, 3, 4)), r.normal(size=(5, 4, 6))
     got = definition.matmul(a, b)

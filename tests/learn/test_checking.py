@@ -150,6 +150,29 @@ def test_a_single_wrong_number_is_found_by_the_stage_that_looks_at_it(place, sta
 def test_the_library_agrees_on_all_inputs(place):
     report = examine(exercise(library=spoilt(place)), right)
     assert report.failed.startswith("tinyattn's own operations agree")
+    total = 2 * place.sum() + 1
+    assert report.words.split("\n\n")[0].endswith(f"    total, right  {total:g}.")
+
+
+def test_what_a_property_says_is_told():
+    report = examine(exercise(), spoilt(np.full(4, 8.0)))
+    assert report.words == "It is not 32."
+
+
+def test_an_extreme_input_is_shown():
+    report = examine(exercise(), spoilt(ZEROS))
+    assert report.words.splitlines()[:2] == ["    x             [0. 0.]", "    k             2"]
+    assert report.words.splitlines()[-2:] == ["    total, yours  1.", "    total, right  0."]
+
+
+def test_an_error_on_more_inputs_is_told_as_one():
+    def answer(x, k):
+        return right(x, k) if len(x) == 3 else 1 / 0
+
+    report = examine(exercise(), answer)
+    assert report.failed == SENTENCES[3]
+    assert report.words.startswith("Your code raised an error:")
+    assert "ZeroDivisionError" in report.words
 
 
 def test_a_wrong_number_is_shown_beside_the_right_one():
@@ -218,7 +241,7 @@ def one(answer, expected, **changes):
         (lambda x: [2, 2], lambda x: [1, 1], ""),  # of whole numbers, the table says all
         (lambda x: 2 * np.eye(2) + 1, lambda x: np.ones((2, 2)),
          "2 of 4 numbers differ; the first is y[0, 0]."),
-        (lambda x: np.ones((100, 3)) + (np.arange(300).reshape(100, 3) > 150) / 4,
+        (lambda x: 1 + np.maximum(np.arange(300).reshape(100, 3) - 150, 0) / 4,
          lambda x: np.ones((100, 3)),
          "149 of 300 numbers differ; the first is y[50, 1]: yours is 1.25, right is 1."),
     ],
@@ -227,6 +250,18 @@ def test_what_can_be_said_of_wrong_numbers(answer, expected, words):
     report = one(answer, lambda x: np.asarray(expected(x)))
     assert report.failed == "A small case by hand gives the right numbers."
     assert report.words.split("\n\n")[1:] == ([words] if words else [])
+
+
+def test_a_difference_is_measured_by_the_right_number():
+    """1.1 is more than a fourth of 4, and less than a fourth of 5.1."""
+    wrong, exact = np.array([5.1, -2.9, 0, 0]), np.array([4.0, -4, 0, 0])
+    report = one(lambda x: wrong, lambda x: exact, tolerance=0.25)
+    assert report.words.endswith("2 of 4 numbers differ; the first is y[0].")
+    report = examine(exercise(tolerance=0.5), lambda x, k: (0 * x, x.sum() / 2))
+    assert "    total is right  6." in report.words  # 3 is half of 6
+    again = recognised(exercise(tolerance=0.5), lambda x, k: (x, x.sum() * 2))
+    assert again is None  # and no half of a half
+    assert recognised(exercise(tolerance=0.5), lambda x, k: (x, x.sum() / 2)) is forgets_k
 
 
 def test_one_result_is_shown_as_yours_and_right():
@@ -281,6 +316,31 @@ def test_extreme_inputs_tell_mistakes_that_are_right_elsewhere():
     report = examine(exercise(), overflows)
     assert (report.failed, report.mistake) == ("It is right for huge numbers.", "overflows")
     assert examine(exercise(), spoilt(HUGE)).mistake == ""
+
+
+def test_a_mistake_that_shows_on_the_last_inputs_only_is_not_right_elsewhere():
+    def late(x, k):
+        """Yours is late."""
+        return k * x, x.sum() + (x.ndim == 2)
+
+    def answer(x, k):
+        return (k * x, x.sum() + (x.ndim == 2)) if x.any() else (x, x.sum() - 1)
+
+    assert recognised(exercise(wrong=[late]), answer) is late
+
+
+def test_extreme_inputs_count_for_a_mistake_that_is_near_what_is_right():
+    """A tolerance of a half: 12 differs from 6 by half of 12."""
+
+    def twice(x, k):
+        """Yours is twice as large."""
+        return k * x, 2 * x.sum()
+
+    def answer(x, k):
+        return k * x, 2 * x.sum() - (not x.any())
+
+    assert recognised(exercise(wrong=[twice], tolerance=0.5), answer) is None
+    assert recognised(exercise(wrong=[twice]), answer) is twice
 
 
 def test_extreme_inputs_do_not_count_for_a_mistake_that_is_seen_elsewhere():
@@ -407,7 +467,9 @@ def test_an_answer_that_is_not_written_is_no_try():
 def test_an_answer_with_other_arguments_is_told():
     report = examine(exercise(), lambda x: (x, x))
     assert report.failed == SENTENCES[0]
-    assert report.words.startswith("Your function can't be called as (x, k): too many positional")
+    assert report.words == (
+        "Your function can't be called as (x, k): too many positional arguments."
+    )
     assert examine(exercise(), lambda *x: right(*x)).right
 
 

@@ -126,6 +126,11 @@ def test_the_second_result_has_a_shape_too():
     assert words == "total: expected shape (2,), got (1,)"
 
 
+class NoArray:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no array")
+
+
 def given(result):
     return outcome(ONE, lambda x, k: result, (A, 2))
 
@@ -137,6 +142,7 @@ def given(result):
         ([[1], [1, 2]], "y: expected an array, got a list whose rows have unequal lengths"),
         (np.array([None]), "y: expected an array of numbers, got an array of object"),
         ({}, "y: expected an array of numbers, got a value of type dict"),
+        (NoArray(), "y: expected an array, got a value of type NoArray, which says: no array"),
         (1j, "y: expected an array of numbers, got a value of type complex"),
     ],
 )

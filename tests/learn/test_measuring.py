@@ -72,6 +72,18 @@ def test_the_worst_elements_are_told_the_worst_first():
     ])  # fmt: skip
 
 
+def test_what_is_measured_stands_beside_what_is_given():
+    def steep(x):
+        return float((10 * x).sum())
+
+    words, _ = compare([("dx", [1.0, 15.0, 10.0], steep, np.zeros(3))], 1e-3)
+    rows = [line.split() for line in words.splitlines()[-2:]]
+    assert [row[:3] for row in rows] == [["dx[0]", "1", "10"], ["dx[1]", "15", "10"]]
+    assert all(float(row[3]) < 1e-9 for row in rows)
+    note = compare([("dx", [10.0], steep, np.zeros(1))], 1e-3)[1]
+    assert note.startswith("\n       (1 numbers differ from it by at most 0e+00;")
+
+
 def test_a_gradient_has_the_shape_of_its_argument():
     words, note = compare([("dx", np.zeros(3), flat, np.zeros((3, 1)))], 1.0)
     assert (words, note) == ("dx: expected shape (3, 1), got (3,)", "")

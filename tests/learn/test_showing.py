@@ -53,6 +53,7 @@ def test_lines_of_an_array_have_room_beside_their_name():
     row = np.full(24, 11)
     assert shown(row).splitlines()[0] == "[" + " ".join(["11"] * 22)
     assert len(max(shown(np.full(60, 1)).splitlines(), key=len)) == 66
+    assert len(shown(np.full((1, 59), 1111)).splitlines()[0]) == 66
 
 
 def test_more_digits_where_they_are_asked_for():
@@ -80,7 +81,8 @@ def test_arrays_of_60_numbers_in_12_rows_are_whole(shape, is_whole):
         (1.0, 1.0, ("1", "1")),
         (1.0, 1 + 2.0**-52, ("1", "1.0000000000000002")),
         (np.array([0.0]), np.array([1e-16]), ("[0.]", "[0.0000000000000001]")),
-        (np.array([0.0]), np.array([1e-18]), ("[0.]", "[0.]")),
+        (np.array([0.0]), np.array([2e-17]), ("[0.]", "[0.]")),
+        (math.pi, 4.0, ("3.14159", "4")),
     ],
 )
 def test_two_values_have_as_many_digits_as_tell_them_apart(one, other, texts):
@@ -92,6 +94,10 @@ def test_a_table_has_its_names_on_the_left():
     assert table(iter(rows), "..").splitlines() == [
         "..x      [[1 2]", "..        [3 4]]", "..right  a", "..        b", "..y      1",
     ]  # fmt: skip
+
+
+def test_the_last_name_of_a_table_has_room():
+    assert table([("x", 1), ("right", 2)]) == "x      1\nright  2"
 
 
 def test_a_paragraph_has_lines_of_88_characters_and_keeps_its_blocks():

@@ -14,6 +14,16 @@ def test_the_largest_of_each_window():
     assert F.max_pool1d(x, 3, 2, padding=1).tolist() == [[[3.0, 5.0, 5.0]]]
 
 
+def test_the_mean_of_each_window():
+    """Windows of 3, 2 apart, with a 0 at both ends: (0, 1, 5), (5, 2, 3), (3, 7, 0)."""
+    x = ta.tensor([[[1.0, 5.0, 2.0, 3.0, 7.0]]]).double()
+    assert F.avg_pool1d(x, 3, 2).tolist() == [[[8 / 3, 4.0]]]
+    assert F.avg_pool1d(x, 2).tolist() == [[[3.0, 2.5]]]
+    assert F.avg_pool1d(x, 3, 2, padding=1).tolist() == [[[2.0, 10 / 3, 10 / 3]]]
+    without = F.avg_pool1d(x, 3, 2, padding=1, count_include_pad=False)
+    assert without.tolist() == [[[3.0, 10 / 3, 5.0]]]
+
+
 def test_gradients_of_max_pooling_match_differences():
     for options in ({"stride": 1}, {"stride": 2, "padding": 1}):
         x = leaf(numbers((2, 3, 7)))

@@ -682,3 +682,11 @@ def test_a_model_trains_while_workers_load():
             loss.backward()
             optimiser.step()
     assert np.isfinite(loss.item())
+
+
+def test_what_a_loader_is_without_options():
+    loader = DataLoader(Squares(3))
+    assert (loader.batch_size, loader.drop_last, loader.num_workers) == (1, False, 0)
+    assert (loader.timeout, loader.prefetch_factor, loader.worker_init_fn) == (0, None, None)
+    assert (loader.pin_memory, loader.persistent_workers) == (False, False)
+    assert isinstance(loader.sampler, SequentialSampler)
