@@ -51,9 +51,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "elementwise.exact": {"wrong condition: `most` > _SMALL": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
     "Layer.before": {"never: len(self.sizes) == 1": FASTER},
-    "MaxPool1d.backward": {
-        "dropped factor: 2 * self.padding -> (self.padding)": "padding is never the largest",
-    },
     "_as_four": {"never: x.ndim == 4": FASTER},
     "Clamp.backward": {
         "swapped: ... -> [`inside`, `above`, `below`] = np.True_, ...": "both are False",
