@@ -157,7 +157,8 @@ def test_of_equal_hypotheses_the_first_are_followed() -> None:
     assert found.tokens.tolist() == [[EOS, 3, A, B, C], [EOS, 3, A, B, -1]]
     assert found.parents[1].tolist() == [1, 1, 1, 1, -1]
     pairs = {A: 0.3, B: 0.3, C: 0.2, 3: 0.1, EOS: 0.1}
-    (found,) = search(lambda path: pairs if path else fifth, size=5, alpha=0, factor=0, extra=2)
+    answer: Any = lambda path: pairs if path else fifth  # noqa: E731
+    (found,) = search(answer, size=5, n_best=5, alpha=0, factor=0, extra=2)
     assert found.tokens[1].tolist() == [A, B, A, B, -1]
     assert found.parents[1].tolist() == [1, 1, 2, 2, -1]
 
