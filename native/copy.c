@@ -89,14 +89,16 @@ static void FN(copy_rows_part)(void *arg, long part, long parts)
     }
 }
 
-/* to[j][i] = from[i][j] for LANES rows and columns; steps are in bytes. In each round the halves, quarters,
- * ... of two rows change places, until row j has become column j. */
-TA_INLINE void FN(turn_square)(char *to, long to_step, const char *from, long from_step)
+/* to[j][i] = from[i][j] for `rows` rows of `from` with `columns` columns, at most LANES of both; steps are in
+ * bytes. In each round the halves, quarters, ... of two rows change places, until row j has become column
+ * j. */
+TA_INLINE void FN(turn_square)(char *to, long to_step, const char *from, long from_step, long rows, long columns)
 {
 #if LEVEL_NUMBER && defined(__GNUC__) && !defined(__clang__)
-    vec rows[LANES];
+    vec row[LANES];
 #pragma GCC unroll 16
-    for (long i = 0; i < LANES; i++) rows[i] = load((const real *)(from + i * from_step));
+    for (long i = 0; i < LANES; i++)
+        row[i] = i < rows ? load_some((const real *)(from + i * from_step), columns) : splat(0);
 #pragma GCC unroll 4
     for (long half = LANES / 2; half; half /= 2) {
         ivec low, high;
@@ -107,16 +109,17 @@ TA_INLINE void FN(turn_square)(char *to, long to_step, const char *from, long fr
 #pragma GCC unroll 16
         for (long i = 0; i < LANES; i++)
             if (!(i & half)) {
-                const vec a = rows[i], b = rows[i + half];
-                rows[i] = __builtin_shuffle(a, b, low);
-                rows[i + half] = __builtin_shuffle(a, b, high);
+                const vec a = row[i], b = row[i + half];
+                row[i] = __builtin_shuffle(a, b, low);
+                row[i + half] = __builtin_shuffle(a, b, high);
             }
     }
 #pragma GCC unroll 16
-    for (long i = 0; i < LANES; i++) store((real *)(to + i * to_step), rows[i]);
-#else
     for (long j = 0; j < LANES; j++)
-        for (long i = 0; i < LANES; i++)
+        if (j < columns) store_some((real *)(to + j * to_step), row[j], rows);
+#else
+    for (long j = 0; j < columns; j++)
+        for (long i = 0; i < rows; i++)
             ((real *)(to + j * to_step))[i] = ((const real *)(from + i * from_step))[j];
 #endif
 }
@@ -134,7 +137,9 @@ static void FN(copy_tile)(const struct FN(copy_job) *job, char *to, const char *
             char *y = to + j * to_row + i * to_step;
             const char *x = from + j * from_row + i * from_step;
             if (even && i + LANES <= n && j + LANES <= rows)
-                FN(turn_square)(y, to_row, x, from_step);
+                FN(turn_square)(y, to_row, x, from_step, LANES, LANES);
+            else if (even)
+                FN(turn_square)(y, to_row, x, from_step, ta_smaller(LANES, n - i), ta_smaller(LANES, rows - j));
             else
                 for (long k = 0; k < ta_smaller(LANES, rows - j); k++)
                     FN(copy_run)(y + k * to_row, to_step, x + k * from_row, from_step,

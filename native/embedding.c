@@ -1,8 +1,7 @@
 /* The gradient of an embedding: out[v] = sum of grad[i] over all i with index[i] = v, in their order.
  *
  * A stable counting sort gathers the positions of every row of `out`. A part then owns a range of rows,
- * so that no two parts add to the same row and the order of additions is fixed. Rows that are not in
- * index are not changed. */
+ * so that no two parts add to the same row and the order of additions is fixed. */
 
 struct FN(embedding_job) {
     const real *grad;
@@ -19,9 +18,9 @@ static void FN(embedding_part)(void *arg, long part, long parts)
     for (long v = job->V * part / parts; v < end; v++) {
         real *out = job->out + v * D;
         long from = job->start[v], count = job->start[v + 1] - from;
-        if (!count) continue;
-        if (count == 1) {
-            FN(row_add)(out, job->grad + job->order[from] * D, D);
+        if (count < 2) {
+            const real *grad = job->grad + (count ? job->order[from] * D : 0);
+            for (long d = 0; d < D; d++) out[d] = count ? grad[d] + 0 : 0; /* a sum of -0 is 0 */
             continue;
         }
         double *sum = job->totals + 2 * part * D, *lost = sum + D;
@@ -34,7 +33,7 @@ static void FN(embedding_part)(void *arg, long part, long parts)
     }
 }
 
-/* grad (N, D), index (N), out (V, D), which comes zeroed. */
+/* grad (N, D), index (N), out (V, D). */
 KERNEL(embedding_backward)(const real *grad, const int64_t *index, int64_t padding_idx, real *out,
                            int64_t N, int64_t D, int64_t V)
 {

@@ -78,7 +78,7 @@ struct FN(picking) {
     const real *x;
     real *y;
     int64_t x_a, x_i, x_c; /* of scatter: steps of x, in elements */
-    int64_t onto;          /* of scatter_add: whether it adds to what is in y */
+    const real *onto;      /* of scatter_add: (A, n, C), what the sums begin with, or NULL */
 };
 
 /* x[index]. The compiler must not make a gather instruction of neighbouring calls: it takes longer. */
@@ -223,10 +223,19 @@ TA_INLINE void FN(add_to)(double *sum, int64_t lost, real v)
 #endif
 }
 
-/* `count` sums begin with what is in y. */
-TA_INLINE void FN(begin_sums)(double *sum, const real *y, int64_t count)
+/* `count` sums begin with these numbers. */
+TA_INLINE void FN(begin_sums)(double *sum, const real *onto, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++) sum[i] = (double)y[i];
+    for (int64_t i = 0; i < count; i++) sum[i] = (double)onto[i];
+}
+
+/* y where nothing is added. */
+TA_INLINE void FN(begin_only)(real *y, const real *onto, int64_t count)
+{
+    if (onto)
+        memcpy(y, onto, count * sizeof *y);
+    else
+        memset(y, 0, count * sizeof *y);
 }
 
 /* `count` sums, rounded. */
@@ -282,7 +291,9 @@ static void FN(scatter_add_part)(void *arg, long part, long parts)
         const struct ta_block b = ta_block_of(p, unit);
         const int64_t *index = p->index + b.a * p->index_a + b.first * p->index_c;
         const real *x = job->x + b.a * p->N * p->C + b.first;
-        real *y = job->y + b.a * p->n * p->C + b.first;
+        const int64_t place = b.a * p->n * p->C + b.first;
+        real *y = job->y + place;
+        const real *onto = job->onto ? job->onto + place : NULL;
         const int rows = !p->index_c || p->C == 1; /* one index for each */
         int outside = rows && FN(any_outside)(index, p->N, p->n);
         for (int64_t i = 0; !rows && i < p->N; i++)
@@ -292,7 +303,7 @@ static void FN(scatter_add_part)(void *arg, long part, long parts)
             continue;
         }
         if (few) {
-            if (!job->onto) memset(y, 0, p->n * sizeof(real));
+            FN(begin_only)(y, onto, p->n);
             for (int64_t i = 0; i < p->N; i++) sums[index[i]] = (double)y[index[i]];
             FN(add_picked)(sums, lost, x, index, p, p->N, 1);
             for (int64_t i = 0; i < p->N; i++) FN(round_sums)(y + index[i], sums + index[i], lost, 1);
@@ -302,8 +313,7 @@ static void FN(scatter_add_part)(void *arg, long part, long parts)
         memset(sums, 0, size);
         /* A block that is as wide as the array is read and written as one row. */
         const int64_t rows_of_y = b.width == p->C ? 1 : p->n, row = p->n * b.width / rows_of_y;
-        for (int64_t j = 0; job->onto && j < rows_of_y; j++)
-            FN(begin_sums)(sums + j * row, y + j * p->C, row);
+        for (int64_t j = 0; onto && j < rows_of_y; j++) FN(begin_sums)(sums + j * row, onto + j * p->C, row);
         FN(add_picked)(sums, lost, x, index, p, p->N, b.width);
         for (int64_t j = 0; j < rows_of_y; j++) FN(round_sums)(y + j * p->C, sums + j * row, lost, row);
     }
@@ -315,11 +325,10 @@ static void FN(scatter_add_part)(void *arg, long part, long parts)
  * and, in its last bits, the row within the block. */
 struct FN(sorting) {
     struct ta_picks p;
-    const real *x;
+    const real *x, *onto; /* onto: what the sums begin with, or NULL */
     real *y;
     int64_t *entries, *starts; /* starts (blocks, chunks): where entries of a chunk go in their block */
     int64_t blocks, chunks;
-    int64_t onto;
     int shift; /* a block has 2^shift rows */
 };
 
@@ -376,8 +385,9 @@ static void FN(sorted_part)(void *arg, long part, long parts)
     const int64_t begin = part ? job->starts[part * job->chunks - 1] : 0;
     const int64_t end = job->starts[(part + 1) * job->chunks - 1];
     real *y = job->y + first * C;
+    const real *onto = job->onto ? job->onto + first * C : NULL;
     if (begin == end) {
-        if (!job->onto) memset(y, 0, rows * C * sizeof(real));
+        FN(begin_only)(y, onto, rows * C);
         return;
     }
     double *sums = ta_scratch(TA_PART, FN(KEPT_SUMS) * lost * sizeof(double));
@@ -386,7 +396,7 @@ static void FN(sorted_part)(void *arg, long part, long parts)
         return;
     }
     memset(sums, 0, FN(KEPT_SUMS) * lost * sizeof(double));
-    if (job->onto) FN(begin_sums)(sums, y, rows * C);
+    if (onto) FN(begin_sums)(sums, onto, rows * C);
     for (int64_t k = begin; k < end; k++) {
         const int64_t entry = job->entries[k];
         const real *x = job->x + (entry >> job->shift) * C;
@@ -397,9 +407,9 @@ static void FN(sorted_part)(void *arg, long part, long parts)
     ta_scratch_done(TA_PART);
 }
 
-static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, real *y, int64_t onto)
+static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, const real *onto, real *y)
 {
-    struct FN(sorting) job = {.p = *whole, .onto = onto};
+    struct FN(sorting) job = {.p = *whole};
     struct ta_picks *p = &job.p;
     p->blocks = whole->index_c && whole->C > 1 ? whole->C : 1; /* columns, each with an index of its own */
     p->n = whole->n * p->blocks;
@@ -415,6 +425,7 @@ static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, r
     for (int64_t a = 0; a < whole->A && !job.p.status; a++) {
         job.x = x + a * whole->N * whole->C;
         job.y = y + a * whole->n * whole->C;
+        job.onto = onto ? onto + a * whole->n * whole->C : NULL;
         p->index = whole->index + a * whole->index_a;
         memset(job.starts, 0, starts * sizeof(int64_t));
         ta_parallel(FN(count_part), &job, (long)job.chunks);
@@ -432,14 +443,14 @@ static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, r
     return job.p.status;
 }
 
-/* x (A, N, C), index (A or 1, N, C or 1), y (A, n, C). The sums begin with y if `onto` is set, else with 0. */
-KERNEL(scatter_add)(const real *x, const int64_t *index, real *y, int64_t A, int64_t n, int64_t N,
-                    int64_t C, int64_t index_A, int64_t index_C, int64_t onto)
+/* x (A, N, C), index (A or 1, N, C or 1), y (A, n, C). The sums begin with onto (A, n, C), or NULL: with 0. */
+KERNEL(scatter_add)(const real *x, const int64_t *index, const real *onto, real *y, int64_t A, int64_t n,
+                    int64_t N, int64_t C, int64_t index_A, int64_t index_C)
 {
     if (A * n * C == 0) return A * N * C > 0 ? OUTSIDE : 0;
     struct FN(picking) job = {.p = ta_picks(index, A, n, N, C, index_A, index_C), .x = x, .y = y};
     const int rows = A == 1 && C >= NARROW && index_C == 1;
-    if (rows || n > IN_CACHE / ta_smaller(C, NARROW)) return FN(scatter_add_sorted)(&job.p, x, y, onto);
+    if (rows || n > IN_CACHE / ta_smaller(C, NARROW)) return FN(scatter_add_sorted)(&job.p, x, onto, y);
     job.onto = onto;
     ta_cut_columns(&job.p, IN_CACHE);
     job.p.each = PART_ELEMENTS / ((n + N) * job.p.width) + 1;

@@ -124,14 +124,6 @@ static void FN(row_scale)(const real *x, real *y, long n, real factor)
     if (i < n) store_first(y + i, load_first(x + i, n - i) * f, n - i);
 }
 
-/* y += x */
-TA_INLINE void FN(row_add)(real *y, const real *x, long n)
-{
-    long i = 0;
-    for (; i + LANES <= n; i += LANES) store(y + i, load(y + i) + load(x + i));
-    if (i < n) store_first(y + i, load_first(y + i, n - i) + load_first(x + i, n - i), n - i);
-}
-
 TA_INLINE void FN(copy_rows)(real *to, long ldt, const real *from, long ldf, long rows, long n)
 {
     for (long i = 0; i < rows; i++) memcpy(to + i * ldt, from + i * ldf, n * sizeof(real));

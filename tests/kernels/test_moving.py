@@ -41,6 +41,19 @@ def test_elements_of_every_type_are_moved(
     np.testing.assert_array_equal(y, want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_transposed_matrices_of_every_small_size(kernels: Backend, dtype: str) -> None:
+    whole = numbers((3, 19, 19), dtype)
+    for n in range(1, 20):
+        for m in range(1, 20):
+            x = whole[:, :n, :m]
+            np.testing.assert_array_equal(kernels.copy(x.swapaxes(1, 2)), x.swapaxes(1, 2))
+            out = np.zeros((20, 20, 4), dtype)
+            kernels.copy(x.T, out[:m, :n, :3])
+            np.testing.assert_array_equal(out[:m, :n, :3], x.T)
+            assert out.sum() == x.sum()
+
+
 def test_nan_and_its_bits_are_moved(kernels: Backend) -> None:
     bits = np.array([0x7FC00001, 0x7F800123, -1, 0x00000001], np.int32)  # NaN of all kinds
     x = np.resize(bits, (40, 50)).view(np.float32)

@@ -57,8 +57,9 @@ class Function(Diagnosis):
     # What an operation may say of itself
     view: ClassVar[bool] = False  # its outputs share the memory of the first input
     promotes: ClassVar[bool] = False  # its operands get one dtype before forward, as in PyTorch
-    # backward returns new arrays, which the engine may change, or its only gradient as it is
-    fresh: ClassVar[bool] = False
+    # backward returns new arrays, which the engine may change, or its only gradient as it is; a
+    # backward that does so at times only sets it
+    fresh: bool = False
     # backward returns what was saved; the engine may change it once it is freed
     spends: ClassVar[bool] = False
     inherits: ClassVar[bool] = False  # backward changes the gradient that it gets: see `own`

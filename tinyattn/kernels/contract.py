@@ -32,7 +32,7 @@ MOVED = (1, 4, 8)  # sizes in bytes of the elements that the kernel `copy` moves
 PLANS = 1024  # combinations of shapes that one kernel remembers
 
 _ARGUMENT = re.compile(r"(\w+) (\([^)]*\)|\[\])(\??)((?: \w+)*)")
-_WORDS = {"int64", "uint8", "bool", "float", "broadcast", "rows", "wide", "zeroed", "changed"}
+_WORDS = {"int64", "uint8", "bool", "float", "broadcast", "rows", "wide", "changed"}
 _AXIS = re.compile(r"(\d*)([A-Za-z]\w*|\.\.\.)")
 
 
@@ -172,7 +172,6 @@ class Contract:
         rows            read through strides, if the last axis has no gaps
         like q          a result in the memory order of q
         wide            in float64, whatever the float type of the call
-        zeroed          a result that starts as zeros
         []              instead of a shape: a list of arrays, each in the shape of its neighbour in
                         the first list; `changed`: the kernel changes them in place
     """
@@ -238,8 +237,6 @@ class Contract:
             if "like" in output.words:
                 like = self.at[output.words[-1]]
                 made = f"empty_like_rows(inputs[{like}], shapes[{i}])"
-            if "zeroed" in output.words:
-                made = f"zeroed({made})"
             outputs.append(f"{made} if optional else None" if output.optional else made)
         results = "".join(f"{output}, " for output in outputs)
         code += [f"    return inputs, ({results})", "  return prepare"]
@@ -354,15 +351,6 @@ def spread(x: Array, batch: Shape, n: int) -> Array:
     if x.shape[:-2] != batch:
         x = np.broadcast_to(x, batch + tail)
     return x if len(batch) == 1 else x.reshape(n, *tail)
-
-
-def zeroed(x: Array) -> Array:
-    return step("zeroed", _zeroed, x)
-
-
-def _zeroed(x: Array) -> Array:
-    x.fill(0)
-    return x
 
 
 def empty_like_rows(x: Array, shape: Shape) -> Array:

@@ -96,7 +96,7 @@ STATEMENTS = {
         "nll_loss_backward": "grad (R,), target (N,) int64, weights (N,), total () -> dx (N, V)",
     },
     "embedding": {
-        "embedding_backward": "grad (N, D), index (N,) int64 -> out (V, D) zeroed",
+        "embedding_backward": "grad (N, D), index (N,) int64 -> out (V, D)",
     },
     "gru": {
         "gru": "gx (N, 3H), h0 (B, H), w_hh (3H, H), b_hh (3H,)?, batch_sizes (T,) int64"
@@ -501,10 +501,11 @@ class Backend:
                 raise ValueError(
                     f"scatter_add: onto must be (A, n, C) = {out.shape}, got {onto.shape}"
                 )
-            self.copy(onto, out)
+            if not onto.flags.carray:
+                onto = readable(onto, real)
         if not x.size:
             out[...] = 0 if onto is None else onto
-        elif not self._twins["scatter_add"](x, index, onto is not None, out):
+        elif not self._twins["scatter_add"](x, index, onto, out):
             check_indices("scatter_add", "index", index, n)
         return out
 

@@ -13,7 +13,8 @@ from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.copies import full, write
+from tinyattn.kernels.blocks import empty
+from tinyattn.kernels.copies import write
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_size, as_tensor
 from tinyattn.ops.indexing import IndexSelect
@@ -25,19 +26,23 @@ class Pad(Function):
     dx = dy where x stands in y, and 0 where x was cut off.
     """
 
-    fresh = True
-
     def forward(self, x: Array, widths: list[tuple[int, int]], value: float = 0) -> Array:
         self.shape = x.shape
         sized = list(zip(x.shape, widths, strict=True))
         self.kept = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in sized)
         self.place = tuple(slice(max(a, 0), n + a - max(b, 0) + b) for n, (a, b) in sized)
-        y = full(tuple([a + n + b for n, (a, b) in sized]), value, x.dtype)
+        y = empty(tuple([a + n + b for n, (a, b) in sized]), x.dtype)
         write(y, x[self.kept], self.place)
+        for axis, (n, part) in enumerate(zip(y.shape, self.place, strict=True)):
+            if part.start > 0:
+                write(y, value, (*self.place[:axis], slice(part.start)))
+            if part.stop < n:
+                write(y, value, (*self.place[:axis], slice(part.stop, n)))
         return y
 
     def backward(self, grad: Array) -> Gradient:
-        return self.placed(self.shape, self.kept, grad[self.place])
+        dx = grad[self.place]
+        return dx if dx.shape == self.shape else self.placed(self.shape, self.kept, dx)
 
 
 class Conv1d(Function):

@@ -4,6 +4,7 @@ An index of ints, slices, None and ... gives a view; integer and boolean arrays 
 Pick first: the gradient of every copy is the kernel `scatter_add`.
 """
 
+import functools
 import math
 import operator
 import warnings
@@ -200,11 +201,17 @@ def put_masked(x: Array, mask: Array, value: Number) -> None:
         np.copyto(x, np.asarray(value, x.dtype), where=mask)
 
 
+@functools.lru_cache(4096)
+def folded(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The sizes (A, n, C) of an array that is seen with this axis in the middle."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
 def along(index: Array, axis: int) -> Array:
     """The index (A, N, C) of elements along an axis; with A = 1 or C = 1 where it is a small one
     that `expand` has repeated along the axes before, or after."""
     shape = index.shape or (1,)
-    N, A, C = shape[axis], math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    A, N, C = folded(shape, axis)
     if not index.flags.c_contiguous:
         if not any(index.strides[axis + 1 :]):
             one = (slice(None),) * (axis + 1) + (slice(1),) * (len(shape) - axis - 1)
@@ -232,8 +239,7 @@ def gathered(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
     if part is not None:
         x = x.reshape(shape)[part]
         shape = x.shape
-    middle = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    return kernels.gather(x.reshape(middle), along(index, axis)).reshape(index.shape)
+    return kernels.gather(x.reshape(folded(shape, axis)), along(index, axis)).reshape(index.shape)
 
 
 def added_up(
@@ -249,12 +255,12 @@ def added_up(
     own = shape or (1,)
     if not index.size:
         return full(shape, 0, source.dtype) if onto is None else copied(onto)
-    part, sizes = _window(own, index, axis), index.shape or (1,)
-    middle = math.prod(sizes[:axis]), own[axis], math.prod(sizes[axis + 1 :])
-    rows = source.reshape(middle[0], sizes[axis], middle[2])
+    part = _window(own, index, axis)
+    A, N, C = folded(index.shape or (1,), axis)
+    rows = source.reshape(A, N, C)
     base = None
     if onto is not None:
-        base = (onto if part is None else onto[part]).reshape(middle)
+        base = (onto if part is None else onto[part]).reshape(A, own[axis], C)
     y = kernels.scatter_add(rows, along(index, axis), own[axis], base)
     if part is None:
         return y.reshape(shape)
@@ -268,10 +274,9 @@ def rows_at(x: Array, index: Array, axis: int, kernels: Backend) -> Array:
     if not x.flags.c_contiguous and first_outside(index, x.shape[axis]) is None:
         places: tuple[Any, ...] = (*[slice(None)] * axis, index)
         return copied(x[places])  # the kernel would copy all of x first
-    before, after = x.shape[:axis], x.shape[axis + 1 :]
-    middle = math.prod(before), x.shape[axis], math.prod(after)
+    shape = *x.shape[:axis], *index.shape, *x.shape[axis + 1 :]
     flat = index.astype(np.int64, copy=False).reshape(1, -1, 1)
-    return kernels.gather(x.reshape(middle), flat).reshape(*before, *index.shape, *after)
+    return kernels.gather(x.reshape(folded(x.shape, axis)), flat).reshape(shape)
 
 
 def put_along(y: Array, index: Array, axis: int, source: Array | Number, kernels: Backend) -> None:
@@ -283,7 +288,7 @@ def put_along(y: Array, index: Array, axis: int, source: Array | Number, kernels
     part = _window(y.shape, index, axis)
     view = y if part is None else y[part]
     target = view if view.flags.c_contiguous else copied(view)
-    middle = math.prod(view.shape[:axis]), view.shape[axis], math.prod(view.shape[axis + 1 :])
+    middle = folded(view.shape, axis)
     rows = np.asarray(source, y.dtype)
     if rows.ndim:
         rows = rows.reshape(middle[0], index.shape[axis], middle[2])
@@ -303,12 +308,11 @@ class IndexSelect(Function):
     def forward(self, x: Array, index: Array, axis: int) -> Array:
         self.kernels = backend()
         self.shape, self.axis = x.shape, axis
-        self.middle = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
         self.save(index=index)
         return rows_at(x, index.reshape(-1), axis, self.kernels)
 
     def backward(self, grad: Array) -> Array:
-        A, n, C = self.middle
+        A, n, C = folded(self.shape, self.axis)
         index = along(self.saved["index"], 0).reshape(1, -1, 1)
         return self.kernels.scatter_add(grad.reshape(A, index.size, C), index, n).reshape(
             self.shape

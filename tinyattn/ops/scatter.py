@@ -23,14 +23,17 @@ from tinyattn.ops.creation import zeros, zeros_like
 from tinyattn.ops.elementwise import mul
 from tinyattn.ops.indexing import (
     added_up,
+    along,
     as_index,
     check_in_replays,
     first_outside,
+    folded,
     gathered,
     getitem,
     masked_fill,
     numbers_in,
     put_along,
+    rows_at,
 )
 from tinyattn.ops.shape import expand, reshape
 
@@ -101,6 +104,27 @@ class ScatterAdd(Function):
         ds = None
         if self.needs(2):
             ds = _read(grad, self.saved["index"], self.axis, self.shape, self.kernels)
+        return self.own(grad), None, ds
+
+
+class IndexAdd(Function):
+    """y = x, plus s[i] at y[index[i]] along an axis;   dx = dy,  ds[i] = dy[index[i]]."""
+
+    fresh = True
+    inherits = True
+
+    def forward(self, x: Array, index: Array, source: Array, axis: int) -> Array:
+        self.kernels, self.axis = backend(), axis
+        self.save(index=index)
+        A, n, C = folded(x.shape, axis)
+        places = along(index, 0).reshape(1, -1, 1)
+        rows, base = source.reshape(A, places.size, C), x.reshape(A, n, C)
+        return self.kernels.scatter_add(rows, places, n, base).reshape(x.shape)
+
+    def backward(self, grad: Array) -> tuple[Array, None, Array | None]:
+        ds = None
+        if self.needs(2):
+            ds = rows_at(grad, self.saved["index"].reshape(-1), self.axis, self.kernels)
         return self.own(grad), None, ds
 
 
@@ -214,10 +238,25 @@ def index_add(
     >>> ta.zeros(3).index_add(0, ta.tensor([2, 2]), ta.tensor([1.0, 4.0]))
     tensor([0., 0., 5.])
     """
-    axis = as_axis(dim, as_tensor(input, "input")._array.ndim)
-    axis, rows = _rows("index_add", input, axis, index, as_tensor(source, "source").shape[axis])
+    array, given = as_tensor(input, "input")._array, as_tensor(source, "source")._array
+    axis, places = as_axis(dim, array.ndim), as_index(index, "index_add")
+    if alpha != 1:
+        source = mul(source, alpha)
+    same = array.ndim and (*array.shape[:axis], *places.shape, *array.shape[axis + 1 :])
+    if (
+        same == given.shape
+        and places.ndim == 1
+        and array.dtype.kind == "f"
+        and array.dtype is source._array.dtype
+    ):
+        check_in_replays(places, array.shape[axis])
+        try:  # the kernel finds out, if a number is negative or out of range
+            return IndexAdd.apply(input, index, source, axis)
+        except IndexError:
+            pass
+    axis, rows = _rows("index_add", input, axis, index, given.shape[axis])
     _same_rest("index_add", rows, source)
-    return scatter_add(input, axis, rows, source if alpha == 1 else mul(source, alpha))
+    return scatter_add(input, axis, rows, source)
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.copies import copied, full, joined, reshaped, write
+from tinyattn.kernels.copies import copied, full, joined, write
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
@@ -35,13 +35,20 @@ class View(Function):
     kernels_only = True
     view = True
     keeps_weights = True
+    inherits = True
 
     def forward(self, x: Array, size: tuple[int, ...]) -> Array:
         self.shape = x.shape
         return x.reshape(size, copy=False)
 
     def backward(self, grad: Array) -> Array:
-        return reshaped(grad, self.shape)
+        try:
+            dx = grad.reshape(self.shape, copy=False)
+            self.fresh = self.owned
+        except ValueError:  # as for the gradient of a transposed view
+            dx = copied(grad).reshape(self.shape)
+            self.fresh = True
+        return dx
 
 
 class Permute(Function):
@@ -208,6 +215,7 @@ class Repeat(Function):
 
     def backward(self, grad: Array) -> Array:
         copies = [axis for axis in range(0, len(self.pairs), 2) if self.pairs[axis] != 1]
+        self.fresh = bool(copies)
         return sum_over(grad.reshape(self.pairs), tuple(copies)).reshape(self.shape)
 
 

@@ -30,7 +30,7 @@ def run(grad, index, padding_idx, owners, sums, lost):
 
 
 def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) -> None:
-    """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
+    """grad (N, D), index (N,) -> out (V, D); row padding_idx gets nothing."""
     alone = grad.size < SMALL
     sums, lost = np.zeros(out.shape), np.zeros(out.shape)
     run(grad, index, padding_idx, 1 if alone else OWNERS, sums, lost, alone=alone)

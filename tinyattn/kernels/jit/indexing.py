@@ -100,8 +100,8 @@ def add_column(x, places, sums, lost):
             add_one(sums, lost, at, np.float64(x[i]))
 
 
-@kernel("r3 i3 bool w3")
-def run_scatter_add(x, index, onto, out):
+@kernel("r3 i3 bool r3 w3")
+def run_scatter_add(x, index, adds, onto, out):
     A, n, C = out.shape
     N, own, columns = index.shape[1], index.shape[0] > 1, index.shape[2] > 1
     blocks = (C + WIDTH - 1) // WIDTH
@@ -109,8 +109,8 @@ def run_scatter_add(x, index, onto, out):
         a, first = task // blocks, task % blocks * WIDTH
         width = min(WIDTH, C - first)
         sums, lost = np.zeros(n * width), np.zeros(n * width)
-        for at in range(n * width if onto else 0):
-            sums[at] = out[a, at // width, first + at % width]
+        for at in range(n * width if adds else 0):
+            sums[at] = onto[a, at // width, first + at % width]
         if C == 1:
             add_column(x[a].reshape(N), index[a if own else 0].reshape(N), sums, lost)
         for i in range(0 if C == 1 else N):
@@ -145,10 +145,11 @@ def scatter(x: Array, index: Array, out: Array) -> bool:
     return True
 
 
-def scatter_add(x: Array, index: Array, onto: bool, out: Array) -> bool:
-    """x (A, N, C), index (A or 1, N, C or 1) -> out (A, n, C), added to what is there if `onto` is
-    set; whether all indices are in range."""
+def scatter_add(x: Array, index: Array, onto: Array | None, out: Array) -> bool:
+    """x (A, N, C), index (A or 1, N, C or 1) -> out (A, n, C), added to `onto`, or to 0; whether
+    all indices are in range."""
     if not in_range(index, out.shape[1]):
         return False
-    run_scatter_add(x, index, onto, out, alone=x.size + out.size < SMALL)
+    adds, begin = onto is not None, out if onto is None else onto
+    run_scatter_add(x, index, adds, begin, out, alone=x.size + out.size < SMALL)
     return True

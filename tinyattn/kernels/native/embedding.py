@@ -8,7 +8,7 @@ _VERSIONS = by_size("embedding_backward")
 
 
 def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) -> None:
-    """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
+    """grad (N, D), index (N,) -> out (V, D); row padding_idx gets nothing."""
     real, kernel = _VERSIONS[grad.itemsize]
     rows, target = address(real, grad), address(real, out)
     N, D = grad.shape

@@ -15,7 +15,7 @@ from tinyattn.kernels.reference.reductions import finer, rounded_away
 
 @np.errstate(all="ignore")
 def embedding_backward(grad: Array, index: Array, padding_idx: int, out: Array) -> None:
-    """grad (N, D), index (N,) -> out (V, D), which comes zeroed; row padding_idx gets nothing."""
+    """grad (N, D), index (N,) -> out (V, D); row padding_idx gets nothing."""
     sums, lost = finer(np.zeros_like(out)), finer(np.zeros_like(out))
     for row, gradient in zip(index.tolist(), finer(grad), strict=True):
         if row != padding_idx:

@@ -43,15 +43,15 @@ def scatter(x: Array, index: Array, out: Array) -> bool:
 
 
 @np.errstate(all="ignore")
-def scatter_add(x: Array, index: Array, onto: bool, out: Array) -> bool:
-    """x (A, N, C), index (A or 1, N, C or 1) -> out (A, n, C), added to what is there if `onto` is
-    set; whether all indices are in range."""
+def scatter_add(x: Array, index: Array, onto: Array | None, out: Array) -> bool:
+    """x (A, N, C), index (A or 1, N, C or 1) -> out (A, n, C), added to `onto`, or to 0; whether
+    all indices are in range."""
     A, n, C = out.shape
     if not in_range(index, n):
         return False
     sums, lost = np.zeros((A, n, C)), np.zeros((A, n, C))
-    if onto:
-        sums[...] = out
+    if onto is not None:
+        sums[...] = onto
     a, c = np.arange(A)[:, None], np.arange(C)
     if x.dtype == np.float32:  # whose sums lose nothing that float32 could hold
         np.add.at(sums, (a[:, None], _whole(index, A, C), c), x)
