@@ -1,4 +1,5 @@
-"""Prints docs/speed.md, its plot and the README's table from docs/speed.csv:
+"""Prints the tables of docs/speed.md, docs/zh/speed.md and the README, and the plot, from
+docs/speed.csv:
 
     python -m benchmarks.compare --csv docs/speed.csv   # measures all of it, about 20 minutes
     python -m benchmarks.speed                          # then this, in a moment
@@ -7,6 +8,7 @@ The first line takes `--group NAME`, too, and leaves the rows of other groups as
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.compare import plot as plotting
 from benchmarks.compare import report
@@ -14,7 +16,7 @@ from benchmarks.compare.report import Row
 from benchmarks.compare.rows import GROUPS, sizes
 
 ROOT = Path(__file__).parents[1]
-FIGURES, PAGE = ROOT / "docs" / "speed.csv", ROOT / "docs" / "speed.md"
+FIGURES, PLOT = ROOT / "docs" / "speed.csv", ROOT / "docs" / "speed.svg"
 README = ROOT / "README.md"
 README_ROWS = (
     "Seq2Seq step B32 T8 H64 V300",
@@ -30,45 +32,93 @@ README_ROWS = (
     "cross entropy forward+backward 768x8000",
     "matmul 1024³",
 )
-INTRO = """# Speed
-
-`python -m benchmarks.compare --csv docs/speed.csv` measures these figures, and
-`python -m benchmarks.speed` prints this page from them.
-
-Each library runs in a process of its own with {threads} threads, and they are asked in turn. Times
-are medians over the rounds. A ratio is the time of the other library over that of the first column:
-its median over the rounds, and its quartiles. Above 1, the first column is the faster. Rows are
-forward and backward unless they say otherwise, in float32; a training step includes clipping and
-the optimiser. Peaks of memory are what five steps need beyond the import. In the first table
-"wanted" is this project's goal for the number to its left.
-
-Measured on {machine}.
-"""
 
 
-def page(machine: list[str], rows: list[Row]) -> str:
-    """docs/speed.md: the groups in a table, the plot, and a table for each group."""
+class Words(NamedTuple):
+    """What a page says around its figures, in one language."""
+
+    measured: str
+    columns: str  # of the first table
+    below: str
+    plot: str
+    titles: dict[str, str]  # of the groups
+    heads: dict[str, str]  # of the other tables' columns, where report.table has them in English
+
+
+ENGLISH = Words(
+    measured="Measured on {machine}; {threads} threads.",
+    columns="rows | beside | geometric mean | wanted | worst row | wanted | rows below 1",
+    below="{below} of {count}",
+    plot="time against size: tinyattn, torch and NumPy",
+    titles={name: group.title for name, group in GROUPS.items()},
+    heads={},
+)
+CHINESE = Words(
+    measured="测量环境：{machine}；{threads} 个线程。",
+    columns="测量内容 | 比较对象 | 几何平均 | 目标 | 最差的一行 | 目标 | 小于 1 的行",
+    below="{below} / {count}",
+    plot="用时与规模的关系：tinyattn、torch 和 NumPy",
+    titles={
+        "operations-2000": "矩阵乘积以外的全部运算，2,000 个元素",
+        "operations-200000": "矩阵乘积以外的全部运算，200,000 个元素",
+        "operations-4M": "矩阵乘积以外的全部运算，4,000,000 个元素",
+        "idioms": "程序的循环里常见的语句",
+        "transformer": "Transformer 编码器的训练步骤",
+        "seq2seq": "带注意力的 Seq2Seq 的训练步骤",
+        "replay": "同样的步骤，录制后重放，与编译器比较",
+        "translator": "翻译器的训练步骤，按用户的写法",
+        "programs": "其他程序，按用户的写法",
+        "products": "训练中常见大小的矩阵乘积",
+        "documents": "教程里的循环",
+        "tape": "许多小运算",
+        "rows": "只有几行的 softmax 和交叉熵",
+        "gemm": "单独的矩阵乘积",
+        "softmax": "Softmax、交叉熵和层归一化",
+        "gru": "GRU",
+        "attention": "注意力",
+        "optimiser": "Adam",
+        "numba": "Numba 写的内核，与 C 写的比较",
+        "memory": "训练步骤的内存峰值",
+        "threads": "更多线程",
+        "sizes": "用时与规模的关系，只有前向",
+    },
+    heads={"of the peak": "占峰值", "the faster": "较快者"},
+)
+PAGES = {
+    ROOT / "docs" / "speed.md": ENGLISH,
+    ROOT / "docs" / "zh" / "speed.md": CHINESE,
+}
+
+
+def figures(machine: list[str], rows: list[Row], words: Words) -> str:
+    """What stands between the marks of a page: the groups in a table, the plot, and a table for
+    each group."""
     groups = {g: [row for row in rows if row.group == g] for g in GROUPS}
     groups = {g: found for g, found in groups.items() if found}
     threads = next(iter(groups.values()))[0].threads
-    parts = [INTRO.format(threads=threads, machine="; ".join(machine)), overview(groups)]
+    parts = [words.measured.format(machine="; ".join(machine), threads=threads) + "\n"]
+    parts.append(overview(groups, words))
     if "sizes" in groups:
-        parts.append("![time against size: tinyattn, torch and NumPy](speed.svg)\n")
+        parts.append(f"![{words.plot}](speed.svg)\n")
     for group, found in groups.items():
-        parts.append(f"## {GROUPS[group].title}\n\n`--group {group}`\n\n{report.table(found)}\n")
+        head, lines = report.table(found).split("\n", 1)
+        for english, own in words.heads.items():
+            head = head.replace(english, own)
+        parts.append(f"## {words.titles[group]}\n\n`--group {group}`\n\n{head}\n{lines}\n")
     return "\n".join(parts)
 
 
-def overview(groups: dict[str, list[Row]]) -> str:
+def overview(groups: dict[str, list[Row]], words: Words) -> str:
     """A line for each group and each other side."""
-    lines = ["| rows | beside | geometric mean | wanted | worst row | wanted | rows below 1 |"]
-    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    lines = [f"| {words.columns} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
     for group, rows in groups.items():
-        title, mean, worst = GROUPS[group]
+        _, mean, worst = GROUPS[group]
         for total in report.totals(rows):
+            side = words.heads.get(total.side, total.side)
+            below = words.below.format(below=total.below, count=total.count)
             lines.append(
-                f"| {title} | {total.side} | **{total.mean:.2f}** | {mean} "
-                f"| {total.worst:.2f} ({total.name}) | {worst} | {total.below} of {total.count} |"
+                f"| {words.titles[group]} | {side} | **{total.mean:.2f}** | {mean} "
+                f"| {total.worst:.2f} ({total.name}) | {worst} | {below} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -113,7 +163,7 @@ def readme_table(machine: list[str], rows: list[Row]) -> str:
 
 
 def put(text: str, table: str) -> str:
-    """The README with this table between its two marks."""
+    """A page with this table between its two marks."""
     start, end = "<!-- python -m benchmarks.speed -->\n", "\n<!-- end -->"
     before, rest = text.split(start)
     return before + start + table + end + rest.split(end)[1]
@@ -121,10 +171,10 @@ def put(text: str, table: str) -> str:
 
 def main() -> None:
     machine, rows = report.read(FIGURES)
-    PAGE.write_text(page(machine, rows), encoding="utf-8")
-    PAGE.with_suffix(".svg").write_text(plot(rows), encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
-    README.write_text(put(text, readme_table(machine, rows)), encoding="utf-8")
+    PLOT.write_text(plot(rows), encoding="utf-8")
+    tables = {path: figures(machine, rows, words) for path, words in PAGES.items()}
+    for path, table in (tables | {README: readme_table(machine, rows)}).items():
+        path.write_text(put(path.read_text(encoding="utf-8"), table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -290,20 +290,38 @@ def test_figures_of_two_machines_are_not_mixed(tmp_path):
         report.write(path, ["another"], [a_row("a", 1.0, 2.0)], [("gemm", "a")])
 
 
-def test_the_page_has_every_group_and_row(tmp_path):
-    rows = [a_row("a", 1.0, 2.0), a_row("s", 1.0, 2.0, group="seq2seq")]
-    text = speed.page(["this machine"], rows)
-    assert "Measured on this machine." in text
+def test_the_page_has_every_group_and_row():
+    rows = [a_row("a", 1.0, 2.0), a_row("s", 1.0, 2.0, group="seq2seq")._replace(share=0.5)]
+    text = speed.figures(["this machine"], rows, speed.ENGLISH)
+    assert "Measured on this machine; 2 threads." in text
     assert "| Products alone | torch | **2.00** | 1.0 | 2.00 (a) | 1.0 | 0 of 1 |" in text
     assert "`--group seq2seq`" in text
+    assert "|  | tinyattn | torch | torch / tinyattn | of the peak |" in text
+
+
+def test_the_chinese_page_has_the_same_figures_under_chinese_heads():
+    rows = [a_row("a", 1.0, 2.0), a_row("s", 1.0, 2.0, group="seq2seq")._replace(share=0.5)]
+    text = speed.figures(["this machine"], rows, speed.CHINESE)
+    assert "| 单独的矩阵乘积 | torch | **2.00** | 1.0 | 2.00 (a) | 1.0 | 0 / 1 |" in text
+    assert "## 带注意力的 Seq2Seq 的训练步骤\n\n`--group seq2seq`\n\n" in text
+    assert "|  | tinyattn | torch | torch / tinyattn | 占峰值 |" in text
+    english = speed.figures(["this machine"], rows, speed.ENGLISH)
+    figures = [re.findall(r"\d+\.\d+", printed) for printed in (english, text)]
+    assert figures[0] == figures[1]
+
+
+def test_every_group_has_a_chinese_title():
+    assert speed.CHINESE.titles.keys() == GROUPS.keys()
 
 
 @pytest.mark.skipif(not speed.FIGURES.exists(), reason="not measured yet")
-def test_page_plot_and_readme_are_printed_from_the_figures():
+def test_pages_plot_and_readme_are_printed_from_the_figures():
     machine, rows = report.read(speed.FIGURES)
-    assert speed.PAGE.read_text(encoding="utf-8") == speed.page(machine, rows)
-    assert speed.PAGE.with_suffix(".svg").read_text(encoding="utf-8") == speed.plot(rows)
-    assert speed.readme_table(machine, rows) in speed.README.read_text(encoding="utf-8")
+    tables = {path: speed.figures(machine, rows, words) for path, words in speed.PAGES.items()}
+    for path, table in (tables | {speed.README: speed.readme_table(machine, rows)}).items():
+        text = path.read_text(encoding="utf-8")
+        assert text == speed.put(text, table), path
+    assert speed.PLOT.read_text(encoding="utf-8") == speed.plot(rows)
 
 
 def test_the_plot_has_a_panel_for_each_operation_and_a_curve_for_each_side():
@@ -325,6 +343,6 @@ def test_the_plot_has_a_panel_for_each_operation_and_a_curve_for_each_side():
     assert float(curves[1][1:].split("L")[0].split()[1]) < y0
 
 
-def test_the_table_stands_between_the_marks_of_the_readme():
+def test_a_table_stands_between_the_marks_of_its_page():
     text = "before\n<!-- python -m benchmarks.speed -->\nold\n<!-- end -->\nafter\n"
     assert speed.put(speed.put(text, "one"), "new") == text.replace("old", "new")

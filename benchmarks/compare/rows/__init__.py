@@ -8,7 +8,7 @@ NOT_PRODUCTS = "Every operation that is not a product"
 GROUPS = {
     "operations-2000": Group(f"{NOT_PRODUCTS}, 2,000 elements", 1.5, 0.9),
     "operations-200000": Group(f"{NOT_PRODUCTS}, 200,000 elements", 1.4, 0.9),
-    "operations-4M": Group(f"{NOT_PRODUCTS}, 4 million elements", 1.5, 0.95),
+    "operations-4M": Group(f"{NOT_PRODUCTS}, 4,000,000 elements", 1.5, 0.95),
     "idioms": Group("Statements that programs have in their loops", 1.5, 0.9),
     "transformer": Group("Training steps of Transformer encoders", 1.35, 1.2),
     "seq2seq": Group("Training steps of a Seq2Seq with attention", 1.6, 1.4),
