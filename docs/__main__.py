@@ -71,6 +71,8 @@ def assemble(language: str) -> Path:
     shutil.copytree(
         ROOT / "lessons" / language, source / "lessons", ignore=shutil.ignore_patterns("__*")
     )
+    if language == "zh":  # where Sphinx looks for words of the theme
+        shutil.copytree(HERE / "locales", source / "locales")
     if language == "en":
         pages = reference_pages() | operation_pages(ROOT)
         for name, text in pages.items():

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 CHINESE = tags.has("zh")  # noqa: F821 (Sphinx puts `tags` here)
 
 project = "tinyattn"
-copyright = "the tinyattn authors"
+copyright = "tinyattn 作者" if CHINESE else "the tinyattn authors"
 language = "zh_CN" if CHINESE else "en"
 extensions = [
     "myst_nb",
@@ -78,6 +78,8 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
 }
+if CHINESE:  # what locales/ can't translate
+    html_theme_options |= {"search_bar_text": "搜索……", "header_dropdown_text": "更多"}
 
 
 def literal(app, what, name, obj, options, lines):

@@ -55,6 +55,32 @@ def read(path: Path) -> Reader:
     return Reader(path.read_text(encoding="utf-8"))
 
 
+class Around(HTMLParser):
+    """What a page says around its text: in its bars and its footer, and of its buttons."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.inside: list[str] = []  # the elements whose words are those of the page
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        own = tag in ("article", "script", "style", "title") or "page-toc" in found.get("class", "")
+        if own if not self.inside else tag == self.inside[-1]:
+            self.inside.append(tag)
+        if not self.inside:
+            self.said += [found.get(name, "") for name in ("aria-label", "placeholder", "title")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and tag == self.inside[-1]:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside:
+            self.said.append(data.strip())
+
+
 def to(page: Path, link: str) -> Path:
     return (page.parent / unquote(urlsplit(link).path)).resolve()
 
@@ -65,7 +91,8 @@ def test_a_language_has_all_its_pages(language):
     names = {str(path.relative_to(SITE / language)) for path in pages}
     lessons = {f"lessons/{path.stem}.html" for path in (ROOT / "lessons" / language).glob("*.py")}
     assert len(lessons) == 14
-    assert lessons | {"index.html", "errata.html", "reference.html", "search.html"} <= names
+    guides = {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")}
+    assert lessons | guides | {"reference.html", "search.html"} <= names
     assert {read(path).language[:2] for path in pages} == {language}
 
 
@@ -118,6 +145,15 @@ def test_each_page_leads_to_its_twin():
         else:
             lonely.add(page.relative_to(SITE).parts[:2])
     assert {language for language, _ in lonely} == {"en"}  # what is in Chinese is in English, too
+
+
+def test_the_theme_speaks_chinese_on_chinese_pages():
+    names = {"tinyattn", "English", "Ctrl"}
+    for page in (path for path in PAGES if SITE / "zh" in path.parents):
+        said = Around(page.read_text(encoding="utf-8")).said
+        assert "收起侧栏" in said or page.name != "04_softmax.html"
+        english = {text for text in said if re.search("[A-Za-z]{2}", text)} - names
+        assert [text for text in english if not re.search("[\u4e00-\u9fff]", text)] == [], page
 
 
 def test_chinese_lists_lead_to_the_english_pages():
