@@ -48,7 +48,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
         "wrong branch: ... -> (np.broadcast_to(...": FASTER,
     },
-    "elementwise.exact": {"wrong condition: `most` > _SMALL": FASTER},
+    "elementwise.exact": {
+        "wrong condition: `most` > _SMALL": FASTER,
+        "dropped factor: (x.size ...": FASTER,
+        "never: most > _SMALL and ...": FASTER,
+    },
+    "_many": {
+        "wrong condition: x.shape == y.shape": FASTER,
+        "wrong condition: np.size(...": FASTER,
+        "wrong condition: math.prod(...": FASTER,
+    },
+    "chosen": {"never: not (_many(...": FASTER, "always: not (_many(...": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
     "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "_as_four": {"never: x.ndim == 4": FASTER},
