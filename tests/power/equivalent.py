@@ -34,6 +34,8 @@ RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 EITHER = "whether two differ is the same from both sides"
+UTF8 = "UTF-8 is the default where the tests run"
+ASCII = "what is read or written is ASCII"
 AS_GOOD = "other random numbers, which are as good"
 LAST_AXIS = "axis 1 is the last one"
 HINT = "a hint that saves work"
@@ -409,6 +411,17 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "use_deterministic_algorithms": {"another default: warn_only...": UNUSED},
     "deprecated.renamed": {"wrong result: call": IMPORTED},
+    "check_apart": {"argument dropped: out.read_text(...": ASCII},
+    "_limit_memory": {
+        "off by one: used = 0": "one byte",
+        "argument dropped: pages.read_text(...": ASCII,
+    },
+    "apart._main": {"argument dropped: Path(...": ASCII},
+    "exercise.exercises": {"order exchanged: name, head": "either of the two"},
+    "folder.start": {"argument dropped: path.write_text(...": UTF8},
+    "Progress.__init__": {"argument dropped: self.path.read_text(...": ASCII},
+    "Progress.save": {"argument dropped: self.path.write_text(...": ASCII},
+    "library_calls": {"last one lost: ast.walk(tree)": "the last node is no import and no name"},
     "comparing.outcome": {
         "order exchanged: inputs, given": EITHER,
         "order exchanged: old, new": EITHER,
