@@ -29,6 +29,7 @@
 #include "parts.h"
 #include "elementwise.h"
 #include "random.h"
+#include "random_normal.h"
 
 #define TA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

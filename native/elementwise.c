@@ -79,6 +79,13 @@ TA_INLINE vec FN(cross_entropy_of)(vec p, vec t)
     return (t - splat(1)) * FN(larger_of)(FN(log1p)(-p), least) - t * FN(larger_of)(FN(log)(p), least);
 }
 
+/* x with other numbers in place of NaN, infinity and -infinity. */
+TA_INLINE vec FN(finite_of)(vec x, vec nan, vec high, vec low)
+{
+    const vec bounded = vselect(x == splat(INFINITY), high, vselect(x == splat(-INFINITY), low, x));
+    return vselect(x != x, nan, bounded);
+}
+
 /* One loop for every operation, over n contiguous numbers of each input. */
 #undef MASKED
 #define MASKED(inputs) inputs
@@ -123,6 +130,7 @@ ROUNDING(trunc, truncf, trunc)
 ROUNDING(round, rintf, rint)
 
 #include "elementwise_pow.h"
+#include "elementwise_remainder.h"
 
 #undef MASKED
 #define MASKED(inputs) (inputs) | 8

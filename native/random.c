@@ -1,5 +1,6 @@
 /* Random numbers made where they are used: uniform numbers, and dropout. Every number depends on the stream
- * and its place only, so it is the same for any number of threads. Look first at random.h.
+ * and its place only, so it is the same for any number of threads. Look first at random.h; for normal numbers,
+ * which come one after another, at random_normal.h.
  *
  *   uniform   out = a number from [0, 1): the upper 24 bits of a half, or the upper 53 of a word
  *   dropout   out = x scale where the number (of float) is p or more, else 0 */
@@ -57,5 +58,20 @@ KERNEL(dropout)(const real *x, const struct ta_stream *stream, double p, double 
 {
     struct FN(random_job) job = {stream, x, out, (real)scale, count, (uint32_t)ceil(p * 0x1p24)};
     if (count) ta_parallel(FN(dropout_part), &job, (count - 1) / PART_ELEMENTS + 1);
+    return 0;
+}
+
+/* Normal numbers, the next ones of a generator that stands at counter (4), key (2), block (4), rest (3); these
+ * are brought to where it stands afterwards. */
+KERNEL(normals)(real *out, int64_t count, uint64_t *counter, const uint64_t *key, uint64_t *block, uint64_t *rest)
+{
+    struct ta_source source;
+    if (ta_start(&source, counter, key, block, rest, count)) return 1;
+#if REAL_BITS == 64
+    ta_fill_normals(&source, out, count);
+#else
+    ta_fill_normals_float(&source, out, count);
+#endif
+    ta_stop(&source, rest);
     return 0;
 }

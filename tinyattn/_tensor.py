@@ -418,19 +418,19 @@ class Tensor(TensorBase):
 
     def float(self) -> "Tensor":
         """This tensor in float32."""
-        return self.to(float32)
+        return elementwise.to(self, float32)
 
     def double(self) -> "Tensor":
         """This tensor in float64."""
-        return self.to(float64)
+        return elementwise.to(self, float64)
 
     def long(self) -> "Tensor":
         """This tensor in int64."""
-        return self.to(int64)
+        return elementwise.to(self, int64)
 
     def int(self) -> "Tensor":
         """This tensor in int32."""
-        return self.to(int32)
+        return elementwise.to(self, int32)
 
     def bool(self) -> "Tensor":
         """This tensor as bool: True where an element is not 0."""

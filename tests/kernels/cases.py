@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels import AdamOptions, SGDOptions
-from tinyattn.kernels._types import Stream
+from tinyattn.kernels._types import Source, Stream
 from tinyattn.kernels.windows import Windows
 
 Case = tuple[str, dict[str, Any]]
@@ -698,6 +698,23 @@ def uniform() -> Iterator[Case]:
             yield f"{size}, {name}", {"arrays": [np.zeros(size)], "stream": stream}
     several = [np.zeros((200, 200)), np.zeros(0), np.zeros(3), np.zeros((5, 5))]
     yield "several", {"arrays": several, "stream": Stream(3, 4, 2)}
+
+
+def source_of(stream: Stream) -> Source:
+    """The place of a stream that begins with a whole word, in NumPy's terms."""
+    words = np.frombuffer((stream.key + (stream.counter << 128)).to_bytes(48, "little"), "<u8")
+    bits = np.random.Philox(counter=(stream.counter - 1) % 2**256, key=stream.key)
+    bits.random_raw(1)
+    block, half = bits.state["buffer"], stream.first
+    return Source(words[2:], words[:2], block, stream.used // 2, half is not None, half or 0)
+
+
+def normals() -> Iterator[Case]:
+    for (name, stream), size in itertools.product(STREAMS.items(), (0, 1, 7, 2000)):
+        if stream.used % 2 == 0:
+            yield f"{size}, {name}", {"arrays": [np.zeros(size)], "source": source_of(stream)}
+    several = [np.zeros((200, 200)), np.zeros(0), np.zeros(3), np.zeros((5, 5))]
+    yield "several", {"arrays": several, "source": source_of(Stream(3, 4, 2))}
 
 
 def dropout() -> Iterator[Case]:

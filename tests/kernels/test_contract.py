@@ -14,7 +14,7 @@ from tinyattn.kernels.table import TABLE
 from . import calls, cases
 from .cases import cast
 
-LISTS = {"adam", "sgd", "scale", "global_norm", "uniform"}
+LISTS = {"adam", "sgd", "scale", "global_norm", "uniform", "normals"}
 
 
 def richest(kernel: str) -> dict[str, Any]:

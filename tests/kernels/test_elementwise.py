@@ -24,7 +24,7 @@ NUMBERS = {  # p and q of the operations that take them
     "huber": (0.75, 0.0),
     "smooth_l1": (0.75, 0.0),
 }
-POSITIVE = {"sqrt", "sqrt_backward", "rsqrt", "rsqrt_backward", "log", "pow", "reciprocal"}
+POSITIVE = {"sqrt", "sqrt_backward", "rsqrt", "rsqrt_backward", "log", "log2", "pow", "reciprocal"}
 BACKENDS = ("native", "numba", "numpy")
 
 
@@ -152,6 +152,43 @@ def test_a_result_may_overlap_an_input(backend: Backend) -> None:
     want = x[1:] + x[:-1]
     assert backend.elementwise("add", [x[1:], x[:-1]], out=x[1:]) is not None
     np.testing.assert_array_equal(x[1:], want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["remainder", "fmod"])
+def test_remainders_have_the_bits_of_numpy(backend: Backend, name: str, dtype: Any) -> None:
+    r, tiny = rng(96), np.finfo(dtype).smallest_subnormal
+    special = [0.0, 1.0, 0.7, 3.0, np.inf, np.nan, 1e30, 1e-30, tiny, 3 * tiny, 2.0**24, 2.0**60]
+    numbers = np.array([*special, *(-x for x in special)], dtype)
+    pairs = np.stack(np.meshgrid(numbers, numbers)).reshape(2, -1)
+    for scale in (1, 1e3, 1e9, 1e25):
+        x, y = r.normal(size=(2, 5003)).astype(dtype)
+        whole = np.rint(x * 100).astype(dtype)  # often a multiple of y
+        pairs = np.concatenate([pairs, [scale * x, y], [whole, np.rint(y * 9)]], 1, dtype=dtype)
+    x, y = np.ascontiguousarray(pairs)
+    with np.errstate(all="ignore"):
+        want = getattr(np, name)(x, y)
+    got = backend.elementwise(name, [x, y])
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+    np.testing.assert_array_equal(backend.elementwise(name, [x, 0.7])[-900:], want_of(name, x))
+    for size in (0, 1, 63, 64, 65):
+        kept = x[:size].copy()
+        backend.elementwise(name, [kept, y[:size]], out=kept)
+        np.testing.assert_array_equal(kept, want[:size])
+
+
+def want_of(name: str, x: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return getattr(np, name)(x[-900:], x.dtype.type(0.7))
+
+
+def test_numbers_in_place_of_nan_and_the_infinities(backend: Backend) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 3e38, -0.0, 2.0] * 7, np.float32)
+    got = backend.elementwise("nan_to_num", [x, np.float32(9).reshape(())], 7.0, 8.0)
+    np.testing.assert_array_equal(got, np.array([9, 7, 8, 3e38, -0.0, 2] * 7, np.float32))
+    slope = backend.elementwise("nan_to_num_backward", [np.ones_like(x), x])
+    np.testing.assert_array_equal(slope, [0, 0, 0, 1, 1, 1] * 7)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -63,6 +63,9 @@ FORWARD: dict[str, Callable[..., float]] = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y,
+    "nan_to_num": lambda x, y: x,
+    "remainder": lambda x, y: x - y * math.floor(x / y),
+    "fmod": math.fmod,
     "maximum": max,
     "minimum": min,
     "clamp": lambda x, low, high: min(max(x, low), high),
@@ -82,6 +85,7 @@ OF_POSITIVE: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
     "rsqrt": lambda x: 1 / math.sqrt(x),
     "log": math.log,
+    "log2": lambda x: math.log(x) / math.log(2),
     "log1p": lambda x: math.log(1 + x),
     "pow": lambda x, y: x**y,
     "kl_div": lambda x, t: t * math.log(t) - t * x,
@@ -94,7 +98,7 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
     **{
         f"{name}_backward": ((FORWARD | OF_POSITIVE)[name], 0, "x")
         for name in (
-            *("abs", "square", "log1p", "sin", "cos", "erf", "leaky_relu", "elu", "silu"),
+            *("abs", "square", "log1p", "log2", "sin", "cos", "erf", "leaky_relu", "elu", "silu"),
             *("gelu", "gelu_tanh", "softplus", "logsigmoid", "softsign", "clamp_numbers"),
             *("squared_error", "absolute_error", "huber", "smooth_l1", "binary_cross_entropy"),
         )
@@ -103,6 +107,7 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
         f"{name}_backward": ((FORWARD | OF_POSITIVE)[name], 0, "y")
         for name in ("reciprocal", "sqrt", "rsqrt", "expm1", "tanh", "sigmoid", "relu")
     },
+    "nan_to_num_backward": (lambda x: x, 0, "x"),
     "hardtanh_backward": (FORWARD["clamp_numbers"], 0, "x"),
     "div_backward_other": (FORWARD["div"], 1, "x"),
     "maximum_backward": (max, 0, "x"),

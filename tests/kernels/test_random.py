@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tinyattn.kernels import Backend, set_num_threads
-from tinyattn.kernels._types import Stream
+from tinyattn.kernels._types import Source, Stream
 
-from .cases import STREAMS
+from .cases import STREAMS, source_of
 
 
 def philox(stream: Stream) -> np.random.Generator:
@@ -33,6 +33,22 @@ def test_uniform_numbers_are_numpys(kernels: Backend, dtype: Any, name: str, siz
     out = np.empty(size, dtype)
     kernels.uniform([out[:5], out[5:]], stream)
     np.testing.assert_array_equal(out, philox(stream).random(size, dtype))
+
+
+@pytest.mark.parametrize("name", [name for name, stream in STREAMS.items() if not stream.used % 2])
+@pytest.mark.parametrize("size", [0, 1, 2, 9, 1025, 40_001, 150_000])
+def test_normal_numbers_are_numpys(kernels: Backend, dtype: Any, name: str, size: int) -> None:
+    source, out = source_of(STREAMS[name]), np.empty(size, dtype)
+    bits = np.random.Philox(0)
+    bits.state = source.state()
+    kept = [x.copy() for x in source[:3]]
+    after = kernels.normals([out[:5], out[5:]], source)
+    want = np.random.Generator(bits).standard_normal(size, dtype)
+    np.testing.assert_array_equal(out, want)
+    for x, y in zip(after, Source.of(bits.state), strict=True):
+        np.testing.assert_array_equal(x, y)
+    for x, y in zip(kept, source[:3], strict=True):  # what came in stays as it was
+        np.testing.assert_array_equal(x, y)
 
 
 @pytest.mark.parametrize("name", STREAMS)

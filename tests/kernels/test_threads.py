@@ -84,7 +84,9 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
         out[f"logsumexp, {name}"] = [kernels.logsumexp(x3)]
     stream, drawn = Stream(7, 8, 4), np.empty(70001, dtype)
     kernels.uniform([drawn], stream)
-    out["random"] = [drawn, kernels.dropout(x, stream, 0.25, 1.5)]
+    bell = np.empty(70001, dtype)
+    kernels.normals([bell], cases.source_of(stream))
+    out["random"] = [drawn, bell, kernels.dropout(x, stream, 0.25, 1.5)]
     p, m, v, w = normal(70001), normal(70001), normal(70001) ** 2, normal(70001)
     out["norm"] = [np.array(kernels.global_norm([p, m, v]))]
     kernels.adam([p], [w], [m], [v], [3], AdamOptions(0.1, 0.9, 0.99, 1e-8, 0.1, True))

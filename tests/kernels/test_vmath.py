@@ -24,6 +24,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
+    "log2": np.log2,
     "sin": np.sin,
     "cos": np.cos,
     "tanh": np.tanh,
@@ -148,6 +149,10 @@ def test_the_functions_of_numba_are_exact_over_the_whole_range() -> None:
         ("log", 0.0, -np.inf),
         ("log", -0.0, -np.inf),
         ("log", 1.0, 0.0),
+        ("log2", np.inf, np.inf),
+        ("log2", 0.0, -np.inf),
+        ("log2", -0.0, -np.inf),
+        ("log2", 1.0, 0.0),
         ("log1p", np.inf, np.inf),
         ("log1p", -1.0, -np.inf),
         ("log1p", -0.0, -0.0),
@@ -177,12 +182,22 @@ def test_nan_stays_nan_and_stays_alone(dtype: Any, name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("name", "x"), [("log", -1.0), ("log1p", -1.5), ("sin", np.inf), ("cos", -np.inf)]
+    ("name", "x"),
+    [("log", -1.0), ("log2", -1.0), ("log1p", -1.5), ("sin", np.inf), ("cos", -np.inf)],
 )
 def test_nan_outside_of_what_a_function_is_defined_for(dtype: Any, name: str, x: float) -> None:
     values = np.full(37, x, dtype)
     elementwise(name, [values], values)
     assert np.isnan(values).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log2_of_a_power_of_2_is_exact(dtype: Any) -> None:
+    least = np.log2(np.finfo(dtype).smallest_subnormal)
+    powers = np.arange(least, np.finfo(dtype).maxexp).astype(dtype)
+    out = np.empty_like(powers)
+    elementwise("log2", [np.exp2(powers)], out)
+    assert np.array_equal(out, powers)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -232,3 +232,32 @@ def test_dropout_of_nothing_of_all_and_in_evaluation():
 def test_a_wrong_probability_is_named(p):
     with pytest.raises(ValueError, match="p: expected a probability between 0 and 1"):
         F.dropout(ta.ones(2), p)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normal_numbers_are_those_of_numpy_however_many_are_drawn_at_once(dtype):
+    ta.manual_seed(5)
+    bits = np.random.Philox(5)
+    numbers = np.random.Generator(bits)
+    for size in (3, 600, 1, 5000, 0, 70_001, 2):
+        want = numbers.standard_normal(size, np.dtype(dtype))
+        np.testing.assert_array_equal(ta.randn(size, dtype=dtype), want)
+        np.testing.assert_array_equal(ta.rand(5), numbers.random(5, np.float32))
+    g = ta.Generator().manual_seed(9)
+    x = ta.empty(40, 50).normal_(1.0, 2.0, generator=g)
+    want = np.random.Generator(np.random.Philox(9)).standard_normal((40, 50), np.float32) * 2 + 1
+    np.testing.assert_array_equal(x, want)
+
+
+def test_normal_numbers_are_drawn_anew_in_each_replay():
+    def step(x):
+        return x + ta.randn(30, 30)
+
+    x = ta.zeros(30, 30)
+    ta.manual_seed(3)
+    want = [step(x).numpy() for _ in range(4)]
+    ta.manual_seed(3)
+    replayed = ta.replay(step)
+    got = [replayed(x).numpy().copy() for _ in range(4)]
+    for one, two in zip(got, want, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -39,6 +39,9 @@ _RANGE: dict[DType, tuple[Scalar, Scalar]] = {
 
 def as_dtype(dtype: DTypeLike | None) -> DType:
     """The supported dtype that `dtype` names; TypeError for any other."""
+    for known in SUPPORTED:
+        if dtype is known:
+            return known
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:

@@ -64,6 +64,34 @@ class SGDOptions(NamedTuple):
     maximize: bool = False
 
 
+class Source(NamedTuple):
+    """Where a generator Philox 4x64 stands, in the terms of numpy.random.Philox.state."""
+
+    counter: Array  # (4,) uint64: of the block that was made last
+    key: Array  # (2,) uint64
+    block: Array  # (4,) uint64
+    used: int  # how many words of the block are used up
+    has_half: int  # whether the upper half of a word is left over
+    half: int
+
+    @classmethod
+    def of(cls, state: Any) -> "Source":
+        """Where a generator of NumPy in this state stands."""
+        place, rest = state["state"], (state["has_uint32"], state["uinteger"])
+        return cls(place["counter"], place["key"], state["buffer"], state["buffer_pos"], *rest)
+
+    def state(self) -> Any:
+        """The state of a generator of NumPy that stands there."""
+        return {
+            "bit_generator": "Philox",
+            "state": {"counter": self.counter, "key": self.key},
+            "buffer": self.block,
+            "buffer_pos": self.used,
+            "has_uint32": self.has_half,
+            "uinteger": self.half,
+        }
+
+
 class Stream(NamedTuple):
     """Where in its sequence a generator Philox 4x64 stands, as numpy.random.Philox does."""
 

@@ -48,7 +48,7 @@ def write(out: Array, x: Any, at: Any = ...) -> None:
     if not isinstance(x, np.ndarray) or x.dtype != out.dtype:
         x = np.asarray(x, out.dtype)
         if not x.ndim:
-            x = _kept(x.tobytes(), out.dtype)
+            x = constant(x, out.dtype)
     if few(part.size, x.flags.c_contiguous and part.flags.c_contiguous):
         part[...] = x
     else:
@@ -65,9 +65,14 @@ def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
         return copied(x).reshape(shape)
 
 
+def constant(number: Any, dtype: np.dtype[Any]) -> Array:
+    """A number as an array without axes that is always the same one, so that recordings can use
+    it."""
+    return _kept(np.asarray(number, dtype).tobytes(), dtype)
+
+
 @functools.lru_cache(256)
 def _kept(number: bytes, dtype: np.dtype[Any]) -> Array:
-    """A number as an array that is always the same one, so that recordings can use it."""
     return np.frombuffer(number, dtype).reshape(())
 
 

@@ -35,6 +35,7 @@ from tinyattn.kernels._types import (
     Packings,
     Recurrence,
     SGDOptions,
+    Source,
     Stream,
 )
 from tinyattn.kernels.blocks import LARGE, empty
@@ -178,6 +179,7 @@ STATEMENTS = {
     },
     "random": {
         "uniform": "arrays [] changed",
+        "normals": "arrays [] changed",
         "dropout": "x (...) -> y (...)",
     },
     "optim": {
@@ -955,6 +957,11 @@ class Backend:
         """Fill the arrays, one after another, with numbers from [0, 1): those that numpy.random
         draws from a Philox that stands where `stream` says."""
         self._in_place("uniform", (arrays,), (stream,))
+
+    def normals(self, arrays: Sequence[Array], source: Source) -> Source:
+        """Fill the arrays, one after another, with normal numbers: those that numpy.random draws
+        from a Philox that stands where `source` says. Gives where it stands then."""
+        return self._in_place("normals", (arrays,), (source,))
 
     def dropout(self, x: Array, stream: Stream, p: float, scale: float) -> Array:
         """x, an array of any shape, times `scale` where a number is p or more, and times 0

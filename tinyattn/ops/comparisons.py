@@ -5,9 +5,11 @@ Two operands broadcast as in NumPy and mix dtypes as in PyTorch. Look at `_compa
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import promote
+from tinyattn.autograd.dtypes import Number, promote
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, results
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import LARGE, empty
 from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 from tinyattn.ops.elementwise import not_of_bools
@@ -15,8 +17,29 @@ from tinyattn.ops.elementwise import not_of_bools
 
 def _compared(ufunc: np.ufunc, input: Tensor, other: Operand) -> Tensor:
     x, y = as_tensor(input, "input")._array, value_of(other)
-    check_broadcast(np.shape(x), np.shape(y))
-    return results.wrap(step(ufunc.__name__, ufunc, *promote(x, y)))
+    return results.wrap(_broadcast(ufunc, *promote(x, y)))
+
+
+def _broadcast(ufunc: np.ufunc, x: Array, y: Array | Number) -> Array:
+    """ufunc(x, y). RuntimeError where the shapes do not broadcast."""
+    try:
+        return step(ufunc.__name__, _in_kept_memory, ufunc, x, y)
+    except ValueError:
+        check_broadcast(np.shape(x), np.shape(y))
+        raise
+
+
+def _in_kept_memory(ufunc: np.ufunc, x: Array, y: Array | Number) -> Array:
+    """ufunc(x, y). Fresh memory for a large result would cost more than the work."""
+    if type(x) is not np.ndarray or type(y) is not np.ndarray or x.size < LARGE:
+        return ufunc(x, y)
+    if x.shape != y.shape or not x.flags.c_contiguous:
+        return ufunc(x, y)
+    dtype = x.dtype if ufunc in _BITWISE else np.dtype(bool)
+    return ufunc(x, y, out=empty(x.shape, dtype))
+
+
+_BITWISE = {np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift}
 
 
 def eq(input: Tensor, other: Operand) -> Tensor:
@@ -86,9 +109,7 @@ def _bits(ufunc: np.ufunc, input: Operand, other: Operand) -> Tensor:
             raise RuntimeError(
                 f"{ufunc.__name__}: {name}: expected bool or integers, got {dtype_of(operand)}"
             )
-    x, y = promote(value_of(input), value_of(other))
-    check_broadcast(x.shape, y.shape)
-    return results.wrap(ufunc(x, y))
+    return results.wrap(_broadcast(ufunc, *promote(value_of(input), value_of(other))))
 
 
 def bitwise_and(input: Operand, other: Operand) -> Tensor:

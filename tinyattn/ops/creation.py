@@ -181,7 +181,7 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    made = recording.step("zeros", np.zeros, _shape(size), as_dtype(dtype or float32))
+    made = recording.step("zeros", filled, _shape(size), 0, as_dtype(dtype or float32))
     return _made(made, requires_grad, device)
 
 
@@ -206,7 +206,7 @@ def empty(
 
 def _shape(size: Sequence[Any]) -> tuple[int, ...]:
     shape = as_size(size)
-    if any(n < 0 for n in shape):
+    if min(shape, default=0) < 0:
         raise RuntimeError(f"size: expected no negative dimension, got {list(shape)}")
     return shape
 

@@ -28,12 +28,14 @@ from tinyattn.autograd.dtypes import (
 )
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast
+from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import LARGE, empty
 from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.copies import copied
-from tinyattn.kernels.recording import alike, local, refuse
+from tinyattn.kernels.recording import alike, local, refuse, step
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -299,14 +301,19 @@ def rfloor_divide(input: Tensor, other: Operand) -> Tensor:
 class Remainder(Binary):
     """z = x - y floor(x / y), of the sign of y;   dx = dz,  dy = -dz floor(x / y)."""
 
+    function: ClassVar[np.ufunc] = np.remainder
+    rounded: ClassVar[np.ufunc] = np.floor_divide
+
     def forward(self, x: Array, y: Array) -> Array:
-        check_divisor("remainder", x, y)
         self.save(x=x if self.needs(1) else None, y=y if self.needs(1) else None)
-        return np.remainder(x, y)
+        if floats(x, y):
+            return elementwise(self.function.__name__, x, y)
+        check_divisor(self.function.__name__, x, y)
+        return self.function(x, y)
 
     def backward(self, grad: Array) -> Gradients:
         x, y = self.saved["x"], self.saved["y"]
-        return grad, -grad * np.floor_divide(x, y) if self.needs(1) else None
+        return grad, -grad * self.rounded(x, y) if self.needs(1) else None
 
 
 def remainder(input: Operand, other: Operand) -> Tensor:
@@ -604,18 +611,12 @@ def log(input: Tensor) -> Tensor:
     return Log.apply(floating(input))
 
 
-class Log2(Function):
+class Log2(Unary):
     """y = log_2 x = log x / log 2;   dx = dy / (x log 2)."""
 
-    fresh = True
+    kernel = "log2"
+    few = np.log2
     makes_masks = True
-
-    def forward(self, x: Array) -> Array:
-        self.save(x=x)
-        return np.log2(x)
-
-    def backward(self, grad: Array) -> Array:
-        return grad / (self.saved["x"] * math.log(2))
 
 
 def log2(input: Tensor) -> Tensor:
@@ -837,10 +838,19 @@ class Cast(Function):
     keeps_weights = True
 
     def forward(self, x: Array, dtype: DType) -> Array:
-        return x.astype(dtype)
+        return cast(x, dtype)
 
     def backward(self, grad: Array) -> Array:
         return grad
+
+
+def cast(x: Array, dtype: DType) -> Array:
+    """x in another dtype, in the same order in memory."""
+    if x.nbytes < LARGE or not x.flags.c_contiguous:
+        return x.astype(dtype)
+    y = empty(x.shape, dtype)
+    np.copyto(y, x, "unsafe")
+    return y
 
 
 def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
@@ -849,6 +859,8 @@ def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
     wanted = dtype._array.dtype if isinstance(dtype, TensorBase) else as_dtype(dtype)
     if input._array.dtype == wanted:
         return clone(input) if copy else input
+    if wanted.kind != "f" or input._array.dtype.kind != "f":  # no gradient passes
+        return results.wrap(step("to", quietly, cast, input._array, wanted))
     return Cast.apply(input, wanted)
 
 

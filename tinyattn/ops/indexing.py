@@ -558,9 +558,8 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
     """
     if not isinstance(value, (TensorBase, bool, int, float, np.generic)):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor; use tensor(value)")
-    check_in_place("setitem", input, value)
-    array = input._array
-    if not array.flags.writeable:
+    straight, array = check_in_place("setitem", input, value), input._array
+    if not straight and not array.flags.writeable:
         raise RuntimeError(
             "setitem: the tensor is expanded or shares read-only memory; change a clone() of it"
         )
@@ -568,8 +567,7 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
     arrays: Arrays = ()
     basic, places = _plain(index, array.shape), None
-    plain = basic is not None and not isinstance(value, TensorBase) and local.recorder is None
-    if plain and _constant(input) and (input._base is None or input._base._edge is None):
+    if straight and basic is not None and not isinstance(value, TensorBase):
         write(array, value, basic)
         input._storage.changed("setitem")
         return

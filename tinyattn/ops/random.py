@@ -18,7 +18,7 @@ from tinyattn.autograd.dtypes import DType, as_dtype, check_range, float32, int6
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels import backend
-from tinyattn.kernels._types import Array, Stream
+from tinyattn.kernels._types import Array, Source, Stream
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.recording import step
 from tinyattn.ops._arguments import (
@@ -104,6 +104,7 @@ default_generator = Generator()
 default_generator.seed()
 generator = default_generator.numbers
 _FEW = 4096  # numbers, up to which NumPy makes them in less time than the call of a kernel takes
+_FEW_NORMAL = 512
 
 
 def _whole(words: Array) -> int:
@@ -156,6 +157,21 @@ def _filled(source: Generator | None, size: tuple[int, ...], dtype: DType) -> Ar
     return out
 
 
+def _normal(source: Generator | None, size: tuple[int, ...], dtype: DType) -> Array:
+    """Normal numbers, the next ones of the generator."""
+    return step("normal", _filled_normally, source, size, dtype)
+
+
+def _filled_normally(source: Generator | None, size: tuple[int, ...], dtype: DType) -> Array:
+    numbers = _numbers(source)
+    if math.prod(size) <= _FEW_NORMAL:
+        return np.asarray(numbers.standard_normal(size, dtype.type))
+    out, bits = empty(size, dtype), (source or default_generator).bits
+    with bits.lock:
+        bits.state = backend().normals([out], Source.of(bits.state)).state()
+    return out
+
+
 def _numbers(generator: Generator | None) -> np.random.Generator:
     """The source that an argument `generator` names."""
     if generator is None:
@@ -193,8 +209,9 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 def _made(array: Array, dtype: DType, device: Device, requires_grad: bool) -> Tensor:
-    check_device(device)
-    made = results.wrap(np.asarray(array).astype(dtype, copy=False))
+    if device is not None:
+        check_device(device)
+    made = results.wrap(array if array.dtype is dtype else array.astype(dtype))
     return requires_grad_(made) if requires_grad else made
 
 
@@ -202,7 +219,7 @@ def _drawn(draw: Callable[..., Array], size: tuple[int, ...], dtype: DType) -> A
     """draw(size) in a float dtype."""
     if dtype.kind != "f":
         raise RuntimeError(f"dtype: expected float32 or float64, got {dtype}")
-    if any(n < 0 for n in size):
+    if min(size, default=0) < 0:
         raise RuntimeError(f"size: expected no negative dimension, got {list(size)}")
     return np.asarray(draw(size, dtype))
 
@@ -237,7 +254,7 @@ def randn(
     dtype('float64')
     """
     wanted = as_dtype(dtype or float32)
-    drawn = _drawn(_numbers(generator).standard_normal, as_size(size), wanted)
+    drawn = _drawn(partial(_normal, generator), as_size(size), wanted)
     return _made(drawn, wanted, device, requires_grad)
 
 
@@ -382,7 +399,7 @@ def normal_(
         raise RuntimeError(f"std: expected a number >= 0, got {std}")
     check_in_place("normal_", input)
     array = input._array
-    drawn = _drawn(_numbers(generator).standard_normal, array.shape, array.dtype)
+    drawn = _drawn(partial(_normal, generator), array.shape, array.dtype)
     return rebind("normal_", input, Fill.apply(input, results.wrap(drawn * std + mean)))
 
 
@@ -486,7 +503,7 @@ def normal(
         wanted = tensors[0]._array.dtype if dtype is None else as_dtype(dtype)
     else:
         shape, wanted = as_size((size,)), as_dtype(dtype or float32)
-    drawn = _drawn(_numbers(generator).standard_normal, shape, wanted)
+    drawn = _drawn(partial(_normal, generator), shape, wanted)
     return _made(drawn * values[1] + values[0], wanted, device, requires_grad)
 
 

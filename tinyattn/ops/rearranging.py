@@ -12,10 +12,10 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.copies import write
+from tinyattn.kernels.copies import constant, write
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_size, as_tensor
-from tinyattn.ops.elementwise import clamp, clone, where
+from tinyattn.ops.elementwise import clamp, clone, elementwise
 from tinyattn.ops.indexing import index_select
 from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, transpose
 
@@ -136,6 +136,21 @@ def clip(
     return clamp(input, min, max)
 
 
+class NanToNum(Function):
+    """y = x, with other numbers in place of NaN, infinity and -infinity;   dx = dy where x is
+    finite, else 0."""
+
+    kernels_only = True
+    fresh = True
+
+    def forward(self, x: Array, nan: float, high: float, low: float) -> Array:
+        self.save(x=x)
+        return elementwise("nan_to_num", x, constant(nan, x.dtype), p=high, q=low)
+
+    def backward(self, grad: Array) -> Array:
+        return elementwise("nan_to_num_backward", grad, self.saved["x"])
+
+
 def nan_to_num(
     input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -152,13 +167,7 @@ def nan_to_num(
     limits = np.finfo(array.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
-    for value, there in (
-        (nan, np.isnan(array)),
-        (high, array == np.inf),
-        (low, array == -np.inf),
-    ):
-        x = where(results.wrap(there), float(value), x)
-    return x
+    return NanToNum.apply(x, float(nan), float(high), float(low))
 
 
 def tile(input: Tensor, dims: Size, *more: int) -> Tensor:

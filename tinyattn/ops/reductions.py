@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinyattn.autograd.dtypes import as_dtype
+from tinyattn.autograd.dtypes import DType, as_dtype, bool_, int64
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.compat.deprecated import numpy_names
@@ -438,8 +438,23 @@ def sum(
     """
     if axis is not None or keepdims:
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
-    x = _prepared(input, dtype, "int64")
-    return Sum.apply(x, as_axes(dim, x._array.ndim), keepdim)
+    array = as_tensor(input, "input")._array
+    axes = as_axes(dim, array.ndim)
+    if array.dtype == bool and dtype is None:
+        return results.wrap(step("sum", _counted, array, axes, keepdim))
+    return Sum.apply(_prepared(input, dtype, "int64"), axes, keepdim)
+
+
+def _counted(mask: Array, axes: Axes, keepdim: bool) -> Array:
+    """How often mask is True, over these axes."""
+    if len(axes) == mask.ndim and not keepdim:
+        return np.asarray(np.count_nonzero(mask))
+    return _reduced(np.add, mask, axes, keepdim, int64)
+
+
+def _reduced(function: Any, x: Array, axes: Axes, keepdim: bool, dtype: DType) -> Array:
+    """function.reduce(x): what np.any and the like call, without the time that these take."""
+    return np.asarray(function.reduce(x, axes, dtype, None, keepdim))
 
 
 def mean(
@@ -642,7 +657,8 @@ def all(
     if axis is not None or keepdims:
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
-    return results.wrap(np.all(array, some_axes(dim, array.ndim), keepdims=keepdim))
+    axes = some_axes(dim, array.ndim)
+    return results.wrap(_reduced(np.logical_and, array, axes, keepdim, bool_))
 
 
 def any(
@@ -660,7 +676,8 @@ def any(
     if axis is not None or keepdims:
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
-    return results.wrap(np.any(array, some_axes(dim, array.ndim), keepdims=keepdim))
+    axes = some_axes(dim, array.ndim)
+    return results.wrap(_reduced(np.logical_or, array, axes, keepdim, bool_))
 
 
 def var(

@@ -38,6 +38,13 @@ def _sigmoid(x):
 
 
 @inlined
+def _remainder(x, y):
+    rest = np.fmod(x, y)
+    signed = rest if rest != 0 else math.copysign(rest, y)
+    return rest + y if (rest < 0 < y) or (y < 0 < rest) else signed
+
+
+@inlined
 def _gelu_slope(x):
     real = type(x)
     return normal(x) + x * exp(real(-0.5) * x * x) * real(1 / math.sqrt(2 * math.pi))
@@ -107,6 +114,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "expm1": lambda a, p, q: expm1(a),
     "expm1_backward": lambda a, b, p, q: a * (b + 1),
     "log": lambda a, p, q: log(a),
+    "log2": lambda a, p, q: math.log2(a) if a > 0 else log(a),
+    "log2_backward": lambda a, b, p, q: a / (b * type(b)(math.log(2))),
     "log1p": lambda a, p, q: log1p(a),
     "log1p_backward": lambda a, b, p, q: a / (1 + b),
     "sin": lambda a, p, q: math.sin(a),
@@ -146,6 +155,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "mul": lambda a, b, p, q: a * b,
     "div": lambda a, b, p, q: a / b,
     "div_backward_other": lambda a, b, c, p, q: -a * (b / c / c),
+    "nan_to_num": lambda a, b, p, q: (
+        b if a != a else p if a == np.inf else q if a == -np.inf else a
+    ),
+    "nan_to_num_backward": lambda a, b, p, q: a if abs(b) < np.inf else type(a)(0),
     "maximum": lambda a, b, p, q: _larger(a, b),
     "maximum_backward": lambda a, b, c, p, q: 0 if b < c else (a / 2 if b == c else a),
     "minimum": lambda a, b, p, q: _smaller(a, b),
@@ -177,6 +190,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ceil": lambda a, p, q: np.ceil(a),
     "trunc": lambda a, p, q: np.trunc(a),
     "round": lambda a, p, q: np.rint(a),
+    "remainder": lambda a, b, p, q: _remainder(a, b),
+    "fmod": lambda a, b, p, q: np.fmod(a, b),
     "pow": lambda a, b, p, q: power(a, b),
     "pow_backward": lambda a, b, c, p, q: 0 if c == 0 else a * (c * power(b, c - 1)),
     "pow_backward_exponent": lambda a, b, c, p, q: (

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyattn.kernels._types import Array, Stream
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel
+from tinyattn.kernels.reference.random import normals as normals  # one after another, as in NumPy
 
 U = np.uint64
 LOW, HALF = U(0xFFFFFFFF), U(32)

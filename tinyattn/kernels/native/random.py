@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from tinyattn.kernels._types import Array, Stream
+from tinyattn.kernels._types import Array, Source, Stream
 from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import address, by_size
 
 _VERSIONS = by_size("uniform", "dropout")
+_NORMALS = by_size("normals")
+_WORDS = ffi.typeof("uint64_t[]")
 _WORD = 2**64 - 1
 
 
@@ -24,6 +26,17 @@ def uniform(arrays: list[Array], stream: Stream) -> None:
         real, kernel, _ = _VERSIONS[out.itemsize]
         check(kernel(address(real, out), _stream(stream), out.size))
         stream = stream.after(out.size * out.itemsize // 4)
+
+
+def normals(arrays: list[Array], source: Source) -> Source:
+    """Fill the arrays, one after another, with normal numbers."""
+    counter, key, block = source.counter.copy(), source.key, source.block.copy()
+    rest = ffi.new("uint64_t[3]", source[3:])
+    words = [address(_WORDS, x) for x in (counter, key, block)]
+    for out in arrays:
+        real, kernel = _NORMALS[out.itemsize]
+        check(kernel(address(real, out), out.size, *words, rest))
+    return Source(counter, key, block, *rest)
 
 
 def dropout(x: Array, stream: Stream, p: float, scale: float, out: Array) -> None:

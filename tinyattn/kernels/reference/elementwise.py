@@ -85,6 +85,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "expm1": lambda a, p, q: np.expm1(a),
     "expm1_backward": lambda a, b, p, q: a * (b + 1),
     "log": lambda a, p, q: np.log(a),
+    "log2": lambda a, p, q: np.log2(a),
+    "log2_backward": lambda a, b, p, q: a / (b * math.log(2)),
     "log1p": lambda a, p, q: np.log1p(a),
     "log1p_backward": lambda a, b, p, q: a / (1 + b),
     "sin": lambda a, p, q: np.sin(a),
@@ -124,6 +126,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "mul": lambda a, b, p, q: a * b,
     "div": lambda a, b, p, q: a / b,
     "div_backward_other": lambda a, b, c, p, q: -a * (b / c / c),
+    "nan_to_num": lambda a, b, p, q: np.where(
+        np.isnan(a), b, np.where(a == np.inf, p, np.where(a == -np.inf, q, a))
+    ),
+    "nan_to_num_backward": lambda a, b, p, q: np.where(np.isfinite(b), a, 0),
     "maximum": lambda a, b, p, q: np.maximum(a, b),
     "maximum_backward": lambda a, b, c, p, q: np.where(b < c, 0, _half_in_a_tie(a, b, c)),
     "minimum": lambda a, b, p, q: np.minimum(a, b),
@@ -157,6 +163,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ceil": lambda a, p, q: np.ceil(a),
     "trunc": lambda a, p, q: np.trunc(a),
     "round": lambda a, p, q: np.rint(a),
+    "remainder": lambda a, b, p, q: np.remainder(a, b),
+    "fmod": lambda a, b, p, q: np.fmod(a, b),
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: np.where(c == 0, 0, a * (c * b ** (c - 1))),
     "pow_backward_exponent": lambda a, b, c, p, q: np.where(

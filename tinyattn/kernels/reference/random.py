@@ -6,7 +6,7 @@ A word of 64 bits is used in two halves, the lower one first. A uniform float32 
 
 import numpy as np
 
-from tinyattn.kernels._types import Array, Stream
+from tinyattn.kernels._types import Array, Source, Stream
 
 
 def halves(stream: Stream, count: int) -> Array:
@@ -31,6 +31,16 @@ def uniform(arrays: list[Array], stream: Stream) -> None:
             low, high = halves(stream, 2 * out.size).astype(np.uint64).reshape(-1, 2).T
             out[...] = ((high << np.uint64(32) | low) >> np.uint64(11)) * 2.0**-53
         stream = stream.after(out.size * out.itemsize // 4)
+
+
+def normals(arrays: list[Array], source: Source) -> Source:
+    """Fill the arrays, one after another, with normal numbers."""
+    bits = np.random.Philox(0)
+    bits.state = source.state()
+    numbers = np.random.Generator(bits)
+    for out in arrays:
+        out[...] = numbers.standard_normal(out.shape, out.dtype.type)
+    return Source.of(bits.state)
 
 
 @np.errstate(all="ignore")
