@@ -65,6 +65,7 @@ def test_every_kernel_stands_on_a_page_but_those_that_no_gradient_needs():
         "scale",
         "copy",
         "uniform",
+        "normals",
         "gru_gates",
         "lstm_gates",
     }
