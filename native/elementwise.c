@@ -162,6 +162,7 @@ struct FN(elementwise_job) {
     int64_t shape[MOST_AXES], steps[3][MOST_AXES];
     struct FN(input) in[3];
     real numbers[2], *out;
+    struct ta_sum *totals; /* where only the sum of the results is wanted, that of each part; else NULL */
 };
 
 /* Where an input has the element `first`, which is given by its index. */
@@ -225,8 +226,9 @@ static void FN(elementwise_part)(void *arg, long part, long parts)
     const int inputs = FN(operations)[job->op].inputs & 7;
     const long last = job->axes - 1, row = job->shape[last];
     int64_t index[MOST_AXES];
-    real room[3][FN(BLOCK)] __attribute__((aligned(64)));
+    real room[3][FN(BLOCK)] __attribute__((aligned(64))), results[FN(BLOCK)] __attribute__((aligned(64)));
     const real *in[3] = {room[0], room[1], room[2]};
+    struct ta_sum total = {0, 0};
     int filled[3] = {0};
     for (int k = 0; k < inputs; k++)
         if (job->in[k].constant)
@@ -247,8 +249,16 @@ static void FN(elementwise_part)(void *arg, long part, long parts)
                 filled[k] = input->repeats && first % row == 0 ? (int)count : 0;
             }
         }
-        FN(operations)[job->op].loop(count, job->out + first, in, job->numbers);
+        if (!job->totals) {
+            FN(operations)[job->op].loop(count, job->out + first, in, job->numbers);
+            continue;
+        }
+        FN(operations)[job->op].loop(count, results, in, job->numbers);
+        const struct ta_sum more = FN(row_total)(results, count, TA_VALUES, 0, 0);
+        FN(add_one)(&total.sum, &total.error, more.sum);
+        total.error += more.error;
     }
+    if (job->totals) job->totals[part] = total;
 }
 
 /* Axes of size 1 are left out. Neighbours become one axis where every input walks evenly over both. */
@@ -267,39 +277,72 @@ static void FN(join_axes)(struct FN(elementwise_job) *job, int inputs, int64_t a
     if (!job->axes) job->shape[job->axes++] = 1;
 }
 
-/* out (C-contiguous, `count` numbers) = the operation of a, b, c. With axes = 0 every input is like out.
- * Otherwise `layout` is the shape of out, then for each input `axes` steps in bytes, 0 where it broadcasts.
+/* The operation of a, b, c for `count` results. With axes = 0 every input is like the result. Otherwise
+ * `layout` is the shape of the result, then for each input `axes` steps in bytes, 0 where it broadcasts.
  * The first input that is NULL is the number p everywhere, the second one is q. */
+static void FN(set_up)(struct FN(elementwise_job) *job, int64_t op, int64_t count, const void *const *at,
+                       int64_t axes, const int64_t *layout, double p, double q)
+{
+    if (op == TA_pow && !at[1] && FN(is_whole_or_half)(p)) op = TA_pow_number;
+    if (op == TA_pow_backward && !at[2] && FN(is_whole_or_half)(p)) op = TA_pow_number_backward;
+    if (op == TA_pow_number || op == TA_pow_number_backward) op = FN(plain_power)(op, p);
+    const int inputs = FN(operations)[op].inputs & 7, masked = FN(operations)[op].inputs >> 3;
+    *job = (struct FN(elementwise_job)){.op = op, .total = count, .numbers = {(real)p, (real)q}};
+    int missing = 0;
+    if (axes) FN(join_axes)(job, inputs, axes, layout);
+    for (int k = 0; k < inputs; k++) {
+        struct FN(input) *in = &job->in[k];
+        const long size = masked && k == 0 ? 1 : sizeof(real);
+        *in = (struct FN(input)){.at = at[k], .steps = job->steps[k], .bytes = masked && k == 0};
+        if (!axes) {
+            job->axes = 1;
+            job->shape[0] = count;
+            job->steps[k][0] = size;
+        }
+        in->dense = !in->bytes && job->axes == 1 && job->steps[k][0] == size;
+        in->repeats = job->axes > 1;
+        for (long axis = 0; axis < job->axes - 1; axis++) in->repeats &= !job->steps[k][axis];
+        in->constant = !at[k] || (job->axes == 1 && !job->steps[k][0]);
+        if (!at[k])
+            in->number = job->numbers[missing++];
+        else if (in->constant)
+            in->number = in->bytes ? *in->at != 0 : *(const real *)in->at;
+    }
+}
+
+/* out (C-contiguous, `count` numbers) = the operation of a, b, c: see set_up. */
 KERNEL(elementwise)(int64_t op, real *out, int64_t count, const void *a, const void *b, const void *c,
                     int64_t axes, const int64_t *layout, double p, double q)
 {
     if (!count) return 0;
-    if (op == TA_pow && !b && FN(is_whole_or_half)(p)) op = TA_pow_number;
-    if (op == TA_pow_backward && !c && FN(is_whole_or_half)(p)) op = TA_pow_number_backward;
-    if (op == TA_pow_number || op == TA_pow_number_backward) op = FN(plain_power)(op, p);
     const void *const at[] = {a, b, c};
-    const int inputs = FN(operations)[op].inputs & 7, masked = FN(operations)[op].inputs >> 3;
-    struct FN(elementwise_job) job = {.op = op, .out = out, .total = count, .numbers = {(real)p, (real)q}};
-    int missing = 0;
-    if (axes) FN(join_axes)(&job, inputs, axes, layout);
-    for (int k = 0; k < inputs; k++) {
-        struct FN(input) *in = &job.in[k];
-        const long size = masked && k == 0 ? 1 : sizeof(real);
-        *in = (struct FN(input)){.at = at[k], .steps = job.steps[k], .bytes = masked && k == 0};
-        if (!axes) {
-            job.axes = 1;
-            job.shape[0] = count;
-            job.steps[k][0] = size;
-        }
-        in->dense = !in->bytes && job.axes == 1 && job.steps[k][0] == size;
-        in->repeats = job.axes > 1;
-        for (long axis = 0; axis < job.axes - 1; axis++) in->repeats &= !job.steps[k][axis];
-        in->constant = !at[k] || (job.axes == 1 && !job.steps[k][0]);
-        if (!at[k])
-            in->number = job.numbers[missing++];
-        else if (in->constant)
-            in->number = in->bytes ? *in->at != 0 : *(const real *)in->at;
-    }
+    struct FN(elementwise_job) job;
+    FN(set_up)(&job, op, count, at, axes, layout, p, q);
+    job.out = out;
     ta_parallel(FN(elementwise_part), &job, (count - 1) / PART_ELEMENTS + 1);
+    return 0;
+}
+
+/* out, one number = the sum of the results, divided by a number. They are never kept: a part adds up its
+ * own, and the totals of the parts are added in order. The other arguments are those of elementwise. */
+KERNEL(elementwise_sum)(int64_t op, double divisor, real *out, int64_t count, const void *a, const void *b,
+                        const void *c, int64_t axes, const int64_t *layout, double p, double q)
+{
+    const void *const at[] = {a, b, c};
+    const long parts = count ? (long)((count - 1) / PART_ELEMENTS + 1) : 0;
+    struct ta_sum total = {0, 0};
+    struct FN(elementwise_job) job;
+    if (parts) {
+        FN(set_up)(&job, op, count, at, axes, layout, p, q);
+        job.totals = ta_scratch(TA_SHARED, (size_t)parts * sizeof *job.totals);
+        if (!job.totals) return 1;
+        ta_parallel(FN(elementwise_part), &job, parts);
+        for (long part = 0; part < parts; part++) {
+            FN(add_one)(&total.sum, &total.error, job.totals[part].sum);
+            total.error += job.totals[part].error;
+        }
+        ta_scratch_done(TA_SHARED);
+    }
+    *out = (real)(total_of(total.sum, total.error) / divisor);
     return 0;
 }

@@ -27,6 +27,9 @@ OUTPUTS = {
     "layer_norm": ["y", "mean", "rstd"],
     "rms_norm": ["y", "rstd"],
     "additive": ["s"],
+    "normalize": ["y", "size"],
+    "cosine": ["c"],
+    "pairwise": ["d", "size"],
     "prod": ["y"],
     "cumprod": ["y"],
     "glu": ["y"],
@@ -78,6 +81,8 @@ def outputs(backend: Backend, kernel: str, args: dict[str, Any]) -> list[np.ndar
     if kernel == "moments":
         mean, rest, squares = result
         return [mean + rest, squares]  # the first two are one number
+    if kernel == "pairwise":
+        return [result[0]]  # the second is the same number, with the rounding of x - y
     return arrays(args) if result is None else arrays(result)
 
 

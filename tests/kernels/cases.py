@@ -347,6 +347,49 @@ def nll_loss_backward() -> Iterator[Case]:
         yield name + " one gradient", {"grad": r.normal(size=1)} | known
 
 
+def elementwise_sum() -> Iterator[Case]:
+    r = rng(82)
+    for shape in [(1,), (7,), (3, 5, 41), (40, 1000), (0, 4), ()]:
+        x, y = (np.asarray(v) for v in r.normal(size=(2, *shape)))
+        plain = {"operation": "squared_error", "inputs": [x, y], "p": 0.0, "divisor": 1.0}
+        yield f"{shape}", plain
+        yield f"{shape} huber, mean", plain | {"operation": "huber", "p": 0.5, "divisor": 3.0}
+        yield f"{shape} an array without axes", plain | {"inputs": [np.array(0.5), y]}
+    rows, column = r.normal(size=(50, 700)), r.normal(size=(50, 1))
+    yield "spread", plain | {"inputs": [rows, column]}
+    yield "a number", plain | {"inputs": [rows, 0.5]}
+    yield "gaps", plain | {"inputs": [rows[:, ::2], rows[:, 1::2]]}
+
+
+def row_pairs() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    r = rng(83)
+    for N, D in [(1, 1), (3, 7), (5, 16), (4, 33), (2, 3000), (300, 70), (0, 3), (3, 0)]:
+        x, y = r.normal(size=(2, N, D))
+        yield f"({N}, {D})", x, y
+        if N > 2 and D:
+            x, y = x.copy(), x + 1e-3 * y
+            x[1] = 0
+            yield f"({N}, {D}) a zero row, others nearly alike", x, y
+
+
+def normalize() -> Iterator[Case]:
+    for name, x, _ in row_pairs():
+        yield name, {"x": x, "eps": 1e-12}
+        yield name + " large eps", {"x": x, "eps": 2.0}
+
+
+def cosine() -> Iterator[Case]:
+    for name, x, y in row_pairs():
+        yield name, {"x": x, "y": y, "eps": 1e-8}
+        yield name + " large eps", {"x": x, "y": y, "eps": 2.0}
+
+
+def pairwise() -> Iterator[Case]:
+    for name, x, y in row_pairs():
+        yield name, {"x": x, "y": y, "eps": 1e-6}
+        yield name + " no eps", {"x": x, "y": y, "eps": 0.0}
+
+
 def embedding_backward() -> Iterator[Case]:
     r = rng(6)
     for N, V, D in [(1, 1, 1), (5, 3, 4), (97, 11, 33), (300, 1000, 17), (64, 2, 130), (7, 5, 1)]:

@@ -4,6 +4,7 @@ The definition is itself held to independent ones in test_definition.py. Shapes 
 cases.py, the bounds in bounds.py. On the NumPy backend these tests measure the rounding of float32.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,63 @@ def test_cross_entropy(
     with np.errstate(all="ignore"):
         assert_within(grad, want_grad, size / total, count)
     assert not grad[ignored].any()
+
+
+@each(cases.elementwise_sum)
+def test_elementwise_sum(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    """The exact sum of what the elementwise kernel gives, rounded."""
+    args = cast(args, dtype)
+    got = kernels.elementwise_sum(**args)
+    each = kernels.elementwise(args["operation"], args["inputs"], args["p"])
+    want = np.float64(math.fsum(each.reshape(-1).tolist())) / args["divisor"]
+    assert got.dtype == dtype
+    assert_within(got, np.asarray(want), want, 1)
+
+
+@each(cases.normalize)
+def test_normalize(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    (y, size), (want, of_x) = kernels.normalize(**args), definition.normalize(**exact)
+    assert_within(y, want, np.abs(want), 2)
+    np.testing.assert_allclose(size, of_x, rtol=4e-15)
+    g = cases.rng(84).normal(size=y.shape).astype(dtype)
+    along = np.abs(g * want).sum(axis=1, keepdims=True) * np.abs(want)
+    want = definition.normalize_backward(g.astype(np.float64), exact["x"], of_x, args["eps"])
+    a = np.maximum(of_x, args["eps"])[:, None]
+    assert_within(
+        kernels.normalize_backward(g, args["x"], size, args["eps"]),
+        want,
+        (np.abs(g) + along) / a,
+        8,
+    )
+
+
+@each(cases.cosine)
+def test_cosine(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    exact = as_float64(args)
+    assert_within(kernels.cosine(**args), definition.cosine(**exact), 1, 4)
+    grad = cases.rng(85).normal(size=len(args["x"])).astype(dtype)
+    got = kernels.cosine_backward(grad, **args)
+    want = definition.cosine_backward(grad.astype(np.float64), **exact)
+    for dx, wanted, x, y in zip(got, want, exact.values(), [exact["y"], exact["x"]], strict=False):
+        a, b = (np.maximum(np.linalg.norm(v, axis=1), args["eps"])[:, None] for v in (x, y))
+        size = np.abs(grad)[:, None] / a * (np.abs(x) / a + np.abs(y) / b)
+        assert_within(dx, wanted, size, 8)
+
+
+@each(cases.pairwise)
+def test_pairwise(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    args = cast(args, dtype)
+    d, size = kernels.pairwise(**args)
+    want, of_w = definition.pairwise(**args)  # the same w, rounded in the same way
+    assert_within(d, want.astype(np.float64), want, 1)
+    np.testing.assert_allclose(size, of_w, rtol=4e-15)
+    grad = cases.rng(86).normal(size=len(d)).astype(dtype)
+    rest = args["x"], args["y"], size, args["eps"]
+    want = definition.pairwise_backward(grad, *rest).astype(np.float64)
+    assert_within(kernels.pairwise_backward(grad, *rest), want, np.abs(want), 4)
 
 
 @each(cases.nll_loss)

@@ -36,7 +36,7 @@ def outputs(result: Any) -> list[np.ndarray]:
     return [x for x in (result if isinstance(result, tuple) else (result,)) if x is not None]
 
 
-@pytest.mark.parametrize("kernel", [k for k in calls.kernels() if k != "elementwise"])
+@pytest.mark.parametrize("kernel", [k for k in calls.kernels() if k[:11] != "elementwise"])
 def test_methods_take_the_inputs_of_the_statement_in_its_order(kernel: str) -> None:
     # elementwise takes its inputs as a list, since numbers may stand among them.
     stated = [argument.name for argument in TABLE[kernel].inputs]

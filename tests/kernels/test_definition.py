@@ -177,6 +177,40 @@ def test_nll_loss_by_the_book(definition: Backend, mean: bool, weight: Any) -> N
     close(dx, slope(lambda x: float(dy @ loss(x)) / total, x))
 
 
+@pytest.mark.parametrize("eps", [1e-12, 3.0])
+def test_directions_and_distances_by_the_book(definition: Backend, eps: float) -> None:
+    x, y = r.normal(size=(2, 3, 4))
+    x[2] *= 4
+    g, rows = r.normal(size=(3, 4)), r.normal(size=3)
+
+    def size(x: np.ndarray) -> np.ndarray:
+        return np.sqrt((x * x).sum(axis=1, keepdims=True))
+
+    def unit(x: np.ndarray) -> np.ndarray:
+        return x / np.maximum(size(x), eps)
+
+    y1, of_x = definition.normalize(x, eps)
+    close(y1, unit(x), 1e-14)
+    close(of_x, size(x)[:, 0], 1e-14)
+    dx = definition.normalize_backward(g, x, of_x, eps)
+    close(dx, slope(lambda x: float((g * unit(x)).sum()), x))
+
+    close(definition.cosine(x, y, eps), (unit(x) * unit(y)).sum(axis=1), 1e-14)
+    dx, dy = definition.cosine_backward(rows, x, y, eps)
+    long = [size(v)[:, 0] >= eps for v in (x, y)]  # elsewhere the gradient is PyTorch's
+    wanted = [
+        slope(lambda v: float(rows @ (unit(v) * unit(y)).sum(axis=1)), x),
+        slope(lambda v: float(rows @ (unit(x) * unit(v)).sum(axis=1)), y),
+    ]
+    for got, want, where in zip((dx, dy), wanted, long, strict=True):
+        close(got[where], want[where])
+
+    d, of_w = definition.pairwise(x, y, eps)
+    close(d, size(x - y + eps)[:, 0], 1e-14)
+    dx = definition.pairwise_backward(rows, x, y, of_w, eps)
+    close(dx, slope(lambda x: float(rows @ size(x - y + eps)[:, 0]), x))
+
+
 def test_embedding_backward_is_the_slope_of_the_lookup(definition: Backend) -> None:
     index, g = np.array([2, 0, 2, 1, 2]), r.normal(size=(5, 3))
     want = slope(lambda w: float((w[index] * g).sum()), np.zeros((4, 3)))

@@ -151,3 +151,19 @@ def test_infinite_gradients_have_an_infinite_norm(kernels: Backend, dtype: Any) 
 def test_the_norm_of_large_float32_does_not_overflow(kernels: Backend) -> None:
     x = np.full(4, 3e38, np.float32)
     assert kernels.global_norm([x]) == pytest.approx(6e38, rel=1e-6)
+
+
+@np.errstate(under="ignore")
+def test_sizes_of_rows_neither_overflow_nor_vanish(kernels: Backend) -> None:
+    x = np.array([[3e200, 4e200], [3e-200, -4e-200], [0, 5e-324], [0, 0], [inf, 1], [nan, 1]])
+    y, size = kernels.normalize(x, 0.0)
+    np.testing.assert_allclose(size, [5e200, 5e-200, 5e-324, 0, inf, nan], rtol=1e-15)
+    np.testing.assert_allclose(y[:3], [[0.6, 0.8], [0.6, -0.8], [0, 1]], rtol=1e-15)
+    c = kernels.cosine(x[:2], x[1::-1].copy(), 0.0)
+    np.testing.assert_allclose(c, [-0.28, -0.28], rtol=1e-14)
+    dx, _ = kernels.cosine_backward(np.ones(1), x[:1], np.array([[0.0, 1e-200]]), 0.0)
+    np.testing.assert_allclose(dx, [[-0.48 / 5e200, 0.36 / 5e200]], rtol=1e-14)
+    d, of_w = kernels.pairwise(x[:2], np.zeros((2, 2)), 0.0)
+    np.testing.assert_allclose(d, [5e200, 5e-200], rtol=1e-15)
+    dx = kernels.pairwise_backward(np.ones(2), x[:2], np.zeros((2, 2)), of_w, 0.0)
+    np.testing.assert_allclose(dx, [[0.6, 0.8], [0.6, -0.8]], rtol=1e-15)

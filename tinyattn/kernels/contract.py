@@ -427,11 +427,49 @@ def picking(kernel: str, name: str, x: Any, index: Any) -> tuple[Array, Array]:
 
 
 def elementwise_inputs(
-    operation: str, inputs: Sequence[Any], out: Array | None
-) -> tuple[list[Any], np.dtype[Any], Shape, bool]:
+    kernel: str, operation: str, inputs: Sequence[Any], out: Array | None
+) -> tuple[Sequence[Any], np.dtype[Any], Shape, bool]:
     """The inputs as the twins read them, their float type and common shape, and whether all were
     turned round (transposed), so that they are C-contiguous."""
-    kernel = f"elementwise: {operation}"
+    taken, real = inputs, _plain_type(inputs)
+    if real is None or out is not None:
+        taken, real = _checked_inputs(kernel, operation, inputs, out)
+    arrays = [x for x in taken if type(x) is not float]
+    try:
+        shape = common_shape(*[x.shape for x in arrays])
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in arrays)
+        raise ValueError(f"{kernel}: {operation}: the shapes {shapes} do not broadcast") from None
+    turned = out is None and all(
+        x.shape == shape and x.flags.f_contiguous and not x.flags.c_contiguous for x in arrays
+    )
+    if turned:
+        taken = [x if type(x) is float else x.T for x in taken]
+        shape = shape[::-1]
+    return taken, real, shape, turned
+
+
+def _plain_type(inputs: Sequence[Any]) -> np.dtype[Any] | None:
+    """The float type of inputs that are arrays of one type, which the twins can read, and floats;
+    None if others are among them."""
+    real: np.dtype[Any] | None = None
+    for x in inputs:
+        if type(x) is float:
+            continue
+        if type(x) is not np.ndarray or not x.flags.aligned:
+            return None
+        if real is None:
+            real = x.dtype
+        elif x.dtype is not real:
+            return None
+    return real if real is F32 or real is F64 else None
+
+
+def _checked_inputs(
+    kernel: str, operation: str, inputs: Sequence[Any], out: Array | None
+) -> tuple[list[Any], np.dtype[Any]]:
+    """The inputs as the twins read them, and their float type."""
+    kernel = f"{kernel}: {operation}"
     inputs = [np.asarray(x) if isinstance(x, np.generic) else x for x in inputs]
     arrays = [x for x in inputs if isinstance(x, np.ndarray)]
     floats = [x for x in arrays if x.dtype.kind != "b"]
@@ -458,19 +496,7 @@ def elementwise_inputs(
         if out is not None and x is not out and np.may_share_memory(x, out):
             x = x.copy()
         taken.append(x)
-    arrays = [x for x in taken if type(x) is not float]
-    try:
-        shape = common_shape(*[x.shape for x in arrays])
-    except ValueError:
-        shapes = ", ".join(str(x.shape) for x in arrays)
-        raise ValueError(f"{kernel}: the shapes {shapes} do not broadcast") from None
-    turned = out is None and all(
-        x.shape == shape and x.flags.f_contiguous and not x.flags.c_contiguous for x in arrays
-    )
-    if turned:
-        taken = [x if type(x) is float else x.T for x in taken]
-        shape = shape[::-1]
-    return taken, real, shape, turned
+    return taken, real
 
 
 common_shape = functools.lru_cache(PLANS)(np.broadcast_shapes)

@@ -131,6 +131,14 @@ STATEMENTS = {
         "rms_norm_backward": "grad (N, D), x (N, D), rstd (N,), weight (D,)?"
         " -> dx (N, D), dweight (D,)",
     },
+    "distances": {
+        "normalize": "x (N, D) -> y (N, D), size (N,) wide",
+        "normalize_backward": "grad (N, D), x (N, D), size (N,) wide -> dx (N, D)",
+        "cosine": "x (N, D), y (N, D) -> c (N,)",
+        "cosine_backward": "grad (N,), x (N, D), y (N, D) -> dx (N, D), dy (N, D)",
+        "pairwise": "x (N, D), y (N, D) -> d (N,), size (N,) wide",
+        "pairwise_backward": "grad (N,), x (N, D), y (N, D), size (N,) wide -> dx (N, D)",
+    },
     "additive": {
         "additive": "q (B, Tq, H), k (B, Tk, H), v (H,) -> s (B, Tq, Tk)",
         "additive_backward": "grad (B, Tq, Tk), q (B, Tq, H), k (B, Tk, H), v (H,)"
@@ -138,6 +146,7 @@ STATEMENTS = {
     },
     "elementwise": {
         "elementwise": "a (...), b (...)?, c (...)? -> out (...)",
+        "elementwise_sum": "a (...), b (...)?, c (...)? -> out ()",
     },
     "copy": {
         "copy": "x (...) -> out (...)",
@@ -205,22 +214,35 @@ MOST_K = 64  # of topk: a list of so many is kept in order element by element
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
-def alike(inputs: Sequence[Any]) -> Any:
-    """The first array, if all arrays among the inputs are C-contiguous, of one float type and of
-    one shape, and the others are numbers; else None."""
+def alike(inputs: Sequence[Any]) -> tuple[Any, bool]:
+    """The first array of the largest shape, if all arrays among the inputs are C-contiguous, of one
+    float type, and of that shape or without axes, and the others are numbers; else None. And
+    whether none is without axes."""
     first: Any = None
+    plain = True
     for x in inputs:
         if type(x) is float:
             continue
         if type(x) is not ndarray or not x.flags.carray:
-            return None
+            return None, False
         if first is None:
             first, dtype, shape = x, x.dtype, x.shape
             if dtype is not F32 and dtype is not F64:
-                return None
-        elif x.dtype is not dtype or x.shape != shape:
-            return None
-    return first
+                return None, False
+        elif x.dtype is not dtype:
+            return None, False
+        elif x.shape != shape:
+            if x.shape and shape:
+                return None, False
+            plain = False
+            if not shape:
+                first, shape = x, x.shape
+    return first, plain and first is not None
+
+
+def _other_inputs(kernel: str, operation: str, inputs: Sequence[Any]) -> ValueError:
+    expected = INPUTS.get(operation, "the name of an operation")
+    return ValueError(f"{kernel}: expected {expected} inputs of {operation!r}, got {len(inputs)}")
 
 
 def is_mask(x: Any, shape: Shape) -> bool:
@@ -386,20 +408,19 @@ class Backend:
         The result has the memory order of the inputs where they share one, else C's.
         """
         if len(inputs) != INPUTS.get(operation):
-            raise ValueError(
-                f"elementwise: expected {INPUTS.get(operation, 'the name of an operation')} inputs "
-                f"of {operation!r}, got {len(inputs)}"
-            )
+            raise _other_inputs("elementwise", operation, inputs)
         rest = inputs[1:] if operation == "where" else inputs
-        first = alike(rest)
-        plain = first is not None and (rest is inputs or is_mask(inputs[0], first.shape))
-        if out is not None:
-            plain = plain and not any(type(x) is ndarray and _overlaps(x, out) for x in inputs)
+        first, plain = alike(rest)
+        if first is not None and not (rest is inputs or is_mask(inputs[0], first.shape)):
+            first = None
+        if out is not None and any(type(x) is ndarray and _overlaps(x, out) for x in inputs):
+            first = None
         turned = False
-        if plain:
+        if first is not None:
             shape, real = first.shape, first.dtype
         else:
-            inputs, real, shape, turned = elementwise_inputs(operation, inputs, out)
+            plain = False
+            inputs, real, shape, turned = elementwise_inputs("elementwise", operation, inputs, out)
         if out is None:
             out = (blocks.small if plain and first.nbytes < LARGE else empty)(shape, real)
         elif out.shape != shape or out.dtype is not real or not out.flags.carray:
@@ -409,6 +430,25 @@ class Backend:
             )
         self._twins["elementwise"](operation, inputs, out, p, q, plain)
         return out.T if turned else out
+
+    def elementwise_sum(
+        self,
+        operation: str,
+        inputs: Sequence[Array | float],
+        p: float = 0.0,
+        divisor: float = 1.0,
+    ) -> Array:
+        """The sum of what `elementwise` would give, divided by divisor: an array without axes."""
+        if len(inputs) != INPUTS.get(operation):
+            raise _other_inputs("elementwise_sum", operation, inputs)
+        first, plain = alike(inputs)
+        if first is None:
+            inputs, real, shape, _ = elementwise_inputs("elementwise_sum", operation, inputs, None)
+        else:
+            shape, real = first.shape, first.dtype
+        out = blocks.small((), real)
+        self._twins["elementwise_sum"](operation, inputs, shape, out, p, divisor, plain)
+        return out
 
     # Copies and indexing. Where nothing is computed, elements may be of any type.
 
@@ -822,6 +862,32 @@ class Backend:
     ) -> tuple[Array, Array]:
         """grad (N, D), x (N, D), rstd (N,), weight (D,) -> dx (N, D), dweight (D,)."""
         return self._call("rms_norm_backward", (grad, x, rstd, weight))
+
+    # Directions and distances
+
+    def normalize(self, x: Array, eps: float) -> tuple[Array, Array]:
+        """x (N, D) -> x / max(|x|, eps), and |x| (N,) in float64, for the rows of x."""
+        return self._call("normalize", (x,), eps)
+
+    def normalize_backward(self, grad: Array, x: Array, size: Array, eps: float) -> Array:
+        """grad (N, D), x (N, D), size (N,) of normalize -> dx (N, D)."""
+        return self._call("normalize_backward", (grad, x, size), eps)[0]
+
+    def cosine(self, x: Array, y: Array, eps: float) -> Array:
+        """x (N, D), y (N, D) -> x . y / (max(|x|, eps) max(|y|, eps)), (N,)."""
+        return self._call("cosine", (x, y), eps)[0]
+
+    def cosine_backward(self, grad: Array, x: Array, y: Array, eps: float) -> tuple[Array, Array]:
+        """grad (N,), x (N, D), y (N, D) -> dx (N, D), dy (N, D)."""
+        return self._call("cosine_backward", (grad, x, y), eps)
+
+    def pairwise(self, x: Array, y: Array, eps: float) -> tuple[Array, Array]:
+        """x (N, D), y (N, D) -> |x - y + eps|, (N,), and the same in float64."""
+        return self._call("pairwise", (x, y), eps)
+
+    def pairwise_backward(self, grad: Array, x: Array, y: Array, size: Array, eps: float) -> Array:
+        """grad (N,), x (N, D), y (N, D), size (N,) of pairwise -> dx (N, D); dy is -dx."""
+        return self._call("pairwise_backward", (grad, x, y, size), eps)[0]
 
     # Additive scores
 

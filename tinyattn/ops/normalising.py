@@ -2,7 +2,7 @@
 functions made of norms: normalize, cosine_similarity, pairwise_distance. Look at Softmax first.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import implicit_dim
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.contract import common_shape
+from tinyattn.kernels.copies import copied
 from tinyattn.kernels.recording import step
-from tinyattn.kernels.sums import moments_over, squares_over, sum_over
+from tinyattn.kernels.sums import moments_over
 from tinyattn.ops._arguments import as_axis, as_floats, as_size, as_tensor
 from tinyattn.ops.elementwise import to
 from tinyattn.ops.products import as_rows
@@ -284,6 +286,49 @@ def _moved(running: Array, now: Array, divisor: int, momentum: float) -> Array:
 # Functions made of norms
 
 
+def _rows(x: Array, axis: int) -> Array:
+    """x as rows (N, D), which lie along an axis."""
+    return (
+        as_rows(np.moveaxis(x, axis, -1) if axis < x.ndim - 1 else x) if x.ndim else x[None, None]
+    )
+
+
+def _from_rows(y: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """The rows of an array of this shape, as it was."""
+    if axis >= len(shape) - 1:
+        return y.reshape(shape)
+    moved = y.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])
+    return copied(np.moveaxis(moved, -1, axis))
+
+
+def _of_rows(y: Array, shape: tuple[int, ...], axis: int, keepdim: bool = False) -> Array:
+    """One number for each row of an array of this shape."""
+    return y.reshape((*shape[:axis], *([1] if keepdim else []), *shape[axis + 1 :]))
+
+
+class Normalize(Function):
+    """y = x / a  with  a = max(|x|, e), |x| the 2-norm of a row along an axis.
+
+    As d|x| = (x / |x|) . dx and dy = dx / a - y da / a,
+    dx = (g - (g . y) x / |x|) / a,  without the second term where |x| < e.
+    """
+
+    kernels_only = True
+    fresh = True
+
+    def forward(self, x: Array, axis: int, eps: float) -> Array:
+        self.kernels, self.axis, self.eps = backend(), axis, eps
+        y, size = self.kernels.normalize(_rows(x, axis), eps)
+        self.save(x=x, size=size)
+        return _from_rows(y, x.shape, axis)
+
+    def backward(self, grad: Array) -> Array:
+        x, size, axis = self.saved["x"], self.saved["size"], self.axis
+        rows = _rows(grad, axis), _rows(x, axis)
+        dx = self.kernels.normalize_backward(*rows, size, self.eps)
+        return _from_rows(dx, x.shape, axis)
+
+
 def normalize(
     input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12
 ) -> Tensor:
@@ -293,6 +338,8 @@ def normalize(
     tensor([[0.6, 0.8]])
     """
     x = as_floats(input, "input", "normalize")
+    if p == 2 and isinstance(dim, int):
+        return Normalize.apply(x, as_axis(dim, x._array.ndim), eps)
     return x / norm(x, p, dim, keepdim=True).clamp(min=eps)
 
 
@@ -304,27 +351,33 @@ class CosineSimilarity(Function):
     dx = (v - c x / |x|) dc / a  and  dy = (u - c y / |y|) dc / b.
     """
 
+    kernels_only = True
     promotes = True
     fresh = True
 
     def forward(self, x: Array, y: Array, axis: int, eps: float) -> Array:
-        self.axes, self.eps = ((axis % x.ndim,) if x.ndim else ()), eps
+        self.kernels, self.axis, self.eps = backend(), axis, eps
         self.save(x=x, y=y)
-        (u, _, _), (v, _, _) = self.units()
-        return sum_over(u * v, self.axes)
+        return _of_rows(self.kernels.cosine(_rows(x, axis), _rows(y, axis), eps), x.shape, axis)
 
     def backward(self, grad: Array) -> tuple[Array, Array]:
-        (u, dx, a), (v, dy, b) = self.units()
-        c = sum_over(u * v, self.axes, keepdims=True)
-        grad = np.expand_dims(grad, self.axes)
-        return (v - c * dx) * (grad / a), (u - c * dy) * (grad / b)
+        x, y, axis = self.saved["x"], self.saved["y"], self.axis
+        rows = _rows(x, axis), _rows(y, axis)
+        dx, dy = self.kernels.cosine_backward(grad.reshape(-1), *rows, self.eps)
+        return _from_rows(dx, x.shape, axis), _from_rows(dy, x.shape, axis)
 
-    def units(self) -> Iterator[tuple[Array, Array, Array]]:
-        """For x and for y: x / a, x / |x| (0 where x is 0), and a."""
-        for x in (self.saved["x"], self.saved["y"]):
-            norm = np.sqrt(squares_over(x, self.axes)).astype(x.dtype)
-            a = np.maximum(norm, np.asarray(self.eps, x.dtype))
-            yield x / a, np.where(norm == 0, 0, x / norm), a
+
+def _alike(name: str, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+    """Two tensors of floats, broadcast to one shape."""
+    x, y = as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array
+    dtype = x.dtype if x.dtype is y.dtype else result_type(x, y)
+    if dtype.kind != "f":
+        raise RuntimeError(f"{name}: x1: expected float32 or float64 together with x2, got {dtype}")
+    if x.shape == y.shape:
+        return x1, x2
+    check_broadcast(x.shape, y.shape)
+    shape = common_shape(x.shape, y.shape)
+    return expand(x1, shape), expand(x2, shape)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -334,20 +387,38 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> F.cosine_similarity(ta.tensor([[1.0, 0.0]]), ta.tensor([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    dtype = result_type(as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array)
-    if dtype.kind != "f":
-        raise RuntimeError(
-            f"cosine_similarity: x1: expected float32 or float64 together with x2, got {dtype}"
-        )
-    check_broadcast(x1._array.shape, x2._array.shape)
-    shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
-    axis = as_axis(dim, len(shape)) - len(shape)
-    return CosineSimilarity.apply(expand(x1, shape), expand(x2, shape), axis=axis, eps=eps)
+    x1, x2 = _alike("cosine_similarity", x1, x2)
+    return CosineSimilarity.apply(x1, x2, axis=as_axis(dim, x1._array.ndim), eps=eps)
+
+
+class PairwiseDistance(Function):
+    """d = |w|  with  w = x - y + e, the 2-norm of the last axis;   dx = g w / d, 0 where w or d
+    is 0,  dy = -dx."""
+
+    kernels_only = True
+    promotes = True
+    fresh = True
+
+    def forward(self, x: Array, y: Array, eps: float, keepdim: bool) -> Array:
+        self.kernels, self.eps, axis = backend(), eps, x.ndim - 1
+        d, size = self.kernels.pairwise(_rows(x, axis), _rows(y, axis), eps)
+        self.save(x=x, y=y, size=size)
+        return _of_rows(d, x.shape, axis, keepdim)
+
+    def backward(self, grad: Array) -> tuple[Array, Array | None]:
+        x, y, size = self.saved["x"], self.saved["y"], self.saved["size"]
+        rows = _rows(x, x.ndim - 1), _rows(y, x.ndim - 1)
+        dx = self.kernels.pairwise_backward(grad.reshape(-1), *rows, size, self.eps)
+        dx = dx.reshape(x.shape)
+        return dx, self.kernels.elementwise("neg", (dx,)) if self.needs(1) else None
 
 
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """|x1 - x2 + eps|_p: the distance of rows, which are the last dimension; the two broadcast."""
-    difference = as_tensor(x1, "x1") - as_tensor(x2, "x2")
-    return norm(difference + eps, p, -1, keepdim)
+    x, y = as_tensor(x1, "x1")._array, as_tensor(x2, "x2")._array
+    if p == 2 and x.ndim and y.ndim and x.dtype.kind == y.dtype.kind == "f":
+        x1, x2 = _alike("pairwise_distance", x1, x2)
+        return PairwiseDistance.apply(x1, x2, eps=eps, keepdim=keepdim)
+    return norm(x1 - x2 + eps, p, -1, keepdim)

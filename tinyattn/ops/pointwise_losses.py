@@ -6,6 +6,7 @@ gradients of the single losses. Look at PerElement and Difference first. size_av
 older names of the reductions.
 """
 
+import math
 import warnings
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.compat.deprecated import reduction_of
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.recording import check
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_floats, as_tensor
@@ -31,6 +33,15 @@ class PerElement(Function):
     promotes = True
     fresh = True
     terms = 1
+
+    def of(self, kernel: str, x: Array, target: Array, reduction: str, p: float = 0.0) -> Array:
+        """The losses that an elementwise kernel gives, reduced."""
+        self.kernels = backend()
+        self.shape = common_shape(x.shape, target.shape)
+        if reduction == "none":
+            return self.kernels.elementwise(kernel, (x, target), p)
+        self.terms = math.prod(self.shape) if reduction == "mean" else 1
+        return self.kernels.elementwise_sum(kernel, (x, target), p, self.terms)
 
     def reduced(self, losses: Array, reduction: str) -> Array:
         self.shape = losses.shape
@@ -54,11 +65,11 @@ class Difference(PerElement):
     kernel: ClassVar[str]  # elementwise, on x and t; p is a number that f depends on
 
     def forward(self, x: Array, target: Array, p: float = 0.0, reduction: str = "none") -> Array:
-        self.kernels, self.p = backend(), p
+        self.p = p
         self.save(x=x, t=target)
         if x.dtype.kind != "f":
             return self.of_integers(x - target)
-        return self.reduced(self.kernels.elementwise(self.kernel, (x, target), p), reduction)
+        return self.of(self.kernel, x, target, reduction, p)
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
         inputs = self.of_each(grad), self.saved["x"], self.saved["t"]
@@ -113,14 +124,12 @@ class BCEWithLogits(PerElement):
         pos_weight: Array | None = None,
         reduction: str = "none",
     ) -> Array:
-        self.kernels = backend()
         self.save(x=x, t=target, p=pos_weight)
         if pos_weight is None:
-            losses = self.kernels.elementwise("binary_cross_entropy", (x, target))
-        else:
-            m = -self.kernels.elementwise("logsigmoid", (x,))
-            losses = (1 - target) * x + (1 + (pos_weight - 1) * target) * m
-        return self.reduced(losses, reduction)
+            return self.of("binary_cross_entropy", x, target, reduction)
+        self.kernels = backend()
+        m = -self.kernels.elementwise("logsigmoid", (x,))
+        return self.reduced((1 - target) * x + (1 + (pos_weight - 1) * target) * m, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t, p = self.saved["x"], self.saved["t"], self.saved["p"]
@@ -146,10 +155,8 @@ class BinaryCrossEntropy(PerElement):
     """
 
     def forward(self, p: Array, target: Array, reduction: str = "none") -> Array:
-        self.kernels = backend()
         self.save(p=p, t=target)
-        losses = self.kernels.elementwise("probability_cross_entropy", (p, target))
-        return self.reduced(losses, reduction)
+        return self.of("probability_cross_entropy", p, target, reduction)
 
     def backward(self, grad: Array) -> tuple[Array, Array | None]:
         p, t, grad = self.saved["p"], self.saved["t"], self.of_each(grad)
@@ -161,9 +168,8 @@ class KLDiv(PerElement):
     """l = t (log t - x), 0 where t = 0;   dx = -dl t,  dt = dl (log t + 1 - x)."""
 
     def forward(self, x: Array, target: Array, reduction: str = "none") -> Array:
-        self.kernels = backend()
         self.save(x=x, t=target)
-        return self.reduced(self.kernels.elementwise("kl_div", (x, target)), reduction)
+        return self.of("kl_div", x, target, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t, grad = self.saved["x"], self.saved["t"], self.of_each(grad)
@@ -373,7 +379,7 @@ def _difference(
 ) -> Tensor:
     x, t = as_tensor(input, "input")._array, as_tensor(target, "target")._array
     kinds = "fi" if operation is AbsoluteError else "f"
-    if result_type(x, t).kind not in kinds:
+    if (x.dtype if x.dtype is t.dtype else result_type(x, t)).kind not in kinds:
         raise RuntimeError(f"{name}: expected float32 or float64, got {x.dtype} and {t.dtype}")
     if x.shape != t.shape:
         warnings.warn(

@@ -58,8 +58,8 @@ class Reduction(Function):
         self.axes, self.kept, self.left, self.count, *_ = fold(x.shape, axes)
 
     def spread(self, y: Array) -> Array:
-        """y with the axes that were reduced, at size 1."""
-        return y if self.keepdim else y.reshape(self.kept)
+        """y with the axes that were reduced, at size 1; without any axes if these are all."""
+        return y if self.keepdim or not y.ndim else y.reshape(self.kept)
 
     def shrunk(self, y: Array) -> Array:
         """y, whose reduced axes have size 1, as the result is to be."""

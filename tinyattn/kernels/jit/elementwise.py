@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.jit.compiling import SMALL, exact, inlined, kernel
+from tinyattn.kernels.jit.reductions import sum
 from tinyattn.kernels.jit.vmath import erf, exp, expm1, log, log1p, normal, power, tanh
 
 
@@ -369,3 +370,19 @@ def elementwise(
     loop = loop_of(operation, out.dtype)
     function = run_where if operation == "where" else run
     function(rows, loop.address, *views, p, q, alone=out.size < SMALL)
+
+
+def elementwise_sum(
+    operation: str,
+    inputs: Sequence[Array | float],
+    shape: tuple[int, ...],
+    out: Array,
+    p: float = 0.0,
+    divisor: float = 1.0,
+    alike: bool = False,
+) -> None:
+    """inputs, arrays or numbers that broadcast to shape -> out (), the sum of the results divided
+    by divisor."""
+    results = np.empty(shape, out.dtype)
+    elementwise(operation, inputs, results, p, 0.0, alike)
+    sum(results.reshape(1, -1, 1), divisor, out.reshape(1, 1))

@@ -1,6 +1,7 @@
 """Elementwise operations, native/elementwise.c; the list is native/elementwise_operations.inc."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ def _codes() -> dict[str, int]:
 
 
 CODES = _codes()
-_KERNEL = by_size("elementwise")
+_KERNEL = by_size("elementwise", "elementwise_sum")
 
 
 def elementwise(
@@ -30,7 +31,7 @@ def elementwise(
 ) -> None:
     """inputs, arrays or numbers that broadcast to out's shape -> out, C-contiguous. `alike`: the
     arrays are in its shape and C-contiguous, too."""
-    real, kernel = _KERNEL[out.itemsize]
+    real, kernel, _ = _KERNEL[out.itemsize]
     code, to = CODES[operation], address(real, out)
     first, last = inputs[0], inputs[-1]
     if alike and len(inputs) < 3 and type(first) is not float and type(last) is not float:
@@ -39,8 +40,32 @@ def elementwise(
         if status:
             check(status)
         return
+    status = kernel(code, to, out.size, *_arguments(real, inputs, out.shape, p, q, alike))
+    if status:
+        check(status)
+
+
+def elementwise_sum(
+    operation: str,
+    inputs: Sequence[Any],
+    shape: tuple[int, ...],
+    out: Array,
+    p: float = 0.0,
+    divisor: float = 1.0,
+    alike: bool = False,
+) -> None:
+    """inputs, arrays or numbers that broadcast to shape -> out (), the sum of the results divided
+    by divisor."""
+    real, _, kernel = _KERNEL[out.itemsize]
+    arguments = _arguments(real, inputs, shape, p, 0.0, alike)
+    check(kernel(CODES[operation], divisor, address(real, out), math.prod(shape), *arguments))
+
+
+def _arguments(
+    real: Any, inputs: Sequence[Any], shape: tuple[int, ...], p: float, q: float, alike: bool
+) -> tuple[Any, ...]:
+    """What C takes for the inputs: three pointers, the number of axes, the layout, p and q."""
     pointers: list[Any] = [NULL, NULL, NULL]
-    shape = out.shape
     numbers = []
     for i, x in enumerate(inputs):
         if type(x) is float:
@@ -53,13 +78,10 @@ def elementwise(
             pointers[i] = address(ctype, x[(slice(1),) * x.ndim])  # takes contiguous arrays only
     if numbers:  # C reads the inputs that are missing from p and q
         p, q = (*numbers, 0.0)[:2]
-    layout, axes = NULL, 0
-    if not alike:
-        layouts = [None if isinstance(x, float) else (x.shape, x.strides) for x in inputs]
-        layout, axes = _layout(shape, *layouts), len(shape)
-    status = kernel(code, to, out.size, *pointers, axes, layout, p, q)
-    if status:
-        check(status)
+    if alike:
+        return (*pointers, 0, NULL, p, q)
+    layouts = [None if type(x) is float else (x.shape, x.strides) for x in inputs]
+    return (*pointers, len(shape), _layout(shape, *layouts), p, q)
 
 
 @functools.lru_cache(4096)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.reference.reductions import of_columns
 
 
 def _sign(x: Array) -> Array:
@@ -186,3 +187,20 @@ def elementwise(
     numbers: list[Any] = [real(x) if isinstance(x, float) else x for x in inputs]
     with np.errstate(all="ignore"):
         out[...] = OPERATIONS[operation](*numbers, real(p), real(q))
+
+
+def elementwise_sum(
+    operation: str,
+    inputs: Sequence[Array | float],
+    shape: tuple[int, ...],
+    out: Array,
+    p: float = 0.0,
+    divisor: float = 1.0,
+    alike: bool = False,
+) -> None:
+    """inputs, arrays or numbers that broadcast to shape -> out (), the sum of the results divided
+    by divisor."""
+    results = np.empty(shape, out.dtype)
+    elementwise(operation, inputs, results, p)
+    with np.errstate(all="ignore"):
+        out[...] = of_columns(results.reshape(-1, 1))[0] / divisor
