@@ -1,5 +1,5 @@
-"""Scaled dot-product attention, one query at a time against all keys of its head. The formulas are
-in reference/attention.py. Look first at `scores`, then at `run_attention`.
+"""Scaled dot-product attention, ROWS queries at a time against all keys of their head. The formulas
+are in reference/attention.py. Look first at `attention`: its products are those of matmul.py.
 """
 
 from typing import Any
@@ -8,36 +8,45 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array, AttentionOptions
+from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
-from tinyattn.kernels.jit.matmul import dot
-from tinyattn.kernels.jit.vmath import exp
+from tinyattn.kernels.jit.matmul import dot, matmul
+from tinyattn.kernels.jit.vmath import bits, exp, unbits
 from tinyattn.kernels.reference.attention import (
     attention_mask_gradient as attention_mask_gradient,
 )
 
-ROWS = 64  # queries that one task computes
+ROWS = 128  # queries whose scores are in memory at a time
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 NO_MASK = {np.dtype(t): np.empty((0, 0, 0, 0), t) for t in (np.float32, np.float64)}
 
 
 @exact
-def scores(q, k, mask, b, h, i, causal, scale, s):
-    """s (Tk,) of query i; returns how many keys lie before the causal bound."""
-    n = min(len(k), i + 1) if causal else len(k)
-    for j in range(n):
-        s[j] = dot(q, k[j]) * scale
-    if mask.size:
-        for j in range(n):
-            added = mask[b, h, i, j]
-            s[j] = added if added == -np.inf else s[j] + added
-    return n
+def multiply(x, factor):
+    for j in range(len(x)):
+        x[j] *= factor
 
 
 @exact
-def add_row(factor, x, out):
-    for d in range(len(out)):
-        out[d] += factor * x[d]
+def scale_and_mask(s, mask, b, h, i, causal, scale):
+    """s (n,) of query i in place; what lies behind the causal bound becomes -inf."""
+    multiply(s, scale)
+    if mask.size:
+        for j in range(len(s)):
+            added = mask[b, h, i, j]
+            s[j] = added if added == -np.inf else s[j] + added
+    if causal and i + 1 < len(s):
+        s[i + 1 :] = -np.inf
+
+
+@exact
+def largest(s):
+    """The maximum of s (n,), or NaN if it contains NaN; -inf if there is nothing."""
+    top = bits(s.dtype.type(-np.inf))
+    for j in range(len(s)):
+        top = max(top, bits(s[j]))
+    return unbits(top)
 
 
 @exact
@@ -64,76 +73,74 @@ def drop_row(head, i, n, p, key, factors):
 
 
 @sums
-def exponentials(s, n, shift):
-    """e^(s - shift) in place; their sum."""
+def exponentials(s, shift):
+    """e^(s - shift) of s (n,) in place; their sum."""
     total = s.dtype.type(0)
-    for j in range(n):
+    for j in range(len(s)):
         s[j] = exp(s[j] - shift)
         total += s[j]
     return total
 
 
-@kernel("r4 r4 r4 v4 bool float float int w4 w3")
-def run_attention(q, k, v, mask, causal, scale, p, key, out, lse):
-    """The forward kernel; a task is ROWS queries of one head."""
-    B, heads, Tq, _ = q.shape
-    group = heads // k.shape[1]
-    pieces = (Tq + ROWS - 1) // ROWS
-    real = out.dtype.type
-    for task in numba.prange(B * heads * pieces):
-        number = task // pieces
-        b, h = number // heads, number % heads
-        keys, values = k[b, h // group], v[b, h // group]
-        s, factors = np.empty(len(keys), out.dtype), np.empty(len(keys), out.dtype)
-        for row in range(min(ROWS, Tq - task % pieces * ROWS)):
-            i = task % pieces * ROWS + row
-            n = scores(q[b, h, i], keys, mask, b, h, i, causal, real(scale), s)
-            top = real(-np.inf)
-            for j in range(n):
-                if s[j] > top:
-                    top = s[j]
-            shift = real(0) if top == -np.inf else top
-            total = exponentials(s, n, shift)
-            lse[b, h, i] = shift + np.log(total)
-            inverse = real(0) if total == 0 else real(1) / total
-            if p > 0:
-                drop_row(number, i, n, p, key, factors)
-                for j in range(n):
-                    s[j] *= factors[j]
-            out[b, h, i] = 0
-            for j in range(n):
-                add_row(s[j] * inverse, values[j], out[b, h, i])
+@exact
+def weigh(s, mask, b, h, i, causal, scale, p, key, heads):
+    """The scores s (Tk,) of query i become its weights; the logarithm of the sum of their
+    exponentials."""
+    scale_and_mask(s, mask, b, h, i, causal, scale)
+    top = largest(s)
+    shift = s.dtype.type(0) if top == -np.inf else top
+    total = exponentials(s, shift)
+    multiply(s, s.dtype.type(0 if total == 0 else 1 / total))
+    if p > 0:
+        factors = np.empty_like(s)
+        drop_row(b * heads + h, i, len(s), p, key, factors)
+        for j in range(len(s)):
+            s[j] *= factors[j]
+    return shift + np.log(total)
 
 
-@kernel("r4 r4 r4 r4 r4 r3 v4 bool float float int w4 w4 w4")
-def run_backward(grad, q, k, v, out, lse, mask, causal, scale, p, key, dq, dk, dv):
-    """The backward kernel; a task is a head of k and v, with all heads of q that share it. The
-    weights are computed again, from the logarithm of their sum."""
-    B, heads, Tq, _ = q.shape
-    shared, Tk = k.shape[1:3]
-    group = heads // shared
-    real = out.dtype.type
-    for task in numba.prange(B * shared):
-        b, h_kv = task // shared, task % shared
-        keys, values, dkeys, dvalues = k[b, h_kv], v[b, h_kv], dk[b, h_kv], dv[b, h_kv]
-        s, factors = np.empty(Tk, out.dtype), np.ones(Tk, out.dtype)
-        dkeys[:] = 0
-        dvalues[:] = 0
-        for row in range(group * Tq):
-            h, i = h_kv * group + row // Tq, row % Tq
-            query, g, dquery = q[b, h, i], grad[b, h, i], dq[b, h, i]
-            n = scores(query, keys, mask, b, h, i, causal, real(scale), s)
-            log_sum = lse[b, h, i]
-            exponentials(s, n, real(np.inf) if log_sum == -np.inf else log_sum)
-            if p > 0:
-                drop_row(b * heads + h, i, n, p, key, factors)
-            whole = dot(g, out[b, h, i])
-            dquery[:] = 0
-            for j in range(n):
-                add_row(s[j] * factors[j], g, dvalues[j])
-                ds = s[j] * (dot(g, values[j]) * factors[j] - whole) * real(scale)
-                add_row(ds, keys[j], dquery)
-                add_row(ds, query, dkeys[j])
+@kernel("w3 v4 int int bool float float int w2")
+def run_weights(s, mask, heads, first, causal, scale, p, key, lse):
+    """s (B h, M, Tk), the scores of M queries from `first` on, in place; lse (B h, Tq)."""
+    n, M, _ = s.shape
+    real = s.dtype.type
+    for unit in numba.prange(n * M):
+        number, i = unit // M, first + unit % M
+        lse[number, i] = weigh(
+            s[number, unit % M], mask, number // heads, number % heads, i,
+            causal, real(scale), p, key, heads,
+        )  # fmt: skip
+
+
+@exact
+def slope(grad, out, log_sum, mask, b, h, i, causal, scale, p, key, heads, s, ds):
+    """The scores s (Tk,) become the weights, ds (Tk,), the gradient at the weights, that at the
+    scores."""
+    scale_and_mask(s, mask, b, h, i, causal, scale)
+    exponentials(s, s.dtype.type(np.inf) if log_sum == -np.inf else log_sum)
+    factors = np.empty_like(s)
+    if p > 0:
+        drop_row(b * heads + h, i, len(s), p, key, factors)
+    else:
+        factors[:] = 1
+    whole = dot(grad, out)
+    for j in range(len(s)):
+        ds[j] = s[j] * (ds[j] * factors[j] - whole) * scale
+        s[j] *= factors[j]
+
+
+@kernel("r3 r3 r2 v4 int int bool float float int w3 w3")
+def run_slopes(grad, out, lse, mask, heads, first, causal, scale, p, key, s, ds):
+    """s, ds (B h, M, Tk) of M queries from `first` on, in place; grad, out (B h, Tq, Dv)."""
+    n, M, _ = s.shape
+    real = s.dtype.type
+    for unit in numba.prange(n * M):
+        number, i = unit // M, first + unit % M
+        slope(
+            grad[number, i], out[number, i], lse[number, i],
+            mask, number // heads, number % heads, i,
+            causal, real(scale), p, key, heads, s[number, unit % M], ds[number, unit % M],
+        )  # fmt: skip
 
 
 def _added(mask: Array | None, dtype: Any) -> Array:
@@ -144,6 +151,15 @@ def _added(mask: Array | None, dtype: Any) -> Array:
         return mask
     own = mask[tuple(slice(None) if step else slice(1) for step in mask.strides)]
     return np.broadcast_to(np.where(own, dtype.type(0), dtype.type(-np.inf)), mask.shape)
+
+
+def _by_heads(x: Array, heads: int) -> Array:
+    """x (B, h_kv, T, D) -> (B heads, T, D), contiguous; the heads of queries that share one of x
+    get it each."""
+    B, own, T, D = x.shape
+    if own != heads:
+        x = x.repeat(heads // own, axis=1)
+    return np.ascontiguousarray(x).reshape(B * heads, T, D)
 
 
 def _signed(key: int) -> int:
@@ -162,22 +178,23 @@ def attention(
     """q (B, h, Tq, D), k (B, h_kv, Tk, D), v (B, h_kv, Tk, Dv), mask (B, h, Tq, Tk) bool (True =
     attend) or float (added) -> out (B, h, Tq, Dv), lse (B, h, Tq).
     """
-    inputs = (np.ascontiguousarray(x) for x in (q, k, v))
-    whole = np.empty(out.shape, out.dtype)
-    alone = whole.size * k.shape[2] < SMALL
-    causal, scale, dropout_p, key = options
-    run_attention(
-        *inputs,
-        _added(mask, q.dtype),
-        causal,
-        scale,
-        dropout_p,
-        _signed(key),
-        whole,
-        lse,
-        alone=alone,
-    )
-    out[...] = whole
+    (B, heads, Tq, _), Tk, real = q.shape, k.shape[2], q.dtype
+    added = _added(mask, real)
+    causal, scale, p, key = options
+    queries, keys, values = (_by_heads(x, heads) for x in (q, k, v))
+    of_all = lse.reshape(B * heads, Tq)
+    for first in range(0, Tq, ROWS):
+        some = slice(first, first + ROWS)
+        n = min(Tk, first + ROWS) if causal else Tk  # no query here looks further
+        rows = queries[:, some]
+        s = empty((*rows.shape[:2], n), real)
+        matmul(rows, keys[:, :n].swapaxes(1, 2), None, None, s)
+        alone = s.size < SMALL
+        run_weights(s, added, heads, first, causal, scale, p, _signed(key), of_all, alone=alone)
+        result = empty((*rows.shape[:2], v.shape[3]), real)
+        matmul(s, values[:, :n], None, None, result)
+        of_some = out[:, :, some]
+        of_some[...] = result.reshape(of_some.shape)
 
 
 def attention_backward(
@@ -194,20 +211,35 @@ def attention_backward(
     dv: Array,
 ) -> None:
     """grad (B, h, Tq, Dv) and the forward's own arrays -> dq, dk, dv like q, k, v."""
-    inputs = (np.ascontiguousarray(x) for x in (grad, q, k, v, out))
-    whole = [np.empty(x.shape, x.dtype) for x in (dq, dk, dv)]
-    alone = out.size * k.shape[2] < SMALL
-    causal, scale, dropout_p, key = options
-    run_backward(
-        *inputs,
-        lse,
-        _added(mask, q.dtype),
-        causal,
-        scale,
-        dropout_p,
-        _signed(key),
-        *whole,
-        alone=alone,
-    )
-    for x, result in zip((dq, dk, dv), whole, strict=True):
-        x[...] = result
+    (B, heads, Tq, _), (_, shared, Tk, _), real = q.shape, k.shape, q.dtype
+    added = _added(mask, real)
+    causal, scale, p, key = options
+    grads, queries, keys, values, results = (_by_heads(x, heads) for x in (grad, q, k, v, out))
+    of_all = lse.reshape(B * heads, Tq)
+    of_keys, of_values = np.zeros_like(keys), np.zeros_like(values)
+    for first in range(0, Tq, ROWS):
+        some = slice(first, first + ROWS)
+        n = min(Tk, first + ROWS) if causal else Tk
+        rows, g = queries[:, some], grads[:, some]
+        s, ds = (empty((*rows.shape[:2], n), real) for _ in range(2))
+        matmul(rows, keys[:, :n].swapaxes(1, 2), None, None, s)
+        matmul(g, values[:, :n].swapaxes(1, 2), None, None, ds)
+        run_slopes(
+            grads, results, of_all, added, heads, first, causal, scale, p, _signed(key), s, ds,
+            alone=s.size < SMALL,
+        )  # fmt: skip
+        of_queries = empty(rows.shape, real)
+        matmul(ds, keys[:, :n], None, None, of_queries)
+        of_some = dq[:, :, some]
+        of_some[...] = of_queries.reshape(of_some.shape)
+        for a, b, total in ((ds, rows, of_keys), (s, g, of_values)):
+            whole = not first and n == Tk  # there is nothing to add it to
+            more = total if whole else empty((B * heads, n, b.shape[2]), real)
+            matmul(a.swapaxes(1, 2), b, None, None, more)
+            if not whole:
+                total[:, :n] += more
+    for total, to in ((of_keys, dk), (of_values, dv)):
+        if shared == heads:
+            to[...] = total.reshape(to.shape)
+        else:
+            to[...] = total.reshape(B, shared, heads // shared, *to.shape[2:]).sum(axis=2)

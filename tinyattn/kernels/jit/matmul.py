@@ -77,10 +77,10 @@ def pack(b, panel):
             copy_row(b[k], panel[k * WIDTH : k * WIDTH + width])
     else:
         for first in range(0, K, 16):  # as many rows as a line of the transposed b holds
-            last = min(first + 16, K)
+            strip, to = b[first : first + 16], panel[first * WIDTH :]
             for j in range(P):
-                for k in range(first, last):
-                    panel[k * WIDTH + j] = b[k, j]
+                for k in range(len(strip)):
+                    to[k * WIDTH + j] = strip[k, j]
         for k in range(K):
             for j in range(P, width):
                 panel[k * WIDTH + j] = 0
