@@ -10,7 +10,7 @@ import numpy as np
 from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
-from tinyattn.kernels.jit.matmul import dot, matmul
+from tinyattn.kernels.jit.matmul import matmul
 from tinyattn.kernels.jit.vmath import bits, exp, unbits
 from tinyattn.kernels.reference.attention import (
     attention_mask_gradient as attention_mask_gradient,
@@ -112,34 +112,45 @@ def run_weights(s, mask, heads, first, causal, scale, p, key, lse):
         )  # fmt: skip
 
 
+@sums
+def rows_sum(s, factors, ds):
+    """The sum of s factors ds (n,): the row of the gradient at the output times the output itself.
+    Where a query has one key, the gradient at the weight is exactly this."""
+    total = s.dtype.type(0)
+    for j in range(len(s)):
+        total += s[j] * factors[j] * ds[j]
+    return total
+
+
 @exact
-def slope(grad, out, log_sum, mask, b, h, i, causal, scale, p, key, heads, s, ds):
+def slope(s, ds, log_sum, mask, b, h, i, causal, scale, p, key, heads):
     """The scores s (Tk,) become the weights, ds (Tk,), the gradient at the weights, that at the
     scores."""
     scale_and_mask(s, mask, b, h, i, causal, scale)
-    exponentials(s, s.dtype.type(np.inf) if log_sum == -np.inf else log_sum)
+    total = exponentials(s, s.dtype.type(np.inf) if log_sum == -np.inf else log_sum)
+    # It is 1 but for the rounding of log_sum, which would show where the gradients cancel.
+    multiply(s, s.dtype.type(0 if total == 0 else 1 / total))
     factors = np.empty_like(s)
     if p > 0:
         drop_row(b * heads + h, i, len(s), p, key, factors)
     else:
         factors[:] = 1
-    whole = dot(grad, out)
+    whole = rows_sum(s, factors, ds)
     for j in range(len(s)):
         ds[j] = s[j] * (ds[j] * factors[j] - whole) * scale
         s[j] *= factors[j]
 
 
-@kernel("r3 r3 r2 v4 int int bool float float int w3 w3")
-def run_slopes(grad, out, lse, mask, heads, first, causal, scale, p, key, s, ds):
-    """s, ds (B h, M, Tk) of M queries from `first` on, in place; grad, out (B h, Tq, Dv)."""
+@kernel("w3 w3 r2 v4 int int bool float float int")
+def run_slopes(s, ds, lse, mask, heads, first, causal, scale, p, key):
+    """s, ds (B h, M, Tk) of M queries from `first` on, in place; lse (B h, Tq)."""
     n, M, _ = s.shape
     real = s.dtype.type
     for unit in numba.prange(n * M):
         number, i = unit // M, first + unit % M
         slope(
-            grad[number, i], out[number, i], lse[number, i],
-            mask, number // heads, number % heads, i,
-            causal, real(scale), p, key, heads, s[number, unit % M], ds[number, unit % M],
+            s[number, unit % M], ds[number, unit % M], lse[number, i],
+            mask, number // heads, number % heads, i, causal, real(scale), p, key, heads,
         )  # fmt: skip
 
 
@@ -214,7 +225,7 @@ def attention_backward(
     (B, heads, Tq, _), (_, shared, Tk, _), real = q.shape, k.shape, q.dtype
     added = _added(mask, real)
     causal, scale, p, key = options
-    grads, queries, keys, values, results = (_by_heads(x, heads) for x in (grad, q, k, v, out))
+    grads, queries, keys, values = (_by_heads(x, heads) for x in (grad, q, k, v))
     of_all = lse.reshape(B * heads, Tq)
     of_keys, of_values = np.zeros_like(keys), np.zeros_like(values)
     for first in range(0, Tq, ROWS):
@@ -225,7 +236,7 @@ def attention_backward(
         matmul(rows, keys[:, :n].swapaxes(1, 2), None, None, s)
         matmul(g, values[:, :n].swapaxes(1, 2), None, None, ds)
         run_slopes(
-            grads, results, of_all, added, heads, first, causal, scale, p, _signed(key), s, ds,
+            s, ds, of_all, added, heads, first, causal, scale, p, _signed(key),
             alone=s.size < SMALL,
         )  # fmt: skip
         of_queries = empty(rows.shape, real)
