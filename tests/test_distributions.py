@@ -21,6 +21,15 @@ def test_probabilities_logarithms_and_entropy(given):
     np.testing.assert_allclose(choice.entropy().numpy(), want, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tiny"), [(ta.float64, 2.220446049250313e-16), (ta.float32, 1.1920929e-07)]
+)
+def test_the_logarithm_of_0_is_that_of_the_smallest_step_from_1(dtype, tiny):
+    logits = Categorical(probs=ta.tensor([2.0, 0.0], dtype=dtype)).logits.numpy()
+    np.testing.assert_allclose(logits[0], np.log1p(-tiny), rtol=1e-6)
+    np.testing.assert_allclose(logits[1], np.log(tiny), rtol=1e-7)
+
+
 def test_draws_follow_the_probabilities():
     ta.manual_seed(0)
     drawn = Categorical(probs=ta.tensor(P)).sample((20000,))

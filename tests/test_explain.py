@@ -8,8 +8,21 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn, viz
-from tinyattn._explain import _place
+from tinyattn._explain import (
+    Input,
+    Quantity,
+    _cut,
+    _groups,
+    _joined,
+    _label,
+    _labels,
+    _place,
+    _strength,
+    _summed,
+)
+from tinyattn._explain import Step as Step_
 from tinyattn.autograd import Function
+from tinyattn.kernels.recording import local
 
 
 def chain():
@@ -359,3 +372,213 @@ def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):
 def test_what_has_no_graph_is_refused_under_the_name_of_explain(loss):
     with pytest.raises((RuntimeError, TypeError), match=r"^explain: "):
         ta.explain(loss)
+
+
+# --- what is told, by hand ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("array", "told", "short"),
+    [
+        (np.float64(2.5), "2.5", "2.5"),
+        (np.array([1.0, -2.0]), "[1, -2]", "[1, -2]"),
+        (np.array([[True, False]]), "[[True, False]]", "[[True, False]]"),
+        (np.array([1.23456789e-7]), "[1.235e-07]", "[1.235e-07]"),
+        (np.full(7, 1.0), "[1, 1, 1, 1, 1, 1, 1]", "[1, 1, 1, 1, 1, 1, 1]"),  # 21 characters
+        (np.array([1.0] * 6 + [12]), "[1, 1, 1, 1, 1, 1, 12]", "[1, 1, 1, 1, 1, 1, 12]"),
+        (np.array([1.0] * 6 + [120]), "[1, 1, 1, 1, 1, 1, 120]", "|120|"),
+        (np.full(12, 2.0), "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]", "|6.928|"),
+        (np.full(16, 2.0), "norm 8, from 2 to 2", "|8|"),
+        (np.array([3.0, -4.0] + [0.0] * 11), "norm 5, from -4 to 3", "|5|"),
+        (np.array([np.nan, 3.0] * 7), "norm nan, from 3 to 3, 7 not finite", "|nan|"),
+        (np.full(13, -np.inf), "norm inf, from 0 to 0, 13 not finite", "|inf|"),
+        (np.full(13, 1e200), "norm inf, from 1e+200 to 1e+200", "|inf|"),
+        (np.zeros((0, 3)), "[]", "[]"),
+    ],
+)
+def test_what_is_told_of_an_array(array, told, short):
+    quantity = Quantity(array)
+    assert (str(quantity), quantity.short()) == (told, short)
+    assert quantity.shape == array.shape
+
+
+def test_the_whole_text_of_a_pass():
+    x = ta.tensor([1.0, 2.0, 4.0])
+    w = ta.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    y = w * x
+    z = y * y
+    text = str(ta.explain(z.sum()))
+    mul = "    z = x y;   dx = dz y,  dy = dz x. Each is kept only for the gradient of the other."
+    steps = [part.split("\n") for part in text.split("\n\n")]
+    assert steps[0] == ["The backward pass from Sum"]
+    assert [part[0] for part in steps[1:]] == [
+        "Step 1. Sum", "Step 2. z = Mul", "Step 3. y = Mul", "Step 4. w, a leaf",
+    ]  # fmt: skip
+    assert steps[1][-3:] == ["    value    77", "    arrives  1", "    to z     (3,) [1, 1, 1]"]
+    assert steps[2][1:] == [
+        mul, "    value    (3,) [9, 4, 64]", "    arrives  (3,) [1, 1, 1]",
+        "    to y     (3,) [3, 2, 8]", "    to y     (3,) [3, 2, 8]",
+    ]  # fmt: skip
+    assert steps[3][1:] == [
+        "    as in step 2", "    value       (3,) [3, 2, 8]",
+        "    arrives     (3,) [6, 4, 16], the sum of 2", "    to w        (3,) [6, 8, 64]",
+        "    constant x  (3,) [1, 2, 4]",
+    ]  # fmt: skip
+    assert steps[4][1:] == ["    value    (3,) [3, 1, 2]", "    arrives  (3,) [6, 8, 64]"]
+
+
+def step(number, operation, inputs=(), module="", shape=(2,), arrived=1.0, **more):
+    """A step of a pass whose places have gradients of 1 element."""
+    grads = arrived if isinstance(arrived, list) else [Quantity(np.full(shape, arrived))]
+    settings = {
+        "names": {}, "formula": "", "values": {}, "constants": {},
+        "outputs": [shape], "arrived": grads,
+    }  # fmt: skip
+    to = [i if isinstance(i, Input) else Input(i, 0, (2,), Quantity(np.ones(2))) for i in inputs]
+    return Step_(number, operation, inputs=to, module=module, **settings | more)
+
+
+def test_steps_of_a_module_in_a_row_are_one_group_with_the_leaves_that_only_they_use():
+    steps = [
+        step(1, "Sum", [2]), step(2, "Mul", [3, 5], "m.a"), step(3, "Add", [4, 5, 6], "m.a"),
+        step(4, "Tanh", [6, 7], "m.b"), step(5, "leaf"), step(6, "leaf"), step(7, "leaf"),
+    ]  # fmt: skip
+    names = ["", "m.a", "m.a", "m.b", "", "", ""]
+    # w5 is used in m.a alone, w6 in both, w7 in m.b alone
+    assert _groups(steps, names) == [1, 2, 2, 3, 2, 4, 3]
+    assert _groups(steps, [""] * 7) == [1, 2, 3, 4, 5, 6, 7]
+    assert _groups(steps, ["", "m", "m", "m", "", "", ""]) == [1, 2, 2, 2, 2, 2, 2]
+
+
+def test_a_group_is_one_step_that_hands_on_what_leaves_it():
+    large, small = Quantity(np.full(2, 4.0)), Quantity(np.ones(2))
+    steps = [
+        step(1, "Sum", [2]),
+        step(2, "Mul", [3, Input(4, 0, (2,), small)], "m.a.x", names={0: "y"},
+             values={0: Quantity(np.full(2, 7.0))}, constants={"c": small}),
+        step(3, "Add", [Input(4, 0, (2,), large), Input(5, 0, (2,), None)], "m.a.y"),
+        step(4, "Tanh", [6], "m.b", arrived=5.0), step(5, "leaf"), step(6, "leaf"),
+    ]  # fmt: skip
+    first, joined, tanh, inner, outer = _joined(steps, [1, 2, 2, 3, 4, 5])
+    assert [s.number for s in (first, joined, tanh, inner, outer)] == [1, 2, 3, 4, 5]
+    assert [(to.step, to.output) for to in first.inputs] == [(2, 0)]
+    assert joined.operation == "m.a"
+    assert joined.formula == "1 Mul, 1 Add"
+    assert joined.holds == {"Mul": 1, "Add": 1}
+    assert (joined.names, joined.module, joined.line) == ({}, "", "")
+    assert joined.outputs == [(2,)]
+    assert joined.values[0].elements == [7, 7]
+    assert joined.arrived[0].elements == [1, 1]
+    assert list(joined.constants) == ["c"]
+    assert [(to.step, to.output, to.times) for to in joined.inputs] == [(3, 0, 2), (4, 0, 1)]
+    assert joined.inputs[0].handed is large
+    assert joined.inputs[1].handed is None
+    assert (tanh.operation, tanh.arrived[0].elements) == ("Tanh", [5, 5])
+    assert [to.step for to in tanh.inputs] == [5]
+    assert steps[3].inputs[0].step == 6  # what was folded stays as it was
+
+
+def test_a_group_whose_parts_have_nothing_in_common_is_earlier_steps():
+    steps = [step(1, "Sum", [2]), step(2, "Mul", [3], "m"), step(3, "Add", [], "n")]
+    assert [s.operation for s in _joined(steps, [1, 2, 2])] == ["Sum", "earlier steps"]
+
+
+def test_the_outputs_of_a_group_are_those_that_others_use():
+    steps = [
+        step(1, "Sum", [2, Input(3, 1, (3,), Quantity(np.ones(3)))]),
+        step(2, "Mul", [Input(3, 0, (2,), Quantity(np.ones(2)))], "m"),
+        step(3, "Split", [], "m", outputs=[(2,), (3,)],
+             arrived=[Quantity(np.ones(2)), Quantity(np.full(3, 6.0))]),
+    ]  # fmt: skip
+    first, joined = _joined(steps, [1, 2, 2])
+    assert [(to.step, to.output) for to in first.inputs] == [(2, 0), (2, 1)]
+    assert joined.outputs == [(2,), (3,)]
+    assert [q.elements for q in joined.arrived] == [[1, 1], [6, 6, 6]]
+
+
+@pytest.mark.parametrize(
+    ("norm", "largest", "strength"),
+    [(8.0, 8.0, 1), (0.8, 8.0, 0.75), (8e-4, 8.0, 0), (8e-9, 8.0, 0), (0.0, 8.0, 0), (8.0, 0.0, 0),
+     (np.nan, 8.0, 0), (np.inf, 8.0, 0), (16.0, 8.0, 1)],
+)  # fmt: skip
+def test_a_line_is_as_thick_as_its_gradient_is_large(norm, largest, strength):
+    assert _strength(norm, largest) == pytest.approx(strength)
+
+
+def test_labels_of_lines_and_boxes():
+    ones = Quantity(np.ones(2))
+    assert _label(Input(1, 0, (2,), ones), True) == "[1, 1]"
+    assert _label(Input(1, 0, (2,), None), True) == "nothing"
+    assert _label(Input(1, 0, (2,), ones, times=3), True) == "3 up to [1, 1]"
+    wide = Quantity(np.ones((3, 2)))
+    assert _label(Input(1, 0, (2,), wide, (0,)), True) == "|2.449| (3, 2) → (2,)"
+    assert _label(Input(1, 0, (2,), ones), False) == "(2,)"
+    assert _label(Input(1, 0, (), ones), False) == ""
+    mul = step(2, "Mul", names={0: "y"}, values={0: ones})
+    assert _labels(mul, True) == ["y = Mul", "(2,) [1, 1]", "grad [1, 1]"]
+    assert _labels(mul, False) == ["y = Mul", "[1, 1]"]
+    assert _labels(step(1, "Mul"), False) == ["Mul", "(2,)"]
+    assert _labels(step(2, "leaf", names={0: "w"}, arrived=2.0), False) == ["w", "(2,)"]
+    assert _labels(step(3, "Mul", arrived=9.0, shape=()), True) == ["Mul", "grad 9"]
+    module = step(4, "m.a", holds={"Mul": 2, "Add": 3}, values={0: Quantity(np.ones(99))})
+    assert _labels(module, True)[:3] == ["m.a", "5 steps", "(2,)"]
+    four = step(5, "Split", outputs=[(1,)] * 4, arrived=[None, ones, ones, ones])
+    assert _labels(four, True) == [
+        "Split", "(1,)", "no gradient", "(1,)", "grad [1, 1]", "(1,)", "grad [1, 1]"
+    ]  # fmt: skip
+    assert _cut("a" * 28) == "a" * 28
+    assert _cut("b" + "a" * 28) == "…" + "a" * 27
+
+
+@pytest.mark.parametrize(
+    ("shape", "own", "axes"),
+    [((2, 3), (2, 3), ()), ((2, 3), (3,), (0,)), ((2, 3), (2, 1), (1,)), ((2, 3), (), (0, 1)),
+     ((2, 1, 3), (1, 3), (0,)), ((2, 1, 3), (1, 1), (0, 2))],
+)  # fmt: skip
+def test_the_axes_over_which_a_gradient_is_summed(shape, own, axes):
+    assert _summed(shape, own) == axes
+
+
+def test_titles_of_steps():
+    assert step(1, "leaf").title == "a leaf"
+    assert step(1, "leaf", names={0: "w"}).title == "w"
+    assert step(1, "Mul").title == "Mul"
+    assert step(1, "Split", names={0: "u", 2: "v"}).title == "u, v = Split"
+
+
+def test_a_notebook_gets_the_picture_and_a_part_for_each_step():
+    html = chain()._repr_html_()
+    assert "Each step gets the gradient of its result and hands on a gradient" in html
+    assert html.count("Step 2. product = Mul") == 1
+    assert "test_explain.py:" in html
+    assert "<svg" in html
+
+
+def test_a_page_holds_the_picture_and_all_steps(tmp_path):
+    told = chain()
+    told.save(tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert told._repr_html_() in page
+    assert "<title>The backward pass from loss</title>" in page
+
+
+def test_the_pass_is_told_in_the_place_of_hooks_that_come_back():
+    x = ta.ones(2, requires_grad=True)
+    y = x * 2
+    seen = []
+    y.register_hook(lambda grad: seen.append(grad.tolist()))
+    told = ta.explain(y.sum())
+    assert seen == []
+    assert told.steps[-1].arrived[0].elements == [2, 2]
+    y.sum().backward()
+    assert seen == [[1, 1]]
+
+
+def test_a_recorded_step_has_no_explanation():
+    loss = ta.ones(1, requires_grad=True)
+    local.recorder = object()
+    try:
+        with pytest.raises(RuntimeError, match="explain: the backward pass that it tells is not a"):
+            ta.explain(loss)
+    finally:
+        local.recorder = None

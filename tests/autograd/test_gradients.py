@@ -104,6 +104,17 @@ def test_what_arrives_at_an_output_changes_only_what_the_pass_owns_there(recorde
     assert arrived[1::2] == [True, True]
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_gradient_that_is_wanted_belongs_to_the_pass_no_longer(index):
+    node = Twice.apply(leaf(np.ones(2)))[0]._edge[0]
+    waiting = Waiting([], None)
+    waiting.wanted = {(node, index)}
+    arrived = [np.ones(2), True, np.zeros(2), True]
+    waiting.complete(node, arrived)
+    assert waiting.found == {(node, index): arrived[2 * index]}
+    assert arrived[1::2] == [i != index for i in (0, 1)]
+
+
 @pytest.mark.parametrize("shared", [0, 1])
 @pytest.mark.parametrize("order", [("shared", "own", "other"), ("own", "shared", "other")])
 @pytest.mark.parametrize("index", [..., 1])

@@ -422,6 +422,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Progress.__init__": {"argument dropped: self.path.read_text(...": ASCII},
     "Progress.save": {"argument dropped: self.path.write_text(...": ASCII},
     "library_calls": {"last one lost: ast.walk(tree)": "the last node is no import and no name"},
+    "write_csv": {
+        'argument dropped: ... -> path.open("w", encoding="utf-8")': "Linux translates no line end",
+        'argument dropped: ... -> path.open("w", newline="")': UTF8,
+    },
+    "folder.answer_in": {"left out: linecache.checkcache(...": "traceback does it, too"},
+    "Categorical.log_prob": {"wrong operator: self.logits + ...": "plus 0 or minus 0"},
     "comparing.outcome": {
         "order exchanged: inputs, given": EITHER,
         "order exchanged: old, new": EITHER,

@@ -1,0 +1,441 @@
+"""What ranks say to each other, with threads in the place of processes: no MPI is needed. Look at
+`Comm` first."""
+
+import math
+import queue
+import threading
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinyattn as ta
+from tinyattn.parallel import exchange, processes
+from tinyattn.parallel.processes import World
+from tinyattn.parallel.sums import Sum, finish
+
+
+class Comm:
+    """One end of mailboxes that all threads share: what was sent waits under (to, from, tag)."""
+
+    def __init__(self, rank: int, size: int, boxes: Any) -> None:
+        self.rank, self.size, self.boxes = rank, size, boxes
+
+    def Get_rank(self) -> int:
+        return self.rank
+
+    def Get_size(self) -> int:
+        return self.size
+
+    def isend(self, obj: Any, peer: int, tag: int) -> Any:
+        self.boxes[peer, self.rank, tag].put(obj)
+        return SimpleNamespace(Test=lambda: True)
+
+    def Isend(self, array: Any, peer: int, tag: int) -> Any:
+        return self.isend(array.copy(), peer, tag)
+
+    def irecv(self, source: int, tag: int) -> Any:
+        return self.Irecv(None, source, tag)
+
+    def Irecv(self, into: Any, source: int, tag: int) -> Any:
+        box, done = self.boxes[self.rank, source, tag], []
+
+        def test() -> bool:
+            if not done and not box.empty():
+                value = box.get()
+                if into is not None:
+                    into[...] = value
+                done.append(True)
+            return bool(done)
+
+        return SimpleNamespace(Test=test)
+
+    def improbe(self, source: int, tag: int) -> Any:
+        box = self.boxes[self.rank, source, tag]
+        return None if box.empty() else SimpleNamespace(recv=box.get)
+
+    def Abort(self, code: int) -> None:
+        raise SystemExit(f"aborted with {code}")
+
+
+def comms(size: int) -> list[Comm]:
+    boxes: Any = defaultdict(queue.SimpleQueue)
+    return [Comm(rank, size, boxes) for rank in range(size)]
+
+
+@pytest.fixture
+def ranks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """ranks(n, program): what program(rank) gives, or raises, in n threads."""
+    here = threading.local()
+    for module in (processes, exchange):
+        monkeypatch.setattr(module, "world", lambda: here.world)
+
+    def run(size: int, program: Any) -> list[Any]:
+        found: list[Any] = [None] * size
+        worlds = [World(comm) for comm in comms(size)]
+        for world in worlds:
+            world.limit = 2.0  # seconds: a fault shall end
+
+        def one(rank: int) -> None:
+            here.world = worlds[rank]
+            try:
+                found[rank] = program(rank)
+            except BaseException as error:
+                found[rank] = error
+
+        threads = [threading.Thread(target=one, args=(rank,)) for rank in range(size)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_all_ranks_get_all_objects_in_their_order(ranks: Any, size: int) -> None:
+    got = ranks(size, lambda rank: exchange.all_gather_object({"rank": rank}))
+    assert got == [[{"rank": rank} for rank in range(size)]] * size
+
+
+@pytest.mark.parametrize("src", [0, 1, 2])
+def test_all_ranks_get_the_object_of_one(ranks: Any, src: int) -> None:
+    assert ranks(3, lambda rank: exchange.broadcast_object(10 + rank, src)) == [10 + src] * 3
+    assert ranks(3, lambda rank: exchange.broadcast_object(10 + rank)) == [10] * 3
+
+
+@pytest.mark.parametrize("src", [-1, 3])
+def test_a_rank_that_is_not_there_is_refused(ranks: Any, src: int) -> None:
+    for error in ranks(3, lambda rank: exchange.broadcast_object(rank, src)):
+        assert str(error) == f"src: expected a rank from 0 to 2, got {src}"
+
+
+def test_a_barrier_is_passed_by_all_or_none(ranks: Any) -> None:
+    came: list[int] = []
+
+    def program(rank: int) -> int:
+        came.append(rank)
+        exchange.barrier()
+        return len(came)
+
+    assert ranks(3, program) == [3, 3, 3]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("size", [2, 3])
+def test_every_rank_gets_the_sum_in_the_order_of_the_ranks(ranks: Any, size: int, n: int) -> None:
+    parts = [np.linspace(1, 2, n, dtype=np.float32) ** (3 * rank) * 1e3 for rank in range(size)]
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+
+    def program(rank: int) -> Any:
+        x = ta.tensor(parts[rank])
+        version = x._storage.version
+        exchange.all_reduce(x)
+        assert x._storage.version == version + 1
+        return x.numpy().tobytes()
+
+    assert ranks(size, program) == [total.tobytes()] * size
+
+
+def test_the_shape_of_a_sum_is_that_of_its_parts(ranks: Any) -> None:
+    def program(rank: int) -> Any:
+        x = ta.tensor([[1.0, 2.0], [3.0, 4.0]]).double() * (rank + 1)
+        exchange.all_reduce(x)
+        return x.tolist()
+
+    assert ranks(3, program) == [[[6.0, 12.0], [18.0, 24.0]]] * 3
+
+
+def test_tensors_that_differ_between_ranks_are_refused(ranks: Any) -> None:
+    for error in ranks(3, lambda rank: exchange.all_reduce(ta.ones(2 + rank // 2))):
+        assert str(error).endswith("float32 [3] on rank 2")
+        assert "float32 [2] on rank 0" in str(error)
+    with pytest.raises(TypeError, match="tensor: expected a tensor of float32 or float64, got "):
+        exchange.all_reduce(ta.tensor([1]))
+    with pytest.raises(TypeError, match="tensor: expected a tensor of float32 or float64, got flo"):
+        exchange.all_reduce(1.0)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="tensor: expected one outside the graph"):
+        exchange.all_reduce(ta.ones(1, requires_grad=True))
+
+
+def test_several_sums_may_be_under_way(ranks: Any) -> None:
+    def program(rank: int) -> Any:
+        here = processes.world()
+        sums = [Sum(size, np.dtype(np.float64), here) for size in (4, 5)]
+        assert here.tag == processes.FIRST_FREE + 4
+        assert [one.tag for one in sums] == [processes.FIRST_FREE, processes.FIRST_FREE + 2]
+        for one in sums:
+            one.numbers[:] = np.arange(len(one.numbers)) + 10 * rank
+            one.start()
+        finish(sums)
+        assert [one.step for one in sums] == [3, 3]
+        assert [one.missing() for one in sums] == [[], []]
+        return [one.numbers.tolist() for one in sums]
+
+    wanted = [[30.0, 33.0, 36.0, 39.0], [30.0, 33.0, 36.0, 39.0, 42.0]]
+    assert ranks(3, program) == [wanted] * 3
+
+
+def test_a_sum_names_the_ranks_that_it_waits_for() -> None:
+    first, second, third = (World(comm) for comm in comms(3))
+    one, two, three = (Sum(3, np.dtype(np.float64), here) for here in (first, second, third))
+    one.numbers[:], two.numbers[:], three.numbers[:] = [1, 2, 3], [10, 20, 30], [100, 200, 300]
+    one.start()
+    assert (one.step, one.missing(), one.advance()) == (1, [1, 2], False)
+    two.start()
+    assert (one.missing(), one.advance(), one.step) == ([2], False, 1)
+    three.start()
+    assert (one.advance(), one.step, one.missing()) == (False, 2, [1, 2])
+    assert (two.advance(), two.step) == (False, 2)
+    assert (one.advance(), one.missing()) == (False, [2])
+    assert (three.advance(), three.step) == (True, 3)
+    assert (one.advance(), two.advance()) == (True, True)
+    assert [x.numbers.tolist() for x in (one, two, three)] == [[111, 222, 333]] * 3
+
+
+def test_shares_make_the_mean_of_ranks_the_mean_of_items(ranks: Any) -> None:
+    counts = [1, 3, 0]
+    assert ranks(3, lambda rank: exchange.share(counts[rank])) == [0.75, 2.25, 0.0]
+    for wrong in ([0, 0, 0], [1, -1, 2], [math.nan, 1, 1]):
+        for error in ranks(3, lambda rank, wrong=wrong: exchange.share(wrong[rank])):
+            assert str(error) == f"count: expected at least 0, and one above 0, got {wrong}"
+
+
+def test_one_rank_is_the_world_without_mpiexec() -> None:
+    alone = World()
+    assert (alone.rank, alone.size, alone.peers, alone.limit) == (0, 1, [], math.inf)
+    assert (alone.left, alone.tags(2), alone.tags(1)) == ({}, 16, 18)
+    assert exchange.share(3) == 1.0
+
+
+def test_a_world_knows_its_ranks_and_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TINYATTN_PARALLEL_TIMEOUT", raising=False)
+    middle = World(comms(3)[1])
+    assert (middle.rank, middle.size, middle.peers, middle.limit) == (1, 3, [0, 2], 600)
+    assert sorted(middle.left) == [0, 2]
+    monkeypatch.setenv("TINYATTN_PARALLEL_TIMEOUT", "2.5")
+    assert World(comms(2)[0]).limit == 2.5
+    for wrong in ("0", "-1", "nan", "soon"):
+        with pytest.raises(ValueError, match="expected a number of seconds above 0, got"):
+            processes._seconds(wrong)
+    assert processes._seconds("inf") == math.inf
+
+
+class Clock:
+    """Time that passes only in sleep, and a little at every look."""
+
+    def __init__(self) -> None:
+        self.now, self.naps = 0.0, list[float]()
+
+    def monotonic(self) -> float:
+        self.now += 1e-4
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(processes, "time", clock)
+    return clock
+
+
+def aborted(message: str, code: int = 1) -> None:
+    raise InterruptedError(message)
+
+
+@pytest.fixture
+def middle(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(comms(3)[1])
+    monkeypatch.setattr(processes, "world", lambda: world)
+    monkeypatch.setattr(processes, "abort", aborted)
+    return world
+
+
+def test_a_wait_sleeps_after_a_thousandth_of_a_second(middle: World, clock: Clock) -> None:
+    looks = iter([False] * 12 + [True])
+    processes.wait(lambda: next(looks), lambda: [0])
+    assert clock.naps == [0.0002] * 3  # the first nine looks take 0.0009 s
+
+
+def test_a_wait_without_end_names_the_ranks(middle: World, clock: Clock) -> None:
+    middle.limit = 2.5
+    with pytest.raises(
+        InterruptedError, match=r"^rank 1 has waited 2\.5 s for rank 0, 2; TINYATTN"
+    ):
+        processes.wait(lambda: False, lambda: [2, 0])
+    assert 2.5 <= clock.now < 2.51
+
+
+def test_a_rank_that_has_ended_is_named_after_a_second(middle: World, clock: Clock) -> None:
+    middle.comm.boxes[1, 2, processes._LEFT].put(None)
+    with pytest.raises(
+        InterruptedError, match=r"^rank 1 waits for rank 2, whose program has ended$"
+    ):
+        processes.wait(lambda: False, lambda: [0, 2])
+    assert clock.naps == [1.0]
+
+
+def test_a_rank_that_has_ended_after_its_part_is_no_failure(middle: World, clock: Clock) -> None:
+    middle.comm.boxes[1, 2, processes._LEFT].put(None)
+    processes.wait(lambda: clock.now > 1, lambda: [2])
+    assert clock.naps == [1.0]
+
+
+def test_rank_0_reports_at_once_and_the_others_give_it_time() -> None:
+    patience = [processes._patience(World(comm)) for comm in comms(4)]
+    assert patience == [0.0, 0.625, 0.75, 0.875]
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits", "code"),
+    [(ValueError, [0.75], 1), (KeyboardInterrupt, [0.75], 130)],
+)
+def test_an_error_ends_all_ranks(
+    kind: Any, waits: Any, code: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    monkeypatch.setattr(processes, "_end_all", lambda *args: ended.append(args))
+    here = World(comms(2)[1])
+    processes._failed(here, kind, kind("odd"), None)
+    assert clock.naps == waits
+    ((world, message, got),) = ended
+    assert (world, got) == (here, code)
+    assert message.endswith(f"{kind.__name__}: odd\nrank 1 of 2 has failed: all ranks end")
+
+
+def test_an_error_of_a_message_is_reported_by_the_rank_at_its_other_end(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_end_all", lambda *args: None)
+    kind = type("Error", (Exception,), {"__module__": "mpi4py.MPI"})
+    processes._failed(World(comms(2)[0]), kind, kind(), None)
+    assert clock.naps == [1.0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_abort_says_why_and_ends(
+    rank: int, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[Any] = []
+    here = World(comms(2)[rank]) if rank else World()
+    monkeypatch.setattr(processes, "world", lambda: here)
+    monkeypatch.setattr(processes, "_end_all", lambda *args: ended.append(args))
+    with pytest.raises(SystemExit) as raised:
+        processes.abort("enough", 3)
+    assert raised.value.code == 3
+    assert clock.naps == [0.75 * rank]
+    assert ended == [(here, "enough", 3)] * rank
+    assert capsys.readouterr().err == "enough\n"
+
+
+def test_all_ranks_end_with_one_message(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved: list[Any] = []
+    system = SimpleNamespace(
+        dup2=lambda *args: moved.append(args), open=lambda *args: args, devnull="no", O_WRONLY=1
+    )
+    here = World(comms(2)[0])
+    monkeypatch.setattr(processes, "os", system)
+    with pytest.raises(SystemExit, match=r"^aborted with 7$"):
+        processes._end_all(here, "enough", 7)
+    assert capsys.readouterr().err == "enough\n"
+    assert moved == [(("no", 1), 2)]
+    assert clock.naps == [0.25]
+
+
+def test_a_rank_that_leaves_says_so_and_waits_for_the_others(clock: Clock) -> None:
+    first, second = (World(comm) for comm in comms(2))
+    first.comm.boxes[0, 1, processes._LEFT].put(None)
+    processes._leave(first)
+    assert clock.naps == []
+    assert second.left[0].Test()
+
+
+def test_without_mpiexec_the_world_is_one_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*processes._SIZES, "PMIX_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    found = processes.world.__wrapped__()
+    assert (found.rank, found.size, found.comm) == (0, 1, None)
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert processes.world.__wrapped__().comm is None
+    monkeypatch.setenv("PMI_SIZE", "several")
+    assert processes.world.__wrapped__().comm is None
+
+
+class Mpi(SimpleNamespace):
+    COMM_TYPE_SHARED = "shared"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """started(size, says): the world where mpi4py sees `size` ranks and mpiexec says `says`."""
+
+    def start(size: int, says: str) -> World:
+        for name in (*processes._SIZES, "PMIX_RANK"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", says)
+        monkeypatch.setitem(
+            __import__("sys").modules, "mpi4py", SimpleNamespace(MPI=Mpi(COMM_WORLD=comms(size)[0]))
+        )
+        monkeypatch.setattr(processes.sys, "excepthook", None)
+        monkeypatch.setattr(processes, "_share_processors", lambda comm: shared.append(comm))
+        monkeypatch.setattr(
+            processes, "atexit", SimpleNamespace(register=lambda *a: kept.append(a))
+        )
+        return processes.world.__wrapped__()
+
+    shared, kept = start.shared, start.kept = [], []  # type: ignore[attr-defined]
+    return start
+
+
+def test_mpiexec_makes_a_world_of_its_ranks(started: Any) -> None:
+    found = started(3, "3")
+    assert (found.rank, found.size) == (0, 3)
+    assert started.shared == [found.comm]
+    assert started.kept == [(processes._leave, found)]
+    hook = processes.sys.excepthook
+    assert (hook.func, hook.args) == (processes._failed, (found,))  # type: ignore[attr-defined]
+
+
+def test_two_mpi_libraries_are_told_apart(started: Any) -> None:
+    with pytest.raises(
+        RuntimeError, match="mpiexec started 2 processes, but mpi4py sees 1: mpiexec"
+    ):
+        started(1, "2")
+    with pytest.raises(
+        RuntimeError, match="mpiexec started 2 processes, but mpi4py sees 3: mpiexec"
+    ):
+        started(3, "2")
+
+
+def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads(ranks: int, own: set[int], others: set[int]) -> Any:
+        beside = SimpleNamespace(
+            allgather=lambda mine: [mine, others], Get_size=lambda: ranks, kind=None
+        )
+        comm = SimpleNamespace(Split_type=lambda kind: beside if kind == "shared" else None)
+        monkeypatch.setattr(processes.os, "sched_getaffinity", lambda pid: own, raising=False)
+        set_to: list[int] = []
+        monkeypatch.setattr(processes, "set_num_threads", set_to.append)
+        monkeypatch.setattr(processes, "get_num_threads", lambda: 6)
+        processes._share_processors(comm)
+        return set_to
+
+    monkeypatch.setitem(__import__("sys").modules, "mpi4py", SimpleNamespace(MPI=Mpi()))
+    monkeypatch.delenv("TINYATTN_NUM_THREADS", raising=False)
+    assert threads(2, {0, 1, 2, 3}, {0, 1, 2, 3}) == [2]
+    assert threads(2, {0, 1}, {2, 3}) == [2]
+    assert threads(8, {0, 1}, {0, 1}) == [1]
+    assert threads(1, set(range(64)), set()) == [6]
+    monkeypatch.setenv("TINYATTN_NUM_THREADS", "5")
+    assert threads(2, {0, 1}, {2, 3}) == []
