@@ -1,7 +1,8 @@
 """What can be wrong with a gradient in C: patches of the kernel files, by their layout.
 
 The files are written in one way: a function begins at the margin, ends with "}" there, and is
-named by FN(name) or, for an entry point, KERNEL(name). Look first at `c_faults`.
+named by FN(name) or, for an entry point, KERNEL(name); one that is the same for both types of
+numbers is named by ta_name. Look first at `c_faults`.
 """
 
 import re
@@ -16,6 +17,7 @@ HEAD = re.compile(
     r"^(?:(?:static |TA_INLINE )[\w ()]*?\*?FN|KERNEL)\((\w+)\)\(([^;{]*?)\)\n\{\n(.*?)^\}",
     re.M | re.S,
 )
+ONCE = re.compile(r"^static (?:inline )?[\w ]+?\*?(ta_\w+)\(([^;{]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
 TABLE = re.compile(r"^static const struct FN\(\w+\) FN\((\w+)\) = \{(.*?)\};", re.M | re.S)
 STORE = re.compile(r"\bstore(?:_first|_some)?\(")
 ACCESS = re.compile(r"\b(?:load|store)(?:_first|_some)?\(")
@@ -62,10 +64,10 @@ def c_functions(root: Path) -> tuple[dict[str, CFunction], dict[str, set[str]]]:
     for p in sorted(root.glob("native/*.[ch]")):
         if p.name not in NOT_C_KERNELS:
             source = p.read_text(encoding="utf-8")
-            for m in HEAD.finditer(source):
+            for m in (*HEAD.finditer(source), *ONCE.finditer(source)):
                 path = str(p.relative_to(root))
                 functions[m[1]] = CFunction(path, source, m[1], m[2], m[3], m.start(3))
-                uses[m[1]] = set(re.findall(r"FN\((\w+)\)", m[3]))
+                uses[m[1]] = {*re.findall(r"FN\((\w+)\)", m[3]), *re.findall(r"\bta_\w+", m[3])}
             for m in TABLE.finditer(source):  # of functions: only those for gradients are meant
                 uses[m[1]] = set(re.findall(r"\.\w*grad\w* = FN\((\w+)\)", m[2]))
     return functions, uses

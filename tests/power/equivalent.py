@@ -81,7 +81,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "addcmul_": {"order exchanged: ...": "a product is the same from both sides"},
     "meshgrid": {"off by one: [0] -> [1]": "every place is written"},
     "swapaxes": {"order exchanged: axis0, axis1": "either of the two"},
-    "nan_to_num": {"order reversed: ...": "no element is two of these"},
     "_rows": {"another number: ...": "NumPy takes any negative size as what is left"},
     "argsort": {"another default: stable...": UNUSED},
     "unique": {"another default: sorted...": UNUSED},

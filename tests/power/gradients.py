@@ -251,10 +251,10 @@ def python_kernel_faults(file: Python, names: list[str]) -> Iterator[Mutant]:
         faults = list(body_faults(file, file.functions[name], name, runs))
         if name not in backward and "reference" not in file.path:
             faults = of_twin(faults)
-        with_faults |= {*runs} if faults else set()
+        with_faults |= {name} if faults else set()
         yield from faults
-    for kernel in own:
-        if not with_faults & {*backward.get(kernel, ()), *forward.get(kernel, ()), kernel}:
+    for kernel in own:  # it may be made of other kernels
+        if not with_faults & file.reached(file.functions[kernel]).keys():
             raise RuntimeError(f"{file.path}: no fault is known for the kernel {kernel}")
 
 
