@@ -162,7 +162,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "C.leaky_relu": {"boundary: ...": MEET},
     "C.elu": {"boundary: ...": MEET},
     "ReLU.forward": {'another attribute: keeps = "y"': "both are positive, or none is"},
-    "jit.attention.run_backward": {"always: p > 0": FASTER},
     "jit.attention._added": {"wrong branch: ... -> (slice(None))": FASTER},
     "jit.cross_entropy.row": {"always: smoothing": ZERO, "never: not smoothing": FASTER},
     "jit.cross_entropy.cross_entropy": {"wrong condition: logits.size < SMALL": CUT},
