@@ -56,7 +56,7 @@ ENGLISH = Words(
 CHINESE = Words(
     measured="测量环境：{machine}；{threads} 个线程。",
     columns="测量内容 | 比较对象 | 几何平均 | 目标 | 最差的一行 | 目标 | 小于 1 的行",
-    below="{below} / {count}",
+    below="{below}/{count}",
     plot="用时与规模的关系：tinyattn、torch 和 NumPy",
     titles={
         "operations-2000": "矩阵乘积以外的全部运算，2,000 个元素",

@@ -302,7 +302,7 @@ def test_the_page_has_every_group_and_row():
 def test_the_chinese_page_has_the_same_figures_under_chinese_heads():
     rows = [a_row("a", 1.0, 2.0), a_row("s", 1.0, 2.0, group="seq2seq")._replace(share=0.5)]
     text = speed.figures(["this machine"], rows, speed.CHINESE)
-    assert "| 单独的矩阵乘积 | torch | **2.00** | 1.0 | 2.00 (a) | 1.0 | 0 / 1 |" in text
+    assert "| 单独的矩阵乘积 | torch | **2.00** | 1.0 | 2.00 (a) | 1.0 | 0/1 |" in text
     assert "## 带注意力的 Seq2Seq 的训练步骤\n\n`--group seq2seq`\n\n" in text
     assert "|  | tinyattn | torch | torch / tinyattn | 占峰值 |" in text
     english = speed.figures(["this machine"], rows, speed.ENGLISH)
