@@ -121,7 +121,11 @@ def run_scatter_add(x, index, adds, onto, out):
                     sums[at] += np.float64(source[first + c])
                 else:
                     add_one(sums, lost, at, np.float64(source[first + c]))
-        for j in range(n):
+        if width == C:  # all in one line
+            to = out[a].reshape(n * C)
+            for at in range(len(to)):
+                to[at] = whole(sums[at], lost[at])
+        for j in range(0 if width == C else n):
             for c in range(width):
                 out[a, j, first + c] = whole(sums[j * width + c], lost[j * width + c])
 
