@@ -264,3 +264,26 @@ def test_errors_are_no_larger_than_those_of_torch():
         theirs.append(float(np.abs(got.numpy() - want).mean()))
     assert np.array(ours).shape == (3,)
     assert all(a <= b for a, b in zip(ours, theirs, strict=True)), (ours, theirs)
+
+
+def test_a_module_and_a_weight_are_shared_at_any_depth():
+    layer, table, top = nn.Linear(4, 3), nn.Embedding(3, 4), nn.Linear(4, 3)
+    table.weight = top.weight
+    model = nn.Sequential(nn.Sequential(layer), nn.Sequential(nn.Sequential(layer), table), top)
+    small = quantize_dynamic(model)
+    assert type(small[0][0]).__name__ == "QuantizedLinear"
+    assert small[0][0] is small[1][0][0]
+    assert small[1][1].weight is small[2].weight
+
+
+def test_a_weight_that_is_not_finite_is_named_with_its_path():
+    attention = nn.MultiheadAttention(4, 2)
+    attention.out_proj.weight.data = ta.full((4, 4), float("nan"))
+    with pytest.raises(ValueError, match=r"^out_proj\.weight: "):
+        quantize_dynamic(attention)
+    with pytest.raises(ValueError, match=r"^0\.1\.out_proj\.weight: "):
+        quantize_dynamic(nn.Sequential(nn.Sequential(nn.Tanh(), attention)))
+    with pytest.raises(
+        ValueError, match="among Linear, Embedding, GRU, LSTM, MultiheadAttention, "
+    ):
+        quantize_dynamic(attention, {nn.Tanh})
