@@ -4,6 +4,7 @@
 import math
 import queue
 import threading
+import time
 from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +18,17 @@ from tinyattn.parallel.processes import World
 from tinyattn.parallel.sums import Sum, finish
 
 
+def aborted(message: str, code: int = 1) -> None:
+    raise InterruptedError(message)
+
+
 class Comm:
-    """One end of mailboxes that all threads share: what was sent waits under (to, from, tag)."""
+    """One end of mailboxes that all threads share: what was sent waits under (to, from, tag), and
+    has left (`Test`) when it was taken."""
 
     def __init__(self, rank: int, size: int, boxes: Any) -> None:
         self.rank, self.size, self.boxes = rank, size, boxes
+        self.sent: list[Any] = []
 
     def Get_rank(self) -> int:
         return self.rank
@@ -30,8 +37,10 @@ class Comm:
         return self.size
 
     def isend(self, obj: Any, peer: int, tag: int) -> Any:
-        self.boxes[peer, self.rank, tag].put(obj)
-        return SimpleNamespace(Test=lambda: True)
+        taken: list[bool] = []
+        self.boxes[peer, self.rank, tag].put((obj, taken))
+        self.sent.append(SimpleNamespace(Test=lambda: bool(taken)))
+        return self.sent[-1]
 
     def Isend(self, array: Any, peer: int, tag: int) -> Any:
         return self.isend(array.copy(), peer, tag)
@@ -44,7 +53,7 @@ class Comm:
 
         def test() -> bool:
             if not done and not box.empty():
-                value = box.get()
+                value = take(box)
                 if into is not None:
                     into[...] = value
                 done.append(True)
@@ -54,10 +63,16 @@ class Comm:
 
     def improbe(self, source: int, tag: int) -> Any:
         box = self.boxes[self.rank, source, tag]
-        return None if box.empty() else SimpleNamespace(recv=box.get)
+        return None if box.empty() else SimpleNamespace(recv=lambda: take(box))
 
     def Abort(self, code: int) -> None:
         raise SystemExit(f"aborted with {code}")
+
+
+def take(box: Any) -> Any:
+    obj, taken = box.get()
+    taken.append(True)
+    return obj
 
 
 def comms(size: int) -> list[Comm]:
@@ -67,8 +82,10 @@ def comms(size: int) -> list[Comm]:
 
 @pytest.fixture
 def ranks(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """ranks(n, program): what program(rank) gives, or raises, in n threads."""
+    """ranks(n, program): what program(rank) gives, or raises, in n threads. A wait ends after
+    `ranks.limit` seconds."""
     here = threading.local()
+    monkeypatch.setattr(processes, "abort", aborted)
     for module in (processes, exchange):
         monkeypatch.setattr(module, "world", lambda: here.world)
 
@@ -76,7 +93,7 @@ def ranks(monkeypatch: pytest.MonkeyPatch) -> Any:
         found: list[Any] = [None] * size
         worlds = [World(comm) for comm in comms(size)]
         for world in worlds:
-            world.limit = 2.0  # seconds: a fault shall end
+            world.limit = run.limit  # type: ignore[attr-defined]
 
         def one(rank: int) -> None:
             here.world = worlds[rank]
@@ -92,6 +109,7 @@ def ranks(monkeypatch: pytest.MonkeyPatch) -> Any:
             thread.join(20)
         return found
 
+    run.limit = 5.0  # type: ignore[attr-defined]
     return run
 
 
@@ -105,6 +123,53 @@ def test_all_ranks_get_all_objects_in_their_order(ranks: Any, size: int) -> None
 def test_all_ranks_get_the_object_of_one(ranks: Any, src: int) -> None:
     assert ranks(3, lambda rank: exchange.broadcast_object(10 + rank, src)) == [10 + src] * 3
     assert ranks(3, lambda rank: exchange.broadcast_object(10 + rank)) == [10] * 3
+
+
+def has_left() -> bool:
+    """Whether all that this rank has sent was taken."""
+    return all(request.Test() for request in processes.world().comm.sent)
+
+
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_rank_goes_on_when_all_have_taken_what_it_sent(ranks: Any, late: int) -> None:
+    def broadcast(rank: int) -> bool:
+        if rank == late:
+            time.sleep(0.03)
+        exchange.broadcast_object("text")
+        return has_left()
+
+    def gather(rank: int) -> bool:
+        if rank == late:  # it sends at once, and takes later
+            take, comm = processes.world().comm.improbe, processes.world().comm
+            after = time.monotonic() + 0.03
+            comm.improbe = lambda *args: take(*args) if time.monotonic() > after else None
+        exchange.all_gather_object("text")
+        return has_left()
+
+    assert ranks(3, broadcast) == [True] * 3
+    assert ranks(3, gather) == [True] * 3
+
+
+def test_the_ranks_that_have_not_taken_a_message_are_named(ranks: Any) -> None:
+    ranks.limit = 0.02
+
+    def alone(call: Any) -> str:
+        return str(ranks(3, lambda rank: call() if rank == 0 else None)[0])
+
+    def add() -> None:
+        one = Sum(2, np.dtype(np.float32), processes.world())
+        one.start()
+        finish([one])
+
+    said = "rank 0 has waited 0.02 s for rank 1, 2; TINYATTN_PARALLEL_TIMEOUT sets this limit"
+    assert alone(lambda: exchange.broadcast_object(1)).startswith(said)
+    assert alone(lambda: exchange.all_gather_object(1)).startswith(said)
+    assert alone(add).startswith(said)
+
+
+def test_every_rank_knows_its_number(ranks: Any) -> None:
+    numbers = ranks(3, lambda rank: (processes.get_rank(), processes.get_world_size()))
+    assert numbers == [(0, 3), (1, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("src", [-1, 3])
@@ -155,12 +220,22 @@ def test_tensors_that_differ_between_ranks_are_refused(ranks: Any) -> None:
     for error in ranks(3, lambda rank: exchange.all_reduce(ta.ones(2 + rank // 2))):
         assert str(error).endswith("float32 [3] on rank 2")
         assert "float32 [2] on rank 0" in str(error)
+    for error in ranks(3, lambda rank: exchange.all_reduce(ta.ones(3 - (rank > 0)))):
+        assert "float32 [3] on rank 0" in str(error)
+        assert str(error).endswith("float32 [2] on rank 1")
     with pytest.raises(TypeError, match="tensor: expected a tensor of float32 or float64, got "):
         exchange.all_reduce(ta.tensor([1]))
     with pytest.raises(TypeError, match="tensor: expected a tensor of float32 or float64, got flo"):
         exchange.all_reduce(1.0)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="tensor: expected one outside the graph"):
         exchange.all_reduce(ta.ones(1, requires_grad=True))
+
+
+def test_the_sum_of_one_rank_is_its_tensor() -> None:
+    x = ta.ones(2)
+    version = x._storage.version
+    exchange.all_reduce(x)
+    assert (x.tolist(), x._storage.version) == ([1.0, 1.0], version)
 
 
 def test_several_sums_may_be_under_way(ranks: Any) -> None:
@@ -188,20 +263,23 @@ def test_a_sum_names_the_ranks_that_it_waits_for() -> None:
     one.start()
     assert (one.step, one.missing(), one.advance()) == (1, [1, 2], False)
     two.start()
+    assert two.missing() == [0, 2]  # it has taken what 0 sent
     assert (one.missing(), one.advance(), one.step) == ([2], False, 1)
     three.start()
+    assert three.missing() == [0, 1]
     assert (one.advance(), one.step, one.missing()) == (False, 2, [1, 2])
-    assert (two.advance(), two.step) == (False, 2)
-    assert (one.advance(), one.missing()) == (False, [2])
-    assert (three.advance(), three.step) == (True, 3)
-    assert (one.advance(), two.advance()) == (True, True)
+    rounds = [[x.advance() for x in (two, three, one)] for _ in range(4)]
+    assert rounds[0][:2] == [False, False]
+    assert rounds[-1] == [True] * 3
     assert [x.numbers.tolist() for x in (one, two, three)] == [[111, 222, 333]] * 3
 
 
 def test_shares_make_the_mean_of_ranks_the_mean_of_items(ranks: Any) -> None:
     counts = [1, 3, 0]
     assert ranks(3, lambda rank: exchange.share(counts[rank])) == [0.75, 2.25, 0.0]
-    for wrong in ([0, 0, 0], [1, -1, 2], [math.nan, 1, 1]):
+    small = [0.25, 0.5, 0.0]
+    assert ranks(3, lambda rank: exchange.share(small[rank])) == [1.0, 2.0, 0.0]
+    for wrong in ([0, 0, 0], [1, -1, 2], [3, 1, -1], [math.nan, 1, 1]):
         for error in ranks(3, lambda rank, wrong=wrong: exchange.share(wrong[rank])):
             assert str(error) == f"count: expected at least 0, and one above 0, got {wrong}"
 
@@ -248,10 +326,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def aborted(message: str, code: int = 1) -> None:
-    raise InterruptedError(message)
-
-
 @pytest.fixture
 def middle(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(comms(3)[1])
@@ -276,7 +350,7 @@ def test_a_wait_without_end_names_the_ranks(middle: World, clock: Clock) -> None
 
 
 def test_a_rank_that_has_ended_is_named_after_a_second(middle: World, clock: Clock) -> None:
-    middle.comm.boxes[1, 2, processes._LEFT].put(None)
+    middle.comm.boxes[1, 2, processes._LEFT].put((None, []))
     with pytest.raises(
         InterruptedError, match=r"^rank 1 waits for rank 2, whose program has ended$"
     ):
@@ -285,7 +359,7 @@ def test_a_rank_that_has_ended_is_named_after_a_second(middle: World, clock: Clo
 
 
 def test_a_rank_that_has_ended_after_its_part_is_no_failure(middle: World, clock: Clock) -> None:
-    middle.comm.boxes[1, 2, processes._LEFT].put(None)
+    middle.comm.boxes[1, 2, processes._LEFT].put((None, []))
     processes.wait(lambda: clock.now > 1, lambda: [2])
     assert clock.naps == [1.0]
 
@@ -354,11 +428,65 @@ def test_all_ranks_end_with_one_message(
 
 
 def test_a_rank_that_leaves_says_so_and_waits_for_the_others(clock: Clock) -> None:
-    first, second = (World(comm) for comm in comms(2))
-    first.comm.boxes[0, 1, processes._LEFT].put(None)
+    first, second, third = (World(comm) for comm in comms(3))
+    sleep = clock.sleep
+
+    def others(seconds: float) -> None:
+        """At the first nap rank 1 ends, at the second both take the note, at the third 2 ends."""
+        sleep(seconds)
+        match len(clock.naps):
+            case 1:
+                second.comm.isend(None, 0, processes._LEFT)
+            case 2:
+                assert second.left[0].Test()
+                assert third.left[0].Test()
+            case 3:
+                third.comm.isend(None, 0, processes._LEFT)
+
+    clock.sleep = others  # type: ignore[method-assign]
     processes._leave(first)
-    assert clock.naps == []
-    assert second.left[0].Test()
+    assert clock.naps == [0.01] * 3
+
+
+class Screen:
+    """A stream that knows what was written before it was last flushed."""
+
+    def __init__(self) -> None:
+        self.written, self.shown, self.flushed = "", "", 0
+
+    def write(self, text: str) -> None:
+        self.written += text
+
+    def flush(self) -> None:
+        self.shown = self.written
+        self.flushed += 1
+
+
+def test_messages_are_shown_before_a_rank_ends(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = Screen(), Screen()
+    system = SimpleNamespace(stdout=out, stderr=err, exit=lambda code: 1 / code)
+    monkeypatch.setattr(processes, "sys", system)
+    monkeypatch.setattr(processes, "world", World)
+    monkeypatch.setattr(processes.sys, "exit", [].append)
+    processes.abort("enough")
+    assert (err.shown, out.written) == ("enough\n", "")
+    monkeypatch.setattr(processes, "os", SimpleNamespace(
+        dup2=lambda *args: None, open=lambda *args: None, devnull="", O_WRONLY=1
+    ))  # fmt: skip
+    here = SimpleNamespace(comm=SimpleNamespace(Abort=lambda code: None))
+    processes._end_all(here, "too much", 1)  # type: ignore[arg-type]
+    assert (err.shown, out.flushed) == ("enough\ntoo much\n", 1)
+
+
+def test_the_exit_code_is_1_unless_it_is_said(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "world", World)
+    with pytest.raises(SystemExit) as raised:
+        processes.abort("enough")
+    assert raised.value.code == 1
 
 
 def test_without_mpiexec_the_world_is_one_rank(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,12 +506,13 @@ class Mpi(SimpleNamespace):
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """started(size, says): the world where mpi4py sees `size` ranks and mpiexec says `says`."""
+    """started(size, says): the world where mpi4py sees `size` ranks and mpiexec says `says`, under
+    a name."""
 
-    def start(size: int, says: str) -> World:
+    def start(size: int, says: str, called: str = "OMPI_COMM_WORLD_SIZE") -> World:
         for name in (*processes._SIZES, "PMIX_RANK"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", says)
+        monkeypatch.setenv(called, says)
         monkeypatch.setitem(
             __import__("sys").modules, "mpi4py", SimpleNamespace(MPI=Mpi(COMM_WORLD=comms(size)[0]))
         )
@@ -407,6 +536,14 @@ def test_mpiexec_makes_a_world_of_its_ranks(started: Any) -> None:
     assert (hook.func, hook.args) == (processes._failed, (found,))  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PMIX_RANK"])
+def test_every_mpiexec_is_known(started: Any, name: str) -> None:
+    assert started(2, "2", name).size == 2
+    if name == "PMIX_RANK":  # it says no size
+        alone = started(1, "0", name)
+        assert (alone.size, alone.comm) == (1, None)
+
+
 def test_two_mpi_libraries_are_told_apart(started: Any) -> None:
     with pytest.raises(
         RuntimeError, match="mpiexec started 2 processes, but mpi4py sees 1: mpiexec"
@@ -424,7 +561,10 @@ def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPat
             allgather=lambda mine: [mine, others], Get_size=lambda: ranks, kind=None
         )
         comm = SimpleNamespace(Split_type=lambda kind: beside if kind == "shared" else None)
-        monkeypatch.setattr(processes.os, "sched_getaffinity", lambda pid: own, raising=False)
+        known = {0: own}  # 0 is this process
+        monkeypatch.setattr(processes.os, "sched_getaffinity", known.__getitem__, raising=False)
+        if own is None:  # as on macOS
+            monkeypatch.delattr(processes.os, "sched_getaffinity")
         set_to: list[int] = []
         monkeypatch.setattr(processes, "set_num_threads", set_to.append)
         monkeypatch.setattr(processes, "get_num_threads", lambda: 6)
@@ -437,5 +577,9 @@ def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPat
     assert threads(2, {0, 1}, {2, 3}) == [2]
     assert threads(8, {0, 1}, {0, 1}) == [1]
     assert threads(1, set(range(64)), set()) == [6]
+    with monkeypatch.context() as elsewhere:
+        for count, each in ((8, [4]), (None, [1])):
+            elsewhere.setattr(processes.os, "cpu_count", lambda count=count: count)
+            assert threads(2, None, set()) == each  # type: ignore[arg-type]
     monkeypatch.setenv("TINYATTN_NUM_THREADS", "5")
     assert threads(2, {0, 1}, {2, 3}) == []
