@@ -199,6 +199,50 @@ KERNEL(copy)(const void *from, void *to, int64_t size, int64_t axes, const int64
     return 0;
 }
 
+struct FN(placing) {
+    const real *x;
+    real *y;
+    int64_t A, m, n, C, start, step;
+    int64_t each; /* rows of a part */
+};
+
+/* Rows of y, each of C elements: 0, and those of x where they belong, while they are in the cache. */
+static void FN(placed_rows_part)(void *arg, long part, long parts)
+{
+    (void)parts;
+    const struct FN(placing) *job = arg;
+    const int64_t n = job->n, C = job->C, start = job->start, step = job->step;
+    const int64_t end = ta_smaller((part + 1) * job->each, job->A * n);
+    for (int64_t row = part * job->each, count; row < end; row += count) {
+        const int64_t a = row / n, i = row % n;
+        count = ta_smaller(n - i, end - row);
+        /* Row k of x goes to row start + k step of y: first <= k < last are among these. */
+        const int64_t first = i > start ? (i - start + step - 1) / step : 0;
+        const int64_t behind = i + count > start ? (i + count - start + step - 1) / step : 0;
+        const int64_t last = ta_smaller(behind, job->m);
+        const real *x = job->x + a * job->m * C;
+        real *y = job->y + row * C;
+        memset(y, 0, count * C * sizeof *y);
+        y += (start - i) * C;
+        if (step == 1 && first < last)
+            memcpy(y + first * C, x + first * C, (last - first) * C * sizeof *y);
+        for (int64_t k = first; step > 1 && k < last; k++)
+            if (C == 1)
+                y[k * step] = x[k];
+            else
+                memcpy(y + k * step * C, x + k * C, C * sizeof *y);
+    }
+}
+
+/* y (A, n, C) = 0, but x (A, m, C) at start, start + step, ... along the middle axis. */
+KERNEL(place)(const real *x, int64_t start, int64_t step, real *y, int64_t A, int64_t m, int64_t n, int64_t C)
+{
+    if (A * n * C == 0) return 0;
+    struct FN(placing) job = {x, y, A, m, n, C, start, step, PART_ELEMENTS / C + 1};
+    ta_parallel(FN(placed_rows_part), &job, (long)((A * n - 1) / job.each + 1));
+    return 0;
+}
+
 struct FN(triangle_job) {
     const real *x;
     real *y;

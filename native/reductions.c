@@ -206,6 +206,24 @@ TA_INLINE void FN(narrow_rows)(const struct FN(reduction) *job, long unit, long 
     for (long k = 0; k < count; k++) out[k] = (struct ta_sum){t.sum[k], t.error[k]};
 }
 
+/* The sums of a unit whose rows are so few that they stay in registers. */
+static void FN(sum_few_rows)(const struct FN(reduction) *job, long unit)
+{
+    const struct ta_shape *s = &job->shape;
+    const long a = unit / s->blocks, column = unit % s->blocks * COLUMNS, width = ta_smaller(COLUMNS, s->C - column);
+    const real *x = job->x + a * s->n * s->C + column;
+    real *out = (real *)job->out + a * s->C + column;
+    for (long j = 0; j < width; j += WIDE) {
+        const long count = ta_smaller(WIDE, width - j);
+        struct FN(total) t = {{0}, {0}};
+        for (long row = 0; row < s->n; row++) {
+            const real *at = x + row * s->C + j;
+            add_wide(&t, count == WIDE ? load_wide(at) : load_first_wide(at, count));
+        }
+        for (long k = 0; k < count; k++) out[j + k] = (real)(total_of(t.sum[k], t.error[k]) / job->divisor);
+    }
+}
+
 /* Totals become results, `width` of them from `at` on. */
 TA_INLINE void FN(finish)(const struct FN(reduction) *job, long at, long width, int what,
                           const struct ta_sum *totals)
@@ -274,8 +292,11 @@ static void FN(units_part)(void *arg, long part, long parts)
         }
         return;
     }
+    const int few = job->what == TA_VALUES && job->shape.n < 8 && !job->mean && !job->out_is_double;
     for (long unit = units * part / parts; unit < end; unit++) {
-        if (job->what == TA_SQUARES)
+        if (few)
+            FN(sum_few_rows)(job, unit);
+        else if (job->what == TA_SQUARES)
             FN(reduce_unit)(job, unit, TA_SQUARES);
         else if (job->what == TA_MAGNITUDES)
             FN(reduce_unit)(job, unit, TA_MAGNITUDES);

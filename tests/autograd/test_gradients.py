@@ -148,3 +148,34 @@ def test_a_gradient_that_is_asked_for_stays_as_it_arrived(wanted):
     got, dx = ta.autograd.grad(loss, [outputs[wanted], x])
     assert got.tolist() == [(3, 5)[wanted]] * 2
     assert dx.tolist() == [13, 13]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.s_[:, 1:-1, ...],
+        np.s_[:, ::2, ...],
+        np.s_[:, 1::3, ...],
+        np.s_[3, ...],
+        np.s_[-1, :, ...],
+        np.s_[5:5, ...],
+        np.s_[..., 2],
+        np.s_[..., :],
+        np.s_[2:9, 3:7, ...],
+        np.s_[None, 2:9, ...],
+        np.s_[:, None, 2, ...],
+        np.s_[:, :, ...],
+    ],
+)
+def test_a_gradient_placed_among_zeros(index):
+    """The array is so large that a kernel places what stands along one axis."""
+    shape = (80, 90)
+    part = numbers(np.zeros(shape)[index].shape)
+    want = np.zeros(shape)
+    want[index] = part
+    assert Placed(shape, index, part).value().tolist() == want.tolist()
+    turned = np.asfortranarray(part)
+    assert Placed(shape, index, turned).value().tolist() == want.tolist()
+    two = Placed(shape, index, part)
+    assert two.joins(Placed(shape, (...,), np.ones(shape)))
+    assert two.value().tolist() == (want + 1).tolist()

@@ -453,6 +453,25 @@ def triangle() -> Iterator[Case]:
     yield "three columns", {"x": r.normal(size=(2, 3, 0)), "k": 0, "upper": True}
 
 
+def place() -> Iterator[Case]:
+    r = rng(23)
+    for A, m, C, n, start, step in [
+        (1, 1, 1, 1, 0, 1),
+        (3, 4, 1, 9, 2, 2),
+        (3, 4, 5, 9, 0, 2),
+        (2, 3, 7, 11, 4, 3),
+        (40, 50, 1, 60, 3, 1),
+        (1, 9000, 3, 20_000, 1000, 1),
+        (1, 9000, 3, 20_000, 7, 2),
+        (5, 0, 3, 4, 0, 1),
+        (0, 2, 3, 4, 1, 2),
+        (2, 3, 0, 4, 0, 1),
+        (2, 1, 70_000, 3, 1, 1),
+    ]:
+        x = r.normal(size=(A, m, C))
+        yield f"{A}x{m}x{C} to {n}", {"x": x, "n": n, "start": start, "step": step}
+
+
 def picks() -> Iterator[tuple[str, tuple[int, int, int, int], np.ndarray]]:
     """(A, n, N, C) and an index (A or 1, N, C or 1): one element, rows, columns, all; on an axis
     that fits into the caches and one that does not; few places, and all at the same place."""
@@ -626,7 +645,7 @@ def middles() -> Iterator[tuple[str, np.ndarray]]:
     """x (A, n, C) to be reduced over n: rows, columns, few and many, cut into pieces and not."""
     r = rng(12)
     shapes = [(1, 1, 1), (3, 5, 1), (2, 100, 3), (300, 10, 1), (40, 10, 5), (2, 33, 600)]
-    shapes += [(1, 20, 1500)]
+    shapes += [(1, 20, 1500), (4, 2, 70), (3, 5, 513)]
     shapes += [(1, 2000, 513), (2, 17, 65), (1, 9000, 64), (5, 0, 3), (0, 4, 2), (2, 3, 0)]
     shapes += [(1, 100_001, 1), (3, 30_001, 1), (1, 33_000, 3), (2, 200, 257)]
     for shape in shapes:

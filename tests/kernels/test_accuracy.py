@@ -62,6 +62,7 @@ BOUNDS = {
     "normalize_backward": (8, 8, 8, 8, 8, 8),
     "pairwise": (2, 2, 2, 2, 2, 2),
     "pairwise_backward": (4, 4, 4, 4, 4, 4),
+    "place": (2, 2, 2, 2, 2, 2),
     "prod": (2, 128, 2, 128, 2, 128),
     "prod_backward": (2, 128, 2, 128, 2, 256),
     "rms_norm": (4, 4, 2, 4, 4, 8),

@@ -41,6 +41,33 @@ def test_elements_of_every_type_are_moved(
     np.testing.assert_array_equal(y, want)
 
 
+@pytest.mark.parametrize("A", [1, 3])
+@pytest.mark.parametrize("C", [1, 2])
+def test_rows_are_placed_between_zeros(kernels: Backend, dtype: Any, A: int, C: int) -> None:
+    for n in range(1, 8):
+        for start in range(n):
+            for step in range(1, n + 2):
+                for m in range((n - 1 - start) // step + 2):
+                    x = numbers((A, m, C), "int64").astype(dtype) + 1
+                    want = np.zeros((A, n, C))
+                    for k in range(m):
+                        want[:, start + k * step] = x[:, k]
+                    got = kernels.place(x, n, start, step)
+                    assert got.dtype == dtype
+                    np.testing.assert_array_equal(got, want)
+
+
+def test_places_outside_are_refused(kernels: Backend) -> None:
+    x = np.ones((2, 3, 4))
+    for n, start, step in [(7, 1, 3), (7, 5, 1), (7, -1, 1), (7, 0, 0), (0, 0, 1)]:
+        with pytest.raises(ValueError, match=r"place: expected 3 places from start .* in \[0, .\)"):
+            kernels.place(x, n, start, step)
+    with pytest.raises(TypeError, match=r"place: expected ints as start and step, got 0\.5 and 1"):
+        kernels.place(x, 7, 0.5, 1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="place: expected ints as start and step, got 0 and None"):
+        kernels.place(x, 7, 0, None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 def test_transposed_matrices_of_every_small_size(kernels: Backend, dtype: str) -> None:
     whole = numbers((3, 19, 19), dtype)

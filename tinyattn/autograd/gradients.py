@@ -5,6 +5,7 @@ engine and the operations treat both alike; only this file tells them apart.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
-from tinyattn.kernels.copies import copied, full, joined, write
+from tinyattn.kernels.copies import copied, few, full, joined, write
 from tinyattn.kernels.recording import alike, kernels, local, step
 from tinyattn.kernels.sums import sum_over
 
@@ -107,6 +108,17 @@ class Placed(Deferred):
 
     def value(self) -> Array:
         (index, grad), *rest = self.terms
+        size = math.prod(self.shape)
+        places = None if few(size) else _one_axis(self.shape, index)
+        if places is not None and not rest and grad.size and grad.flags.c_contiguous:
+            axis, start, step = places
+            A, n, C = (
+                math.prod(self.shape[:axis]),
+                self.shape[axis],
+                math.prod(self.shape[axis + 1 :]),
+            )
+            rows = grad.reshape(A, grad.size // (A * C), C)
+            return backend().place(rows, n, start, step).reshape(self.shape)
         total = full(self.shape, 0, grad.dtype)
         write(total, grad, index)
         for index, grad in rest:
@@ -116,6 +128,25 @@ class Placed(Deferred):
     def add_to(self, total: Array) -> None:
         for index, grad in self.terms:
             _add_at(total, index, grad)
+
+
+def _one_axis(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, int, int] | None:
+    """The axis, the first place and the step of an index that takes all along the other axes;
+    None for another index."""
+    found = None
+    for axis, item in enumerate(index):
+        if item is Ellipsis:
+            return found if axis == len(index) - 1 else None
+        if isinstance(item, slice):
+            start, stop, step = item.indices(shape[axis])
+            if (start, stop, step) == (0, shape[axis], 1):
+                continue
+        elif isinstance(item, int):
+            start, step = item % shape[axis], 1
+        if found or item is None:
+            return None
+        found = axis, start, step
+    return found
 
 
 def _add_at(total: Array, index: tuple[Any, ...], grad: Array) -> None:

@@ -23,7 +23,7 @@ def walk(shape: Sizes, source: Sizes, target: Sizes) -> Walk:
 
     Axes of size 1 are left out, and neighbours become one axis where both arrays walk evenly over
     them. If the source has its shortest step on another axis than the target, as in a transposed
-    matrix, that axis comes before the last.
+    matrix, that axis comes before the last. A short axis that repeats each element does so, too.
     """
     axes = [axis for axis, n in enumerate(shape) if n != 1]
     axes.sort(key=lambda axis: -abs(target[axis]))
@@ -41,5 +41,7 @@ def walk(shape: Sizes, source: Sizes, target: Sizes) -> Walk:
     if turned:
         joined.remove(shortest)
         joined.append(shortest)
+    elif joined and not last[1] and last[0] < joined[-1][0]:  # each element, a few times
+        joined[-1], last = last, joined[-1]
     sizes, steps, places = zip(*joined, last, strict=True)
     return Walk(sizes, steps, places, turned)

@@ -151,6 +151,7 @@ STATEMENTS = {
     "copy": {
         "copy": "x (...) -> out (...)",
         "triangle": "x (A, N, C) -> y (A, N, C)",
+        "place": "x (A, m, C) -> y (A, n, C)",
     },
     "indexing": {
         "gather": "x (A, n, C), index (A, N, C) int64 -> y (A, N, C)",
@@ -487,6 +488,20 @@ class Backend:
             twin = self._twins["triangle"] if x.itemsize in (4, 8) else copy.triangle
             twin(x, min(max(k, -N), C), upper, out)
         return out
+
+    def place(self, x: Array, n: int, start: int, step: int) -> Array:
+        """x (A, m, C) -> (A, n, C), which is x at start, start + step, ... along the middle axis,
+        and 0 elsewhere."""
+        arrays, outputs = TABLE["place"].prepare(x, (("n", n),))
+        m = arrays[0].shape[1]
+        if not isinstance(start, int) or not isinstance(step, int):
+            raise TypeError(f"place: expected ints as start and step, got {start!r} and {step!r}")
+        if start < 0 or step < 1 or start + (m - 1) * step >= n:
+            raise ValueError(
+                f"place: expected {m} places from start {start} on, by step {step}, in [0, {n})"
+            )
+        self._twins["place"](arrays[0], start, step, outputs[0])
+        return outputs[0]
 
     def gather(self, x: Array, index: Array) -> Array:
         """x (A, n, C), index (A, N, C) in [0, n) -> (A, N, C): y[a, i, c] = x[a, index[a, i, c], c]

@@ -71,3 +71,19 @@ def triangle(x: Array, k: int, upper: bool, out: Array) -> None:
     """x (A, N, C) -> out, which is 0 above the diagonal k, or below it where `upper` is set."""
     moved = MOVED[x.itemsize]
     run_triangle(x.view(moved), k, upper, out.view(moved), alone=x.size < SMALL)
+
+
+@kernel("r3 int int w3")
+def run_place(x, start, step, out):
+    A, n, C = out.shape
+    for row in numba.prange(A * n):
+        a, away = row // n, row % n - start
+        here = away >= 0 and away % step == 0 and away // step < x.shape[1]
+        k, to = away // step if here else 0, out[a, row % n]
+        for c in range(C):
+            to[c] = x[a, k, c] if here else 0
+
+
+def place(x: Array, start: int, step: int, out: Array) -> None:
+    """x (A, m, C) -> out (A, n, C), which is x at start, start + step, ..., and 0 elsewhere."""
+    run_place(x, start, step, out, alone=out.size < SMALL)

@@ -10,6 +10,7 @@ from tinyattn.kernels.native.calling import INT64, address, by_size
 
 _COPY = by_size("copy")
 _TRIANGLE = by_size("triangle")
+_PLACE = by_size("place")
 
 
 def copy(x: Array, out: Array) -> None:
@@ -36,3 +37,10 @@ def triangle(x: Array, k: int, upper: bool, out: Array) -> None:
     """x (A, N, C) -> out, which is 0 above the diagonal k, or below it where `upper` is set."""
     real, kernel = _TRIANGLE[x.itemsize]
     check(kernel(address(real, x), k, upper, address(real, out), *x.shape))
+
+
+def place(x: Array, start: int, step: int, out: Array) -> None:
+    """x (A, m, C) -> out (A, n, C), which is x at start, start + step, ..., and 0 elsewhere."""
+    real, kernel = _PLACE[x.itemsize]
+    (A, m, C), n = x.shape, out.shape[1]
+    check(kernel(address(real, x), start, step, address(real, out), A, m, n, C))
