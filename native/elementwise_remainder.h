@@ -27,8 +27,8 @@ TA_INLINE void FN(rests)(long n, const real *x, const real *y, int down, real *o
         for (long i = 0; i < n; i++) rest[i] = fmod((double)x[i], (double)y[i]);
     for (long i = 0; i < n; i++) {
         const double left = rest[i], b = (double)y[i];
-        const double lower = left == 0 ? copysign(0, b) : (left < 0) != (b < 0) ? left + b : left;
-        out[i] = (real)(down ? lower : left == 0 ? copysign(0, (double)x[i]) : left);
+        const double turned = copysign(left, b), lower = turned == left ? turned : left + b;
+        out[i] = (real)(down ? lower : copysign(left, (double)x[i]));
     }
 }
 

@@ -61,17 +61,38 @@ KERNEL(dropout)(const real *x, const struct ta_stream *stream, double p, double 
     return 0;
 }
 
+#if REAL_BITS == 32
+static void FN(fill_normally)(struct ta_source *s, real *out, int64_t count)
+{
+    for (int64_t i = 0; i < count;) {
+        if (s->at == s->end) ta_more_words(s, (count - i + 1) / 2);
+        while (!s->has_half && s->at < s->end && i + 2 <= count) {
+            const uint64_t word = s->word[s->at];
+            if (!(ta_is_inside((uint32_t)word, out + i) & ta_is_inside((uint32_t)(word >> 32), out + i + 1))) break;
+            s->half = (uint32_t)(word >> 32);
+            s->at++;
+            i += 2;
+        }
+        if (i < count) out[i++] = ta_normal_float(s);
+    }
+}
+#else
+static void FN(fill_normally)(struct ta_source *s, real *out, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (s->at == s->end) ta_more_words(s, count - i);
+        out[i] = ta_normal(s);
+    }
+}
+#endif
+
 /* Normal numbers, the next ones of a generator that stands at counter (4), key (2), block (4), rest (3); these
  * are brought to where it stands afterwards. */
 KERNEL(normals)(real *out, int64_t count, uint64_t *counter, const uint64_t *key, uint64_t *block, uint64_t *rest)
 {
     struct ta_source source;
     if (ta_start(&source, counter, key, block, rest, count)) return 1;
-#if REAL_BITS == 64
-    ta_fill_normals(&source, out, count);
-#else
-    ta_fill_normals_float(&source, out, count);
-#endif
+    FN(fill_normally)(&source, out, count);
     ta_stop(&source, rest);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* Normal numbers by the ziggurat method (Marsaglia and Tsang 2000), with the bits of NumPy's Generator.
- * Included once by core.c. Look first at ta_fill_normals.
+ * Included once by core.c. Look first at ta_normal.
  *
  * Of one random word, 8 bits choose a layer, one the sign, and the rest a place x in the layer. In 99 of 100
  * cases x lies under the curve for certain. Otherwise more numbers decide: so it depends on all numbers before
@@ -155,28 +155,5 @@ static float ta_normal_float(struct ta_source *s)
             if (y + y > beyond * beyond)
                 return half >> 17 & 1 ? -((float)TAIL + beyond) : (float)TAIL + beyond;
         }
-    }
-}
-
-static void ta_fill_normals(struct ta_source *s, double *out, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        if (s->at == s->end) ta_more_words(s, count - i);
-        out[i] = ta_normal(s);
-    }
-}
-
-static void ta_fill_normals_float(struct ta_source *s, float *out, int64_t count)
-{
-    for (int64_t i = 0; i < count;) {
-        if (s->at == s->end) ta_more_words(s, (count - i + 1) / 2);
-        while (!s->has_half && s->at < s->end && i + 2 <= count) {
-            const uint64_t word = s->word[s->at];
-            if (!(ta_is_inside((uint32_t)word, out + i) & ta_is_inside((uint32_t)(word >> 32), out + i + 1))) break;
-            s->half = (uint32_t)(word >> 32);
-            s->at++;
-            i += 2;
-        }
-        if (i < count) out[i++] = ta_normal_float(s);
     }
 }

@@ -7,6 +7,8 @@ import pytest
 
 import tinyattn as ta
 from tests.helpers import leaf
+from tinyattn.autograd import Function
+from tinyattn.autograd.modes import watching
 
 SIZES = [0, 1, 7, 5000]
 
@@ -135,3 +137,41 @@ def test_what_needs_a_gradient_stays_on_the_tape():
     y.add_(x, alpha=3).mul_(x)
     y.sum().backward()
     assert x.grad.tolist() == [6, 12]
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "div_, floor"])
+def test_nothing_goes_over_the_tape(name, size, monkeypatch):
+    def refused(*args, **options):
+        raise AssertionError("an operation was recorded")
+
+    change, definition = CHANGES[name]
+    x, y = pair(size)
+    a, b = ta.tensor(x), ta.tensor(y)
+    base = ta.tensor(np.stack([x, x]))
+    monkeypatch.setattr(Function, "apply", refused)
+    change(a, b)
+    change(base[0], b)
+    np.testing.assert_array_equal(a, definition(x, y))
+    np.testing.assert_array_equal(base, np.stack([definition(x, y), x]))
+    if name in ("add_", "sub_"):
+        getattr(ta.tensor(x), name)(b, alpha=2)
+
+
+def test_who_watches_operations_sees_changes_in_place():
+    seen = []
+    with watching(lambda node, *rest: seen.append(type(node).__name__)):
+        x = ta.ones(3)
+        x.add_(ta.ones(3)).mul_(2).zero_().copy_(x)
+    assert seen == ["Add", "Mul", "Fill", "Fill"]
+
+
+def test_columns_of_many_rows_are_changed_too():
+    x = np.arange(20_000, dtype=np.float32).reshape(10_000, 2)
+    a = ta.tensor(x)
+    a[:, 1].mul_(3).add_(1, alpha=2)
+    np.testing.assert_array_equal(a[:, 1], 3 * x[:, 1] + 2)
+    np.testing.assert_array_equal(a[:, 0], x[:, 0])
+    b = ta.tensor(x)
+    b.div_(3, rounding_mode="floor")
+    np.testing.assert_array_equal(b, x // 3)

@@ -37,7 +37,8 @@ np.seterr(all="ignore")
 
 import types
 import scipy.special
-same = {name: getattr(np, name) for name in ("pi", "sqrt", "expm1", "log1p", "sin", "cos")}
+names = ("pi", "sqrt", "expm1", "log1p", "log2", "copysign", "sin", "cos")
+same = {name: getattr(np, name) for name in names}
 math = types.SimpleNamespace(**same, erf=scipy.special.erf, erfc=scipy.special.erfc)
 
 def _compile(operation):

@@ -17,12 +17,11 @@ from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, quietly, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, edge_now, source_lines
-from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import copied, few, full, write
 from tinyattn.kernels.recording import local, step
-from tinyattn.ops.elementwise import Cast, add, div, exact, mul, sub
+from tinyattn.ops.elementwise import Cast, add, add_scaled, div, exact, mul, sub
 
 # Operations that need no graph may be computed where their first operand stands.
 _ARITHMETIC: dict[Callable[..., Tensor], np.ufunc] = {
@@ -178,11 +177,10 @@ def _straight(
         return False
     if not x.flags.c_contiguous and not few(x.size):
         return False
+    if alpha != 1 and type(y) is np.ndarray:
+        quietly(add_scaled, x, y, float(alpha) if operation is add else -float(alpha), x)
+        return True
     if alpha != 1:
-        if type(y) is np.ndarray:
-            signed = float(alpha) if operation is add else -float(alpha)
-            backend().elementwise("add_scaled", (x, y), signed, out=x)
-            return True
         y = y * alpha
     quietly(exact, _ARITHMETIC[operation], x, y, x)
     return True

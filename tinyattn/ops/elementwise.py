@@ -34,7 +34,7 @@ from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE, empty
 from tinyattn.kernels.contract import common_shape
-from tinyattn.kernels.copies import copied
+from tinyattn.kernels.copies import copied, few
 from tinyattn.kernels.recording import alike, local, refuse, step
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
@@ -145,12 +145,19 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
     return Add.apply(input, _scaled(input, other, alpha))
 
 
+def add_scaled(x: Array, y: Array, alpha: float, out: Array | None = None) -> Array:
+    """x + alpha y of floats: by a kernel, which rounds once, if there are many."""
+    if few(x.size) and few(y.size):
+        return np.add(x, y * alpha, out=out)
+    return elementwise("add_scaled", x, y, p=alpha, out=out)
+
+
 class AddScaled(Binary):
     """z = x + a y with a number a;   dx = dz,  dy = a dz."""
 
     def forward(self, x: Array, y: Array, alpha: float) -> Array:
         self.alpha = alpha
-        return elementwise("add_scaled", x, y, p=alpha)
+        return add_scaled(x, y, alpha)
 
     def backward(self, grad: Array) -> Gradients:
         return grad, exact(np.multiply, grad, self.alpha) if self.needs(1) else None

@@ -41,8 +41,8 @@ def _sigmoid(x):
 @inlined
 def _remainder(x, y):
     rest = np.fmod(x, y)
-    signed = rest if rest != 0 else math.copysign(rest, y)
-    return rest + y if (rest < 0 < y) or (y < 0 < rest) else signed
+    turned = math.copysign(rest, y)
+    return turned if turned == rest else rest + y
 
 
 @inlined
@@ -115,7 +115,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "expm1": lambda a, p, q: expm1(a),
     "expm1_backward": lambda a, b, p, q: a * (b + 1),
     "log": lambda a, p, q: log(a),
-    "log2": lambda a, p, q: math.log2(a) if a > 0 else log(a),
+    "log2": lambda a, p, q: math.log2(a),
     "log2_backward": lambda a, b, p, q: a / (b * type(b)(math.log(2))),
     "log1p": lambda a, p, q: log1p(a),
     "log1p_backward": lambda a, b, p, q: a / (1 + b),
