@@ -432,7 +432,7 @@ def elementwise_inputs(
     """The inputs as the twins read them, their float type and common shape, and whether all were
     turned round (transposed), so that they are C-contiguous."""
     taken, real = inputs, _plain_type(inputs)
-    if real is None or out is not None:
+    if real is None or out is not None or operation == "where":
         taken, real = _checked_inputs(kernel, operation, inputs, out)
     arrays = [x for x in taken if type(x) is not float]
     try:
