@@ -58,7 +58,8 @@ def test_alpha(size):
     factor = float(np.float32(0.3))
     np.testing.assert_allclose(added, exact[0] + factor * exact[1], 1e-6, 1e-6)
     np.testing.assert_allclose(taken, exact[0] - factor * exact[1], 1e-6, 1e-6)
-    # with a graph and without one the bits are the same
+    # the bits are those of a product and a sum, with a graph and without one
+    np.testing.assert_array_equal(added, x + y * np.float32(0.3))
     tracked = ta.tensor(x, requires_grad=True).clone().add_(ta.tensor(y), alpha=0.3)
     np.testing.assert_array_equal(tracked.detach(), added)
 

@@ -146,7 +146,7 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
 
 
 def add_scaled(x: Array, y: Array, alpha: float, out: Array | None = None) -> Array:
-    """x + alpha y of floats: by a kernel, which rounds once, if there are many."""
+    """x + alpha y of floats: by a kernel, on all cores, if there are many; the bits stay."""
     if few(x.size) and few(y.size):
         return np.add(x, y * alpha, out=out)
     return elementwise("add_scaled", x, y, p=alpha, out=out)
