@@ -8,7 +8,10 @@ import numba
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.jit.compiling import SMALL, exact, kernel, sums
+from tinyattn.kernels.jit.copy import copy
+from tinyattn.kernels.jit.matmul import dot
 from tinyattn.kernels.jit.vmath import bits, exp, unbits
 
 BLOCK = 4096  # terms of a sum in the type of the row; the sums of blocks are added in float64
@@ -25,16 +28,21 @@ def largest(x, i):
 
 
 @sums
+def row_sum(x):
+    total = x.dtype.type(0)
+    for j in range(len(x)):
+        total += x[j]
+    return total
+
+
+@sums
 def softmax_row(x, i, out):
     top, total = largest(x, i), 0.0
     for j in range(x.shape[1]):
         out[i, j] = exp(x[i, j] - top)
     # In a loop of its own: LLVM orders a sum beside a store by where the two arrays lie in memory.
     for begin in range(0, x.shape[1], BLOCK):
-        part = out.dtype.type(0)
-        for j in range(begin, min(begin + BLOCK, x.shape[1])):
-            part += out[i, j]
-        total += part
+        total += row_sum(out[i, begin : begin + BLOCK])
     scale = out.dtype.type(total)
     for j in range(x.shape[1]):
         out[i, j] /= scale
@@ -68,13 +76,10 @@ def run_softmax(x, mask, out):
 def softmax_backward_row(y, grad, i, out):
     total = 0.0
     for begin in range(0, y.shape[1], BLOCK):
-        part = out.dtype.type(0)
-        for j in range(begin, min(begin + BLOCK, y.shape[1])):
-            part += y[i, j] * grad[i, j]
-        total += part
-    dot = out.dtype.type(total)
+        total += dot(y[i, begin : begin + BLOCK], grad[i, begin : begin + BLOCK])
+    of_row = out.dtype.type(total)
     for j in range(y.shape[1]):
-        out[i, j] = y[i, j] * (grad[i, j] - dot)
+        out[i, j] = y[i, j] * (grad[i, j] - of_row)
 
 
 @kernel("r2 r2 w2")
@@ -87,9 +92,9 @@ def run_softmax_backward(y, grad, out):
 def sum_of_exp(x, i, top):
     total = 0.0
     for begin in range(0, x.shape[1], BLOCK):
-        part = x.dtype.type(0)
-        for j in range(begin, min(begin + BLOCK, x.shape[1])):
-            part += exp(x[i, j] - top)
+        part, terms = x.dtype.type(0), x[i, begin : begin + BLOCK]
+        for j in range(len(terms)):
+            part += exp(terms[j] - top)
         total += part
     return total
 
@@ -115,10 +120,7 @@ def run_log_softmax(x, out):
 def log_softmax_backward_row(y, grad, i, out):
     of_row = 0.0
     for begin in range(0, y.shape[1], BLOCK):
-        part = out.dtype.type(0)
-        for j in range(begin, min(begin + BLOCK, y.shape[1])):
-            part += grad[i, j]
-        of_row += part
+        of_row += row_sum(grad[i, begin : begin + BLOCK])
     total = out.dtype.type(of_row)
     for j in range(y.shape[1]):
         out[i, j] = grad[i, j] - exp(y[i, j]) * total
@@ -144,18 +146,22 @@ def as_rows(x: Array) -> Array:
     if x.ndim == 2:
         return x
     A, n, C = x.shape
-    return np.ascontiguousarray(x.swapaxes(1, 2)).reshape(A * C, n)
+    if C == 1:
+        return x.reshape(A, n)
+    rows = empty((A, C, n), x.dtype)
+    copy(x.swapaxes(1, 2), rows)
+    return rows.reshape(A * C, n)
 
 
 def by_rows(function: Callable[[Array], None], out: Array) -> None:
     """Let function write the rows of out (N, n), or the columns of out (A, n, C)."""
-    if out.ndim == 2:
-        function(out)
+    if out.ndim == 2 or out.shape[2] == 1:
+        function(out.reshape(out.shape[:2]))
         return
     A, n, C = out.shape
-    rows = np.empty((A * C, n), out.dtype)
+    rows = empty((A * C, n), out.dtype)
     function(rows)
-    out[...] = rows.reshape(A, C, n).swapaxes(1, 2)
+    copy(rows.reshape(A, C, n).swapaxes(1, 2), out)
 
 
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
