@@ -19,6 +19,8 @@ from tinyattn._explain import (
     _place,
     _strength,
     _summed,
+    _text,
+    facts_of,
 )
 from tinyattn._explain import Step as Step_
 from tinyattn.autograd import Function
@@ -582,3 +584,51 @@ def test_a_recorded_step_has_no_explanation():
             ta.explain(loss)
     finally:
         local.recorder = None
+
+
+def test_what_is_known_of_two_results():
+    two = step(1, "Split", shape=(2,), outputs=[(2,), (1,)], values={1: Quantity(np.array([5.0]))},
+               arrived=[None, Quantity(np.array([4.0]))])  # fmt: skip
+    assert list(facts_of(two, [two])) == [
+        ("shape 0", "(2,)"), ("value 1", "(1,) [5]"), ("arrives 0", "nothing"),
+        ("arrives 1", "(1,) [4]"),
+    ]  # fmt: skip
+    one = step(1, "Mul", shape=(2,))
+    assert list(facts_of(one, [one])) == [("shape", "(2,)"), ("arrives", "(2,) [1, 1]")]
+    assert _text(step(1, "Mul", shape=(), arrived=[]), [one], {}) == "Step 1. Mul"
+
+
+def test_the_first_group_has_the_result_of_the_first_step():
+    steps = [
+        step(1, "Sum", [2], "m", shape=(), arrived=3.0),
+        step(2, "Mul", [3], "m", constants={"c": Quantity(np.ones(2))}),
+        step(3, "leaf"),
+    ]  # fmt: skip
+    joined, leaf = _joined(steps, [1, 1, 2])
+    assert joined.outputs == [()]
+    assert joined.arrived[0].elements == 3
+    assert list(joined.constants) == ["c"]
+    assert [(to.step, to.output) for to in joined.inputs] == [(2, 0)]
+    assert leaf.number == 2
+
+
+def test_a_result_that_is_used_twice_is_one_result_of_its_group():
+    steps = [
+        step(1, "Add", [2, 3]), step(2, "Tanh", [3]),
+        step(3, "Mul", [4], "m"), step(4, "Exp", [], "m"),
+    ]  # fmt: skip
+    add, tanh, joined = _joined(steps, [1, 2, 3, 3])
+    assert joined.outputs == [(2,)]
+    assert [(to.step, to.output) for to in add.inputs] == [(2, 0), (3, 0)]
+    assert [(to.step, to.output) for to in tanh.inputs] == [(3, 0)]
+
+
+@pytest.mark.parametrize(("groups", "output"), [([1, 2, 3], 1), ([1, 2, 2], 0)])
+def test_the_number_of_a_result_is_its_own_or_that_in_its_group(groups, output):
+    """Of the two results of Split the second is used alone. In a group it is the first."""
+    second = Input(2, 1, (3,), Quantity(np.ones(3)))
+    split = step(2, "Split", [3], "m", outputs=[(2,), (3,)], arrived=[None, Quantity(np.ones(3))])
+    folded = _joined([step(1, "Sum", [second]), split, step(3, "Mul", [], "m")], groups)
+    (to,) = folded[0].inputs
+    assert (to.step, to.output) == (2, output)
+    assert folded[1].outputs[output] == (3,)
