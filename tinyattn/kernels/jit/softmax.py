@@ -1,5 +1,5 @@
-"""Softmax, its logarithm, their gradients, and logsumexp; one row at a time, in the cache. Along
-the middle axis of (A, n, C), columns are copied to rows first.
+"""Softmax, its logarithm, their gradients, and logsumexp; one row at a time, in the cache. Softmax
+along the middle axis of (A, n, C) has loops of its own; the others copy columns to rows first.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from tinyattn.kernels.jit.matmul import dot
 from tinyattn.kernels.jit.vmath import bits, exp, unbits
 
 BLOCK = 4096  # terms of a sum in the type of the row; the sums of blocks are added in float64
+COLUMNS = 64
 NO_MASK = np.empty((0, 0), np.bool_)
 
 
@@ -141,6 +142,79 @@ def run_logsumexp(x, out):
         out[i] = np.log(sum_of_exp(x, i, top)) + top
 
 
+# Along the middle axis, COLUMNS columns at a time: a loop over them works in vector registers.
+
+
+@exact
+def raise_tops(x, tops):
+    for c in range(len(x)):
+        tops[c] = x[c] if (x[c] > tops[c]) | (x[c] != x[c]) else tops[c]
+
+
+@exact
+def exponentials(x, tops, totals, out):
+    for c in range(len(x)):
+        out[c] = exp(x[c] - tops[c])
+        totals[c] += np.float64(out[c])
+
+
+@exact
+def divide(out, totals):
+    for c in range(len(out)):
+        out[c] /= out.dtype.type(totals[c])
+
+
+@exact
+def softmax_columns(x, first, last, out):
+    """Columns `first` to `last` of x (n, C)."""
+    tops, totals = x[0, first:last].copy(), np.zeros(last - first)
+    for i in range(len(x)):
+        raise_tops(x[i, first:last], tops)
+    for i in range(len(x)):
+        exponentials(x[i, first:last], tops, totals, out[i, first:last])
+    for i in range(len(x)):
+        divide(out[i, first:last], totals)
+
+
+@kernel("r3 w3")
+def run_softmax_columns(x, out):
+    A, _, C = x.shape
+    blocks = (C + COLUMNS - 1) // COLUMNS
+    for task in numba.prange(A * blocks):
+        a, first = task // blocks, task % blocks * COLUMNS
+        softmax_columns(x[a], first, min(C, first + COLUMNS), out[a])
+
+
+@exact
+def add_products(y, grad, totals):
+    for c in range(len(y)):
+        totals[c] += np.float64(y[c]) * np.float64(grad[c])
+
+
+@exact
+def subtract(y, grad, totals, out):
+    for c in range(len(y)):
+        out[c] = y[c] * (grad[c] - out.dtype.type(totals[c]))
+
+
+@exact
+def softmax_backward_columns(y, grad, first, last, out):
+    totals = np.zeros(last - first)
+    for i in range(len(y)):
+        add_products(y[i, first:last], grad[i, first:last], totals)
+    for i in range(len(y)):
+        subtract(y[i, first:last], grad[i, first:last], totals, out[i, first:last])
+
+
+@kernel("r3 r3 w3")
+def run_softmax_backward_columns(y, grad, out):
+    A, _, C = y.shape
+    blocks = (C + COLUMNS - 1) // COLUMNS
+    for task in numba.prange(A * blocks):
+        a, first = task // blocks, task % blocks * COLUMNS
+        softmax_backward_columns(y[a], grad[a], first, min(C, first + COLUMNS), out[a])
+
+
 def as_rows(x: Array) -> Array:
     """(N, n) itself, or the columns of (A, n, C) as rows."""
     if x.ndim == 2:
@@ -166,14 +240,20 @@ def by_rows(function: Callable[[Array], None], out: Array) -> None:
 
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
     """x (N, n), mask (N, n) bool with True = attend -> out (N, n); or x (A, n, C) -> (A, n, C)."""
-    small, mask = x.size < SMALL, NO_MASK if mask is None else mask
-    by_rows(lambda rows: run_softmax(as_rows(x), mask, rows, alone=small), out)
+    small = x.size < SMALL
+    if x.ndim == 2:
+        run_softmax(x, NO_MASK if mask is None else mask, out, alone=small)
+    elif x.size:
+        run_softmax_columns(x, out, alone=small)
 
 
 def softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) or (A, n, C) -> out."""
     small = y.size < SMALL
-    by_rows(lambda rows: run_softmax_backward(as_rows(y), as_rows(grad), rows, alone=small), out)
+    if y.ndim == 2:
+        run_softmax_backward(y, grad, out, alone=small)
+    else:
+        run_softmax_backward_columns(y, grad, out, alone=small)
 
 
 def log_softmax(x: Array, out: Array) -> None:
