@@ -9,6 +9,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import GradcheckError, gradcheck, gradcheck_module
+from tinyattn._gradcheck import _derivative, _outputs, _same, _table
 from tinyattn.autograd import Function
 
 
@@ -529,3 +530,65 @@ def test_an_output_that_is_a_view_of_the_input_is_checked_too():
     x = ta.randn(2, 3, dtype=ta.float64, requires_grad=True)
     assert ta.gradcheck(lambda x: x.T, (x,))
     assert ta.gradcheck(lambda x: (x[0], x.view(6)), (x,))
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "error"),
+    [
+        (lambda s: 3 * s, 3, 0),
+        (lambda s: -3 * s + s**2 + 5 * s**3 + 7 * s**4, -3, 0),
+        (abs, 0, 1),  # the slope jumps by 2
+        (lambda s: 2 * s + (s if s > 0 else 0), 2.5, 0.5),
+        (lambda s: s**5, 0, 1 / 4),  # of the step without h^2, (4/16 - 1) / 3
+        (lambda s: s**6, 0, (8 * (2 / 512 - 1 / 16) - (1 / 8 - 2)) / 14),
+        (lambda s: s**7, (16 * (4 / 4096 - 1 / 64) / 3 - (4 / 64 - 1) / 3) / 15, None),
+    ],
+)
+def test_the_numeric_derivative_has_no_term_up_to_the_sixth_power(function, value, error):
+    got, uncertain = _derivative(function, 1.0)
+    assert got == pytest.approx(value, abs=1e-12)
+    if error is not None:
+        assert uncertain == pytest.approx(error, abs=1e-12)
+
+
+def test_the_table_has_the_ten_worst_elements():
+    wrong = [(f"x[{i}]", 2.0, 2.0 - i / 4, 1e-9) for i in range(9)]
+    wrong += [("longer[1]", np.nan, 1.0, 1e-9), ("w[0]", -5.0, 5.0, 0.5)]
+    open_end, constant = random(2), ta.ones(2)
+    lines = _table(wrong, 30, [constant, open_end, constant]).split("\n")
+    order = ["longer[1]", "w[0]", *[f"x[{i}]" for i in range(8, 0, -1)]]
+    assert lines[0] == "gradients are wrong at 11 of 30 elements; the worst:"
+    assert (
+        lines[1] == f"{'':9} {'analytic':>15} {'numeric':>15} {'difference':>11} {'error est.':>11}"
+    )
+    assert [line.split()[0] for line in lines[2:-1]] == order
+    assert lines[3] == f"{'w[0]':9} {-5:15} {5:15} {-10:11} {0.5:11}"
+    assert lines[4] == f"{'x[8]':9} {2:15} {0:15} {2:11} {'1e-09':>11}"
+    assert lines[-1] == "(no gradient leads from output 0, 2: a constant, or detached)"
+    assert len(_table(wrong[:1], 30, [open_end]).split("\n")) == 3
+
+
+def test_the_same_arrays_are_as_many_and_as_large():
+    one, two, odd = np.ones(2), np.ones((1, 2)), np.array([1.0, np.nan])
+    assert _same([], [])
+    assert _same([one, odd], [one.copy(), odd.copy()])
+    assert not _same([one], [two])
+    assert not _same([one], [one, one])
+    assert not _same([one, one], [one])
+    assert not _same([one, one], [one, odd])
+
+
+def test_outputs_are_the_tensors_of_floats_inside_tuples_too():
+    a, b, c = ta.ones(1), ta.ones(2), ta.ones(3)
+    found = _outputs((a, [b, (c, 3, None)], ta.tensor([1]), np.ones(4)))
+    assert [x.shape for x in found] == [(1,), (2,), (3,)]
+    assert [x.shape for x in _outputs(a)] == [(1,)]
+    assert _outputs(None) == []
+
+
+def test_all_elements_that_can_not_be_checked_are_counted():
+    for values, more in (([1.0, 0.0, 0.0], " and 1 more"), ([1.0, 0.0, 2.0], "")):
+        x = ta.tensor(values, dtype=ta.float64, requires_grad=True)
+        says = rf"^too close to a kink: input 0 at index \(1\) \([^)]*\){more}; the numeric"
+        with pytest.raises(GradcheckError, match=says):
+            gradcheck(lambda x: x.abs(), x)
