@@ -40,6 +40,12 @@ def test_the_order_is_drawn_by_seed_and_epoch() -> None:
     assert list(Sampler(range(4), 2, 1, shuffle=False)) == [1, 3]
 
 
+def test_without_options_all_is_read_and_nothing_left_out() -> None:
+    assert list(Sampler(range(5), 2, 1, shuffle=False)) == [1, 3, 0]
+    assert list(Sampler(range(5), shuffle=False)) == [0, 1, 2, 3, 4]
+    assert list(Sampler(range(9))) == list(Sampler(range(9), 1, 0, True, 0, False))
+
+
 def test_ranks_beyond_their_number_are_refused() -> None:
     with pytest.raises(ValueError, match="rank: expected 0 to 1, one of 2, got 2"):
         Sampler(range(4), 2, 2)

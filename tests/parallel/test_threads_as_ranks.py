@@ -259,6 +259,8 @@ def test_several_sums_may_be_under_way(ranks: Any) -> None:
 def test_a_sum_names_the_ranks_that_it_waits_for() -> None:
     first, second, third = (World(comm) for comm in comms(3))
     one, two, three = (Sum(3, np.dtype(np.float64), here) for here in (first, second, third))
+    assert (one.advance(), one.step, one.pieces.shape) == (False, 0, (3, 1))
+    assert Sum(4, np.dtype(np.float64), World(comms(3)[0])).pieces.shape == (3, 2)
     one.numbers[:], two.numbers[:], three.numbers[:] = [1, 2, 3], [10, 20, 30], [100, 200, 300]
     one.start()
     assert (one.step, one.missing(), one.advance()) == (1, [1, 2], False)
@@ -271,6 +273,8 @@ def test_a_sum_names_the_ranks_that_it_waits_for() -> None:
     rounds = [[x.advance() for x in (two, three, one)] for _ in range(4)]
     assert rounds[0][:2] == [False, False]
     assert rounds[-1] == [True] * 3
+    tags = {tag for _, _, tag in first.comm.boxes}
+    assert tags == {processes._LEFT, one.tag, one.tag + 1}
     assert [x.numbers.tolist() for x in (one, two, three)] == [[111, 222, 333]] * 3
 
 
