@@ -272,6 +272,17 @@ def test_where_takes_nothing_from_the_other_side(backend: Backend) -> None:
     np.testing.assert_array_equal(np.isnan(got), ~mask)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_number_may_stand_in_any_place(backend: Backend, place: int) -> None:
+    mask, x = np.arange(50) % 2 == 0, np.arange(50, dtype=np.float32)
+    others: list[Any] = [x, x]
+    others[place] = -1.0
+    np.testing.assert_array_equal(
+        backend.elementwise("where", [mask, *others]), np.where(mask, *others)
+    )
+    np.testing.assert_array_equal(backend.elementwise("sub", others), np.subtract(*others))
+
+
 @pytest.mark.parametrize("size", [1, 15, 1023, 1024, 1025, 16384, 16385, 50_001])
 def test_every_element_is_written_whatever_the_size(backend: Backend, size: int) -> None:
     x = np.linspace(-3, 3, 2 * size).astype(np.float32)

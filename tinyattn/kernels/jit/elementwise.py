@@ -355,7 +355,7 @@ def elementwise(
         product = PRODUCTS.get((last, out.itemsize))
         if product:
             operation, inputs = operation.replace("pow", product), inputs[:-1]
-    if alike and float not in (type(inputs[0]), type(inputs[-1])):
+    if alike and float not in map(type, inputs):
         rows = out.reshape(1, -1)
         views: list[Any] = [x.reshape(1, 1, 1, -1) for x in inputs]  # type: ignore[union-attr]
     else:
