@@ -383,6 +383,8 @@ def elementwise_sum(
 ) -> None:
     """inputs, arrays or numbers that broadcast to shape -> out (), the sum of the results divided
     by divisor."""
-    results = np.empty(shape, out.dtype)
+    results, total = np.empty(shape, out.dtype), np.empty((1, 1))
     elementwise(operation, inputs, results, p, 0.0, alike)
-    sum(results.reshape(1, -1, 1), divisor, out.reshape(1, 1))
+    sum(results.reshape(1, -1, 1), 1.0, total)
+    with np.errstate(all="ignore"):
+        out[...] = total[0, 0] / divisor
