@@ -5,6 +5,7 @@
  *   moments      mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
  *   squares      out = sum_i x_i^2
  *   magnitudes   out = sum_i |x_i|
+ *   products     out = sum_i x_i y_i
  *   cumsum    out_i = sum_{j<=i} x_j,   or from the other end, j>=i
  *
  * A unit of work is a block of at most COLUMNS columns of one of the A matrices, over all n rows. A large
@@ -13,7 +14,8 @@
 
 #ifndef TA_REDUCTIONS
 #define TA_REDUCTIONS
-enum { TA_VALUES, TA_SQUARES, TA_MAGNITUDES, TA_DEVIATIONS }; /* what is added up: x, x^2, |x|, (x - mean)^2 */
+/* What is added up: x, x^2, |x|, (x - mean)^2, x y. */
+enum { TA_VALUES, TA_SQUARES, TA_MAGNITUDES, TA_DEVIATIONS, TA_PRODUCTS };
 enum {
     COLUMNS = 512,
     PIECE_ELEMENTS = 65536,
@@ -43,7 +45,7 @@ struct ta_sum {
 
 struct FN(reduction) {
     struct ta_shape shape;
-    const real *x;
+    const real *x, *y; /* y: of TA_PRODUCTS */
     double divisor;
     void *out;
     int out_is_double, what;
@@ -55,7 +57,18 @@ TA_INLINE wide FN(term)(wide v, int what, wide mean, wide lost)
 {
     if (what == TA_DEVIATIONS) v = (v - mean) - lost;
     if (what == TA_MAGNITUDES) return FN(magnitude_of_wide)(v);
-    return what == TA_VALUES ? v : v * v;
+    return what == TA_SQUARES || what == TA_DEVIATIONS ? v * v : v;
+}
+
+/* The numbers at one place of x, of products times those of y. */
+TA_INLINE wide FN(load_terms)(const real *x, const real *y, int what)
+{
+    return what == TA_PRODUCTS ? load_wide(x) * load_wide(y) : load_wide(x);
+}
+
+TA_INLINE wide FN(load_first_terms)(const real *x, const real *y, long n, int what)
+{
+    return what == TA_PRODUCTS ? load_first_wide(x, n) * load_first_wide(y, n) : load_first_wide(x, n);
 }
 
 /* One more vector on the totals. The square of a float is exact in double, so it is worth an exact sum. */
@@ -74,28 +87,28 @@ struct FN(running) {
 };
 
 /* `rows` rows of `width` columns, `step` apart, on to the totals. */
-TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, long rows, long step, long width,
-                            int what)
+TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, const real *y, long rows, long step,
+                            long width, int what)
 {
     wide m = {0}, l = {0};
     for (long row = 0; row < rows;) {
         long count = rows - row < 4 ? 1 : 4, k = 0, j = 0;
-        const real *at = x + row * step;
+        const real *at = x + row * step, *of = y + row * step;
         for (; j + WIDE <= width; j += WIDE, k++) {
             struct FN(total) t = {c->sum[k], c->error[k]};
             if (what == TA_DEVIATIONS) m = c->mean[k], l = c->lost[k];
-            FN(add_term)(&t, FN(term)(load_wide(at + j), what, m, l), what);
+            FN(add_term)(&t, FN(term)(FN(load_terms)(at + j, of + j, what), what, m, l), what);
             if (count == 4) {
-                FN(add_term)(&t, FN(term)(load_wide(at + j + step), what, m, l), what);
-                FN(add_term)(&t, FN(term)(load_wide(at + j + 2 * step), what, m, l), what);
-                FN(add_term)(&t, FN(term)(load_wide(at + j + 3 * step), what, m, l), what);
+                FN(add_term)(&t, FN(term)(FN(load_terms)(at + j + step, of + j + step, what), what, m, l), what);
+                FN(add_term)(&t, FN(term)(FN(load_terms)(at + j + 2 * step, of + j + 2 * step, what), what, m, l), what);
+                FN(add_term)(&t, FN(term)(FN(load_terms)(at + j + 3 * step, of + j + 3 * step, what), what, m, l), what);
             }
             c->sum[k] = t.sum, c->error[k] = t.error;
         }
         for (long r = 0; j < width && r < count; r++) {
             struct FN(total) t = {c->sum[k], c->error[k]};
             if (what == TA_DEVIATIONS) m = c->mean[k], l = c->lost[k];
-            wide v = FN(term)(load_first_wide(at + r * step + j, width - j), what, m, l);
+            wide v = FN(term)(FN(load_first_terms)(at + r * step + j, of + r * step + j, width - j, what), what, m, l);
             if (what == TA_DEVIATIONS)
                 for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < width - j ? v[lane] : 0;
             FN(add_term)(&t, v, what);
@@ -106,14 +119,15 @@ TA_INLINE void FN(add_rows)(struct FN(running) *c, const real *x, long rows, lon
 }
 
 /* The total of n numbers that stand side by side. */
-TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double mean, double lost)
+TA_INLINE struct ta_sum FN(row_total_of)(const real *x, const real *y, long n, int what, double mean,
+                                            double lost)
 {
     struct ta_sum all = {0, 0};
     if (n < 2 * WIDE) {
         for (long i = 0; i < n; i++) {
-            double v = (double)x[i];
+            double v = what == TA_PRODUCTS ? (double)x[i] * (double)y[i] : (double)x[i];
             if (what == TA_DEVIATIONS) v = (v - mean) - lost;
-            v = what == TA_VALUES ? v : what == TA_MAGNITUDES ? fabs(v) : v * v;
+            v = what == TA_MAGNITUDES ? fabs(v) : what == TA_SQUARES || what == TA_DEVIATIONS ? v * v : v;
             FN(add_one)(&all.sum, &all.error, v);
         }
         return all;
@@ -123,10 +137,10 @@ TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double me
     long i = 0;
     for (; i + 4 * WIDE <= n; i += 4 * WIDE)
         for (long k = 0; k < 4; k++)
-            FN(add_term)(&t[k], FN(term)(load_wide(x + i + k * WIDE), what, m, l), what);
-    for (; i + WIDE <= n; i += WIDE) FN(add_term)(&t[0], FN(term)(load_wide(x + i), what, m, l), what);
+            FN(add_term)(&t[k], FN(term)(FN(load_terms)(x + i + k * WIDE, y + i + k * WIDE, what), what, m, l), what);
+    for (; i + WIDE <= n; i += WIDE) FN(add_term)(&t[0], FN(term)(FN(load_terms)(x + i, y + i, what), what, m, l), what);
     if (i < n) {
-        wide v = FN(term)(load_first_wide(x + i, n - i), what, m, l);
+        wide v = FN(term)(FN(load_first_terms)(x + i, y + i, n - i, what), what, m, l);
         if (what == TA_DEVIATIONS)
             for (long lane = 0; lane < WIDE; lane++) v[lane] = lane < n - i ? v[lane] : 0;
         FN(add_term)(&t[1], v, what);
@@ -140,6 +154,11 @@ TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double me
         all.error += t[0].error[k];
     }
     return all;
+}
+
+TA_INLINE struct ta_sum FN(row_total)(const real *x, long n, int what, double mean, double lost)
+{
+    return FN(row_total_of)(x, x, n, what, mean, lost);
 }
 
 /* The sum of n numbers that stand side by side, for other kernel files. */
@@ -157,11 +176,12 @@ TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long
     long a = unit / s->blocks, column = unit % s->blocks * COLUMNS;
     long width = s->C - column < COLUMNS ? s->C - column : COLUMNS;
     long begin = s->n * piece / s->pieces, rows = s->n * (piece + 1) / s->pieces - begin;
-    const real *x = job->x + (a * s->n + begin) * s->C + column;
+    const long at = (a * s->n + begin) * s->C + column;
+    const real *x = job->x + at, *y = what == TA_PRODUCTS ? job->y + at : x;
     const double *mean = job->mean + a * s->C + column, *rest = job->rest + a * s->C + column;
     if (s->C == 1) {
         int centred = what == TA_DEVIATIONS;
-        *out = FN(row_total)(x, rows, what, centred ? *mean : 0, centred ? *rest : 0);
+        *out = FN(row_total_of)(x, y, rows, what, centred ? *mean : 0, centred ? *rest : 0);
         return;
     }
     /* `joined` rows are read as one. */
@@ -177,8 +197,9 @@ TA_INLINE void FN(reduce_piece)(const struct FN(reduction) *job, long unit, long
                 ((double *)c.lost)[r * width + j] = rest[j];
             }
     long left = rows % joined;
-    FN(add_rows)(&c, x, rows / joined, joined * s->C, joined * width, what);
-    if (left) FN(add_rows)(&c, x + (rows - left) * s->C, 1, 0, left * width, what);
+    FN(add_rows)(&c, x, y, rows / joined, joined * s->C, joined * width, what);
+    const long last = (rows - left) * s->C;
+    if (left) FN(add_rows)(&c, x + last, y + last, 1, 0, left * width, what);
     const double *sum = (const double *)c.sum, *error = (const double *)c.error;
     for (long j = 0; j < width; j++) out[j] = (struct ta_sum){sum[j], error[j]};
     for (long r = 1; r < joined; r++)
@@ -193,14 +214,15 @@ TA_INLINE void FN(narrow_rows)(const struct FN(reduction) *job, long unit, long 
                               struct ta_sum *out)
 {
     const long n = job->shape.n;
-    const real *x = job->x + unit * n;
+    const real *x = job->x + unit * n, *y = what == TA_PRODUCTS ? job->y + unit * n : x;
     struct FN(total) t = {{0}, {0}};
     wide m = {0}, l = {0};
     if (what == TA_DEVIATIONS)
         for (long k = 0; k < count; k++) m[k] = job->mean[unit + k], l[k] = job->rest[unit + k];
     for (long i = 0; i < n; i++) {
         wide v = {0};
-        for (long k = 0; k < count; k++) v[k] = (double)x[k * n + i];
+        for (long k = 0; k < count; k++)
+            v[k] = what == TA_PRODUCTS ? (double)x[k * n + i] * (double)y[k * n + i] : (double)x[k * n + i];
         FN(add_term)(&t, FN(term)(v, what, m, l), what);
     }
     for (long k = 0; k < count; k++) out[k] = (struct ta_sum){t.sum[k], t.error[k]};
@@ -286,6 +308,8 @@ static void FN(units_part)(void *arg, long part, long parts)
                 FN(reduce_short)(job, unit, count, TA_SQUARES);
             else if (job->what == TA_MAGNITUDES)
                 FN(reduce_short)(job, unit, count, TA_MAGNITUDES);
+            else if (job->what == TA_PRODUCTS)
+                FN(reduce_short)(job, unit, count, TA_PRODUCTS);
             else
                 FN(reduce_short)(job, unit, count, TA_VALUES);
             if (job->what == TA_DEVIATIONS) FN(reduce_short)(job, unit, count, TA_DEVIATIONS);
@@ -300,6 +324,8 @@ static void FN(units_part)(void *arg, long part, long parts)
             FN(reduce_unit)(job, unit, TA_SQUARES);
         else if (job->what == TA_MAGNITUDES)
             FN(reduce_unit)(job, unit, TA_MAGNITUDES);
+        else if (job->what == TA_PRODUCTS)
+            FN(reduce_unit)(job, unit, TA_PRODUCTS);
         else
             FN(reduce_unit)(job, unit, TA_VALUES);
         if (job->what == TA_DEVIATIONS) FN(reduce_unit)(job, unit, TA_DEVIATIONS);
@@ -319,6 +345,8 @@ static void FN(pieces_part)(void *arg, long part, long parts)
         FN(reduce_piece)(job, unit, piece, TA_SQUARES, out);
     else if (job->what == TA_MAGNITUDES)
         FN(reduce_piece)(job, unit, piece, TA_MAGNITUDES, out);
+    else if (job->what == TA_PRODUCTS)
+        FN(reduce_piece)(job, unit, piece, TA_PRODUCTS, out);
     else
         FN(reduce_piece)(job, unit, piece, TA_DEVIATIONS, out);
 }
@@ -383,6 +411,12 @@ KERNEL(magnitudes)(const real *x, double *out, int64_t A, int64_t n, int64_t C)
 {
     return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .divisor = 1,
                                              .out = out, .out_is_double = 1, .what = TA_MAGNITUDES});
+}
+
+KERNEL(products)(const real *x, const real *y, real *out, int64_t A, int64_t n, int64_t C)
+{
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .y = y, .divisor = 1,
+                                             .out = out, .what = TA_PRODUCTS});
 }
 
 KERNEL(moments)(const real *x, double *mean, double *rest, double *squares, int64_t A, int64_t n, int64_t C)

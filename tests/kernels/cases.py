@@ -347,6 +347,12 @@ def nll_loss_backward() -> Iterator[Case]:
         yield name + " one gradient", {"grad": r.normal(size=1)} | known
 
 
+def products() -> Iterator[Case]:
+    r = rng(87)
+    for name, x in middles():
+        yield name, {"x": x, "y": r.normal(size=x.shape)}
+
+
 def elementwise_sum() -> Iterator[Case]:
     r = rng(82)
     for shape in [(1,), (7,), (3, 5, 41), (40, 1000), (0, 4), ()]:

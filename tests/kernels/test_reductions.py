@@ -49,6 +49,19 @@ def test_a_sum_is_the_exact_sum_rounded(kernels: Backend, dtype: Any, x: np.ndar
     assert_ulps(wide, exact_sum(x), 1 if dtype is np.float64 else 2**20)
 
 
+@pytest.mark.parametrize("args", [pytest.param(args, id=name) for name, args in cases.products()])
+def test_a_sum_of_products_is_the_exact_one_rounded(
+    kernels: Backend, dtype: Any, args: dict[str, np.ndarray]
+) -> None:
+    x, y = (args[name].astype(dtype) for name in ("x", "y"))
+    terms = x.astype(np.float64) * y  # of float32: exact
+    got, want = kernels.products(x, y), exact_sum(terms)
+    assert got.dtype == dtype
+    lost = np.finfo(np.float64).eps * np.abs(terms).sum(axis=1)  # in rounding the terms
+    error = np.abs(got - want)
+    assert np.all(error <= lost + np.spacing(np.abs(want).astype(dtype)))
+
+
 @pytest.mark.parametrize("n", [2, 17, 1000])
 @pytest.mark.parametrize("columns", [1, 3, 600])
 @pytest.mark.parametrize("centre", [0.0, 1e6, -3e7])

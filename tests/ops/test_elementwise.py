@@ -839,3 +839,20 @@ def test_a_large_copy_is_a_copy():
     assert not np.shares_memory(x.numpy(), y.numpy())
     whole = ta.arange(40000) + 2**53
     assert whole.clone().equal(whole)
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 1), (1, 5), (5,), (1, 1), (), (3, 1, 1), (3, 4, 1), (1, 4, 5), (3, 1, 5)]
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_gradient_of_a_repeated_factor_is_the_sum_over_its_copies(shape, turned):
+    r = np.random.default_rng(5)
+    x, y = r.normal(size=(3, 4, 5)), r.normal(size=shape)
+    g = r.normal(size=(5, 4, 3)).T if turned else r.normal(size=x.shape)
+    a, b = ta.tensor(x).requires_grad_(), ta.tensor(y).requires_grad_()
+    (a * b).backward(ta.tensor(g))
+    copies = np.broadcast_to(y, x.shape)
+    np.testing.assert_allclose(a.grad.numpy(), g * copies, rtol=1e-14)
+    axes = [i for i, n in enumerate((1,) * (3 - len(shape)) + shape) if n != x.shape[i]]
+    want = (g * x).sum(axis=tuple(axes), keepdims=True).reshape(shape)
+    np.testing.assert_allclose(b.grad.numpy(), want, rtol=1e-12)

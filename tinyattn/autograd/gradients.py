@@ -15,7 +15,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.copies import copied, few, full, joined, write
 from tinyattn.kernels.recording import alike, kernels, local, step
-from tinyattn.kernels.sums import sum_over
+from tinyattn.kernels.sums import fold, sum_over
 
 
 class Deferred:
@@ -210,6 +210,18 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """
     axes = _repeated(grad.shape, shape)
     return (sum_over(grad, axes, keepdims=True) if axes else grad).reshape(shape)
+
+
+def products_to(shape: tuple[int, ...], x: Array, y: Any) -> Array | None:
+    """unbroadcast(x y, shape) by one kernel, which does not keep x y; None where x and y do not
+    stand alike in memory, or the axes of the sum do not lie side by side."""
+    how = fold(x.shape, _repeated(x.shape, shape))
+    alike = type(y) is np.ndarray and x.shape == y.shape and x.dtype is y.dtype
+    if not (alike and how.done and x.dtype.kind == "f"):
+        return None
+    if not (x.flags.c_contiguous and y.flags.c_contiguous):
+        return None
+    return backend().products(x.reshape(how.middle), y.reshape(how.middle)).reshape(shape)
 
 
 @functools.lru_cache(4096)

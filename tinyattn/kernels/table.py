@@ -162,6 +162,7 @@ STATEMENTS = {
         "sum": "x (A, n, C) -> y (A, C)",
         "squares": "x (A, n, C) -> y (A, C) wide",
         "magnitudes": "x (A, n, C) -> y (A, C) wide",
+        "products": "x (A, n, C), y (A, n, C) -> z (A, C)",
         "moments": "x (A, n, C) -> mean (A, C) wide, rest (A, C) wide, squares (A, C) wide",
         "moments_backward": "slope (A, C), x (A, n, C), mean (A, C) wide, rest (A, C) wide"
         " -> dx (A, n, C)",
@@ -935,6 +936,10 @@ class Backend:
     def magnitudes(self, x: Array) -> Array:
         """x (A, n, C) -> the sum of |x|, (A, C) in float64."""
         return self._call("magnitudes", (x,))[0]
+
+    def products(self, x: Array, y: Array) -> Array:
+        """x, y (A, n, C) -> the sum of the x y, (A, C)."""
+        return self._call("products", (x, y))[0]
 
     def moments(self, x: Array) -> tuple[Array, Array, Array]:
         """x (A, n, C) -> mean, what rounding has lost of it, and the sum of the squared deviations,

@@ -27,7 +27,7 @@ from tinyattn.autograd.dtypes import (
     uint8,
 )
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.gradients import check_broadcast
+from tinyattn.autograd.gradients import check_broadcast, products_to
 from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels import backend
@@ -215,8 +215,14 @@ class Mul(Binary):
 
     def backward(self, grad: Array) -> Gradients:
         x, y = self.saved["x"], self.saved["y"]
-        dx = exact(np.multiply, grad, y) if self.needs(0) else None
-        return dx, exact(np.multiply, grad, x) if self.needs(1) else None
+        dx = self.product(0, grad, y) if self.needs(0) else None
+        return dx, self.product(1, grad, x) if self.needs(1) else None
+
+    def product(self, index: int, grad: Array, other: Array) -> Array:
+        """dz times the other operand, summed at once where broadcasting has repeated this one."""
+        edge = self.edges[index] if self.edges else None
+        found = None if edge is None or edge[2] == grad.shape else products_to(edge[2], grad, other)
+        return exact(np.multiply, grad, other) if found is None else found
 
     def weighs(self, x: Array) -> bool:
         return x.shape[-1:] == (1,)  # one weight for each row of values

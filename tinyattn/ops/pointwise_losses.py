@@ -23,6 +23,7 @@ from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.recording import check
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_floats, as_tensor
+from tinyattn.ops.elementwise import exact
 from tinyattn.ops.losses import REDUCTIONS
 
 
@@ -40,19 +41,28 @@ class PerElement(Function):
         self.shape = common_shape(x.shape, target.shape)
         if reduction == "none":
             return self.kernels.elementwise(kernel, (x, target), p)
-        self.terms = math.prod(self.shape) if reduction == "mean" else 1
+        self.terms = self.divisor(x, reduction)
         return self.kernels.elementwise_sum(kernel, (x, target), p, self.terms)
 
-    def reduced(self, losses: Array, reduction: str) -> Array:
+    def reduced(self, losses: Array, x: Array, reduction: str) -> Array:
+        """The same of losses that are known."""
         self.shape = losses.shape
         if reduction == "none":
             return losses
-        self.terms = losses.size if reduction == "mean" else 1
+        self.terms = self.divisor(x, reduction)
         return sum_over(losses, tuple(range(losses.ndim)), False, self.terms)
+
+    def divisor(self, x: Array, reduction: str) -> int:
+        """What the sum is divided by."""
+        if reduction == "mean":
+            return math.prod(self.shape)
+        return len(x) if reduction == "batchmean" and x.ndim else 1
 
     def of_each(self, grad: Array) -> Array:
         """dl, or the one number for all."""
-        return grad if self.terms == 1 else np.asarray(grad / grad.dtype.type(self.terms))
+        if self.terms == 1:
+            return np.asarray(grad)
+        return np.asarray(exact(np.true_divide, grad, float(self.terms)))
 
     def whole(self, dx: Array) -> Array:
         """dx in the shape of the losses, where it does not depend on x."""
@@ -62,6 +72,7 @@ class PerElement(Function):
 class Difference(PerElement):
     """l = f(d)  with  d = x - t;   dx = dl f'(d),  dt = -dx."""
 
+    kernels_only = True
     kernel: ClassVar[str]  # elementwise, on x and t; p is a number that f depends on
 
     def forward(self, x: Array, target: Array, p: float = 0.0, reduction: str = "none") -> Array:
@@ -129,7 +140,8 @@ class BCEWithLogits(PerElement):
             return self.of("binary_cross_entropy", x, target, reduction)
         self.kernels = backend()
         m = -self.kernels.elementwise("logsigmoid", (x,))
-        return self.reduced((1 - target) * x + (1 + (pos_weight - 1) * target) * m, reduction)
+        losses = (1 - target) * x + (1 + (pos_weight - 1) * target) * m
+        return self.reduced(losses, x, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         x, t, p = self.saved["x"], self.saved["t"], self.saved["p"]
@@ -187,7 +199,7 @@ class KLDivLog(PerElement):
         p = np.exp(target)
         loss = p * (target - x)
         self.save(p=p, loss=loss)
-        return self.reduced(loss, reduction)
+        return self.reduced(loss, x, reduction)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         p, loss, grad = self.saved["p"], self.saved["loss"], self.of_each(grad)
@@ -363,9 +375,8 @@ def kl_div(
     as_floats(target, "target", "kl_div")
     operation = KLDivLog if log_target else KLDiv
     if reduction != "batchmean":
-        return _weighted(operation, input, target, reduction)
-    total, shape = operation.apply(input, target, reduction="sum"), input._array.shape
-    return total / shape[0] if shape else total
+        _check_reduction(reduction)
+    return operation.apply(input, target, reduction=reduction)
 
 
 def _difference(

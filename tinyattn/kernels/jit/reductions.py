@@ -229,6 +229,12 @@ def magnitudes(x: Array, out: Array) -> None:
 
 
 @np.errstate(all="ignore")
+def products(x: Array, y: Array, out: Array) -> None:
+    """x, y (A, n, C) -> out (A, C), the sum of the products over the middle axis."""
+    summed(np.multiply(x, y, dtype=np.float64), VALUES, out)
+
+
+@np.errstate(all="ignore")
 def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:
     """x (A, n, C) -> mean, what rounding has lost of it, and squares, (A, C) in float64."""
     none = np.empty((x.shape[0], 0))

@@ -5,6 +5,7 @@ from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import DOUBLE, address, by_size
 
 _VERSIONS = by_size("sum", "squares", "magnitudes", "moments", "moments_backward", "cumsum")
+_PRODUCTS = by_size("products")
 
 
 def sum(x: Array, divisor: float, out: Array) -> None:
@@ -24,6 +25,12 @@ def magnitudes(x: Array, out: Array) -> None:
     """x (A, n, C) -> out (A, C) in float64, the sum of |x| over the middle axis."""
     real, _, _, kernel, *_ = _VERSIONS[x.itemsize]
     check(kernel(address(real, x), address(DOUBLE, out), *x.shape))
+
+
+def products(x: Array, y: Array, out: Array) -> None:
+    """x, y (A, n, C) -> out (A, C), the sum of the products over the middle axis."""
+    real, kernel = _PRODUCTS[x.itemsize]
+    check(kernel(address(real, x), address(real, y), address(real, out), *x.shape))
 
 
 def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:

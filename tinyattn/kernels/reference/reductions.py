@@ -1,6 +1,6 @@
 """Sums of x (A, n, C) over its middle axis, their moments, and running sums along it.
 
-    sum_i x_i,   sum_i x_i^2,   sum_i |x_i|,   cumsum_i = sum_{j<=i} x_j,
+    sum_i x_i,   sum_i x_i^2,   sum_i |x_i|,   sum_i x_i y_i,   cumsum_i = sum_{j<=i} x_j,
     mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
 
 With v = sum_i (x_i - m)^2, m the mean, dv/dx_i = 2 (x_i - m): m depends on x_i, too, but
@@ -71,6 +71,13 @@ def squares(x: Array, out: Array) -> None:
 def magnitudes(x: Array, out: Array) -> None:
     """x (A, n, C) -> out (A, C) in float64, the sum of |x| over the middle axis."""
     out[...] = total(np.abs(x))[0]
+
+
+@np.errstate(all="ignore")
+def products(x: Array, y: Array, out: Array) -> None:
+    """x, y (A, n, C) -> out (A, C), the sum of the products over the middle axis."""
+    s, lost = total(finer(x) * y)
+    out[...] = s + lost
 
 
 @np.errstate(all="ignore")
