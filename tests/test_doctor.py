@@ -5,6 +5,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn
+from tinyattn._doctor import Finding, Report, _parameters, _roots
 from tinyattn.nn import functional as F
 
 
@@ -400,3 +401,68 @@ def test_the_table_is_short():
     lines = str(report).split("\n")
     assert len(lines) == len(report.over_time) + 1 + 12
     assert all(line.split()[-1] for line in lines)
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+
+def test_the_whole_table():
+    report = Report()
+    assert str(report) == "no findings"
+    report.findings.append(Finding("gate shut", "gru", "update 3"))
+    report.over_time["encoder.gru"] = [2.0, 1.0, 1e-3]
+    report.ratios |= {"b": 0.5, "a": 0.25}
+    assert str(report).split("\n") == [
+        "gate shut           gru          update 3",
+        "gradient over time  encoder.gru  2.0e+00 to 1.0e-03",
+        "gradient / weight   a            2.5e-01",
+        "gradient / weight   b            5.0e-01",
+    ]
+    assert repr(report) == str(report)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(12, range(12)), (13, [*range(6), *range(7, 13)])])
+def test_of_many_ratios_the_six_smallest_and_largest_are_shown(count, shown):
+    report = Report()
+    report.ratios = {f"w{i}": 2.0**i for i in reversed(range(count))}
+    names = [line.split()[3] for line in str(report).split("\n")[1:]]
+    assert names == [f"w{i}" for i in shown]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "weight", "ratio", "found"),
+    [
+        ([3.0, 4.0], [5.0, 0.0], 1.0, None),
+        ([0.0, 1e-9], [1.0, 0.0], 1e-9, None),  # the limits themselves are no findings
+        ([0.0, 0.9e-9], [1.0, 0.0], 0.9e-9, "9.0e-10"),
+        ([100.0, 0.0], [1.0, 0.0], 100.0, None),
+        ([101.0, 0.0], [1.0, 0.0], 101.0, "1.0e+02"),
+        ([1.0, 0.0], [0.0, 0.0], None, None),  # a weight of 0 has no ratio
+        ([np.nan, 0.0], [0.0, 0.0], None, "nan"),
+        ([0.0, 0.0], [1.0, 0.0], None, "0 everywhere"),
+        (None, [1.0, 0.0], None, "none reaches it"),
+    ],
+)
+def test_the_ratio_of_a_gradient_to_its_weight(gradient, weight, ratio, found):
+    report = Report()
+    w = ta.tensor(weight, dtype=ta.float64)
+    _parameters(report, {"w": w}, {"w": None if gradient is None else np.array(gradient)})
+    assert report.ratios == ({} if ratio is None else {"w": pytest.approx(ratio)})
+    assert [(one.where, one.figure) for one in report.findings] == ([("w", found)] if found else [])
+
+
+def test_where_the_backward_pass_begins():
+    x = ta.ones(2, 3, dtype=ta.float64, requires_grad=True)
+    report = Report()
+    ((_, grad),) = _roots((x * 2).sum(), report)
+    assert grad.tolist() == 1
+    outputs = {"a": x * 2, "b": [(x * 3).sum(), x.detach(), (x * 4, None)]}
+    roots = list(_roots(outputs, report))
+    assert [grad.shape for _, grad in roots] == [(2, 3), (), (2, 3)]
+    rng = np.random.default_rng(0)
+    np.testing.assert_allclose(roots[0][1], rng.normal(size=(2, 3)) / 6)
+    assert list(_roots(None, report)) == []
+    assert list(_roots(x.detach().sum(), report)) == []
+    assert report.findings == []
+    list(_roots(ta.tensor(float("inf")), report))
+    assert report.findings == [Finding("not finite", "loss", "inf")]

@@ -3,6 +3,7 @@
 
 import math
 import queue
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -496,12 +497,18 @@ def test_the_exit_code_is_1_unless_it_is_said(
 def test_without_mpiexec_the_world_is_one_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*processes._SIZES, "PMIX_RANK"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "mpi4py", None)  # it is not needed
     found = processes.world.__wrapped__()
     assert (found.rank, found.size, found.comm) == (0, 1, None)
     monkeypatch.setenv("PMI_SIZE", "1")
     assert processes.world.__wrapped__().comm is None
     monkeypatch.setenv("PMI_SIZE", "several")
     assert processes.world.__wrapped__().comm is None
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(
+        ModuleNotFoundError, match="mpiexec started this process, which needs mpi4py"
+    ):
+        processes.world.__wrapped__()
 
 
 class Mpi(SimpleNamespace):
@@ -518,7 +525,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(called, says)
         monkeypatch.setitem(
-            __import__("sys").modules, "mpi4py", SimpleNamespace(MPI=Mpi(COMM_WORLD=comms(size)[0]))
+            sys.modules, "mpi4py", SimpleNamespace(MPI=Mpi(COMM_WORLD=comms(size)[0]))
         )
         monkeypatch.setattr(processes.sys, "excepthook", None)
         monkeypatch.setattr(processes, "_share_processors", lambda comm: shared.append(comm))
@@ -575,7 +582,7 @@ def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPat
         processes._share_processors(comm)
         return set_to
 
-    monkeypatch.setitem(__import__("sys").modules, "mpi4py", SimpleNamespace(MPI=Mpi()))
+    monkeypatch.setitem(sys.modules, "mpi4py", SimpleNamespace(MPI=Mpi()))
     monkeypatch.delenv("TINYATTN_NUM_THREADS", raising=False)
     assert threads(2, {0, 1, 2, 3}, {0, 1, 2, 3}) == [2]
     assert threads(2, {0, 1}, {2, 3}) == [2]
