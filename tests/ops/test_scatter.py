@@ -106,3 +106,10 @@ def test_an_index_without_elements_changes_nothing():
         y.sum().backward()
     assert x.grad.tolist() == [[2, 2, 2], [2, 2, 2]]
     assert source.grad.shape == (0, 3)
+
+
+def test_index_add_in_place_adds_a_multiple():
+    x = ta.tensor([[1.0, 2.0], [3.0, 4.0]])
+    source = ta.tensor([[10.0, 20.0]])
+    assert x.index_add_(0, ta.tensor([1]), source, alpha=3) is x
+    assert x.tolist() == [[1.0, 2.0], [33.0, 64.0]]
