@@ -395,8 +395,9 @@ static void FN(sorted_part)(void *arg, long part, long parts)
         job->p.status = 1;
         return;
     }
-    memset(sums, 0, FN(KEPT_SUMS) * lost * sizeof(double));
-    if (onto) FN(begin_sums)(sums, onto, rows * C);
+    const int64_t begun = onto ? rows * C : 0;
+    FN(begin_sums)(sums, onto, begun);
+    memset(sums + begun, 0, (FN(KEPT_SUMS) * lost - begun) * sizeof(double));
     for (int64_t k = begin; k < end; k++) {
         const int64_t entry = job->entries[k];
         const real *x = job->x + (entry >> job->shift) * C;
@@ -415,7 +416,8 @@ static int FN(scatter_add_sorted)(const struct ta_picks *whole, const real *x, c
     p->n = whole->n * p->blocks;
     p->N = whole->N * p->blocks;
     p->C = whole->C / p->blocks;
-    while (1LL << (job.shift + 1) <= IN_CACHE / p->C || p->n >> job.shift >= MOST_BLOCKS) job.shift++;
+    const int64_t room = p->C >= NARROW ? IN_CACHE / 8 : IN_CACHE; /* whole rows: in the first-level cache */
+    while (1LL << (job.shift + 1) <= room / p->C || p->n >> job.shift >= MOST_BLOCKS) job.shift++;
     job.blocks = ((p->n - 1) >> job.shift) + 1;
     job.chunks = ta_smaller(p->N / PART_ELEMENTS + 1, 64);
     const int64_t starts = job.blocks * job.chunks;

@@ -242,6 +242,12 @@ static void FN(sum_few_rows)(const struct FN(reduction) *job, long unit)
             const real *at = x + row * s->C + j;
             add_wide(&t, count == WIDE ? load_wide(at) : load_first_wide(at, count));
         }
+#if REAL_BITS == 32
+        if (count == WIDE && job->divisor == 1) {
+            *(FN(loose_half) *)(out + j) = __builtin_convertvector(t.sum, FN(half));
+            continue;
+        }
+#endif
         for (long k = 0; k < count; k++) out[j + k] = (real)(total_of(t.sum[k], t.error[k]) / job->divisor);
     }
 }

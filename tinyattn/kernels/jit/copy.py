@@ -1,4 +1,4 @@
-"""Copies of any strides, row by row or in tiles, and triangles of matrices."""
+"""Copies of any strides, row by row or in tiles; triangles of matrices; rows between zeros."""
 
 import numba
 import numpy as np

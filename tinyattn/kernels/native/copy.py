@@ -1,4 +1,4 @@
-"""Copies of any strides, and triangles of matrices, native/copy.c."""
+"""Copies of any strides, triangles of matrices, rows placed between zeros, native/copy.c."""
 
 import functools
 from typing import Any

@@ -1,4 +1,6 @@
-"""Copies of any strides, and triangles of matrices. Elements move, nothing is computed."""
+"""Copies of any strides, triangles of matrices, rows placed between zeros. Elements move, nothing
+is computed.
+"""
 
 import numpy as np
 
