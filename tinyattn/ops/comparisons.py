@@ -104,12 +104,12 @@ def isfinite(input: Tensor) -> Tensor:
 
 def _bits(ufunc: np.ufunc, input: Operand, other: Operand) -> Tensor:
     """ufunc of bools or integers."""
-    for name, operand in (("input", input), ("other", other)):
-        if dtype_of(operand).kind == "f":
-            raise RuntimeError(
-                f"{ufunc.__name__}: {name}: expected bool or integers, got {dtype_of(operand)}"
-            )
-    return results.wrap(_broadcast(ufunc, *promote(value_of(input), value_of(other))))
+    x, y = promote(value_of(input), value_of(other))
+    if (x if type(x) is np.ndarray else y).dtype.kind == "f":
+        operands = {"input": dtype_of(input), "other": dtype_of(other)}
+        name, dtype = next(pair for pair in operands.items() if pair[1].kind == "f")
+        raise RuntimeError(f"{ufunc.__name__}: {name}: expected bool or integers, got {dtype}")
+    return results.wrap(_broadcast(ufunc, x, y))
 
 
 def bitwise_and(input: Operand, other: Operand) -> Tensor:
