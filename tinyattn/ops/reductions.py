@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinyattn.autograd.dtypes import DType, as_dtype, bool_, int64
+from tinyattn.autograd.dtypes import DType, as_dtype, bool_, float32, int64
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.compat.deprecated import numpy_names
@@ -144,14 +144,6 @@ class Chosen(Function):
         return self.kernels.scatter_add(grad.reshape(at.shape), at, n).reshape(self.shape)
 
 
-def _at(rows: Array, at: Array) -> Array:
-    """The elements of rows (A, n, C) at these places of the middle axis."""
-    A, n, C = rows.shape
-    places = at * C
-    places += (np.arange(A) * (n * C))[:, None, None] + np.arange(C)
-    return rows.reshape(-1).take(places)
-
-
 class Max(Chosen):
     """y = x_k with k the first place of the largest element along an axis;   dx_k = dy."""
 
@@ -164,7 +156,7 @@ class Max(Chosen):
             y, at, _ = self.kernels.extreme(rows, self.sign)
         else:
             at = (np.argmax if self.sign > 0 else np.argmin)(rows, axis=1)
-            y = _at(rows, at[:, None])
+            y = self.kernels.gather(rows, at[:, None])
         self.save(at=at)
         shape = how.kept if keepdim else how.left
         return y.reshape(shape), at.reshape(shape)
@@ -185,7 +177,7 @@ class TopK(Chosen):
             y, at = self.kernels.topk(rows, count, largest)
         else:
             at = order(rows, 1, largest)[:, :count]
-            y = _at(rows, at)
+            y = self.kernels.gather(rows, at)
         self.save(at=at)
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
         return y.reshape(shape), at.reshape(shape)
@@ -198,7 +190,7 @@ class Sort(Chosen):
         rows = self.along(x, axis, x.shape[axis])
         at = order(rows, 1, descending)
         self.save(at=at)
-        return _at(rows, at).reshape(x.shape), at.reshape(x.shape)
+        return self.kernels.gather(rows, at).reshape(x.shape), at.reshape(x.shape)
 
 
 class Var(Reduction):
@@ -253,7 +245,7 @@ class Std(Var):
 def _exponent(x: Array, powers: Array, axes: Axes, p: float = 2) -> Array | None:
     """The powers of 2 by which the slices of x are divided, so that the sums of the |x|^p neither
     overflow nor vanish; None where nothing needs it, as the squares of float32 in float64."""
-    fit = p == 1 or (p == 2 and x.dtype == np.float32)
+    fit = p == 1 or (p == 2 and x.dtype is float32)
     if fit or (np.isfinite(powers) & (powers > SMALLEST)).all():
         return None
     largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
@@ -353,7 +345,7 @@ class Norm(Reduction):
             y = np.asarray(count, x.dtype).reshape(np.shape(count))
         else:
             y = self.size(x)
-        y = self.shrunk(y).astype(x.dtype)
+        y = self.shrunk(y.astype(x.dtype))
         self.save(x=x, y=y)
         return y
 
@@ -808,12 +800,13 @@ def norm(
     p = 2 if p in (None, "fro") else p
     if not isinstance(p, (int, float)):
         raise RuntimeError(f"norm(): p: expected a number, None or 'fro', got {p!r}")
-    sizes = [x._array.shape[axis] for axis in as_axes(dim, x._array.ndim)]
-    if 0 in sizes and (p < 0 or p == math.inf):
-        raise RuntimeError(f"norm(): p = {p} of nothing, input {list(x._array.shape)}")
+    shape = x._array.shape
+    axes = as_axes(dim, len(shape))
+    if (p < 0 or p == math.inf) and 0 in [shape[axis] for axis in axes]:
+        raise RuntimeError(f"norm(): p = {p} of nothing, input {list(shape)}")
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs(x), dim, keepdim)
-    return Norm.apply(x, as_axes(dim, x._array.ndim), p, keepdim)
+    return Norm.apply(x, axes, p, keepdim)
 
 
 def order(x: Array, axis: int, descending: bool) -> Array:
@@ -832,21 +825,21 @@ def _order_of_rows(x: Array, descending: bool) -> Array:
     its place: NumPy sorts whole numbers several times as fast as it finds an order that keeps that
     of equals."""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1]) if x.size else x.reshape(0, 1)
-    places = np.arange(rows.shape[1], dtype=np.uint64)
+    places = np.arange(rows.shape[1])
     out = np.empty(rows.shape, np.int64)
     some = builtins.max(1, 2**16 // rows.shape[1])  # rows at a time, which stay in the cache
     for begin in range(0, len(rows), some):
         part = rows[begin : begin + some]
         bits = (part + np.float32(0)).view(np.int32)  # -0 becomes 0
         rank = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # whole numbers in the order of the floats
-        rank[part != part] = 0x7FFFFFFF
+        np.copyto(rank, 0x7FFFFFFF, where=part != part)
         if descending:
             rank = ~rank
-        keys = (
-            (rank.view(np.uint32) ^ np.uint32(2**31)).astype(np.uint64) << np.uint64(32)
-        ) | places
+        keys = rank.astype(np.int64)
+        keys <<= 32
+        keys |= places
         keys.sort(axis=1)
-        out[begin : begin + some] = (keys & np.uint64(2**32 - 1)).view(np.int64)
+        np.bitwise_and(keys, 2**32 - 1, out=out[begin : begin + some])
     return out.reshape(x.shape)
 
 
