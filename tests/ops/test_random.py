@@ -1,6 +1,9 @@
 """Random numbers: one seed, one sequence, whatever the backend and the threads; their moments."""
 
 import math
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -261,3 +264,35 @@ def test_normal_numbers_are_drawn_anew_in_each_replay():
     got = [replayed(x).numpy().copy() for _ in range(4)]
     for one, two in zip(got, want, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("size", [70_000, 400])
+def test_a_child_draws_though_a_thread_of_its_parent_was_drawing(size):
+    stop, own = threading.Event(), ta.Generator()
+
+    def others():
+        while not stop.is_set():
+            ta.randn(size)
+            ta.rand(size, generator=own)
+
+    thread = threading.Thread(target=others)
+    thread.start()
+    try:
+        for _ in range(8):
+            child = os.fork()
+            if not child:
+                code = 1
+                try:
+                    signal.alarm(10)  # a child that waits for ever ends by itself
+                    ta.randn(size)
+                    ta.rand(size, generator=own)
+                    first = ta.manual_seed(3) and ta.rand(2).tolist()
+                    code = 0 if first == ta.rand(2, generator=own.manual_seed(3)).tolist() else 2
+                finally:
+                    os._exit(code)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        thread.join(10)

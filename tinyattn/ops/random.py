@@ -5,9 +5,11 @@ Generator first; the functions draw from `default_generator` unless `generator` 
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self, overload
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,6 +34,8 @@ from tinyattn.ops._arguments import (
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.in_place import Fill
 
+_generators: "WeakValueDictionary[int, Generator]" = WeakValueDictionary()
+
 
 class Generator:
     """A source of random numbers with a state of its own; equal seeds give equal numbers. A new one
@@ -49,6 +53,7 @@ class Generator:
         self.numbers = np.random.Generator(self.bits)
         self.ahead = np.random.Philox(0)  # makes the block at which `bits` goes on
         self._seed = 67280421310721
+        _generators[id(self)] = self
 
     @property
     def device(self) -> device_class:
@@ -102,6 +107,30 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
+
+
+class _Forking:
+    """A fork waits until no thread draws: otherwise the child could get a lock that no thread
+    releases, and would wait for it for ever."""
+
+    held: Sequence[Generator] = ()
+
+    def begin(self) -> None:
+        held = [x for x in [ref() for ref in _generators.valuerefs()] if x is not None]
+        for source in held:
+            source.bits.lock.acquire()
+        self.held = held
+
+    def end(self) -> None:
+        for source in self.held:
+            source.bits.lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    _forking = _Forking()
+    os.register_at_fork(
+        before=_forking.begin, after_in_parent=_forking.end, after_in_child=_forking.end
+    )
 generator = default_generator.numbers
 _FEW = 4096  # numbers, up to which NumPy makes them in less time than the call of a kernel takes
 _FEW_NORMAL = 512
