@@ -1,5 +1,6 @@
 """Blocks of memory: used again after the array's death, and not a moment before."""
 
+import copy
 import gc
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_a_view_keeps_the_block(fresh):
     assert fresh.kept == 0
     assert not np.shares_memory(view, blocks.empty((1024, 1024), F32))
     del view
+    assert fresh.kept > 0
+
+
+@pytest.mark.parametrize(
+    "of", [lambda base: base[:], lambda base: base.view(np.int32)[1:], copy.deepcopy]
+)
+def test_what_is_made_of_the_base_of_an_array_keeps_the_block_too(fresh, of):
+    x = blocks.empty((1024, 1024), F32)
+    other = of(x.base)
+    del x
+    gc.collect()
+    assert fresh.kept == 0
+    other[:] = 1
+    blocks.empty((1024, 1024), F32)[:] = 2
+    assert (other == 1).all()
+    del other
+    gc.collect()
+    assert all(len(kept) == len({b.ctypes.data for b in kept}) for kept in fresh.free.values())
     assert fresh.kept > 0
 
 

@@ -70,13 +70,18 @@ if hasattr(os, "register_at_fork"):
 
 class _Lease(np.ndarray):
     """The base of an array in a block. It lives as long as the array or any view of it, and then
-    gives the block back.
+    gives the block back. Views of the lease itself keep it, and give nothing back.
     """
 
-    blocks: Any
+    blocks: Any = None
+
+    def __array_finalize__(self, source: Any) -> None:
+        if type(source) is _Lease:
+            self.kept = source
 
     def __del__(self) -> None:
-        self.blocks.give_back(self.base, self.nbytes)
+        if self.blocks is not None:
+            self.blocks.give_back(self.base, self.nbytes)
 
 
 def leased(shape: tuple[int, ...], dtype: np.dtype[Any], step: int, blocks: Any) -> Array:
