@@ -66,7 +66,8 @@ class Around(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
-        own = tag in ("article", "script", "style", "title") or "page-toc" in found.get("class", "")
+        own = tag in ("article", "code", "script", "style", "title")
+        own = own or "page-toc" in found.get("class", "")
         if own if not self.inside else tag == self.inside[-1]:
             self.inside.append(tag)
         if not self.inside:
