@@ -225,6 +225,8 @@ def _window(shape: tuple[int, ...], index: Array, axis: int) -> tuple[slice, ...
     """The part of an array of that shape that an index, which may be smaller on all axes but one,
     says something of; None for all of it."""
     sizes = index.shape or (1,)
+    if sizes == shape:
+        return None
     if sizes[:axis] == shape[:axis] and sizes[axis + 1 :] == shape[axis + 1 :]:
         return None
     return tuple([slice(None) if k == axis else slice(n) for k, n in enumerate(sizes)])
@@ -688,8 +690,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"gather: index must have the same number of dimensions as input: got "
             f"{list(array.shape)} for {list(shape)}"
         )
-    sizes = enumerate(zip(array.shape, shape, strict=False))
-    if array.shape != shape and any(n > m for i, (n, m) in sizes if i != axis):
+    if array.shape != shape and any(
+        n > m for i, (n, m) in enumerate(zip(array.shape, shape, strict=False)) if i != axis
+    ):
         raise RuntimeError(
             f"gather: expected index {list(array.shape)} to be no larger than input {list(shape)} "
             f"apart from dimension {axis}"
