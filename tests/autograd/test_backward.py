@@ -95,6 +95,15 @@ def test_grads_of_two_leaves_are_two_arrays():
     assert x.grad.tolist() == y.grad.tolist() == [2.0, 2.0]
 
 
+def test_a_gradient_that_is_handed_on_is_copied_and_a_new_one_is_kept():
+    x, y, seed = leaf([1.0, 2.0]), leaf([3.0, 5.0]), ta.tensor([1.0, 10.0])
+    (x - y).backward(seed)
+    assert not np.shares_memory(x.grad.numpy(), seed.numpy())
+    x.grad.zero_()
+    assert seed.tolist() == [1.0, 10.0]
+    assert y.grad.tolist() == [-1.0, -10.0]
+
+
 def test_a_shared_gradient_is_not_added_to_in_place():
     # x + y hands one array to both; x gets more afterwards, y must not see it.
     x, y = leaf([1.0]), leaf([1.0])

@@ -303,3 +303,17 @@ def test_both_halves_run_by_hand():
     f = normalising.Softmax()
     assert f.forward(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]
     assert f.backward(np.array([[1.0, 0.0]])).tolist() == [[0.25, -0.25]]
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, -1])
+def test_directions_along_any_dimension_are_contiguous(backend, dim):
+    x = leaf(numbers((3, 4, 5)))
+    y = F.normalize(x, dim=dim)
+    np.testing.assert_allclose(y.norm(dim=dim).detach().numpy(), 1, rtol=1e-6)
+    assert y.is_contiguous()
+    weights = ta.tensor(numbers((3, 4, 5), 1))
+    (y * weights).sum().backward()
+    along = (x.grad * x.detach()).sum(dim).numpy()  # a longer x has the same direction
+    np.testing.assert_allclose(along, 0, atol=1e-6)
+    c = F.cosine_similarity(x.detach(), 2 * x.detach(), dim)
+    np.testing.assert_allclose(c.numpy(), 1, rtol=1e-6)

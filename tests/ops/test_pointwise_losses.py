@@ -242,3 +242,13 @@ def test_gradients_of_binary_cross_entropy_match_differences():
     got = F.binary_cross_entropy(p, y, reduction="none")
     np.testing.assert_allclose(got.detach(), want.detach(), 1e-12)
     assert ta.gradcheck(lambda p, y: F.binary_cross_entropy(p, y), (p, y))
+
+
+def test_batchmean_divides_by_the_rows_of_input():
+    x, t = leaf([-1.0, -2.0]), ta.tensor([[0.5, 0.5], [1.0, 2.0], [0.0, 0.0]])
+    loss = F.kl_div(x, t, reduction="batchmean")
+    each = [0.5 * (math.log(0.5) - v) for v in (-1, -2)] + [1.0, 2 * (math.log(2) + 2), 0, 0]
+    assert loss.item() == pytest.approx(sum(each) / 2, rel=1e-6)
+    loss.backward()
+    np.testing.assert_allclose(x.grad.numpy(), [-0.75, -1.25])
+    assert F.kl_div(ta.tensor(-1.0), ta.tensor(1.0), reduction="batchmean").item() == 1
