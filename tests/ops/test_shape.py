@@ -218,6 +218,17 @@ def test_expanded_tensors_refuse_changes():
         y += 1
 
 
+@pytest.mark.parametrize("size", [(3, 2), (1, 3, 2), (1, 1, -1, 2)])
+def test_a_tensor_expanded_by_axes_of_size_1_can_be_changed(size):
+    x = counted().clone().T
+    y = x.expand(size)
+    y += 1
+    assert x.tolist() == [[2, 5], [3, 6], [4, 7]]
+    assert y.flatten().tolist() == [2, 5, 3, 6, 4, 7]
+    with pytest.raises(RuntimeError, match="must match the existing size"):
+        x.expand(2, 3)
+
+
 def test_view_refuses_to_copy_and_names_reshape():
     with pytest.raises(RuntimeError, match=r"\[2, 3\]|\[3, 2\].*Use \.reshape"):
         counted().T.view(6)

@@ -75,7 +75,9 @@ class Expand(Function):
     keeps_weights = True
 
     def forward(self, x: Array, size: tuple[int, ...]) -> Array:
-        return np.broadcast_to(x, size)
+        y = np.broadcast_to(x, size)
+        # NumPy's y is read-only, even where no element stands in it twice.
+        return x.reshape(size) if y.size == x.size else y
 
     def backward(self, grad: Array) -> Array:
         return grad
