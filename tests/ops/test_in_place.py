@@ -1,5 +1,7 @@
 """Every operation in place writes what the operation without "_" gives, into its first operand."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,16 @@ def test_the_gradient_of_a_wider_operand_comes_back_in_its_own_type():
     x.mul_(y).sum().backward()
     assert y.grad.dtype == ta.float64
     assert y.grad.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1e300, -3, 256])
+def test_copy_of_a_number_outside_the_range_is_refused_as_by_fill(number):
+    x = ta.tensor([1, 2], dtype=ta.uint8)
+    for change in (x.copy_, x.fill_):
+        with pytest.raises(RuntimeError, match="expected a number from 0 to 255"):
+            change(number)
+    assert x.tolist() == [1, 2]
+    assert x.copy_(2.5).tolist() == [2, 2]
 
 
 def test_fill_takes_one_number():

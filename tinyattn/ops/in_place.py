@@ -135,8 +135,11 @@ def _written(name: str, input: Tensor, value: Array | Number) -> Tensor:
 
 
 def copy_(input: Tensor, source: Operand) -> Tensor:
-    """Write source, broadcast and cast, into input; the gradient goes to source."""
+    """Write source, broadcast and cast, into input; the gradient goes to source. RuntimeError if
+    source is a number outside the range of input's dtype."""
     straight = check_in_place("copy_", input, source)
+    if isinstance(source, (int, float, np.generic)):
+        check_range(source, input._array.dtype, "copy_: source")
     try:
         if straight:
             return _written("copy_", input, value_of(source))
