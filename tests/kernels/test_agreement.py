@@ -269,6 +269,18 @@ def test_nll_loss(kernels: Backend, definition: Backend, dtype: Any, args: dict[
     assert_within(total, want[3], want[3], 1)
 
 
+@pytest.mark.parametrize("outside", [-1, 3, -101])
+def test_a_target_that_is_no_class_is_refused(kernels: Backend, dtype: Any, outside: int) -> None:
+    target, x, ones = np.array([-100, outside, 2]), np.zeros((3, 3), dtype), np.ones(3, dtype)
+    refused = rf": target must be in \[0, 3\) or ignore_index = -100, got {outside}"
+    with pytest.raises(IndexError, match="^nll_loss" + refused):
+        kernels.nll_loss(x, target, None, -100, True)
+    with pytest.raises(IndexError, match="^nll_loss_backward" + refused):
+        kernels.nll_loss_backward(ones, target, ones, np.ones((), dtype), -100, 3)
+    with pytest.raises(IndexError, match="^cross_entropy" + refused):
+        kernels.cross_entropy(x, target, None, -100, 0.0, True, True)
+
+
 @each(cases.nll_loss_backward)
 def test_nll_loss_backward(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]

@@ -28,13 +28,13 @@ def nll_loss(
 ) -> bool:
     """x (N, V), target (N,), weight (V,) -> losses (N,), weights (N,), loss (), total (); whether
     all targets that count are in range."""
-    rows = np.flatnonzero(target != ignore_index)
-    t = target[rows]
+    kept = target != ignore_index
+    t = target[kept]
     if not in_range(t, x.shape[1]):
         return False
     losses[:] = weights[:] = 0
-    weights[rows] = 1 if weight is None else weight[t]
-    losses[rows] = -weights[rows] * x[rows, t]
+    weights[kept] = 1 if weight is None else weight[t]
+    losses[kept] = -weights[kept] * x[kept, t]
     total[...] = of_columns(weights[:, None])[0] if mean else 1
     loss[...] = of_columns(losses[:, None]).astype(x.dtype)[0] / total
     return True
@@ -46,11 +46,11 @@ def nll_loss_backward(
 ) -> bool:
     """grad (N,) or (1,), target (N,), weights (N,) and total () of nll_loss -> dx (N, V); whether
     all targets that count are in range."""
-    rows = np.flatnonzero(target != ignore_index)
-    t = target[rows]
+    kept = target != ignore_index
+    t = target[kept]
     if not in_range(t, dx.shape[1]):
         return False
     of_row = np.broadcast_to(grad / total, target.shape)
     dx[...] = 0
-    dx[rows, t] = -weights[rows] * of_row[rows]
+    dx[kept, t] = -weights[kept] * of_row[kept]
     return True
