@@ -1,6 +1,6 @@
 """The power of the tests: `python -m tests.power` puts one fault after another into the gradients
-of every operation and kernel, and into modules, optimisers, schedules, text and files, and says
-which test caught it.
+of every operation and kernel, and into modules, optimisers, schedules, text, files, exercises, data
+sets, ranks and pictures, and says which test caught it.
 
 `--list` shows the faults, `--only PART` takes those whose name holds PART, `--sample N --seed S`
 tries N of them. Faults that change no result stand in equivalent.py, each with its reason. All work

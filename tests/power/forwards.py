@@ -1,4 +1,4 @@
-"""What can be wrong in forwards and tools: modules, optimisers, schedules, text, files.
+"""What can be wrong in forwards and tools: modules, optimisers, schedules, text, files, exercises.
 
 A flag inverted, a comparison flipped, an order exchanged, an index off by one, a factor, an
 argument that is not passed on, a statement left out, a result changed. Messages of errors and type
