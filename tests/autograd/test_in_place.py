@@ -442,3 +442,24 @@ def test_a_loop_that_fills_a_tensor_hands_on_one_gradient():
     for t, step in enumerate(steps):
         assert step.grad.tolist() == [0, 3 * t + 1, 3 * t + 2]
     assert not start.grad.numpy().any()
+
+
+def test_what_a_product_in_place_has_saved_of_the_other_may_not_change():
+    x = leaf(np.ones(3)) * 1
+    w = ta.tensor([2.0, 2.0, 2.0], dtype=ta.float64)
+    x *= w
+    w += 1
+    with pytest.raises(RuntimeError, match=r"changed|in place|version"):
+        x.sum().backward()
+
+
+def test_a_product_of_two_rows_in_place_keeps_both():
+    """b = [2, 3]: b1 *= b0, then b0 += 5. The sum is b1 b0 + b0 + 5."""
+    a = leaf(np.array([[2.0], [3.0]]))
+    b = a * 1
+    first, second = b[0], b[1]
+    second *= first
+    first += 5
+    b.sum().backward()
+    assert b.tolist() == [[7.0], [6.0]]
+    assert a.grad.tolist() == [[4.0], [2.0]]

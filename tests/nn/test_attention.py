@@ -6,6 +6,7 @@ import pytest
 import tinyattn as ta
 from tests.helpers import numbers
 from tinyattn import nn
+from tinyattn.ops.attention import SplitHeads
 from tinyattn.ops.scores import scores
 
 from .helpers import agree, same_gradients, twins
@@ -445,3 +446,17 @@ def test_one_dimension_and_one_head_are_enough_and_none_is_not():
     for sizes in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match=r"embed_dim|num_heads"):
             nn.MultiheadAttention(*sizes)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_the_gradient_of_heads_has_their_gradients_side_by_side(batch_first, side_by_side):
+    """As one array of which they are views, or as arrays of their own."""
+    node = SplitHeads()
+    x = np.arange(2 * 3 * 24.0).reshape(2, 3, 24)
+    heads = node.forward(x, 3, 2, batch_first)
+    assert [y.shape for y in heads] == [(2, 2, 3, 4) if batch_first else (3, 2, 2, 4)] * 3
+    whole = (10 * x).reshape(2, 3, 3, 2, 4)
+    grads = whole.transpose((2, 0, 3, 1, 4) if batch_first else (2, 1, 3, 0, 4))
+    parts = [part if side_by_side else part.copy() for part in grads]
+    assert node.backward(*parts).tolist() == (10 * x).tolist()

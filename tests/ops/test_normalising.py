@@ -317,3 +317,13 @@ def test_directions_along_any_dimension_are_contiguous(backend, dim):
     np.testing.assert_allclose(along, 0, atol=1e-6)
     c = F.cosine_similarity(x.detach(), 2 * x.detach(), dim)
     np.testing.assert_allclose(c.numpy(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, -2])
+def test_directions_and_cosines_along_any_axis_are_those_of_numpy(dim):
+    x, y = numbers((2, 3, 4)), numbers((2, 3, 4), 7)
+    size = np.sqrt((x * x).sum(dim, keepdims=True))
+    np.testing.assert_allclose(F.normalize(ta.tensor(x), dim=dim).numpy(), x / size, rtol=1e-12)
+    cosine = (x * y).sum(dim) / np.sqrt((x * x).sum(dim) * (y * y).sum(dim))
+    got = F.cosine_similarity(ta.tensor(x), ta.tensor(y), dim=dim)
+    np.testing.assert_allclose(got.numpy(), cosine, rtol=1e-12)

@@ -306,7 +306,7 @@ def test_a_world_knows_its_ranks_and_the_limit(monkeypatch: pytest.MonkeyPatch) 
     for wrong in ("0", "-1", "nan", "soon"):
         with pytest.raises(ValueError, match="expected a number of seconds above 0, got"):
             processes._seconds(wrong)
-    assert processes._seconds("inf") == math.inf
+    assert (processes._seconds("inf"), processes._seconds("0.5")) == (math.inf, 0.5)
 
 
 class Clock:
@@ -376,7 +376,12 @@ def test_rank_0_reports_at_once_and_the_others_give_it_time() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "waits", "code"),
-    [(ValueError, [0.75], 1), (KeyboardInterrupt, [0.75], 130)],
+    [
+        (ValueError, [0.75], 1),
+        (BaseException, [0.75], 1),
+        (KeyboardInterrupt, [0.75], 130),
+        (type("Stop", (KeyboardInterrupt,), {}), [0.75], 130),
+    ],
 )
 def test_an_error_ends_all_ranks(
     kind: Any, waits: Any, code: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -589,8 +594,8 @@ def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPat
     assert threads(8, {0, 1}, {0, 1}) == [1]
     assert threads(1, set(range(64)), set()) == [6]
     with monkeypatch.context() as elsewhere:
-        for count, each in ((8, [4]), (None, [1])):
+        for count, ranks, each in ((8, 2, [4]), (None, 1, [1])):
             elsewhere.setattr(processes.os, "cpu_count", lambda count=count: count)
-            assert threads(2, None, set()) == each  # type: ignore[arg-type]
+            assert threads(ranks, None, set()) == each  # type: ignore[arg-type]
     monkeypatch.setenv("TINYATTN_NUM_THREADS", "5")
     assert threads(2, {0, 1}, {2, 3}) == []
