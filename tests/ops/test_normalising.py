@@ -327,3 +327,11 @@ def test_directions_and_cosines_along_any_axis_are_those_of_numpy(dim):
     cosine = (x * y).sum(dim) / np.sqrt((x * x).sum(dim) * (y * y).sum(dim))
     got = F.cosine_similarity(ta.tensor(x), ta.tensor(y), dim=dim)
     np.testing.assert_allclose(got.numpy(), cosine, rtol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200])
+def test_the_direction_of_a_vector_whose_square_is_no_float64(backend, factor):
+    x = ta.tensor([[3 * factor, 4 * factor]], dtype=ta.float64)
+    np.testing.assert_allclose(F.normalize(x, eps=1e-300).numpy(), [[0.6, 0.8]], rtol=1e-12)
+    distance = F.pairwise_distance(x, -x, eps=0.0)
+    np.testing.assert_allclose(distance.numpy(), [10 * factor], rtol=1e-12)

@@ -349,3 +349,10 @@ def test_gradients_of_a_running_product_match_differences():
     np.testing.assert_allclose(ta.cumprod(x, 1).detach(), np.cumprod(x.detach().numpy(), 1))
     for dim in (0, 1):
         assert ta.gradcheck(lambda x, d=dim: ta.cumprod(x, d), (x,))
+
+
+def test_a_variance_knows_what_its_rounded_mean_lacks():
+    """The mean of 1e16 and twice 1e16 + 2 is 1e16 + 4/3, and the next float64 is 1e16 + 2."""
+    with ta.use_backend("numpy"):
+        x = ta.tensor([1e16, 1e16 + 2, 1e16 + 2], dtype=ta.float64)
+        assert x.var(0, unbiased=False).item() == pytest.approx(8 / 9, rel=1e-12)
