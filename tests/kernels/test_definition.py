@@ -211,6 +211,25 @@ def test_directions_and_distances_by_the_book(definition: Backend, eps: float) -
     close(dx, slope(lambda x: float(rows @ size(x - y + eps)[:, 0]), x))
 
 
+@np.errstate(under="ignore")
+def test_sizes_and_directions_of_extreme_rows(definition: Backend) -> None:
+    x = np.array(
+        [[3e200, -4e200], [3e-200, -4e-200], [0, -5e-324], [0, 0], [np.inf, 1], [np.nan, 1]]
+    )
+    y, size = definition.normalize(x, 0.0)
+    np.testing.assert_allclose(size, [5e200, 5e-200, 5e-324, 0, np.inf, np.nan], rtol=1e-15)
+    np.testing.assert_allclose(y[:3], [[0.6, -0.8], [0.6, -0.8], [0, -1]], rtol=1e-15)
+    _, size = definition.normalize(x[1:2], 0.0)
+    np.testing.assert_allclose(size, [5e-200], rtol=1e-15)
+    _, size = definition.normalize(np.array([[3.0, 4.0], [3e200, 4e200]]), 0.0)
+    np.testing.assert_allclose(size, [5, 5e200], rtol=1e-15)
+    cancelling = definition.cosine(np.array([[1e17, 1.0, -1e17]]), np.ones((1, 3)), 1e-8)
+    np.testing.assert_allclose(cancelling, 1 / (1e17 * 6**0.5), rtol=0.2)
+    same, infinite = np.array([[1.0, 2.0]]), np.array([np.inf])
+    dx = definition.pairwise_backward(infinite, same, np.array([[1.0, 0.0]]), np.array([2.0]), 0.0)
+    np.testing.assert_array_equal(dx, [[0, np.inf]])
+
+
 def test_embedding_backward_is_the_slope_of_the_lookup(definition: Backend) -> None:
     index, g = np.array([2, 0, 2, 1, 2]), r.normal(size=(5, 3))
     want = slope(lambda w: float((w[index] * g).sum()), np.zeros((4, 3)))

@@ -28,15 +28,14 @@ def sizes(x: Array) -> Array:
     if (np.isfinite(powers) & (powers > SMALLEST)).all():
         return np.sqrt(powers)
     largest = np.abs(x).max(axis=1, keepdims=True, initial=0)
-    exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
+    exponent = np.frexp(largest)[1]
     scaled = np.ldexp(x, -exponent)
     return np.ldexp(np.sqrt(_sums(scaled * scaled)), exponent)
 
 
 def _sums(x: Array) -> Array:
     """x (N, D) -> (N, 1), the sums of the rows."""
-    s, lost = total(x[:, :, None])
-    return s + lost
+    return np.add(*total(x[:, :, None]))
 
 
 def _unit(x: Array, size: Array) -> Array:
@@ -62,8 +61,8 @@ def normalize_backward(grad: Array, x: Array, size: Array, eps: float, dx: Array
 @np.errstate(all="ignore")
 def cosine(x: Array, y: Array, eps: float, c: Array) -> None:
     """x, y (N, D) -> c (N,)."""
-    x, y = (v / np.maximum(sizes(v), eps) for v in (x, y))
-    c[...] = _sums(x * y)[:, 0]
+    of_x, of_y = sizes(x), sizes(y)
+    c[...] = _sums((x / np.maximum(of_x, eps)) * (y / np.maximum(of_y, eps)))[:, 0]
 
 
 @np.errstate(all="ignore")
