@@ -20,6 +20,7 @@ from tinyattn._explain import (
     _strength,
     _summed,
     _text,
+    boxes,
     facts_of,
 )
 from tinyattn._explain import Step as Step_
@@ -632,3 +633,32 @@ def test_the_number_of_a_result_is_its_own_or_that_in_its_group(groups, output):
     (to,) = folded[0].inputs
     assert (to.step, to.output) == (2, output)
     assert folded[1].outputs[output] == (3,)
+
+
+def test_the_boxes_of_a_picture_and_their_lines():
+    """A leaf or a result that more than four use is drawn once, by the last of them; the others
+    name it."""
+    ones = Quantity(np.ones(2))
+    half = Input(7, 0, (2,), Quantity(np.full(2, 0.1)))
+    steps = [
+        step(1, "Sum", [2], shape=(), arrived=1.0),
+        step(2, "Add", [3, 3, 3, 3, 3, 7, 7, 7, 7, half], constants={"c": ones}),
+        step(3, "Mul", [], "m", holds={"Mul": 2}), *[step(i, "Tanh") for i in (4, 5, 6)],
+        step(7, "leaf", names={0: "w"}),
+    ]  # fmt: skip
+    drawn = boxes(steps, backward=True)
+    assert [(box.key, box.kind) for box in drawn[:6]] == [
+        (1, "result"), (2, "operation"), (3, "module"), (4, "operation"), (5, "operation"),
+        (6, "operation"),
+    ]  # fmt: skip
+    ends = drawn[6:]
+    assert [(box.kind, box.step) for box in ends] == [
+        *[("reference", 3)] * 4, *[("leaf", 7)] * 4, ("constant", 0), ("leaf", 7)
+    ]  # fmt: skip
+    assert [box.key for box in ends] == [*range(8, 17), 7]
+    assert ends[0].text == ["Mul", "step 3"]
+    assert ends[4].text == ["w", "(2,)", "grad [1, 1]"]
+    assert ends[8].text == ["c", "(2,)"]
+    assert [line.to for line in drawn[1].lines_in] == [8, 9, 10, 11, 3, 12, 13, 14, 15, 7, 16]
+    strengths = [line.strength for line in drawn[1].lines_in]
+    assert strengths == [*[pytest.approx(1)] * 9, pytest.approx(0.75), None]
