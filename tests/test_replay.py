@@ -1,6 +1,9 @@
 """`replay`: a recorded step computes what the step computes, to the bit; what can't be recorded
 says so."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -504,6 +507,43 @@ def test_variables_of_the_step_may_change() -> None:
         assert run(ta.ones(3)).tolist() == [3.0] * 3, i
     scale = 1.0
     assert run(ta.ones(3)).tolist() == [1.0] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_replays_though_a_thread_of_its_parent_was_in_the_step() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def step(x: Any) -> Any:
+        if threading.current_thread() is thread:
+            inside.set()
+            go_on.wait(20)
+        return x * 2 + 1
+
+    run = ta.replay(step)
+    thread = threading.Thread(target=run, args=(ta.ones(3),))
+    thread.start()
+    try:
+        assert inside.wait(20)
+        other = ta.replay(lambda x: x * 3)  # nor does another step wait for it
+        assert [other(ta.full((2,), i)).tolist() for i in range(4)] == [
+            [3 * i] * 2 for i in range(4)
+        ]
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                signal.alarm(10)  # a child that waits for ever ends by itself
+                right = [run(ta.full((3,), i)).tolist() == [2 * i + 1] * 3 for i in range(6)]
+                code = 0 if all(right) else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        go_on.set()
+        thread.join(20)
+    assert [run(ta.ones(3)).tolist() for _ in range(4)] == [[3.0] * 3] * 4
+    assert "2 calls of kernels" in str([*run.recordings.values()][-1])
 
 
 def test_without_the_native_kernels_the_step_just_runs() -> None:

@@ -3,6 +3,7 @@ its Python. docs/replay.md tells how it works. Look first at `Replay.__call__`.
 """
 
 import functools
+import os
 import random
 import threading
 import types
@@ -64,6 +65,15 @@ class Replay(Generic[P, R]):
         self.step = step
         self.recordings: dict[Any, Recording] = {}
         self._lock = threading.RLock()
+        _replays.add(self)
+
+    def forget(self) -> None:
+        """In a child process: begin anew if a thread of the parent was in a recording, or replayed
+        it. The child does not have that thread, so that nothing would release the lock."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            self._lock, self.recordings = threading.RLock(), {}
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> R:
         if backend().name != "native" or recording.local.recorder is not None:
@@ -75,6 +85,20 @@ class Replay(Generic[P, R]):
             if found is None or not found.valid():
                 found = self.recordings[key] = Recording(self.step)
             return found(args, options, arrays)
+
+
+# Held by the thread that records, since a recording replaces the tables of the kernels.
+_recording = threading.Lock()
+_replays: "weakref.WeakSet[Replay[Any, Any]]" = weakref.WeakSet()
+
+
+def _forget() -> None:
+    for each in [*_replays]:
+        each.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Recording:
@@ -93,7 +117,12 @@ class Recording:
 
     def __call__(self, args: Any, options: Any, arrays: list[Any]) -> Any:
         if self.plan is None:
-            return self.record(args, options, arrays)
+            if not _recording.acquire(blocking=False):  # a later call is recorded
+                return self.step(*args, **options)
+            try:
+                return self.record(args, options, arrays)
+            finally:
+                _recording.release()
         for own, array in zip(self.inputs, arrays, strict=True):
             np.copyto(own, array)
         with np.errstate(all="ignore"):
