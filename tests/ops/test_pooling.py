@@ -44,3 +44,12 @@ def test_a_window_may_be_as_long_as_the_sequence_and_no_longer():
     for shape in ((4,), (1, 1, 1, 4)):
         with pytest.raises(RuntimeError, match=r"max_pool1d: input: expected \(B, D, T\) or"):
             F.max_pool1d(ta.ones(shape), 2)
+
+
+@pytest.mark.parametrize("pool", [F.adaptive_max_pool1d, F.adaptive_avg_pool1d])
+def test_windows_that_cover_all_steps_need_steps(pool):
+    for shape in ((4,), (1, 1, 1, 4), (2, 0), (1, 2, 0)):
+        with pytest.raises(RuntimeError, match=r"expected input \(B, D, T\) or \(D, T\) and a pos"):
+            pool(ta.ones(shape), 2)
+    assert pool(ta.ones(0, 3), 2).shape == (0, 2)
+    assert pool(ta.ones(2, 3, 4), 2).shape == (2, 3, 2)
