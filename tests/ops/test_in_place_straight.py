@@ -176,3 +176,11 @@ def test_columns_of_many_rows_are_changed_too():
     b = ta.tensor(x)
     b.div_(3, rounding_mode="floor")
     np.testing.assert_array_equal(b, x // 3)
+
+
+def test_numbers_of_other_types_and_with_alpha():
+    x = ta.zeros(3)
+    assert x.add_(2, alpha=3).tolist() == [6] * 3
+    assert x.sub_(2.0, alpha=2).tolist() == [2] * 3
+    assert x.add_(np.float32(0.5)).tolist() == [2.5] * 3
+    assert x.mul_(True).add_(True).tolist() == [3.5] * 3
