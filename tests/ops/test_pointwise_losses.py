@@ -252,3 +252,9 @@ def test_batchmean_divides_by_the_rows_of_input():
     loss.backward()
     np.testing.assert_allclose(x.grad.numpy(), [-0.75, -1.25])
     assert F.kl_div(ta.tensor(-1.0), ta.tensor(1.0), reduction="batchmean").item() == 1
+
+
+def test_only_the_target_of_a_divergence_may_need_a_gradient():
+    x, t = ta.tensor([-1.0, -2.0]), leaf([0.5, 2.0])
+    F.kl_div(x, t, reduction="sum").backward()
+    np.testing.assert_allclose(t.grad.numpy(), [math.log(0.5) + 2, math.log(2) + 3], rtol=1e-6)
