@@ -1,9 +1,9 @@
 """Elementwise operations: OPERATIONS says what each of them is for one element. The meaning of a,
-b, c, p, q is that of reference/elementwise.py. Look first at OPERATIONS, then at `run_loop`.
+b, c, p, q is that of reference/elementwise.py. Look first at OPERATIONS, then at `_run_loop`.
 
 A loop over contiguous numbers is compiled for each operation and float type when it is first used.
 LLVM makes vector instructions of it, so an operation has no branches: it computes both sides of a
-condition and selects. `run_loop` is compiled once for all operations: it brings broadcasting,
+condition and selects. `_run_loop` is compiled once for all operations: it brings broadcasting,
 strides and threads, and calls the loop by its address.
 """
 
@@ -208,17 +208,17 @@ BLOCK = 2048  # elements of one call of a loop
 PART = 16 * 1024  # elements of a task
 
 
-def loop_1(n, a, b, c, p, q, out):
+def _loop_1(n, a, b, c, p, q, out):
     for i in range(n):
         out[i] = value(a[i], p, q)  # type: ignore[name-defined] # noqa: F821
 
 
-def loop_2(n, a, b, c, p, q, out):
+def _loop_2(n, a, b, c, p, q, out):
     for i in range(n):
         out[i] = value(a[i], b[i], p, q)  # type: ignore[name-defined] # noqa: F821
 
 
-def loop_3(n, a, b, c, p, q, out):
+def _loop_3(n, a, b, c, p, q, out):
     for i in range(n):
         out[i] = value(a[i], b[i], c[i], p, q)  # type: ignore[name-defined] # noqa: F821
 
@@ -227,7 +227,7 @@ def loop_3(n, a, b, c, p, q, out):
 def loop_of(operation: str, real: Any) -> Any:
     """The operation's loop as a function of C, which takes pointers and has an `address`."""
     function = OPERATIONS[operation]
-    template = (loop_1, loop_2, loop_3)[function.__code__.co_argcount - 3]
+    template = (_loop_1, _loop_2, _loop_3)[function.__code__.co_argcount - 3]
     # `value` is a global, not a variable of a closure: Numba would look for the compiled loop on
     # disk by a number that is drawn anew in every process.
     names = globals() | {"value": inlined(function)}
@@ -242,7 +242,7 @@ def loop_of(operation: str, real: Any) -> Any:
 
 
 @intrinsic
-def call(typing, loop, n, a, b, c, p, q, out):
+def _call(typing, loop, n, a, b, c, p, q, out):
     """Call the loop at the address `loop`; a, b, c and out are addresses, too."""
 
     def generate(context, builder, signature, arguments):
@@ -279,10 +279,10 @@ def run_piece(loop, a, b, c, p, q, out, room_a, room_b, room_c):
         x = side_by_side(a[begin : begin + BLOCK], room_a, target)
         y = side_by_side(b[begin : begin + BLOCK], room_b, target)
         z = side_by_side(c[begin : begin + BLOCK], room_c, target)
-        call(loop, len(to), x, y, z, p, q, target)  # type: ignore[call-arg]
+        _call(loop, len(to), x, y, z, p, q, target)  # type: ignore[call-arg]
 
 
-def run_loop(out, loop, a, b, c, p, q):
+def _run_loop(out, loop, a, b, c, p, q):
     """a, b, c (A, B, C, n) -> out (A B C, n). A task is a piece of a long row, or some short
     rows."""
     _, B, C, n = a.shape
@@ -301,8 +301,8 @@ def run_loop(out, loop, a, b, c, p, q):
             )  # fmt: skip
 
 
-run = kernel("w2 int v4 v4 v4 float float")(run_loop)
-run_where = kernel("w2 int m4 v4 v4 float float")(run_loop)
+run = kernel("w2 int v4 v4 v4 float float")(_run_loop)
+run_where = kernel("w2 int m4 v4 v4 float float")(_run_loop)
 
 
 MOST_AXES = 4
