@@ -24,6 +24,7 @@ from tinyattn.kernels import (
     contract,
     table,
 )
+from tinyattn.kernels._types import Source
 
 from . import calls, cases
 from .cases import cast
@@ -175,7 +176,8 @@ ERRORS = (TypeError, ValueError, RuntimeError, IndexError, OverflowError)
 def spoiled(data: st.DataObject, args: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """The arguments with one replaced; its name and what was done to it."""
     kinds = (bool, int, float, AdamOptions, AttentionOptions, SGDOptions)
-    names = [n for n, v in args.items() if calls.arrays(v) or isinstance(v, kinds)]
+    taken = {n: v for n, v in args.items() if not isinstance(v, Source)}  # of a generator's state
+    names = [n for n, v in taken.items() if calls.arrays(v) or isinstance(v, kinds)]
     assume(names)
     name = data.draw(st.sampled_from(names))
     value = args[name]
@@ -203,6 +205,8 @@ def plain(args: dict[str, Any]) -> dict[str, Any]:
     def one(x: Any) -> Any:
         if isinstance(x, list):
             return [one(item) for item in x]
+        if isinstance(x, Source):
+            return x
         return np.array(x, x.dtype.newbyteorder("="), order="C") if calls.arrays(x) else x
 
     return {name: one(x) for name, x in args.items()}
