@@ -68,6 +68,8 @@ def test_rows_are_counted_from_either_end():
 def test_in_place_changes_the_tensor_itself():
     x = ta.zeros(2, 2)
     assert x.scatter_(1, ta.tensor([[1], [0]]), 1.0) is x
+    assert x.scatter_(1, ta.tensor([[1], [0]]), value=3.0).tolist() == [[0, 3], [3, 0]]
+    assert x.scatter_(1, ta.tensor([[1], [0]]), value=1.0) is x
     assert x.scatter_add_(1, ta.tensor([[1], [0]]), ta.ones(2, 1)) is x
     assert x.index_fill_(0, ta.tensor([0]), 9.0).tolist() == [[9, 9], [2, 0]]
     assert x.index_copy_(1, ta.tensor([0]), ta.zeros(2, 1)).tolist() == [[0, 9], [0, 0]]
