@@ -65,7 +65,8 @@ KERNEL(dropout)(const real *x, const struct ta_stream *stream, double p, double 
 static void FN(fill_normally)(struct ta_source *s, real *out, int64_t count)
 {
     for (int64_t i = 0; i < count;) {
-        if (s->at == s->end) ta_more_words(s, (count - i + 1) / 2);
+        /* A half that is left over may be the last number; then no word is wanted. */
+        if (s->at == s->end && count - i > s->has_half) ta_more_words(s, (count - i + 1) / 2);
         while (!s->has_half && s->at < s->end && i + 2 <= count) {
             const uint64_t word = s->word[s->at];
             if (!(ta_is_inside((uint32_t)word, out + i) & ta_is_inside((uint32_t)(word >> 32), out + i + 1))) break;
