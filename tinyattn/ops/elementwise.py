@@ -219,10 +219,14 @@ class Mul(Binary):
         return dx, self.product(1, grad, x) if self.needs(1) else None
 
     def product(self, index: int, grad: Array, other: Array) -> Array:
-        """dz times the other operand, summed at once where broadcasting has repeated this one."""
+        """dz times the other operand. Where broadcasting has repeated this one, a kernel sums many
+        products at once."""
         edge = self.edges[index] if self.edges else None
-        found = None if edge is None or edge[2] == grad.shape else products_to(edge[2], grad, other)
-        return exact(np.multiply, grad, other) if found is None else found
+        if edge is not None and edge[2] != grad.shape and grad.size > _SMALL:
+            found = products_to(edge[2], grad, other)
+            if found is not None:
+                return found
+        return exact(np.multiply, grad, other)
 
     def weighs(self, x: Array) -> bool:
         return x.shape[-1:] == (1,)  # one weight for each row of values
