@@ -9,6 +9,7 @@ A NaN is the largest. A window without a step gives -inf, and no gradient.
 import numpy as np
 
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.reference.reductions import total
 from tinyattn.kernels.windows import Windows, borders
 
 
@@ -40,7 +41,8 @@ def mean_pool(x: Array, windows: Windows, out: Array) -> None:
     """x (N, T) -> out (N, n)."""
     for t, window in enumerate(steps(windows)):
         count = windows.divisor or window.stop - window.start
-        out[:, t] = x[:, window].sum(1, dtype=np.float64) / count
+        s, lost = total(x[:, window, None])
+        out[:, t] = ((s + lost) / count)[:, 0]
 
 
 @np.errstate(all="ignore")
