@@ -403,6 +403,9 @@ def test_scatter_of_a_number_without_axes():
     x, zero = ta.tensor(1.0), ta.tensor(0)
     assert x.scatter(0, zero, ta.tensor(5.0)).item() == 5
     assert x.scatter_add(0, zero, ta.tensor(5.0)).item() == 6
+    for write in (x.scatter, x.scatter_add):
+        with pytest.raises(RuntimeError, match="index 1 is out of bounds"):
+            write(0, ta.tensor(1), ta.tensor(5.0))
 
 
 # What is refused
