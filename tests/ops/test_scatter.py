@@ -115,3 +115,13 @@ def test_index_add_in_place_adds_a_multiple():
     source = ta.tensor([[10.0, 20.0]])
     assert x.index_add_(0, ta.tensor([1]), source, alpha=3) is x
     assert x.tolist() == [[1.0, 2.0], [33.0, 64.0]]
+
+
+@pytest.mark.parametrize("name", ["scatter", "scatter_add"])
+def test_every_replay_checks_the_index_of_a_number_without_axes(name):
+    step = ta.replay(lambda x, index, source: getattr(x, name)(0, index, source) * 1)
+    x, source = ta.tensor(1.0), ta.tensor(5.0)
+    for _ in range(5):
+        step(x, ta.tensor(0), source)
+    with pytest.raises((IndexError, RuntimeError), match="index"):
+        step(x, ta.tensor(1), source)

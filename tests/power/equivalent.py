@@ -45,9 +45,11 @@ HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
 NO_GRADIENT = "it raises: there is no gradient"
 MEET = "both formulas give 0 there"
+INSIDE = "the kernel finds an index outside, too"
 SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "scatter.scatter_add": {"off by one: input._array.shape[axis] if ...": INSIDE},
     "ScaledDotProductAttention._as_heads": {
         "wrong condition: q.ndim == 4": FASTER,
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
