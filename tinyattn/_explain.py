@@ -20,10 +20,11 @@ import numpy as np
 
 from tinyattn.autograd import engine
 from tinyattn.autograd.frontend import roots_of
-from tinyattn.autograd.function import FREED, Function
+from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import as_array
 from tinyattn.autograd.modes import source_line, state, watching
 from tinyattn.autograd.paths import nodes_below
+from tinyattn.autograd.saved import FREED
 from tinyattn.autograd.storage import Leaf, Node, Tensor, TensorBase, edge_of
 from tinyattn.kernels.recording import refuse
 from tinyattn.nn.module import Module

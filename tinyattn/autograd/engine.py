@@ -11,9 +11,9 @@ from heapq import heappop
 
 import numpy as np
 
-from tinyattn.autograd.function import FREED
 from tinyattn.autograd.hooks import after_pass
 from tinyattn.autograd.modes import state
+from tinyattn.autograd.saved import FREED
 from tinyattn.autograd.storage import Edge, Place, changes
 from tinyattn.autograd.waiting import Waiting
 from tinyattn.kernels._types import Array

@@ -5,7 +5,6 @@ forward on tensors and, where a gradient is needed, leaves the instance as a nod
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from tinyattn.autograd.dtypes import float32 as F32
 from tinyattn.autograd.dtypes import promote
 from tinyattn.autograd.gradients import Gradient, Placed, RowSum, check_broadcast
 from tinyattn.autograd.modes import quiet, state
+from tinyattn.autograd.saved import NOTHING, Saved
 from tinyattn.autograd.storage import (
     Edge,
     Storage,
@@ -24,17 +24,14 @@ from tinyattn.autograd.storage import (
     edge_now,
     packings_of,
     results,
-    source_lines,
 )
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied
 
 _new = object.__new__
-_NOTHING: Mapping[Any, Any] = MappingProxyType({})
-FREED: Mapping[str, Any] = MappingProxyType({})  # in place of what was saved, after the pass
 
 
-class Function(Diagnosis):
+class Function(Saved, Diagnosis):
     """An operation with its gradient. Subclasses define, on arrays:
 
     forward(self, *inputs, **options) -> an array, or a tuple of arrays. It keeps what backward
@@ -45,14 +42,9 @@ class Function(Diagnosis):
     """
 
     edges: "Sequence[Edge | None]" = ()
-    saved: Mapping[str, Any] = _NOTHING  # by name
-    watched: dict[int, Storage]  # of its inputs and outputs, by the id of the array
     outputs: int = 1
     hooks: dict[int, dict[Any, Callable[..., Any]]] | None = None
-    number: int = 0
-    recorded_at: str = ""  # the source line, in anomaly mode
-    fingerprints: Sequence[int] = ()  # of what is saved, in anomaly mode
-    packed: Mapping[int, dict[Any, Any]] = _NOTHING
+    packed: Mapping[int, dict[Any, Any]] = NOTHING
 
     # What an operation may say of itself
     view: ClassVar[bool] = False  # its outputs share the memory of the first input
@@ -80,10 +72,6 @@ class Function(Diagnosis):
 
     def backward(self, *grads: Any, **_: Any) -> Any:  # type checkers let any signature override it
         raise NotImplementedError(f"{type(self).__name__}.backward")
-
-    def save(self, **values: Any) -> None:
-        """Keep what backward needs, by name: `self.save(x=x)` here, `self.saved["x"]` there."""
-        self.saved = values
 
     def needs(self, index: int) -> bool:
         """Whether input `index` needs a gradient; always so when backward is called by hand."""
@@ -155,25 +143,6 @@ class Function(Diagnosis):
         node.outputs = len(out)
         of = node if tracked else None
         return tuple([_result(of, i, array, watched, source) for i, array in enumerate(out)])
-
-    def check(self) -> None:
-        """Refuse a backward after what was saved has been freed or changed in place."""
-        name = type(self).__name__
-        if self.saved is FREED:
-            raise RuntimeError(
-                f"Trying to backward through the graph a second time: what {name} saved was freed "
-                "by the first pass. Pass retain_graph=True to the first backward() or grad()."
-            )
-        for array in self.saved.values():
-            storage = self.watched.get(id(array))
-            if storage is not None and storage.changed_last > self.number:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: {name} saved a tensor of shape {list(array.shape)}; "
-                    f"{storage.changed_by} has since made it version {storage.version}. Clone it "
-                    "before the change, or use the operation that makes a new tensor."
-                    + source_lines(saved=self.recorded_at, changed=storage.changed_at)
-                )
 
     def check_number(self, count: int) -> None:
         """Refuse a backward that gave too many gradients, or too few; None may be left out at the
