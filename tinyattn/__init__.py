@@ -49,10 +49,12 @@ from tinyattn.compat.missing import TORCH as _TORCH
 from tinyattn.compat.missing import refuse as _refuse
 from tinyattn.compat.settings import (
     bfloat16,
+    contiguous_format,
     float16,
     get_default_dtype,
     get_float32_matmul_precision,
     half,
+    preserve_format,
     set_default_dtype,
     set_float32_matmul_precision,
     use_deterministic_algorithms,
@@ -493,6 +495,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "bfloat16",
     "BoolTensor",
     "ByteTensor",
+    "contiguous_format",
     "DoubleTensor",
     "float16",
     "FloatTensor",
@@ -501,6 +504,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "half",
     "IntTensor",
     "LongTensor",
+    "preserve_format",
     "range",
     "set_default_dtype",
     "set_float32_matmul_precision",

@@ -130,6 +130,11 @@ class Tensor(TensorBase):
         return False
 
     @property
+    def is_sparse(self) -> bool:
+        """False: all tensors and gradients are dense. Optimisers of programs ask for it."""
+        return False
+
+    @property
     def ndim(self) -> int:
         """The number of dimensions."""
         return self._array.ndim

@@ -226,3 +226,8 @@ def test_matrices_of_a_transformer_start_by_xavier():
 
 def test_norms_start_as_ones():
     assert nn.RMSNorm((2, 3)).weight.tolist() == [[1.0] * 3] * 2
+
+
+def test_programs_ask_for_the_fans_by_pytorchs_name():
+    assert nn.init._calculate_fan_in_and_fan_out(nn.Linear(3, 5).weight) == (3, 5)
+    assert nn.init._calculate_fan_in_and_fan_out(nn.Conv1d(3, 5, 7).weight) == (21, 35)

@@ -581,3 +581,22 @@ def test_a_plateau_goes_on_from_its_state():
             again.step(ta.tensor(metric))
             rates.append(again.get_last_lr()[0])
         assert rates == whole[cut:]
+
+
+def test_a_program_derives_a_schedule_from_the_old_name():
+    class Noam(MINE._LRScheduler):
+        def __init__(self, optimizer, warmup):
+            self.warmup = warmup
+            super().__init__(optimizer)
+
+        def get_lr(self):
+            n = self._step_count
+            return [base * min(n**-0.5, n * self.warmup**-1.5) for base in self.base_lrs]
+
+    schedule = Noam(ta.optim.SGD([ta.ones(1, requires_grad=True)], lr=8.0), 4)
+    rates = [schedule.get_last_lr()[0]]
+    for _ in range(4):
+        schedule.optimizer.step()
+        schedule.step()
+        rates.append(schedule.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1.0, 2.0, 3.0, 4.0, 8 / 5**0.5])

@@ -1,5 +1,6 @@
 """Optimisers: what a step does, groups, saving, and what is refused."""
 
+import copy
 import math
 
 import numpy as np
@@ -426,3 +427,66 @@ def test_a_state_may_hold_arrays_and_options_that_are_off():
     for on in (True, 1):
         with pytest.raises(ValueError, match="nadam: no option of Adam"):
             other.load_state_dict({"state": {}, "param_groups": [{**groups[0], "nadam": on}]})
+
+
+class Signs(ta.optim.Optimizer):
+    """A program's own optimiser: p = p - lr sign(m), m = beta m + g."""
+
+    def __init__(self, params, lr=0.5, beta=0.5, rule="sign"):
+        super().__init__(params, {"lr": lr, "beta": beta, "rule": rule})
+
+    @ta.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    m = ta.zeros_like(p, memory_format=ta.preserve_format)
+                    state.update(step=0, m=m, seen=[])
+                state["step"] += 1
+                assert not p.grad.is_sparse
+                state["seen"].append(state["step"])
+                state["m"].mul_(group["beta"]).add_(p.grad)
+                p.add_(state["m"].sign(), alpha=-group["lr"])
+
+
+def test_a_program_writes_an_optimiser_of_its_own():
+    weight = parameter(1.0, -2.0, 3.0, grad=[4.0, -1.0, 0.0])
+    optimizer = Signs([{"params": [weight], "lr": 0.25, "layer": 3}])
+    optimizer.step()
+    assert weight.tolist() == [0.75, -1.75, 3.0]
+    assert optimizer.param_groups[0]["layer"] == 3
+    schedule = ta.optim.lr_scheduler.StepLR(optimizer, 1, gamma=2)
+    schedule.step()
+    optimizer.zero_grad()
+    weight.grad = ta.tensor([-2.5, 0.0, 0.0], dtype=ta.float64)
+    optimizer.step()
+    assert weight.tolist() == [1.25, -1.25, 3.0]
+
+
+def test_the_state_of_a_programs_own_optimiser_is_of_any_kind():
+    weight = parameter(1.0, 2.0, grad=[1.0, 1.0])
+    optimizer = Signs([weight], rule="other")
+    optimizer.step()
+    saved = optimizer.state_dict()
+    saved["state"][0]["m"] = saved["state"][0]["m"].float()
+    again = Signs([parameter(1.0, 2.0, grad=[1.0, 1.0])])
+    again.load_state_dict(saved)
+    (state,) = again.state.values()
+    assert (state["step"], state["seen"]) == (1, [1])
+    assert state["m"].dtype == ta.float64
+    assert state["m"].tolist() == [1.0, 1.0]
+    assert again.param_groups[0]["rule"] == "other"
+    again.step()
+    assert optimizer.state[weight]["seen"] == [1]
+
+
+def test_a_programs_own_optimiser_completes_states_that_lack_an_option():
+    class Newer(Signs):
+        def __setstate__(self, state):
+            super().__setstate__(state)
+            for group in self.param_groups:
+                group.setdefault("maximize", False)
+
+    again = copy.deepcopy(Newer([parameter(1.0)]))
+    assert again.param_groups[0]["maximize"] is False

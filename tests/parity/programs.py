@@ -206,7 +206,8 @@ def seeds(t):
 def devices(t):
     cpu, x = t.device("cpu"), t.ones(2, device="cpu")
     return (
-        cpu.type, str(cpu), repr(cpu), cpu == x.device, str(t.device("cpu:0")), x.is_cuda,
+        cpu.type, str(cpu), repr(cpu), cpu == x.device, str(t.device("cpu:0")),
+        x.is_cuda, x.is_sparse,
         x.to(cpu) is x, x.cpu() is x, x.to("cpu", t.float64).dtype, x.to(device=cpu).dtype,
         x.to(t.ones(1, dtype=t.int64)).dtype, t.cuda.is_available(), t.cuda.device_count(),
         t.backends.mps.is_available(), t.tensor([1], device=cpu), t.zeros_like(x, device=cpu),
@@ -385,7 +386,17 @@ def quiet(t):
     t.set_default_dtype(t.float32)
     names = [getattr(t, name) for name in ("float16", "half", "bfloat16")]
     kept = t.get_default_dtype(), t.get_float32_matmul_precision()
-    return inside, outside, seen, kept, len(names)
+    x = t.ones(2, 3).t()
+    made = [
+        getattr(t, f"{name}_like")(x, memory_format=t.preserve_format).shape
+        for name in ("zeros", "ones", "empty")
+    ]
+    made += [
+        x.clone(memory_format=t.preserve_format),
+        x.contiguous(memory_format=t.contiguous_format),
+    ]
+    made.append(t.full_like(x, 2, memory_format=t.contiguous_format))
+    return inside, outside, seen, kept, len(names), made
 
 
 def printed(t):
@@ -480,7 +491,7 @@ TABLE = {
         name: constructed(name)
         for name in ("Tensor", "FloatTensor", "DoubleTensor", "IntTensor", "LongTensor")
     },
-    **dict.fromkeys(("device", "is_cuda", "cpu", "cuda", "backends"), scenario(
+    **dict.fromkeys(("device", "is_cuda", "is_sparse", "cpu", "cuda", "backends"), scenario(
         devices, cases=1,
         wrong=(lambda t: t.ones(2, device="nowhere"), lambda t: t.device("nowhere")),
     )),
@@ -551,9 +562,13 @@ TABLE = {
     )),
     **dict.fromkeys((
         "inference_mode", "set_float32_matmul_precision", "get_float32_matmul_precision",
-        "bfloat16",
+        "bfloat16", "preserve_format", "contiguous_format",
         "use_deterministic_algorithms", "set_default_dtype", "get_default_dtype", "float16", "half",
-    ), scenario(quiet, cases=1, wrong=(lambda t: t.set_float32_matmul_precision(precision=3),))),
+    ), scenario(quiet, cases=1, wrong=(
+        lambda t: t.set_float32_matmul_precision(precision=3),
+        lambda t: t.zeros_like(t.ones(2), memory_format=3),
+        lambda t: t.ones(2).clone(memory_format="preserve"),
+    ))),
     "set_printoptions": scenario(printed, cases=1),
     "nan": scenario(lambda t: t.nan != t.nan, cases=1),
     **dict.fromkeys(("Generator", "initial_seed", "default_generator"), scenario(seeds, cases=1)),

@@ -90,6 +90,8 @@ def old_programs(x: Tensor) -> None:
     assert_type(ta.use_deterministic_algorithms(True), None)
     assert_type(ta.set_printoptions(profile="default"), None)
     print(ta.float16, ta.half, ta.bfloat16)
+    assert_type(ta.zeros_like(x, memory_format=ta.preserve_format), Tensor)
+    assert_type(x.contiguous(ta.contiguous_format).clone(memory_format=None), Tensor)
     with ta.inference_mode():
         y = x.detach().clone()
     assert_type((y.addcmul_(y, y), y.addcdiv_(y, y + 1)), tuple[Tensor, Tensor])
@@ -421,6 +423,7 @@ def attributes(x: Tensor) -> None:
     assert_type(x.element_size(), int)
     assert_type(x.device, ta.device)
     assert_type(x.is_cuda, bool)
+    assert_type(x.is_sparse, bool)
     assert_type(x.size(0), int)
     assert_type(x.dtype, DType)
     assert_type(x.ndim, int)

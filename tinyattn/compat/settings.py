@@ -20,6 +20,29 @@ float16 = half = NamedDType("float16")
 bfloat16 = NamedDType("bfloat16")
 
 
+class MemoryFormat:
+    """An order of elements in memory, as programs name it. Tensors made here are row-major."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+preserve_format = MemoryFormat("preserve_format")
+contiguous_format = MemoryFormat("contiguous_format")
+
+
+def check_format(value: object) -> None:
+    """TypeError for an argument `memory_format` that is none."""
+    if value is not None and not isinstance(value, MemoryFormat):
+        raise TypeError(
+            "memory_format: expected preserve_format, contiguous_format or None, got "
+            f"{type(value).__name__}"
+        )
+
+
 def get_default_dtype() -> DType:
     """The dtype of new tensors of floats: float32."""
     return float32

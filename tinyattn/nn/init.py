@@ -148,6 +148,10 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
     return shape[1] * field, shape[0] * field
 
 
+# Programs that draw the weights of layers of their own call it by the name that PyTorch uses.
+_calculate_fan_in_and_fan_out = _fans
+
+
 def _fan(tensor: Tensor, mode: str) -> int:
     modes = ("fan_in", "fan_out")
     if mode not in modes:

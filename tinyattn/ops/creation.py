@@ -1,7 +1,7 @@
 """Tensors from nothing, from Python numbers and from arrays: tensor, zeros, arange, from_numpy.
 
 Look at `tensor` first. `dtype` is float32 by default, unless the function says otherwise. `device`
-may be "cpu", the only one; any other raises RuntimeError.
+may be "cpu", the only one; any other raises RuntimeError. `memory_format` changes nothing.
 """
 
 import math
@@ -28,6 +28,7 @@ from tinyattn.autograd.dtypes import (
     uint8,
 )
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
+from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import blocks, recording
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import full as filled
@@ -217,8 +218,10 @@ def zeros_like(
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
+    memory_format: MemoryFormat | None = None,
 ) -> Tensor:
     """Zeros of the shape and, by default, the dtype of input."""
+    check_format(memory_format)
     array = checked(input, "input")._array
     return zeros(
         array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad
@@ -231,8 +234,10 @@ def ones_like(
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
+    memory_format: MemoryFormat | None = None,
 ) -> Tensor:
     """Ones of the shape and, by default, the dtype of input."""
+    check_format(memory_format)
     array = checked(input, "input")._array
     return ones(array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad)
 
@@ -243,8 +248,10 @@ def empty_like(
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
+    memory_format: MemoryFormat | None = None,
 ) -> Tensor:
     """A tensor that is to be written to, of the shape and, by default, the dtype of input."""
+    check_format(memory_format)
     array = checked(input, "input")._array
     return empty(
         array.shape, dtype=dtype or array.dtype, device=device, requires_grad=requires_grad
@@ -258,8 +265,10 @@ def full_like(
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
+    memory_format: MemoryFormat | None = None,
 ) -> Tensor:
     """A tensor of one number, of the shape and, by default, the dtype of input."""
+    check_format(memory_format)
     array = checked(input, "input")._array
     return full(
         array.shape,

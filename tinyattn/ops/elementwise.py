@@ -30,6 +30,7 @@ from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast, products_to
 from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE, empty
@@ -894,6 +895,8 @@ class Clone(Function):
         return grad
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy of input with memory of its own; gradients flow through it."""
+def clone(input: Tensor, *, memory_format: MemoryFormat | None = None) -> Tensor:
+    """A copy of input with memory of its own; gradients flow through it. `memory_format` changes
+    nothing."""
+    check_format(memory_format)
     return Clone.apply(as_tensor(input, "input"))

@@ -16,6 +16,7 @@ from tinyattn.autograd.dtypes import result_type
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
 from tinyattn.autograd.storage import Tensor, TensorBase
+from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
@@ -322,8 +323,10 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, _shape(other, "other"))
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """input itself where its elements stand in row-major order in memory, else such a copy."""
+def contiguous(input: Tensor, memory_format: MemoryFormat | None = None) -> Tensor:
+    """input itself where its elements stand in row-major order in memory, else such a copy.
+    `memory_format` changes nothing."""
+    check_format(memory_format)
     return input if as_tensor(input, "input")._array.flags.c_contiguous else clone(input)
 
 

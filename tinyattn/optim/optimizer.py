@@ -1,10 +1,12 @@
 """What all optimisers share: groups of parameters with options, a state per parameter, saving.
 
 An optimiser is a subclass with `checks` on its options and an `_update`. Read rmsprop.py for one.
+A program's own optimiser is a subclass with a `step`, as in PyTorch, and options of any kind.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -60,7 +62,7 @@ class Optimizer:
     parameter that is not a leaf, or one that appears twice.
     """
 
-    checks: ClassVar[dict[str, Callable[[Any], str]]]
+    checks: ClassVar[dict[str, Callable[[Any], str]]] = {}  # none: options of any kind
     _stepped = False  # read by the schedules of the learning rate
 
     def __init__(self, params: Params, defaults: Group) -> None:
@@ -151,7 +153,7 @@ class Optimizer:
         self.param_groups.append({"params": params, **group})
 
     def _check_options(self, options: Group) -> None:
-        for name, value in options.items():
+        for name, value in options.items() if self.checks else ():
             if name not in self.checks and name not in _LABELS:
                 known = ", ".join(self.checks)
                 raise ValueError(f"{name}: no option of {type(self).__name__}: it has {known}")
@@ -210,6 +212,7 @@ class Optimizer:
                 name: tuple(value) if name == "betas" and isinstance(value, list) else value
                 for name, value in loaded.items()
                 if name in self.checks
+                or (name != "params" and not self.checks)
                 or (name not in ("params", *_HOW) and value not in (None, False))
             }
             self._check_options(options)
@@ -220,9 +223,15 @@ class Optimizer:
                 raise ValueError(f"state_dict: state of parameter {number}, which is in no group")
             param = params[number]
             for name, value in entry.items():
-                if value is not None:
+                if not self.checks:
+                    state[param][name] = _own(name, value, param)
+                elif value is not None:
                     state[param][name] = _copied(f"{name} of parameter {number}", value, param)
-        self.param_groups, self.state = groups, state
+        self.__setstate__({"param_groups": groups, "state": state})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What copying and loading call; a subclass may add options that older states lack."""
+        self.__dict__.update(state)
 
 
 def _copied(what: str, value: Any, param: Tensor) -> Tensor:
@@ -235,3 +244,15 @@ def _copied(what: str, value: Any, param: Tensor) -> Tensor:
             f"state_dict: {what}: expected shape {list(param.shape)}, got {list(array.shape)}"
         )
     return results.wrap(np.array(array, param.dtype))
+
+
+def _own(name: str, value: Any, param: Tensor) -> Any:
+    """A value of the state of a program's own optimiser: of any kind. A floating-point tensor gets
+    the dtype of the parameter, except for the count of steps."""
+    if isinstance(value, Tensor) or not hasattr(value, "__array__"):
+        value = deepcopy(value)
+    else:
+        value = results.wrap(np.array(as_numpy(value)))  # PyTorch's tensor
+    if isinstance(value, Tensor) and value.is_floating_point() and name != "step":
+        return value.to(param.dtype)
+    return value
