@@ -3,6 +3,7 @@
 from tinyattn._tensor import Tensor
 from tinyattn.nn import functional as F
 from tinyattn.nn.module import Module
+from tinyattn.ops._arguments import as_size
 
 
 class MaxPool1d(Module):
@@ -71,9 +72,9 @@ class AvgPool1d(Module):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding, self.ceil_mode = padding, ceil_mode
+        self.kernel_size = as_size((kernel_size,), "kernel_size")
+        self.stride = self.kernel_size if stride is None else as_size((stride,), "stride")
+        self.padding, self.ceil_mode = as_size((padding,), "padding"), ceil_mode
         self.count_include_pad = count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
@@ -81,11 +82,7 @@ class AvgPool1d(Module):
         return F.avg_pool1d(input, self.kernel_size, self.stride, *how)
 
     def extra_repr(self) -> str:
-        size, stride, padding = (
-            value if isinstance(value, tuple) else (value,)
-            for value in (self.kernel_size, self.stride, self.padding)
-        )
-        return f"kernel_size={size}, stride={stride}, padding={padding}"
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AdaptiveMaxPool1d(Module):

@@ -60,6 +60,14 @@ def as_size(size: Sequence[Any], name: str = "size") -> tuple[int, ...]:
     return tuple([n if type(n) is int else as_int(n, name) for n in size])
 
 
+def as_one(value: Any, name: str, least: int) -> int:
+    """An int of at least `least`, which may also be given as a tuple or list of one int."""
+    number = as_size((value,), name)
+    if len(number) != 1 or number[0] < least:
+        raise RuntimeError(f"{name}: expected an int of at least {least}, got {value!r}")
+    return number[0]
+
+
 def as_int(value: Any, name: str) -> int:
     """An int from an int of Python or NumPy, or from an integer tensor of one element."""
     try:

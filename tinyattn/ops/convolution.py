@@ -16,7 +16,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import write
 from tinyattn.kernels.sums import sum_over
-from tinyattn.ops._arguments import as_size, as_tensor
+from tinyattn.ops._arguments import as_one, as_tensor
 from tinyattn.ops.indexing import IndexSelect
 
 
@@ -179,14 +179,6 @@ def pad(
     return input
 
 
-def _one(value: int | Sequence[int], name: str, least: int) -> int:
-    """The int, where one may also be given as a tuple of one int."""
-    number = as_size((value,), name)
-    if len(number) != 1 or number[0] < least:
-        raise RuntimeError(f"conv1d: {name}: expected an int of at least {least}, got {value!r}")
-    return number[0]
-
-
 def same_padding(size: int, dilation: int) -> tuple[int, int]:
     """The padding before and after with which a convolution of K = size keeps the length T."""
     total = dilation * (size - 1)
@@ -218,7 +210,7 @@ def conv1d(
     tensor([[-1., -2.]])
     """
     x, w = as_tensor(input, "input")._array, as_tensor(weight, "weight")._array
-    stride, dilation = _one(stride, "stride", 1), _one(dilation, "dilation", 1)
+    stride, dilation = as_one(stride, "conv1d: stride", 1), as_one(dilation, "conv1d: dilation", 1)
     if x.ndim not in (2, 3) or w.ndim != 3:
         raise RuntimeError(
             "conv1d: expected input (B, D, T) or (D, T) and weight (F, D / groups, K), got "
@@ -247,7 +239,7 @@ def conv1d(
             )
         widths = same_padding(w.shape[2], dilation) if padding == "same" else (0, 0)
     else:
-        widths = (_one(padding, "padding", 0),) * 2
+        widths = (as_one(padding, "conv1d: padding", 0),) * 2
     span, padded = dilation * (w.shape[2] - 1) + 1, x.shape[-1] + sum(widths)
     if not 0 < span <= padded:
         raise RuntimeError(

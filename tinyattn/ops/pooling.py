@@ -10,7 +10,7 @@ from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import reshaped
 from tinyattn.kernels.windows import Windows
-from tinyattn.ops._arguments import as_floats, as_size
+from tinyattn.ops._arguments import as_floats, as_one
 
 
 def _rows(x: Array) -> Array:
@@ -63,18 +63,17 @@ def _window(
 ) -> Windows:
     """The windows, when they are found to fit the input."""
     shape = as_floats(input, "input", function)._array.shape
-    (size, *_), (pad, *_), (gap, *_) = (
-        as_size((kernel_size,), "kernel_size"),
-        as_size((padding,), "padding"),
-        as_size((dilation,), "dilation"),
+    size = as_one(kernel_size, f"{function}: kernel_size", 1)
+    step = size if stride is None else as_one(stride, f"{function}: stride", 1)
+    gap, pad = (
+        as_one(dilation, f"{function}: dilation", 1),
+        as_one(padding, f"{function}: padding", 0),
     )
-    step = size if stride is None else as_size((stride,), "stride")[0]
     if len(shape) not in (2, 3):
         raise RuntimeError(f"{function}: input: expected (B, D, T) or (D, T), got {list(shape)}")
-    if min(size, step, gap) < 1 or not 0 <= pad <= size // 2:
+    if pad > size // 2:
         raise RuntimeError(
-            f"{function}: expected positive kernel_size, stride and dilation, and a padding of at "
-            f"most half of kernel_size, got {size}, {step}, {gap} and {pad}"
+            f"{function}: padding: expected at most half of kernel_size {size}, got {pad}"
         )
     reach = gap * (size - 1) + 1
     if shape[-1] + 2 * pad < reach:
@@ -151,10 +150,9 @@ def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tens
 def _windows(function: str, input: Tensor, output_size: int | Sequence[int]) -> Windows:
     """As many windows as output_size says, which cover all steps."""
     shape = as_floats(input, "input", function)._array.shape
-    n = as_size((output_size,), "output_size")[0]
-    if len(shape) not in (2, 3) or not shape[-1] or n < 1:
+    n = as_one(output_size, f"{function}: output_size", 1)
+    if len(shape) not in (2, 3) or not shape[-1]:
         raise RuntimeError(
-            f"{function}: expected input (B, D, T) or (D, T) and a positive output_size, "
-            f"got {list(shape)} and {n}"
+            f"{function}: input: expected (B, D, T) or (D, T) with T > 0, got {list(shape)}"
         )
     return Windows(shape[-1], n)
