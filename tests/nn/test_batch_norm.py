@@ -70,7 +70,22 @@ def test_a_buffer_that_changes_is_noticed_by_a_saved_operation():
         y.backward()
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 2), (2, 3, 0)])
+def test_a_batch_without_values_moves_nothing(shape):
+    layer = nn.BatchNorm1d(3)
+    x = ta.ones(shape, requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    assert y.shape == x.grad.shape == shape
+    assert layer.weight.grad.tolist() == layer.bias.grad.tolist() == [0.0] * 3
+    assert layer.running_mean.tolist() == [0.0] * 3
+    assert layer.running_var.tolist() == [1.0] * 3
+
+
 def test_wrong_calls_name_what_is_wrong():
+    for eps, training in ((-1e-5, False), (0.0, True), (-1.0, True)):
+        with pytest.raises(ValueError, match="eps: expected a positive number, got"):
+            F.batch_norm(ta.ones(2, 3), ta.zeros(3), ta.ones(3), training=training, eps=eps)
     with pytest.raises(ValueError, match="more than 1 value"):
         nn.BatchNorm1d(3)(ta.ones(1, 3))
     with pytest.raises(ValueError, match="D = 3"):

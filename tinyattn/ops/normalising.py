@@ -2,6 +2,7 @@
 functions made of norms: normalize, cosine_similarity, pairwise_distance. Look at Softmax first.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -243,25 +244,32 @@ def batch_norm(
     training: use the mean and the variance of this batch, and move running_mean and running_var
     (D,) towards them by the factor momentum, in place; else use running_mean and running_var.
     weight, bias: (D,). (Ioffe and Szegedy 2015, arXiv:1502.03167)
+
+    An empty batch gives an empty result, and moves nothing. Raises ValueError for a batch of one
+    value for each feature, in training, and for an eps that is not positive.
     """
     x = as_floats(input, "input", "batch_norm")
     shape = x._array.shape
     if len(shape) not in (2, 3):
         raise ValueError(f"batch_norm: input: expected (B, D) or (B, D, T), got {list(shape)}")
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(f"batch_norm: eps: expected a positive number, got {eps}")
     D = shape[1]
     given = {"running_mean": running_mean, "running_var": running_var}
     for name, value in {**given, "weight": weight, "bias": bias}.items():
         if value is not None and as_tensor(value, name)._array.shape != (D,):
             raise RuntimeError(f"{name}: expected shape [{D}], got {list(value._array.shape)}")
     column = (D,) + (1,) * (len(shape) - 2)
-    if training:
-        rows = reshape(transpose(x, 0, 1), (D, -1))
-        n = rows._array.shape[1]
-        if n < 2:
-            raise ValueError(
-                "batch_norm: input: expected more than 1 value per channel when training, got "
-                f"input size {list(shape)}"
-            )
+    n = math.prod((shape[0], *shape[2:]))
+    if training and n == 1:
+        raise ValueError(
+            "batch_norm: input: expected more than 1 value per channel when training, got "
+            f"input size {list(shape)}"
+        )
+    if training and not x._array.size:
+        y = x
+    elif training:
+        rows = reshape(transpose(x, 0, 1), (D, n))
         mean, _, squares = (part.reshape(D) for part in moments_over(rows._array, (1,)))
         for running, now, divisor in ((running_mean, mean, 1), (running_var, squares, n - 1)):
             if running is not None:
