@@ -97,6 +97,48 @@ def test_sorting_and_counting():
     assert ta.isin(x, ta.tensor([3, 7])).tolist() == [True, False, True, False]
 
 
+def test_the_slices_that_are_told_apart_have_a_dimension_and_elements():
+    assert ta.unique(ta.ones(2, 0), dim=1).shape == (2, 0)
+    for shape, dim in (((2, 0), 0), ((0, 0), 1)):
+        with pytest.raises(RuntimeError, match="unique: input: expected slices with elements"):
+            ta.unique(ta.ones(shape), dim=dim)
+    with pytest.raises(IndexError, match="dim: Dimension out of range"):
+        ta.unique(ta.ones(2), dim=1)
+    with pytest.raises(IndexError, match="dim: expected a tensor that has dimensions"):
+        ta.unique(ta.tensor(1.0), dim=0)
+
+
+def test_numbers_are_looked_for_too():
+    """`isin(tokens, PAD)`; a number has the precision of the tensor that it is compared with."""
+    x = ta.tensor([3, 1, 2, 3])
+    assert ta.isin(x, 3).tolist() == [True, False, False, True]
+    assert ta.isin(x, 2.5).tolist() == [False] * 4
+    assert ta.isin(ta.tensor([0.1]), 0.1).tolist() == [True]
+    assert ta.isin(2, x).item() is True
+    assert ta.isin(x, ta.tensor([3, 1]), invert=True).tolist() == [False, False, True, False]
+    with pytest.raises(TypeError, match="test_elements: expected a Tensor, got list"):
+        ta.isin(x, [3])
+    with pytest.raises(TypeError, match="elements: expected a Tensor, got int"):
+        ta.isin(1, 2)
+
+
+@pytest.mark.parametrize("name", ["hstack", "vstack"])
+def test_what_is_stacked_is_a_list_of_tensors(name):
+    with pytest.raises(RuntimeError, match=f"{name}: tensors: expected a non-empty list"):
+        getattr(ta, name)([])
+    with pytest.raises(TypeError, match=f"{name}: tensors: expected a tuple or list of Tensors"):
+        getattr(ta, name)(ta.ones(2, 3))
+    with pytest.raises(TypeError, match=f"{name}: tensors: element 1: expected a Tensor, got int"):
+        getattr(ta, name)([ta.ones(2), 1])
+
+
+@pytest.mark.parametrize("tolerance", ["rtol", "atol"])
+def test_a_tolerance_is_not_negative(tolerance):
+    for wrong in (-1e-3, math.nan):
+        with pytest.raises(RuntimeError, match=f"{tolerance}: expected a number >= 0"):
+            ta.allclose(ta.ones(2), ta.ones(2), **{tolerance: wrong})
+
+
 def test_comparing_whole_tensors():
     x, nan = ta.tensor([1.0, math.inf]), ta.tensor([math.nan])
     assert x.equal(x)

@@ -120,6 +120,7 @@ def names_of_programs(x: Tensor, i: Tensor) -> None:
     assert_type((ta.allclose(x, x), ta.equal(x, x), ta.is_tensor(x)), tuple[bool, bool, bool])
     assert_type(ta.isclose(x, x), Tensor)
     assert_type(ta.isin(x, x), Tensor)
+    assert_type(ta.isin(x, 3, invert=True), Tensor)
     assert_type(ta.numel(x), int)
     assert_type(ta.cumprod(x, 0), Tensor)
     assert_type(ta.argsort(x), Tensor)

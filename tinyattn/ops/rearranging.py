@@ -17,7 +17,7 @@ from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_size, as_tensor
 from tinyattn.ops.elementwise import clamp, clone, elementwise
 from tinyattn.ops.indexing import index_select
-from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, transpose
+from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, several, transpose
 
 
 class Interleave(Function):
@@ -114,13 +114,15 @@ def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors side by side: joined along dimension 1, or 0 if they have one dimension or none."""
-    parts = [reshape(t, (1,)) if not as_tensor(t, "tensors")._array.ndim else t for t in tensors]
-    return cat(parts, 0 if parts and parts[0]._array.ndim == 1 else 1)
+    given, _ = several("hstack", tensors)
+    parts = [reshape(tensor, (1,)) if not tensor._array.ndim else tensor for tensor in given]
+    return cat(parts, 0 if parts[0]._array.ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors one below the other: joined along dimension 0; (N,) counts as a row (1, N)."""
-    rows = [t if as_tensor(t, "tensors")._array.ndim > 1 else reshape(t, (1, -1)) for t in tensors]
+    given, _ = several("vstack", tensors)
+    rows = [t if t._array.ndim > 1 else reshape(t, (1, t._array.size)) for t in given]
     return cat(rows, 0)
 
 

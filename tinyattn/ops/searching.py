@@ -7,12 +7,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import promote
+from tinyattn.autograd.dtypes import Number, promote, result_type
 from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels.recording import refuse, step
-from tinyattn.ops._arguments import as_axis, as_int, as_tensor
+from tinyattn.ops._arguments import as_axis, as_int, as_tensor, value_of
 from tinyattn.ops.reductions import order
+
+_NUMBERS = (bool, int, float, np.number, np.bool_)
 
 
 @overload
@@ -66,10 +68,15 @@ def unique(
     (tensor([1, 3]), tensor([1, 2]))
     """
     array = as_tensor(input, "input")._array
+    axis = None if dim is None else as_axis(dim, array.ndim)
+    if axis is not None and not array.ndim:
+        raise IndexError("unique: dim: expected a tensor that has dimensions, got one without")
+    shape = array.shape if axis is None else (array.shape[axis],)
+    if axis is not None and 0 in (*array.shape[:axis], *array.shape[axis + 1 :]):
+        raise RuntimeError(f"unique: input: expected slices with elements, got {list(array.shape)}")
     found, inverse, counts = np.unique(
-        array, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
+        array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
     )
-    shape = array.shape if dim is None else (array.shape[dim],)
     parts = [found]
     if return_inverse:
         parts.append(inverse.reshape(shape).astype(np.int64))
@@ -129,6 +136,9 @@ def isclose(
     x, y = as_tensor(input, "input")._array, as_tensor(other, "other")._array
     if x.dtype != y.dtype:
         raise RuntimeError(f"isclose: expected tensors of one dtype, got {x.dtype} and {y.dtype}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(f"isclose: {name}: expected a number >= 0, got {tolerance}")
     check_broadcast(x.shape, y.shape)
     return results.wrap(np.isclose(x, y, rtol, atol, equal_nan))
 
@@ -149,10 +159,28 @@ def allclose(
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
-def isin(elements: Tensor, test_elements: Tensor) -> Tensor:
-    """True where an element is one of test_elements: a bool tensor of the shape of elements."""
-    x, y = promote(as_tensor(elements, "elements")._array, as_tensor(test_elements, "test")._array)
-    return results.wrap(np.isin(x, y))
+def isin(
+    elements: Tensor | Number,
+    test_elements: Tensor | Number,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Tensor:
+    """True where an element is one of test_elements: a bool tensor of the shape of elements. One of
+    the two may be a number.
+
+    assume_unique has no effect. invert: True where an element is none of them.
+
+    >>> ta.isin(ta.tensor([3, 0, 5]), ta.tensor([0, 3]))
+    tensor([ True,  True, False])
+    """
+    if not isinstance(test_elements, _NUMBERS):
+        as_tensor(test_elements, "test_elements")
+    if isinstance(test_elements, _NUMBERS) or not isinstance(elements, _NUMBERS):
+        as_tensor(elements, "elements")
+    x, y = promote(value_of(elements), value_of(test_elements))
+    dtype = result_type(x, y)  # a number has the precision of the tensor
+    return results.wrap(np.isin(np.asarray(x, dtype), np.asarray(y, dtype), invert=invert))
 
 
 def is_tensor(obj: object) -> bool:

@@ -631,7 +631,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 # Several tensors in one
 
 
-def _several(name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], np.dtype | None]:
+def several(name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], np.dtype | None]:
     """The tensors as a list, and the dtype of the result where they have different ones."""
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(
@@ -659,7 +659,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [3, 4],
             [5, 6]])
     """
-    given, dtype = _several("cat", tensors)
+    given, dtype = several("cat", tensors)
     shapes = [tensor._array.shape for tensor in given]
     if () in shapes:
         raise RuntimeError(
@@ -706,7 +706,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    given, dtype = _several("stack", tensors)
+    given, dtype = several("stack", tensors)
     first = given[0]._array.shape
     axis = as_axis(dim, len(first) + 1)
     for i, tensor in enumerate(given):
