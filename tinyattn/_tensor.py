@@ -240,7 +240,7 @@ class Tensor(TensorBase):
         text = np.array2string(self._read("repr"), separator=", ", prefix="tensor(", **_PRINTED)
         if not self._array.size and self.ndim > 1:
             text += f", size={tuple(self.shape)}"
-        if self.dtype not in (float32, int64, bool_):
+        if self.dtype not in (float32, *([int64, bool_] if self._array.size else [])):
             text += f", dtype={self.dtype}"
         if self.grad_fn is not None:
             return f"tensor({text}, grad_fn={self.grad_fn})"

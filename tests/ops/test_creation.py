@@ -333,3 +333,5 @@ def test_tensors_are_made_on_the_cpu_only(name):
 def test_an_empty_tensor_shows_its_shape():
     assert repr(ta.zeros(0)) == "tensor([])"
     assert repr(ta.zeros(0, 3)) == "tensor([], size=(0, 3))"
+    assert repr(ta.zeros(0, dtype=ta.int64)) == "tensor([], dtype=int64)"
+    assert repr(ta.zeros(0, 2, dtype=ta.bool)) == "tensor([], size=(0, 2), dtype=bool)"

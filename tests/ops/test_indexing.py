@@ -264,6 +264,19 @@ def test_basic_indices_are_views_and_arrays_copy():
         assert not np.shares_memory(x[index].numpy(), x.numpy())
 
 
+@pytest.mark.parametrize("index", [[], ta.tensor([], dtype=ta.int64), slice(0, 0)])
+def test_setitem_of_nothing_takes_what_has_its_shape(index):
+    x = ta.zeros(5)
+    for shape in ((0,), (1, 0), (1,), ()):
+        x[index] = ta.ones(shape)
+    assert x.tolist() == [0.0] * 5
+    for shape in ((2, 0), (1, 2, 0), (3,)):
+        with pytest.raises(
+            RuntimeError, match=r"can't write the value into input\[index\] of shape"
+        ):
+            x[index] = ta.ones(shape)
+
+
 def test_setitem_through_a_view_reaches_the_base():
     x = ta.zeros(2, 3)
     x[0][1] = 5

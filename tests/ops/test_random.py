@@ -307,3 +307,8 @@ def test_a_child_draws_though_a_thread_of_its_parent_was_drawing(size):
     finally:
         stop.set()
         thread.join(10)
+
+
+def test_normal_numbers_whose_means_and_deviations_do_not_broadcast_are_refused():
+    with pytest.raises(RuntimeError, match=r"The size of tensor a \(2\) must match"):
+        ta.normal(ta.zeros(2), ta.ones(3))

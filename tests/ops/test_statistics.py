@@ -20,6 +20,16 @@ def test_the_median_is_the_lower_of_two_middle_elements():
         ta.zeros(2, 0).median(1)
 
 
+def test_the_median_of_nothing_is_nan():
+    x = ta.zeros(2, 0, requires_grad=True)
+    y = x.median()
+    assert math.isnan(y.item())
+    y.backward()
+    assert x.grad.shape == (2, 0)
+    with pytest.raises(IndexError, match="expected elements"):
+        ta.zeros(0, dtype=ta.int64).median()
+
+
 def test_the_median_of_what_holds_nan_is_nan():
     assert math.isnan(ta.tensor([1.0, math.nan, 3.0, 4.0, 5.0]).median().item())
     values, indices = ta.tensor([[1.0, math.nan, 3.0], [6.0, 5.0, 4.0]]).median(1)

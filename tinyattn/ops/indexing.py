@@ -155,7 +155,12 @@ class SetItem(Function):
         """Write into x. ValueError, before anything is written, where value does not broadcast."""
         if self.places is None:
             if self.arrays:
-                x[self.basic][self.arrays] = value
+                view = x[self.basic]
+                if (
+                    type(value) is np.ndarray and not value.size
+                ):  # NumPy takes one without elements of any shape
+                    value = spread_to(value, view[self.arrays].shape)
+                view[self.arrays] = value
             else:
                 write(x, value, self.basic)
             return

@@ -18,6 +18,7 @@ from tinyattn.autograd.devices import CPU, Device, check_device
 from tinyattn.autograd.devices import device as device_class
 from tinyattn.autograd.dtypes import DType, as_dtype, check_range, float32, int64
 from tinyattn.autograd.function import Function
+from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array, Source, Stream
@@ -528,6 +529,7 @@ def normal(
     if np.any(np.asarray(values[1]) < 0):
         raise RuntimeError("normal: std: expected numbers >= 0")
     if tensors:
+        check_broadcast(*map(np.shape, values))
         shape = np.broadcast_shapes(*map(np.shape, values))
         wanted = tensors[0]._array.dtype if dtype is None else as_dtype(dtype)
     else:

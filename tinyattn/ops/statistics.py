@@ -29,13 +29,16 @@ def median(input: Tensor, dim: None = None, keepdim: bool = False) -> Tensor: ..
 def median(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor | ValuesIndices:
     """The middle one of the sorted elements, and of two middle ones the smaller: of all elements,
-    or along `dim` as the named tuple (values, indices). NaN if one of the elements is NaN.
+    or along `dim` as the named tuple (values, indices). NaN if one of the elements is NaN, or if
+    there are none; IndexError for none of an integer dtype or along `dim`.
 
     >>> ta.tensor([3.0, 1.0, 2.0, 9.0]).median()
     tensor(2.)
     """
     x = as_tensor(input, "input")
     if dim is None:
+        if not x._array.size and x._array.dtype.kind == "f":
+            return mean(x)  # 0 / 0
         return median(flatten(x), 0).values
     axis = as_axis(dim, x._array.ndim)
     n = x._array.shape[axis] if x._array.ndim else 1
