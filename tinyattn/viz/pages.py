@@ -22,6 +22,7 @@ from tinyattn.viz.trace import Trace
 
 # A page may run its own scripts and use its own style; a request to anywhere is refused.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+VIEW = ("drawing.js", "pictures.js", "view.js")  # the scripts of every page
 INT8_FROM = 1_000_000  # parameters: from here on weights are written in 8 bits, below in 16
 
 
@@ -66,7 +67,7 @@ def attention_page(
     data: dict[str, Any] = {"title": title, "traces": [drawn(trace) for trace in traces]}
     if model is not None:
         data["model"] = packed(model)
-    return page_of(data, traces, ["model.js", "view.js"] if model is not None else ["view.js"])
+    return page_of(data, traces, ["model.js"] if model is not None else [])
 
 
 def forming_page(
@@ -98,11 +99,11 @@ def forming_page(
         "steps": list(steps),
         "accuracy": None if accuracy is None else [round(float(x), 4) for x in accuracy],
     }
-    return page_of(data, moments[-1], ["view.js"])
+    return page_of(data, moments[-1])
 
 
-def page_of(data: dict[str, Any], traces: Sequence[Trace], scripts: Sequence[str]) -> Page:
-    """The page that draws this data; `traces` are drawn where its scripts do not run."""
+def page_of(data: dict[str, Any], traces: Sequence[Trace], scripts: Sequence[str] = ()) -> Page:
+    """The page that draws this data, with these scripts first. `traces` stand where none runs."""
     # No tag and no comment can begin inside the JSON, whatever the tokens are.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c")
@@ -116,7 +117,7 @@ def page_of(data: dict[str, Any], traces: Sequence[Trace], scripts: Sequence[str
         *map(static_map, traces),
         '</div>\n<div id="view"></div>\n</main>',
         f'<script type="application/json" id="data">{text}</script>',
-        *(f"<script>\n{asset(name)}</script>" for name in scripts),
+        "<script>\n" + "\n".join(map(asset, [*scripts, *VIEW])) + "</script>",
         "</body>\n</html>\n",
     ]
     return Page("\n".join(parts), "\n\n".join(map(as_text, traces)))
