@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyattn.text import DataError
+from tinyattn.text.subwords import scores_of
 from tinyattn.viz import Page, attention_page
 from translator.model import Translator
 from translator.searching import GREEDY, Search
@@ -49,5 +50,10 @@ def parts_of(model: Translator) -> dict[str, Any]:
     weights = {
         name.removeprefix("model."): weight.numpy() for name, weight in model.state_dict().items()
     }
-    source, target = model.source.to_list(), model.target.to_list()
-    return {"options": model.options, "source": source, "target": target, "weights": weights}
+    return {
+        "options": model.options,
+        "source": model.source.to_list(),
+        "target": model.target.to_list(),
+        "scores": {side: scores_of(content) for side, content in model.pieces.items()},
+        "weights": weights,
+    }

@@ -18,7 +18,16 @@ from translator.searching import GREEDY, Search
 from translator.tracing import trace
 
 import tinyattn as ta
-from tinyattn.text import TOKENISERS, DataError
+from tinyattn.datasets import everyday
+from tinyattn.text import (
+    TOKENISERS,
+    DataError,
+    learn_subwords,
+    pieces_of,
+    subword_tokeniser,
+    word_starts,
+)
+from tinyattn.text.subwords import scores_of
 from tinyattn.viz.pages import asset, drawn, packed
 
 from .program import contents, refused, run
@@ -31,17 +40,22 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 DIGITS = "一二三四五六七八"
 
 
+SCRIPTS = ("text.js", "subwords.js", "model.js", "recurrent.js", "transformer.js")
+
+
 def in_node(folder: Path, script: str, given: Any) -> Any:
-    """What a script returns that has model.js and `given`, as JSON."""
-    (folder / "model.js").write_text(asset("model.js"), encoding="utf-8")
+    """What a script returns that has the model's scripts and `given`, as JSON."""
     (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
     program = (
-        'const { modelOf, TOKENISERS, float16 } = require("./model.js");'
-        'const given = JSON.parse(require("fs").readFileSync("given.json", "utf8"));'
+        "\n".join(map(asset, SCRIPTS)) + 'const files = require("fs");'
+        'const given = JSON.parse(files.readFileSync("given.json", "utf8"));'
         f"const found = (() => {{ {script} }})();"
-        'require("fs").writeFileSync("found.json", JSON.stringify(found));'
+        'files.writeFileSync("found.json", JSON.stringify(found));'
     )
-    done = subprocess.run([str(NODE), "-e", program], cwd=folder, capture_output=True, text=True)
+    (folder / "program.js").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [str(NODE), "program.js"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "found.json").read_text(encoding="utf-8"))
 
@@ -92,9 +106,9 @@ def test_a_page_that_cannot_be_written_is_refused(
     refused(toy.folder, "translate", *arguments, "--model", "toy", says=says)
 
 
-def test_a_page_cannot_cut_subwords() -> None:
+def test_a_model_that_a_page_cannot_run_is_refused_by_its_option() -> None:
     model = tiny("").float()
-    model.options["source_tokens"] = "bpe"
+    model.options["source_tokens"] = "syllable"
     with pytest.raises(DataError, match=r"^--with-model: expected source tokens that a page can"):
         page_of(model, ["一"], GREEDY, with_model=True)
     assert '"cross":' in page_of(model, ["一"], GREEDY, with_model=False).text
@@ -143,6 +157,33 @@ def test_text_is_cut_and_put_together_as_in_python(name: str, tmp_path: Path) ->
     tokeniser = TOKENISERS[name]
     assert cut == [tokeniser.tokenize(text) for text in TEXTS]
     assert joined == [tokeniser.detokenize(tokens) for tokens in cut]
+
+
+@needs_node
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_text_is_cut_into_subwords_as_by_sentencepiece(kind: str, tmp_path: Path) -> None:
+    """Of the built-in corpus and of ManyThings-like texts; bytes in any order are text again."""
+    pytest.importorskip("sentencepiece")
+    learnt = [text for pair in everyday.generate(600, seed=0) for text in pair]
+    model = learn_subwords(learnt, kind, 900)
+    texts = [text for pair in everyday.generate(100, seed=1) for text in pair]
+    texts += [*TEXTS, "▁ a▁b", "a\0b", "ĳ ﬁ", "\u2028 x", "zzzzzzzz" * 9, "他" * 70]
+    tokens = ["<0xE4>", "<0xBB>", "<0x96>", "a", "<0xE4>", "<0xBB>", "▁b", "<0xFF>", "<0xF0>"]
+    tokens += ["<0xC0>", "<0x80>", "<0xED>", "<0xA0>", "<0x80>", "<0x0A>", "\uf8ff", "<0xF0>"]
+    mixed = [tokens, tokens[1:], tokens[4:7], tokens[5:], tokens[::-1]]
+    pieces = {"pieces": pieces_of(model), "scores": scores_of(model)}
+    cut, joined, words, text = in_node(
+        tmp_path,
+        f'const {{ tokenize, detokenize, words }} = subwords("{kind}", given.pieces, given.scores);'
+        "const cut = given.texts.map(tokenize);"
+        "return [cut, cut.map(detokenize), cut.map(words), given.mixed.map(detokenize)];",
+        {**pieces, "texts": texts, "mixed": mixed},
+    )
+    tokeniser = subword_tokeniser(model)
+    assert cut == [tokeniser.tokenize(text) for text in texts]
+    assert joined == [tokeniser.detokenize(tokens) for tokens in cut]
+    assert [one["starts"] for one in words] == [word_starts(tokens) for tokens in cut]
+    assert text == [tokeniser.detokenize(tokens) for tokens in mixed]
 
 
 @needs_node

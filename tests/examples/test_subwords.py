@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from translator.evaluation import by_words
 from translator.files import load_model
+from translator.paging import page_of, parts_of
+from translator.searching import GREEDY
 from translator.tracing import trace
 
 import tinyattn as ta
+from tinyattn.viz.pages import packed
 
 from .program import LEARN, TOY, refused, run
+from .test_paging import DIGITS, halved, in_node, needs_node
 
 pytest.importorskip("sentencepiece")
 
@@ -63,6 +67,32 @@ def test_a_trace_shows_the_pieces_that_the_model_reads_and_writes(pieces: Path) 
     starts = found.words["target"]["starts"]
     assert [found.target[start] for start in starts][-1] == "<eos>"
     assert all(found.target[start].startswith("▁") for start in starts[:3])
+
+
+@needs_node
+def test_a_page_translates_as_python_does(pieces: Path, tmp_path: Path) -> None:
+    """200 sentences, of which some have characters that training has not seen."""
+    model = halved(load_model(str(pieces)).model)
+    draw = np.random.default_rng(1).integers(0, len(DIGITS), (200, 6))
+    sentences = ["".join(DIGITS[i] for i in row[: 1 + n % 6]) + "。" for n, row in enumerate(draw)]
+    sentences[::20] = [sentence + "猫é" for sentence in sentences[::20]]
+    given = {"model": packed(parts_of(model)), "sentences": sentences}
+    found = in_node(
+        tmp_path,
+        "const model = modelOf(given.model);"
+        "return given.sentences.map((sentence) => model.trace(sentence));",
+        given,
+    )
+    wanted = model.translate(sentences)
+    assert [one["source"] for one in found] == [one.source for one in wanted]
+    ends = [["<eos>"] * one.finished for one in wanted]
+    targets = [[*one.target, *end] for one, end in zip(wanted, ends, strict=True)]
+    assert [one["target"] for one in found] == targets
+    assert [one["translation"] for one in found] == [one.text for one in wanted]
+    for mine in found[:2]:
+        assert mine["words"] == trace(model, mine["sentence"]).words
+    page = page_of(model, sentences[:1], GREEDY, with_model=True).text
+    assert page.count("const CUTS") == 1
 
 
 def test_subwords_that_are_missing_or_too_few_are_a_line(toy: Any, pieces: Path) -> None:

@@ -74,6 +74,12 @@ def pieces_of(model: bytes) -> list[str]:
     return [processor.id_to_piece(i) for i in range(len(processor)) if not processor.is_unknown(i)]
 
 
+def scores_of(model: bytes) -> list[float]:
+    """The scores of `pieces_of(model)`, by which text is cut. Those of bytes have no meaning."""
+    processor = _processor(model)
+    return [processor.get_score(i) for i in range(len(processor)) if not processor.is_unknown(i)]
+
+
 def word_starts(pieces: Sequence[str]) -> list[int]:
     """Where words begin in these pieces. Punctuation, and each piece of a script written without
     spaces, is a word for itself.

@@ -1,8 +1,8 @@
 """Pages of HTML that show what attention does: `attention_page` and `forming_page`. A page is one
 file with its style and scripts inside; it needs no network.
 
-Look first at `attention_page`, then at web/view.js, which draws in the browser. Where scripts do
-not run, a drawing made by `static_map` stands in its place.
+Look first at `attention_page`, then at web/view.js, which draws in the browser, and web/model.js,
+which translates there. Where scripts do not run, a drawing made by `static_map` stands instead.
 """
 
 import base64
@@ -22,6 +22,8 @@ from tinyattn.viz.trace import Trace
 
 # A page may run its own scripts and use its own style; a request to anywhere is refused.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+CUT, CUT_BY_SCORES = ("char", "word", "space"), ("unigram", "bpe")  # tokens that a page can cut
+MODELS = {"rnn": "recurrent.js", "transformer": "transformer.js"}  # models that a page can run
 VIEW = ("drawing.js", "pictures.js", "view.js")  # the scripts of every page
 INT8_FROM = 1_000_000  # parameters: from here on weights are written in 8 bits, below in 16
 
@@ -54,9 +56,9 @@ def attention_page(
     """A page that shows these traces.
 
     model: the translator itself, which then runs in the page: "options", the ordinary tokens
-    "source" and "target", and "weights", an array for each name; see translator/paging.py in
-    examples/. Raises ValueError for no trace, and for a model that a page can't run, such as one
-    with subwords.
+    "source" and "target", "weights", an array for each name, and for a side with subwords their
+    "scores"; see translator/paging.py in examples/. Raises ValueError for no trace, and for a
+    model that a page can't run.
 
     >>> from tinyattn.viz import Trace, attention_page
     >>> trace = Trace("书", "book", ["书"], ["book"], attention={"cross": [[[[1.0]]]]})
@@ -67,7 +69,7 @@ def attention_page(
     data: dict[str, Any] = {"title": title, "traces": [drawn(trace) for trace in traces]}
     if model is not None:
         data["model"] = packed(model)
-    return page_of(data, traces, ["model.js"] if model is not None else [])
+    return page_of(data, traces, scripts_of(model) if model is not None else [])
 
 
 def forming_page(
@@ -241,30 +243,48 @@ def as_text(trace: Trace) -> str:
 # --- the model inside a page ----------------------------------------------------------------------
 
 
+def scripts_of(model: Mapping[str, Any]) -> list[str]:
+    """The scripts that this model needs in a page."""
+    more = ["subwords.js"] if model.get("scores") else []
+    return ["text.js", *more, "model.js", MODELS[model["options"]["model"]]]
+
+
 def packed(model: Mapping[str, Any]) -> dict[str, Any]:
     """The model as model.js reads it: its weights in base64, in float16, or from a million
     parameters on in int8 with a scale for each row."""
-    options = dict(model["options"])
-    if options.get("model") not in ("rnn", "transformer"):
+    options, scores = dict(model["options"]), dict(model.get("scores", {}))
+    if options.get("model") not in MODELS:
         raise ValueError(
             f"model: expected one that a page can run, rnn or transformer, got "
             f"{options.get('model')!r}"
         )
     for side in ("source", "target"):
-        if options[f"{side}_tokens"] not in ("char", "word", "space"):
-            raise ValueError(
-                f"model: expected {side} tokens that a page can cut (char, word, space), got "
-                f"{options[f'{side}_tokens']!r}"
-            )
+        check_tokens(side, options[f"{side}_tokens"], len(model[side]), scores.get(side))
     weights = {name: np.asarray(x, np.float32) for name, x in model["weights"].items()}
     bits = 8 if sum(x.size for x in weights.values()) > INT8_FROM else 16
     return {
         "options": options,
         "source": list(model["source"]),
         "target": list(model["target"]),
+        "scores": {side: encoded(np.asarray(x, "<f4")) for side, x in scores.items()},
         "bits": bits,
         "weights": {name: packed_array(x, bits) for name, x in weights.items()},
     }
+
+
+def check_tokens(side: str, kind: str, tokens: int, scores: Sequence[float] | None) -> None:
+    """Raise ValueError for a side whose tokens a page can't cut."""
+    if kind not in (*CUT, *CUT_BY_SCORES):
+        raise ValueError(
+            f"model: expected {side} tokens that a page can cut "
+            f"({', '.join((*CUT, *CUT_BY_SCORES))}), got {kind!r}"
+        )
+    wanted = tokens if kind in CUT_BY_SCORES else 0
+    found = 0 if scores is None else len(scores)
+    if found != wanted:
+        raise ValueError(
+            f"model: expected {wanted} scores of the {side} tokens ({kind}), got {found}"
+        )
 
 
 def packed_array(x: Array, bits: int) -> dict[str, Any]:
