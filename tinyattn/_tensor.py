@@ -50,7 +50,7 @@ from tinyattn.ops import (
 )
 from tinyattn.ops import scatter as scattering
 from tinyattn.ops import shape as shapes
-from tinyattn.ops._arguments import Operand, as_axis, as_operand
+from tinyattn.ops._arguments import Operand, as_axis, as_operand, as_tensor
 
 _PRINTED: dict[str, Any] = {"precision": 4}  # set_printoptions
 
@@ -168,6 +168,12 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value: "Tensor") -> None:
+        as_tensor(value, "data")
+        if self.requires_grad and not value.is_floating_point():
+            raise RuntimeError(
+                "data: expected float32 or float64 for a tensor that requires grad, got "
+                f"{value.dtype}"
+            )
         self._array, self._storage = value._array, value._storage
         self._since, self._base = value._storage.version, None
         if self._edge is not None:
@@ -328,7 +334,10 @@ class Tensor(TensorBase):
         return out
 
     def detach_(self) -> "Tensor":
-        """Take this tensor out of the graph, in place: it becomes a leaf without a gradient."""
+        """Take this tensor out of the graph, in place: it becomes a leaf without a gradient.
+        RuntimeError for a view, which has its place in the graph from its base."""
+        if self._base is not None:
+            raise RuntimeError("detach_: a view can't be detached in place; use detach()")
         self._edge = None
         return self
 
@@ -340,6 +349,29 @@ class Tensor(TensorBase):
     __reduce_ex__ = copying.reduce
 
     # Its gradient
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient that backward passes have added up here; None before the first. It may be
+        set to a tensor of this shape and dtype, or to None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: "Tensor | None") -> None:
+        if value is not None:
+            array = as_tensor(value, "grad")._array
+            if value is self:
+                raise RuntimeError("grad: expected another tensor, got the tensor itself")
+            if (array.shape, array.dtype) != (self._array.shape, self._array.dtype):
+                raise RuntimeError(
+                    f"grad: expected the shape {list(self.shape)} and dtype {self.dtype} of the "
+                    f"tensor, got {list(array.shape)} and {array.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
         """Set `requires_grad` of a leaf, and return the tensor."""

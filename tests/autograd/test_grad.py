@@ -122,3 +122,54 @@ def test_the_same_input_twice():
     assert first.tolist() == second.tolist() == [4.0]
     first.zero_()
     assert second.tolist() == [4.0]
+
+
+def test_gradients_of_nothing_are_refused():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="inputs: expected at least one tensor, got none"):
+        grad(x.sum(), [])
+    with pytest.raises(RuntimeError, match="inputs: expected at least one tensor, got none"):
+        x.sum().backward(inputs=[])
+    assert x.grad is None
+
+
+def test_grad_is_set_to_a_tensor_of_the_same_shape_and_dtype():
+    x = leaf([1.0, 2.0])
+    x.grad = ta.tensor([3.0, 4.0], dtype=x.dtype)
+    x.sum().backward()
+    assert x.grad.tolist() == [4.0, 5.0]
+    for wrong in (ta.ones(3, dtype=x.dtype), ta.ones(1, dtype=x.dtype), ta.ones(2).long()):
+        with pytest.raises(RuntimeError, match=r"grad: expected the shape \[2\] and dtype float64"):
+            x.grad = wrong
+    with pytest.raises(RuntimeError, match="grad: expected another tensor"):
+        x.grad = x
+    with pytest.raises(TypeError, match="grad: expected a Tensor, got float"):
+        x.grad = 1.0
+    assert x.grad.tolist() == [4.0, 5.0]
+    del x.grad
+    assert x.grad is None
+
+
+def test_data_of_what_needs_a_gradient_are_floats():
+    x = leaf([1.0, 2.0])
+    x.data = ta.zeros(3)
+    assert (x.tolist(), x.requires_grad) == ([0.0] * 3, True)
+    with pytest.raises(RuntimeError, match=r"data: expected float32 or .* got int64"):
+        x.data = ta.arange(3)
+    with pytest.raises(TypeError, match="data: expected a Tensor, got list"):
+        x.data = [1.0]
+    y = ta.zeros(2)
+    y.data = ta.arange(3)
+    assert y.dtype == ta.int64
+
+
+def test_a_view_is_not_detached_in_place():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    y = x * 2
+    for view in (y[0], y.view(4), y.T, y.unbind(0)[0]):
+        with pytest.raises(RuntimeError, match="detach_: a view can't be detached in place"):
+            view.detach_()
+    assert y[0].detach().detach_().is_leaf
+    y.detach_()
+    assert y.is_leaf
+    assert not y.requires_grad

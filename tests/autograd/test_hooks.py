@@ -116,6 +116,21 @@ def test_retain_grad_keeps_the_gradient_of_a_result():
     assert h.grad.tolist() == [8.0, 16.0]
 
 
+def test_retain_grad_keeps_what_hooks_made_of_the_gradient():
+    """Also those that come later than retain_grad()."""
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    y.register_hook(lambda g: g + 1)
+    y.retain_grad()
+    handle = y.register_hook(lambda g: g * 10)
+    y.sum().backward(retain_graph=True)
+    assert y.grad.tolist() == [20.0, 20.0]
+    assert x.grad.tolist() == [40.0, 40.0]
+    handle.remove()
+    y.sum().backward()
+    assert y.grad.tolist() == [22.0, 22.0]
+
+
 def test_retain_grad_of_a_leaf_is_what_it_does_anyway():
     x = leaf([1.0])
     x.retain_grad()
@@ -149,7 +164,7 @@ def test_a_hook_after_accumulation_sees_grad_complete_while_the_pass_goes_on():
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     h = x * 2
     seen = []
-    w.grad = ta.tensor([100.0, 100.0])
+    w.grad = ta.tensor([100.0, 100.0], dtype=w.dtype)
     w.register_post_accumulate_grad_hook(lambda leaf: seen.append(("w", leaf.grad.tolist())))
     x.register_post_accumulate_grad_hook(lambda leaf: seen.append(("x", leaf.grad.tolist())))
     h.register_hook(lambda g: seen.append(("h", g.tolist())))

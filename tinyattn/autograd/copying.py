@@ -12,7 +12,7 @@ import numpy as np
 from tinyattn.autograd.storage import Leaf, Storage, Tensor, TensorBase, edge_now, requires_grad_
 from tinyattn.kernels._types import Array
 
-_OWN = frozenset({"_array", "_storage", "_edge", "_base", "_since", "grad", "_retained"})
+_OWN = frozenset({"_array", "_storage", "_edge", "_base", "_since", "_grad", "_retained"})
 
 
 def copy(self: Tensor) -> Tensor:

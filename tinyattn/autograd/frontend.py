@@ -43,7 +43,7 @@ def backward(
     if inputs is None:
         run(roots, bool(retain_graph))
         return
-    wanted = {edge_of(t, "inputs")[:2]: t for t in _tuple(inputs)}
+    wanted = {edge_of(t, "inputs")[:2]: t for t in _some(inputs)}
     for place, found in run(roots, bool(retain_graph), wanted).items():
         if wanted[place]._retained is not place[0]:
             accumulate(wanted[place], found)
@@ -83,7 +83,7 @@ def grad(
         RuntimeError.
     """
     _first_order(create_graph)
-    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    outputs, inputs = _tuple(outputs), _some(inputs)
     weights = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
     places = [edge_of(t, "inputs")[:2] for t in inputs]
     found = run(roots_of(outputs, weights), bool(retain_graph), set(places))
@@ -98,6 +98,13 @@ def grad(
 
 def _tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _some(inputs: Any) -> tuple[Any, ...]:
+    """What gradients are wanted for: one tensor or several."""
+    if not _tuple(inputs):
+        raise RuntimeError("inputs: expected at least one tensor, got none")
+    return _tuple(inputs)
 
 
 def _first_order(create_graph: bool) -> None:

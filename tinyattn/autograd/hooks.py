@@ -19,13 +19,14 @@ Hook: TypeAlias = Callable[[Tensor], Tensor | None]
 
 
 class Handle:
-    """A hook at one output of a node. `remove()` takes it away."""
+    """A hook at one output of a node, called in its turn or behind all others. `remove()` takes it
+    away."""
 
-    def __init__(self, edge: Edge, hook: Hook) -> None:
+    def __init__(self, edge: Edge, hook: Hook, last: bool = False) -> None:
         node, index = edge[:2]
         if node.hooks is None:
             node.hooks = {}
-        self.hooks, self.key = node.hooks.setdefault(index, {}), object()
+        self.hooks, self.key = node.hooks.setdefault(index, {}), (last, object())
         self.hooks[self.key] = hook
 
     def remove(self) -> None:
@@ -37,19 +38,20 @@ def run_hooks(node: Node, arrived: list[Any]) -> None:
     is what waiting.Waiting holds: a gradient, whether it may be changed, the next gradient, ..."""
     for index, hooks in (node.hooks or {}).items():
         grad = arrived[2 * index]
-        for hook in list(hooks.values()) if grad is not None else ():
+        in_turn = sorted(hooks.items(), key=lambda item: item[0][0])
+        for _, hook in in_turn if grad is not None else ():
             refuse("a replay would not call the hook of a tensor")
             new = hook(results.wrap(np.array(grad)))
             if new is None:
                 continue
             if not isinstance(new, TensorBase):
                 raise TypeError(f"hook: expected a Tensor or None, got {type(new).__name__}")
-            if new._array.shape != grad.shape:
+            if (new._array.shape, new._array.dtype) != (grad.shape, grad.dtype):
                 raise RuntimeError(
-                    f"hook: expected a gradient of shape {list(grad.shape)}, got "
-                    f"{list(new._array.shape)}"
+                    f"hook: expected a gradient of shape {list(grad.shape)} and dtype "
+                    f"{grad.dtype}, got {list(new._array.shape)} and {new._array.dtype}"
                 )
-            grad = new._array.astype(grad.dtype, copy=False)
+            grad = new._array
             arrived[2 * index], arrived[2 * index + 1] = grad, False
 
 
@@ -105,7 +107,7 @@ after_pass = _AfterPass()
 
 
 def retain_grad(tensor: Tensor) -> None:
-    """Keep `.grad` of a tensor that is not a leaf, too."""
+    """Keep `.grad` of a tensor that is not a leaf, too: what its hooks have made of it."""
     edge = edge_of(tensor, "retain_grad")
     node = edge[0]
     if type(node) is Leaf or tensor._retained is node:
@@ -118,4 +120,4 @@ def retain_grad(tensor: Tensor) -> None:
         if kept is not None:
             kept.grad = gradient if kept.grad is None else kept.grad + gradient
 
-    Handle(edge, keep)
+    Handle(edge, keep, last=True)

@@ -85,7 +85,7 @@ class TensorBase:
     _edge: "Edge | None" = None
     _base: "Tensor | None" = None
     _since: int = 0  # of a view: the version of the storage when it got its place in the graph
-    grad: "Tensor | None" = None
+    _grad: "Tensor | None" = None
     _retained: "Node | None" = None  # the node whose gradient retain_grad() keeps
 
     def __init__(self, array: Array) -> None:
@@ -184,11 +184,11 @@ def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
         recording.local.recorder.act(accumulate, (tensor, grad), {})
         return
     with _lock:
-        have = tensor.grad
+        have = tensor._grad
         if have is None:
             if not (owned and grad.flags.c_contiguous):
                 grad = copied(grad)
-            tensor.grad = results.wrap(grad)
+            tensor._grad = results.wrap(grad)
         else:
             np.add(have._array, grad, out=have._array)
     if have is not None:
