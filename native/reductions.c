@@ -71,10 +71,14 @@ TA_INLINE wide FN(load_first_terms)(const real *x, const real *y, long n, int wh
     return what == TA_PRODUCTS ? load_first_wide(x, n) * load_first_wide(y, n) : load_first_wide(x, n);
 }
 
-/* One more vector on the totals. The square of a float is exact in double, so it is worth an exact sum. */
+/* Whether totals keep what rounding has lost. The square of a float is exact in double, so it is worth an
+ * exact sum. */
+TA_INLINE int FN(is_exact)(int what) { return REAL_BITS == 64 || what == TA_SQUARES; }
+
+/* One more vector on the totals. */
 TA_INLINE void FN(add_term)(struct FN(total) *total, wide v, int what)
 {
-    if (what == TA_SQUARES)
+    if (FN(is_exact)(what))
         FN(add_exactly)(total, v);
     else
         add_wide(total, v);
@@ -149,6 +153,7 @@ TA_INLINE struct ta_sum FN(row_total_of)(const real *x, const real *y, long n, i
         FN(add_term)(&t[0], t[k].sum, what);
         t[0].error += t[k].error;
     }
+    if (!FN(is_exact)(what)) return (struct ta_sum){FN(sum_of_lanes)(t[0].sum), 0};
     for (long k = 0; k < WIDE; k++) {
         FN(add_one)(&all.sum, &all.error, t[0].sum[k]);
         all.error += t[0].error[k];
@@ -288,6 +293,14 @@ TA_INLINE void FN(finish_unit)(const struct FN(reduction) *job, long unit, int w
 TA_INLINE void FN(reduce_unit)(const struct FN(reduction) *job, long unit, int what)
 {
     struct ta_sum totals[COLUMNS];
+    if (job->shape.C == 1) { /* a row, which is short at times: no divisions for its place */
+        const long n = job->shape.n;
+        const real *x = job->x + unit * n, *y = what == TA_PRODUCTS ? job->y + unit * n : x;
+        const int centred = what == TA_DEVIATIONS;
+        *totals = FN(row_total_of)(x, y, n, what, centred ? job->mean[unit] : 0, centred ? job->rest[unit] : 0);
+        FN(finish)(job, unit, 1, what, totals);
+        return;
+    }
     FN(reduce_piece)(job, unit, 0, what, totals);
     FN(finish_unit)(job, unit, what, totals);
 }

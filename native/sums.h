@@ -68,6 +68,14 @@ TA_INLINE void FN(add_exactly)(struct FN(total) *total, wide v)
     total->sum = sum;
 }
 
+/* The sum of all lanes, by halves. */
+TA_INLINE double FN(sum_of_lanes)(wide v)
+{
+    for (long half = WIDE / 2; half; half /= 2)
+        for (long k = 0; k < half; k++) v[k] += v[k + half];
+    return v[0];
+}
+
 TA_INLINE void add_wide(struct FN(total) *total, wide v)
 {
 #if REAL_BITS == 64
