@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import tinyattn as ta
+from benchmarks.accuracy import MEASURED
 from docs.__main__ import inside
 from docs.operations import operation_pages
 from docs.reference import MODULES, reference_pages
+from tests.ops.test_sums import PRODUCTS, SUMS
 from tinyattn.kernels.table import STATEMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,13 @@ def test_each_guide_is_listed():
     listed += (ROOT / "docs/index.md").read_text(encoding="utf-8").split("\n")
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert pages - {"index"} <= {*listed}
+
+
+def test_the_tables_of_accuracy_have_a_row_for_each_kernel_and_each_sum():
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^```\n.*?\n(.*?)^```", page, re.M | re.S)
+    rows = [[re.split("  +", row)[0] for row in table.splitlines()] for table in tables]
+    assert rows == [MEASURED, [*SUMS, *PRODUCTS]]
 
 
 def test_links_to_files_that_are_not_on_the_site_are_code():
