@@ -65,6 +65,8 @@ def unused(name: Path, suffix: str = "") -> Path:
 
 def new_folder(wanted: Path) -> Path:
     """A folder of its own for every run, so that none overwrites another."""
+    if wanted.name in ("", ".."):  # as Path("."): there is nothing that "-2" could follow
+        raise DataError(f"--out: expected the name of a folder, got {str(wanted)!r}")
     folder = unused(wanted)
     try:
         folder.mkdir(parents=True)
@@ -146,6 +148,8 @@ def begun_from(args: argparse.Namespace) -> Loaded | None:
     setattr(args, "from", str(base.path.resolve()))
     usual = vars(parser().parse_args(["train"]))
     for option, wanted in base.model.options.items():
+        if option not in usual:
+            continue  # the data said it
         if getattr(args, option) != usual[option]:
             require_same(option, getattr(args, option), wanted, base.path)
         setattr(args, option, wanted)
@@ -246,8 +250,8 @@ def load_model(name: str | None) -> Loaded:
             saved = {**ta.load_checkpoint(path), "model": saved["model"]}
         saved = checked(saved, {**CONTENTS, "model": dict})
         options = checked(saved["options"], OPTIONS)
-        options = {**OLD.get(options["model"], {}), **options}
-        checked(options, MODELS[options["model"]].options)
+        options = {"lower": False, **OLD.get(options["model"], {}), **options}
+        checked(options, {"lower": bool, **MODELS[options["model"]].options})
         pieces = {side: x.numpy().tobytes() for side, x in saved.get("pieces", {}).items()}
         if pieces:
             require("sentencepiece")

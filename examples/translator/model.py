@@ -166,11 +166,15 @@ def learn_pieces(pairs: Sequence[Pair], options: dict[str, Any]) -> dict[str, by
 
 
 def tokenisers(options: dict[str, Any], pieces: Mapping[str, bytes]) -> list[Tokeniser]:
-    """Those of the source and the target."""
-    return [
+    """Those of the source and the target. A model that has read small letters alone reads capital
+    ones as small ones."""
+    read, write = (
         subword_tokeniser(pieces[side]) if side in pieces else TOKENISERS[options[f"{side}_tokens"]]
         for side in SIDES
-    ]
+    )
+    if not options["lower"]:
+        return [read, write]
+    return [Tokeniser(lambda text: read.tokenize(text.lower()), read.detokenize), write]
 
 
 def tokenize(

@@ -6,7 +6,7 @@ import importlib
 import math
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from translator_rnn import RNN
@@ -75,9 +75,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--word-dropout", type=share, default=0.0,
         help="words that are read as <unk> in training (default: %(default)s)")  # fmt: skip
     add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
-    add(
-        "--min-count", type=positive, default=1, help="rarer words are <unk> (default: %(default)s)"
-    )
+    add("--min-count", type=positive, metavar="N",
+        help="rarer words are <unk> (default: 2 with --data, 1 without)")  # fmt: skip
     names = ("auto", *TOKENISERS, *KINDS)
     add("--tokens", choices=names, help="--source-tokens and --target-tokens at once")
     add("--pieces", type=positive, default=4000, metavar="N",
@@ -181,10 +180,15 @@ def config_options(path: str) -> list[str]:
         raise DataError(f"{path}: expected a TOML file: {error}") from None
     known = {action.dest: action for action in train_actions()}
     written = []
+    seen = set()
     for key, value in table.items():
-        action = known.get(key.replace("-", "_"))
-        if action is None or action.dest in ("help", "config", "resume"):
+        name = key.replace("-", "_")
+        action = known.get(name)
+        if action is None or name in ("help", "config", "resume"):
             raise DataError(f"{path}: expected options of train, got {key!r}")
+        if name in seen:
+            raise DataError(f"{path}: expected {action.option_strings[0][2:]} once, got it twice")
+        seen.add(name)
         kind = "true or false" if action.nargs == 0 else "text" if not action.type else "a number"
         fits: Any = {"true or false": bool, "text": str, "a number": (int, float)}[kind]
         if not isinstance(value, fits) or (kind == "a number" and isinstance(value, bool)):
@@ -215,6 +219,8 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
     """The options of `train` with the defaults of its model; those of another are an error."""
     if args.tokens is not None:
         args.source_tokens = args.target_tokens = args.tokens
+    if args.min_count is None:  # other data have words to come that training has not seen
+        args.min_count = 2 if args.data else 1
     mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}
     for name in {name for model in MODELS.values() for name in model.defaults}:
         if getattr(args, name) is None:
@@ -234,12 +240,23 @@ def model_options(args: argparse.Namespace, pairs: Sequence[Pair]) -> dict[str, 
     """The options of the model, for these training pairs."""
     names = (*OPTIONS, *MODELS[args.model].options)
     options = {name: getattr(args, name) for name in names} | {"pieces": args.pieces}
+    options["lower"] = all_lower(source for source, _ in pairs)
     for side, name in enumerate(("source_tokens", "target_tokens")):
         if options[name] == "auto":
             options[name] = guess_tokeniser(pair[side] for pair in pairs)
         elif options[name] in KINDS:
             require("sentencepiece")
     return options
+
+
+def all_lower(texts: Iterable[str]) -> bool:
+    """Whether these texts have small letters and no capital ones."""
+    any_small = False
+    for text in texts:
+        if text != text.lower():
+            return False
+        any_small = any_small or text != text.upper()
+    return any_small
 
 
 def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:

@@ -38,6 +38,7 @@ def test_a_file_says_what_the_command_line_does_not(tmp_path: Path) -> None:
         ("model = 'cnn'", "run.toml: argument --model: invalid choice: 'cnn'"),
         ("data = ['a']", "run.toml: data: expected text, got ['a']"),
         ("epochs = ", "run.toml: expected a TOML file: "),
+        ("max-length = 5\nmax_length = 6", "run.toml: expected max-length once, got it twice"),
     ],
 )
 def test_a_file_with_other_things_is_refused(tmp_path: Path, text: str, says: str) -> None:

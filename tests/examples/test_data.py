@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from translator.data import prepare
+from translator.files import load_model, new_folder, save_model
 from translator.options import train_options
 
 from tinyattn.text import DataError, batches
@@ -67,3 +68,44 @@ def test_what_is_left_out_is_printed(tmp_path: Path) -> None:
     done = run(tmp_path, "--data", uneven(tmp_path), *given)
     assert "98 training, 1 validation, 1 test pairs" in done.stdout, done.stderr
     assert "left out: 2 training pairs longer than 100 tokens\n" in done.stdout
+
+
+def small_letters(folder: Path, *more: str) -> str:
+    """60 pairs without a capital letter, and others."""
+    lines = [f"ein mann und {i} hunde.\ta man and {i} dogs.\n" for i in range(60)]
+    (folder / "pairs.txt").write_text("".join([*lines, *more]), encoding="utf-8")
+    return str(folder / "pairs.txt")
+
+
+@pytest.mark.parametrize("tokens", ["word", "bpe"])
+def test_a_model_of_small_letters_reads_capital_ones_as_small_ones(
+    tmp_path: Path, tokens: str
+) -> None:
+    if tokens == "bpe":
+        pytest.importorskip("sentencepiece")
+    given = ("--valid", "1", "--test", "1", "--hidden", "4", "--tokens", tokens, "--pieces", "300")
+    model, data = prepare(train_options("--data", small_letters(tmp_path), *given))
+    assert model.read.tokenize("EIN Mann.") == model.read.tokenize("ein mann.")
+    assert model.write.tokenize("A man") != model.write.tokenize("a man")
+    save_model(model, data, tmp_path)
+    again = load_model(str(tmp_path)).model
+    assert again.translate(["Ein Mann"])[0].source == model.read.tokenize("ein mann")
+    args = train_options("--data", small_letters(tmp_path, "Ein Mann\ta man\n"), *given)
+    cased, _ = prepare(args)
+    assert cased.read.tokenize("EIN Mann.") != cased.read.tokenize("ein mann.")
+
+
+def test_words_that_come_once_are_unknown_in_data_of_ones_own(tmp_path: Path) -> None:
+    pairs = small_letters(tmp_path, *(f"der seltene {x}\tthe rare {x}\n" for x in ("uhu", "wal")))
+    given = ("--data", pairs, "--valid", "1", "--test", "1", "--hidden", "4")
+    model, _ = prepare(train_options(*given))
+    assert "seltene" in model.source
+    assert "uhu" not in model.source
+    assert "uhu" in prepare(train_options(*given, "--min-count", "1"))[0].source
+    assert train_options("--pairs", "100").min_count == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_folder_without_a_name_is_no_place_for_a_run(name: str) -> None:
+    with pytest.raises(DataError, match=r"^--out: expected the name of a folder, got '\.\.?'$"):
+        new_folder(Path(name))

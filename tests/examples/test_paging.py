@@ -265,6 +265,16 @@ def test_a_translation_goes_on_from_another_word(toy: Any, tmp_path: Path) -> No
 
 
 @needs_node
+def test_a_page_reads_capital_letters_as_small_ones_where_python_does(tmp_path: Path) -> None:
+    model = tiny("")
+    given = packed(parts_of(model))
+    read = "return modelOf(given).read.tokenize('EIN Mann');"
+    assert in_node(tmp_path, read, given) == ["EIN", "Mann"]
+    given["options"]["lower"] = True
+    assert in_node(tmp_path, read, given) == ["ein", "mann"]
+
+
+@needs_node
 @pytest.mark.parametrize(("bits", "least"), [(16, 200), (8, 198)])
 def test_tokens_equal_pythons_on_200_sentences(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, least: int

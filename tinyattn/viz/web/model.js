@@ -105,7 +105,9 @@ class Model {
     this.ids = new Map(source.map((token, i) => [token, i + SPECIALS.length]));
     const tokeniserOf = (kind, tokens, values) =>
       TOKENISERS[kind] || subwords(kind, tokens, new Float32Array(bytes(values)));
-    this.read = tokeniserOf(options.source_tokens, source, scores.source);
+    const read = tokeniserOf(options.source_tokens, source, scores.source);
+    this.read = !options.lower ? read
+      : { ...read, tokenize: (text) => read.tokenize(text.toLowerCase()) };
     this.write = tokeniserOf(options.target_tokens, target, scores.target);
     this.weights = Object.fromEntries(Object.entries(weights).map(([name, x]) => [name, unpack(x)]));
   }
