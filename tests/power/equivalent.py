@@ -55,11 +55,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
         "wrong branch: ... -> (np.broadcast_to(...": FASTER,
     },
-    "elementwise.exact": {
-        "wrong condition: `most` > _SMALL": FASTER,
-        "dropped factor: (x.size ...": FASTER,
-        "never: most > _SMALL and ...": FASTER,
-    },
     "_many": {
         "wrong condition: x.shape == y.shape": FASTER,
         "wrong condition: np.size(...": FASTER,

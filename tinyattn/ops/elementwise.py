@@ -92,12 +92,25 @@ _FEW = (
 def exact(function: np.ufunc, x: Any, y: Any, out: Array | None = None) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats. `out` is
     a C-contiguous array where the result goes, if it is given."""
-    most = (x.size if type(x) is ndarray else 1) * (y.size if type(y) is ndarray else 1)
-    if most > _SMALL and _many(x, y) and floats(x, y):
+    if not _few(x, y) and floats(x, y):
         return elementwise(_EXACT[function], x, y, out=out)
     if local.recorder is not None and floats(x, y):
         return alike(function, partial(elementwise, _EXACT[function]), x, y)
     return function(x, y) if out is None else function(x, y, out=out)
+
+
+def _few(x: Any, y: Any) -> bool:
+    """Whether NumPy needs less time for two operands than a kernel: they broadcast to at most
+    _SMALL elements, or they are one loop and their result needs no kept memory."""
+    if type(x) is not ndarray:
+        x, y = y, x
+    if type(x) is not ndarray:
+        return True
+    same = type(y) is not ndarray or y.shape == x.shape
+    if not same or x.size <= _SMALL:
+        return same or math.prod(common_shape(x.shape, y.shape)) <= _SMALL
+    dense = x.flags.c_contiguous and (type(y) is not ndarray or y.flags.c_contiguous)
+    return dense and x.nbytes < LARGE and local.recorder is None
 
 
 def _many(x: Any, y: Any) -> bool:
