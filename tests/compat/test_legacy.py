@@ -147,3 +147,19 @@ def test_a_missing_name_is_an_error_with_a_hint():
         found("Lost")
     with pytest.raises(AttributeError, match=r"module 'place' has no attribute 'Other'$"):
         found("Other")
+
+
+def test_an_order_in_memory_may_be_named_and_changes_nothing():
+    x = ta.arange(6).view(2, 3).t()
+    for name in (ta.preserve_format, ta.contiguous_format, None):
+        assert x.contiguous(memory_format=name).tolist() == [[0, 3], [1, 4], [2, 5]]
+        assert x.clone(memory_format=name).is_contiguous()
+        for make in (ta.zeros_like, ta.ones_like, ta.empty_like):
+            assert make(x, memory_format=name).shape == (3, 2)
+        assert ta.full_like(x, 7, memory_format=name).tolist() == [[7, 7]] * 3
+    assert repr(ta.preserve_format) == "preserve_format"
+    for wrong in (ta.zeros_like, ta.ones_like, ta.empty_like, ta.clone, ta.Tensor.contiguous):
+        with pytest.raises(TypeError, match="memory_format: expected preserve_format.* got str"):
+            wrong(x, memory_format="preserve_format")
+    with pytest.raises(TypeError, match="memory_format: expected"):
+        ta.full_like(x, 7, memory_format=1)
