@@ -49,6 +49,20 @@ def test_nothing_is_kept_where_no_gradient_is_needed():
         assert square(leaf([2.0])).grad_fn is None
 
 
+def test_a_gradient_of_another_shape_is_refused():
+    class Turned(Function):
+        def forward(self, x):
+            return x.T.copy()
+
+        def backward(self, grad):
+            return grad  # (3, 2) for an input (2, 3): the same number of elements
+
+    x = leaf(np.ones((2, 3)))
+    expected = r"backward: gave a gradient of shape \[3, 2\] for an input of shape \[2, 3\]"
+    with pytest.raises(RuntimeError, match=expected):
+        Turned.apply(x).sum().backward()
+
+
 def test_needs_tells_which_inputs_want_a_gradient():
     seen = []
 

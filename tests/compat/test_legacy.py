@@ -159,7 +159,7 @@ def test_an_order_in_memory_may_be_named_and_changes_nothing():
         assert ta.full_like(x, 7, memory_format=name).tolist() == [[7, 7]] * 3
     assert repr(ta.preserve_format) == "preserve_format"
     for wrong in (ta.zeros_like, ta.ones_like, ta.empty_like, ta.clone, ta.Tensor.contiguous):
-        with pytest.raises(TypeError, match="memory_format: expected preserve_format.* got str"):
+        with pytest.raises(TypeError, match=r"memory_format: expected preserve_format.* got str"):
             wrong(x, memory_format="preserve_format")
     with pytest.raises(TypeError, match="memory_format: expected"):
         ta.full_like(x, 7, memory_format=1)

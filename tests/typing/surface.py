@@ -994,6 +994,16 @@ class Double(autograd.Function):
         return 2 * grad
 
 
+class Halved(autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x / 2
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad / 2
+
+
 def texts(folder: Path) -> None:
     vocab = text.Vocab.build([["a", "b"], ["a"]])
     assert_type(text.Vocab.build([["a"]]), text.Vocab)

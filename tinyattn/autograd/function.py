@@ -5,11 +5,14 @@ forward on tensors and, where a gradient is needed, leaves the instance as a nod
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from inspect import getattr_static
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
+from tinyattn.autograd import on_tensors
 from tinyattn.autograd.diagnosis import Diagnosis
 from tinyattn.autograd.dtypes import float32 as F32
 from tinyattn.autograd.dtypes import promote
@@ -39,6 +42,8 @@ class Function(Saved, Diagnosis):
     backward(self, *grads) -> for each input its gradient, or None. It gets one gradient for each
         output, and None for an output that no gradient reached (only if there are several). The
         engine undoes broadcasting, and gives each gradient the dtype of its input.
+
+    PyTorch's form, static methods on tensors, works too: see on_tensors.py.
     """
 
     edges: "Sequence[Edge | None]" = ()
@@ -66,6 +71,11 @@ class Function(Saved, Diagnosis):
     kernels_only: ClassVar[bool] = False
     # a layer over time: how many arrays its state consists of (h, and for an LSTM c)
     states: ClassVar[int] = 0
+
+    def __init_subclass__(cls) -> None:
+        if isinstance(getattr_static(cls, "forward"), (staticmethod, classmethod)):
+            halves = {"forward": on_tensors.forward, "backward": on_tensors.backward, "of": cls}
+            cls.apply = partial(on_tensors.apply, type(cls.__name__, (Function,), halves))  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")

@@ -226,8 +226,13 @@ def products_to(shape: tuple[int, ...], x: Array, y: Any) -> Array | None:
 
 @functools.lru_cache(4096)
 def _repeated(shape: tuple[int, ...], own: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of `shape` along which broadcasting repeats an array of shape `own`."""
+    """The axes of `shape` along which broadcasting repeats an array of shape `own`. RuntimeError
+    for a shape that `own` does not broadcast to: its numbers would go to other elements."""
     added = len(shape) - len(own)
+    if added < 0 or any(n not in (1, m) for n, m in zip(own, shape[added:], strict=True)):
+        raise RuntimeError(
+            f"backward: gave a gradient of shape {list(shape)} for an input of shape {list(own)}"
+        )
     stretched = [i + added for i, n in enumerate(own) if n == 1 and shape[i + added] != 1]
     return (*range(added), *stretched)
 
