@@ -125,3 +125,50 @@ def test_every_replay_checks_the_index_of_a_number_without_axes(name):
         step(x, ta.tensor(0), source)
     with pytest.raises((IndexError, RuntimeError), match="index"):
         step(x, ta.tensor(1), source)
+
+
+def test_a_tensor_without_dimensions_counts_as_one_of_one_element():
+    x, one, rows = ta.tensor(1.0), ta.tensor([0]), ta.tensor(0)
+    s = ta.tensor(2.0, requires_grad=True)
+    for y in (x.index_add(0, one, s), x.index_add(0, rows, s, alpha=1), x.scatter_add(0, one, s)):
+        assert (y.shape, y.item()) == ((), 3.0)
+    for y in (x.index_copy(-1, one, s), x.index_fill(0, rows, 2.0), x.scatter(0, one, s)):
+        assert (y.shape, y.item()) == ((), 2.0)
+    assert x.scatter_add(0, ta.tensor([0, 0]), ta.tensor([2.0, 3.0])).item() == 6
+    assert ta.zeros(3).scatter(0, ta.tensor(1), s).tolist() == [0.0, 2.0, 0.0]
+    assert ta.zeros(3).index_copy(0, ta.tensor([2]), s).tolist() == [0.0, 0.0, 2.0]
+    y = ta.tensor(1.0)
+    y.index_add_(0, one, s.detach()).index_fill_(0, one, 7.0).scatter_(0, one, 5.0, reduce="add")
+    assert (y.shape, y.item()) == ((), 12.0)
+
+
+@pytest.mark.parametrize("name", ["index_add", "index_copy", "scatter_add", "scatter"])
+def test_gradients_without_dimensions(name):
+    x, s = (ta.tensor(value, requires_grad=True) for value in (1.0, 2.0))
+    y = getattr(x, name)(0, ta.tensor([0]), s)
+    y.backward()
+    assert x.grad.shape == s.grad.shape == ()
+    assert (x.grad.item(), s.grad.item()) == (1.0 if "add" in name else 0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+def test_rows_are_not_counted_from_the_end(name):
+    """As in PyTorch, where index_fill alone takes negative numbers."""
+    for dtype in (ta.float32, ta.int64):
+        x = ta.zeros(3, 2, dtype=dtype)
+        with pytest.raises(IndexError, match="index -1 is out of bounds for dimension 0"):
+            getattr(x, name)(0, ta.tensor([0, -1]), ta.ones(2, 2, dtype=dtype))
+    for source in (ta.ones(2), ta.ones(1, 2, 2)):
+        with pytest.raises((RuntimeError, IndexError), match=f"{name}: source: expected as many"):
+            getattr(ta.zeros(3, 2), name)(1, ta.tensor([0, 1]), source)
+
+
+def test_an_index_of_int32_adds_integers():
+    for index in ([1, 0, 1], [1, 1]):
+        x = ta.zeros(2, dtype=ta.int64)
+        ones = ta.ones(len(index), dtype=ta.int64)
+        where = ta.tensor(index, dtype=ta.int32)
+        assert x.scatter_add(0, where, ones).sum().item() == len(index)
+        assert x.index_add(0, where, ones).tolist() == x.scatter_add(0, where, ones).tolist()
+        with pytest.raises(RuntimeError, match="index 2 is out of bounds"):
+            x.scatter_add(0, where + 1, ones)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
-from tests.helpers import numbers
+from tests.helpers import leaf, numbers
 
 
 def test_the_median_is_the_lower_of_two_middle_elements():
@@ -63,6 +63,25 @@ def test_differences_of_neighbours():
     for wrong in (lambda: ta.diff(ta.tensor(1.0)), lambda: ta.diff(x, -1)):
         with pytest.raises(RuntimeError, match="diff"):
             wrong()
+
+
+def test_differences_with_what_is_put_around():
+    x = leaf([1.0, 4.0, 9.0])
+    y = ta.diff(x, prepend=ta.zeros(1, dtype=x.dtype), append=ta.tensor([9.0, 8.0]).double())
+    assert y.tolist() == [1.0, 3.0, 5.0, 0.0, -1.0]
+    assert ta.diff(x, 2, 0, ta.zeros(1, dtype=x.dtype)).tolist() == [2.0, 2.0]
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [2.0 - 6.0, 6.0 - 10.0, 10.0]
+    with pytest.raises(RuntimeError, match="cat: Tensors must have same number of dimensions"):
+        ta.diff(ta.ones(2, 3), append=ta.ones(3))
+
+
+def test_the_older_name_of_the_correction_comes_with_the_mean_too():
+    x = ta.tensor([[1.0, 3.0]])
+    assert [t.item() for t in ta.var_mean(x, False)] == [1.0, 2.0]
+    assert [t.item() for t in ta.std_mean(x, unbiased=False)] == [1.0, 2.0]
+    assert [t.tolist() for t in ta.var_mean(x, 1, True, True)] == [[[2.0]], [[2.0]]]
+    assert [t.tolist() for t in ta.std_mean(x, 1, False, True)] == [[[1.0]], [[2.0]]]
 
 
 def test_variance_and_standard_deviation_come_with_the_mean():

@@ -600,3 +600,50 @@ def test_a_program_derives_a_schedule_from_the_old_name():
         schedule.step()
         rates.append(schedule.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1.0, 2.0, 3.0, 4.0, 8 / 5**0.5])
+
+
+MADE = {
+    "StepLR": {"step_size": 2, "gamma": 0.5},
+    "MultiStepLR": {"milestones": [1, 4], "gamma": 0.5},
+    "ExponentialLR": {"gamma": 0.5},
+    "LambdaLR": {"lr_lambda": lambda epoch: 1 / (epoch + 1)},
+    "LinearLR": {"total_iters": 4},
+    "ConstantLR": {"total_iters": 3},
+    "CosineAnnealingLR": {"T_max": 4},
+    "OneCycleLR": {"max_lr": 1.0, "total_steps": 10, "cycle_momentum": False},
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_an_epoch_may_be_named_as_in_older_programs(name):
+    def made():
+        optimizer = ta.optim.SGD([ta.nn.Parameter(ta.ones(1))], lr=1.0)
+        optimizer.step()
+        return getattr(ta.optim.lr_scheduler, name)(optimizer, **MADE[name])
+
+    counted, named = made(), made()
+    rates = counted.get_last_lr()
+    for _ in range(6):
+        counted.step()
+        rates += counted.get_last_lr()
+    for epoch in (0, 1, 2, 2, 6, 3, 4):
+        with pytest.warns(
+            UserWarning, match=r"The epoch parameter in `scheduler.step\(\)`"
+        ) as seen:
+            named.step(epoch)
+        assert seen[0].filename == __file__
+        assert named.last_epoch == epoch
+        assert named.get_last_lr() == pytest.approx([rates[epoch]])
+    for wrong in (-1, 0.5):
+        with pytest.raises(ValueError, match="epoch: expected an int of at least 0, got"):
+            named.step(wrong)
+
+
+def test_a_plateau_takes_the_number_of_its_epoch():
+    optimizer = ta.optim.SGD([ta.nn.Parameter(ta.ones(1))], lr=1.0)
+    schedule = ta.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+    with pytest.warns(UserWarning, match="The epoch parameter") as seen:
+        schedule.step(1.0, 7)
+    assert seen[0].filename == __file__
+    schedule.step(1.0)
+    assert (schedule.last_epoch, optimizer.param_groups[0]["lr"]) == (8, pytest.approx(0.1))

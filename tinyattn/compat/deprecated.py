@@ -23,6 +23,15 @@ def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
     return found
 
 
+def old_epoch(stacklevel: int) -> None:
+    """Warn of an epoch that is given to the `step()` of a schedule, which counts epochs itself."""
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
+        "possible. Please use `scheduler.step()` to step the scheduler.",
+        stacklevel=stacklevel,
+    )
+
+
 def numpy_names(dim: Any, axis: Any, keepdim: bool, keepdims: bool) -> tuple[Any, bool]:
     """(dim, keepdim) of a call that uses NumPy's names for them, axis and keepdims."""
     if dim is not None and axis is not None:

@@ -4,6 +4,7 @@ Read Scatter and ScatterAdd: the others are calls of these two. They undo `gathe
 `index_select` of ops/indexing.py.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,10 @@ class ScatterAdd(Function):
             return added_up(part, index, axis, x.shape, self.kernels, onto=x)
         y = np.array(x, order="C")
         if index.size:
-            check_indices("scatter_add", "index", index, y.shape[axis] if y.ndim else 1)
+            where = index.astype(np.int64, copy=False)
+            check_indices("scatter_add", "index", where, y.shape[axis])
             grid: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
-            grid[axis : axis + 1] = [index] * bool(index.ndim)
+            grid[axis] = where
             np.add.at(y, tuple(grid), part)
         return y
 
@@ -164,6 +166,21 @@ def _outside(name: str, shape: tuple[int, ...], axis: int, index: Tensor) -> Run
     )
 
 
+def _some_scalar(*values: Any) -> bool:
+    """Whether one of several values is a tensor without dimensions."""
+    return any(isinstance(value, TensorBase) and not value._array.ndim for value in values)
+
+
+def _as_vectors(
+    operation: Callable[..., Tensor], input: Tensor, dim: int, *values: Any, **options: Any
+) -> Tensor:
+    """operation(input, dim, *values), where a tensor without dimensions counts as one of one
+    element."""
+    vectors = [reshape(v, (1,)) if _some_scalar(v) else v for v in (input, *values)]
+    y = operation(vectors[0], dim, *vectors[1:], **options)
+    return reshape(y, ()) if _some_scalar(input) else y
+
+
 def scatter(
     input: Tensor,
     dim: int,
@@ -185,6 +202,8 @@ def scatter(
     if (src is None) == (value is None):
         raise TypeError("scatter: expected src, a tensor or a number, or value")
     given: Any = value if src is None else src
+    if _some_scalar(input, index, given):
+        return _as_vectors(scatter, input, dim, index, given, reduce=reduce)
     if reduce == "add":
         if not isinstance(given, TensorBase):
             given = results.wrap(np.full(index._array.shape, given, input._array.dtype))
@@ -209,7 +228,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> ta.zeros(3).scatter_add(0, ta.tensor([2, 0, 2]), ta.ones(3))
     tensor([1., 0., 2.])
     """
-    axis = _checked("scatter_add", input, dim, index, as_tensor(src, "src"))
+    if _some_scalar(input, index, as_tensor(src, "src")):
+        return _as_vectors(scatter_add, input, dim, index, src)
+    axis = _checked("scatter_add", input, dim, index, src)
     check_in_replays(index._array, input._array.shape[axis] if input._array.ndim else 1)
     try:
         return ScatterAdd.apply(input, index, src, axis)
@@ -217,17 +238,16 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         raise _outside("scatter_add", input._array.shape, axis, index) from None
 
 
-def _rows(name: str, input: Tensor, dim: int, index: Tensor, length: int) -> tuple[int, Tensor]:
-    """The axis, and an index (N,) repeated to the shape of N rows of input along it."""
-    shape = as_tensor(input, "input")._array.shape
-    axis, array = as_axis(dim, len(shape)), as_index(index, name)
+def _rows(name: str, input: Tensor, axis: int, index: Tensor, length: int) -> Tensor:
+    """An index (N,) repeated to the shape of N rows of input along an axis."""
+    shape, array = input._array.shape, as_index(index, name)
     if array.ndim > 1 or array.size != length:
         raise IndexError(f"{name}: index: expected shape [{length}], got {list(array.shape)}")
     (positive,) = numbers_in(array.reshape(-1), shape, axis)
     # As numpy.broadcast_to, which takes longer than the rest.
     steps = [positive.itemsize if k == axis else 0 for k in range(len(shape))]
     whole = (*shape[:axis], length, *shape[axis + 1 :])
-    return axis, results.wrap(np.ndarray(whole, positive.dtype, positive, 0, steps))
+    return results.wrap(np.ndarray(whole, positive.dtype, positive, 0, steps))
 
 
 def index_add(
@@ -239,10 +259,17 @@ def index_add(
     tensor([0., 0., 5.])
     """
     array, given = as_tensor(input, "input")._array, as_tensor(source, "source")._array
+    if array.ndim != given.ndim:
+        raise RuntimeError(
+            f"index_add: source: expected as many dimensions as input {list(array.shape)}, got "
+            f"{list(given.shape)}"
+        )
+    if not array.ndim:
+        return _as_vectors(index_add, input, dim, index, source, alpha=alpha)
     axis, places = as_axis(dim, array.ndim), as_index(index, "index_add")
     if alpha != 1:
         source = mul(source, alpha)
-    same = array.ndim and (*array.shape[:axis], *places.shape, *array.shape[axis + 1 :])
+    same = (*array.shape[:axis], *places.shape, *array.shape[axis + 1 :])
     if (
         same == given.shape
         and places.ndim == 1
@@ -254,20 +281,37 @@ def index_add(
             return IndexAdd.apply(input, index, source, axis)
         except IndexError:
             pass
-    axis, rows = _rows("index_add", input, axis, index, given.shape[axis])
-    _same_rest("index_add", rows, source)
+    rows = _rows("index_add", input, axis, index, given.shape[axis])
+    _same_rows("index_add", input, axis, index, rows, source)
     return scatter_add(input, axis, rows, source)
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input, with row index[i] along dim replaced by source[i]; index (N,)."""
-    axis = as_axis(dim, as_tensor(input, "input")._array.ndim)
-    axis, rows = _rows("index_copy", input, axis, index, as_tensor(source, "source").shape[axis])
-    _same_rest("index_copy", rows, source)
+    array, given = as_tensor(input, "input")._array, as_tensor(source, "source")._array
+    if _some_scalar(input, source):
+        return _as_vectors(index_copy, input, dim, index, source)
+    if array.ndim != given.ndim:
+        raise IndexError(
+            f"index_copy: source: expected as many dimensions as input {list(array.shape)}, got "
+            f"{list(given.shape)}"
+        )
+    axis = as_axis(dim, array.ndim)
+    rows = _rows("index_copy", input, axis, index, given.shape[axis])
+    _same_rows("index_copy", input, axis, index, rows, source)
     return scatter(input, axis, rows, source)
 
 
-def _same_rest(name: str, rows: Tensor, source: Tensor) -> None:
+def _same_rows(
+    name: str, input: Tensor, axis: int, index: Tensor, rows: Tensor, source: Tensor
+) -> None:
+    """See that source has these rows, and that index names rows of input, none from the end."""
+    bad = first_outside(index._array, input._array.shape[axis])
+    if bad is not None:
+        raise IndexError(
+            f"{name}: index {bad} is out of bounds for dimension {axis} of input "
+            f"{list(input._array.shape)}"
+        )
     if rows._array.shape != source._array.shape:
         raise RuntimeError(
             f"{name}: source: expected shape {list(rows._array.shape)}, got "
@@ -282,7 +326,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Number | Tensor) -
     tensor([[1., 1.],
             [0., 0.]])
     """
-    axis, rows = _rows("index_fill", input, dim, index, index._array.size)
+    if not as_tensor(input, "input")._array.ndim:
+        return _as_vectors(index_fill, input, dim, index, as_number(value, "index_fill: value"))
+    axis = as_axis(dim, input._array.ndim)
+    rows = _rows("index_fill", input, axis, index, as_tensor(index, "index")._array.size)
     number = as_number(value, "index_fill: value")
     if not isinstance(value, TensorBase):
         return scatter(input, axis, rows, number)

@@ -10,7 +10,7 @@ from tinyattn.autograd.storage import Tensor, results
 from tinyattn.ops._arguments import as_axis, as_int, as_tensor, some_axes
 from tinyattn.ops.comparisons import ne
 from tinyattn.ops.reductions import Dims, ValuesIndices, mean, sort, std, var
-from tinyattn.ops.shape import flatten, narrow, squeeze
+from tinyattn.ops.shape import cat, flatten, narrow, squeeze
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
@@ -57,8 +57,15 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return chosen if keepdim else ValuesIndices(*(squeeze(part, axis) for part in chosen))
 
 
-def diff(input: Tensor, n: int = 1, dim: int = -1) -> Tensor:
-    """Every element along `dim` less the one before it, n times in turn.
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:
+    """Every element along `dim` less the one before it, n times in turn. prepend, append: what is
+    put before and after input first.
 
     >>> ta.diff(ta.tensor([1, 4, 9]))
     tensor([3, 5])
@@ -67,6 +74,9 @@ def diff(input: Tensor, n: int = 1, dim: int = -1) -> Tensor:
     axis = as_axis(dim, x._array.ndim)
     if not x._array.ndim:
         raise RuntimeError("diff(): input: expected at least one dimension")
+    around = [part for part in (prepend, x, append) if part is not None]
+    if len(around) > 1:
+        x = cat(around, axis)
     if as_int(n, "n") < 0:
         raise RuntimeError(f"diff(): n: expected a number >= 0, got {n}")
     for _ in range(min(n, x._array.shape[axis])):
@@ -77,18 +87,30 @@ def diff(input: Tensor, n: int = 1, dim: int = -1) -> Tensor:
 
 
 def var_mean(
-    input: Tensor, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`var` and `mean` over `dim`.
 
     >>> ta.var_mean(ta.tensor([1.0, 3.0]))
     (tensor(2.), tensor(2.))
     """
-    return var(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
+    axes = None if isinstance(dim, bool) else dim  # var_mean(x, False) means unbiased=False
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)
 
 
 def std_mean(
-    input: Tensor, dim: Dims = None, *, correction: float | None = None, keepdim: bool = False
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`std` and `mean` over `dim`."""
-    return std(input, dim, correction=correction, keepdim=keepdim), mean(input, dim, keepdim)
+    axes = None if isinstance(dim, bool) else dim
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, axes, keepdim)

@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from tinyattn._tensor import Tensor
+from tinyattn.compat.deprecated import old_epoch
 from tinyattn.compat.missing import OPTIM, refuse
 from tinyattn.kernels.recording import repeated
 from tinyattn.optim.optimizer import Group, Optimizer
@@ -75,8 +76,12 @@ class LRScheduler:
         return self._last_lr
 
     @repeated
-    def step(self) -> None:
-        """Go one epoch further, or one batch: the schedule counts calls."""
+    def step(self, epoch: int | None = None) -> None:
+        """Go one epoch further, or one batch: the schedule counts calls. epoch: the epoch to go to,
+        as older programs give it."""
+        if epoch is not None:
+            self._go_to(epoch)
+            return
         optimizer = self.optimizer
         followed = type(optimizer).step is Optimizer.step  # not a step of the user's own
         if self._step_count == 1 and followed and not optimizer._stepped:
@@ -85,6 +90,10 @@ class LRScheduler:
                 "schedule is skipped; call optimizer.step() first",
                 stacklevel=3,  # the call of the function that `repeated` makes
             )
+        self._advance()
+
+    def _advance(self) -> None:
+        optimizer = self.optimizer
         self._step_count += 1
         self.last_epoch += 1
         for group in optimizer.param_groups[len(self.base_lrs) :]:  # added since the last step
@@ -98,8 +107,18 @@ class LRScheduler:
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             _set_rate(group, base)
         self.last_epoch, self._step_count, self._is_initial = -1, 0, True
-        LRScheduler.step(self)
+        self._advance()
         self._is_initial = False
+
+    def _go_to(self, epoch: int) -> None:
+        """Set the rates that this schedule has at an epoch, if nothing else changes them."""
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError(f"epoch: expected an int of at least 0, got {epoch!r}")
+        old_epoch(stacklevel=5)
+        if epoch != self.last_epoch + 1:
+            self._restart()
+        while self.last_epoch < epoch:
+            self._advance()
 
     def state_dict(self) -> dict[str, Any]:
         """All attributes but the optimiser: numbers, strings and lists."""
@@ -523,10 +542,13 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = _rates(optimizer)
 
     @repeated
-    def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """Go one epoch further. metrics, measured after it: a number, or a tensor of one."""
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Go one epoch further. metrics, measured after it: a number, or a tensor of one. epoch:
+        the number of this epoch, as older programs give it."""
         current = float(metrics)
-        self.last_epoch += 1
+        if epoch is not None:
+            old_epoch(stacklevel=4)
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         self.num_bad_epochs += 1
         if self._is_better(current):
             self.best, self.num_bad_epochs = current, 0
@@ -605,7 +627,7 @@ class SequentialLR(_Several):
         self._last_lr = _rates(optimizer)
 
     @repeated
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # no epoch
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
         if i and self._milestones[i - 1] == self.last_epoch:
@@ -627,7 +649,7 @@ class ChainedScheduler(_Several):
         self._last_lr = _rates(self.optimizer)
 
     @repeated
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # no epoch
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = _rates(self.optimizer)
