@@ -11,6 +11,7 @@ import tinyattn as ta
 from tinyattn import nn
 from tinyattn.nn.utils import clip_grad_norm_, clip_grad_value_
 from tinyattn.nn.utils.rnn import (
+    PackedSequence,
     pack_padded_sequence,
     pack_sequence,
     pad_packed_sequence,
@@ -216,3 +217,15 @@ def test_sequences_of_equal_length_are_sorted_and_keep_their_order():
 def test_an_input_without_time_or_batch_is_refused():
     with pytest.raises(RuntimeError, match=r"input: expected at least 2 dimensions, got \[3\]"):
         pack_padded_sequence(ta.ones(3), [3])
+
+
+def test_a_packed_batch_changes_its_dtype_as_a_tensor_does():
+    packed = pack_sequence([ta.ones(1), ta.ones(3) * 2], enforce_sorted=False)
+    assert packed.to("cpu").data.dtype == packed.double().float().data.dtype == ta.float32
+    assert packed.cpu() is packed
+    for other in (packed.double(), packed.to(ta.float64), packed.to("cpu", dtype=ta.float64)):
+        assert isinstance(other, PackedSequence)
+        assert other.data.dtype == ta.float64
+        assert other.data.tolist() == packed.data.tolist()
+        assert other.batch_sizes is packed.batch_sizes
+        assert other.unsorted_indices.tolist() == [1, 0]

@@ -103,6 +103,8 @@ def test_the_maxima_of_windows_that_cover_the_sequence():
 
 def test_one_dimension_becomes_several():
     assert nn.Unflatten(1, (3, -1))(ta.ones(2, 12)).shape == (2, 3, 4)
+    with pytest.raises(TypeError, match="unflattened_size: expected a tuple of ints, got int"):
+        nn.Unflatten(1, 12)
     assert repr(nn.Unflatten(1, (3, 4))) == "Unflatten(dim=1, unflattened_size=(3, 4))"
 
 
@@ -258,6 +260,12 @@ def test_every_loss_takes_the_older_arguments(kind):
 def test_private_attributes_that_programs_read():
     layer = nn.LSTM(2, 3)
     assert layer._flat_weights_names[0] == "weight_ih_l0"
+    assert layer._all_weights == [["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]]
+    two = nn.GRU(2, 3, 2, bias=False, bidirectional=True)
+    names = two._all_weights
+    assert names[3] == ["weight_ih_l1_reverse", "weight_hh_l1_reverse"]
+    for group, of_group in zip(two.all_weights, names, strict=True):
+        assert [id(p) for p in group] == [id(getattr(two, name)) for name in of_group]
     assert layer._parameters["weight_ih_l0"] is layer.weight_ih_l0
     model = nn.Sequential(layer)
     model.register_buffer("mask", ta.ones(1))

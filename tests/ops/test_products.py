@@ -344,9 +344,26 @@ def test_operands_that_do_not_fit_are_named():
             getattr(ta, name)(ta.ones(x), ta.ones(y))
 
 
+def test_linear_takes_one_row_of_weights_and_one_number_for_all():
+    x, row, number = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([10.0, 1.0]), leaf(5.0)
+    y = F.linear(x, row)
+    assert y.tolist() == [12.0, 34.0]
+    assert F.linear(x[0], row).item() == 12
+    (y * ta.tensor([1.0, 2.0]).double()).sum().backward()
+    assert (x.grad.tolist(), row.grad.tolist()) == ([[10, 1], [20, 2]], [7, 10])
+    for bias in (number, number[None]):
+        y = F.linear(x, row[None], bias)
+        assert y.tolist() == [[17.0], [39.0]]
+        number.grad = None
+        y.sum().backward()
+        assert number.grad.item() == 2
+
+
 def test_arguments_of_linear_that_do_not_fit_are_named():
     x, w = ta.ones(2, 3), ta.ones(4, 3)
-    with pytest.raises(RuntimeError, match=r"linear: .*\(F, D\), got \[2, 3\] and \[3, 4\]"):
+    with pytest.raises(
+        RuntimeError, match=r"linear: .*\(F, D\) or \(D,\), got \[2, 3\] and \[3, 4\]"
+    ):
         F.linear(x, w.T)
     with pytest.raises(RuntimeError, match=r"linear: bias: .*\(F,\) = \[4\], got \[3\]"):
         F.linear(x, w, ta.ones(3))

@@ -831,6 +831,8 @@ def sequences(x: Tensor) -> None:
     assert_type(packed.batch_sizes, Tensor)
     assert_type(packed.sorted_indices, Tensor | None)
     assert_type(packed.unsorted_indices, Tensor | None)
+    assert_type(packed.to("cpu").double().float().cpu(), rnn.PackedSequence)
+    assert_type(nn.GRU(2, 3).all_weights, list[list[nn.Parameter]])
     assert_type(rnn.pack_padded_sequence(x[None], ta.tensor([1, 1])), rnn.PackedSequence)
     assert_type(rnn.PackedSequence(packed.data, packed.batch_sizes), rnn.PackedSequence)
     assert_type(rnn.pack_sequence([x, x]), rnn.PackedSequence)

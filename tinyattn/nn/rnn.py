@@ -83,7 +83,8 @@ class RNNBase(OverloadedForward, Generic[State]):
         for name, flag in (("bias", bias), ("batch_first", batch_first)):
             if not isinstance(flag, bool):
                 raise TypeError(f"{name}: should be of type bool, got {type(flag).__name__}")
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        number = isinstance(dropout, (int, float)) and not isinstance(dropout, bool)
+        if not number or not 0 <= dropout <= 1:
             raise ValueError(f"dropout: should be a number in range [0, 1], got {dropout!r}")
         if dropout and num_layers == 1:
             warnings.warn(
@@ -128,6 +129,16 @@ class RNNBase(OverloadedForward, Generic[State]):
     def _flat_weights_names(self) -> list[str]:
         """The names of all parameters, layer by layer: PyTorch's attribute."""
         return list(self._members(PARAMETER))
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """The names of the parameters of each layer, or of each direction of it."""
+        return [list(names) for names in self._names]
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer, or of each direction of it."""
+        return [[getattr(self, name) for name in names] for names in self._names]
 
     @property
     def _dtype(self) -> np.dtype[Any]:

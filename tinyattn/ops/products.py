@@ -169,7 +169,8 @@ class Linear(Function):
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input weight^T + bias: input (..., D), weight (F, D), bias (F,) -> (..., F).
+    """input weight^T + bias: input (..., D), weight (F, D), bias (F,) -> (..., F). bias may also be
+    (1,) or (), for all F; a weight (D,) gives (...), without an axis F.
 
     Raises RuntimeError where shapes or dtypes do not fit together.
 
@@ -177,16 +178,20 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([11.5])
     """
     x, w = as_tensor(input, "input")._array, as_tensor(weight, "weight")._array
-    if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1]:
+    if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
         raise RuntimeError(
             "linear: mat1 and mat2 shapes cannot be multiplied: expected input (..., D) and weight "
-            f"(F, D), got {list(x.shape)} and {list(w.shape)}"
+            f"(F, D) or (D,), got {list(x.shape)} and {list(w.shape)}"
         )
     _same_dtype("linear", x, w)
+    if w.ndim == 1:
+        return linear(input, weight[None], bias).squeeze(-1)
     if bias is not None:
         b = as_tensor(bias, "bias")._array
         _same_dtype("linear", x, b)
-        if b.shape != w.shape[:1]:
+        if b.shape in ((), (1,)):
+            bias = bias.expand(w.shape[:1])
+        elif b.shape != w.shape[:1]:
             raise RuntimeError(
                 f"linear: bias: expected shape (F,) = {list(w.shape[:1])}, got {list(b.shape)}"
             )

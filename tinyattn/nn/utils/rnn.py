@@ -6,11 +6,12 @@ Packing only moves rows; how, and with which gradient, stands in ops/packing.py.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import refuse
@@ -60,6 +61,22 @@ class PackedSequence(_Packed):
         if unsorted_indices is None and sorted_indices is not None:
             unsorted_indices = results.wrap(np.argsort(sorted_indices._array))
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+
+    def to(self, *target: Any, **options: Any) -> "PackedSequence":
+        """The batch with data in another dtype: the arguments are those of `Tensor.to`."""
+        return self._replace(data=self.data.to(*target, **options))
+
+    def cpu(self) -> "PackedSequence":
+        """This batch itself, which is on the CPU."""
+        return self
+
+    def float(self) -> "PackedSequence":
+        """The batch with data in float32."""
+        return self.to(float32)
+
+    def double(self) -> "PackedSequence":
+        """The batch with data in float64."""
+        return self.to(float64)
 
 
 def pack_padded_sequence(
