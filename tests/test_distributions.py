@@ -1,5 +1,7 @@
 """A categorical distribution draws by its probabilities and knows their logarithms."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,14 @@ def test_the_logarithm_of_a_probability_has_a_gradient():
     values = ta.tensor([0, 2, 2])
     assert ta.gradcheck(lambda x: Categorical(logits=x).log_prob(values), (logits,))
     assert ta.gradcheck(lambda x: Categorical(logits=x).entropy(), (logits,))
+
+
+def test_a_class_that_a_mask_rules_out_adds_nothing_to_the_entropy():
+    logits = ta.tensor([[0.0, -math.inf, 0.0], [-math.inf, 1.0, -math.inf]], requires_grad=True)
+    entropy = Categorical(logits=logits).entropy()
+    entropy.sum().backward()
+    np.testing.assert_allclose(entropy.detach().numpy(), [math.log(2), 0], atol=1e-6)
+    np.testing.assert_allclose(logits.grad.numpy(), np.zeros((2, 3)), atol=1e-6)
 
 
 def test_wrong_parameters_are_refused():

@@ -728,7 +728,7 @@ class Tensor(TensorBase):
     share_memory_ = Refused("tensors are copied between processes")
     resize_ = Refused("use reshape, or new_empty")
     masked_scatter_ = Refused("use x[mask] = values")
-    index_put_ = Refused("use x[index] = values")
+    index_put_ = Refused("use x[index] = values; index_add or scatter_add, to accumulate")
     put_ = Refused("use x[index] = values")
     unfold = Refused("use x[..., start + arange(size)] with a column of starts")
     apply_ = Refused("use x.copy_(tensor(...)), or operations on whole tensors")

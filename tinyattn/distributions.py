@@ -1,6 +1,7 @@
 """Distributions that programs about sequences draw from: Categorical, the choice of a word."""
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd.dtypes import finfo
 from tinyattn.ops.creation import zeros
 from tinyattn.ops.random import multinomial
 
@@ -45,5 +46,6 @@ class Categorical:
         return (self.logits + zeros(*value.shape, 1)).gather(-1, value.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        """- sum over classes of p log p, in nats: (...)."""
-        return -(self.probs * self.logits).sum(-1)
+        """- sum over classes of p log p, in nats: (...). A class with p = 0, whose logit may be
+        -inf, adds 0."""
+        return -(self.probs * self.logits.clamp(min=finfo(self.logits.dtype).min)).sum(-1)

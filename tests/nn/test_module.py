@@ -478,6 +478,17 @@ def test_the_best_weights_are_kept_by_a_copy_of_the_state():
             np.testing.assert_array_equal(value, before[name])
 
 
+def test_a_copied_model_starts_without_gradients():
+    model = trained(Block())
+    other = copy.deepcopy(model)
+    assert all(param.grad is None for param in other.parameters())
+    assert all(param.grad is not None for param in model.parameters())
+    encoder = nn.TransformerEncoder(trained_layer := nn.TransformerEncoderLayer(4, 2, 8), 2)
+    trained_layer(ta.ones(1, 1, 4)).sum().backward()
+    again = nn.TransformerEncoder(trained_layer, 1)
+    assert all(param.grad is None for param in [*encoder.parameters(), *again.parameters()])
+
+
 def test_hooks_are_copied_with_the_module():
     def double(module, args, output):
         return output * 2

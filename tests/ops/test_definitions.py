@@ -168,6 +168,9 @@ REARRANGING = {
         lambda X, J: X.repeat_interleave(J[0], 1, output_size=8),
         lambda X, J: np.repeat(X, J[0], 1),
     ),
+    "repeat_interleave of repeats alone": (
+        lambda J: ta.repeat_interleave(J[0]), lambda J: np.repeat(np.arange(J.shape[1]), J[0]),
+    ),
     "meshgrid, ij": (
         lambda X, J: ta.meshgrid(X[0], J[:, 0], indexing="ij"),
         lambda X, J: np.meshgrid(X[0], J[:, 0], indexing="ij"),
@@ -277,7 +280,7 @@ SCATTERING = {
         lambda X, Y: added(X, [2, 0, 2], Y),
     ),
     "index_add, alpha": (
-        lambda X, Y: X.index_add(1, ta.tensor([-4, 3, 3]), Y[:, :3], alpha=3),
+        lambda X, Y: X.index_add(1, ta.tensor([0, 3, 3]), Y[:, :3], alpha=3),
         lambda X, Y: added(X, (slice(None), [0, 3, 3]), 3 * Y[:, :3]),
     ),
     "index_add, alpha 2": (

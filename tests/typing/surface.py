@@ -144,6 +144,7 @@ def names_of_programs(x: Tensor, i: Tensor) -> None:
     assert_type(ta.unique(x), Any)
     assert_type(ta.meshgrid(x[0], x[0], indexing="ij"), tuple[Tensor, ...])
     assert_type(ta.repeat_interleave(x, 2), Tensor)
+    assert_type(ta.repeat_interleave(ta.tensor([1, 2])), Tensor)
     row, index = ta.tensor([0, 1]), ta.zeros(2, 2, dtype=ta.int64)
     assert_type(ta.index_add(x, 0, row, x), Tensor)
     assert_type(ta.index_copy(x, 0, row, x), Tensor)

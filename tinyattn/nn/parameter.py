@@ -2,10 +2,13 @@
 `module.parameters()`.
 """
 
+from typing import Any, Self
+
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
+from tinyattn.autograd import copying
 from tinyattn.autograd.devices import Device
 from tinyattn.autograd.dtypes import float32
 from tinyattn.autograd.storage import requires_grad_, results
@@ -31,6 +34,12 @@ class Parameter(Tensor):
         self._storage = data._storage
         self._since = data._storage.version
         requires_grad_(self, requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A parameter of its own, without the gradient: a copied model starts without any."""
+        twin: Any = copying.deepcopy(self, memo)
+        twin.grad = None
+        return twin
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

@@ -38,17 +38,28 @@ class Interleave(Function):
 
 
 def repeat_interleave(
-    input: Tensor, repeats: int | Tensor, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor,
+    repeats: int | Tensor | None = None,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Each element, or each slice along dim, several times in a row. Without dim, input is
     flattened first.
 
-    repeats: one number, or a tensor (N,) with a number for each slice. output_size: the length that
-    results; it need not be given.
+    repeats: one number, or a tensor (N,) with a number for each slice. Without it, input (N,) are
+    the repeats, of the numbers 0 to N - 1. output_size: the length that results; it need not be
+    given.
 
     >>> ta.tensor([1, 2]).repeat_interleave(2)
     tensor([1, 1, 2, 2])
     """
+    if repeats is None:
+        if as_tensor(input, "input")._array.ndim != 1 or dim is not None:
+            raise RuntimeError(
+                "repeat_interleave: repeats: may be left out for an input (N,) without dim only"
+            )
+        input, repeats = results.wrap(np.arange(input._array.size)), input
     if dim is not None and not as_tensor(input, "input")._array.ndim:
         raise IndexError(f"repeat_interleave: dim: a 0-d input has no dimension, got {dim}")
     x = reshape(as_tensor(input, "input"), (-1,)) if dim is None else input
