@@ -1,5 +1,5 @@
-/* Copies between arrays of any strides, and triangles of matrices. Look first at copy_rows_part and
- * copy_tiles_part.
+/* Copies between arrays of any strides, one number in every element, and triangles of matrices. Look first
+ * at copy_rows_part and copy_tiles_part.
  *
  * Elements are moved, never computed with, so `real` stands for anything of its size; elements of one
  * byte are moved in the float version. The axes come as kernels/layouts.py orders them: as they stand in
@@ -8,7 +8,12 @@
  * line of `from`, so that every line of both arrays is used whole while it is in the first-level cache. */
 #ifndef TA_COPY
 #define TA_COPY
-enum { CACHE_LINE = 64, TILE_LENGTH = 1024 };
+enum {
+    CACHE_LINE = 64,
+    TILE_LENGTH = 1024,
+    SHORT_ROW = 2048,      /* elements */
+    OUT_OF_CACHE = 4 << 20 /* bytes */
+};
 #endif
 
 struct FN(copy_job) {
@@ -20,6 +25,9 @@ struct FN(copy_job) {
     long each;                              /* units of a part */
     long strips, lengths;                   /* tiles beside and behind each other, of the last two axes */
 };
+
+/* Elements from y to where the next whole vector begins; at least one. */
+TA_INLINE long FN(to_a_line)(const real *y) { return LANES - (long)((uintptr_t)y / sizeof *y % LANES); }
 
 #undef COPY_RUN
 #define COPY_RUN(type)                                                                          \
@@ -36,11 +44,26 @@ struct FN(copy_job) {
     } else                                                                                      \
         for (long i = 0; i < n; i++) *(type *)(to + i * to_step) = *(const type *)(from + i * from_step);
 
+/* y = x, one row. The vectors of a short one begin at the cache lines of y; memcpy's begin anywhere. */
+TA_INLINE void FN(copy_row)(real *y, const real *x, long n)
+{
+    if (n < 2 * LANES || n > SHORT_ROW) {
+        memcpy(y, x, n * sizeof *y);
+        return;
+    }
+    store(y, load(x));
+    for (long i = FN(to_a_line)(y); i < n - LANES; i += LANES) store(y + i, load(x + i));
+    store(y + n - LANES, load(x + n - LANES));
+}
+
 /* n elements along one axis. */
 TA_INLINE void FN(copy_run)(char *to, long to_step, const char *from, long from_step, long n, long size)
 {
     if (to_step == size && from_step == size) {
-        memcpy(to, from, n * size);
+        if (size == sizeof(real))
+            FN(copy_row)((real *)to, (const real *)from, n);
+        else
+            memcpy(to, from, n * size);
         return;
     }
 #if REAL_BITS == 32
@@ -196,6 +219,43 @@ KERNEL(copy)(const void *from, void *to, int64_t size, int64_t axes, const int64
         job.each = PART_ELEMENTS;
         ta_parallel(FN(copy_rows_part), &job, (long)((job.units - 1) / job.each + 1));
     }
+    return 0;
+}
+
+struct FN(filling) {
+    real *y, x;
+    int64_t n;
+    int is_zero; /* and y is larger than the second-level caches */
+};
+
+static void FN(fill_part)(void *arg, long part, long parts)
+{
+    (void)parts;
+    const struct FN(filling) *job = arg;
+    const int64_t begin = (int64_t)part * PART_ELEMENTS;
+    const long n = ta_smaller(PART_ELEMENTS, job->n - begin);
+    const vec x = splat(job->x);
+    real *y = job->y + begin;
+    if (job->is_zero) { /* memset need not read what it overwrites */
+        memset(y, 0, n * sizeof *y);
+        return;
+    }
+    if (n < LANES) {
+        store_first(y, x, n);
+        return;
+    }
+    store(y, x);
+    for (long i = FN(to_a_line)(y); i < n - LANES; i += LANES) store(y + i, x);
+    store(y + n - LANES, x);
+}
+
+/* y (n) = x, one number. */
+KERNEL(fill)(const real *x, real *y, int64_t n)
+{
+    static const real zero;
+    struct FN(filling) job = {.y = y, .x = *x, .n = n};
+    job.is_zero = n > OUT_OF_CACHE / (int64_t)sizeof *y && !memcmp(x, &zero, sizeof zero);
+    ta_parallel(FN(fill_part), &job, (long)((n + PART_ELEMENTS - 1) / PART_ELEMENTS));
     return 0;
 }
 

@@ -449,6 +449,25 @@ def copy() -> Iterator[Case]:
     yield "eight axes", {"x": axes.transpose(7, 0, 5, 2, 1, 4, 6, 3)}
 
 
+def fill() -> Iterator[Case]:
+    """Few elements, many, so many that they leave the caches; zero, and a zero with a sign."""
+    for shape in [(1,), (3, 5), (0, 4), (16_385,), (100, 401), (1100, 1000)]:
+        for number in (0.0, -0.0, 2.5):
+            y = np.full(shape, 7.0)
+            yield f"{shape} {number}", {"y": y, "x": np.array(number)}
+            y = np.full((*shape, 2), 7.0)[..., 1]
+            yield f"{shape} {number}, gaps", {"y": y, "x": np.array(number)}
+
+
+def convert() -> Iterator[Case]:
+    r = rng(24)
+    for shape in [(), (1,), (3, 5), (0, 4), (16_385,), (100, 401)]:
+        x = np.asarray(r.normal(size=shape) * 100)
+        for name in ("int64", "int32", "bool"):
+            yield f"{shape} {name}", {"x": x, "dtype": np.dtype(name)}
+    yield "transposed", {"x": r.normal(size=(30, 40)).T, "dtype": np.dtype("int64")}
+
+
 def triangle() -> Iterator[Case]:
     r = rng(21)
     for shape in [(1, 1, 1), (2, 3, 5), (1, 33, 17), (3, 70, 130), (40, 20, 20), (0, 2, 2)]:

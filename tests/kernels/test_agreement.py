@@ -310,6 +310,23 @@ def test_copy(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
     assert not np.may_share_memory(got, args["x"])
 
 
+@each(cases.fill)
+def test_fill(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    y, x = cast(args, dtype).values()
+    kernels.fill(y, x)
+    np.testing.assert_array_equal(y, np.full(y.shape, x, dtype))
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(x))
+
+
+@each(cases.convert)
+def test_convert(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
+    x, to = cast(args, dtype).values()
+    got = kernels.convert(x, to)
+    assert got.dtype == to
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, x.astype(to))
+
+
 @each(cases.triangle)
 def test_triangle(kernels: Backend, dtype: Any, args: dict[str, Any]) -> None:
     x, k, upper = cast(args, dtype).values()

@@ -27,9 +27,9 @@ def richest(kernel: str) -> dict[str, Any]:
 
 
 # One call of every kernel that returns arrays.
-IN_PLACE = LISTS | {"scatter"}  # test_moving.py has the errors of scatter
+IN_PLACE = LISTS | {"fill", "scatter"}  # test_moving.py has their errors
 CALLS = {kernel: richest(kernel) for kernel in calls.kernels() if kernel not in IN_PLACE}
-MOVING = {"copy", "triangle", "gather"}  # they move elements of any type
+MOVING = {"convert", "copy", "triangle", "gather"}  # they move elements of any type
 
 
 def outputs(result: Any) -> list[np.ndarray]:

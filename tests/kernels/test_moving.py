@@ -41,6 +41,58 @@ def test_elements_of_every_type_are_moved(
     np.testing.assert_array_equal(y, want)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("other", TYPES)
+@pytest.mark.parametrize("n", [1, 17, 20_000])
+def test_every_type_becomes_every_other(kernels: Backend, dtype: str, other: str, n: int) -> None:
+    x = numbers((n,), dtype) % 3
+    for view in (x, x[::-1], np.resize(x, (2, n)).T):
+        got = kernels.convert(view, np.dtype(other))
+        assert got.dtype == other
+        assert got.flags.c_contiguous
+        np.testing.assert_array_equal(got, view.astype(other))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("other", ["float32", "float64", "int64", "int32", "bool"])
+def test_numbers_that_a_type_can_not_hold(kernels: Backend, dtype: Any, other: str) -> None:
+    bad = [np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**63, -(2.0**63), 2.0**31, -(2.0**31), -0.0]
+    with np.errstate(over="ignore"):
+        x = np.resize(
+            np.array([*bad, 2.0**31 - 1, 1e-310, 0.1, 1e-46, -1.9, 2.5]).astype(dtype), 99
+        )
+    want = x.astype(other)
+    got = kernels.convert(x, np.dtype(other))
+    np.testing.assert_array_equal(got, want)
+    if got.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+    big = np.array([2**62 + 1, -(2**63), 2**53 + 1, 2**24 + 1, 7], np.int64)
+    np.testing.assert_array_equal(kernels.convert(big, np.dtype(dtype)), big.astype(dtype))
+
+
+def test_what_can_not_be_filled_is_refused(kernels: Backend) -> None:
+    y = np.ones((2, 3), np.float32)
+    for x in (np.ones((1,), np.float32), np.ones(())):
+        with pytest.raises(ValueError, match=r"fill: x must be \(\) in float32, got .* in float"):
+            kernels.fill(y, x)
+    y.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        kernels.fill(y, np.zeros((), np.float32))
+    assert (y == 1).all()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_number_of_every_type_fills(kernels: Backend, dtype: str) -> None:
+    for y in (
+        numbers((50, 401), dtype),
+        big_endian(numbers((5, 4), dtype)),
+        numbers((4, 3), dtype).T,
+    ):
+        kernels.fill(y, np.array(1, y.dtype))
+        assert (y == 1).all()
+
+
 @pytest.mark.parametrize("A", [1, 3])
 @pytest.mark.parametrize("C", [1, 2])
 def test_rows_are_placed_between_zeros(kernels: Backend, dtype: Any, A: int, C: int) -> None:

@@ -133,6 +133,13 @@ def edge_now(tensor: TensorBase) -> "Edge | None":
     return tensor._edge
 
 
+def is_constant(tensor: TensorBase) -> bool:
+    """Whether a tensor has no place in the graph, also as a view whose base has changed since."""
+    return tensor._edge is None and (
+        tensor._base is None or tensor._storage.recorded <= tensor._since
+    )
+
+
 def edge_of(tensor: TensorBase, name: str) -> Edge:
     """The tensor's place in the graph. TypeError or RuntimeError, naming `name`, if it has none."""
     if not isinstance(tensor, TensorBase):

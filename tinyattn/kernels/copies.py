@@ -49,6 +49,9 @@ def write(out: Array, x: Any, at: Any = ...) -> None:
         x = np.asarray(x, out.dtype)
         if not x.ndim:
             x = constant(x, out.dtype)
+            if part.itemsize > 1 and part.flags.c_contiguous:
+                backend().fill(part, x)
+                return
     if few(part.size, x.flags.c_contiguous and part.flags.c_contiguous):
         part[...] = x
     else:
@@ -111,6 +114,29 @@ def joined(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = Non
     return out
 
 
+def stacked(arrays: Sequence[Array], axis: int, dtype: np.dtype[Any] | None = None) -> Array:
+    """Arrays of one shape along a new axis, in the type of the first, or in dtype."""
+    first, n = arrays[0], len(arrays)
+    shape, size = first.shape, first.size * n
+    whole = *shape[:axis], n, *shape[axis:]
+    small = few(size)
+    if small and axis < len(shape):
+        return np.concatenate(arrays, axis, dtype=dtype, casting="unsafe").reshape(whole)
+    out = empty(whole, dtype or first.dtype)
+    for part, array in zip(taken_apart(out, axis), arrays, strict=True):
+        if small:
+            part[...] = array
+        else:
+            write(part, array)
+    return out
+
+
+def taken_apart(x: Array, axis: int) -> list[Array]:
+    """Views of x at each index of an axis."""
+    rows = x.transpose(axis, *range(axis), *range(axis + 1, x.ndim)) if axis else x
+    return [rows[k, ...] for k in range(len(rows))]
+
+
 def _c_order(arrays: Sequence[Array], axis: int) -> bool:
     """Whether NumPy would join them in row-major order; a recording has to give the same."""
     return np.concatenate(arrays, axis).flags.c_contiguous
@@ -119,6 +145,8 @@ def _c_order(arrays: Sequence[Array], axis: int) -> bool:
 def full(shape: tuple[int, ...], value: Any, dtype: np.dtype[Any]) -> Array:
     """An array of one number."""
     if few(math.prod(shape)):
+        if type(value) is int and not value:
+            return np.zeros(shape, dtype)
         out = np.empty(shape, dtype)
         out.fill(value)
         return out

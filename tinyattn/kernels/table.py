@@ -150,8 +150,12 @@ STATEMENTS = {
     },
     "copy": {
         "copy": "x (...) -> out (...)",
+        "fill": "y (...) changed, x ()",
         "triangle": "x (A, N, C) -> y (A, N, C)",
         "place": "x (A, m, C) -> y (A, n, C)",
+    },
+    "convert": {
+        "convert": "x (...) -> y (...)",
     },
     "indexing": {
         "gather": "x (A, n, C), index (A, N, C) int64 -> y (A, N, C)",
@@ -472,6 +476,25 @@ class Backend:
             self._twins["copy"](x, out)
         else:
             out[...] = x
+        return out
+
+    def fill(self, y: Array, x: Array) -> None:
+        """Write one number, x () in the type of y, into every element of y (...), which changes."""
+        if y.dtype != x.dtype or x.ndim:
+            raise ValueError(f"fill: x must be () in {y.dtype}, got {x.shape} in {x.dtype}")
+        if y.size and y.itemsize in (4, 8) and y.flags.carray and y.dtype.isnative:
+            self._twins["fill"](y, x)
+        else:
+            y[...] = x
+
+    def convert(self, x: Array, dtype: np.dtype[Any]) -> Array:
+        """x (...) in another type, C-contiguous. A number that the type can't hold becomes what
+        NumPy makes of it."""
+        x = elements("convert", "x", x)
+        if not x.flags.carray:
+            x = readable(x, x.dtype)
+        out = empty(x.shape, dtype)
+        self._twins["convert"](x, out)
         return out
 
     def triangle(self, x: Array, k: int, upper: bool) -> Array:

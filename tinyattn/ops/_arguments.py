@@ -81,6 +81,8 @@ def as_int(value: Any, name: str) -> int:
 def as_number(value: Any, name: str) -> Scalar:
     """A Python number from one of Python or NumPy, or from a tensor without axes."""
     number = value
+    if type(value) is int or type(value) is float:
+        return value
     if isinstance(value, TensorBase) and not value._array.ndim:
         refuse(f"{name}: expected a number, a tensor's can't be read in a step that is recorded")
         number = value._array.item()

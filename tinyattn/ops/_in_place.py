@@ -122,8 +122,15 @@ def check_in_place(name: str, target: Tensor, *operands: Any) -> bool:
     RuntimeError where the tape can't record a change of target in place: target, or the tensor
     that it is a view of, is a leaf that needs a gradient; or the view is not on the tape."""
     if state.enabled:
-        if target._edge is not None or target._base is not None:
-            _check_place(name, target, operands)
+        base = target._base
+        if target._edge is not None or base is not None:
+            if (
+                target._edge is not None
+                or base is None
+                or base._edge is not None
+                or base._storage is not target._storage
+            ):
+                _check_place(name, target, operands)
             if edge_now(target) is not None:
                 return False
         for x in operands:

@@ -207,8 +207,9 @@ def empty(
 
 def _shape(size: Sequence[Any]) -> tuple[int, ...]:
     shape = as_size(size)
-    if min(shape, default=0) < 0:
-        raise RuntimeError(f"size: expected no negative dimension, got {list(shape)}")
+    for n in shape:
+        if n < 0:
+            raise RuntimeError(f"size: expected no negative dimension, got {list(shape)}")
     return shape
 
 

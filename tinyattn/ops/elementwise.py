@@ -28,15 +28,15 @@ from tinyattn.autograd.dtypes import (
 )
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import check_broadcast, products_to
-from tinyattn.autograd.modes import quietly
-from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.autograd.modes import quiet, state
+from tinyattn.autograd.storage import Tensor, TensorBase, is_constant, results
 from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.blocks import LARGE, empty
+from tinyattn.kernels.blocks import LARGE
 from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.copies import copied, few
-from tinyattn.kernels.recording import alike, local, refuse, step
+from tinyattn.kernels.recording import alike, kernels, local, refuse
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -866,6 +866,7 @@ def _check_shapes(*operands: Operand) -> None:
 class Cast(Function):
     """y = x in another dtype;   the engine casts the gradient back."""
 
+    kernels_only = True
     keeps_weights = True
 
     def forward(self, x: Array, dtype: DType) -> Array:
@@ -877,22 +878,21 @@ class Cast(Function):
 
 def cast(x: Array, dtype: DType) -> Array:
     """x in another dtype, in the same order in memory."""
-    if x.nbytes < LARGE or not x.flags.c_contiguous:
-        return x.astype(dtype)
-    y = empty(x.shape, dtype)
-    np.copyto(y, x, "unsafe")
-    return y
+    if few(x.size) or not x.flags.c_contiguous:
+        return x.astype(dtype) if quiet.get() else state.unwatched(x.astype, dtype)
+    return backend().convert(x, dtype)
 
 
 def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
     """input in another dtype; input itself if it has that dtype and copy is False. Of a tensor as
     `dtype`, its dtype is meant. Integers that don't fit wrap around, as in NumPy."""
     wanted = dtype._array.dtype if isinstance(dtype, TensorBase) else as_dtype(dtype)
-    if input._array.dtype == wanted:
+    array = input._array
+    if array.dtype is wanted or array.dtype == wanted:
         return clone(input) if copy else input
-    if wanted.kind != "f" or input._array.dtype.kind != "f":  # no gradient passes
-        return results.wrap(step("to", quietly, cast, input._array, wanted))
-    return Cast.apply(input, wanted)
+    if wanted.kind == "f" and array.dtype.kind == "f" and not is_constant(input):
+        return Cast.apply(input, wanted)
+    return results.wrap(kernels("to", cast, array, wanted))  # no gradient passes
 
 
 class Clone(Function):

@@ -17,7 +17,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
-from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.autograd.storage import Tensor, TensorBase, is_constant, results
 from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import FEW, copied, full, spread_to, write
@@ -448,6 +448,8 @@ def _parse(index: Index, shape: tuple[int, ...]) -> tuple[Basic, Arrays]:
 
 def _plain(index: Index, shape: tuple[int, ...]) -> Basic | None:
     """An index of ints in range and slices without steps, the most common ones; None for others."""
+    if type(index) is int:
+        return (index, ...) if shape and -shape[0] <= index < shape[0] else None
     items = index if type(index) is tuple else (index,)
     for axis, item in enumerate(items):
         if type(item) is int:
@@ -535,7 +537,7 @@ def getitem(input: Tensor, index: Index) -> Tensor:
     array = input._array
     basic = _plain(index, array.shape)
     if basic is not None:
-        if _constant(input):
+        if is_constant(input):
             return results.view(input, array[basic])
         return Slice.apply(input, basic)
     if isinstance(index, TensorBase):
@@ -595,13 +597,6 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
             f"setitem: can't write the value into input[index] of shape {list(shape)}: {error}"
         ) from None
     rebind("setitem", input, result)
-
-
-def _constant(tensor: Tensor) -> bool:
-    """Whether a tensor has no place in the graph, also as a view whose base has changed since."""
-    return tensor._edge is None and (
-        tensor._base is None or tensor._storage.recorded <= tensor._since
-    )
 
 
 def _as_mask(index: Index, array: Array) -> Array | None:

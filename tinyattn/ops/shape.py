@@ -20,7 +20,16 @@ from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.copies import copied, full, joined, write
+from tinyattn.kernels.copies import (
+    constant,
+    copied,
+    full,
+    joined,
+    spread_to,
+    stacked,
+    taken_apart,
+    write,
+)
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
@@ -146,14 +155,28 @@ class Stack(Function):
     kernels_only = True
 
     def forward(self, *arrays: Array, axis: int = 0, dtype: np.dtype | None = None) -> Array:
-        shape = arrays[0].shape
-        self.parts: list[Basic] = [(*[slice(None)] * axis, k) for k in range(len(arrays))]
-        if axis == len(shape):
-            return joined([array[..., None] for array in arrays], axis, dtype)
-        return joined(arrays, axis, dtype).reshape(*shape[:axis], len(arrays), *shape[axis:])
+        self.axis = axis
+        return stacked(arrays, axis, dtype)
 
     def backward(self, grad: Array) -> tuple[Array, ...]:
-        return tuple([grad[part] for part in self.parts])
+        return tuple(taken_apart(grad, self.axis))
+
+
+class Unbind(Function):
+    """y_k = x[k] along an axis;   dx[k] = dy_k along that axis: Stack, the other way round."""
+
+    kernels_only = True
+    view = True
+    fresh = True
+
+    def forward(self, x: Array, axis: int) -> tuple[Array, ...]:
+        self.axis = axis
+        return tuple(taken_apart(x, axis))
+
+    def backward(self, *grads: Array | None) -> Array:
+        shape, dtype = next((grad.shape, grad.dtype) for grad in grads if grad is not None)
+        zero = spread_to(constant(0, dtype), shape)
+        return stacked([zero if grad is None else grad for grad in grads], self.axis)
 
 
 class Flip(Function):
@@ -623,9 +646,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     shape = _shape(input)
     if not shape:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    axis = as_axis(dim, len(shape))
-    before = (slice(None),) * axis
-    return Split.apply(input, [(*before, i, ...) for i in range(shape[axis])], True)
+    return Unbind.apply(input, as_axis(dim, len(shape)))
 
 
 # Several tensors in one

@@ -1,4 +1,6 @@
-"""Copies of any strides, row by row or in tiles; triangles of matrices; rows between zeros."""
+"""Copies of any strides, row by row or in tiles; one number in every element; triangles of
+matrices; rows between zeros.
+"""
 
 import numba
 import numpy as np
@@ -59,6 +61,18 @@ def copy(x: Array, out: Array) -> None:
         # Numba's arrays with strides become no vector instructions; so two elements move as one.
         source, target = source.view(np.float64), target.view(np.float64)
     (copy_tiles if axes.turned else copy_rows)(source, target)
+
+
+@kernel("w1 r1")
+def run_fill(y, x):
+    for i in numba.prange(len(y)):
+        y[i] = x[0]
+
+
+def fill(y: Array, x: Array) -> None:
+    """One number, x (), into every element of y."""
+    moved = MOVED[y.itemsize]
+    run_fill(y.reshape(-1).view(moved), x.reshape(1).view(moved), alone=y.size < SMALL)
 
 
 @kernel("r3 int bool w3")

@@ -1,4 +1,6 @@
-"""Copies of any strides, triangles of matrices, rows placed between zeros, native/copy.c."""
+"""Copies of any strides, one number in every element, triangles of matrices, rows placed between
+zeros, native/copy.c.
+"""
 
 import functools
 from typing import Any
@@ -9,6 +11,7 @@ from tinyattn.kernels.native import check, ffi
 from tinyattn.kernels.native.calling import INT64, address, by_size
 
 _COPY = by_size("copy")
+_FILL = by_size("fill")
 _TRIANGLE = by_size("triangle")
 _PLACE = by_size("place")
 
@@ -31,6 +34,12 @@ def _layout(shape: Sizes, source: Sizes, target: Sizes) -> tuple[int, Any]:
     """What C reads: the number of axes, their sizes, and the steps of both arrays."""
     axes = walk(shape, source, target)
     return len(axes.shape), ffi.new(INT64, [*axes.shape, *axes.source, *axes.target])
+
+
+def fill(y: Array, x: Array) -> None:
+    """One number, x (), into every element of y."""
+    real, kernel = _FILL[y.itemsize]
+    check(kernel(address(real, x), address(real, y), y.size))
 
 
 def triangle(x: Array, k: int, upper: bool, out: Array) -> None:

@@ -1,5 +1,5 @@
-"""Copies of any strides, triangles of matrices, rows placed between zeros. Elements move, nothing
-is computed.
+"""Copies of any strides, one number in every element, triangles of matrices, rows placed between
+zeros. Elements move, nothing is computed.
 """
 
 import numpy as np
@@ -10,6 +10,11 @@ from tinyattn.kernels._types import Array
 def copy(x: Array, out: Array) -> None:
     """x -> out, of the same shape; both of any strides."""
     out[...] = x
+
+
+def fill(y: Array, x: Array) -> None:
+    """One number, x (), into every element of y."""
+    y[...] = x
 
 
 def triangle(x: Array, k: int, upper: bool, out: Array) -> None:

@@ -1,0 +1,3 @@
+"""Numbers in another type, as NumPy casts them: its loops are compiled, too."""
+
+from tinyattn.kernels.reference.convert import convert as convert
