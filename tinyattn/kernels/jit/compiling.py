@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 LOCK = threading.Lock()
 SMALL = 16 * 1024  # elements below which waking other threads costs more than it gives
 _config: Any = numba.config
+_njit: Any = numba.njit  # its type differs between versions of Numba
 MOST_THREADS: int = _config.NUMBA_NUM_THREADS
 threads = MOST_THREADS
 _calling_thread = threading.local()  # `count`: what numba.set_num_threads was given last in it
@@ -92,8 +93,13 @@ class Kernel:
         real = numba.from_dtype(dtype)
         signature = tuple(_types(letters, real) for letters in self._letters)
         with event.install_listener("numba:compile", _Teller()):
-            return numba.njit(
-                signature, cache=True, nogil=True, parallel=True, error_model="numpy"
+            return _njit(
+                signature,
+                cache=True,
+                nogil=True,
+                parallel=True,
+                error_model="numpy",
+                no_cfunc_wrapper=True,
             )(self._function)
 
 
@@ -108,9 +114,15 @@ def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
 # Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
 # `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
 # infinity is absent. `inlined` is `exact`, inlined however long it is.
-_njit: Any = numba.njit  # its type differs between versions of Numba
-exact: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract"})
-sums: Callable[[F], F] = _njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-inlined: Callable[[F], F] = _njit(
-    nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True
-)
+#
+# Only compiled code calls a helper. It has no entry for Python or for C: in each of them LLVM would
+# compile its loops once more.
+_options = {
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+exact: Callable[[F], F] = _njit(**_options, fastmath={"contract"})
+sums: Callable[[F], F] = _njit(**_options, fastmath={"contract", "reassoc"})
+inlined: Callable[[F], F] = _njit(**_options, fastmath={"contract"}, forceinline=True)
