@@ -463,7 +463,7 @@ def convert() -> Iterator[Case]:
     r = rng(24)
     for shape in [(), (1,), (3, 5), (0, 4), (16_385,), (100, 401)]:
         x = np.asarray(r.normal(size=shape) * 100)
-        for name in ("int64", "int32", "bool"):
+        for name in ("int64", "int32"):
             yield f"{shape} {name}", {"x": x, "dtype": np.dtype(name)}
     yield "transposed", {"x": r.normal(size=(30, 40)).T, "dtype": np.dtype("int64")}
 

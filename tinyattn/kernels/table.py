@@ -480,10 +480,13 @@ class Backend:
 
     def fill(self, y: Array, x: Array) -> None:
         """Write one number, x () in the type of y, into every element of y (...), which changes."""
-        if y.dtype != x.dtype or x.ndim:
-            raise ValueError(f"fill: x must be () in {y.dtype}, got {x.shape} in {x.dtype}")
-        if y.size and y.itemsize in (4, 8) and y.flags.carray and y.dtype.isnative:
-            self._twins["fill"](y, x)
+        own, number = elements("fill", "y", y), elements("fill", "x", x)
+        if own.dtype != number.dtype or x.ndim:
+            raise ValueError(f"fill: x must be () in {own.dtype}, got {x.shape} in {x.dtype}")
+        if not y.flags.writeable:
+            raise ValueError("fill: y is read-only, it cannot change in place")
+        if own is y and number is x and y.flags.carray and y.itemsize in (4, 8) and y.size:
+            self._twins["fill"](y, readable(x, x.dtype))
         else:
             y[...] = x
 
