@@ -59,6 +59,23 @@ def test_a_class_that_a_mask_rules_out_adds_nothing_to_the_entropy():
     np.testing.assert_allclose(logits.grad.numpy(), np.zeros((2, 3)), atol=1e-6)
 
 
+def test_one_class_for_all_rows_and_rows_for_all_classes():
+    choice = Categorical(probs=ta.tensor(P[:1] * [[1.0], [1.0]]))
+    np.testing.assert_allclose(choice.log_prob(ta.tensor(1)).numpy(), np.log([0.2, 0.2]))
+    one = Categorical(probs=ta.tensor(P[0]))
+    found = one.log_prob(ta.tensor([[0.0, 2.0]]))
+    np.testing.assert_allclose(found.numpy(), np.log([[0.1, 0.7]]))
+
+
+def test_what_is_no_class_is_refused():
+    choice = Categorical(probs=ta.tensor(P[0]))
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match=r"log_prob: value: expected classes in \[0, 3\)"):
+            choice.log_prob(ta.tensor(wrong))
+    with pytest.raises(ValueError, match="log_prob: value: expected whole numbers"):
+        choice.log_prob(ta.tensor(0.5))
+
+
 def test_wrong_parameters_are_refused():
     for wrong in ({}, {"probs": ta.ones(2), "logits": ta.ones(2)}):
         with pytest.raises(ValueError, match="either probs or logits"):

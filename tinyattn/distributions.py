@@ -42,8 +42,18 @@ class Categorical:
         return drawn.t().reshape((*sample_shape, *self.probs.shape[:-1]))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The logarithm of the probability of each class in `value` (...)."""
-        return (self.logits + zeros(*value.shape, 1)).gather(-1, value.unsqueeze(-1)).squeeze(-1)
+        """The logarithm of the probability of each class in `value` (...); the two broadcast.
+        ValueError for what is no class."""
+        if value.is_floating_point() and not (value == value.long()).all():
+            raise ValueError(f"log_prob: value: expected whole numbers, got {value}")
+        logits = self.logits + zeros(*value.shape, 1)
+        index = value.long().unsqueeze(-1) + zeros(*logits.shape[:-1], 1, dtype="int64")
+        try:
+            return logits.gather(-1, index).squeeze(-1)
+        except RuntimeError as error:
+            raise ValueError(
+                f"log_prob: value: expected classes in [0, {logits.shape[-1]}): {error}"
+            ) from None
 
     def entropy(self) -> Tensor:
         """- sum over classes of p log p, in nats: (...). A class with p = 0, whose logit may be

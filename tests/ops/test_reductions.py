@@ -356,3 +356,12 @@ def test_a_variance_knows_what_its_rounded_mean_lacks():
     with ta.use_backend("numpy"):
         x = ta.tensor([1e16, 1e16 + 2, 1e16 + 2], dtype=ta.float64)
         assert x.var(0, unbiased=False).item() == pytest.approx(8 / 9, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["all", "any"])
+def test_the_truth_of_uint8_is_uint8(name):
+    x = ta.tensor([[3, 0], [2, 1]], dtype=ta.uint8)
+    found = getattr(x, name)(1)
+    assert (found.dtype, found.tolist()) == (ta.uint8, [int(name == "any"), 1])
+    assert getattr(x, name)().dtype == getattr(x, name)(()).dtype == ta.uint8
+    assert getattr(x.long(), name)().dtype == ta.bool

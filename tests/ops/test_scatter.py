@@ -137,6 +137,9 @@ def test_a_tensor_without_dimensions_counts_as_one_of_one_element():
     assert x.scatter_add(0, ta.tensor([0, 0]), ta.tensor([2.0, 3.0])).item() == 6
     assert ta.zeros(3).scatter(0, ta.tensor(1), s).tolist() == [0.0, 2.0, 0.0]
     assert ta.zeros(3).index_copy(0, ta.tensor([2]), s).tolist() == [0.0, 0.0, 2.0]
+    filled = x.index_fill(0, one, s)
+    filled.backward()
+    assert (filled.item(), s.grad.item()) == (2.0, 1.0)
     y = ta.tensor(1.0)
     y.index_add_(0, one, s.detach()).index_fill_(0, one, 7.0).scatter_(0, one, 5.0, reduce="add")
     assert (y.shape, y.item()) == ((), 12.0)

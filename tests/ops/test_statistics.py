@@ -70,6 +70,7 @@ def test_differences_with_what_is_put_around():
     y = ta.diff(x, prepend=ta.zeros(1, dtype=x.dtype), append=ta.tensor([9.0, 8.0]).double())
     assert y.tolist() == [1.0, 3.0, 5.0, 0.0, -1.0]
     assert ta.diff(x, 2, 0, ta.zeros(1, dtype=x.dtype)).tolist() == [2.0, 2.0]
+    assert ta.diff(x, 0, prepend=ta.zeros(1, dtype=x.dtype)).equal(x)
     (y * y).sum().backward()
     assert x.grad.tolist() == [2.0 - 6.0, 6.0 - 10.0, 10.0]
     with pytest.raises(RuntimeError, match="cat: Tensors must have same number of dimensions"):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinyattn.autograd.dtypes import DType, as_dtype, bool_, float32, int64
+from tinyattn.autograd.dtypes import DType, as_dtype, bool_, float32, int64, uint8
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.compat.deprecated import numpy_names
@@ -634,6 +634,12 @@ def argmin(
     return _position("argmin", -1.0, input, dim, keepdim)
 
 
+def _judged(function: Any, x: Array, axes: Axes, keepdim: bool) -> Array:
+    """function.reduce(x), a truth, in the dtype that PyTorch gives it."""
+    found = _reduced(function, x, axes, keepdim, bool_)
+    return found.view(uint8) if x.dtype == uint8 else found
+
+
 def all(
     input: Tensor,
     dim: Dims = None,
@@ -642,7 +648,8 @@ def all(
     axis: Dims = None,
     keepdims: bool = False,
 ) -> Tensor:
-    """Whether all elements over `dim` are nonzero (bool); True where there are none.
+    """Whether all elements over `dim` are nonzero (bool; uint8 for uint8); True where there are
+    none.
 
     An empty tuple names no dimension: every element is then judged alone.
     """
@@ -650,7 +657,7 @@ def all(
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
     axes = some_axes(dim, array.ndim)
-    return results.wrap(_reduced(np.logical_and, array, axes, keepdim, bool_))
+    return results.wrap(_judged(np.logical_and, array, axes, keepdim))
 
 
 def any(
@@ -661,7 +668,8 @@ def any(
     axis: Dims = None,
     keepdims: bool = False,
 ) -> Tensor:
-    """Whether any element over `dim` is nonzero (bool); False where there are none.
+    """Whether any element over `dim` is nonzero (bool; uint8 for uint8); False where there are
+    none.
 
     An empty tuple names no dimension: every element is then judged alone.
     """
@@ -669,7 +677,7 @@ def any(
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     array = as_tensor(input, "input")._array
     axes = some_axes(dim, array.ndim)
-    return results.wrap(_reduced(np.logical_or, array, axes, keepdim, bool_))
+    return results.wrap(_judged(np.logical_or, array, axes, keepdim))
 
 
 def var(

@@ -327,7 +327,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Number | Tensor) -
             [0., 0.]])
     """
     if not as_tensor(input, "input")._array.ndim:
-        return _as_vectors(index_fill, input, dim, index, as_number(value, "index_fill: value"))
+        return reshape(index_fill(reshape(input, (1,)), dim, index, value), ())
     axis = as_axis(dim, input._array.ndim)
     rows = _rows("index_fill", input, axis, index, as_tensor(index, "index")._array.size)
     number = as_number(value, "index_fill: value")

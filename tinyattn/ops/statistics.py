@@ -75,10 +75,10 @@ def diff(
     if not x._array.ndim:
         raise RuntimeError("diff(): input: expected at least one dimension")
     around = [part for part in (prepend, x, append) if part is not None]
-    if len(around) > 1:
-        x = cat(around, axis)
     if as_int(n, "n") < 0:
         raise RuntimeError(f"diff(): n: expected a number >= 0, got {n}")
+    if n and len(around) > 1:
+        x = cat(around, axis)
     for _ in range(min(n, x._array.shape[axis])):
         length = max(x._array.shape[axis] - 1, 0)
         later, earlier = narrow(x, axis, min(1, length), length), narrow(x, axis, 0, length)
