@@ -291,6 +291,20 @@ def test_sort_keeps_the_order_of_equal_elements(values, descending):
     )
 
 
+@pytest.mark.parametrize("n", [1, 64, 65])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_rows_of_any_length_are_sorted_with_nan_as_the_largest(n, dim):
+    x = np.random.default_rng(n).integers(-9, 9, (n, 3)).astype(np.float32)
+    x[x == 3], x[::2][x[::2] == 0] = NAN, -0.0
+    x = x if dim == 0 else x.T
+    up = np.argsort(x, dim, kind="stable")
+    down = n - 1 - np.flip(np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
+    for descending, want in ((False, up), (True, down)):
+        values, indices = ta.sort(ta.tensor(x), dim, descending)
+        np.testing.assert_array_equal(indices, want)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, want, dim))
+
+
 @pytest.mark.parametrize("find", [ta.argmax, ta.argmin, lambda x: ta.topk(x, 1)])
 def test_booleans_have_no_order_to_search(find):
     with pytest.raises(RuntimeError, match="expected numbers, got bool"):

@@ -37,7 +37,7 @@ def as_axes(dim: object, ndim: int, name: str = "dim") -> tuple[int, ...]:
     """One or several dimensions, or None for all of them; no dimension twice."""
     if dim is None:
         return tuple(range(ndim))
-    if not isinstance(dim, Iterable):
+    if type(dim) is int or not isinstance(dim, Iterable):
         axis = as_axis(dim, ndim, name)
         return (axis,) if ndim else ()
     axes = tuple([as_axis(d, ndim, name) for d in dim])

@@ -10,7 +10,7 @@ from tinyattn.autograd.gradients import check_broadcast
 from tinyattn.autograd.storage import Tensor, results
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE, empty
-from tinyattn.kernels.recording import step
+from tinyattn.kernels.recording import local, step
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
 from tinyattn.ops.elementwise import not_of_bools
 
@@ -23,6 +23,8 @@ def _compared(ufunc: np.ufunc, input: Tensor, other: Operand) -> Tensor:
 def _broadcast(ufunc: np.ufunc, x: Array, y: Array | Number) -> Array:
     """ufunc(x, y). RuntimeError where the shapes do not broadcast."""
     try:
+        if local.recorder is None:
+            return _in_kept_memory(ufunc, x, y)
         return step(ufunc.__name__, _in_kept_memory, ufunc, x, y)
     except ValueError:
         check_broadcast(np.shape(x), np.shape(y))

@@ -14,7 +14,7 @@ from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase
 from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.copies import full, write
+from tinyattn.kernels.copies import few, full, write
 from tinyattn.ops._arguments import Operand, as_number, value_of
 from tinyattn.ops._in_place import check_in_place, in_place, rebind
 from tinyattn.ops.activations import relu
@@ -170,7 +170,10 @@ def fill_(input: Tensor, value: Number | Tensor) -> Tensor:
 def zero_(input: Tensor) -> Tensor:
     """Write 0 into every element."""
     if check_in_place("zero_", input):
-        write(input._array, 0)
+        if few(input._array.size):
+            input._array.fill(0)
+        else:
+            write(input._array, 0)
         input._storage.changed("zero_")
         return input
     return rebind("zero_", input, Fill.apply(input, 0))

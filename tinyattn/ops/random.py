@@ -135,11 +135,12 @@ if hasattr(os, "register_at_fork"):
 generator = default_generator.numbers
 _FEW = 4096  # numbers, up to which NumPy makes them in less time than the call of a kernel takes
 _FEW_NORMAL = 512
+_WORD = np.dtype("<u8")
 
 
 def _whole(words: Array) -> int:
     """A number of many bits, of its words of 64 bits, the lowest first."""
-    return int.from_bytes(words.astype("<u8").tobytes(), "little")
+    return int.from_bytes(words.astype(_WORD, copy=False).tobytes(), "little")
 
 
 def _taken(source: Generator, halves: int, pairs: bool = False) -> Stream:
@@ -158,7 +159,7 @@ def _taken(source: Generator, halves: int, pairs: bool = False) -> Stream:
         blocks, last = divmod(state["buffer_pos"] + (halves + 1) // 2 - 1, 4)
         if blocks:
             before = ((counter + blocks - 1) % 2**256).to_bytes(32, "little")
-            numbers["counter"] = np.frombuffer(before, "<u8").astype(np.uint64)
+            numbers["counter"] = np.frombuffer(before, _WORD)
             state["buffer_pos"] = 4
             source.ahead.state = state
             source.ahead.random_raw(output=False)
@@ -249,7 +250,7 @@ def _drawn(draw: Callable[..., Array], size: tuple[int, ...], dtype: DType) -> A
     """draw(size) in a float dtype."""
     if dtype.kind != "f":
         raise RuntimeError(f"dtype: expected float32 or float64, got {dtype}")
-    if min(size, default=0) < 0:
+    if size and min(size) < 0:
         raise RuntimeError(f"size: expected no negative dimension, got {list(size)}")
     return np.asarray(draw(size, dtype))
 

@@ -188,9 +188,13 @@ class Sort(Chosen):
 
     def forward(self, x: Array, axis: int, descending: bool) -> tuple[Array, Array]:
         rows = self.along(x, axis, x.shape[axis])
-        at = order(rows, 1, descending)
+        if x.dtype.kind == "f" and 0 < x.shape[axis] <= MOST_K:
+            y, at = self.kernels.topk(rows, x.shape[axis], descending)
+        else:
+            at = order(rows, 1, descending)
+            y = self.kernels.gather(rows, at)
         self.save(at=at)
-        return self.kernels.gather(rows, at).reshape(x.shape), at.reshape(x.shape)
+        return y.reshape(x.shape), at.reshape(x.shape)
 
 
 class Var(Reduction):
@@ -581,7 +585,8 @@ def _position(name: str, sign: float, input: Tensor, dim: int | None, keepdim: b
     if array.dtype.kind == "b":
         raise RuntimeError(f"{name}(): input: expected numbers, got bool")
     axis = None if dim is None else as_axis(dim, array.ndim)
-    _filled(name, input, dim, IndexError)
+    if not array.size:
+        _filled(name, input, dim, IndexError)
     if not array.ndim:
         axis = None
     return results.wrap(step(name, _found, array, sign, axis, keepdim))
@@ -589,8 +594,8 @@ def _position(name: str, sign: float, input: Tensor, dim: int | None, keepdim: b
 
 def _found(array: Array, sign: float, axis: int | None, keepdim: bool) -> Array:
     if array.dtype.kind != "f" or array.size <= _FEW:
-        find: Any = np.argmax if sign > 0 else np.argmin
-        return np.asarray(find(array, axis=axis, keepdims=keepdim), np.int64)
+        find: Any = array.argmax if sign > 0 else array.argmin
+        return np.asarray(find(axis, keepdims=keepdim), np.int64)
     how = fold(array.shape, tuple(range(array.ndim)) if axis is None else (axis,))
     at = backend().extreme(array.reshape(how.middle), sign)[1]
     return at.reshape(how.kept if keepdim else how.left)

@@ -12,7 +12,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import few
-from tinyattn.ops._arguments import Operand, as_floats
+from tinyattn.ops._arguments import Operand, as_floats, as_tensor
 from tinyattn.ops._in_place import in_place
 from tinyattn.ops.elementwise import Clone, Remainder, elementwise, not_bool
 
@@ -69,8 +69,9 @@ class Round(Rounded):
 
 def _rounded(operation: type[Rounded], input: Tensor, *options: int) -> Tensor:
     """Floats are rounded; integers are copied."""
-    whole = not_bool(input)._array.dtype.kind != "f"
-    return Clone.apply(input) if whole else operation.apply(input, *options)
+    if as_tensor(input, "input")._array.dtype.kind == "f":
+        return operation.apply(input, *options)
+    return Clone.apply(not_bool(input))
 
 
 def floor(input: Tensor) -> Tensor:

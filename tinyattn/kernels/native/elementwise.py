@@ -34,8 +34,12 @@ def elementwise(
     real, kernel, _ = _KERNEL[out.itemsize]
     code, to = CODES[operation], address(real, out)
     first, last = inputs[0], inputs[-1]
-    if alike and len(inputs) < 3 and type(first) is not float and type(last) is not float:
-        second = address(real, last) if len(inputs) == 2 else NULL
+    if alike and len(inputs) < 3 and type(first) is not float:
+        second = NULL
+        if type(last) is float:
+            p, q = last, 0.0
+        elif len(inputs) == 2:
+            second = address(real, last)
         status = kernel(code, to, out.size, address(real, first), second, NULL, 0, NULL, p, q)
         if status:
             check(status)

@@ -9,15 +9,15 @@ from tinyattn.kernels.native.calling import address, by_size
 _VERSIONS = by_size("uniform", "dropout")
 _NORMALS = by_size("normals")
 _WORDS = ffi.typeof("uint64_t[]")
+_STREAM = ffi.typeof("struct ta_stream *")
 _WORD = 2**64 - 1
 
 
 def _stream(stream: Stream) -> Any:
-    key = [stream.key >> shift & _WORD for shift in (0, 64)]
-    counter = [stream.counter >> shift & _WORD for shift in (0, 64, 128, 192)]
-    first = stream.first
-    fields = (key, counter, stream.used, first is not None, first or 0)
-    return ffi.new("struct ta_stream *", fields)
+    key, counter, used, first = stream
+    keys = key & _WORD, key >> 64
+    counters = counter & _WORD, counter >> 64 & _WORD, counter >> 128 & _WORD, counter >> 192
+    return ffi.new(_STREAM, (keys, counters, used, first is not None, first or 0))
 
 
 def uniform(arrays: list[Array], stream: Stream) -> None:
