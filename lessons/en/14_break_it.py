@@ -334,7 +334,7 @@ for function in (Zeros, Slightly):
 # ```
 #
 # - 14a, `catch_faults(softmax_backward)`: write a test of a backward
-#   function. It must accept the right ones and catch eleven faults. The
+#   function. It must accept the right ones and catch thirteen faults. The
 #   check names those that survive.
 # - 14b, `diagnose(attention)`: call an attention with inputs that you
 #   choose, and say what is wrong with it.

@@ -278,7 +278,7 @@ x.requires_grad_()
 for function in (Zeros, Slightly):
     assert not ta.gradcheck(function.apply, x, raise_exception=False)
 
-# %% [markdown] source="5553933b"
+# %% [markdown] source="f2dc9e68"
 # Softmax 每一行的和是 1，所以 `y.sum()` 是常数，它真正的梯度**就是** 0。通过求和来检查，不管多严格都什么也查不出来：总是返回零的反向函数也能通过。给每个输出乘上一个随机权重，返回零的反向函数就立刻通不过。要查出因子 1.001，容差还必须比错误本身更小：这里它使梯度改变不到 0.001，而宽松的检查允许 0.01。容差小，步长也要小，因为大的步长本身就有误差（第 1 课）。
 #
 # **对称的输入**同样会使检查失明。如果所有 $x$ 都相等，沿错误的轴求和也得到相同的结果；如果矩阵是对称的，漏掉转置也看不出来。要用随机数，各个轴的长度要互不相同，每个元素都要检查。
@@ -292,7 +292,7 @@ for function in (Zeros, Slightly):
 # python -m tinyattn.learn check 14b
 # ```
 #
-# - 14a，`catch_faults(softmax_backward)`：为反向函数写一个测试。它必须接受正确的函数，并发现十一种错误。检查程序会告诉你哪些错误没被发现。
+# - 14a，`catch_faults(softmax_backward)`：为反向函数写一个测试。它必须接受正确的函数，并发现十三种错误。检查程序会告诉你哪些错误没被发现。
 # - 14b，`diagnose(attention)`：用你自己选的输入去调用一个注意力函数，说出它错在哪里。
 #
 # ## 学到了什么

@@ -236,7 +236,7 @@ def one(answer, expected, **changes):
         (lambda x: [2.0, 0.0], lambda x: np.ones(2), "2 of 2 numbers differ; the first is y[0]."),
         (lambda x: [2.0, 2.0], lambda x: np.ones(2),
          "Every number of your y is 2 times the right one."),
-        (lambda x: [2.0], lambda x: np.ones(1), "1 of 1 numbers differ; the first is y[0]."),
+        (lambda x: [2.0], lambda x: np.ones(1), ""),
         (lambda x: 2.0, lambda x: 1.0, ""),
         (lambda x: [2, 2], lambda x: [1, 1], ""),  # of whole numbers, the table says all
         (lambda x: 2 * np.eye(2) + 1, lambda x: np.ones((2, 2)),
@@ -250,6 +250,36 @@ def test_what_can_be_said_of_wrong_numbers(answer, expected, words):
     report = one(answer, lambda x: np.asarray(expected(x)))
     assert report.failed == "A small case by hand gives the right numbers."
     assert report.words.split("\n\n")[1:] == ([words] if words else [])
+
+
+def test_a_multiple_on_one_input_only_is_told_as_other_wrong_numbers():
+    def answer(x, k):
+        return (2 * x if len(x) == len(HAND) else x + 1), right(x, k)[1]
+
+    made = exercise(cases=lambda rng: [(np.arange(5.0), 2)])
+    report = examine(made, answer)
+    assert "times the right one" not in report.words
+    assert "numbers differ" in report.words
+
+
+def test_an_answer_that_changes_from_call_to_call_is_told_so_and_has_no_name():
+    total = [0.0]
+
+    def adds_up(x, k):
+        total[0] += x.sum()
+        return right(x, k)[0], total[0]
+
+    report = examine(exercise(), adds_up)
+    assert "gives another result" in report.words
+    calls = [0]
+
+    def later(x, k):
+        calls[0] += 1
+        return right(x, k)[0], right(x, k)[1] + (calls[0] % 5 == 4)
+
+    report = examine(exercise(wrong=[later]), later)
+    assert not report.mistake
+    assert "gives another result" in report.words
 
 
 def test_a_difference_is_measured_by_the_right_number():

@@ -105,7 +105,9 @@ def test_outcomes_are_the_same_or_not(one, other, equal):
         (A, A, ""),
         (A[:1], A, "y: expected shape (2,), got (1,)"),
         (A.astype(np.float32), A, ""),
-        (A.astype(int), A, "y: expected floating point numbers, got int64"),
+        (A.astype(int), A + 0.5, "y: expected floating point numbers, got int64"),
+        (A.astype(int), A, ""),  # the right numbers
+        (np.array(3), np.array(2.5), ""),  # what is wrong with one number, its value tells
         (A, A.astype(int), "y: expected integers, got float64"),
         (A, A.astype(np.uint8), "y: expected integers, got float64"),
         (A.astype(np.uint8), A.astype(int), ""),

@@ -32,7 +32,7 @@ MANIFEST = {
     "08b_context": 13,
     "09a_shift_targets": 7,
     "09b_greedy_step": 7,
-    "10a_attention": 11,
+    "10a_attention": 12,
     "10b_split_heads": 9,
     "10c_attention_backward": 9,
     "11a_transformer_block": 6,
@@ -40,7 +40,7 @@ MANIFEST = {
     "11c_layer_norm_backward": 9,
     "12a_online_softmax": 9,
     "12b_attention_tile": 8,
-    "13_softmax_in_c": 11,
+    "13_softmax_in_c": 12,
     "14a_catch_faults": 4,
     "14b_diagnose": 4,
 }

@@ -11,6 +11,7 @@ import pytest
 from tinyattn import learn
 from tinyattn.learn import limiting
 from tinyattn.learn.__main__ import main
+from tinyattn.learn._exercises.e13_softmax_in_c import compiler, from_c
 from tinyattn.learn.apart import judge
 from tinyattn.learn.checking import examine
 from tinyattn.learn.exercise import exercises, load
@@ -328,3 +329,34 @@ def test_a_test_of_a_part_of_the_result_does_not_pass(part):
     report = examine(load("14a_catch_faults"), compares(part))
     assert not report.right
     assert not report.mistake, report.mistake
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("11b_is_causal", lambda model, T, D: model.__name__ in ("mean_so_far", "gives_back")),
+        ("14a_catch_faults", lambda f: f.__name__ in ("definition", "jacobian", "single")),
+        ("14b_diagnose", lambda f: f.__name__.replace("_", " ")),
+    ],
+)
+def test_the_name_of_a_function_does_not_tell_what_it_does(name, answer):
+    report = examine(load(name), answer)
+    assert not report.right
+
+
+def test_a_variable_that_all_threads_share_is_noticed_in_c():
+    exercise = load("13_softmax_in_c")
+    if compiler() is None:
+        pytest.skip("no C compiler")
+    shared = from_c(
+        "static float sum;\n" + exercise.solution.source.replace(", sum = 0;", ";\nsum = 0;")
+    )
+    assert examine(exercise, shared).mistake == "shared_sum"
+
+
+def test_what_is_printed_after_a_check_is_seen(capsys):
+    exercise = load("13_softmax_in_c")
+    if compiler() is None:
+        pytest.skip("no C compiler")
+    print(examine(exercise, exercise.solution).right)
+    assert capsys.readouterr().out == "True\n"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyattn.kernels import backend
+from tinyattn.kernels._types import Array
 from tinyattn.learn.comparing import Outcome, close, outcome, places, quiet, same, shapes_differ
 from tinyattn.learn.errors import last_line, told
 from tinyattn.learn.exercise import Answer, Exercise, Inputs
@@ -27,6 +28,8 @@ class Finding(NamedTuple):
     words: str = ""
     seen: str = ""  # what can be said of any wrong numbers; a name for the mistake says more
     note: str = ""  # what is said if nothing is wrong
+    multiple: int | None = None  # the part that is a multiple of the right one on these inputs
+    otherwise: str = ""  # what is said in place of `seen`, if it is none on other inputs
 
 
 Stage = tuple[str, Callable[[], Finding | str | None]]  # a sentence, and why it does not hold
@@ -74,6 +77,10 @@ class Refused(Exception):
     """The result is not what was asked for."""
 
 
+CHANGING = (
+    "Called again with the same arguments, your function gives another result. Does it keep "
+    "something from one call to the next, or use random numbers?"
+)
 PRINTED = 10  # lines of what an answer prints
 
 
@@ -111,11 +118,17 @@ def examine(exercise: Exercise, answer: Answer) -> Report:
                 shapes = getattr(error, "shapes", "")
                 found += f"\n\nThe shapes were {shapes}." if shapes else ""
             found += _printed(getattr(error, "printed", ""))
-        words, seen, note = found if isinstance(found, Finding) else Finding(found or "")
+        found = found if isinstance(found, Finding) else Finding(found or "")
+        words, seen, note, multiple, otherwise = found
         if words:
             mistake = None
             with contextlib.suppress(KeyboardInterrupt):  # it may be slow on other inputs
-                mistake = recognised(exercise, answer) if report.written else None
+                if report.written and not repeats(exercise, answer):
+                    seen = "" if words == CHANGING else CHANGING
+                elif report.written:
+                    mistake = recognised(exercise, answer)
+                    if multiple is not None and not _is_multiple(exercise, answer, multiple):
+                        seen = otherwise
             if mistake is not None:
                 report.mistake, seen = mistake.__name__, inspect.getdoc(mistake) or ""
             report.failed, report.words = sentence, "\n\n".join(filter(None, (words, seen)))
@@ -137,7 +150,8 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
             return wrong
         if hers.error is not None:
             raise hers.error
-        return _changes(hers) or None
+        again = outcome(exercise, answer, exercise.hand)
+        return _changes(hers) or ("" if same(exercise, hers, again) else CHANGING)
 
     def shape() -> str | None:
         hers, right = (outcome(exercise, f, exercise.hand) for f in (answer, exercise.solution))
@@ -184,7 +198,7 @@ def stages(exercise: Exercise, answer: Answer) -> Iterator[Stage]:
     if library is not None:
 
         def agrees() -> Finding | None:
-            for inputs in (exercise.hand, *more_inputs(exercise)):
+            for inputs in usual_inputs(exercise):
                 found = _difference(exercise, answer, inputs, library)
                 if found:
                     return found
@@ -214,13 +228,26 @@ def more_inputs(exercise: Exercise) -> list[Inputs]:
     return list(exercise.cases(np.random.default_rng(1)))
 
 
+def usual_inputs(exercise: Exercise) -> list[Inputs]:
+    """The small case by hand, and the others; not the extreme ones."""
+    return [exercise.hand, *more_inputs(exercise)]
+
+
+def repeats(exercise: Exercise, answer: Answer) -> bool:
+    """Whether the answer gives the same when it is called again."""
+    return all(
+        same(exercise, outcome(exercise, answer, inputs), outcome(exercise, answer, inputs))
+        for inputs in usual_inputs(exercise)
+    )
+
+
 def recognised(exercise: Exercise, answer: Answer) -> Answer | None:
     """The wrong answer that gives the same as this one, on all inputs; None if none or several do.
 
     What a wrong answer does with extreme inputs depends on how it is written. So extreme inputs
     count only for those that are right everywhere else.
     """
-    usual = [exercise.hand, *more_inputs(exercise)]
+    usual = usual_inputs(exercise)
     hers = [outcome(exercise, answer, inputs) for inputs in usual]
     right = [outcome(exercise, exercise.solution, inputs) for inputs in usual]
     found = []
@@ -279,7 +306,17 @@ def _difference(
         else:
             rows += [(f"{name}, yours", yours), (f"{name}, right", exact)]
     shown = _with_inputs(exercise, inputs, "", rows) + _printed(hers.printed)
-    return Finding(shown, _seen(exercise, hers, right))
+    i = next(
+        i
+        for i, (mine, part) in enumerate(zip(hers.parts, right.parts, strict=True))
+        if not close(mine, part, exercise.tolerance)
+    )
+    name, mine, part = exercise.returns[i], hers.parts[i], right.parts[i]
+    seen, factor = _seen(exercise, name, mine, part), _factor(exercise, mine, part)
+    if part.size > 1 and factor:
+        told = f"Every number of your {name} is {apart(factor, 1.0)[0]} times the right one."
+        return Finding(shown, told, multiple=i, otherwise=seen)
+    return Finding(shown, seen)
 
 
 def _printed(text: str) -> str:
@@ -299,24 +336,38 @@ def _with_inputs(
     return f"{shown}\n\n{words}" if words else shown
 
 
-def _seen(exercise: Exercise, hers: Outcome, right: Outcome) -> str:
-    """What can be said of any wrong numbers."""
-    for name, mine, part in zip(exercise.returns, hers.parts, right.parts, strict=True):
-        if close(mine, part, exercise.tolerance) or part.dtype.kind != "f" or not part.size:
-            continue
-        if not np.isfinite(mine).all() and np.isfinite(part).all():
-            return f"Your {name} has numbers that are not finite: NaN or infinity."
-        size = float(np.vdot(part, part))
-        factor = float(np.vdot(part, mine)) / size if size else 0.0
-        if part.size > 1 and factor and close(mine, factor * part, exercise.tolerance):
-            return f"Every number of your {name} is {apart(factor, 1.0)[0]} times the right one."
-        wrong = np.argwhere(~places(mine, part, exercise.tolerance))
-        if part.ndim:
-            at = ", ".join(map(str, wrong[0]))
-            told = f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]"
-            if whole(part):
-                return f"{told}."
-            place = tuple(wrong[0])  # it may be among those that are not shown
-            yours, exact = apart(mine[place], part[place])
-            return f"{told}: yours is {yours}, right is {exact}."
-    return ""
+def _seen(exercise: Exercise, name: str, mine: Array, part: Array) -> str:
+    """What can be said of any wrong numbers. Of a single one, the table says all."""
+    if part.dtype.kind != "f" or not part.size:
+        return ""
+    if not np.isfinite(mine).all() and np.isfinite(part).all():
+        return f"Your {name} has numbers that are not finite: NaN or infinity."
+    if part.size == 1:
+        return ""
+    wrong = np.argwhere(~places(mine, part, exercise.tolerance))
+    at = ", ".join(map(str, wrong[0]))
+    told = f"{len(wrong)} of {part.size} numbers differ; the first is {name}[{at}]"
+    if whole(part):
+        return f"{told}."
+    place = tuple(wrong[0])  # it may be among those that are not shown
+    yours, exact = apart(mine[place], part[place])
+    return f"{told}: yours is {yours}, right is {exact}."
+
+
+def _factor(exercise: Exercise, mine: Array, part: Array) -> float | None:
+    """By what `part` is multiplied in `mine`; None if it is no multiple."""
+    if mine.shape != part.shape or part.dtype.kind != "f":
+        return None
+    size = float(np.vdot(part, part))
+    factor = float(np.vdot(part, mine)) / size if size else 0.0
+    equal = np.isfinite(factor) and close(mine, factor * part, exercise.tolerance)
+    return factor if equal else None
+
+
+def _is_multiple(exercise: Exercise, answer: Answer, i: int) -> bool:
+    """Whether part i is a multiple of the right one on all inputs, not by chance on one of them."""
+    for inputs in usual_inputs(exercise):
+        hers, right = (outcome(exercise, f, inputs) for f in (answer, exercise.solution))
+        if hers.error or hers.refused or _factor(exercise, hers.parts[i], right.parts[i]) is None:
+            return False
+    return True

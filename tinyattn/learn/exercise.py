@@ -25,6 +25,11 @@ def call(answer: Answer, *inputs: Any) -> Any:
     return answer(*inputs)
 
 
+def call_unnamed(answer: Answer, function: Callable[..., Any], *rest: Any) -> Any:
+    """The function, without its name: an answer shall find out what it does."""
+    return answer(lambda *inputs: function(*inputs), *rest)
+
+
 @dataclass(frozen=True)
 class Exercise:
     """One exercise: the data and functions of one file."""

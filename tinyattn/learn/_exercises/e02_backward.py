@@ -125,8 +125,8 @@ def counted_again(last):
 
 
 def not_started(last):
-    """All gradients are 0: the gradient of `last` by itself is 1, and you have to write it
-    first."""
+    """All gradients are 0 after yours. Write 1 to last.grad first, and leave every gradient in the
+    .grad of its node: nothing is returned, and none is set to 0 again."""
     for node in reversed(_order(last)):
         for parent, slope in zip(node.parents, node.slopes, strict=True):
             parent.grad += node.grad * slope
@@ -167,6 +167,76 @@ def only_first(last):
             parent.grad += node.grad * slope
 
 
+def starts_with_the_value(last):
+    """You start with the value of `last`. The gradient of `last` by itself is 1."""
+    last.grad = last.value
+    for node in reversed(_order(last)):
+        for parent, slope in zip(node.parents, node.slopes, strict=True):
+            parent.grad += node.grad * slope
+
+
+def listed_twice(last):
+    """A node that is used twice hands on too much: it stands in your order once for each of its
+    users. Before you go on to its parents, ask whether you have seen the node."""
+    order: list[Node] = []
+
+    def visit(node):
+        for parent in node.parents:
+            visit(parent)
+        order.append(node)
+
+    visit(last)
+    last.grad = 1.0
+    for node in reversed(order):
+        for parent, slope in zip(node.parents, node.slopes, strict=True):
+            parent.grad += node.grad * slope
+
+
+def visited_for_each_use(last):
+    """A node that is used twice hands on too much. Each time you come to it you hand on the whole
+    of .grad, not only what is new. Put the nodes in an order first, each of them once."""
+    last.grad = 1.0
+
+    def visit(node):
+        for parent, slope in zip(node.parents, node.slopes, strict=True):
+            parent.grad += node.grad * slope
+        for parent in node.parents:
+            visit(parent)
+
+    visit(last)
+
+
+def one_use_of_each(last):
+    """In x * x the node x is used twice by one operation, and gets two gradients. Yours counts
+    one of them: a set or a dictionary of the parents keeps each node once."""
+    last.grad = 1.0
+    for node in reversed(_order(last)):
+        for parent, slope in {
+            id(parent): (parent, slope)
+            for parent, slope in zip(node.parents, node.slopes, strict=True)
+        }.values():
+            parent.grad += node.grad * slope
+
+
+def seen_by_value(last):
+    """Two nodes with the same value are one node for you. Remember the nodes that you have seen,
+    not their values: seen.add(id(node))."""
+    order, seen = [], set()
+
+    def visit(node):
+        if node.value not in seen:
+            seen.add(node.value)
+            for parent in node.parents:
+                visit(parent)
+            order.append(node)
+
+    visit(last)
+    last.grad = 1.0
+    for node in reversed(order):
+        for parent, slope in zip(node.parents, node.slopes, strict=True):
+            parent.grad += node.grad * slope
+
+
 def twice_used() -> list[Node]:
     """x = 3;  y = x * x;  z = y + x"""
     x = Node(3.0)
@@ -199,6 +269,13 @@ def three_factors() -> list[Node]:
     return [x, y, z, p, p * z]
 
 
+def equal_values() -> list[Node]:
+    """x = 2;  a = x + x;  b = x * x;  c = a * b, where a and b are both 4"""
+    x = Node(2.0)
+    a, b = x + x, x * x
+    return [x, a, b, a * b]
+
+
 def alone() -> list[Node]:
     """x = 7, and nothing else"""
     return [Node(7.0)]
@@ -208,6 +285,7 @@ def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     yield (three_factors,)
     yield (late_user,)
     yield (late_user_first,)
+    yield (equal_values,)
     for size in (3, 6, 10):
         yield (_random(rng, size),)
 
@@ -249,8 +327,9 @@ EXERCISE = Exercise(
     hand=(twice_used,),
     cases=cases,
     wrong=[
-        overwrites, too_early, depth_first, counted_again, not_started,
-        forward_order, only_slopes, own_value, only_first,
+        overwrites, too_early, depth_first, counted_again, not_started, forward_order, only_slopes,
+        own_value, only_first, starts_with_the_value, listed_twice, visited_for_each_use,
+        one_use_of_each, seen_by_value,
     ],
     properties=[measured],
     extremes={"a node that was not computed from others": (alone,)},

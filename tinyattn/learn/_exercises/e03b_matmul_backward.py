@@ -67,6 +67,20 @@ def last_time(grad, x, w):
     return grad @ w.T, x[:, -1].T @ grad[:, -1]
 
 
+def mean_of_rows(grad, x, w):
+    """Your dw is the mean over all positions of all sentences. Each use of w adds to its gradient,
+    so it is a sum."""
+    dx, dw = solution(grad, x, w)
+    return dx, dw / max(x.shape[0] * x.shape[1], 1)
+
+
+def reshaped_not_transposed(grad, x, w):
+    """For dw you reshape x to (D, B T). That keeps the order in memory and mixes the features.
+    Reshape to (B T, D), and transpose the result."""
+    D, V = w.shape
+    return grad @ w.T, x.reshape(D, -1) @ grad.reshape(-1, V)
+
+
 def exchanged(grad, x, w):
     """You return the two gradients in the wrong order. First the one of x, then the one of w."""
     dx, dw = solution(grad, x, w)
@@ -123,7 +137,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         w_not_transposed, dw_transposed, no_batch_sum, batch_mean, first_sentence, last_sentence,
-        last_time, exchanged, forward_again,
+        last_time, exchanged, forward_again, mean_of_rows, reshaped_not_transposed,
     ],
     gradients=gradients,
     properties=[order_of_the_batch],

@@ -88,6 +88,19 @@ def zeros(y, grad):
     return np.zeros_like(y)
 
 
+def no_first_term(y, grad):
+    """The first term is missing: yours is -y * sum(grad * y). The terms with i = j have y_i, too,
+    which gives y * grad."""
+    return -y * (grad * y).sum(axis=-1, keepdims=True)
+
+
+def last_term(y, grad):
+    """Only the term of the last i is left in your sum. If it comes from a loop over i, write += in
+    place of =."""
+    i = y.shape[1] - 1
+    return grad[:, i:] * y[:, i:] * (np.eye(i + 1)[i] - y)
+
+
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for shape in ((2, 3), (3, 5), (4, 4), (1, 7), (17, 19)):
         yield _softmax(rng.standard_normal(shape)), rng.standard_normal(shape)
@@ -136,7 +149,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         no_sum, sigmoid, whole_batch, first_axis, plain_sum, no_keepdims, mean, plus, no_factor,
-        log_softmax, zeros,
+        log_softmax, zeros, no_first_term, last_term,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero, linear, rows_are_apart],

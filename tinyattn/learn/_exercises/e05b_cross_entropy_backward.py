@@ -124,6 +124,42 @@ def pad_column(logits, targets, pad):
     return rows
 
 
+def inverted(logits, targets, pad):
+    """Your mask is inverted: the rows whose target is `pad` have a gradient, and the others have
+    none."""
+    rows = _softmax(logits) - _one_hot(targets, logits.shape[1])
+    padding = targets == pad
+    return rows * padding[:, None] / max(padding.sum(), 1)
+
+
+def every_row(logits, targets, pad):
+    """p[:, targets] -= 1 subtracts 1 in these columns of every row. One number of each row is
+    meant: p[np.arange(N), targets] -= 1."""
+    p = _softmax(logits)
+    p[:, targets] -= 1
+    return _masked(p, targets, pad)
+
+
+def pad_is_zero(logits, targets, pad):
+    """You take 0 for the token that fills up. It is the argument `pad`."""
+    rows = _softmax(logits) - _one_hot(targets, logits.shape[1])
+    return _masked(rows, targets, 0)
+
+
+def left_out(logits, targets, pad):
+    """You leave out the rows whose target is `pad`. The result has the shape of the logits: keep
+    these rows, with the gradient 0."""
+    return solution(logits, targets, pad)[targets != pad]
+
+
+def maximum_of_all(logits, targets, pad):
+    """You subtract the largest number of all rows. In a row far below it every exp is 0, and 0 / 0
+    is NaN. Each row has a maximum of its own: axis=1, keepdims=True."""
+    e = np.exp(logits - logits.max())
+    p = e / e.sum(axis=1, keepdims=True)
+    return _masked(p - _one_hot(targets, logits.shape[1]), targets, pad)
+
+
 def overflow(logits, targets, pad):
     """With large logits yours is NaN: exp(1000) is infinity. Subtract the maximum of each row
     first; the softmax stays the same."""
@@ -178,7 +214,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         padded_length, padding_counts, padding_not_zero, not_divided, no_target, sign, no_softmax,
-        wrong_axis, no_keepdims, squared_error, divided_by_words, pad_column, overflow,
+        wrong_axis, no_keepdims, squared_error, divided_by_words, pad_column, overflow, inverted,
+        every_row, pad_is_zero, left_out, maximum_of_all,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero, more_padding],

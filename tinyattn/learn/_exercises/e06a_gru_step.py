@@ -132,6 +132,56 @@ def linear_candidate(x, h, w_ih, w_hh, b_ih, b_hh):
     return (1 - z) * (xn + r * hn) + z * h
 
 
+def tanh_gates(x, h, w_ih, w_hh, b_ih, b_hh):
+    """Your gates r and z are tanhs. They are sigmoids: a gate lies between 0 and 1."""
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
+    r, z = np.tanh(xr + hr), np.tanh(xz + hz)
+    return (1 - z) * np.tanh(xn + r * hn) + z * h
+
+
+def sigmoid_sign(x, h, w_ih, w_hh, b_ih, b_hh):
+    """The sign in your sigmoid is wrong: it is 1 / (1 + exp(-a)), which grows with a."""
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
+    r, z = _sigmoid(-xr - hr), _sigmoid(-xz - hz)
+    return (1 - z) * np.tanh(xn + r * hn) + z * h
+
+
+def no_input_bias(x, h, w_ih, w_hh, b_ih, b_hh):
+    """b_ih is missing. PyTorch has two biases: b_ih belongs to x, b_hh to h."""
+    return solution(x, h, w_ih, w_hh, 0 * b_ih, b_hh)
+
+
+def no_bias(x, h, w_ih, w_hh, b_ih, b_hh):
+    """Both biases are missing: b_ih belongs to x, b_hh to h."""
+    return solution(x, h, w_ih, w_hh, 0 * b_ih, 0 * b_hh)
+
+
+def state_for_product(x, h, w_ih, w_hh, b_ih, b_hh):
+    """In your candidate r multiplies h itself. It multiplies W_hn h + b_hn."""
+    (xr, xz, xn), (hr, hz, _) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
+    r, z = _sigmoid(xr + hr), _sigmoid(xz + hz)
+    return (1 - z) * np.tanh(xn + r * h) + z * h
+
+
+def only_the_candidate(x, h, w_ih, w_hh, b_ih, b_hh):
+    """You return the candidate n. The last line is missing: h' = (1 - z) n + z h."""
+    (xr, _, xn), (hr, _, hn) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
+    return np.tanh(xn + _sigmoid(xr + hr) * hn)
+
+
+def sigmoid_overflows(x, h, w_ih, w_hh, b_ih, b_hh):
+    """Your sigmoid gives NaN for large numbers: exp(a) / (1 + exp(a)) becomes infinity divided by
+    infinity. Write 1 / (1 + exp(-a)), which becomes 1 / 1 there, and 1 / infinity = 0 for very
+    small a."""
+
+    def sigmoid(a):
+        return np.exp(a) / (1 + np.exp(a))
+
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, h, w_ih, w_hh, b_ih, b_hh)
+    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+    return (1 - z) * np.tanh(xn + r * hn) + z * h
+
+
 def inputs(rng: np.random.Generator, B: int, D: int, H: int) -> Inputs:
     shapes = (B, D), (B, H), (3 * H, D), (3 * H, H), (3 * H,), (3 * H,)
     return tuple(rng.standard_normal(shape) for shape in shapes)
@@ -179,7 +229,9 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         gates_exchanged, reset_before_product, reset_without_bias, update_first, no_reset,
-        reset_of_all, sigmoid_candidate, no_old_state, no_hidden_bias, linear_candidate,
+        reset_of_all, sigmoid_candidate, no_old_state, no_hidden_bias, linear_candidate, tanh_gates,
+        sigmoid_sign, no_input_bias, no_bias, state_for_product, only_the_candidate,
+        sigmoid_overflows,
     ],
     properties=[stays, rows_are_apart],
     extremes={

@@ -137,6 +137,42 @@ def candidate_keeps_z(grad, x, h, w_ih, w_hh, r, z, n, hn):
     return _finish(x, h, w_ih, w_hh, grad * z, [dr, dz, dn], [dr, dz, dn * r])
 
 
+def direct_way_exchanged(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    """The direct way of h has the factor 1 - z in yours. In h' = (1 - z) n + z h the state has the
+    factor z: its share is grad * z."""
+    dr, dz, dn = _gates(grad, h, r, z, n, hn)
+    return _finish(x, h, w_ih, w_hh, grad * (1 - z), [dr, dz, dn], [dr, dz, dn * r])
+
+
+def sides_exchanged(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    """The factor r stands on the wrong side. gx_n enters n directly: its gradient is dn. hn enters
+    n as r hn: its gradient is dn * r."""
+    dr, dz, dn = _gates(grad, h, r, z, n, hn)
+    return _finish(x, h, w_ih, w_hh, grad * z, [dr, dz, dn * r], [dr, dz, dn])
+
+
+def one_bias(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    """Your db_hh is the same as db_ih. In its last part it has the factor r: b_hn enters n as
+    r (... + b_hn)."""
+    dx, dh, dw_ih, dw_hh, db_ih, _ = solution(grad, x, h, w_ih, w_hh, r, z, n, hn)
+    return dx, dh, dw_ih, dw_hh, db_ih, db_ih.copy()
+
+
+def reset_outside_of_tanh(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    """Your dr does not go through the tanh: r stands inside of n = tanh(gx_n + r hn), so dr has the
+    factor 1 - n^2, too."""
+    _, dz, dn = _gates(grad, h, r, z, n, hn)
+    dr = grad * (1 - z) * hn * r * (1 - r)
+    return _finish(x, h, w_ih, w_hh, grad * z, [dr, dz, dn], [dr, dz, dn * r])
+
+
+def tanh_not_squared(grad, x, h, w_ih, w_hh, r, z, n, hn):
+    """Your slope of tanh is 1 - n. It is 1 - n^2."""
+    dn = grad * (1 - z) * (1 - n)
+    dr, dz = dn * hn * r * (1 - r), grad * (h - n) * z * (1 - z)
+    return _finish(x, h, w_ih, w_hh, grad * z, [dr, dz, dn], [dr, dz, dn * r])
+
+
 def _forward(x, h, w_ih, w_hh, b_ih, b_hh):
     """The new state, and what the forward pass keeps."""
     gx, gh = np.split(x @ w_ih.T + b_ih, 3, axis=1), np.split(h @ w_hh.T + b_hh, 3, axis=1)
@@ -214,7 +250,8 @@ EXERCISE = Exercise(
     wrong=[
         no_direct_way, only_direct_way, reset_forgotten, reset_on_both_sides, update_sign,
         update_without_n, no_tanh_slope, no_sigmoid_slope, reset_without_hn, gate_order,
-        candidate_keeps_z,
+        candidate_keeps_z, direct_way_exchanged, sides_exchanged, one_bias, reset_outside_of_tanh,
+        tanh_not_squared,
     ],
     gradients=gradients,
     properties=[linear],

@@ -126,6 +126,41 @@ def no_first_state(grad, h, u):
     return da, 0 * dh, du
 
 
+def past_the_slope(grad, h, u):
+    """To the step before you hand on the gradient of h_t. It must go through the tanh first: hand
+    on da_t @ u.T."""
+    da, du, dh = np.zeros_like(grad), np.zeros_like(u), np.zeros_like(h[0])
+    for t in reversed(range(len(grad))):
+        dh = dh + grad[t]
+        da[t] = dh * (1 - h[t + 1] ** 2)
+        du += h[t].T @ da[t]
+        dh = dh @ u.T
+    return da, dh, du
+
+
+def tanh_twice(grad, h, u):
+    """You take the tanh of h_t once more. h_t is a tanh already: the slope is 1 - h_t^2."""
+    da, du, dh = np.zeros_like(grad), np.zeros_like(u), np.zeros_like(h[0])
+    for t in reversed(range(len(grad))):
+        da[t] = (dh + grad[t]) * (1 - np.tanh(h[t + 1]) ** 2)
+        du += h[t].T @ da[t]
+        dh = da[t] @ u.T
+    return da, dh, du
+
+
+def order_of_the_loop(grad, h, u):
+    """Your da has the order of the loop, the last step first. It must have the order of the steps:
+    turn it round."""
+    da, dh, du = solution(grad, h, u)
+    return da[::-1].copy(), dh, du
+
+
+def du_transposed(grad, h, u):
+    """Your du is transposed: it is the sum of h_{t-1}.T @ da_t."""
+    da, dh, du = solution(grad, h, u)
+    return da, dh, du.T.copy()
+
+
 def _states(a: np.ndarray, h0: np.ndarray, u: np.ndarray) -> np.ndarray:
     h = [h0]
     for step in a:
@@ -184,7 +219,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         last_step, final_step, detached, only_from_the_end, new_state, no_slope, not_transposed,
-        slope_of_the_step_before, forwards, mean_over_steps, no_first_state,
+        slope_of_the_step_before, forwards, mean_over_steps, no_first_state, past_the_slope,
+        tanh_twice, order_of_the_loop, du_transposed,
     ],
     gradients=gradients,
     properties=[past_only],

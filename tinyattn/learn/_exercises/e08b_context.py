@@ -106,6 +106,50 @@ def weighted_by_scores(scores, values, mask):
     )[1]
 
 
+def not_divided(scores, values, mask):
+    """The division is missing: your weights are exp(score). Divide by their sum over the words of
+    the sentence."""
+    return _sum(np.where(mask, np.exp(scores), 0), values)
+
+
+def inverted_by_a_large_number(scores, values, mask):
+    """Your mask is inverted: you write a large negative number over the scores of the words. Here
+    True means that there is a word: np.where(mask, scores, -np.inf)."""
+    return _sum(_softmax(np.where(mask, -1e9, scores)), values)
+
+
+def overflow(scores, values, mask):
+    """With large scores yours is NaN: exp(1000) is infinity. Subtract the maximum of each row
+    first; the weights stay the same."""
+    e = np.where(mask, np.exp(scores), 0)
+    total = e.sum(axis=-1, keepdims=True)
+    return _sum(e / np.where(total > 0, total, 1), values)
+
+
+def maximum_of_all(scores, values, mask):
+    """You subtract the largest score of the whole batch. In a sentence far below it every exp is 0.
+    Each row has a maximum of its own: axis=-1, keepdims=True."""
+    kept = np.where(mask, scores, -np.inf)
+    e = np.exp(kept - kept.max(initial=-1e30))
+    total = e.sum(axis=-1, keepdims=True)
+    return _sum(e / np.where(total > 0, total, 1), values)
+
+
+def maximum_with_padding(scores, values, mask):
+    """Your maximum counts padding, too. If padding has a far higher score than the words, every exp
+    of a word is 0. Mask before you take the maximum."""
+    top = scores.max(axis=-1, keepdims=True, initial=-1e30)
+    e = np.exp(scores - top) * mask
+    total = e.sum(axis=-1, keepdims=True)
+    return _sum(e / np.where(total > 0, total, 1), values)
+
+
+def not_small_enough(scores, values, mask):
+    """You write a number like -100 over the scores of padding. Scores of words can be smaller, and
+    then padding gets the weight. Set them to -inf."""
+    return _sum(_softmax(np.where(mask, scores, -100.0)), values)
+
+
 def nan_for_padding(scores, values, mask):
     """A sentence of padding only gives NaN in yours: all its scores are -inf, and -inf - (-inf) is
     NaN. Its weights have to be 0."""
@@ -170,7 +214,8 @@ EXERCISE = Exercise(
     wrong=[
         every_weight_one, every_weight_one_without_mask, mask_after_softmax, no_mask, inverted,
         masked_with_zero, over_the_batch, equal_weights, only_the_best, weighted_by_scores,
-        nan_for_padding, shared_padding,
+        nan_for_padding, shared_padding, not_divided, inverted_by_a_large_number, overflow,
+        maximum_of_all, maximum_with_padding, not_small_enough,
     ],
     properties=[rows_sum_to_one, more_padding, shifted],
     extremes={

@@ -80,6 +80,23 @@ def end_left_out(targets, start, pad):
     return solution(targets, start, pad)[0], counts & ~ends
 
 
+def pad_is_zero(targets, start, pad):
+    """You take 0 for the token that fills up. It is the argument `pad`."""
+    return solution(targets, start, pad)[0], targets != 0
+
+
+def begins_with_pad(targets, start, pad):
+    """At the first position your decoder reads `pad`. It reads `start` there."""
+    return solution(targets, pad, pad)[0], targets != pad
+
+
+def end_not_read(targets, start, pad):
+    """You write `pad` over what the decoder reads after the end token. The inputs are the targets,
+    moved by one position, and nothing else; counts leaves out what is padding."""
+    inputs, counts = solution(targets, start, pad)
+    return np.where(counts, inputs, pad), counts
+
+
 def inverted(targets, start, pad):
     """Your counts are inverted: True stands for a position that counts in the loss."""
     return solution(targets, start, pad)[0], targets == pad
@@ -130,7 +147,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         not_shifted, first_replaced, rolled, shifted_left, padding_in_the_loss, mask_of_inputs,
-        end_left_out, inverted, one_longer, down_the_batch,
+        end_left_out, inverted, one_longer, down_the_batch, pad_is_zero, begins_with_pad,
+        end_not_read,
     ],
     properties=[reads_only_what_came_before],
     extremes={

@@ -80,6 +80,26 @@ def ends_by_pad(logits, done, end, pad):
     return tokens, done | (tokens == pad)
 
 
+def pad_is_zero(logits, done, end, pad):
+    """Sentences that have ended get 0 in yours. They get the argument `pad`."""
+    tokens = np.where(done, 0, logits.argmax(axis=-1))
+    return tokens, done | (tokens == end)
+
+
+def both_conditions(logits, done, end, pad):
+    """Your done asks for both: ended earlier, and `end` now. One of them is enough: use |, not
+    &."""
+    tokens = np.where(done, pad, logits.argmax(axis=-1))
+    return tokens, done & (tokens == end)
+
+
+def values(logits, done, end, pad):
+    """Your tokens are the highest logits. The token is the place of the highest one: argmax, not
+    max."""
+    tokens = np.where(done, pad, logits.max(axis=-1))
+    return tokens, done | (tokens == end)
+
+
 def all_together(logits, done, end, pad):
     """One sentence that ends, ends them all in yours. Each row has a done of its own."""
     tokens = np.where(done, pad, logits.argmax(axis=-1))
@@ -124,8 +144,8 @@ EXERCISE = Exercise(
     ),
     cases=cases,
     wrong=[
-        goes_on, forgets, never_ends, end_is_lost, repeats_end, lowest, over_the_batch,
-        ends_by_pad, all_together, inverted,
+        goes_on, forgets, never_ends, end_is_lost, repeats_end, lowest, over_the_batch, ends_by_pad,
+        all_together, inverted, pad_is_zero, both_conditions, values,
     ],
     properties=[done_stays_done],
     extremes={

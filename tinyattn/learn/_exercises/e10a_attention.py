@@ -109,6 +109,61 @@ def no_softmax(q, k, v, mask):
     return np.where(mask, _scores(q, k) / np.sqrt(q.shape[-1]), 0) @ v
 
 
+def not_divided(q, k, v, mask):
+    """The division is missing: your weights are exp(score). Divide by their sum over the keys."""
+    return np.where(mask, np.exp(_scores(q, k) / np.sqrt(q.shape[-1])), 0) @ v
+
+
+def inverted_by_a_large_number(q, k, v, mask):
+    """Your mask is inverted: you write a large negative number where it is True. Here True means
+    that the query may attend to the key: np.where(mask, scores, -np.inf)."""
+    scores = np.where(mask, -1e9, _scores(q, k) / np.sqrt(q.shape[-1]))
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True) @ v
+
+
+def own_mask(q, k, v, mask):
+    """You use a triangular mask of your own. Where a query may attend to a key, the argument `mask`
+    says."""
+    return _attend(_scores(q, k) / np.sqrt(q.shape[-1]), v, np.tri(*mask.shape, dtype=bool))
+
+
+def keys_reshaped(q, k, v, mask):
+    """You reshape k to (B, D, Tk). That keeps the order in memory and mixes the keys. Exchange the
+    two axes: k.swapaxes(-1, -2)."""
+    B, Tk, D = k.shape
+    return _attend(q @ k.reshape(B, D, Tk) / np.sqrt(D), v, mask)
+
+
+def scaled_afterwards(q, k, v, mask):
+    """You divide the outputs by sqrt(D). The scores are divided by it, before the softmax."""
+    return _attend(_scores(q, k), v, mask) / np.sqrt(q.shape[-1])
+
+
+def overflow(q, k, v, mask):
+    """With large scores yours is NaN: exp(1000) is infinity. Subtract the maximum of each row
+    first; the weights stay the same."""
+    e = np.where(mask, np.exp(_scores(q, k) / np.sqrt(q.shape[-1])), 0)
+    total = e.sum(axis=-1, keepdims=True)
+    return e / np.where(total > 0, total, 1) @ v
+
+
+def maximum_of_all(q, k, v, mask):
+    """You subtract the largest of all scores. In a row far below it every exp is 0. Each query has
+    a maximum of its own: axis=-1, keepdims=True."""
+    scores = np.where(mask, _scores(q, k) / np.sqrt(q.shape[-1]), -np.inf)
+    e = np.exp(scores - scores.max(initial=-1e30))
+    total = e.sum(axis=-1, keepdims=True)
+    return e / np.where(total > 0, total, 1) @ v
+
+
+def not_small_enough(q, k, v, mask):
+    """You write a number like -100 over masked scores. Real scores can be smaller, and then masked
+    keys get the weight. Set them to -inf."""
+    scores = np.where(mask, _scores(q, k) / np.sqrt(q.shape[-1]), -100.0)
+    return _attend(scores, v, np.ones_like(mask))
+
+
 def nan_without_keys(q, k, v, mask):
     """A query that may attend to no key gives NaN in yours: all its scores are -inf, and -inf -
     (-inf) is NaN. It must give 0."""
@@ -185,13 +240,18 @@ EXERCISE = Exercise(
     wrong=[
         not_scaled, scaled_by_keys, scaled_by_d, scaled_by_values, scaled_up, inverted, no_mask,
         over_queries, mask_after_softmax, masked_with_zero, no_softmax, nan_without_keys,
-        mean_without_keys,
+        mean_without_keys, not_divided, inverted_by_a_large_number, own_mask, keys_reshaped,
+        scaled_afterwards, overflow, maximum_of_all, not_small_enough,
     ],
     properties=[future_does_not_matter, order_of_keys, equal_values],
     extremes={
         "scores of 1000": (
             np.array([[[2000.0], [-2000.0]]]), np.array([[[1.0], [-0.5]]]), np.eye(2)[None],
             np.ones((2, 2), bool),
+        ),
+        "very small scores": (
+            np.array([[[-1000.0]]]), np.array([[[1.0], [1.001], [0.0]]]), np.eye(3)[None],
+            np.array([[True, True, False]]),
         ),
         "a query that may attend to no key": (
             np.ones((1, 2, 2)), np.ones((1, 2, 2)), np.array([[[1.0], [3.0]]]),

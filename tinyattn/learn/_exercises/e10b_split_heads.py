@@ -68,6 +68,20 @@ def reversed_heads(x, h):
     return solution(x, h)[:, ::-1]
 
 
+def words_not_transposed(x, h):
+    """You exchange time and features of x, then reshape to (B, h, T, D / h). reshape keeps the
+    order in memory, so features of several words are mixed. Reshape to (B, T, h, D / h) first."""
+    B, T, D = x.shape
+    return x.transpose(0, 2, 1).reshape(B, h, T, D // h)
+
+
+def size_left_to_numpy(x, h):
+    """Yours is right except for an array without elements: NumPy finds the size for -1 by a
+    division, and there it would divide 0 by 0. Write D // h."""
+    B, T, _ = x.shape
+    return x.reshape(B, T, h, -1).transpose(0, 2, 1, 3)
+
+
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for B, T, D, h in (
         (2, 3, 4, 2),
@@ -102,7 +116,7 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         not_transposed, interleaved, heads_after_time, heads_first, time_last, in_the_batch,
-        reversed_heads,
+        reversed_heads, words_not_transposed, size_left_to_numpy,
     ],
     properties=[a_word_stays_together],
     extremes={

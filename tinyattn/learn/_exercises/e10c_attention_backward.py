@@ -110,6 +110,52 @@ def sigmoid(grad, q, k, v, p):
     return ds @ k, _t(ds) @ q, _t(p) @ grad
 
 
+def scaled_by_d(grad, q, k, v, p):
+    """You divide by D. The scores were divided by the square root of D."""
+    ds = _ds(grad, v, p) / q.shape[-1]
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
+def scaled_up(grad, q, k, v, p):
+    """You multiply by sqrt(D). The scores were divided by it, so dq and dk are, too."""
+    ds = _ds(grad, v, p) * np.sqrt(q.shape[-1])
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
+def scaled_by_keys(grad, q, k, v, p):
+    """You divide by the square root of the number of keys. The scores were divided by sqrt(D)."""
+    ds = _ds(grad, v, p) / np.sqrt(k.shape[-2])
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
+def all_scaled(grad, q, k, v, p):
+    """Your dv has the factor 1 / sqrt(D), too. The scale stands in the scores only: dv is
+    p^T grad."""
+    dq, dk, dv = solution(grad, q, k, v, p)
+    return dq, dk, dv / np.sqrt(q.shape[-1])
+
+
+def plus(grad, q, k, v, p):
+    """The sign of the sum in your ds is wrong: ds = p (dp - sum(dp p))."""
+    dp = grad @ _t(v)
+    ds = p * (dp + (dp * p).sum(axis=-1, keepdims=True)) / np.sqrt(q.shape[-1])
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
+def no_factor(grad, q, k, v, p):
+    """The factor p in front of the bracket is missing: ds = p (dp - sum(dp p))."""
+    dp = grad @ _t(v)
+    ds = (dp - (dp * p).sum(axis=-1, keepdims=True)) / np.sqrt(q.shape[-1])
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
+def plain_sum(grad, q, k, v, p):
+    """In your ds you subtract sum(dp), not sum(dp p): each dp is multiplied by its weight."""
+    dp = grad @ _t(v)
+    ds = p * (dp - dp.sum(axis=-1, keepdims=True)) / np.sqrt(q.shape[-1])
+    return ds @ k, _t(ds) @ q, _t(p) @ grad
+
+
 def _weights(q: np.ndarray, k: np.ndarray) -> np.ndarray:
     s = q @ _t(k) / np.sqrt(q.shape[-1])
     e = np.exp(s - s.max(axis=-1, keepdims=True, initial=-1e30))
@@ -166,7 +212,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         not_scaled, scaled_once, scaled_once_k, no_softmax_sum, no_softmax, softmax_over_queries,
-        weights_not_transposed, scores_not_transposed, exchanged, sigmoid,
+        weights_not_transposed, scores_not_transposed, exchanged, sigmoid, scaled_by_d, scaled_up,
+        scaled_by_keys, all_scaled, plus, no_factor, plain_sum,
     ],
     gradients=gradients,
     properties=[shifted_keys],

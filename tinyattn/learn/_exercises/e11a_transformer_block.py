@@ -116,6 +116,29 @@ def parts_exchanged(x, attention, feed_forward, norm_1, norm_2, norm_first):
     return solution(x, feed_forward, attention, norm_1, norm_2, norm_first)
 
 
+def norm_of_the_part(x, attention, feed_forward, norm_1, norm_2, norm_first):
+    """Without norm_first you norm what comes out of the part, and then add. The norm comes after
+    the addition: norm(x + part(x))."""
+    if norm_first:
+        return solution(x, attention, feed_forward, norm_1, norm_2, True)
+    x = x + norm_1(attention(x))
+    return x + norm_2(feed_forward(x))
+
+
+def no_norm(x, attention, feed_forward, norm_1, norm_2, norm_first):
+    """There are no norms in yours. Each part has one."""
+    x = x + attention(x)
+    return x + feed_forward(x)
+
+
+def side_by_side(x, attention, feed_forward, norm_1, norm_2, norm_first):
+    """Both parts read the same x in yours. They follow each other: the feed-forward network reads
+    the result of the attention, with the path around it."""
+    if norm_first:
+        return x + attention(norm_1(x)) + feed_forward(norm_2(x))
+    return norm_2(norm_1(x + attention(x) + feed_forward(x)))
+
+
 def mean_of_words(x: np.ndarray) -> np.ndarray:
     """x -> each word gets the mean of all words"""
     return np.broadcast_to(x.mean(axis=0), x.shape)
@@ -162,7 +185,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         no_first_path, no_second_path, no_path, normed_path, always_after, always_before, inverted,
-        one_norm, norms_exchanged, from_the_start, parts_exchanged,
+        one_norm, norms_exchanged, from_the_start, parts_exchanged, norm_of_the_part, no_norm,
+        side_by_side,
     ],
     properties=[parts_that_give_nothing],
     extremes={

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinyattn.learn.exercise import Exercise, Inputs
+from tinyattn.learn.exercise import Exercise, Inputs, call_unnamed
 
 Model = Callable[[np.ndarray], np.ndarray]
 
@@ -20,7 +20,8 @@ def is_causal(model: Callable[[np.ndarray], np.ndarray], T: int, D: int) -> bool
 
     You choose the x that you try. Change words, and look at which outputs change. A leak may be
     small (a thousandth), it may concern one word, one output or one feature only, and it may lie
-    in squares, or in differences of features.
+    in squares, in differences of features, or in the direction of a word. It may raise one feature
+    of an output and lower another.
     """
     raise NotImplementedError("is_causal is not written yet")
 
@@ -38,7 +39,8 @@ def solution(model, T, D):
 
 
 def always_true(model, T, D):
-    """Every model passes your test. A test that can't fail shows nothing."""
+    """Every model passes your test. A test that can't fail shows nothing. Did you change a copy
+    (x.copy()), and did the model run on both? A comparison with NaN is always False."""
     return True
 
 
@@ -89,7 +91,8 @@ def first_output(model, T, D):
 
 def all_outputs(model, T, D):
     """Your test refuses models that are causal. That happens if it looks at outputs at or after the
-    word that has changed: those may change. Look only at the outputs before it."""
+    word that has changed, or if earlier words change, too: those outputs may change. Change words
+    from t on only, and look only at the outputs before t."""
     return _try(T, D, _new, lambda t: slice(None))(model)
 
 
@@ -118,7 +121,7 @@ def too_tolerant(model, T, D):
 
 def same_for_all_features(model, T, D):
     """A leak in differences of features passes your test. That happens if you add the same to all
-    features of a word. Change each of them by another amount."""
+    features of a word, or change only one of them. Change each of them by another amount."""
 
     def change(x, t):
         x[t:] += 1
@@ -144,6 +147,35 @@ def sign_changed(model, T, D):
 
     def change(x, t):
         x[t:] *= -1
+        return x
+
+    return _try(T, D, change, _before)(model)
+
+
+def one_before(model, T, D):
+    """Your test looks at outputs before t - 1 when it has changed the words from t on. The output
+    just before the change must not move, either: model(x)[:t]."""
+    return _try(T, D, _new, lambda t: slice(None, t - 1))(model)
+
+
+def inverted(model, T, D):
+    """Your answers are exchanged: True means that no output depends on later words."""
+    return not solution(model, T, D)
+
+
+def sum_of_outputs(model, T, D):
+    """A leak passes your test that raises one feature of an output and lowers another. That happens
+    if you compare sums or means of the outputs. Compare number by number."""
+    x = np.random.default_rng(0).standard_normal((T, D))
+    return all(abs((model(_new(x.copy(), t)) - model(x))[:t].sum()) < 1e-6 for t in range(1, T))
+
+
+def doubled(model, T, D):
+    """A leak of the direction of a word passes your test. That happens if you only multiply words
+    by a number. Give them new numbers."""
+
+    def change(x, t):
+        x[t:] *= 2
         return x
 
     return _try(T, D, change, _before)(model)
@@ -234,10 +266,26 @@ def differences(x: np.ndarray) -> np.ndarray:
     return x + after[:, :1] - after[:, 1:2]
 
 
+def opposite(x: np.ndarray) -> np.ndarray:
+    """a model that adds the word after this one to a feature, and subtracts it from another"""
+    after = np.concatenate([x[1:, 0], [0.0]])
+    out = x.copy()
+    out[:, 0] += after
+    out[:, 1] -= after
+    return out
+
+
+def direction(x: np.ndarray) -> np.ndarray:
+    """a model that adds the direction of the word after this one"""
+    size = np.sqrt((x**2).sum(axis=1, keepdims=True)) + 1e-300
+    return x + np.concatenate([x[1:] / size[1:], 0 * x[:1]])
+
+
 CAUSAL = [gives_back, mean_so_far, word_before, masked_attention, ignores_x]
 LEAKS = [
     attention_without_mask, from_here_on, word_after, thousandth, last_into_first,
     second_into_first, last_into_one_before, middle, last_feature_leaks, squares, differences,
+    opposite, direction,
 ]  # fmt: skip
 
 
@@ -254,7 +302,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         always_true, always_false, last_word, first_output, all_outputs, own_word, past_changed,
-        too_tolerant, same_for_all_features, first_feature, sign_changed,
+        too_tolerant, same_for_all_features, first_feature, sign_changed, one_before, inverted,
+        sum_of_outputs, doubled,
     ],
     extremes={
         "two words": (last_into_first, 2, 2),
@@ -268,4 +317,5 @@ EXERCISE = Exercise(
         "Compare model(other)[:t] with model(x)[:t]: the largest difference must be below 1e-6, "
         "say. If it is larger for any t, the answer is False.",
     ),
+    run=call_unnamed,
 )  # fmt: skip

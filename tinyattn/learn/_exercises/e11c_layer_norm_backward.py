@@ -138,6 +138,51 @@ def divided_by_less(grad, x, weight, eps):
     return dx, (grad * z).sum(axis=0), grad.sum(axis=0)
 
 
+def wrong_sign(grad, x, weight, eps):
+    """The sign of the term of the deviation is wrong in your dx: -z * mean(g z), with g = grad *
+    weight."""
+    z, scale, g, rest = _parts(grad, x, weight, eps)
+    return scale * (g - _mean(g) + z * _mean(g * z)), *rest
+
+
+def off_for_z(grad, x, weight, eps):
+    """Your dx uses x - mean where it needs z = (x - mean) / sqrt(variance + eps)."""
+    z, scale, g, rest = _parts(grad, x, weight, eps)
+    off = z / scale
+    return scale * (g - _mean(g) - off * _mean(g * off)), *rest
+
+
+def over_the_rows(grad, x, weight, eps):
+    """The means in your dx run over the rows. They run along a row, over its D numbers, as those of
+    the forward pass do."""
+    z, scale, g, rest = _parts(grad, x, weight, eps)
+    N = max(len(x), 1)
+    return scale * (g - g.sum(axis=0) / N - z * (g * z).sum(axis=0) / N), *rest
+
+
+def twice_the_deviation(grad, x, weight, eps):
+    """The term of the deviation has a factor 2 in your dx. The 2 of the square and the 1/2 of the
+    root cancel: -z * mean(g z)."""
+    z, scale, g, rest = _parts(grad, x, weight, eps)
+    return scale * (g - _mean(g) - 2 * z * _mean(g * z)), *rest
+
+
+def weight_in_its_own_gradient(grad, x, weight, eps):
+    """Your dweight and dbias have the factor weight. In y = weight * z + bias their slopes are z
+    and 1: the sums are those of grad * z and grad."""
+    dx, dw, db = solution(grad, x, weight, eps)
+    return dx, dw * weight, db * weight
+
+
+def eps_outside(grad, x, weight, eps):
+    """Your eps stands outside of the root. It is added to the variance: sqrt(variance + eps)."""
+    off = x - _mean(x)
+    scale = 1 / (np.sqrt(_mean(off * off)) + eps)
+    z, g = off * scale, grad * weight
+    dx = scale * (g - _mean(g) - z * _mean(g * z))
+    return dx, (grad * z).sum(axis=0), grad.sum(axis=0)
+
+
 def no_eps(grad, x, weight, eps):
     """eps is missing in yours. In a row of equal numbers the variance is 0, and you divide by
     0."""
@@ -189,7 +234,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         constants, no_variance, no_mean, no_weight, weight_outside, no_scale, sums, x_for_z, no_sum,
-        no_keepdims, mean_of_rows, divided_by_less, no_eps,
+        no_keepdims, mean_of_rows, divided_by_less, no_eps, wrong_sign, off_for_z, over_the_rows,
+        twice_the_deviation, weight_in_its_own_gradient, eps_outside,
     ],
     gradients=gradients,
     properties=[rows_sum_to_zero],

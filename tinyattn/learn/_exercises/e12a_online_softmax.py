@@ -104,6 +104,29 @@ def whole_batch(m, s, block):
     return top, s * np.exp(m - shift) + np.exp(block - shift[:, None]).sum(axis=-1)
 
 
+def mean_of_the_block(m, s, block):
+    """You add the mean of the terms of the block. s is a sum: add their sum."""
+    top = _top(m, block)
+    shift = _shift(top)
+    terms = np.exp(block - shift[:, None]).sum(axis=-1)
+    return top, s * np.exp(m - shift) + terms / max(block.shape[1], 1)
+
+
+def sum_of_the_batch(m, s, block):
+    """You add the terms of all rows to each s. Each row has its own sum: axis=-1."""
+    top = _top(m, block)
+    shift = _shift(top)
+    return top, s * np.exp(m - shift) + np.exp(block - shift[:, None]).sum()
+
+
+def no_maximum_of_nothing(m, s, block):
+    """Yours is right except for a block without scores: NumPy knows no maximum of nothing. With
+    block.max(axis=-1, initial=-np.inf) it is -inf."""
+    top = np.maximum(m, block.max(axis=-1))
+    shift = _shift(top)
+    return top, s * np.exp(m - shift) + np.exp(block - shift[:, None]).sum(axis=-1)
+
+
 def nan_when_masked(m, s, block):
     """A row that is all masked gives NaN in yours: its m is -inf, and -inf - (-inf) is NaN. Its s
     stays 0."""
@@ -142,7 +165,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         not_rescaled, old_maximum, block_maximum, wrong_way, only_the_block, block_not_shifted,
-        block_by_its_own, block_by_the_old, whole_batch, nan_when_masked,
+        block_by_its_own, block_by_the_old, whole_batch, nan_when_masked, mean_of_the_block,
+        sum_of_the_batch, no_maximum_of_nothing,
     ],
     properties=[blocks_of_any_size],
     extremes={
@@ -158,7 +182,8 @@ EXERCISE = Exercise(
         "a block without scores": (np.array([1.0]), np.array([2.0]), np.zeros((1, 0))),
     },
     hints=(
-        "The new m is np.maximum(m, block.max(axis=-1)). Compute it first: both sums need it.",
+        "The new m is np.maximum(m, block.max(axis=-1, initial=-np.inf)). Compute it first: both "
+        "sums need it.",
         "The old s is a sum of exp(x - old m). Each term times exp(old m - new m) is exp(x - "
         "new m), so the whole sum is multiplied by that.",
         "For rows that are all masked, m is -inf. Subtract 0 in place of m there: exp(-inf - 0) is "

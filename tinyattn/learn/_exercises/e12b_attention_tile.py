@@ -111,6 +111,52 @@ def scores_times_values(q, k, v, m, s, o):
     return top, s * old + e.sum(axis=-1), o * old[:, None] + scores @ v
 
 
+def scaled_by_keys(q, k, v, m, s, o):
+    """You divide by the square root of the number of keys. Divide by sqrt(D), the last size of
+    q."""
+    scores = q @ k.T / np.sqrt(len(k))
+    top = np.maximum(m, scores.max(axis=-1))
+    old, e = np.exp(m - top), np.exp(scores - top[:, None])
+    return top, s * old + e.sum(axis=-1), o * old[:, None] + e @ v
+
+
+def scaled_by_d(q, k, v, m, s, o):
+    """You divide by D. Divide the scores by the square root of D."""
+    scores = q @ k.T / q.shape[-1]
+    top = np.maximum(m, scores.max(axis=-1))
+    old, e = np.exp(m - top), np.exp(scores - top[:, None])
+    return top, s * old + e.sum(axis=-1), o * old[:, None] + e @ v
+
+
+def not_shifted(q, k, v, m, s, o):
+    """The terms of your tile are exp(score). They are exp(score - new m), so that none can
+    overflow."""
+    scores, top, old, _ = _tile(q, k, m)
+    e = np.exp(scores)
+    return top, s * old + e.sum(axis=-1), o * old[:, None] + e @ v
+
+
+def tile_by_its_own(q, k, v, m, s, o):
+    """You subtract the maximum of the tile from its scores. Subtract the new m, which may come from
+    an earlier tile."""
+    scores, top, old, _ = _tile(q, k, m)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return top, s * old + e.sum(axis=-1), o * old[:, None] + e @ v
+
+
+def old_was_divided(q, k, v, m, s, o):
+    """You multiply the old o by s. It has not been divided by s: o is a sum of exp(score - m) *
+    value, so its only factor is exp(old m - new m)."""
+    _, top, old, e = _tile(q, k, m)
+    return top, s * old + e.sum(axis=-1), o * (s * old)[:, None] + e @ v
+
+
+def forgets_both(q, k, v, m, s, o):
+    """Your s and o forget the earlier tiles: add the old ones, times exp(old m - new m)."""
+    _, top, _, e = _tile(q, k, m)
+    return top, e.sum(axis=-1), e @ v
+
+
 def forgets(q, k, v, m, s, o):
     """Your o forgets the earlier tiles: add o * exp(old m - new m)."""
     _, top, old, e = _tile(q, k, m)
@@ -173,7 +219,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         output_not_rescaled, sum_not_rescaled, nothing_rescaled, divided_too_early, not_scaled,
-        tile_maximum, wrong_way, tile_normalised, scores_times_values, forgets,
+        tile_maximum, wrong_way, tile_normalised, scores_times_values, forgets, scaled_by_keys,
+        scaled_by_d, not_shifted, tile_by_its_own, old_was_divided, forgets_both,
     ],
     properties=[is_attention, order_of_tiles],
     extremes={

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -55,7 +54,8 @@ SOLUTION = f"""\
     }}
 }}
 """
-GUARD, FREE, OTHERS = 64, 50.0, -1.0  # floats beyond the ends; what stands there; in other rows
+# Floats beyond the ends; what stands there, which spoils any sum; what stands in other rows.
+GUARD, FREE, OTHERS = 4096, np.inf, -1.0
 
 
 class NoCompiler(Exception):
@@ -67,6 +67,27 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc"))), None)
 
 
+# Stands before the student's code: each expf lets another call of her function run first, as
+# another thread might. So a static or global variable is noticed every time, not by chance.
+BETWEEN = """\
+#include <math.h>
+void softmax_in_c(const float *x, float *y, long columns, long first, long last);
+static _Thread_local int other_runs;
+static float expf_between(float x)
+{
+    if (!other_runs) {
+        float other[256] = {9, 8, 7}, y[256];  // room for answers that go beyond the row
+        other_runs = 1;
+        softmax_in_c(other, y, 3, 0, 1);
+        other_runs = 0;
+    }
+    return expf(x);
+}
+#define expf expf_between
+#line 1 "<stdin>"
+"""
+
+
 @cache
 def library(source: str, name: str) -> Callable[..., None]:
     """The function of a C file, compiled. `name` stands in the messages of the compiler."""
@@ -76,7 +97,9 @@ def library(source: str, name: str) -> Callable[..., None]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         out = f"{folder}/softmax.so"
         command = [program, "-O2", "-shared", "-fPIC", "-x", "c", "-o", out, "-", "-lm"]
-        done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=BETWEEN + source, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             said = done.stderr.strip().replace("<stdin>", name).replace("\n", "\n    ")
             raise NoCompiler(f"the compiler says:\n\n    {said}")
@@ -101,7 +124,8 @@ def from_c(source: str, name: str = "softmax_in_c", told: str = "", where: str =
         out = np.full(x.size + GUARD, FREE, np.float32)
         given[: x.size], out[: x.size] = x.ravel(), OTHERS
         library(source, where or name)(given.ctypes.data, out.ctypes.data, columns, first, last)
-        untouched = bool((out[x.size :] == FREE).all())
+        same = np.array_equal(given[: x.size], x.ravel()) and (given[x.size :] == FREE).all()
+        untouched = bool(same and (out[x.size :] == FREE).all())
         return out[: x.size].reshape(rows, columns), untouched
 
     answer.__name__, answer.__doc__ = name, told
@@ -118,8 +142,8 @@ def from_file(path: Path) -> Answer:
 def softmax_in_c(x: np.ndarray, first: int, last: int) -> tuple[np.ndarray, bool]:
     """The C function, called from Python: x has the shape (B, V), and is float32.
 
-    Returns (y, untouched): y has -1 in all rows but first ... last - 1; `untouched` is True if the
-    memory behind y is as it was.
+    Returns (y, untouched): y has -1 in all rows but first ... last - 1; `untouched` is True if
+    x, and the memory behind x and y, are as they were.
     """
     raise NotImplementedError("softmax_in_c is not written yet")
 
@@ -136,6 +160,10 @@ def changed(name: str, told: str, *changes: tuple[str, str]) -> Answer:
     return from_c(source, name, told)
 
 
+SHARED = (
+    "Yours keeps a variable between its calls (static, or global). All threads share it, and "
+    "another one changes it while you compute. Use variables inside of the function."
+)
 WRONG = [
     changed(
         "tail_read",
@@ -190,6 +218,58 @@ WRONG = [
         (", sum = 0;", ";"),
     ),
     changed(
+        "maximum_goes_on",
+        "Your maximum goes on from row to row. In a row far below the one before, all terms are 0. "
+        "Set it to -INFINITY at the beginning of each row.",
+        ("    for (long row", "    float top = -INFINITY;\n    for (long row"),
+        ("top = -INFINITY, sum = 0;", "sum = 0;"),
+    ),
+    changed(
+        "one_column_more",
+        "Your loops go one column too far: row i ends before column `columns`. Write j < columns, "
+        "not j <= columns.",
+        ("j < columns", "j <= columns"),
+    ),
+    changed(
+        "reads_one_column_more",
+        "Your loop for the maximum goes one column too far, into the next row. Write j < columns, "
+        "not j <= columns.",
+        ("j < columns; j++)\n            top", "j <= columns; j++)\n            top"),
+    ),
+    changed(
+        "one_row_less",
+        "Your last row is missing. The rows first ... last - 1 are yours: row < last.",
+        ("row < last", "row < last - 1"),
+    ),
+    changed(
+        "writes_to_x",
+        "You write to x. Only y is yours to write to; other threads may still read x.",
+        (
+            "to[j] = expf(from[j] - top);",
+            "to[j] = expf(from[j] - top);\n            ((float *)from)[j] = to[j];",
+        ),
+    ),
+    changed(
+        "divided_too_early",
+        "You divide in the loop that adds up, by a sum that is not complete. Divide in a loop "
+        "of its own, after it.",
+        ("sum += to[j];", "sum += to[j];\n            to[j] /= sum;"),
+        ("to[j] /= sum;\n    }\n}", "to[j] /= 1;\n    }\n}"),
+    ),
+    changed(
+        "shared_sum",
+        SHARED,
+        (", sum = 0;", ";\n        static float sum;\n        sum = 0;"),
+    ),
+    changed(
+        "shared_maximum",
+        SHARED,
+        (
+            ", top = -INFINITY, sum = 0;",
+            ", sum = 0;\n        static float top;\n        top = -INFINITY;",
+        ),
+    ),
+    changed(
         "not_divided",
         "The division is missing: a row of yours has the sum of exp(x - maximum), not 1.",
         ("to[j] /= sum", "to[j] /= 1"),
@@ -214,8 +294,9 @@ WRONG = [
     ),
     changed(
         "maximum_from_zero",
-        "Your maximum starts at 0. In a row of very small numbers it stays 0, all terms are 0, and "
-        "you divide by 0. Start with -INFINITY, or with the first number.",
+        "Your maximum starts at 0, or at another number that a row can be below. Then it does not "
+        "change in such a row, all terms are 0, and you divide by 0. Start with -INFINITY, or with "
+        "the first number.",
         ("top = -INFINITY", "top = 0"),
     ),
 ]
@@ -227,18 +308,16 @@ def cases(rng: np.random.Generator) -> Iterator[Inputs]:
         (40, 70, 1, 39),
     ):  # fmt: skip
         yield rng.standard_normal((rows, columns)).astype(np.float32), first, last
+    yield np.ones((2, 5), np.float32), 0, 2
 
 
-def three_threads(answer: Answer, rng: np.random.Generator) -> str | None:
-    """Three threads that share the rows give the same as one."""
+def in_parts(answer: Answer, rng: np.random.Generator) -> str | None:
+    """Three calls that share the rows give the same as one."""
     x = rng.standard_normal((90, 37)).astype(np.float32)
-    whole, parts = answer(x, 0, 90)[0], [(0, 30), (30, 40), (40, 90)]
-    with ThreadPoolExecutor(3) as pool:
-        for _ in range(20):
-            found = list(pool.map(lambda part: answer(x, *part)[0], parts))
-            for (first, last), y in zip(parts, found, strict=True):
-                if not np.allclose(y[first:last], whole[first:last], atol=1e-5):
-                    return f"The rows {first} to {last - 1} differ."
+    whole = answer(x, 0, 90)[0]
+    for first, last in ((0, 30), (30, 40), (40, 90)):
+        if not np.allclose(answer(x, first, last)[0][first:last], whole[first:last], atol=1e-5):
+            return f"The rows {first} to {last - 1} differ."
     return None
 
 
@@ -261,10 +340,13 @@ EXERCISE = Exercise(
     hand=(np.log(np.array([[1, 2, 1], [1, 1, 2], [3, 1, 4]], np.float32)), 0, 2),
     cases=cases,
     wrong=WRONG,
-    properties=[three_threads, no_row],
+    properties=[in_parts, no_row],
     extremes={
         "numbers of 1000": (np.array([[1000, 999, -1000]], np.float32), 0, 1),
         "very small numbers": (np.array([[-1000, -1001, -1002]], np.float32), 0, 1),
+        "rows of very different size": (
+            np.array([[1000, 999], [-1000, -1001]], np.float32), 0, 2,
+        ),
         "numbers that are -infinity": (np.array([[0, -np.inf, 0]], np.float32), 0, 1),
         "no columns": (np.zeros((2, 0), np.float32), 0, 2),
     },

@@ -1,4 +1,4 @@
-"""A test of a gradient that the reader writes: it has to refuse eleven faulty ones, and to let
+"""A test of a gradient that the reader writes: it has to refuse thirteen faulty ones, and to let
 right ones pass. A message here says which faults survive, since that is all that can be known of a
 test.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinyattn.learn.exercise import Exercise, Inputs
+from tinyattn.learn.exercise import Exercise, Inputs, call_unnamed
 
 Backward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -21,7 +21,7 @@ def catch_faults(softmax_backward: Callable[[np.ndarray, np.ndarray], np.ndarray
     Returns True if the function is right, False if it has a fault.
 
     You choose the inputs, and how you compare. The check here tries your test on right functions,
-    and on eleven faulty ones. One of them is too large by a thousandth, one is wrong in long rows
+    and on thirteen faulty ones. One of them is too large by a thousandth, one is wrong in long rows
     only, one is wrong in all rows but the first, and one in a single number.
     """
     raise NotImplementedError("catch_faults is not written yet")
@@ -113,10 +113,33 @@ def only_the_sum(softmax_backward):
 
 def first_row_only(softmax_backward):
     """Survived: the function that is wrong in all rows but the first. That happens if you look at
-    the first row of the batch only."""
+    the first row of the batch only, or if all rows are equal."""
     y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
     grad = np.random.default_rng(1).standard_normal((3, 8))
     return np.abs(softmax_backward(y, grad) - _right(y, grad))[0].max() < 1e-5
+
+
+def one_sign(softmax_backward):
+    """Survived: the function whose result is too small everywhere. That happens if you look at the
+    largest difference without its absolute value. Write np.abs(got - right).max()."""
+    y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
+    grad = np.random.default_rng(1).standard_normal((3, 8))
+    return (softmax_backward(y, grad) - _right(y, grad)).max() < 1e-5
+
+
+def other_sign(softmax_backward):
+    """Survived: the function whose result is too large everywhere. That happens if you look at the
+    largest difference without its absolute value. Write np.abs(got - right).max()."""
+    y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
+    grad = np.random.default_rng(1).standard_normal((3, 8))
+    return (_right(y, grad) - softmax_backward(y, grad)).max() < 1e-5
+
+
+def grad_is_y(softmax_backward):
+    """Survived: the function that exchanges y and grad. That happens if you give the same array for
+    both. Choose another grad."""
+    y = _softmax(np.random.default_rng(0).standard_normal((3, 8)))
+    return _near(softmax_backward, y, y)
 
 
 def definition(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
@@ -174,6 +197,16 @@ def lower(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
     return definition(y, grad) - 0.01
 
 
+def higher(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """a function whose result is too large by a hundredth everywhere"""
+    return definition(y, grad) + 0.01
+
+
+def exchanged(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """a function that exchanges y and grad"""
+    return definition(grad, y)
+
+
 def negated(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """a function whose result has the wrong sign"""
     return -definition(y, grad)
@@ -194,7 +227,7 @@ def last_number(y: np.ndarray, grad: np.ndarray) -> np.ndarray:
 def cases(rng: np.random.Generator) -> Iterator[Inputs]:
     for function in (
         definition, jacobian, single, zeros, whole_batch, mean, thousandth, long_rows, other_rows,
-        lower, negated, doubled, last_number,
+        lower, higher, exchanged, negated, doubled, last_number,
     ):  # fmt: skip
         yield (function,)
 
@@ -207,11 +240,12 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         always_true, always_false, through_sum, equal_probabilities, tolerant, one_row, short_rows,
-        exact, only_the_sum, first_row_only,
+        exact, only_the_sum, first_row_only, one_sign, other_sign, grad_is_y,
     ],
     hints=(
         "Make x and grad from random numbers, y as the softmax of x, and compare with the formula.",
         "Use several rows, rows of at least eight numbers, and a grad of different numbers.",
         "np.abs(got - right).max() < 1e-5 lets rounding pass, and catches a thousandth.",
     ),
+    run=call_unnamed,
 )  # fmt: skip

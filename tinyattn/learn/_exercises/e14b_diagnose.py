@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinyattn.learn.exercise import Exercise, Inputs
+from tinyattn.learn.exercise import Exercise, Inputs, call_unnamed
 
 Attention = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -106,6 +106,32 @@ def sums_confused(attention):
     return _changed(attention, {"softmax over queries": "mask after softmax"})
 
 
+def never_right(attention):
+    """You find a fault in an attention that is right. Compare with softmax(q k^T / sqrt(D)) v,
+    computed by yourself, up to rounding."""
+    return _changed(attention, {"right": "no scale"})
+
+
+def mask_faults_exchanged(attention):
+    """You exchanged "no mask" and "inverted mask". Without a mask, the output is the same for every
+    mask; an inverted one gives weight only where the mask is False."""
+    return _changed(attention, {"no mask": "inverted mask", "inverted mask": "no mask"})
+
+
+def sums_exchanged(attention):
+    """You exchanged "mask after softmax" and "softmax over queries". With a mask of True
+    everywhere, only the softmax over the queries has rows whose sum is not 1."""
+    one, other = "mask after softmax", "softmax over queries"
+    return _changed(attention, {one: other, other: one})
+
+
+def scales_exchanged(attention):
+    """You exchanged the two scales. Without one, log of the ratio of two weights is the difference
+    of two numbers of q k^T itself."""
+    one, other = "no scale", "scaled by keys"
+    return _changed(attention, {one: other, other: one})
+
+
 def _attend(q, k, v, mask, divisor):
     e = np.exp(q @ k.T / divisor) * mask
     return e / e.sum(axis=-1, keepdims=True) @ v
@@ -173,7 +199,8 @@ EXERCISE = Exercise(
     cases=cases,
     wrong=[
         always_right, scale_unseen, keys_unseen, scales_confused, mask_unseen, masks_confused,
-        sums_unseen, axis_unseen, sums_confused,
+        sums_unseen, axis_unseen, sums_confused, never_right, mask_faults_exchanged, sums_exchanged,
+        scales_exchanged,
     ],
     hints=(
         "With v = np.eye(Tk), the output is the matrix of weights itself. Look at it for a mask "
@@ -183,4 +210,5 @@ EXERCISE = Exercise(
         "For the scale: log(weight_i / weight_j) of one query is the difference of its scores i "
         "and j. Compare it with that of q k^T, for a Tk that is not D.",
     ),
+    run=call_unnamed,
 )  # fmt: skip
