@@ -53,6 +53,12 @@ def prepare(
         )
     ta.manual_seed(args.seed)
     model = new_model(options, tokens, pieces) if base is None else fitting(base, tokens)
+    for side, vocab in (("source", model.source), ("target", model.target)):
+        if not vocab.to_list():
+            raise DataError(
+                f"--min-count: expected {side} tokens that come {options['min_count']} times in "
+                "training, found none"
+            )
     seen = np.unique([*(digest(source) for source, _ in (*training, *validation)), *known])
     return model, Data(
         model.encode(tokens), model.ids(validation), test, left_out, seen, fingerprint(pairs)

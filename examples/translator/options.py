@@ -45,9 +45,11 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add = commands.add_parser(
         "train", help="train a model and report on held-out pairs"
     ).add_argument
-    add("--data", metavar="FILE", help="lines of source TAB target (default: the built-in corpus)")
+    add("--data", type=place, metavar="FILE",
+        help="lines of source TAB target (default: the built-in corpus)")  # fmt: skip
     add("--swap", action="store_true", help="the second column is the source")
-    add("--out", default="runs/translate", help="folder for the results (default: %(default)s)")
+    add("--out", type=place, default="runs/translate",
+        help="folder for the results (default: %(default)s)")  # fmt: skip
     add("--model", choices=tuple(MODELS), default="rnn", help="default: %(default)s")
     add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
     add("--layers", type=positive, help=usual("layers"))
@@ -89,27 +91,30 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--seed", type=natural, default=0, help="default: %(default)s")
     add("--save-every", type=positive, default=500, metavar="STEPS",
         help="steps from one checkpoint to the next (default: %(default)s)")  # fmt: skip
-    add("--from", metavar="RUN", help="begin with the weights and vocabularies of a trained model")
-    add("--config", metavar="FILE", help="a TOML file with options; those given beside it count")
+    add("--from", type=place, metavar="RUN",
+        help="begin with the weights and vocabularies of a trained model")  # fmt: skip
+    add("--config", type=place, metavar="FILE",
+        help="a TOML file with options; those given beside it count")  # fmt: skip
     add("--resume", nargs="?", const="", metavar="RUN",
         help="go on with a run that was stopped (default: the newest with this --out)")  # fmt: skip
     add = commands.add_parser("evaluate", help="report on a trained model").add_argument
-    add("--model", help="its file or folder (default: the newest in runs/)")
-    add("--data", metavar="FILE",
+    add("--model", type=place, help="its file or folder (default: the newest in runs/)")
+    add("--data", type=place, metavar="FILE",
         help="pairs to use where training has not seen them (default: its test pairs)")  # fmt: skip
     add("--swap", action=both, help="the second column is the source (default: as in training)")
     add("--quantize", action="store_true",
         help="with weights of 8 bits; they are written to model-int8.safetensors")  # fmt: skip
     search_options(add, n_best=False)
     add = commands.add_parser("compare", help="say which of two models is better").add_argument
-    add("run1", help="a model: its file or folder")
-    add("run2", help="another one, with the same test pairs")
+    add("run1", type=place, help="a model: its file or folder")
+    add("run2", type=place, help="another one, with the same test pairs")
     search_options(add, n_best=False)
     add = commands.add_parser("translate", help="translate with a trained model").add_argument
     add("sentence", nargs="*", help="default: standard input, a sentence a line")
-    add("--file", help="a text file, a sentence a line")
-    add("--model", help="its file or folder (default: the newest in runs/)")
-    add("--page", metavar="FILE", help="write an HTML page, too, that shows what attention did")
+    add("--file", type=place, help="a text file, a sentence a line")
+    add("--model", type=place, help="its file or folder (default: the newest in runs/)")
+    add("--page", type=place, metavar="FILE",
+        help="write an HTML page, too, that shows what attention did")  # fmt: skip
     add("--with-model", action="store_true", help="put the model itself into the page")
     add("--quantize", action="store_true", help="with weights of 8 bits")
     search_options(add, n_best=True)
@@ -189,7 +194,8 @@ def config_options(path: str) -> list[str]:
         if name in seen:
             raise DataError(f"{path}: expected {action.option_strings[0][2:]} once, got it twice")
         seen.add(name)
-        kind = "true or false" if action.nargs == 0 else "text" if not action.type else "a number"
+        is_text = action.type in (None, place)
+        kind = "true or false" if action.nargs == 0 else "text" if is_text else "a number"
         fits: Any = {"true or false": bool, "text": str, "a number": (int, float)}[kind]
         if not isinstance(value, fits) or (kind == "a number" and isinstance(value, bool)):
             raise DataError(f"{path}: {key}: expected {kind}, got {value!r}")
@@ -273,6 +279,7 @@ def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[st
     return read
 
 
+place = number(str, "a name", bool)  # of a file or a folder; an empty one is a mistake
 positive = number(int, "a whole number from 1", lambda n: n >= 1)
 natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
 rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)

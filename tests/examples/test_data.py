@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from translator.data import prepare
 from translator.files import load_model, new_folder, save_model
-from translator.options import train_options
+from translator.options import parsed, train_options
 
 from tinyattn.text import DataError, batches
 
@@ -103,6 +103,25 @@ def test_words_that_come_once_are_unknown_in_data_of_ones_own(tmp_path: Path) ->
     assert "uhu" not in model.source
     assert "uhu" in prepare(train_options(*given, "--min-count", "1"))[0].source
     assert train_options("--pairs", "100").min_count == 1
+    with pytest.raises(DataError, match=r"^--min-count: expected source tokens that come 99 times"):
+        prepare(train_options(*given, "--min-count", "99"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("train", "--data", ""),
+        ("train", "--from", ""),
+        ("train", "--out", ""),
+        ("evaluate", "--model", ""),
+        ("compare", "runs/a", ""),
+        ("translate", "一", "--page", ""),
+    ],
+)
+def test_an_empty_name_is_refused(given: tuple[str, ...]) -> None:
+    """A shell gives one where a variable is not set."""
+    with pytest.raises(DataError, match=r": expected a name, got ''$"):
+        parsed(given)
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
