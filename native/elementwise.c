@@ -4,7 +4,7 @@
  * The result is C-contiguous, and work is cut into parts of its elements. A part goes block by block: an
  * input whose elements lie side by side in the block is used in place; of any other they are
  * first copied side by side, into a buffer that stays in the first-level cache. Every operation is thus
- * one loop over contiguous numbers. out may be one of the inputs if it has the same layout. */
+ * one loop over contiguous numbers. Where no input needs the buffer, a part is a single block. out may be one of the inputs if it has the same layout. */
 
 TA_INLINE vec FN(sign)(vec x)
 {
@@ -229,13 +229,15 @@ static void FN(elementwise_part)(void *arg, long part, long parts)
     real room[3][FN(BLOCK)] __attribute__((aligned(64))), results[FN(BLOCK)] __attribute__((aligned(64)));
     const real *in[3] = {room[0], room[1], room[2]};
     struct ta_sum total = {0, 0};
-    int filled[3] = {0};
-    for (int k = 0; k < inputs; k++)
+    int filled[3] = {0}, in_place = !job->totals;
+    for (int k = 0; k < inputs; k++) {
+        in_place &= job->in[k].dense && !job->in[k].constant;
         if (job->in[k].constant)
             for (long i = 0; i < ta_smaller(FN(BLOCK), end - begin); i++) room[k][i] = job->in[k].number;
+    }
     long count;
     for (int64_t first = begin; first < end; first += count) {
-        count = FN(next_block)(job, first, end);
+        count = in_place ? (long)(end - begin) : FN(next_block)(job, first, end);
         for (int k = 0; k < inputs; k++) {
             const struct FN(input) *input = &job->in[k];
             if (input->constant) continue;
@@ -283,6 +285,7 @@ static void FN(join_axes)(struct FN(elementwise_job) *job, int inputs, int64_t a
 static void FN(set_up)(struct FN(elementwise_job) *job, int64_t op, int64_t count, const void *const *at,
                        int64_t axes, const int64_t *layout, double p, double q)
 {
+    if (op == TA_mul && at[0] && !at[1]) op = TA_mul_number;
     if (op == TA_pow && !at[1] && FN(is_whole_or_half)(p)) op = TA_pow_number;
     if (op == TA_pow_backward && !at[2] && FN(is_whole_or_half)(p)) op = TA_pow_number_backward;
     if (op == TA_pow_number || op == TA_pow_number_backward) op = FN(plain_power)(op, p);

@@ -68,24 +68,6 @@ static void FN(loop_pow_backward)(long n, real *out, const real *const *in, cons
     }
 }
 
-/* d/dy x^y = x^y log x, 0 where x = 0 <= y. */
-static void FN(loop_pow_backward_exponent)(long n, real *out, const real *const *in, const real *numbers)
-{
-    real power[FN(POW_BLOCK)], logarithm[FN(POW_BLOCK)];
-    (void)numbers;
-    for (long first = 0; first < n; first += FN(POW_BLOCK)) {
-        const long count = ta_smaller(n - first, FN(POW_BLOCK));
-        const real *dy = in[0] + first, *x = in[1] + first, *y = in[2] + first;
-        FN(powers)(count, x, y, power);
-        for (long i = 0; i < count; i += LANES) {
-            const long some = ta_smaller(LANES, count - i);
-            store_some(logarithm + i, FN(log)(load_some(x + i, some)), some);
-        }
-        for (long i = 0; i < count; i++)
-            out[first + i] = x[i] == 0 && y[i] >= 0 ? 0 : dy[i] * power[i] * logarithm[i];
-    }
-}
-
 /* x^p for at most POW_BLOCK numbers and 2 p whole; |p| is at most 64. */
 static void FN(whole_powers)(long n, const real *x, double p, real *out)
 {

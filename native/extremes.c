@@ -175,6 +175,41 @@ TA_INLINE ivec FN(may_enter)(vec x, vec last, int largest)
     return largest ? (x > last) | (x != x) : (x < last) | (last != last);
 }
 
+/* A whole number that is larger where x comes later: a float's bits are in order but for the sign. */
+TA_INLINE integer FN(rank)(real x, int largest)
+{
+    const real number = x + 0; /* -0 becomes 0 */
+    const integer most = (integer)(~(uint64_t)0 >> (65 - REAL_BITS));
+    integer bits;
+    memcpy(&bits, &number, sizeof bits);
+    const integer rank = x != x ? most : bits < 0 ? bits ^ most : bits;
+    return largest ? ~rank : rank;
+}
+
+/* The k best of few numbers, `step` apart. The place of a number is how many come before it: those of less
+ * rank, and of the same rank the earlier ones. */
+static void FN(topk_of_few)(const real *x, long n, long step, long k, int largest, real *value, int64_t *at)
+{
+    integer rank[MOST_K], place[MOST_K], lanes[LANES];
+    for (long i = 0; i < MOST_K; i++) rank[i] = i < n ? FN(rank)(x[i * step], largest) : 0;
+    for (long i = 0; i < LANES; i++) lanes[i] = (integer)i;
+    for (long i = 0; i < n; i += LANES) {
+        const ivec own = as_ivec(load((real *)rank + i)), lane = as_ivec(load((real *)lanes));
+        ivec before = {0};
+        long j = 0;
+        for (; j < i; j++) before -= own >= rank[j];
+        for (; j < ta_smaller(n, i + LANES); j++)
+            before -= (own > rank[j]) | ((own == rank[j]) & (lane > (integer)(j - i)));
+        for (; j < n; j++) before -= own > rank[j];
+        store((real *)place + i, as_vec(before));
+    }
+    for (long i = 0; i < n; i++)
+        if (place[i] < k) {
+            value[place[i] * step] = x[i * step];
+            at[place[i] * step] = i;
+        }
+}
+
 struct FN(topk_job) {
     const real *x;
     real *value;
@@ -226,7 +261,11 @@ static void FN(topk_part)(void *arg, long part, long parts)
     for (long unit = job->A * blocks * part / parts; unit < end; unit++) {
         const long a = unit / blocks, column = unit % blocks * TOPK_COLUMNS, n = job->n, k = job->k;
         const long width = ta_smaller(TOPK_COLUMNS, job->C - column);
-        if (job->C == 1 && job->largest)
+        if (n <= MOST_K && n <= 2 * k)
+            for (long j = column; j < column + width; j++)
+                FN(topk_of_few)(job->x + a * n * job->C + j, n, job->C, k, job->largest,
+                                job->value + a * k * job->C + j, job->at + a * k * job->C + j);
+        else if (job->C == 1 && job->largest)
             FN(topk_row)(job->x + a * n, n, k, 1, job->value + a * k, job->at + a * k);
         else if (job->C == 1)
             FN(topk_row)(job->x + a * n, n, k, 0, job->value + a * k, job->at + a * k);

@@ -113,7 +113,6 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
     "maximum_backward": (max, 0, "x"),
     "minimum_backward": (min, 0, "x"),
     "pow_backward": (OF_POSITIVE["pow"], 0, "x"),
-    "pow_backward_exponent": (OF_POSITIVE["pow"], 1, "x"),
     "probability_cross_entropy_backward": (OF_PROBABILITIES["probability_cross_entropy"], 0, "x"),
     # of the norm of (x, 2), of log(e^x + e^2)
     "norm_backward": (lambda x: math.hypot(x, 2), 0, "xy"),
@@ -122,9 +121,9 @@ BACKWARD: dict[str, tuple[Callable[..., float], int, str]] = {
 }
 FORMULAS = FORWARD | OF_POSITIVE | OF_PROBABILITIES
 ONLY_POSITIVE = {*OF_POSITIVE, *(f"{name}_backward" for name in OF_POSITIVE)}
-ONLY_POSITIVE |= {"pow_backward_exponent"}
-# No formula; see test_elementwise.py and MEETING.
+# No formula; see test_elementwise.py, the test of exponents below, and MEETING.
 ELSEWHERE = {"where", "pow_number", "pow_number_backward", "extreme_backward"}
+ELSEWHERE |= {"pow_backward_exponent"}
 
 
 @pytest.fixture(params=["native", "numba", "numpy"])
@@ -171,6 +170,14 @@ def test_backward_is_the_slope_times_the_gradient(backend: Backend, name: str) -
     np.testing.assert_allclose(got, grad * slope, 1e-8, 1e-8)
 
 
+def test_the_gradient_of_an_exponent_is_the_slope_times_the_gradient(backend: Backend) -> None:
+    x, y = arguments("pow", 2)
+    grad = np.cos(np.arange(x.size) + 0.5)
+    slope = (x ** (y + 1e-5) - x ** (y - 1e-5)) / 2e-5
+    got = backend.elementwise("pow_backward_exponent", [grad, x, x**y])
+    np.testing.assert_allclose(got, grad * slope, 1e-8, 1e-8)
+
+
 # Where two formulas meet: the inputs, p and q, and the result.
 E = math.e
 MEETING: dict[str, tuple[list[float], float, float, float]] = {
@@ -208,10 +215,13 @@ MEETING: dict[str, tuple[list[float], float, float, float]] = {
     "pow, 0": ([0.0, 0.0], 0, 0, 1.0),
     "pow_backward, to the power 0": ([3.0, 0.0, 0.0], 0, 0, 0.0),
     "pow_backward, to the power 1": ([3.0, 0.0, 1.0], 0, 0, 3.0),
-    "pow_backward_exponent, of 0": ([3.0, 0.0, 2.0], 0, 0, 0.0),
-    "pow_backward_exponent, 0 of 0": ([3.0, 0.0, 0.0], 0, 0, 0.0),
-    "pow_backward_exponent, negative": ([3.0, 0.0, -1.0], 0, 0, -math.inf),
-    "pow_backward_exponent, 0 of 2": ([3.0, 2.0, 0.0], 0, 0, 3 * math.log(2)),
+    "pow_backward_exponent, 0 to 2": ([3.0, 0.0, 0.0], 0, 0, 0.0),
+    "pow_backward_exponent, 0 to 0": ([3.0, 0.0, 1.0], 0, 0, 0.0),
+    "pow_backward_exponent, 0 to -1": ([3.0, 0.0, math.inf], 0, 0, -math.inf),
+    "pow_backward_exponent, -0 to -1": ([3.0, -0.0, -math.inf], 0, 0, math.inf),
+    "pow_backward_exponent, 0 to NaN": ([3.0, 0.0, math.nan], 0, 0, math.nan),
+    "pow_backward_exponent, 2 to 0": ([3.0, 2.0, 1.0], 0, 0, 3 * math.log(2)),
+    "pow_backward_exponent, too large": ([3.0, 2.0, math.inf], 0, 0, math.inf),
 }
 
 

@@ -359,20 +359,24 @@ def rremainder(input: Tensor, other: Operand) -> Tensor:
 
 
 class Pow(Binary):
-    """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y."""
+    """z = x^y;   dx = dz y x^(y-1), 0 where y = 0;  dy = dz z log x, 0 where x = 0 <= y.
+
+    0 to a power is finite, 0 or 1, just where y is not negative: dy needs x and z alone.
+    """
 
     fresh = True
 
     def forward(self, x: Array, y: Array) -> Array:
         if not floats(x, y):
             return self.of_integers(x, y)
-        self.save(x=x, y=y)
-        return elementwise("pow", x, y)
+        z = elementwise("pow", x, y)
+        self.save(x=x, y=y if self.needs(0) else None, z=z if self.needs(1) else None)
+        return z
 
     def backward(self, grad: Array) -> Gradients:
-        x, y = self.saved["x"], self.saved["y"]
+        x, y, z = self.saved["x"], self.saved["y"], self.saved["z"]
         dx = elementwise("pow_backward", grad, x, y) if self.needs(0) else None
-        return dx, elementwise("pow_backward_exponent", grad, x, y) if self.needs(1) else None
+        return dx, elementwise("pow_backward_exponent", grad, x, z) if self.needs(1) else None
 
     @staticmethod
     def of_integers(x: Array, y: Array) -> Array:

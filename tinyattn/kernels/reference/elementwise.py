@@ -169,7 +169,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "pow": lambda a, b, p, q: a**b,
     "pow_backward": lambda a, b, c, p, q: np.where(c == 0, 0, a * (c * b ** (c - 1))),
     "pow_backward_exponent": lambda a, b, c, p, q: np.where(
-        (b == 0) & (c >= 0), 0, a * b**c * np.log(b)
+        (b == 0) & (np.abs(c) < np.inf), 0, a * c * np.log(b)
     ),
 }
 
