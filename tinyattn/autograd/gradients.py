@@ -15,7 +15,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.copies import copied, few, full, joined, write
 from tinyattn.kernels.recording import alike, kernels, local, step
-from tinyattn.kernels.sums import fold, sum_over
+from tinyattn.kernels.sums import fold, folded_sum
 
 
 class Deferred:
@@ -209,7 +209,7 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     y[i, j] = x[j] for every i, so dL/dx[j] is the sum of dL/dy[i, j] over i.
     """
     axes = _repeated(grad.shape, shape)
-    return (sum_over(grad, axes, keepdims=True) if axes else grad).reshape(shape)
+    return folded_sum(grad, fold(grad.shape, axes), shape) if axes else grad.reshape(shape)
 
 
 def products_to(shape: tuple[int, ...], x: Array, y: Any) -> Array | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
+from tinyattn.kernels.copies import repeated
 
 Axes = tuple[int, ...]
 SPREAD = 4096  # elements; a larger array that repeats a smaller one is a view
@@ -62,10 +63,14 @@ def sum_over(x: Array, axes: Axes, keepdims: bool = False, divisor: float = 1.0)
     """The sum of the floats x over `axes` (none twice), divided by divisor; within a few ULP of the
     exact sum."""
     how = fold(x.shape, axes)
-    shape = how.kept if keepdims else how.left
+    return folded_sum(x, how, how.kept if keepdims else how.left, divisor)
+
+
+def folded_sum(x: Array, how: Fold, shape: Axes, divisor: float = 1.0) -> Array:
+    """The same, over the axes of a fold of x, in any shape of as many elements."""
     dtype = x.dtype
     if not how.done or not x.flags.c_contiguous:
-        if not axes:
+        if not how.axes:
             return x / dtype.type(divisor)
         x, axes = _in_memory_order(x, how.axes)
         how = fold(x.shape, axes)
@@ -76,13 +81,13 @@ def sum_over(x: Array, axes: Axes, keepdims: bool = False, divisor: float = 1.0)
             axes = axes[: how.begin - end]
             how = fold(rest, axes)
     out = backend().sum(x.reshape(how.middle), divisor).reshape(shape)
-    return out if out.dtype == dtype else out.astype(dtype)
+    return out if out.dtype is dtype else out.astype(dtype)
 
 
 def spread(y: Array, shape: Axes) -> Array:
     """y, which has size 1 at some axes, repeated along these; a view where the result is large."""
     if math.prod(shape) > SPREAD:
-        return np.broadcast_to(y, shape)
+        return repeated(y, shape)
     out = np.empty(shape, y.dtype)
     out[...] = y
     return out

@@ -25,6 +25,7 @@ from tinyattn.kernels.sums import (
     cumsum_along,
     fold,
     folded,
+    folded_sum,
     magnitudes_over,
     moments_over,
     one_run,
@@ -54,16 +55,12 @@ class Reduction(Function):
     """The axes that are reduced, and how to line a result up with x again."""
 
     def over(self, x: Array, axes: Axes, keepdim: bool) -> None:
-        self.shape, self.keepdim = x.shape, keepdim
-        self.axes, self.kept, self.left, self.count, *_ = fold(x.shape, axes)
+        self.shape, self.how = x.shape, fold(x.shape, axes)
+        self.reduced = self.how.kept if keepdim else self.how.left  # the shape of the result
 
     def spread(self, y: Array) -> Array:
         """y with the axes that were reduced, at size 1; without any axes if these are all."""
-        return y if self.keepdim or not y.ndim else y.reshape(self.kept)
-
-    def shrunk(self, y: Array) -> Array:
-        """y, whose reduced axes have size 1, as the result is to be."""
-        return y if self.keepdim else y.reshape(self.left)
+        return y.reshape(self.how.kept) if y.ndim else y
 
 
 class Sum(Reduction):
@@ -74,8 +71,8 @@ class Sum(Reduction):
     def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
         if x.dtype.kind != "f":
-            return np.sum(x, axis=self.axes, keepdims=keepdim, dtype=x.dtype)
-        return sum_over(x, self.axes, keepdim)
+            return np.sum(x, axis=axes, keepdims=keepdim, dtype=x.dtype)
+        return folded_sum(x, self.how, self.reduced)
 
     def backward(self, grad: Array) -> Array:
         return spread(self.spread(grad), self.shape)
@@ -86,10 +83,10 @@ class Mean(Sum):
 
     def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
-        return sum_over(x, self.axes, keepdim, self.count)
+        return folded_sum(x, self.how, self.reduced, self.how.terms)
 
     def backward(self, grad: Array) -> Array:
-        return super().backward(grad / np.asarray(self.count, grad.dtype))
+        return super().backward(grad / np.asarray(self.how.terms, grad.dtype))
 
 
 class Amax(Reduction):
@@ -105,16 +102,16 @@ class Amax(Reduction):
     def forward(self, x: Array, axes: Axes, keepdim: bool = False, nan: bool = False) -> Array:
         self.over(x, axes, keepdim)
         if x.dtype.kind != "f":
-            return (np.max if self.sign > 0 else np.min)(x, axis=self.axes, keepdims=keepdim)
+            return (np.max if self.sign > 0 else np.min)(x, axis=axes, keepdims=keepdim)
         self.kernels, self.nan = backend(), nan
-        y, _, self.ties = self.kernels.extreme(one_run(x, self.axes), self.sign)
-        y = self.shrunk(y.reshape(self.kept))
+        y, _, self.ties = self.kernels.extreme(one_run(x, self.how.axes), self.sign)
+        y = y.reshape(self.reduced)
         self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Array) -> Array:
         x, y = self.saved["x"], self.spread(self.saved["y"])
-        share = np.asarray(self.spread(grad) / self.ties.reshape(self.kept))
+        share = np.asarray(self.spread(grad) / self.ties.reshape(self.how.kept))
         if not self.nan:
             share[y != y] = np.nan
         return self.kernels.elementwise("extreme_backward", (share, x, y), float(self.nan))
@@ -205,15 +202,15 @@ class Var(Reduction):
 
     def forward(self, x: Array, axes: Axes, correction: float = 1, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
-        self.free, self.kernels = self.count - correction, backend()
+        self.free, self.kernels = self.how.terms - correction, backend()
         y, exponent = self.variance(x)
-        y = self.shrunk(self.of_variance(y, exponent)).astype(x.dtype)
+        y = self.of_variance(y, exponent).reshape(self.reduced).astype(x.dtype)
         self.save(x=x, y=y)
         return y
 
     def backward(self, grad: Array) -> Array:
         slope = np.divide(2, self.free, dtype=grad.dtype) * grad
-        x, back = folded(self.saved["x"], self.axes)
+        x, back = folded(self.saved["x"], self.how.axes)
         each = len(x), x.shape[2]
         moments = self.mean.reshape(each), self.rest.reshape(each)
         return back(self.kernels.moments_backward(slope.reshape(each), x, *moments))
@@ -224,10 +221,10 @@ class Var(Reduction):
         e is None, which stands for 0, but for a float64 whose squares over- or underflow; there x
         is scaled by 2^-e. self.mean + self.rest is the mean; the second is what the first lacks.
         """
-        self.mean, self.rest, squares = moments_over(x, self.axes)
-        exponent = _exponent(x, squares, self.axes)
+        self.mean, self.rest, squares = moments_over(x, self.how.axes)
+        exponent = _exponent(x, squares, self.how.axes)
         if exponent is not None:
-            mean, rest, squares = moments_over(np.ldexp(x, -exponent), self.axes)
+            mean, rest, squares = moments_over(np.ldexp(x, -exponent), self.how.axes)
             self.mean, self.rest = np.ldexp(mean, exponent), np.ldexp(rest, exponent)
         return squares / (self.free if self.free > 0 else 0.0), exponent
 
@@ -325,7 +322,7 @@ class LogSumExp(Reduction):
     def forward(self, x: Array, axes: Axes, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
         self.kernels = backend()
-        y = self.shrunk(self.kernels.logsumexp(one_run(x, self.axes)).reshape(self.kept))
+        y = self.kernels.logsumexp(one_run(x, self.how.axes)).reshape(self.reduced)
         self.save(x=x, y=y)
         return y
 
@@ -345,11 +342,10 @@ class Norm(Reduction):
         self.over(x, axes, keepdim)
         self.p, self.kernels = p, backend()
         if p == 0:
-            count = np.count_nonzero(x, axis=self.axes, keepdims=True)
-            y = np.asarray(count, x.dtype).reshape(np.shape(count))
+            y = np.asarray(np.count_nonzero(x, axis=axes))
         else:
             y = self.size(x)
-        y = self.shrunk(y.astype(x.dtype))
+        y = y.reshape(self.reduced).astype(x.dtype)
         self.save(x=x, y=y)
         return y
 
@@ -369,7 +365,7 @@ class Norm(Reduction):
     def size(self, x: Array) -> Array:
         """y in float64 for p other than 0, axes kept."""
         powers = self.powers(x)
-        exponent = _exponent(x, powers, self.axes, self.p)
+        exponent = _exponent(x, powers, self.how.axes, self.p)
         if exponent is not None:
             powers = self.powers(np.ldexp(x, -exponent))
         root = np.sqrt(powers) if self.p == 2 else powers ** (1 / self.p)
@@ -378,10 +374,10 @@ class Norm(Reduction):
     def powers(self, x: Array) -> Array:
         """sum_i |x_i|^p."""
         if self.p == 2:
-            return squares_over(x, self.axes)
+            return squares_over(x, self.how.axes)
         if self.p == 1:
-            return magnitudes_over(x, self.axes)
-        return sum_over(np.power(np.abs(x), self.p, dtype=np.float64), self.axes, True)
+            return magnitudes_over(x, self.how.axes)
+        return sum_over(np.power(np.abs(x), self.p, dtype=np.float64), self.how.axes, True)
 
 
 def _prepared(input: Tensor, dtype: DTypeLike | None = None, integers: str | None = None) -> Tensor:
@@ -438,7 +434,7 @@ def sum(
     axes = as_axes(dim, array.ndim)
     if array.dtype == bool and dtype is None:
         return results.wrap(step("sum", _counted, array, axes, keepdim))
-    return Sum.apply(_prepared(input, dtype, "int64"), axes, keepdim)
+    return Sum.apply(_prepared(input, dtype, "int64"), axes=axes, keepdim=keepdim)
 
 
 def _counted(mask: Array, axes: Axes, keepdim: bool) -> Array:
@@ -472,7 +468,7 @@ def mean(
     if axis is not None or keepdims:
         dim, keepdim = numpy_names(dim, axis, keepdim, keepdims)
     x = _floats("mean", input, dtype)
-    return Mean.apply(x, as_axes(dim, x._array.ndim), keepdim)
+    return Mean.apply(x, axes=as_axes(dim, x._array.ndim), keepdim=keepdim)
 
 
 def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -819,7 +815,7 @@ def norm(
         raise RuntimeError(f"norm(): p = {p} of nothing, input {list(shape)}")
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs(x), dim, keepdim)
-    return Norm.apply(x, axes, p, keepdim)
+    return Norm.apply(x, axes=axes, p=p, keepdim=keepdim)
 
 
 def order(x: Array, axis: int, descending: bool) -> Array:

@@ -4,6 +4,7 @@ A view shares the memory of its input; the other operations copy. Read View and 
 functions below are one of the two, with the right arguments.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise, product
@@ -25,6 +26,7 @@ from tinyattn.kernels.copies import (
     copied,
     full,
     joined,
+    repeated,
     spread_to,
     stacked,
     taken_apart,
@@ -85,8 +87,8 @@ class Expand(Function):
     keeps_weights = True
 
     def forward(self, x: Array, size: tuple[int, ...]) -> Array:
-        y = np.broadcast_to(x, size)
-        # NumPy's y is read-only, even where no element stands in it twice.
+        y = repeated(x, size)
+        # This y is read-only, even where no element stands in it twice.
         return x.reshape(size) if y.size == x.size else y
 
     def backward(self, grad: Array) -> Array:
@@ -422,7 +424,12 @@ def expand(input: Tensor, size: Size, *more: int) -> Tensor:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    shape, size = _shape(input), as_size((size, *more))
+    return Expand.apply(input, size=_expanded(_shape(input), as_size((size, *more))))
+
+
+@functools.lru_cache(4096)
+def _expanded(shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+    """What the sizes that `expand` gets mean for a tensor of this shape."""
     new = len(size) - len(shape)
     if new < 0:
         raise RuntimeError(
@@ -439,7 +446,7 @@ def expand(input: Tensor, size: Size, *more: int) -> Tensor:
                 f"({have}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
                 f"sizes: {list(shape)}"
             )
-    return Expand.apply(input, whole)
+    return whole
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:

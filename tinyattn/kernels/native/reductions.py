@@ -4,26 +4,28 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import DOUBLE, address, by_size
 
-_VERSIONS = by_size("sum", "squares", "magnitudes", "moments", "moments_backward", "cumsum")
+_SUM = by_size("sum")
+_VERSIONS = by_size("squares", "magnitudes", "moments", "moments_backward", "cumsum")
 _PRODUCTS = by_size("products")
 
 
 def sum(x: Array, divisor: float, out: Array) -> None:
     """x (A, n, C) -> out (A, C), the sum over the middle axis divided by divisor; out is of x's
     type or of float64."""
-    real, kernel, *_ = _VERSIONS[x.itemsize]
-    check(kernel(address(real, x), divisor, address(out), out.itemsize == 8, *x.shape))
+    real, kernel = _SUM[x.itemsize]
+    if status := kernel(address(real, x), divisor, address(out), out.itemsize == 8, *x.shape):
+        check(status)
 
 
 def squares(x: Array, out: Array) -> None:
     """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
-    real, _, kernel, *_ = _VERSIONS[x.itemsize]
+    real, kernel, *_ = _VERSIONS[x.itemsize]
     check(kernel(address(real, x), address(DOUBLE, out), *x.shape))
 
 
 def magnitudes(x: Array, out: Array) -> None:
     """x (A, n, C) -> out (A, C) in float64, the sum of |x| over the middle axis."""
-    real, _, _, kernel, *_ = _VERSIONS[x.itemsize]
+    real, _, kernel, *_ = _VERSIONS[x.itemsize]
     check(kernel(address(real, x), address(DOUBLE, out), *x.shape))
 
 
@@ -35,7 +37,7 @@ def products(x: Array, y: Array, out: Array) -> None:
 
 def moments(x: Array, mean: Array, rest: Array, squares: Array) -> None:
     """x (A, n, C) -> mean, what rounding has lost of it, and squares, (A, C) in float64."""
-    real, _, _, _, kernel, *_ = _VERSIONS[x.itemsize]
+    real, _, _, kernel, *_ = _VERSIONS[x.itemsize]
     results = [address(DOUBLE, out) for out in (mean, rest, squares)]
     check(kernel(address(real, x), *results, *x.shape))
 
