@@ -61,7 +61,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong condition: math.prod(...": FASTER,
     },
     "chosen": {"never: not (_many(...": FASTER, "always: not (_many(...": FASTER},
-    "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.kept))": FASTER},
+    "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.how.kept))": FASTER},
     "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "_as_four": {"never: x.ndim == 4": FASTER},
     "Clamp.backward": {
@@ -227,7 +227,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "RowSum.transpose": {"flipped sign: n - ...": FASTER, "dropped term: n - ...": FASTER},
     "combine": {"never: isinstance(x, Deferred) and y.joins(x)": FASTER},
-    "unbroadcast": {"wrong branch: ... -> (sum_over(...": COPIED},
+    "unbroadcast": {"wrong branch: ... -> (folded_sum(...": COPIED},
     "Function.over_rows": {
         "wrong condition: rows[0].shape[-2] > RowSum.most": FASTER,
         "always: not self.edges or rows[0].shape[-2] > RowSum.most": FASTER,

@@ -71,7 +71,7 @@ def folded_sum(x: Array, how: Fold, shape: Axes, divisor: float = 1.0) -> Array:
     dtype = x.dtype
     if not how.done or not x.flags.c_contiguous:
         if not how.axes:
-            return x / dtype.type(divisor)
+            return (x / dtype.type(divisor)).reshape(shape)
         x, axes = _in_memory_order(x, how.axes)
         how = fold(x.shape, axes)
         while not how.done:
