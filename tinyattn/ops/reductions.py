@@ -341,10 +341,7 @@ class Norm(Reduction):
     def forward(self, x: Array, axes: Axes, p: float = 2, keepdim: bool = False) -> Array:
         self.over(x, axes, keepdim)
         self.p, self.kernels = p, backend()
-        if p == 0:
-            y = np.asarray(np.count_nonzero(x, axis=axes))
-        else:
-            y = self.size(x)
+        y = np.asarray(np.count_nonzero(x, axis=axes)) if p == 0 else self.size(x)
         y = y.reshape(self.reduced).astype(x.dtype)
         self.save(x=x, y=y)
         return y
