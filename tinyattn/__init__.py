@@ -7,6 +7,8 @@ gradient, kernels/reference/ for what the fast kernels compute.
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from numpy import dtype
+
 from tinyattn import (
     autograd,
     backends,
@@ -270,6 +272,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     # the tensor, its dtypes, its device
     "bool",
     "double",
+    "dtype",
     "float",
     "float32",
     "float64",

@@ -105,3 +105,9 @@ def test_numbers_leave_the_dtype_of_a_float_tensor(dtype, number):
         assert y.dtype == dtype
     if number is not True:  # PyTorch subtracts no bool
         assert (number - x).dtype == dtype
+
+
+def test_a_dtype_is_an_instance_of_dtype():
+    for one in (ta.float32, ta.float64, ta.int64, ta.int32, ta.uint8, ta.bool, ta.ones(2).dtype):
+        assert isinstance(one, ta.dtype)
+    assert not isinstance(ta.ones(2), ta.dtype)

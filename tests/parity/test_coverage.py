@@ -40,6 +40,8 @@ PROMISED = {
 SHARED = {
     "Optimizer",
     "LRScheduler",
+    "RNNBase",
+    "RNNCellBase",
     "e",
     "inf",
     "nan",
@@ -47,6 +49,7 @@ SHARED = {
     "bool",
     "float",
     "double",
+    "dtype",
     "int",
     "long",
     "qint8",  # an argument of quantize_dynamic, which tests/test_quantization.py compares

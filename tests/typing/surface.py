@@ -90,6 +90,7 @@ def old_programs(x: Tensor) -> None:
     assert_type(ta.use_deterministic_algorithms(True), None)
     assert_type(ta.set_printoptions(profile="default"), None)
     print(ta.float16, ta.half, ta.bfloat16)
+    assert_type(isinstance(x.dtype, ta.dtype), bool)
     assert_type(ta.zeros_like(x, memory_format=ta.preserve_format), Tensor)
     assert_type(x.contiguous(ta.contiguous_format).clone(memory_format=None), Tensor)
     with ta.inference_mode():
@@ -713,6 +714,8 @@ def recurrent_layers(x: Tensor) -> None:
     assert_type(nn.GRUCell(2, 3)(x), Tensor)
     assert_type(nn.LSTMCell(2, 3)(x), tuple[Tensor, Tensor])
     assert_type(nn.RNNCell(2, 3)(x), Tensor)
+    assert_type(isinstance(nn.GRU(2, 3), nn.RNNBase), bool)
+    assert_type(isinstance(nn.GRUCell(2, 3), nn.RNNCellBase), bool)
 
 
 def attention_layers(x: Tensor) -> None:

@@ -53,7 +53,16 @@ from tinyattn.nn.positions import (
     SinusoidalPositions,
     apply_rotary,
 )
-from tinyattn.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from tinyattn.nn.rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNBase,
+    RNNCell,
+    RNNCellBase,
+)
 from tinyattn.nn.sparse import Embedding, EmbeddingBag
 from tinyattn.nn.transformer import (
     Transformer,
@@ -111,7 +120,9 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
+    "RNNBase",
     "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "RotaryPositions",
     "Sequential",
