@@ -566,6 +566,8 @@ class Tensor(TensorBase):
     rsqrt = elementwise.rsqrt
     exp = elementwise.exp
     expm1 = elementwise.expm1
+    sinh = elementwise.sinh
+    cosh = elementwise.cosh
     log = elementwise.log
     log1p = elementwise.log1p
     log2 = elementwise.log2

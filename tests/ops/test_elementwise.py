@@ -38,6 +38,8 @@ UNARY = {
     "cos": (lambda t, x: t.cos(x), (-2, 2)),
     "erf": (lambda t, x: t.erf(x), (-2, 2)),
     "expm1": (lambda t, x: x.expm1(), (-2, 2)),
+    "sinh": (lambda t, x: x.sinh(), (-2, 2)),
+    "cosh": (lambda t, x: t.cosh(x), (-2, 2)),
     "log1p": (lambda t, x: t.log1p(x), (-0.7, 2)),
     "log2": (lambda t, x: x.log2(), (0.3, 3)),
     "clamp": (lambda t, x: x.clamp(-1, 2), (-0.7, 1.7)),
@@ -758,6 +760,8 @@ FORMULAS = {
     "reciprocal": lambda x: 1 / x,
     "exp": math.exp,
     "expm1": math.expm1,
+    "sinh": math.sinh,
+    "cosh": math.cosh,
     "sin": math.sin,
     "cos": math.cos,
     "tanh": math.tanh,
@@ -857,3 +861,11 @@ def test_the_gradient_of_a_repeated_factor_is_the_sum_over_its_copies(shape, tur
     axes = [i for i, n in enumerate((1,) * (3 - len(shape)) + shape) if n != x.shape[i]]
     want = (g * x).sum(axis=tuple(axes), keepdims=True).reshape(shape)
     np.testing.assert_allclose(b.grad.numpy(), want, rtol=1e-12)
+
+
+def test_hyperbolic_functions_keep_their_digits_near_0_and_far_from_it():
+    x = ta.tensor([1e-6, -1e-6, 80.0, float("-inf"), float("inf")])
+    found = ta.sinh(x)
+    expected = [1e-6, -1e-6, math.sinh(80), -math.inf, math.inf]
+    np.testing.assert_allclose(found.numpy(), expected, 2e-6)
+    assert ta.cosh(ta.tensor([0, 1])).tolist() == pytest.approx([1.0, math.cosh(1)])

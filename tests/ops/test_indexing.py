@@ -445,3 +445,10 @@ def test_a_mask_picks_and_its_later_change_has_no_effect_on_the_gradient(rows: b
     want = np.zeros_like(array)
     want[places] = 2 * array[places]
     np.testing.assert_array_equal(x.grad.numpy(), want)
+
+
+def test_embedding_names_sparse_gradients_and_has_none():
+    table = ta.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert F.embedding(ta.tensor([1]), table, sparse=False).tolist() == [[3.0, 4.0]]
+    with pytest.raises(NotImplementedError, match="sparse: there are no sparse gradients"):
+        F.embedding(ta.tensor([1]), table, sparse=True)

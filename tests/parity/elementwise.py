@@ -156,6 +156,8 @@ TABLE = {
             "erf",
             "log1p",
             "expm1",
+            "sinh",
+            "cosh",
             "reciprocal",
             "square",
             "isnan",

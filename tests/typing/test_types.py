@@ -167,6 +167,7 @@ def test_every_method_of_a_class_of_nn_is_there(name):
     assert methods(cls, base) - everywhere - methods(base, object) <= NAMED
 
 
+BASES = ("Module", "RNNBase", "RNNCellBase")  # no one calls these themselves
 CONTAINERS = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 
 
@@ -178,7 +179,7 @@ def test_every_module_is_called():
     }
     classes = {n for n in nn.__all__ if inspect.isclass(getattr(nn, n))}
     modules = {n for n in classes if issubclass(getattr(nn, n), nn.Module)}
-    assert modules - {"Module", *CONTAINERS} <= called
+    assert modules - {*BASES, *CONTAINERS} <= called
 
 
 OPERATORS = {

@@ -74,8 +74,6 @@ TORCH: dict[str, str] = {
     "cummin": "use a loop over minimum",
     "atan": "there are sin, cos and tanh",
     "tan": "use sin(x) / cos(x)",
-    "sinh": "use (exp(x) - exp(-x)) / 2",
-    "cosh": "use (exp(x) + exp(-x)) / 2",
     "addbmm": "use input + bmm(batch1, batch2).sum(0)",
     "addmv": "use input + mv(mat, vec)",
     "lstm": "use nn.LSTM",

@@ -630,6 +630,42 @@ def expm1(input: Tensor) -> Tensor:
     return Expm1.apply(floating(input))
 
 
+class Sinh(Function):
+    """y = (e^x - e^-x) / 2;   dx = dy cosh x."""
+
+    fresh = True
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return np.sinh(x)
+
+    def backward(self, grad: Array) -> Array:
+        return grad * np.cosh(self.saved["x"])
+
+
+def sinh(input: Tensor) -> Tensor:
+    """(e^input - e^-input) / 2; integers give float32."""
+    return Sinh.apply(floating(input))
+
+
+class Cosh(Function):
+    """y = (e^x + e^-x) / 2;   dx = dy sinh x."""
+
+    fresh = True
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return np.cosh(x)
+
+    def backward(self, grad: Array) -> Array:
+        return grad * np.sinh(self.saved["x"])
+
+
+def cosh(input: Tensor) -> Tensor:
+    """(e^input + e^-input) / 2; integers give float32."""
+    return Cosh.apply(floating(input))
+
+
 class Log(Unary):
     """y = log x, -inf at 0, NaN below;   dx = dy / x."""
 

@@ -714,6 +714,7 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """The rows of weight (V, D) at the indices of input, of any shape (*): (*, D).
 
@@ -721,6 +722,7 @@ def embedding(
     max_norm: rows that are looked up are first scaled, in place, to a norm_type norm of at most
     max_norm.
     scale_grad_by_freq: a row that is looked up n times gets 1 / n of its gradient.
+    sparse: must be False.
 
     Raises IndexError for an index out of range.
 
@@ -728,6 +730,8 @@ def embedding(
     tensor([[5., 6.],
             [1., 2.]])
     """
+    if sparse:
+        raise NotImplementedError("sparse: there are no sparse gradients; leave sparse=False")
     array, table = as_index(input, "embedding"), as_tensor(weight, "weight")._array
     if table.ndim != 2:
         raise RuntimeError(f"weight: expected (V, D), got {list(table.shape)}")
