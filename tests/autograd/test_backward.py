@@ -554,3 +554,14 @@ def test_a_weight_that_is_multiplied_and_indexed_gets_both_gradients(first):
     one, other = terms if first == "product" else terms[::-1]
     (one() + other()).backward()
     assert w.grad.tolist() == [[14.0, 14.0], [6.0, 6.0]]
+
+
+def test_a_number_and_a_view_of_it_add_their_gradients():
+    x = leaf([1.0, 2.0])
+    for total in (
+        lambda s: s * 2 + (s[None] * 3).sum(),
+        lambda s: (s[None] * 3).sum() + s * 2,
+        lambda s: s * 1 + s * 1 + (s[None] * 3).sum(),
+    ):
+        (dx,) = ta.autograd.grad(total(x.sum(0)), [x])
+        assert dx.tolist() == [5.0, 5.0]

@@ -405,3 +405,28 @@ def test_another_shape_of_a_leaf_is_refused(name):
     with ta.no_grad(), pytest.raises(RuntimeError, match=r"under no_grad\(\) .* use x = x\."):
         SHAPES[name](x)
     assert x.shape == (2, 3)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 4), (3, 4), (2, 1, 3, 4), (5, 2, 3, 4)])
+def test_a_repeated_view_of_what_changed_passes_on_the_sum_of_its_gradients(sizes):
+    """As `expand` itself does: each element stands in the view several times."""
+    leaves = [ta.tensor(values, requires_grad=True) for values in (np.ones((3, 4)), np.ones(4))]
+    weights = ta.tensor(np.cos(np.arange(np.prod(sizes)).reshape(sizes)))
+    wanted = weights.reshape(-1, 3, 4).sum(0)
+    for change in ("add_", "mul_"):
+        x = leaves[0] * 1
+        view = x.expand(sizes)
+        getattr(x, change)(leaves[1])
+        dx, dy = ta.autograd.grad((view * weights).sum(), leaves)
+        np.testing.assert_allclose(dx.numpy(), wanted.numpy(), atol=1e-14)
+        np.testing.assert_allclose(dy.numpy(), wanted.sum(0).numpy(), atol=1e-14)
+
+
+def test_a_view_repeated_along_two_dimensions_and_turned():
+    x = ta.tensor([[1.0], [2.0]], dtype=ta.float64, requires_grad=True)
+    y = x * 1
+    view = y.expand(3, 2, 4).transpose(0, 2)[1:]
+    y.mul_(2)
+    weights = ta.tensor(np.arange(18.0).reshape(3, 2, 3))
+    (view * weights).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy()[:, 0], 2 * weights.numpy().sum((0, 2)))

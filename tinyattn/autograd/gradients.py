@@ -173,7 +173,7 @@ def combine(have: Gradient | None, grad: Gradient, owned: bool) -> Gradient:
 
 
 def _added(have: Array, grad: Deferred, owned: bool) -> Array:
-    total = have if owned else copied(have)
+    total = np.asarray(have) if owned else copied(have)  # NumPy makes numbers of arrays of no axes
     grad.add_to(total)
     return total
 

@@ -21,6 +21,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import copied, few, full, write
 from tinyattn.kernels.recording import local, step
+from tinyattn.kernels.sums import sum_over
 from tinyattn.ops.elementwise import Cast, add, add_scaled, div, exact, mul, sub
 
 # Operations that need no graph may be computed where their first operand stands.
@@ -54,7 +55,8 @@ class Put(Function):
 
 
 class RenewedView(Function):
-    """y = the elements of x that a view of x has;   dx = dy at these elements, and 0 elsewhere."""
+    """y = the elements of x that a view of x has;   dx = dy at these elements, and 0 elsewhere.
+    Of an element that `expand` repeats in y, dx is the sum of its dy."""
 
     view = True
     fresh = True
@@ -65,6 +67,9 @@ class RenewedView(Function):
 
     def backward(self, grad: Array) -> Array:
         dx, part = self.region.zeros(grad.dtype)
+        for axis in [k for k, n in enumerate(part.shape) if n > 1 and not part.strides[k]]:
+            grad = sum_over(grad, (axis,), keepdims=True)
+            part = part[(slice(None),) * axis + (slice(1),)]
         write(part, grad)
         return dx
 
