@@ -123,7 +123,7 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
 
 def search_options(add: Callable[..., Any], n_best: bool) -> None:
     """The options that say how translations are searched for."""
-    add("--beam", type=positive, metavar="N", help="hypotheses to follow (default: 1, greedy)")
+    add("--beam", type=narrow, metavar="N", help="hypotheses to follow (default: 1, greedy)")
     if n_best:
         add("--n-best", type=positive, metavar="N", help="translations of each sentence")
     add("--alpha", type=at_least_0, help="normalisation by length in beam search (default: 0.6)")
@@ -281,6 +281,8 @@ def number(kind: type, wanted: str, fits: Callable[[Any], bool]) -> Callable[[st
 
 place = number(str, "a name", bool)  # of a file or a folder; an empty one is a mistake
 positive = number(int, "a whole number from 1", lambda n: n >= 1)
+# What was searched is kept for all pairs of hypotheses, and wide beams translate worse.
+narrow = number(int, "a whole number from 1 to 100", lambda n: 1 <= n <= 100)
 natural = number(int, "a whole number from 0", lambda n: 0 <= n < 2**63)
 rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
@@ -300,9 +302,14 @@ def require(*packages: str) -> None:
 def say(message: str) -> None:
     """A line on standard error; of several processes the first says it."""
     if ta.parallel.get_rank() == 0:
-        print(f"translate.py: {message}", file=sys.stderr)
+        print(a_line(message), file=sys.stderr)
 
 
 def end(message: str, code: int) -> NoReturn:
     """End the program, in all of its processes, with a line on standard error."""
-    ta.parallel.abort(f"translate.py: {message}", code)
+    ta.parallel.abort(a_line(message), code)
+
+
+def a_line(message: str) -> str:
+    """A message as one line: the name of a file may hold line ends."""
+    return "translate.py: " + "\\n".join(message.splitlines())

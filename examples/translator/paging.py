@@ -23,8 +23,13 @@ def write_page(
     with_model: bool = False,
 ) -> None:
     """Write a page of these sentences, of which those without a word that is known are left out.
-    Raises DataError where none is left, and where the page can't run the model."""
-    page_of(model, sentences, how, with_model).save(path)
+    Raises DataError where none is left, where the page can't run the model, and where it can't be
+    written."""
+    page = page_of(model, sentences, how, with_model)
+    try:
+        page.save(path)
+    except OSError as error:
+        raise DataError(f"{path}: expected a file to write to: {error.strerror}") from None
 
 
 def page_of(model: Translator, sentences: Sequence[str], how: Search, with_model: bool) -> Page:

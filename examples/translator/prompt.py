@@ -61,10 +61,7 @@ def write(
 ) -> None:
     """Write a page of these sentences, the last ones if they are many, and say where it is."""
     path = Path(name) if name else unused(Path("page"), ".html")
-    try:
-        write_page(path, model, sentences[-MOST:], search_of(options), with_model)
-    except OSError as error:
-        raise DataError(f"{path}: expected a file to write to: {error.strerror}") from None
+    write_page(path, model, sentences[-MOST:], search_of(options), with_model)
     print(path)
 
 

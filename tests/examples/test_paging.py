@@ -92,8 +92,12 @@ def test_translate_writes_a_page_beside_the_translation(toy: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("一", "--page", "no/page.html"), "no/page.html: expected to read or write it: "),
-        (("一", "--page", "."), ".: expected to read or write it: "),
+        (("一", "--page", "no/page.html"), "no/page.html: expected a file to write to: No such"),
+        (
+            ("一", "--page", "no\n/page.html"),
+            "no\\n/page.html: expected a file to write to: No such",
+        ),
+        (("一", "--page", "."), ".: expected a file to write to: "),
         (("一", "--with-model"), "--with-model: expected --page with it"),
         (("xyz", "--page", "x.html"), "--page: expected a sentence with words of the training"),
         (("--file", "many", "--page", "x.html"), "--page: expected at most 100 sentences, got 101"),

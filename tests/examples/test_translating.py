@@ -201,7 +201,8 @@ def test_a_word_that_the_model_does_not_know_is_copied_and_marked(toy: Any) -> N
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--beam", "0"), "--beam: expected a whole number from 1, got '0'"),
+        (("--beam", "0"), "--beam: expected a whole number from 1 to 100, got '0'"),
+        (("--beam", "101"), "--beam: expected a whole number from 1 to 100, got '101'"),
         (("--beam", "2", "--alpha", "nan"), "--alpha: expected a number from 0, got 'nan'"),
         (("--alpha", "1"), "--alpha: expected --beam with it"),
         (("--n-best", "3"), "--n-best: expected at most --beam = 1, got 3"),
