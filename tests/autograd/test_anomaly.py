@@ -22,7 +22,7 @@ FORWARD = {
     "division by zero": (lambda x: x / (x + 2), "Div", "inf", "-inf", (1,)),
     "overflow": (lambda x: (x * 1e3).exp(), "Exp", "inf", "inf", (0,)),
     "0 / 0": (lambda x: x[2:] / 0, "Div", "nan", "nan", (0,)),
-    "pow": (lambda x: x**-1, "Pow", "inf", "inf", (2,)),
+    "pow": (lambda x: x**-1, "PowNumber", "inf", "inf", (2,)),
     "inf - inf": (lambda x: x * inf - x * inf, "Mul", "nan", "nan", (2,)),
     "float32": (lambda x: (x * 1e39).float(), "Cast", "inf", "inf", (0,)),
     "nothing to attend": (lambda x: (x * 0 + 1 - inf).softmax(-1), "Softmax", "nan", "nan", (0,)),

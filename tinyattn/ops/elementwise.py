@@ -387,12 +387,30 @@ class Pow(Binary):
         return np.where(y < 0, inverse, x ** np.maximum(y, 0))
 
 
+class PowNumber(Function):
+    """y = x^p of floats, with a number p;   dx = dy p x^(p-1), 0 where p = 0."""
+
+    kernels_only = True
+    fresh = True
+
+    def forward(self, x: Array, p: float) -> Array:
+        self.kernels, self.p = backend(), p
+        self.save(x=x)
+        return self.kernels.elementwise("pow", (x, p))
+
+    def backward(self, grad: Array) -> Array:
+        return self.kernels.elementwise("pow_backward", (grad, self.saved["x"], self.p))
+
+
 def pow(input: Operand, exponent: Operand) -> Tensor:
     """input to the power exponent; the two broadcast.
 
     An integer tensor to a tensor of negative integers is rounded to 0; to a negative integer as a
     number it raises RuntimeError.
     """
+    number = type(exponent) in (int, float)
+    if number and isinstance(input, TensorBase) and input._array.dtype.kind == "f":
+        return PowNumber.apply(input, float(exponent))
     if isinstance(exponent, (int, np.integer)) and exponent < 0 and dtype_of(input).kind != "f":
         raise RuntimeError(
             "pow: Integers to negative integer powers are not allowed; make one of them float"
