@@ -173,6 +173,11 @@ def test_a_model_that_a_page_cannot_run_is_refused(options: dict[str, str], says
         attention_page([BOOK], model)
 
 
+def test_a_model_that_lacks_a_part_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model: expected 'source' in it, got \['options'\]$"):
+        attention_page([BOOK], {"options": RNN})
+
+
 def test_weights_are_in_16_bits_up_to_a_million_and_in_8_beyond() -> None:
     for rows, bits in ((1000, 16), (1001, 8)):
         weights = {"w": np.ones((rows, 1000), np.float32)}

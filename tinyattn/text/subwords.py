@@ -82,14 +82,14 @@ def scores_of(model: bytes) -> list[float]:
 
 def word_starts(pieces: Sequence[str]) -> list[int]:
     """Where words begin in these pieces. Punctuation, and each piece of a script written without
-    spaces, is a word for itself.
+    spaces, is a word for itself. A space that is a piece of its own belongs to what follows.
 
-    >>> word_starts(["▁un", "known", ",", "▁说", "谁"])
-    [0, 2, 3, 4]
+    >>> word_starts(["▁un", "known", ",", "▁说", "谁", "▁", "a", "b"])
+    [0, 2, 3, 4, 5]
     """
     starts = [0] if pieces else []
     for place, (left, right) in enumerate(pairwise(pieces), start=1):
-        if not (_joins(left[-1]) and _joins(right[0])):
+        if left != SPACE and not (_joins(left[-1]) and _joins(right[0])):
             starts.append(place)
     return starts
 

@@ -252,6 +252,9 @@ def scripts_of(model: Mapping[str, Any]) -> list[str]:
 def packed(model: Mapping[str, Any]) -> dict[str, Any]:
     """The model as model.js reads it: its weights in base64, in float16, or from a million
     parameters on in int8 with a scale for each row."""
+    for name in ("options", "source", "target", "weights"):
+        if name not in model:
+            raise ValueError(f"model: expected {name!r} in it, got {sorted(model)}")
     options, scores = dict(model["options"]), dict(model.get("scores", {}))
     if options.get("model") not in MODELS:
         raise ValueError(
@@ -259,7 +262,7 @@ def packed(model: Mapping[str, Any]) -> dict[str, Any]:
             f"{options.get('model')!r}"
         )
     for side in ("source", "target"):
-        check_tokens(side, options[f"{side}_tokens"], len(model[side]), scores.get(side))
+        check_tokens(side, options.get(f"{side}_tokens"), len(model[side]), scores.get(side))
     weights = {name: np.asarray(x, np.float32) for name, x in model["weights"].items()}
     bits = 8 if sum(x.size for x in weights.values()) > INT8_FROM else 16
     return {
@@ -272,7 +275,7 @@ def packed(model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_tokens(side: str, kind: str, tokens: int, scores: Sequence[float] | None) -> None:
+def check_tokens(side: str, kind: Any, tokens: int, scores: Sequence[float] | None) -> None:
     """Raise ValueError for a side whose tokens a page can't cut."""
     if kind not in (*CUT, *CUT_BY_SCORES):
         raise ValueError(

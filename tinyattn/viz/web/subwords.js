@@ -83,8 +83,9 @@ function subwords(kind, pieces, values) {
 
   function words(tokens) {
     const joins = (c) => c === "<" || c === ">" || (/[\p{L}\p{N}]/u.test(c) && !isWide(c));
-    const starts = [...tokens.keys()].filter((place) =>
-      place === 0 || !(joins(last(tokens[place - 1])) && joins(first(tokens[place]))));
+    const starts = [...tokens.keys()].filter((place) => place === 0 ||
+      (tokens[place - 1] !== SPACE_MARK &&
+        !(joins(last(tokens[place - 1])) && joins(first(tokens[place])))));
     return { starts, texts: starts.map((start, i) => detokenize(tokens.slice(start, starts[i + 1]))) };
   }
   return { tokenize, detokenize, words };
