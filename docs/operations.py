@@ -22,7 +22,6 @@ BACKENDS = {name: f"tinyattn/kernels/{folder}" for name, folder in FOLDERS.items
 THROUGH = {  # functions of tinyattn/kernels that fold the axes for a kernel
     "sum_over": "sum",
     "moments_over": "moments",
-    "squares_over": "squares",
     "magnitudes_over": "magnitudes",
     "cumsum_along": "cumsum",
 }

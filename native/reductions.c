@@ -3,7 +3,7 @@
  *
  *   sum          out = sum_i x_i / divisor
  *   moments      mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
- *   squares      out = sum_i x_i^2
+ *   norm         out = sqrt(sum_i x_i^2)
  *   magnitudes   out = sum_i |x_i|
  *   products     out = sum_i x_i y_i
  *   cumsum    out_i = sum_{j<=i} x_j,   or from the other end, j>=i
@@ -18,7 +18,7 @@
 enum { TA_VALUES, TA_SQUARES, TA_MAGNITUDES, TA_DEVIATIONS, TA_PRODUCTS };
 enum {
     COLUMNS = 512,
-    PIECE_ELEMENTS = 65536,
+    PIECE_ELEMENTS = 32768,
     MOST_PARTS = 64, /* of a large unit */
 };
 
@@ -277,8 +277,10 @@ TA_INLINE void FN(finish)(const struct FN(reduction) *job, long at, long width, 
         for (long j = 0; j < width; j++) out[j] = total_of(totals[j].sum, totals[j].error) / job->divisor;
     } else {
         real *out = (real *)job->out + at;
-        for (long j = 0; j < width; j++)
-            out[j] = (real)(total_of(totals[j].sum, totals[j].error) / job->divisor);
+        for (long j = 0; j < width; j++) {
+            const double total = total_of(totals[j].sum, totals[j].error);
+            out[j] = (real)(what == TA_SQUARES ? sqrt(total) : total / job->divisor);
+        }
     }
 }
 
@@ -420,10 +422,10 @@ KERNEL(sum)(const real *x, double divisor, void *out, int out_is_double, int64_t
                                              .out_is_double = out_is_double, .what = TA_VALUES});
 }
 
-KERNEL(squares)(const real *x, double *out, int64_t A, int64_t n, int64_t C)
+KERNEL(norm)(const real *x, real *out, int64_t A, int64_t n, int64_t C)
 {
-    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .divisor = 1,
-                                             .out = out, .out_is_double = 1, .what = TA_SQUARES});
+    return FN(reduce)((struct FN(reduction)){.shape = ta_reduction_shape(A, n, C), .x = x, .out = out,
+                                             .what = TA_SQUARES});
 }
 
 KERNEL(magnitudes)(const real *x, double *out, int64_t A, int64_t n, int64_t C)

@@ -41,7 +41,7 @@ OUTPUTS = {
 REDUCTIONS: dict[str, list[dict[str, Any]]] = {
     "sum": [{}, {"divisor": 7.0, "wide": True}],
     "moments": [{}],
-    "squares": [{}],
+    "norm": [{}],
     "magnitudes": [{}],
     "logsumexp": [{}],
     "cumsum": [{"reverse": False}, {"reverse": True}],

@@ -126,11 +126,6 @@ def moments_over(x: Array, axes: Axes) -> tuple[Array, Array, Array]:
     return mean.reshape(shape), rest.reshape(shape), squares.reshape(shape)
 
 
-def squares_over(x: Array, axes: Axes) -> Array:
-    """The sum of x^2 over `axes`, in float64, axes kept."""
-    return backend().squares(one_run(x, axes)).reshape(fold(x.shape, axes).kept)
-
-
 def magnitudes_over(x: Array, axes: Axes) -> Array:
     """The sum of |x| over `axes`, in float64, axes kept."""
     return backend().magnitudes(one_run(x, axes)).reshape(fold(x.shape, axes).kept)

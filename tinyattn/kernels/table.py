@@ -164,7 +164,7 @@ STATEMENTS = {
     },
     "reductions": {
         "sum": "x (A, n, C) -> y (A, C)",
-        "squares": "x (A, n, C) -> y (A, C) wide",
+        "norm": "x (A, n, C) -> y (A, C)",
         "magnitudes": "x (A, n, C) -> y (A, C) wide",
         "products": "x (A, n, C), y (A, n, C) -> z (A, C)",
         "moments": "x (A, n, C) -> mean (A, C) wide, rest (A, C) wide, squares (A, C) wide",
@@ -957,9 +957,12 @@ class Backend:
         self._twins["sum"](x, divisor, out)
         return out
 
-    def squares(self, x: Array) -> Array:
-        """x (A, n, C) -> the sum of the squares, (A, C) in float64."""
-        return self._call("squares", (x,))[0]
+    def norm(self, x: Array) -> Array:
+        """x (A, n, C) -> the root of the sum of the squares, (A, C). The squares of float64 may
+        over- or underflow."""
+        (x,), (out,) = TABLE["norm"].prepare(x)
+        self._twins["norm"](x, out)
+        return out
 
     def magnitudes(self, x: Array) -> Array:
         """x (A, n, C) -> the sum of |x|, (A, C) in float64."""

@@ -30,7 +30,6 @@ from tinyattn.kernels.sums import (
     moments_over,
     one_run,
     spread,
-    squares_over,
     sum_over,
 )
 from tinyattn.kernels.table import MOST_K
@@ -222,7 +221,7 @@ class Var(Reduction):
         is scaled by 2^-e. self.mean + self.rest is the mean; the second is what the first lacks.
         """
         self.mean, self.rest, squares = moments_over(x, self.how.axes)
-        exponent = _exponent(x, squares, self.how.axes)
+        exponent = None if x.dtype is float32 else _exponent(x, squares, self.how.axes)
         if exponent is not None:
             mean, rest, squares = moments_over(np.ldexp(x, -exponent), self.how.axes)
             self.mean, self.rest = np.ldexp(mean, exponent), np.ldexp(rest, exponent)
@@ -243,11 +242,10 @@ class Std(Var):
         return super().backward(np.where(y == 0, 0, grad / (2 * y)))
 
 
-def _exponent(x: Array, powers: Array, axes: Axes, p: float = 2) -> Array | None:
+def _exponent(x: Array, powers: Array, axes: Axes) -> Array | None:
     """The powers of 2 by which the slices of x are divided, so that the sums of the |x|^p neither
-    overflow nor vanish; None where nothing needs it, as the squares of float32 in float64."""
-    fit = p == 1 or (p == 2 and x.dtype is float32)
-    if fit or (np.isfinite(powers) & (powers > SMALLEST)).all():
+    overflow nor vanish; None where nothing needs it."""
+    if (np.isfinite(powers) & (powers > SMALLEST)).all():
         return None
     largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=0)
     return np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
@@ -342,7 +340,7 @@ class Norm(Reduction):
         self.over(x, axes, keepdim)
         self.p, self.kernels = p, backend()
         y = np.asarray(np.count_nonzero(x, axis=axes)) if p == 0 else self.size(x)
-        y = y.reshape(self.reduced).astype(x.dtype)
+        y = y.reshape(self.reduced).astype(x.dtype, copy=False)
         self.save(x=x, y=y)
         return y
 
@@ -360,21 +358,21 @@ class Norm(Reduction):
         return np.where((x == 0) | (self.spread(y) == 0), 0, slope * self.spread(grad))
 
     def size(self, x: Array) -> Array:
-        """y in float64 for p other than 0, axes kept."""
-        powers = self.powers(x)
-        exponent = _exponent(x, powers, self.how.axes, self.p)
-        if exponent is not None:
-            powers = self.powers(np.ldexp(x, -exponent))
-        root = np.sqrt(powers) if self.p == 2 else powers ** (1 / self.p)
-        return root if exponent is None else np.ldexp(root, exponent)
+        """y for p other than 0, axes kept."""
+        y = self.root(x)
+        if self.p == 1 or (self.p == 2 and x.dtype is float32):
+            return y  # sums of float32 run in float64, which holds the squares of all of them
+        exponent = _exponent(x, y**self.p, self.how.axes)
+        return y if exponent is None else np.ldexp(self.root(np.ldexp(x, -exponent)), exponent)
 
-    def powers(self, x: Array) -> Array:
-        """sum_i |x_i|^p."""
+    def root(self, x: Array) -> Array:
+        """(sum_i |x_i|^p)^(1/p), where no power over- or underflows."""
         if self.p == 2:
-            return squares_over(x, self.how.axes)
+            return self.kernels.norm(one_run(x, self.how.axes)).reshape(self.how.kept)
         if self.p == 1:
             return magnitudes_over(x, self.how.axes)
-        return sum_over(np.power(np.abs(x), self.p, dtype=np.float64), self.how.axes, True)
+        powers = np.power(np.abs(x), self.p, dtype=np.float64)
+        return sum_over(powers, self.how.axes, True) ** (1 / self.p)
 
 
 def _prepared(input: Tensor, dtype: DTypeLike | None = None, integers: str | None = None) -> Tensor:

@@ -217,9 +217,11 @@ def summed(x: Array, what: int, out: Array) -> None:
 
 
 @np.errstate(all="ignore")
-def squares(x: Array, out: Array) -> None:
-    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
-    summed(x, SQUARES, out)
+def norm(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C), the root of the sum of the squares over the middle axis."""
+    total = np.empty(out.shape)
+    summed(x, SQUARES, total)
+    out[...] = np.sqrt(total)
 
 
 @np.errstate(all="ignore")

@@ -5,7 +5,7 @@ from tinyattn.kernels.native import check
 from tinyattn.kernels.native.calling import DOUBLE, address, by_size
 
 _SUM = by_size("sum")
-_VERSIONS = by_size("squares", "magnitudes", "moments", "moments_backward", "cumsum")
+_VERSIONS = by_size("norm", "magnitudes", "moments", "moments_backward", "cumsum")
 _PRODUCTS = by_size("products")
 
 
@@ -17,10 +17,10 @@ def sum(x: Array, divisor: float, out: Array) -> None:
         check(status)
 
 
-def squares(x: Array, out: Array) -> None:
-    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+def norm(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C), the root of the sum of the squares over the middle axis."""
     real, kernel, *_ = _VERSIONS[x.itemsize]
-    check(kernel(address(real, x), address(DOUBLE, out), *x.shape))
+    check(kernel(address(real, x), address(real, out), *x.shape))
 
 
 def magnitudes(x: Array, out: Array) -> None:

@@ -1,6 +1,6 @@
 """Sums of x (A, n, C) over its middle axis, their moments, and running sums along it.
 
-    sum_i x_i,   sum_i x_i^2,   sum_i |x_i|,   sum_i x_i y_i,   cumsum_i = sum_{j<=i} x_j,
+    sum_i x_i,   sqrt(sum_i x_i^2),   sum_i |x_i|,   sum_i x_i y_i,   cumsum_i = sum_{j<=i} x_j,
     mean + rest = sum_i x_i / n,   squares = sum_i (x_i - mean - rest)^2
 
 With v = sum_i (x_i - m)^2, m the mean, dv/dx_i = 2 (x_i - m): m depends on x_i, too, but
@@ -61,10 +61,10 @@ def sum(x: Array, divisor: float, out: Array) -> None:
 
 
 @np.errstate(all="ignore")
-def squares(x: Array, out: Array) -> None:
-    """x (A, n, C) -> out (A, C) in float64, the sum of the squares over the middle axis."""
+def norm(x: Array, out: Array) -> None:
+    """x (A, n, C) -> out (A, C), the root of the sum of the squares over the middle axis."""
     x = finer(x)
-    out[...] = total(x * x)[0]
+    out[...] = np.sqrt(total(x * x)[0])
 
 
 @np.errstate(all="ignore")
