@@ -18,7 +18,7 @@ from tinyattn.autograd.gradients import Gradient, as_array, rows_product
 from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.copies import copied
+from tinyattn.kernels.copies import copied, full
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_operand, as_tensor
 
@@ -119,23 +119,46 @@ class AddMatMul(MatMul):
 
 
 class Diagonal(Function):
-    """y[..., i] = x[..., i, ..., i, ...]: two axes become one, at the end.
+    """y[..., i] = x[..., i, ..., i + offset, ...]: two axes become one, at the end.
 
     dx = dy on the diagonal, and 0 elsewhere.
     """
 
     fresh = True
 
-    def forward(self, x: Array, first: int, second: int) -> Array:
-        self.shape, self.axes = x.shape, (first, second)
-        return np.array(np.diagonal(x, 0, first, second))
+    def forward(self, x: Array, first: int = 0, second: int = 1, offset: int = 0) -> Array:
+        self.shape, self.line = x.shape, (offset, first, second)
+        return np.array(np.diagonal(x, *self.line))
 
     def backward(self, grad: Array) -> Array:
-        dx = np.zeros(self.shape, grad.dtype)
-        line = np.diagonal(dx, 0, *self.axes)
-        line.setflags(write=True)
-        line[...] = grad
-        return dx
+        return on_diagonal(grad, self.shape, *self.line)
+
+
+class DiagonalMatrix(Function):
+    """y[i, i + offset] = x[i], counted from where this diagonal begins, and 0 elsewhere.
+
+    dx = dy on the diagonal.
+    """
+
+    fresh = True
+
+    def forward(self, x: Array, offset: int = 0) -> Array:
+        self.offset, n = offset, len(x) + abs(offset)
+        return on_diagonal(x, (n, n), offset)
+
+    def backward(self, grad: Array) -> Array:
+        return np.array(np.diagonal(grad, self.offset))
+
+
+def on_diagonal(
+    x: Array, shape: tuple[int, ...], offset: int, first: int = 0, second: int = 1
+) -> Array:
+    """Zeros of this shape, with x on a diagonal."""
+    y = full(shape, 0, x.dtype)
+    line = np.diagonal(y, offset, first, second)
+    line.setflags(write=True)
+    line[...] = x
+    return y
 
 
 class Linear(Function):

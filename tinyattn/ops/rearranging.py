@@ -17,6 +17,7 @@ from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_axes, as_axis, as_int, as_size, as_tensor
 from tinyattn.ops.elementwise import clamp, clone, elementwise
 from tinyattn.ops.indexing import index_select
+from tinyattn.ops.products import Diagonal
 from tinyattn.ops.shape import Size, cat, expand, permute, repeat, reshape, several, transpose
 
 
@@ -231,5 +232,4 @@ def trace(input: Tensor) -> Tensor:
         raise RuntimeError(
             f"trace: expected a matrix, got a tensor of shape {list(input._array.shape)}"
         )
-    index = results.wrap(np.arange(min(input._array.shape)))
-    return input[index, index].sum()
+    return Diagonal.apply(input).sum()

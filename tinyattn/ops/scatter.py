@@ -18,9 +18,9 @@ from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.contract import check_indices
 from tinyattn.kernels.copies import copied, full, write
-from tinyattn.ops._arguments import as_axis, as_number, as_tensor
+from tinyattn.ops._arguments import as_axis, as_int, as_number, as_tensor
 from tinyattn.ops._in_place import in_place
-from tinyattn.ops.creation import zeros, zeros_like
+from tinyattn.ops.creation import zeros_like
 from tinyattn.ops.elementwise import mul
 from tinyattn.ops.indexing import (
     added_up,
@@ -36,6 +36,7 @@ from tinyattn.ops.indexing import (
     put_along,
     rows_at,
 )
+from tinyattn.ops.products import Diagonal, DiagonalMatrix
 from tinyattn.ops.shape import expand, reshape
 
 
@@ -402,18 +403,12 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     tensor([[1, 0],
             [0, 2]])
     """
-    shape = as_tensor(input, "input")._array.shape
-    below, right = max(-diagonal, 0), max(diagonal, 0)
+    shape, offset = as_tensor(input, "input")._array.shape, as_int(diagonal, "diagonal")
     if len(shape) == 1:
-        n = shape[0] + abs(diagonal)
-        matrix = zeros((n * n,), dtype=input._array.dtype)
-        steps = results.wrap(np.arange(shape[0]))
-        places = (steps + below) * n + steps + right
-        return reshape(scatter(matrix, 0, places, input), (n, n))
+        return DiagonalMatrix.apply(input, offset=offset)
     if len(shape) != 2:
         raise RuntimeError(f"diag: input: expected a vector or a matrix, got {list(shape)}")
-    steps = results.wrap(np.arange(max(min(shape[0] - below, shape[1] - right), 0)))
-    return getitem(input, (steps + below, steps + right))
+    return Diagonal.apply(input, offset=offset)
 
 
 def tril_indices(

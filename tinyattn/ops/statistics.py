@@ -7,10 +7,12 @@ from typing import overload
 import numpy as np
 
 from tinyattn.autograd.storage import Tensor, results
+from tinyattn.kernels._types import Array
+from tinyattn.kernels.sums import fold
 from tinyattn.ops._arguments import as_axis, as_int, as_tensor, some_axes
 from tinyattn.ops.comparisons import ne
-from tinyattn.ops.reductions import Dims, ValuesIndices, mean, sort, std, var
-from tinyattn.ops.shape import cat, flatten, narrow, squeeze
+from tinyattn.ops.reductions import Chosen, Dims, ValuesIndices, mean, order, sort, std, var
+from tinyattn.ops.shape import cat, flatten, narrow
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
@@ -21,6 +23,21 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """
     array = as_tensor(input, "input")._array
     return results.wrap(np.asarray(np.count_nonzero(array, axis=some_axes(dim, array.ndim))))
+
+
+class Median(Chosen):
+    """y = x_k with k the place of the middle element along an axis, or of a NaN;   dx_k = dy."""
+
+    def forward(self, x: Array, axis: int, keepdim: bool = False) -> tuple[Array, Array]:
+        rows, how = self.along(x, axis, 1), fold(x.shape, (axis,))
+        in_order, n = order(rows, 1, False), rows.shape[1]
+        # NaN stands behind all numbers. The sum counts it: nothing else is not equal to itself.
+        missing = np.sum(rows != rows, axis=1, keepdims=True)
+        place = np.where(missing > 0, n - missing, (n - 1) // 2)
+        at = np.take_along_axis(in_order, place, 1)
+        self.save(at=at)
+        shape = how.kept if keepdim else how.left
+        return self.kernels.gather(rows, at).reshape(shape), at.reshape(shape)
 
 
 @overload
@@ -41,20 +58,11 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
             return mean(x)  # 0 / 0
         return median(flatten(x), 0).values
     axis = as_axis(dim, x._array.ndim)
-    n = x._array.shape[axis] if x._array.ndim else 1
-    if not n:
-        raise IndexError(f"median(): dim: expected elements along dimension {dim}, got none")
-    values, indices = sort(x, axis)
     if not x._array.ndim:
-        return ValuesIndices(values, indices)
-    if x._array.dtype.kind == "f":  # NaN is sorted behind all numbers: the first one is wanted
-        missing = np.isnan(values._array).sum(axis, keepdims=True)
-        place = np.where(missing > 0, n - missing, (n - 1) // 2)
-    else:
-        place = np.full_like(values._array.take([0], axis), (n - 1) // 2, dtype=np.int64)
-    at = results.wrap(place)
-    chosen = ValuesIndices(values.gather(axis, at), indices.gather(axis, at))
-    return chosen if keepdim else ValuesIndices(*(squeeze(part, axis) for part in chosen))
+        return sort(x, axis)
+    if not x._array.shape[axis]:
+        raise IndexError(f"median(): dim: expected elements along dimension {dim}, got none")
+    return ValuesIndices(*Median.apply(x, axis=axis, keepdim=keepdim))
 
 
 def diff(
