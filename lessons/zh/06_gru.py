@@ -6,6 +6,8 @@
 # **时间：** 75 分钟。**需要：** 第 2、3 课。
 
 # %%
+import random
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -115,7 +117,7 @@ xs = ta.randn(2, 3, dtype=ta.float64, requires_grad=True)  # (B=2, D)
 hs = ta.randn(2, 4, dtype=ta.float64, requires_grad=True)  # (B=2, H)
 assert ta.gradcheck_module(cell, (xs, hs))
 
-# %% [markdown] source="a115281f"
+# %% [markdown] source="5f9eace5"
 # ## 轮到你了
 #
 # 先写一步：`gru_step(x, h, w_ih, w_hh, b_ih, b_hh)`，其中 `x` 形状 (B, D)，`h` 形状 (B, H)，权重形状 (3H, D) 和 (3H, H)，偏置形状 (3H,)；返回下一个状态，形状 (B, H)。
@@ -129,30 +131,54 @@ assert ta.gradcheck_module(cell, (xs, hs))
 #
 # ## 门学到了什么？
 #
-# 来看一个需要记忆的任务。每一步输入一个值（$+1$ 或 $-1$）和一个标志（大多是 0）。网络要始终回答**最近一次标志为 1 时的那个值**。所以标志为 1 时它必须写入，标志为 0 时必须保留。我们的 GRU 状态只有一个数，$H = 1$。
-
+# 来看一个需要记忆的任务：阅读。句子讲的是汤（soup）、面包（bread）和音乐（music）。每读一个词，网络都要回答**最近一次评价是好是坏**：好是 1，坏是 $-1$，还没有评价时是 0。not（不）会把后面的评价反过来：not very good（不太好）算坏。还有一些词与评价无关。
+#
+# 所以状态必须把评价保留很多个词，还要把 not 保留到它修饰的评价出现为止。每个词变成 $D = 8$ 个数（第 5 课），状态有 $H = 3$ 个数。
 
 # %%
+GOOD = ["good", "great", "lovely", "fine"]
+BAD = ["bad", "awful", "cold", "dull"]
+OTHERS = """not very the soup bread music was and but
+we came by train it rained all day"""
+WORDS = GOOD + BAD + OTHERS.split()
+choose = random.Random(0)
+
+
+def clause():
+    """Words, each with the opinion after it: 1, -1, or None as before."""
+    if choose.random() < 0.35:
+        words = choose.choice(["we came by train", "it rained all day"])
+        return [(word, None) for word in words.split()]
+    opinion, turned = choose.choice(GOOD + BAD), choose.random() < 0.5
+    words = ["the", choose.choice(["soup", "bread", "music"]), "was"]
+    words += ["not"] * turned + ["very"] * (choose.random() < 0.5)
+    sign = 1 if (opinion in GOOD) != turned else -1
+    return [*((word, None) for word in words), (opinion, sign)]
+
+
 def batch(B, T):
-    """Values and flags (B, T, 2), the right answers (B, T, 1)."""
-    value = ta.randint(0, 2, (B, T)).numpy() * 2.0 - 1  # (B, T)
-    flag = ta.rand(B, T).numpy() < 0.15  # (B, T)
-    flag[:, 0] = True
-    last = np.maximum.accumulate(flag * np.arange(T), axis=1)  # (B, T)
-    answer = np.take_along_axis(value, last, axis=1)  # (B, T)
-    both = np.stack([value, flag], axis=-1)  # (B, T, 2)
-    return ta.tensor(both).float(), ta.tensor(answer[..., None]).float()
+    """Words by number (B, T), the right answers (B, T)."""
+    numbers, answers = np.zeros((B, T), int), np.zeros((B, T))
+    for row in range(B):
+        pairs, last = [], 0
+        while len(pairs) < T:
+            pairs += [*clause(), (choose.choice(["and", "but"]), None)]
+        for t, (word, opinion) in enumerate(pairs[:T]):
+            last = last if opinion is None else opinion
+            numbers[row, t], answers[row, t] = WORDS.index(word), last
+    return ta.tensor(numbers), ta.tensor(answers).float()
 
 
 ta.manual_seed(0)
-gru = nn.GRU(2, 1, batch_first=True)  # D = 2, H = 1
-out = nn.Linear(1, 1)
-parameters = [*gru.parameters(), *out.parameters()]
-optimizer = ta.optim.Adam(parameters, lr=0.03)
-for step in range(301):
-    inputs, answers = batch(32, 30)  # (B, T, 2), (B, T, 1)
-    states, _ = gru(inputs)  # (B, T, H)
-    loss = F.mse_loss(out(states), answers)  # ()
+embedding = nn.Embedding(len(WORDS), 8)  # D = 8
+gru = nn.GRU(8, 3, batch_first=True)  # H = 3
+out = nn.Linear(3, 1)
+parameters = [p for m in (embedding, gru, out) for p in m.parameters()]
+optimizer = ta.optim.Adam(parameters, lr=0.02)
+for step in range(401):
+    numbers, answers = batch(32, 24)  # (B, T), (B, T)
+    states, _ = gru(embedding(numbers))  # (B, T, H)
+    loss = F.mse_loss(out(states).squeeze(-1), answers)  # ()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -160,40 +186,60 @@ for step in range(301):
         print(f"step {step:3}: loss {loss.item():.3f}")
 assert loss.item() < 0.1
 
-# %% [markdown] source="8a8d435b"
-# 现在让它读一个序列，看看它的更新门。`viz.gates_of` 能取出任何用到 GRU 或 LSTM 的模型的门；数多的时候，可以用 `viz.gates` 画出来。
+# %% [markdown] source="98a68917"
+# 现在让它读一个句子，看看它的更新门。`viz.gates_of` 能取出任何用到 GRU 或 LSTM 的模型的门；`viz.gates` 能画出它们，模型多大都可以。
+#
+# 下图上半部分是读完每个词之后的回答（1 好，-1 坏）；下半部分是更新门 $z$：黑色是 0，写入；白色是 1，保留。
+
 
 # %%
-T = 40
-with ta.no_grad():
-    inputs, _ = batch(1, T)  # (1, T, 2)
-    states, _ = gru(inputs)  # (1, T, 1)
-    guess = out(states).numpy().ravel()  # (T,)
-    gates = viz.gates_of(lambda: gru(inputs))[0]  # r, z, n: (T, 1, 1)
-value, flag = inputs.numpy()[0].T  # (T,), (T,)
-z = gates["z"].ravel()  # (T,)
+def read(numbers):
+    """The answers (B, T) and the gates r, z, n: (B, T, H)."""
+    with ta.no_grad():
+        gates = viz.gates_of(lambda: gru(embedding(numbers)))[0]
+        answers = out(gru(embedding(numbers))[0]).squeeze(-1)
+    return answers.numpy(), {k: g.swapaxes(0, 1) for k, g in gates.items()}
 
-time, marked = np.arange(T), flag == 1
+
+sentence = """the soup was not very good but we came by train
+and the bread was great"""
+words = sentence.split()
+T = len(words)
+numbers = ta.tensor([[WORDS.index(word) for word in words]])  # (1, T)
+guess, gates = read(numbers)  # (1, T), each (1, T, H)
+
 figure, axes = plt.subplots(2, figsize=(8, 4), layout="constrained")
-axes[0].plot(time, value, ".", color="0.6", label="value")
-axes[0].plot(time[marked], value[marked], "ks", label="value with flag")
-axes[0].plot(time, guess, "-", label="answer")
-axes[0].legend(loc="upper center", ncols=3)
-axes[0].set_ylim(-1.3, 2.3)
-axes[0].set_title("What the network reads and answers")
-axes[1].bar(time, z, color=np.where(marked, "black", "0.7"))
-axes[1].set_title("Its update gate z (black: with a flag)")
-axes[1].set_xlabel("time step")
-axes[1].grid(alpha=0.3)
+axes[0].bar(np.arange(T), guess[0], color="0.4")
+axes[0].set_title("The answer after each word: 1 good, -1 bad")
+axes[0].set_xticks([])
+axes[0].margins(x=0)
+z = gates["z"][0].T  # (H, T)
+image = axes[1].imshow(z, "gray", aspect="auto", vmin=0, vmax=1)
+axes[1].set_title("The update gate z (black, 0: written; white, 1: kept)")
+axes[1].set_xticks(np.arange(T), words, rotation=45, ha="right")
+axes[1].set_yticks(range(3), ["unit 0", "unit 1", "unit 2"])
+figure.colorbar(image, label="z")
+axes[0].grid(alpha=0.3)
+
+# %% [markdown] source="68c5c491"
+# 回答在 good（被 not 反了过来）和 great 处改变；在 but we came by train and the 这一段保持不变。哪些词会打开门？下面是每个词的 $z$，对各个单元取平均；横条越长，门开得越大：
 
 # %%
-print(f"mean z with a flag    {z[marked].mean():.2f}")
-print(f"mean z without a flag {z[~marked].mean():.2f}")
-assert z[marked].mean() < 0.5
-assert z[~marked].mean() > 0.9
+numbers, answers = batch(300, 24)  # sentences that it has not seen
+guess, gates = read(numbers)
+said, right = np.sign(guess), answers.numpy()
+share = (said == right)[right != 0].mean()
+print(f"right after {share:.1%} of the words")
+z, found = gates["z"], numbers.numpy()
+mean = {w: z[found == i].mean() for i, w in enumerate(WORDS)}
+for word in sorted(mean, key=mean.get):
+    print(f"{word:8}{mean[word]:.2f}", "#" * round(30 * (1 - mean[word])))
+assert share > 0.95
+assert max(mean[word] for word in ["not", *GOOD, *BAD]) < 0.6
+assert min(mean[word] for word in ["very", "and", "but"]) > 0.8
 
-# %% [markdown] source="0fd2392c"
-# 有标志时，门降下来：状态被写入。其余时候它几乎等于 1：状态被保留。没有人告诉网络标志是什么意思，是门的梯度 $dz = g \odot (h - n)$ 告诉它的：哪里保留旧状态更好，$z$ 就升高；哪里用候选状态更好，$z$ 就降低。
+# %% [markdown] source="e071146b"
+# not 和表示评价的词会打开门：状态被写入。very、and、but 让门关着，所以 not 能越过 very，评价也能越过后面的词。没有人告诉网络这些词是什么意思，是门的梯度 $dz = g \odot (h - n)$ 教会它的：如果保留旧状态比换成候选状态更好，$z$ 就升高；如果换成候选状态更好，$z$ 就降低。每个单元都有自己的门：请在图里找出被 not 写入的单元。
 #
 # ## 学到了什么
 #
@@ -205,7 +251,7 @@ assert z[~marked].mean() > 0.9
 #
 # 1. 在前向的最后一行里对调 $z$ 与 $1 - z$。反向有哪几行要改？
 # 2. 训练前把偏置 $b_{iz}$ 设为 3。一开始 $z$ 是多少？网络学得更快吗？
-# 3. 换成 `ta.manual_seed(1)`，这个只有一个数的网络训练 300 步之后还没有学会。试试 $H = 4$。为什么多几个数就有用？
+# 3. 取 $H = 1$，网络大约在 90% 的词之后回答正确。它在哪些词上出错？有哪两样东西，一个数不能同时记住？
 #
 # ## 源码在哪里
 #
