@@ -8,22 +8,13 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn, viz
-from tinyattn._explain import (
-    Input,
-    Quantity,
-    _cut,
-    _groups,
-    _joined,
-    _label,
-    _labels,
-    _place,
-    _strength,
-    _summed,
-    _text,
-    boxes,
-    facts_of,
-)
-from tinyattn._explain import Step as Step_
+from tinyattn._explain.drawing import _cut, _label, _labels, _strength, boxes
+from tinyattn._explain.folding import _groups, _joined
+from tinyattn._explain.forward import _place
+from tinyattn._explain.running import _summed
+from tinyattn._explain.step import Input, Quantity
+from tinyattn._explain.step import Step as Step_
+from tinyattn._explain.telling import facts_of, text_of
 from tinyattn.autograd import Function
 from tinyattn.kernels.recording import local
 
@@ -596,7 +587,7 @@ def test_what_is_known_of_two_results():
     ]  # fmt: skip
     one = step(1, "Mul", shape=(2,))
     assert list(facts_of(one, [one])) == [("shape", "(2,)"), ("arrives", "(2,) [1, 1]")]
-    assert _text(step(1, "Mul", shape=(), arrived=[]), [one], {}) == "Step 1. Mul"
+    assert text_of(step(1, "Mul", shape=(), arrived=[]), [one], {}) == "Step 1. Mul"
 
 
 def test_the_first_group_has_the_result_of_the_first_step():

@@ -15,6 +15,7 @@ ENOUGH = 20.0  # processor seconds of tests for one fault
 # What runs besides the tests of the same name, by the beginning of the path.
 ALSO = {
     "tinyattn/_gradcheck": ["tests/learn/test_*.py"],
+    "tinyattn/_explain/": ["tests/test_explain.py"],
     "tinyattn/autograd/": ["tests/autograd/test_*.py", "tests/test_replay.py", *OPS],
     "tinyattn/datasets/": ["tests/datasets/test_*.py"],
     "tinyattn/learn/": ["tests/learn/test_*.py"],

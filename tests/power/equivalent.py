@@ -433,14 +433,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Quantity.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "exchange.all_reduce": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "Sum.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
-    "_explain._joined": {
+    "folding._joined": {
         "last one lost: zip(steps, groups, ...": "the last step hands on nothing",
     },
     "_merged": {
         "order exchanged: to.step, to.output": "any key tells the places apart",
         "another number: to.handed.norm if ...": "any number below 0",
     },
-    "_explain._text": {"off by one: max(...": "there is no line"},
+    "telling.text_of": {"off by one: max(...": "there is no line"},
     "processes.wait": {
         "boundary: waited < _SPIN_SECONDS": INSTANT,
         "boundary: waited > here.limit": INSTANT,
@@ -462,7 +462,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "comparing._differ": {"order exchanged: old, new": EITHER},
     "checking.stages": {"off by one: np.random.default_rng(...": AS_GOOD},
     "checking.more_inputs": {"off by one: np.random.default_rng(...": AS_GOOD},
-    "checking._seen": {
+    "checking._factor": {
         "another number: float(...": "0.1 times 0 is 0, too",
         "order exchanged: part, mine": "a product is the same from both sides",
     },

@@ -14,7 +14,7 @@ from tests.power.source import Mutant, Python
 
 # Whose functions get these faults, and which functions do not.
 WHERE = ["nn/**/*.py", "optim/*.py", "text/*.py", "utils/**/*.py", "compat/*.py"]
-WHERE += ["_checkpoint.py", "_serialization.py", "_torch_files.py", "_explain.py"]
+WHERE += ["_checkpoint.py", "_serialization.py", "_torch_files.py", "_explain/*.py"]
 WHERE += ["_doctor.py", "_gradcheck.py", "_replay.py", "distributions.py", "quantization.py"]
 WHERE += ["learn/*.py", "datasets/**/*.py", "parallel/*.py", "viz/*.py"]
 # Operations have faults of their own (gradients.py); these are functions made of operations.

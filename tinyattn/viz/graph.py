@@ -2,7 +2,9 @@
 
 import sys
 
-from tinyattn._explain import Names, boxes, fold, read
+from tinyattn._explain.drawing import boxes
+from tinyattn._explain.folding import fold
+from tinyattn._explain.reading import Names, read
 from tinyattn.autograd.storage import Tensor
 from tinyattn.viz.boxes import draw
 from tinyattn.viz.picture import Picture
