@@ -252,34 +252,39 @@ def test_what_can_be_said_of_wrong_numbers(answer, expected, words):
     assert report.words.split("\n\n")[1:] == ([words] if words else [])
 
 
-def test_a_multiple_on_one_input_only_is_told_as_other_wrong_numbers():
+def raises(x, k):
+    raise ValueError
+
+
+@pytest.mark.parametrize("place", MORE)
+@pytest.mark.parametrize(
+    "otherwise", [lambda x, k: (k * x + 1, x.sum()), lambda x, k: None, raises]
+)
+def test_a_multiple_is_told_only_if_it_is_one_on_all_inputs(place, otherwise):
     def answer(x, k):
-        return (2 * x if len(x) == len(HAND) else x + 1), right(x, k)[1]
+        same = x.shape == place.shape and x.flat[0] == place.flat[0]
+        return otherwise(x, k) if same else (2 * k * x, x.sum())
 
-    made = exercise(cases=lambda rng: [(np.arange(5.0), 2)])
-    report = examine(made, answer)
-    assert "times the right one" not in report.words
-    assert "numbers differ" in report.words
+    told = "Every number of your y is 2 times the right one."
+    assert told not in examine(exercise(), answer).words
+    assert "3 of 3 numbers differ" in examine(exercise(), answer).words
+    assert told in examine(exercise(), lambda x, k: (2 * k * x, x.sum())).words
 
 
-def test_an_answer_that_changes_from_call_to_call_is_told_so_and_has_no_name():
-    total = [0.0]
-
-    def adds_up(x, k):
-        total[0] += x.sum()
-        return right(x, k)[0], total[0]
-
-    report = examine(exercise(), adds_up)
-    assert "gives another result" in report.words
+@pytest.mark.parametrize("place", [HAND, *MORE])
+def test_an_answer_that_changes_from_call_to_call_is_told_so_and_has_no_name(place):
     calls = [0]
 
-    def later(x, k):
-        calls[0] += 1
-        return right(x, k)[0], right(x, k)[1] + (calls[0] % 5 == 4)
+    def answer(x, k):
+        same = x.shape == place.shape and x.flat[0] == place.flat[0]
+        calls[0] += same
+        return right(x, k)[0], right(x, k)[1] + 1 + same * calls[0]
 
-    report = examine(exercise(wrong=[later]), later)
+    report = examine(exercise(wrong=[answer]), answer)
     assert not report.mistake
-    assert "gives another result" in report.words
+    assert report.words.count("gives another result") == 1
+    assert not examine(exercise(), answer).mistake
+    assert "gives another result" not in examine(exercise(), lambda x, k: (x, 0.0)).words
 
 
 def test_a_difference_is_measured_by_the_right_number():
