@@ -159,14 +159,19 @@ static void FN(copy_tile)(const struct FN(copy_job) *job, char *to, const char *
         for (long j = 0; j < rows; j += LANES) {
             char *y = to + j * to_row + i * to_step;
             const char *x = from + j * from_row + i * from_step;
-            if (even && i + LANES <= n && j + LANES <= rows)
+            const long high = ta_smaller(LANES, n - i), wide = ta_smaller(LANES, rows - j);
+            /* Where the compiler knows that vectors are whole, it takes instructions without masks. */
+            if (even && high == LANES && wide == LANES)
                 FN(turn_square)(y, to_row, x, from_step, LANES, LANES);
+            else if (even && high == LANES)
+                FN(turn_square)(y, to_row, x, from_step, LANES, wide);
+            else if (even && wide == LANES)
+                FN(turn_square)(y, to_row, x, from_step, high, LANES);
             else if (even)
-                FN(turn_square)(y, to_row, x, from_step, ta_smaller(LANES, n - i), ta_smaller(LANES, rows - j));
+                FN(turn_square)(y, to_row, x, from_step, high, wide);
             else
-                for (long k = 0; k < ta_smaller(LANES, rows - j); k++)
-                    FN(copy_run)(y + k * to_row, to_step, x + k * from_row, from_step,
-                                 ta_smaller(LANES, n - i), size);
+                for (long k = 0; k < wide; k++)
+                    FN(copy_run)(y + k * to_row, to_step, x + k * from_row, from_step, high, size);
         }
 }
 

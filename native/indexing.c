@@ -264,9 +264,10 @@ TA_INLINE void FN(add_picked_rows)(double *sums, int64_t lost, const real *x, co
 static void FN(add_picked)(double *sums, int64_t lost, const real *x, const int64_t *index,
                            const struct ta_picks *p, int64_t count, int64_t width)
 {
-    if (p->C == 1)
-        FN(add_picked_rows)(sums, lost, x, index, count, 1, 1, 1, 1);
-    else if (p->index_c)
+    if (p->C == 1) {
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < count; i++) FN(add_to)(sums + index[i], lost, x[i]);
+    } else if (p->index_c)
         FN(add_picked_rows)(sums, lost, x, index, count, width, 1, p->C, p->index_i);
     else
         FN(add_picked_rows)(sums, lost, x, index, count, width, 0, p->C, 1);

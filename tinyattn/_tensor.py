@@ -455,19 +455,19 @@ class Tensor(TensorBase):
 
     def float(self) -> "Tensor":
         """This tensor in float32."""
-        return elementwise.to(self, float32)
+        return elementwise.in_dtype(self, float32)
 
     def double(self) -> "Tensor":
         """This tensor in float64."""
-        return elementwise.to(self, float64)
+        return elementwise.in_dtype(self, float64)
 
     def long(self) -> "Tensor":
         """This tensor in int64."""
-        return elementwise.to(self, int64)
+        return elementwise.in_dtype(self, int64)
 
     def int(self) -> "Tensor":
         """This tensor in int32."""
-        return elementwise.to(self, int32)
+        return elementwise.in_dtype(self, int32)
 
     def bool(self) -> "Tensor":
         """This tensor as bool: True where an element is not 0."""

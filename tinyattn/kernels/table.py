@@ -482,15 +482,16 @@ class Backend:
 
     def fill(self, y: Array, x: Array) -> None:
         """Write one number, x () in the type of y, into every element of y (...), which changes."""
+        plain = type(y) is type(x) is ndarray and y.dtype is x.dtype and not x.ndim
+        if plain and y.flags.carray and x.flags.aligned and y.itemsize in (4, 8) and y.size:
+            self._twins["fill"](y, x)
+            return
         own, number = elements("fill", "y", y), elements("fill", "x", x)
-        if own.dtype != number.dtype or x.ndim:
+        if own.dtype != number.dtype or number.ndim:
             raise ValueError(f"fill: x must be () in {own.dtype}, got {x.shape} in {x.dtype}")
         if not y.flags.writeable:
             raise ValueError("fill: y is read-only, it cannot change in place")
-        if own is y and number is x and y.flags.carray and y.itemsize in (4, 8) and y.size:
-            self._twins["fill"](y, readable(x, x.dtype))
-        else:
-            y[...] = x
+        y[...] = number
 
     def convert(self, x: Array, dtype: np.dtype[Any]) -> Array:
         """x (...) in another type, C-contiguous. A number that the type can't hold becomes what

@@ -945,12 +945,18 @@ def to(input: Tensor, dtype: DTypeLike | Tensor, copy: bool = False) -> Tensor:
     """input in another dtype; input itself if it has that dtype and copy is False. Of a tensor as
     `dtype`, its dtype is meant. Integers that don't fit wrap around, as in NumPy."""
     wanted = dtype._array.dtype if isinstance(dtype, TensorBase) else as_dtype(dtype)
+    made = in_dtype(input, wanted)
+    return clone(input) if copy and made is input else made
+
+
+def in_dtype(input: Tensor, dtype: DType) -> Tensor:
+    """input in this dtype; input itself if it has it."""
     array = input._array
-    if array.dtype is wanted or array.dtype == wanted:
-        return clone(input) if copy else input
-    if wanted.kind == "f" and array.dtype.kind == "f" and not is_constant(input):
-        return Cast.apply(input, wanted)
-    return results.wrap(kernels("to", cast, array, wanted))  # no gradient passes
+    if array.dtype is dtype or array.dtype == dtype:
+        return input
+    if dtype.kind == "f" and array.dtype.kind == "f" and not is_constant(input):
+        return Cast.apply(input, dtype)
+    return results.wrap(kernels("to", cast, array, dtype))  # no gradient passes
 
 
 class Clone(Function):

@@ -139,7 +139,8 @@ class SetItem(Function):
         dx, dv = self.own(grad), None
         if self.needs(1):
             dv = self.taken(dx)
-            dv = dv.reshape((1,) * (self.ndim - dv.ndim) + dv.shape)
+            if dv.ndim < self.ndim:  # value has had further axes of size 1
+                dv = dv.reshape((1,) * (self.ndim - dv.ndim) + dv.shape)
         if self.needs(0):
             self.put(dx, 0)
         return dx, dv

@@ -176,8 +176,10 @@ class Unbind(Function):
         return tuple(taken_apart(x, axis))
 
     def backward(self, *grads: Array | None) -> Array:
-        shape, dtype = next((grad.shape, grad.dtype) for grad in grads if grad is not None)
-        zero = spread_to(constant(0, dtype), shape)
+        given = [grad for grad in grads if grad is not None]
+        if len(given) == len(grads):
+            return stacked(given, self.axis)
+        zero = spread_to(constant(0, given[0].dtype), given[0].shape)
         return stacked([zero if grad is None else grad for grad in grads], self.axis)
 
 
@@ -671,8 +673,7 @@ def several(name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], np.dtyp
     if not tensors:
         error = ValueError if name == "cat" else RuntimeError  # as in PyTorch
         raise error(f"{name}: tensors: expected a non-empty list of Tensors")
-    first = tensors[0]._array.dtype
-    same = all([tensor._array.dtype is first for tensor in tensors])  # noqa: C419  a list is faster
+    same = len({tensor._array.dtype for tensor in tensors}) == 1
     return list(tensors), None if same else result_type(*(t._array for t in tensors))
 
 
@@ -735,14 +736,15 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [2, 4]])
     """
     given, dtype = several("stack", tensors)
-    first = given[0]._array.shape
+    shapes = [tensor._array.shape for tensor in given]
+    first = shapes[0]
     axis = as_axis(dim, len(first) + 1)
-    for i, tensor in enumerate(given):
-        if tensor._array.shape != first:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
-                f"{list(tensor._array.shape)} at entry {i}"
-            )
+    if shapes.count(first) != len(shapes):
+        i = next(i for i, shape in enumerate(shapes) if shape != first)
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+            f"{list(shapes[i])} at entry {i}"
+        )
     return Stack.apply(*given, axis=axis, dtype=dtype)
 
 
