@@ -271,8 +271,34 @@ def test_private_attributes_that_programs_read():
     model.register_buffer("mask", ta.ones(1))
     assert dict(model._modules) == {"0": layer}
     assert list(model._buffers) == ["mask"]
-    with pytest.raises(TypeError):
-        model._modules["1"] = layer
+
+
+def test_members_that_programs_set_and_delete_by_name():
+    model = nn.Module()
+    layer = model._modules["layer"] = nn.LSTM(2, 3)
+    assert model.layer is layer
+    assert "layer.weight_ih_l0" in model.state_dict()
+    raw = layer._parameters["weight_hh_l0"]
+    del layer._parameters["weight_hh_l0"]  # as a program that drops weights does
+    assert "weight_hh_l0" not in layer._parameters
+    assert not hasattr(layer, "weight_hh_l0")
+    layer.register_parameter("weight_hh_l0_raw", nn.Parameter(raw.detach()))
+    layer.weight_hh_l0 = ta.dropout(layer.weight_hh_l0_raw, 0.5, True)
+    layer(ta.ones(1, 1, 2))[0].sum().backward()
+    assert layer.weight_hh_l0_raw.grad is not None
+    assert len(layer._parameters) == 4
+    model.register_buffer("mask", ta.ones(1), persistent=False)
+    model._buffers["mask"] = ta.zeros(1)
+    assert model.mask.tolist() == [0.0]
+    assert "mask" not in model.state_dict()
+    model._parameters["scale"] = nn.Parameter(ta.ones(1))
+    assert next(name for name, _ in model.named_parameters()) == "scale"
+    assert repr(model._parameters) == repr({"scale": model.scale})
+    for members, name in ((model._modules, "scale"), (model._parameters, "none")):
+        with pytest.raises(KeyError):
+            del members[name]
+    with pytest.raises(TypeError, match="cannot assign 'Tensor' object to parameter 'bias'"):
+        model._parameters["bias"] = ta.ones(1)
 
 
 def test_backward_hooks_see_gradients_and_replace_them():

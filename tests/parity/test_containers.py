@@ -1,5 +1,6 @@
 """Modules as containers, initialisers, clipping and packing against torch: one scenario each."""
 
+import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -167,6 +168,19 @@ def in_one_vector(t, x, y):
     return vector, params
 
 
+def normalised(t, weight, dim):
+    layer = t.nn.Linear(2, 3)
+    with warnings.catch_warnings():  # PyTorch recommends another name
+        warnings.simplefilter("ignore", FutureWarning)
+        layer.weight.data, layer.bias.data = weight, weight[:, 0]
+        t.nn.utils.weight_norm(layer, dim=dim)
+    layer.weight_g.data.mul_(2)
+    y = layer(weight)
+    y.sum().backward()
+    found = {name: (param, param.grad) for name, param in layer.named_parameters()}
+    return y, found, t.nn.utils.remove_weight_norm(layer).state_dict()
+
+
 def packing(t, x, lengths, first, ordered):
     rnn = t.nn.utils.rnn
     packed = rnn.pack_padded_sequence(x, lengths, first, ordered)
@@ -269,6 +283,20 @@ TABLE = {
         ("parameters_to_vector", "vector_to_parameters"),
         scenario(
             in_one_vector, lambda d: Call(Const(d.array(kinds="d")), Const(d.array(kinds="d")))
+        ),
+    ),
+    **dict.fromkeys(
+        ("weight_norm", "remove_weight_norm"),
+        scenario(
+            normalised,
+            lambda d: Call(Const(d.array((3, 2), "f")), d.pick(0, 1, -1, -2, None)),
+            (
+                lambda t: t.nn.utils.weight_norm(t.nn.Linear(2, 3), "none"),
+                lambda t: t.nn.utils.weight_norm(t.nn.Linear(2, 3), dim=2),
+                lambda t: t.nn.utils.weight_norm(t.nn.utils.weight_norm(t.nn.Linear(2, 3))),
+                lambda t: t.nn.utils.remove_weight_norm(t.nn.Linear(2, 3)),
+            ),
+            10,
         ),
     ),
     "clip_grad_value_": clipped("clip_grad_value_"),

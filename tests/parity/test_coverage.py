@@ -41,7 +41,6 @@ SHARED = {
     "Optimizer",
     "LRScheduler",
     "RNNBase",
-    "RNNCellBase",
     "e",
     "inf",
     "nan",

@@ -688,6 +688,8 @@ def layers(x: Tensor, i: Tensor) -> None:
     assert_type(nn.CosineSimilarity()(x, x), Tensor)
     assert_type(nn.PairwiseDistance()(x, x), Tensor)
     assert_type(utils.parameters_to_vector([x]), Tensor)
+    assert_type(utils.weight_norm(nn.Linear(2, 3)), nn.Linear)
+    assert_type(utils.remove_weight_norm(utils.weight_norm(nn.Linear(2, 3))), nn.Linear)
     assert_type(utils.vector_to_parameters(x.detach().flatten(), [x.detach()]), None)
     assert_type(ta.distributions.Categorical(probs=x).sample(), Tensor)
     assert_type(ta.distributions.Categorical(logits=x).log_prob(labels), Tensor)
@@ -719,7 +721,6 @@ def recurrent_layers(x: Tensor) -> None:
     assert_type(nn.LSTMCell(2, 3)(x), tuple[Tensor, Tensor])
     assert_type(nn.RNNCell(2, 3)(x), Tensor)
     assert_type(isinstance(nn.GRU(2, 3), nn.RNNBase), bool)
-    assert_type(isinstance(nn.GRUCell(2, 3), nn.RNNCellBase), bool)
 
 
 def attention_layers(x: Tensor) -> None:

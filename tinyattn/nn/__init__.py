@@ -61,7 +61,6 @@ from tinyattn.nn.rnn import (
     LSTMCell,
     RNNBase,
     RNNCell,
-    RNNCellBase,
 )
 from tinyattn.nn.sparse import Embedding, EmbeddingBag
 from tinyattn.nn.transformer import (
@@ -122,7 +121,6 @@ __all__ = [
     "RMSNorm",
     "RNNBase",
     "RNNCell",
-    "RNNCellBase",
     "ReLU",
     "RotaryPositions",
     "Sequential",

@@ -7,9 +7,8 @@ fastest; the dictionary `_kinds` maps each of their names to what it is. Look fi
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from itertools import count
-from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -79,6 +78,35 @@ class RemovableHandle:
 
     def __exit__(self, *exc: object) -> None:
         self.remove()
+
+
+class Members(MutableMapping[str, Any]):
+    """A module's own members of some kinds, by name. What is set or deleted here is registered in
+    the module or removed from it."""
+
+    def __init__(self, module: "Module", *kinds: str) -> None:
+        self._module, self._kinds = module, kinds
+
+    def __getitem__(self, name: str) -> Any:
+        return self._module._members(*self._kinds)[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        kind = self._module._kinds.get(name)
+        self._module._register(name, value, kind if kind in self._kinds else self._kinds[0])
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self._module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._module._members(*self._kinds))
+
+    def __len__(self) -> int:
+        return len(self._module._members(*self._kinds))
+
+    def __repr__(self) -> str:
+        return repr(self._module._members(*self._kinds))
 
 
 class Module:
@@ -351,19 +379,19 @@ class Module:
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter | None]:
-        """This module's own parameters by name, read-only: PyTorch's attribute."""
-        return MappingProxyType(self._members(PARAMETER))
+    def _parameters(self) -> MutableMapping[str, Parameter | None]:
+        """This module's own parameters by name: PyTorch's attribute."""
+        return Members(self, PARAMETER)
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor | None]:
-        """This module's own buffers by name, read-only: PyTorch's attribute."""
-        return MappingProxyType(self._members(BUFFER, PASSING))
+    def _buffers(self) -> MutableMapping[str, Tensor | None]:
+        """This module's own buffers by name: PyTorch's attribute."""
+        return Members(self, BUFFER, PASSING)
 
     @property
-    def _modules(self) -> "Mapping[str, Module | None]":
-        """The modules assigned to this one by name, read-only: PyTorch's attribute."""
-        return MappingProxyType(self._members(MODULE))
+    def _modules(self) -> "MutableMapping[str, Module | None]":
+        """The modules assigned to this one by name: PyTorch's attribute."""
+        return Members(self, MODULE)
 
     def get_submodule(self, target: str) -> "Module":
         """The module of that dotted name; "" is this one. No such module: AttributeError."""

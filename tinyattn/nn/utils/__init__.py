@@ -1,5 +1,5 @@
 """Gradient clipping for training loops; all parameters as one vector. Sequences of unequal length
-are in rnn.py, pruning is in prune.py.
+are in rnn.py, pruning is in prune.py, weight normalisation in weight_norm.py.
 
 Look first at `clip_grad_norm_`.
 """
@@ -17,6 +17,7 @@ from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import repeated
 from tinyattn.nn.utils import prune, rnn
+from tinyattn.nn.utils.weight_norm import remove_weight_norm, weight_norm
 from tinyattn.ops.shape import cat
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "clip_grad_value_",
     "parameters_to_vector",
     "prune",
+    "remove_weight_norm",
     "rnn",
     "vector_to_parameters",
+    "weight_norm",
 ]
 
 
