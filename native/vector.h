@@ -15,8 +15,8 @@
  *   FN(any)(m)               whether a lane of a mask is set
  *
  * Arithmetic and comparisons are the compiler's vector extensions. a * b + c becomes an FMA where the
- * level has one. Only this file and vmath.h use intrinsics, for what the extensions do not have: partial
- * loads, blends, maxima, square roots. */
+ * level has one. Only this file, vmath.h and sums.h use intrinsics, for what the extensions do not have:
+ * partial loads, blends, maxima, square roots, or do slowly: float to double. */
 #undef real
 #undef integer
 #undef LANES
