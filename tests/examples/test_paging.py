@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, Tab, axe, chromium
-from translator.files import load_model
+from translator.files import load_model, quantized
 from translator.model import Translator
 from translator.paging import page_of, parts_of
 from translator.searching import GREEDY, Search
@@ -116,6 +116,12 @@ def test_a_model_that_a_page_cannot_run_is_refused_by_its_option() -> None:
     with pytest.raises(DataError, match=r"^--with-model: expected source tokens that a page can"):
         page_of(model, ["一"], GREEDY, with_model=True)
     assert '"cross":' in page_of(model, ["一"], GREEDY, with_model=False).text
+
+
+def test_a_quantised_model_is_not_put_into_a_page() -> None:
+    model = quantized(tiny("").float())
+    with pytest.raises(DataError, match=r"^--with-model: expected weights in floating point, got"):
+        page_of(model, ["一"], GREEDY, with_model=True)
 
 
 def test_the_prompt_writes_a_page_of_its_sentences(

@@ -263,6 +263,11 @@ def packed(model: Mapping[str, Any]) -> dict[str, Any]:
         )
     for side in ("source", "target"):
         check_tokens(side, options.get(f"{side}_tokens"), len(model[side]), scores.get(side))
+    for name, x in model["weights"].items():
+        if np.asarray(x).dtype.kind != "f":  # quantised
+            raise ValueError(
+                f"model: expected weights in floating point, got {np.asarray(x).dtype} for {name}"
+            )
     weights = {name: np.asarray(x, np.float32) for name, x in model["weights"].items()}
     bits = 8 if sum(x.size for x in weights.values()) > INT8_FROM else 16
     return {

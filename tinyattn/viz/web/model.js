@@ -1,6 +1,6 @@
-// The translators in plain JavaScript: greedy and beam search, and the trace that view.js draws. The
-// models stand in recurrent.js and transformer.js, their tokens in text.js and subwords.js. Look first
-// at `Model.trace`.
+// The translators in plain JavaScript: greedy and beam search, and the trace that view.js draws.
+// The models stand in recurrent.js and transformer.js, their tokens in text.js and subwords.js.
+// Look first at `Model.trace`.
 //
 // Letters: T source tokens, H hidden, V vocabulary. A vector is a Float32Array.
 "use strict";
@@ -31,9 +31,12 @@ function float16(bits) {
 function unpack({ shape, float16: half, int8, scale }) {
   const columns = shape[shape.length - 1];
   const rows = shape.length > 1 ? shape[0] : 1;
-  if (half !== undefined) return { rows, columns, data: Float32Array.from(new Uint16Array(bytes(half)), float16) };
+  if (half !== undefined) {
+    return { rows, columns, data: Float32Array.from(new Uint16Array(bytes(half)), float16) };
+  }
   const [codes, scales] = [new Int8Array(bytes(int8)), new Float32Array(bytes(scale))];
-  return { rows, columns, data: Float32Array.from(codes, (code, i) => code * scales[Math.floor(i / columns)]) };
+  const value = (code, i) => code * scales[Math.floor(i / columns)];
+  return { rows, columns, data: Float32Array.from(codes, value) };
 }
 
 // W x + b. Four sums run side by side, since each addition has to wait for the one before it.
@@ -95,9 +98,9 @@ function largest(x, count) {
 
 // --- what both models share -----------------------------------------------------------------------
 
-// A model has three methods more: `encode(ids)` gives a memory with `outputs`, one for each id, and the
-// first `state`; `step(id, state, memory)` gives logP, weights (T) and the next state; `inside(memory,
-// steps, ...)` gives the attention and the gates of a whole translation.
+// A model has three methods more: `encode(ids)` gives a memory with `outputs`, one for each id, and
+// the first `state`; `step(id, state, memory)` gives logP, weights (T) and the next state;
+// `inside(memory, steps, ...)` gives the attention and the gates of a whole translation.
 class Model {
   constructor({ options, source, target, scores, weights }) {
     this.options = options;
@@ -132,11 +135,13 @@ class Model {
         const next = this.step(id, state, memory);
         const choices = forced === undefined
           ? largest(next.logP.subarray(EOS), count).map((place) => place + EOS) : [forced];
-        return choices.map((choice) => ({ id: choice, parent: slot, sum: sum + next.logP[choice], state: next.state }));
+        return choices.map((choice) =>
+          ({ id: choice, parent: slot, sum: sum + next.logP[choice], state: next.state }));
       });
       reached.sort((a, b) => b.sum - a.sum); // stable: of equal ones the first
       const taken = reached.slice(0, left).map((one, slot) => ({ ...one, slot }));
-      const row = (pick, empty) => Array.from({ length: count }, (_, k) => (k < taken.length ? pick(taken[k]) : empty));
+      const row = (pick, empty) =>
+        Array.from({ length: count }, (_, k) => (k < taken.length ? pick(taken[k]) : empty));
       record.tokens.push(row((one) => one.id, -1));
       record.parents.push(row((one) => one.parent, -1));
       record.sums.push(row((one) => one.sum, 0));
@@ -147,7 +152,8 @@ class Model {
       }
       ended.sort((a, b) => b.score - a.score);
       const best = ended.length ? ended[0].score : -Infinity;
-      alive = taken.filter((one) => one.id !== EOS && length < limit && one.sum / penalty(limit) > best);
+      alive = taken.filter(({ id, sum }) =>
+        id !== EOS && length < limit && sum / penalty(limit) > best);
     }
     const ids = [];
     for (let t = ended[0].step, k = ended[0].slot; t >= 0; k = record.parents[t][k], t -= 1) {
@@ -175,7 +181,7 @@ class Model {
     return ids.map((_, t) => columns.map((column) => column[t]));
   }
 
-  // The words of a translation by subwords: where they begin, and their texts. null without subwords.
+  // Where the words of a translation by subwords begin, and their texts; null without subwords.
   wordsOf(source, written, end) {
     if (!this.read.words && !this.write.words) return null;
     const words = (side, tokens) =>
@@ -211,7 +217,8 @@ class Model {
       probabilities: steps.map((one, t) => Math.exp(one.logP[ids[t]])),
       entropies: steps.map((one) => -one.logP.reduce((sum, x) => sum + Math.exp(x) * x, 0)),
       alternatives: best.map((places) => places.map((id) => this.words[id])),
-      alternativeProbabilities: best.map((places, t) => places.map((id) => Math.exp(steps[t].logP[id]))),
+      alternativeProbabilities: best.map((places, t) =>
+        places.map((id) => Math.exp(steps[t].logP[id]))),
       covered: null,
       cover: () => this.covered(known, ids),
       words: this.wordsOf(source, written, target.slice(written.length)),

@@ -87,18 +87,20 @@ class Recurrent extends Model {
   // The weights of the source tokens, and the context: their mean with these weights.
   attend(state, memory) {
     const { score } = this.options;
-    let query = state;
-    const v = this.weights["decoder.v"];
-    if (score === "additive") {
-      query = linear(this.weights["decoder.query.weight"], state, this.weights["decoder.query.bias"]);
-    } else if (score === "general") {
+    const [v, W, b] = ["v", "query.weight", "query.bias"].map((name) =>
+      this.weights[`decoder.${name}`]);
+    let query = score === "additive" ? linear(W, state, b) : state;
+    if (score === "general") {
       const { rows, columns, data } = this.weights["decoder.weight"];
       query = new Float32Array(columns);
       for (let i = 0; i < rows; i += 1) {
-        for (let j = 0; j < columns; j += 1) query[j] += (state[i] * data[i * columns + j]) / Math.sqrt(rows);
+        for (let j = 0; j < columns; j += 1) {
+          query[j] += (state[i] * data[i * columns + j]) / Math.sqrt(rows);
+        }
       }
     }
-    const weights = logSoftmax(memory.keys.map((key) => SCORES[score](query, key, { v }))).map(Math.exp);
+    const scores = memory.keys.map((key) => SCORES[score](query, key, { v }));
+    const weights = logSoftmax(scores).map(Math.exp);
     const context = new Float32Array(state.length);
     memory.outputs.forEach((x, j) => x.forEach((value, i) => { context[i] += weights[j] * value; }));
     return { weights, context };

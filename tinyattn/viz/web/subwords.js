@@ -1,5 +1,5 @@
-// Subwords in plain JavaScript: text is cut into the pieces of a model as sentencepiece cuts it (Kudo
-// and Richardson 2018, arXiv:1808.06226), and shown by words. Look first at `subwords`.
+// Subwords in plain JavaScript: text is cut into the pieces of a model as sentencepiece cuts it
+// (Kudo and Richardson 2018, arXiv:1808.06226), and shown by words. Look first at `subwords`.
 "use strict";
 
 const SPACE_MARK = "\u2581"; // in a piece it stands for the space before a word
@@ -47,13 +47,15 @@ const CUTS = {
         }
       }
       const pieces = [];
-      for (let end = characters.length; end > 0; end = best[end].start) pieces.unshift(best[end].piece);
+      for (let end = characters.length; end > 0; end = best[end].start) {
+        pieces.unshift(best[end].piece);
+      }
       return pieces;
     };
   },
 
-  // Two neighbours that are a piece together become one, those with the highest score first (Sennrich,
-  // Haddow and Birch 2016, arXiv:1508.07909).
+  // Two neighbours that are a piece together become one, those with the highest score first
+  // (Sennrich, Haddow and Birch 2016, arXiv:1508.07909).
   bpe: (scores) => (characters) => {
     const pieces = [...characters];
     for (;;) {
@@ -68,7 +70,8 @@ const CUTS = {
 
 // A tokeniser, as those of text.js, and where words begin among its pieces.
 function subwords(kind, pieces, values) {
-  const scores = new Map(pieces.flatMap((piece, i) => (BYTE.test(piece) ? [] : [[piece, values[i]]])));
+  const scored = pieces.map((piece, i) => [piece, values[i]]);
+  const scores = new Map(scored.filter(([piece]) => !BYTE.test(piece)));
   const cut = CUTS[kind](scores);
 
   function tokenize(given) {
@@ -86,7 +89,8 @@ function subwords(kind, pieces, values) {
     const starts = [...tokens.keys()].filter((place) => place === 0 ||
       (tokens[place - 1] !== SPACE_MARK &&
         !(joins(last(tokens[place - 1])) && joins(first(tokens[place])))));
-    return { starts, texts: starts.map((start, i) => detokenize(tokens.slice(start, starts[i + 1]))) };
+    const texts = starts.map((start, i) => detokenize(tokens.slice(start, starts[i + 1])));
+    return { starts, texts };
   }
   return { tokenize, detokenize, words };
 }

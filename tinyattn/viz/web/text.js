@@ -54,8 +54,8 @@ function usual(texts, apart) {
 }
 const joined = (texts, spaces) => texts.map((text, i) => (spaces[i] ? " " : "") + text).join("");
 
-// The tokeniser where letters of `unspaced` are tokens of their own, and `apart` says whether a space
-// is usual between two tokens. Where it is not as usual, a token is marked.
+// The tokeniser where letters of `unspaced` are tokens of their own, and `apart` says whether a
+// space is usual between two tokens. Where it is not as usual, a token is marked.
 function tokeniser(unspaced, apart) {
   const tokens = pattern(unspaced);
   const isMark = (c) => c === JOINED || c === APART;

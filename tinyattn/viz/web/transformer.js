@@ -10,7 +10,7 @@ class Transformer extends Model {
 
   // (x - mean) / deviation, times a weight, plus a bias.
   norm(name, x) {
-    const [{ data: weight }, { data: bias }] = [this.weights[`${name}.weight`], this.weights[`${name}.bias`]];
+    const [weight, bias] = ["weight", "bias"].map((end) => this.weights[`${name}.${end}`].data);
     const middle = average(x);
     const deviation = Math.sqrt(average(x.map((value) => (value - middle) ** 2)) + 1e-5);
     return x.map((value, i) => ((value - middle) / deviation) * weight[i] + bias[i]);
@@ -28,9 +28,10 @@ class Transformer extends Model {
   // Queries (part 0), keys (1) or values (2) of all heads.
   project(name, part, x) {
     const H = this.options.hidden;
-    const [weight, bias] = ["weight", "bias"].map((end) => this.weights[`${name}.in_proj_${end}`].data);
-    const rows = { rows: H, columns: H, data: weight.subarray(part * H * H, (part + 1) * H * H) };
-    return linear(rows, x, { data: bias.subarray(part * H, (part + 1) * H) });
+    const rows = (end, size) =>
+      this.weights[`${name}.in_proj_${end}`].data.subarray(part * size, (part + 1) * size);
+    const weight = { rows: H, columns: H, data: rows("weight", H * H) };
+    return linear(weight, x, { data: rows("bias", H) });
   }
 
   // What a vector sees of keys and values, and the weights of each head.
@@ -43,7 +44,8 @@ class Transformer extends Model {
       const part = (vector) => vector.subarray(head * D, (head + 1) * D);
       const scores = keys.map((key) => dot(part(query), part(key)) / Math.sqrt(D));
       const p = logSoftmax(scores).map(Math.exp);
-      values.forEach((value, j) => part(value).forEach((v, i) => { seen[head * D + i] += p[j] * v; }));
+      values.forEach((value, j) =>
+        part(value).forEach((v, i) => { seen[head * D + i] += p[j] * v; }));
       return p;
     });
     return { seen: this.linear(`${name}.out_proj`, seen), weights };
@@ -60,10 +62,12 @@ class Transformer extends Model {
     const looks = layers.map((layer) => {
       const name = `encoder.${layer}`;
       const y = x.map((one) => this.norm(`${name}.norm1`, one));
-      const [keys, values] = [1, 2].map((part) => y.map((one) => this.project(`${name}.attention`, part, one)));
+      const [keys, values] = [1, 2].map((part) =>
+        y.map((one) => this.project(`${name}.attention`, part, one)));
       const found = y.map((one) => this.attend(`${name}.attention`, one, keys, values));
       x = x.map((one, t) => plus(one, found[t].seen));
-      x = x.map((one) => plus(one, this.feedForward(`${name}.feed_forward`, this.norm(`${name}.norm2`, one))));
+      x = x.map((one) =>
+        plus(one, this.feedForward(`${name}.feed_forward`, this.norm(`${name}.norm2`, one))));
       return found.map((one) => one.weights);
     });
     const outputs = x.map((one) => this.norm("encoder_norm", one));
@@ -103,7 +107,8 @@ class Transformer extends Model {
     return {
       attention: {
         cross: decoder((look) => look.source),
-        encoder: memory.looks.map((rows) => heads.map((head) => rows.map((weights) => weights[head]))),
+        encoder: memory.looks.map((rows) =>
+          heads.map((head) => rows.map((weights) => weights[head]))),
         decoder: decoder((look) => look.own.map(later)),
       },
       gates: [],

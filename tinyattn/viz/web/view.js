@@ -5,7 +5,7 @@
 const page = JSON.parse(document.getElementById("data").textContent);
 const model = page.model ? modelOf(page.model) : null;
 const root = document.getElementById("view");
-const START = { row: 0, column: 0, step: 0 }; // what is selected in a trace: in its map, and its step
+const START = { row: 0, column: 0, step: 0 }; // what is selected: in the map, and the step
 const state = { trace: 0, moment: page.steps ? page.steps.length - 1 : 0, map: 0, shift: false,
   ...START, timer: null, message: "", pieces: false,
   beam: !page.steps && page.traces[0].beam ? 5 : 1 };
@@ -397,8 +397,8 @@ function step(trace) {
   }));
   return [
     html("h2", {}, `Step ${t + 1} of ${trace.target.length}: `, word(trace.target[t], trace.target)),
-    html("p", { class: "hint" }, "“Hesitates between” and “looks at” are exp(H): so many words with " +
-      "equal shares have the same entropy."),
+    html("p", { class: "hint" }, "“Hesitates between” and “looks at” are exp(H): so many words " +
+      "with equal shares have the same entropy."),
     html("dl", { class: "facts" }, ...facts.map(([name, value]) =>
       html("div", {}, html("dt", {}, name), html("dd", {}, value)))),
     html("div", { class: "beside" }, others || html("div"), sources)];
