@@ -190,8 +190,11 @@ TA_INLINE integer FN(rank)(real x, int largest)
  * rank, and of the same rank the earlier ones. */
 static void FN(topk_of_few)(const real *x, long n, long step, long k, int largest, real *value, int64_t *at)
 {
-    integer rank[MOST_K], place[MOST_K], lanes[LANES];
-    for (long i = 0; i < MOST_K; i++) rank[i] = i < n ? FN(rank)(x[i * step], largest) : 0;
+    integer rank[MOST_K] = {0}, place[MOST_K], lanes[LANES];
+    if (step == 1)
+        for (long i = 0; i < n; i++) rank[i] = FN(rank)(x[i], largest);
+    else
+        for (long i = 0; i < n; i++) rank[i] = FN(rank)(x[i * step], largest);
     for (long i = 0; i < LANES; i++) lanes[i] = (integer)i;
     for (long i = 0; i < n; i += LANES) {
         const ivec own = as_ivec(load((real *)rank + i)), lane = as_ivec(load((real *)lanes));

@@ -334,6 +334,25 @@ def test_gradients_of_powers_at_zero():
     assert gradients(lambda x: 0**x, [0.0, 1, 2]) == [0, 0, 0]
 
 
+def test_an_inverse_root_of_float32_is_that_of_float64_rounded():
+    x = np.arange(0x3F000000, 0x40000000, 997, np.uint32).view(np.float32)  # from 1/2 to 2
+    x = np.concatenate([x, np.float32([1e-45, 1e-38, 3e38])])
+    np.testing.assert_allclose(ta.tensor(x) ** -0.5, 1 / np.sqrt(np.float64(x)), 1.2e-7)
+    special = ta.tensor([0.0, -0.0, INF, NAN, -1.0])
+    np.testing.assert_array_equal(special**-0.5, [INF, INF, 0, NAN, NAN])
+
+
+def test_a_power_keeps_its_result_for_the_gradient_of_its_exponent():
+    x, y = leaf([2.0]), leaf([3.0])
+    z = x.detach() ** y
+    z.mul_(2)
+    with pytest.raises(RuntimeError, match=r"Pow saved .*mul_"):
+        z.sum().backward()
+    z = x ** y.detach()
+    z.mul_(2).sum().backward()
+    assert x.grad.tolist() == [24]
+
+
 def test_a_nan_on_the_side_that_where_leaves_out_has_no_effect():
     x, y = leaf([-1.0, 4.0]), leaf([NAN, 2.0])
     z = ta.where(x > 0, y, x)
