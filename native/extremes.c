@@ -2,7 +2,8 @@
  * The way back is scatter_add of indexing.c. NaN counts as the largest; among the
  * smallest it comes last, but for `largest`, where it is the smallest, too, as in NumPy.
  *
- * Look first at `meet`, which compares a vector with the best so far. Work is cut as in reductions.c. */
+ * Look first at `best_of_row`, then at `meet`, which compares a vector with the best of each column so far.
+ * Work is cut as in reductions.c. */
 
 #ifndef TA_EXTREMES
 #define TA_EXTREMES
@@ -22,7 +23,7 @@ struct FN(extreme_job) {
     struct ta_best *pieces;
 };
 
-/* x, numbers of row `row`, against the best of each lane. */
+/* x, numbers of row `row`, against the best of each column. */
 TA_INLINE void FN(meet)(vec x, integer row, vec *value, ivec *at, vec *ties)
 {
     const ivec ahead = (x > *value) | ((x != x) & (*value == *value));
@@ -43,20 +44,63 @@ TA_INLINE void FN(meet_one)(struct ta_best *best, double value, double ties, int
     }
 }
 
+/* The largest of n numbers times sign, or NaN if one is NaN. */
+static real FN(largest_of)(const real *x, long n, real sign)
+{
+    const vec least = splat(-INFINITY), factor = splat(sign);
+    vec a = least, b = least;
+    ivec unordered = {0};
+    long i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        const vec p = load(x + i) * factor, q = load(x + i + LANES) * factor;
+        unordered |= (p != p) | (q != q);
+        a = vmax(p, a), b = vmax(q, b);
+    }
+    for (; i < n; i += LANES) {
+        const long count = ta_smaller(LANES, n - i);
+        const vec p = vselect(FN(lanes_below)(count), load_some(x + i, count) * factor, least);
+        unordered |= p != p;
+        a = vmax(p, a);
+    }
+    return FN(any)(unordered) ? (real)NAN : hmax(vmax(a, b));
+}
+
+/* The first of n numbers that equals `wanted`, and how many do; NaN equals NaN. One of them does. */
+static struct ta_best FN(places_of)(const real *x, long n, real wanted)
+{
+    const vec w = splat(wanted);
+    const ivec is_nan = w != w;
+    ivec ties = {0};
+    int64_t first = n, more = 0;
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vec v = load(x + i);
+        const ivec equal = (v == w) | ((v != v) & is_nan);
+        if (first == n && FN(any)(equal))
+            for (first = i; !equal[first - i];) first++;
+        ties -= equal;
+    }
+    for (; i < n; i++) {
+        if (!(x[i] == wanted || (x[i] != x[i] && wanted != wanted))) continue;
+        if (first == n) first = i;
+        more++;
+    }
+    for (long k = 0; k < LANES; k++) more += ties[k];
+    return (struct ta_best){(double)x[first], (double)more, first};
+}
+
+/* Block by block: where a block has its largest number is looked up only if that is not below the best so
+ * far. */
 static void FN(best_of_row)(const real *x, long n, real sign, struct ta_best *best)
 {
     *best = (struct ta_best){-INFINITY, 0, 0};
-    long i = 0;
-    if (n >= 2 * LANES) {
-        vec value = splat(-INFINITY), ties = splat(0);
-        ivec at = {0};
-        for (integer row = 0; i + LANES <= n; i += LANES, row++)
-            FN(meet)(load(x + i) * splat(sign), row, &value, &at, &ties);
-        best->at = n;
-        for (long k = 0; k < LANES; k++)
-            FN(meet_one)(best, (double)value[k], (double)ties[k], (int64_t)at[k] * LANES + k);
+    for (long begin = 0; begin < n; begin += ROW_BLOCK) {
+        const long count = ta_smaller(ROW_BLOCK, n - begin);
+        const real largest = FN(largest_of)(x + begin, count, sign);
+        if (largest < best->value || (largest == largest && best->value != best->value)) continue;
+        const struct ta_best found = FN(places_of)(x + begin, count, largest * sign);
+        FN(meet_one)(best, found.value * (double)sign, found.ties, begin + found.at);
     }
-    for (; i < n; i++) FN(meet_one)(best, (double)(x[i] * sign), 1, i);
 }
 
 static void FN(best_of_columns)(const real *x, long rows, long C, long width, real sign, struct ta_best *best)
