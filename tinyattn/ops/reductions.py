@@ -134,6 +134,14 @@ class Chosen(Function):
         self.middle = fold(x.shape, (axis,)).middle
         return x.reshape(self.middle)
 
+    def in_order(self, rows: Array, descending: bool) -> tuple[Array, Array]:
+        """The elements of rows (A, n, C) that are chosen, where these are the first in order, and
+        where they stand."""
+        if rows.dtype.kind == "f" and 0 < self.chosen <= MOST_K:
+            return self.kernels.topk(rows, self.chosen, descending)
+        at = order(rows, 1, descending)[:, : self.chosen]
+        return self.kernels.gather(rows, at), at
+
     def backward(self, grad: Array, *_: None) -> Array:
         A, n, C = self.middle
         at = self.saved["at"].reshape(A, self.chosen, C)
@@ -169,11 +177,7 @@ class TopK(Chosen):
 
     def forward(self, x: Array, count: int, axis: int, largest: bool) -> tuple[Array, Array]:
         rows = self.along(x, axis, count)
-        if x.dtype.kind == "f" and 0 < count <= MOST_K:
-            y, at = self.kernels.topk(rows, count, largest)
-        else:
-            at = order(rows, 1, largest)[:, :count]
-            y = self.kernels.gather(rows, at)
+        y, at = self.in_order(rows, largest)
         self.save(at=at)
         shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
         return y.reshape(shape), at.reshape(shape)
@@ -183,12 +187,7 @@ class Sort(Chosen):
     """y_i = x_k with k the place of the i-th element in order;   dx_k = dy_i."""
 
     def forward(self, x: Array, axis: int, descending: bool) -> tuple[Array, Array]:
-        rows = self.along(x, axis, x.shape[axis])
-        if x.dtype.kind == "f" and 0 < x.shape[axis] <= MOST_K:
-            y, at = self.kernels.topk(rows, x.shape[axis], descending)
-        else:
-            at = order(rows, 1, descending)
-            y = self.kernels.gather(rows, at)
+        y, at = self.in_order(self.along(x, axis, x.shape[axis]), descending)
         self.save(at=at)
         return y.reshape(x.shape), at.reshape(x.shape)
 

@@ -11,7 +11,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.sums import fold
 from tinyattn.ops._arguments import as_axis, as_int, as_tensor, some_axes
 from tinyattn.ops.comparisons import ne
-from tinyattn.ops.reductions import Chosen, Dims, ValuesIndices, mean, order, sort, std, var
+from tinyattn.ops.reductions import Chosen, Dims, ValuesIndices, mean, sort, std, var
 from tinyattn.ops.shape import cat, flatten, narrow
 
 
@@ -29,15 +29,17 @@ class Median(Chosen):
     """y = x_k with k the place of the middle element along an axis, or of a NaN;   dx_k = dy."""
 
     def forward(self, x: Array, axis: int, keepdim: bool = False) -> tuple[Array, Array]:
-        rows, how = self.along(x, axis, 1), fold(x.shape, (axis,))
-        in_order, n = order(rows, 1, False), rows.shape[1]
-        # NaN stands behind all numbers. The sum counts it: nothing else is not equal to itself.
-        missing = np.sum(rows != rows, axis=1, keepdims=True)
-        place = np.where(missing > 0, n - missing, (n - 1) // 2)
-        at = np.take_along_axis(in_order, place, 1)
+        how = fold(x.shape, (axis,))
+        rows = self.along(x, axis, (x.shape[axis] + 1) // 2)
+        y, at = (part[:, -1].copy() for part in self.in_order(rows, False))
+        if x.dtype.kind == "f":
+            largest, place, _ = self.kernels.extreme(rows, 1.0)  # the first NaN, if there is one
+            missing = largest != largest
+            y, at = np.where(missing, largest, y), np.where(missing, place, at)
+        self.chosen = 1
         self.save(at=at)
         shape = how.kept if keepdim else how.left
-        return self.kernels.gather(rows, at).reshape(shape), at.reshape(shape)
+        return y.reshape(shape), at.reshape(shape)
 
 
 @overload
