@@ -339,7 +339,11 @@ def test_a_sentence_is_typed_and_translated_in_the_page(toy: Any, tab: Tab, tmp_
     assert tab.run("document.querySelectorAll('#sentence option').length") == 3
     if axe() is not None:
         assert tab.hindrances() == []
-    tab.run("document.getElementById('text').value = ' '")
-    tab.run("document.getElementById('translate').click()")
-    assert tab.run("state.message") == "Type a sentence first."
+    for text, says in (
+        (" ", "Type a sentence first."),
+        ("xyz", "The model knows none of these words."),
+    ):
+        tab.run(f"document.getElementById('text').value = '{text}'")
+        tab.run("document.getElementById('translate').click()")
+        assert tab.run("state.message") == says
     assert tab.faults == []

@@ -197,6 +197,7 @@ class Model {
     const source = this.read.tokenize(sentence);
     if (!source.length) throw new Error("Type a sentence first.");
     const known = source.map((token) => this.ids.get(token) ?? UNK);
+    if (known.every((id) => id === UNK)) throw new Error("The model knows none of these words.");
     const memory = this.encode(known);
     const begin = prefix.map((token) => Math.max(this.words.indexOf(token), UNK));
     if (prefix.at(-1) === "<eos>") begin[begin.length - 1] = EOS;
