@@ -35,6 +35,8 @@ CASES = {
     "cat of rows": lambda x: ta.cat([x[:1], x], 0),
     "stack": lambda x: ta.stack([x, x * 3], 1),
     "stack at the end": lambda x: ta.stack([x, x * 3], -1),
+    "stack of five at the end": lambda x: ta.stack([x, x * 3, x, x.sin(), x * 2], -1),
+    "unbind, one part unused": lambda x: ta.stack(x.unbind(2)[:4], 1),
     "split": lambda x: x.split([1, 3], 1)[1] * x.split([1, 3], 1)[0],
     "split, one part unused": lambda x: x.split(2, 2)[1] * 5,
     "unbind": lambda x: x.unbind(1)[2] * x.unbind(1)[0],
