@@ -32,6 +32,24 @@ def test_matmul_is_the_sum_over_k(definition: Backend) -> None:
             close(got[m, p], sum(a[m, k] * b[k, p] for k in range(4)) + bias[p], 1e-14)
 
 
+def test_numbers_in_another_type_are_those_of_python(definition: Backend) -> None:
+    x = r.normal(size=(3, 4)) * 10
+    for dtype, plain in (("int64", int), ("int32", int), ("bool", bool), ("float64", float)):
+        got = definition.convert(x.astype(np.float32), np.dtype(dtype))
+        assert got.tolist() == [[plain(v) for v in row] for row in x.astype(np.float32).tolist()]
+    assert definition.convert(np.array([1e300, -2.5]), np.dtype(np.float32)).tolist() == [
+        math.inf,
+        -2.5,
+    ]
+
+
+def test_one_number_stands_in_every_element(definition: Backend) -> None:
+    y = r.normal(size=(3, 4))
+    definition.fill(y[:, ::2], np.array(2.5))
+    assert (y[:, ::2] == 2.5).all()
+    assert (y[:, 1::2] != 2.5).all()
+
+
 def test_int8_linear_rounds_each_row_to_127_steps(definition: Backend) -> None:
     x = np.array([[1.27, 0.5, -0.004], [0.0, 0.0, 0.0], [-254.0, 2.99, 1.0]])
     weight, scale = np.array([[129, 127, 255], [1, 128, 138]], np.uint8), np.array([0.5, 2.0])

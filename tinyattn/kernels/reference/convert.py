@@ -5,7 +5,7 @@ import numpy as np
 from tinyattn.kernels._types import Array
 
 
-@np.errstate(all="ignore")
 def convert(x: Array, out: Array) -> None:
     """x -> out, of the same shape and another type."""
-    np.copyto(out, x, "unsafe")
+    with np.errstate(all="ignore"):
+        np.copyto(out, x, "unsafe")
