@@ -315,3 +315,13 @@ def test_products_with_a_transposed_memory_at_every_step():
 def test_a_float_in_place_of_an_int_is_refused_by_name(call, name):
     with pytest.raises(TypeError, match=f"{name}: expected ints, got float"):
         call(ta.ones(2, 2))
+
+
+def test_flatten_of_one_dimension_is_the_tensor_itself():
+    """As in PyTorch: a leaf stays a leaf."""
+    x = ta.ones(2, 3, requires_grad=True)
+    for same in (x.flatten(1), x.flatten(0, 0), x.flatten(-1, -1)):
+        assert same is x
+    vector = ta.ones(3, requires_grad=True)
+    assert vector.flatten() is vector
+    assert ta.tensor(1.0).flatten().shape == (1,)

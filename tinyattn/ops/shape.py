@@ -358,7 +358,8 @@ def contiguous(input: Tensor, memory_format: MemoryFormat | None = None) -> Tens
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """input with the dimensions from start_dim to end_dim, both included, made one.
+    """input with the dimensions from start_dim to end_dim, both included, made one; input itself if
+    that is one dimension already.
 
     >>> ta.ones(2, 3, 4).flatten(1).shape
     (2, 12)
@@ -371,6 +372,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
             "flatten() has invalid args: start_dim cannot come after end_dim, got "
             f"{start_dim} and {end_dim}"
         )
+    if start == end and input._array.ndim:
+        return input
     return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
