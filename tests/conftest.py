@@ -1,7 +1,8 @@
 """What all tests share: every installed backend; torch, or its absence in words; Hypothesis without
 deadlines, which a loaded machine would miss, and with the same examples every time.
 
-`pytest --hypothesis-profile search` looks for other examples.
+`pytest --hypothesis-profile search` looks for other examples. `pytest -n auto` runs the tests in
+several processes: the files in their order, a file in one of them.
 """
 
 import os
@@ -21,6 +22,21 @@ shared = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("tinyattn", derandomize=True, **shared)
 settings.register_profile("search", **shared)
 settings.load_profile("tinyattn")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # in a worker of pytest-xdist
+        from tests.workers import compile_by_turns
+
+        compile_by_turns()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # the short files are the last ones
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(params=["numpy", "numba", "native"])

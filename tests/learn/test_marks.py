@@ -155,7 +155,7 @@ def test_each_answer_of_each_student_is_checked(tmp_path, asked):
     assert sorted(asked, key=lambda one: one[0]) == [(p, e, 3, 99, tmp_path) for p, e in wanted]
 
 
-@pytest.mark.parametrize("exercise", [exercises()[0], exercises()[-1]], ids=str)
+@pytest.mark.parametrize("exercise", [exercises()[0], exercises()[-1]], ids=lambda e: e.number)
 def test_a_folder_with_one_exercise_file_is_a_student_with_20_seconds(tmp_path, asked, exercise):
     (tmp_path / "bo").mkdir()
     (tmp_path / "bo" / exercise.file).write_text("")

@@ -19,7 +19,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=str)
+@pytest.mark.parametrize("model", MODELS.values(), ids=map(" ".join, MODELS))
 @settings(deadline=None, max_examples=60)
 @given(text=st.text())
 @example(text="▁ \uf8ff <0x41> <unk> ⁇ naïve\u200b 猫\U0001f600 \n don't")
