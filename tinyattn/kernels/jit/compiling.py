@@ -111,6 +111,9 @@ def kernel(letters: str) -> Callable[[Callable[..., Any]], Kernel]:
 # Loops run over `range(n)` from 0 on arrays or slices: an index that might be negative, such as
 # offset + i, would wrap around as Python's do, and that test keeps LLVM from vectorising.
 #
+# Where a helper takes the index of a loop over prange, it gets np.int64(i). Numba infers the types
+# of such a loop twice, with an int64 and with a uint64, and would compile the helper for both.
+#
 # Helpers are inlined by LLVM. `exact` keeps the order of every sum but may fuse a product into it;
 # `sums` may also reorder sums, so that they run in vector registers. Neither assumes that NaN or
 # infinity is absent. `inlined` is `exact`, inlined however long it is.

@@ -73,7 +73,7 @@ def run(logits, target, weight, ignore_index, smoothing, scale, losses, grad):
             if grad.size:
                 grad[i] = 0
         else:
-            row(logits, i, target[i], weight, smoothing, scale, losses, grad)
+            row(logits, np.int64(i), target[i], weight, smoothing, scale, losses, grad)
 
 
 @np.errstate(all="ignore")

@@ -68,9 +68,9 @@ def run_softmax(x, mask, out):
         return
     for i in numba.prange(len(x)):
         if mask.size:
-            masked_row(x, mask, i, out)
+            masked_row(x, mask, np.int64(i), out)
         else:
-            softmax_row(x, i, out)
+            softmax_row(x, np.int64(i), out)
 
 
 @sums
@@ -86,7 +86,7 @@ def softmax_backward_row(y, grad, i, out):
 @kernel("r2 r2 w2")
 def run_softmax_backward(y, grad, out):
     for i in numba.prange(len(y)):
-        softmax_backward_row(y, grad, i, out)
+        softmax_backward_row(y, grad, np.int64(i), out)
 
 
 @sums
@@ -114,7 +114,7 @@ def run_log_softmax(x, out):
     if not x.size:
         return
     for i in numba.prange(len(x)):
-        log_softmax_row(x, i, out)
+        log_softmax_row(x, np.int64(i), out)
 
 
 @sums
@@ -130,16 +130,16 @@ def log_softmax_backward_row(y, grad, i, out):
 @kernel("r2 r2 w2")
 def run_log_softmax_backward(y, grad, out):
     for i in numba.prange(len(y)):
-        log_softmax_backward_row(y, grad, i, out)
+        log_softmax_backward_row(y, grad, np.int64(i), out)
 
 
 @kernel("r2 w1")
 def run_logsumexp(x, out):
     for i in numba.prange(len(x)):
-        top = largest(x, i) if x.shape[1] else x.dtype.type(0)
+        top = largest(x, np.int64(i)) if x.shape[1] else x.dtype.type(0)
         if np.isinf(top):
             top = x.dtype.type(0)
-        out[i] = np.log(sum_of_exp(x, i, top)) + top
+        out[i] = np.log(sum_of_exp(x, np.int64(i), top)) + top
 
 
 # Along the middle axis, COLUMNS columns at a time: a loop over them works in vector registers.
