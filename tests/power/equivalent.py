@@ -36,6 +36,7 @@ OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 EITHER = "whether two differ is the same from both sides"
 ANY_NEGATIVE = "NumPy takes any negative number for -1"
 INSTANT = "no clock shows just this number"
+SINGLE = "float32 alone has it, which is not built here; tests/ops compare it with float64"
 VNNI = "only AVX-512 VNNI reads it, which is not built here; .ci/run tests every instruction set"
 UTF8 = "UTF-8 is the default where the tests run"
 ASCII = "what is read or written is ASCII"
@@ -54,6 +55,31 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong condition: q.ndim == 4": FASTER,
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,
         "wrong branch: ... -> (np.broadcast_to(...": FASTER,
+    },
+    "elementwise._few": {
+        "swapped: ...": FASTER,
+        "wrong condition: y.shape == x.shape": FASTER,
+        "never: not same or ...": FASTER,
+        "always: not same or ...": FASTER,
+        "wrong condition: x.size <= _SMALL": FASTER,
+        "wrong condition: math.prod(...": FASTER,
+        "wrong condition: x.nbytes < LARGE": FASTER,
+    },
+    "set_up": {"never: if (op == TA_mul ...": FASTER},
+    "topk_of_few": {
+        "factor 1.001: store(...": "a small whole number, as the bits of a float, stays the same",
+        "factor 1.001: `at`[...": "i is below 64, so that the product rounds down to it",
+    },
+    "loop_inverse_root": {
+        f"{kind}: ...": SINGLE
+        for kind in (
+            "first step lost",
+            "wrong operator",
+            "factor -1",
+            "factor 1.001",
+            "factor 37",
+            "wrong branch",
+        )
     },
     "_many": {
         "wrong condition: x.shape == y.shape": FASTER,

@@ -70,6 +70,8 @@ def as_one(value: Any, name: str, least: int) -> int:
 
 def as_int(value: Any, name: str) -> int:
     """An int from an int of Python or NumPy, or from an integer tensor of one element."""
+    if type(value) is int:
+        return value
     try:
         if not isinstance(value, (bool, np.ndarray)):
             return operator.index(value)
