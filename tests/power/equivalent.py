@@ -156,10 +156,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "dropped term: self.ndim - dv.ndim -> (self.ndim)": SUMMED,
     },
     "Pad.backward": {"wrong branch: ... -> (self.placed(self.shape, self.kept, dx))": FASTER},
-    "pooling._window": {
-        "order exchanged: size, step": "the smallest of three",
-        "order exchanged: step, gap": "the smallest of three",
-    },
+    "pooling._window": {"order exchanged: size, step": "the smallest of three"},
     "Conv1d.by_group": {"swapped: ... -> [F, K, D] = ...": "only D K is used"},
     "reference.attention._weight_gradients": {"always: options.dropout_p": "nothing is dropped"},
     "reference.embedding.embedding_backward": {"swapped: sums, lost = ...": "both are zeros here"},
