@@ -181,3 +181,17 @@ def test_another_shape_under_no_grad_is_refused():
     y = ta.ones(1, 2)
     with ta.no_grad():
         assert y.squeeze_().shape == (2,)
+
+
+def test_integers_of_any_size_are_written_into_uint8():
+    """As in PyTorch, where only the kind of a dtype counts: they wrap around."""
+    for dtype in (ta.int32, ta.int64):
+        x = ta.tensor([5, 250], dtype=ta.uint8)
+        assert x.add_(ta.tensor([1, 10], dtype=dtype)).tolist() == [6, 4]
+        assert x.clamp_(ta.tensor([5, 5], dtype=dtype)).tolist() == [6, 5]
+        assert x.dtype == ta.uint8
+    for wrong, name in ((ta.tensor([0.5, 1.0]), "uint8"), (ta.tensor([0.5, 1.0]), "int64")):
+        with pytest.raises(RuntimeError, match=f"can't be cast to the desired output type {name}"):
+            ta.zeros(2, dtype=name).add_(wrong)
+    with pytest.raises(RuntimeError, match="can't be cast to the desired output type bool"):
+        ta.zeros(2, dtype=ta.bool).add_(ta.ones(2, dtype=ta.uint8))

@@ -140,6 +140,12 @@ def result_type(*operands: Array | Number) -> DType:
     )
 
 
+def may_become(dtype: DType, other: DType) -> bool:
+    """Whether numbers of one dtype may be written into a tensor of another: no floats among
+    integers, and nothing but bools among bools."""
+    return _CATEGORY[dtype] <= _CATEGORY[other]
+
+
 def promote(x: Array | Number, y: Array | Number) -> tuple[Any, Any]:
     """The two operands such that NumPy's own operation on them gives PyTorch's dtype."""
     if type(x) is np.ndarray:

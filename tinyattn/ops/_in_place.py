@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import Number
+from tinyattn.autograd.dtypes import Number, may_become
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.modes import enable_grad, quietly, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, edge_now, source_lines
@@ -115,7 +115,7 @@ def in_place(
         return input
     result = operation(input, *operands, **options)
     new = result._array.dtype
-    if new is not dtype and new != dtype and np.can_cast(new, dtype, "same_kind"):
+    if new is not dtype and new != dtype and may_become(new, dtype):
         result = Cast.apply(result, dtype)
     return rebind(name, input, result)
 
@@ -208,7 +208,7 @@ def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:
                 f"{name}: output with shape {list(array.shape)} doesn't match the broadcast shape "
                 f"{list(new.shape)}"
             )
-        if not np.can_cast(new.dtype, array.dtype, "same_kind"):
+        if not may_become(new.dtype, array.dtype):
             raise RuntimeError(
                 f"{name}: result type {new.dtype} can't be cast to the desired output type "
                 f"{array.dtype}"
