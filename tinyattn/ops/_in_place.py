@@ -187,14 +187,18 @@ def _straight(
         return False
     if x.dtype.kind != "f" or rounding_mode is not None:
         return False
-    if not x.flags.c_contiguous and not few(x.size):
+    small = few(x.size)
+    if not small and not x.flags.c_contiguous:
         return False
     if alpha != 1 and type(y) is np.ndarray:
         quietly(add_scaled, x, y, float(alpha) if operation is add else -float(alpha), x)
         return True
     if alpha != 1:
         y = y * alpha
-    quietly(exact, _ARITHMETIC[operation], x, y, x)
+    if small:
+        quietly(_ARITHMETIC[operation], x, y, x)
+    else:
+        quietly(exact, _ARITHMETIC[operation], x, y, x)
     return True
 
 
