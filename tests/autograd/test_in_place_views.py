@@ -302,6 +302,14 @@ def test_a_stale_view_whose_base_has_other_memory_is_refused():
         view * 1
 
 
+def test_a_leaf_that_is_a_view_can_not_be_changed_itself():
+    x = ta.zeros(4)
+    v = x[:2].requires_grad_()
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires grad can't be changed"):
+        v[0] = 1
+    assert x.tolist() == [0, 0, 0, 0]
+
+
 def test_a_leaf_that_is_a_view_can_not_be_changed_through_its_base():
     base = ta.zeros(2, 3, dtype=ta.float64)
     view = base[0].requires_grad_()

@@ -51,6 +51,7 @@ SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both
 
 EQUIVALENT: dict[str, dict[str, str]] = {
     "scatter.scatter_add": {"off by one: input._array.shape[axis] if ...": INSIDE},
+    "Unbind.backward": {"never: len(given) == len(grads) -> ...": FASTER},
     "ScaledDotProductAttention._as_heads": {
         "wrong condition: q.ndim == 4": FASTER,
         "never: q.ndim == 4 and q.shape[:2] == ...": FASTER,

@@ -128,16 +128,12 @@ def check_in_place(name: str, target: Tensor, *operands: Any) -> bool:
     that it is a view of, is a leaf that needs a gradient; or the view is not on the tape."""
     if state.enabled:
         base = target._base
-        if target._edge is not None or base is not None:
-            if (
-                target._edge is not None
-                or base is None
-                or base._edge is not None
-                or base._storage is not target._storage
-            ):
-                _check_place(name, target, operands)
-            if edge_now(target) is not None:
-                return False
+        if target._edge is not None or (
+            base is not None and (base._edge is not None or base._storage is not target._storage)
+        ):
+            _check_place(name, target, operands)
+        if edge_now(target) is not None:
+            return False
         for x in operands:
             if isinstance(x, TensorBase) and edge_now(x) is not None:
                 return False
