@@ -33,14 +33,13 @@ TA_INLINE void FN(meet)(vec x, integer row, vec *value, ivec *at, vec *ties)
     *value = vselect(ahead, x, *value);
 }
 
-/* The same for the bests of two parts, or of one number. */
+/* The same for the best of a part that comes after those seen so far. */
 TA_INLINE void FN(meet_one)(struct ta_best *best, double value, double ties, int64_t at)
 {
     if (value > best->value || (value != value && best->value == best->value)) {
         *best = (struct ta_best){value, ties, at};
     } else if (value == best->value || (value != value && best->value != best->value)) {
         best->ties += ties;
-        if (ties > 0 && at < best->at) best->at = at;
     }
 }
 

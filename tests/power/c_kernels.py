@@ -160,7 +160,10 @@ def c_kernel_faults(root: Path) -> Iterator[Mutant]:
                     waiting += uses.get(name, ())
     with_faults: set[str] = set()
     for name in ({*backward, *forward} & functions.keys()) - SPARED:
-        runs_it = tuple(backward.get(name) or forward[name])
+        # What a gradient uses of another kernel's file is seen by the tests of that kernel, too.
+        near = {*kernels(root).get(Path(functions[name].path).stem, ())}
+        others = [kernel for kernel in forward.get(name, ()) if kernel in near]
+        runs_it = (*backward[name], *others) if name in backward else tuple(forward[name])
         faults = list(c_faults(functions[name], runs_it))
         if name not in backward:
             faults = of_twin(faults)
