@@ -1,5 +1,5 @@
-"""Counts, medians, differences of neighbours, and variances together with the mean, by the
-operations of ops/reductions.py.
+"""Medians, counts, differences of neighbours, and variances together with the mean. Only the median
+is an operation of its own; the others use those of ops/reductions.py.
 """
 
 from typing import overload
