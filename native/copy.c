@@ -11,7 +11,7 @@
 enum {
     CACHE_LINE = 64,
     TILE_LENGTH = 1024,
-    SHORT_ROW = 2048,      /* elements */
+    SHORT_ROW = 4096,      /* bytes */
     OUT_OF_CACHE = 4 << 20 /* bytes */
 };
 #endif
@@ -47,7 +47,7 @@ TA_INLINE long FN(to_a_line)(const real *y) { return LANES - (long)((uintptr_t)y
 /* y = x, one row. The vectors of a short one begin at the cache lines of y; memcpy's begin anywhere. */
 TA_INLINE void FN(copy_row)(real *y, const real *x, long n)
 {
-    if (n < 2 * LANES || n > SHORT_ROW) {
+    if (n < 2 * LANES || n > SHORT_ROW / (long)sizeof *y) {
         memcpy(y, x, n * sizeof *y);
         return;
     }
