@@ -261,3 +261,7 @@ def test_none_for_arguments_that_were_left_out_is_passed_over():
     gives(ta.ones(2), None, None)()
     Reversed.apply(x).sum().backward()  # its backward also gives None for the strength
     assert x.grad.tolist() == [-1.0, -1.0]
+
+
+def test_the_node_belongs_to_the_module_of_its_class():
+    assert type(Reversed.apply(leaf(3)).grad_fn).__module__ == __name__

@@ -75,7 +75,8 @@ class Function(Saved, Diagnosis):
     def __init_subclass__(cls) -> None:
         if isinstance(getattr_static(cls, "forward"), (staticmethod, classmethod)):
             halves = {"forward": on_tensors.forward, "backward": on_tensors.backward, "of": cls}
-            cls.apply = partial(on_tensors.apply, type(cls.__name__, (Function,), halves))  # type: ignore[method-assign]
+            node = type(cls.__name__, (Function,), halves | {"__module__": cls.__module__})
+            cls.apply = partial(on_tensors.apply, node)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.forward")
