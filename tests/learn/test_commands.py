@@ -127,7 +127,7 @@ def test_an_exercise_in_c_is_checked_in_a_process_with_20_seconds(folder, capsys
     code, said = run(capsys, "check", "13", "--dir", folder)
     assert code == 1
     assert "NO   The file can be loaded." in said
-    assert said.endswith(f"  0 of 11 checks passed.\n  A hint: {PROGRAM} hint 13\n")
+    assert said.endswith(f"  0 of 12 checks passed.\n  A hint: {PROGRAM} hint 13\n")
     assert len(asked) == 1
 
 
