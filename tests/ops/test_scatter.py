@@ -84,12 +84,14 @@ def test_in_place_changes_the_tensor_itself():
         (lambda x: x.scatter(0, COLUMNS, ta.ones(1, 2)), RuntimeError, "no larger than src"),
         (lambda x: x.scatter(0, COLUMNS, ta.ones(2)), RuntimeError, "src must have as many"),
         (lambda x: x.scatter(0, COLUMNS, x.long()), RuntimeError, "src: expected float32"),
+        (lambda x: x.scatter(1, x.long(), x.double()), RuntimeError, "src: expected float32"),
         (lambda x: x.scatter(0, COLUMNS, 1.0, reduce="multiply"), RuntimeError, "reduce"),
         (lambda x: x.scatter(0, COLUMNS), TypeError, "expected src"),
         (lambda x: x.long().scatter(1, COLUMNS, 2**70), RuntimeError, "value: expected a number"),
         (lambda x: x.index_add(0, ta.tensor([2]), ta.ones(1, 3)), IndexError, "index 2 is out of"),
         (lambda x: x.index_add(0, ta.tensor([-3]), ta.ones(1, 3)), IndexError, "index -3 is out"),
         (lambda x: x.index_add(0, ROWS, ta.ones(1, 3)), IndexError, r"expected shape \[1\]"),
+        (lambda x: x.index_add(0, ROWS, x.double()), RuntimeError, "expected float32, got float64"),
         (lambda x: x.index_copy(0, ROWS, ta.ones(3, 4)), RuntimeError, r"expected shape \[3, 3\]"),
         (lambda x: x.masked_select(x), RuntimeError, "mask: expected bool"),
         (lambda x: x.masked_select(ta.ones(4) > 0), RuntimeError, "does not broadcast"),
@@ -134,6 +136,7 @@ def test_a_tensor_without_dimensions_counts_as_one_of_one_element():
         assert (y.shape, y.item()) == ((), 3.0)
     for y in (x.index_copy(-1, one, s), x.index_fill(0, rows, 2.0), x.scatter(0, one, s)):
         assert (y.shape, y.item()) == ((), 2.0)
+    assert x.index_add(0, one, s, alpha=3).item() == 7
     assert x.scatter_add(0, ta.tensor([0, 0]), ta.tensor([2.0, 3.0])).item() == 6
     assert ta.zeros(3).scatter(0, ta.tensor(1), s).tolist() == [0.0, 2.0, 0.0]
     assert ta.zeros(3).index_copy(0, ta.tensor([2]), s).tolist() == [0.0, 0.0, 2.0]

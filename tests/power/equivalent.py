@@ -37,6 +37,7 @@ EITHER = "whether two differ is the same from both sides"
 ANY_NEGATIVE = "NumPy takes any negative number for -1"
 INSTANT = "no clock shows just this number"
 SINGLE = "float32 alone has it, which is not built here; tests/ops compare it with float64"
+KERNELS_LOOK = "the kernels find the index, too"
 VNNI = "only AVX-512 VNNI reads it, which is not built here; .ci/run tests every instruction set"
 UTF8 = "UTF-8 is the default where the tests run"
 ASCII = "what is read or written is ASCII"
@@ -112,7 +113,27 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "_rows": {"another number: ...": "NumPy takes any negative size as what is left"},
     "argsort": {"another default: stable...": UNUSED},
     "unique": {"another default: sorted...": UNUSED},
-    "index_add": {"order exchanged: source, alpha": "a product is the same from both sides"},
+    "index_add": {
+        "order exchanged: source, alpha": "a product is the same from both sides",
+        "off by one: axis -> (axis) + 1": FASTER,
+        "off by one: axis + 1 -> ...": FASTER,
+        "wrong operator: axis + 1 -> ...": FASTER,
+        "off by one: places.ndim == 1 -> places.ndim == 2": FASTER,
+        "comparison flipped: places.ndim == 1 -> ...": FASTER,
+        "left out: check_in_replays(...": KERNELS_LOOK,
+    },
+    "index_copy": {"order exchanged: source, input": "either of the two"},
+    "scatter": {
+        "order exchanged: given, index": "any of the three",
+        "order exchanged: index, input": "any of the three",
+        "left out: check_in_replays(...": KERNELS_LOOK,
+    },
+    "scatter_add": {
+        "order exchanged: index, input": "any of the three",
+        "left out: check_in_replays(...": KERNELS_LOOK,
+    },
+    "scatter._read": {"never: index.shape == shape -> False": FASTER},
+    "indexing.along": {"never: not any(index.strides[axis + 1 :]) -> False": FASTER},
     "tril_indices": {"argument dropped: np.tri(...": "1 is not 0, as True is"},
     "masked_select": {"order exchanged: ...": "either of the two"},
     "searching.equal": {"order exchanged: ...": "either of the two"},

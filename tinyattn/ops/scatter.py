@@ -161,7 +161,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor |
 
 
 def _outside(name: str, shape: tuple[int, ...], axis: int, index: Tensor) -> RuntimeError:
-    bad = first_outside(index._array, shape[axis] if shape else 1)
+    bad = first_outside(index._array, shape[axis])
     return RuntimeError(
         f"{name}: index {bad} is out of bounds for dimension {axis} of input {list(shape)}"
     )
@@ -203,7 +203,7 @@ def scatter(
     if (src is None) == (value is None):
         raise TypeError("scatter: expected src, a tensor or a number, or value")
     given: Any = value if src is None else src
-    if _some_scalar(input, index, given):
+    if _some_scalar(given, index, input):
         return _as_vectors(scatter, input, dim, index, given, reduce=reduce)
     if reduce == "add":
         if not isinstance(given, TensorBase):
@@ -215,7 +215,7 @@ def scatter(
     axis = _checked("scatter", input, dim, index, source)
     if not isinstance(given, TensorBase):
         check_range(as_number(given, "value"), input._array.dtype, "scatter: value")
-    check_in_replays(index._array, input._array.shape[axis] if input._array.ndim else 1)
+    check_in_replays(index._array, input._array.shape[axis])
     try:
         return Scatter.apply(input, index, given, axis)
     except IndexError:
@@ -229,10 +229,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> ta.zeros(3).scatter_add(0, ta.tensor([2, 0, 2]), ta.ones(3))
     tensor([1., 0., 2.])
     """
-    if _some_scalar(input, index, as_tensor(src, "src")):
+    if _some_scalar(as_tensor(src, "src"), index, input):
         return _as_vectors(scatter_add, input, dim, index, src)
     axis = _checked("scatter_add", input, dim, index, src)
-    check_in_replays(index._array, input._array.shape[axis] if input._array.ndim else 1)
+    check_in_replays(index._array, input._array.shape[axis])
     try:
         return ScatterAdd.apply(input, index, src, axis)
     except IndexError:
@@ -290,7 +290,7 @@ def index_add(
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input, with row index[i] along dim replaced by source[i]; index (N,)."""
     array, given = as_tensor(input, "input")._array, as_tensor(source, "source")._array
-    if _some_scalar(input, source):
+    if _some_scalar(source, input):
         return _as_vectors(index_copy, input, dim, index, source)
     if array.ndim != given.ndim:
         raise IndexError(
