@@ -47,11 +47,9 @@ HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
 NO_GRADIENT = "it raises: there is no gradient"
 MEET = "both formulas give 0 there"
-INSIDE = "the kernel finds an index outside, too"
 SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
 EQUIVALENT: dict[str, dict[str, str]] = {
-    "scatter.scatter_add": {"off by one: input._array.shape[axis] if ...": INSIDE},
     "Unbind.backward": {"never: len(given) == len(grads) -> ...": FASTER},
     "ScaledDotProductAttention._as_heads": {
         "wrong condition: q.ndim == 4": FASTER,
@@ -133,7 +131,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "left out: check_in_replays(...": KERNELS_LOOK,
     },
     "scatter._read": {"never: index.shape == shape -> False": FASTER},
-    "indexing.along": {"never: not any(index.strides[axis + 1 :]) -> False": FASTER},
+    "indexing.along": {
+        "never: not any(...": FASTER,
+        "never: not index.flags.c_contiguous -> False": FASTER,
+        "dropped term: axis + 1 -> ...": FASTER,
+    },
     "tril_indices": {"argument dropped: np.tri(...": "1 is not 0, as True is"},
     "masked_select": {"order exchanged: ...": "either of the two"},
     "searching.equal": {"order exchanged: ...": "either of the two"},
