@@ -94,6 +94,9 @@ def test_what_has_no_answer_is_refused_by_name(kernels: Backend, dtype: Any) -> 
     x = np.ones((2, 100, 3), dtype)
     with pytest.raises(ValueError, match=r"extreme: .*n of at least 1, got \(2, 0, 3\)"):
         kernels.extreme(x[:, :0])
+    for sign in (0.0, 2.0, np.nan):
+        with pytest.raises(ValueError, match=f"extreme: sign: expected 1 or -1, got {sign}"):
+            kernels.extreme(x, sign)
     for k in (0, 65):
         with pytest.raises(ValueError, match=rf"topk: k: expected 1 to 64, .*got {k}"):
             kernels.topk(x, k)

@@ -994,7 +994,9 @@ class Backend:
     def extreme(self, x: Array, sign: float = 1.0) -> tuple[Array, Array, Array]:
         """x (A, n, C) -> the first largest element, its place on the axis (int64), and how many are
         equal to it, (A, C). With sign -1 the smallest; a NaN counts as either. ValueError if n is
-        0."""
+        0, or sign neither 1 nor -1."""
+        if sign not in (1.0, -1.0):
+            raise ValueError(f"extreme: sign: expected 1 or -1, got {sign}")
         inputs, outputs = TABLE["extreme"].prepare(x)
         if not inputs[0].shape[1]:
             raise ValueError(f"extreme: x (A, n, C): expected n of at least 1, got {x.shape}")
