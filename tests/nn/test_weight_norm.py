@@ -93,3 +93,8 @@ def test_what_can_not_be_normalised_is_refused():
         remove_weight_norm(nn.Linear(3, 2))
     with pytest.raises(ValueError, match="weight_norm of 'bias' not found"):
         remove_weight_norm(layer(), "bias")
+
+
+def test_two_parameters_of_a_layer_can_be_normalised():
+    both = weight_norm(layer(), "bias")
+    assert sorted(dict(both.named_parameters())) == ["bias_g", "bias_v", "weight_g", "weight_v"]
