@@ -157,9 +157,8 @@ class SetItem(Function):
         if self.places is None:
             if self.arrays:
                 view = x[self.basic]
-                if (
-                    type(value) is np.ndarray and not value.size
-                ):  # NumPy takes one without elements of any shape
+                # NumPy takes a value without elements in any shape.
+                if type(value) is np.ndarray and not value.size:
                     value = spread_to(value, view[self.arrays].shape)
                 view[self.arrays] = value
             else:
