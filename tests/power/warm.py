@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,19 @@ def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None
         os._exit(0)
 
 
+class Without(MetaPathFinder):
+    """Packages that cannot be imported, as if they were not installed."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+            del sys.modules[name]
+
+    def find_spec(self, fullname: str, *_: Any) -> None:
+        if fullname.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
 class TooLong(BaseException):
     """A test takes too long to be run for every fault."""
 
@@ -169,8 +183,7 @@ class Warm:
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         os.environ |= {"TINYATTN_BACKEND": self.backend, "PYTHONPATH": str(self.tree)}
         sys.path[0] = str(self.tree)
-        for missing in ["torch"] + ["numba"] * (self.backend != "numba"):
-            sys.modules[missing] = None  # type: ignore[assignment]
+        sys.meta_path.insert(0, Without({"torch"} | {"numba"} - {self.backend}))
 
         files = sorted({name for fault in self.faults for name in test_files(fault)})
         if not files:
