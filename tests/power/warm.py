@@ -18,7 +18,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +111,23 @@ def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None
         os._exit(0)
 
 
-class Without(MetaPathFinder):
-    """Packages that cannot be imported, as if they were not installed."""
+class Without:
+    """A finder that does not find some packages, as if they were not installed."""
 
-    def __init__(self, names: set[str]) -> None:
-        self.names = names
-        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
-            del sys.modules[name]
+    def __init__(self, names: set[str], finder: Any) -> None:
+        self.names, self.finder = names, finder
 
-    def find_spec(self, fullname: str, *_: Any) -> None:
+    def find_spec(self, fullname: str, *arguments: Any) -> Any:
         if fullname.partition(".")[0] in self.names:
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+            return None
+        return self.finder.find_spec(fullname, *arguments)
+
+
+def leave_out(names: set[str]) -> None:
+    """Let no import find these packages from now on."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+        del sys.modules[name]
+    sys.meta_path[:] = [Without(names, finder) for finder in sys.meta_path]
 
 
 class TooLong(BaseException):
@@ -183,7 +188,7 @@ class Warm:
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         os.environ |= {"TINYATTN_BACKEND": self.backend, "PYTHONPATH": str(self.tree)}
         sys.path[0] = str(self.tree)
-        sys.meta_path.insert(0, Without({"torch"} | {"numba"} - {self.backend}))
+        leave_out({"torch"} | {"numba"} - {self.backend})
 
         files = sorted({name for fault in self.faults for name in test_files(fault)})
         if not files:
