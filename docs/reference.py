@@ -17,6 +17,7 @@ MODULES = {
     "schedules": ("Learning rates: optim.lr_scheduler", "tinyattn.optim.lr_scheduler", None),
     "autograd": ("The engine: autograd", "tinyattn.autograd", None),
     "data": ("Batches: utils.data", "tinyattn.utils.data", None),
+    "files": ("Files: utils", "tinyattn.utils", None),
     "distributions": ("Distributions", "tinyattn.distributions", None),
     "quantization": ("Quantisation", "tinyattn.quantization", None),
     "text": ("Text and search: text", "tinyattn.text", None),

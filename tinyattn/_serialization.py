@@ -94,15 +94,20 @@ def as_bytes(obj: Any) -> bytes:
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
     """Write content to a new file beside path, flush it, and rename it to path.
 
-    So no reader sees a file that is written in part. Raises OSError, which names path, where that
-    fails; the old file is then unchanged.
+    So no reader sees a file that is written in part, and where writing fails or is interrupted the
+    old file is unchanged. A file that is replaced keeps its permissions. Raises OSError, which
+    names path, where path can't be written or is a device, a pipe or a folder.
     """
     target = Path(os.path.realpath(path))  # where path is a link: the file it points to
     if target.exists() and not target.is_file():  # a rename would replace a device by a file
         raise OSError(errno.EINVAL, "expected a file, or nothing, at this path", os.fspath(path))
+    if target.exists() and not os.access(target, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
     aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(aside, "xb") as file:
+            if target.exists():
+                aside.chmod(target.stat().st_mode & 0o777)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 
 import argparse
 import csv
+import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 
 import tinyattn as ta
 from tinyattn.text import DataError, Vocab
+from tinyattn.utils import write_aside
 from tinyattn.viz import curve_figure
 from translator.data import Data
 from translator.model import MODELS, Pair, Translator
@@ -170,7 +172,7 @@ def write_config(args: argparse.Namespace, folder: Path) -> None:
         )
         for name, value in given.items()
     ]
-    (folder / CONFIG).write_text("".join(lines), encoding="utf-8")
+    write_aside(folder / CONFIG, "".join(lines).encode())
 
 
 def read_checkpoint(path: Path, *states: Any) -> dict[str, Any]:
@@ -302,10 +304,11 @@ def newest_checkpoint(out: str) -> Path:
 
 def write_curve(curve: list[dict[str, Any]], folder: Path) -> None:
     """Write the rows of the curve as a table and as a picture."""
-    with open(folder / "curve.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["step", "loss", "perplexity"])
-        writer.writeheader()
-        writer.writerows(curve)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, ["step", "loss", "perplexity"])
+    writer.writeheader()
+    writer.writerows(curve)
+    write_aside(folder / "curve.csv", table.getvalue().encode())
     columns = {
         "training loss": [row["loss"] for row in curve],
         "validation perplexity": [row["perplexity"] for row in curve],

@@ -1,12 +1,16 @@
 """Files that are no model, or one that does not fit."""
 
+import errno
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from translator.files import write_curve
+from translator.files import write_config, write_curve
+from translator.forming import write_forming
+from translator.options import train_options
 
 import tinyattn as ta
 
@@ -74,3 +78,41 @@ def test_a_curve_is_drawn_whatever_its_perplexity(tmp_path: Path, values: list[f
     write_curve(rows, tmp_path)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == len(values) + 1
+
+
+MOMENT = {
+    "step": 1,
+    "accuracy": None,
+    "traces": [
+        {
+            "sentence": "看",
+            "translation": "read",
+            "source": ["看"],
+            "target": ["read"],
+            "attention": {"cross": [[[[1.0]]]]},
+        }
+    ],
+}
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "curve.csv": lambda folder: write_curve([{"step": 1, "loss": 1.0, "perplexity": 2.0}], folder),
+    "config.toml": lambda folder: write_config(train_options(), folder),
+    "forming.html": lambda folder: write_forming([MOMENT], folder),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("reason", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_what_a_run_wrote_survives_what_interrupts_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: BaseException
+) -> None:
+    def fail(*_: object) -> None:
+        raise reason
+
+    (tmp_path / name).write_text("old")
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(type(reason)):
+        WRITERS[name](tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "old"}
+    monkeypatch.undo()
+    WRITERS[name](tmp_path)
+    assert (tmp_path / name).read_text() != "old"

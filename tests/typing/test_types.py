@@ -122,6 +122,7 @@ MODULES = {
     "tinyattn.optim": "optim",
     "tinyattn.optim.lr_scheduler": "lr_scheduler",
     "tinyattn.distributions": "ta.distributions",
+    "tinyattn.utils": "ta.utils",
     "tinyattn.parallel": "parallel",
     "tinyattn.text": "text",
     "tinyattn.viz": "viz",

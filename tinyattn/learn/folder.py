@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tinyattn._serialization import write_aside
 from tinyattn.learn.comparing import outcome
 from tinyattn.learn.errors import last_line, told
 from tinyattn.learn.exercise import Answer, Exercise, exercises
@@ -168,4 +169,4 @@ class Progress:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
     def save(self) -> None:
-        self.path.write_text(json.dumps(self.table, indent=1) + "\n", encoding="utf-8")
+        write_aside(self.path, (json.dumps(self.table, indent=1) + "\n").encode())

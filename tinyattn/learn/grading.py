@@ -1,12 +1,14 @@
 """Marks for a class: one folder for each student, one process for each answer."""
 
 import csv
+import io
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tinyattn._serialization import write_aside
 from tinyattn.learn.apart import Verdict, check_apart
 from tinyattn.learn.exercise import Exercise, exercises, load
 from tinyattn.learn.showing import paragraph
@@ -107,14 +109,15 @@ def commonest(marks: dict[str, list[Verdict]], most: int = 10) -> list[tuple[int
 
 
 def write_csv(marks: dict[str, list[Verdict]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for student, verdicts in marks.items():
-            for v in verdicts:
-                row = [student, v.exercise, int(v.right), v.passed, v.total, v.mistake]
-                diagnosis = "" if v.right else _short(v) if v.written else "not written"
-                writer.writerow([*map(_safe, [*row, diagnosis, "; ".join(v.library), v.file])])
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(COLUMNS)
+    for student, verdicts in marks.items():
+        for v in verdicts:
+            row = [student, v.exercise, int(v.right), v.passed, v.total, v.mistake]
+            diagnosis = "" if v.right else _short(v) if v.written else "not written"
+            writer.writerow([*map(_safe, [*row, diagnosis, "; ".join(v.library), v.file])])
+    write_aside(path, table.getvalue().encode())
 
 
 def _safe(value: object) -> object:
@@ -141,7 +144,7 @@ def write_junit(marks: dict[str, list[Verdict]], path: Path) -> None:
                 short = _printable(_short(verdict))
                 failure = ElementTree.SubElement(case, "failure", message=short)
                 failure.text = _printable(verdict.report or verdict.words)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    write_aside(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _printable(text: str) -> str:

@@ -5,14 +5,16 @@ This file imports Matplotlib, so it is itself imported when the first figure is 
 
 from collections.abc import Sequence
 from html import escape
-from io import StringIO
+from io import BytesIO, StringIO
 from os import PathLike
+from pathlib import Path
 from typing import IO, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from tinyattn._serialization import write_aside
 from tinyattn.kernels._types import Array
 
 # From dark to light in even steps, also in grey and for the colour-blind.
@@ -63,11 +65,19 @@ class Chart:
         """Write the figure to a file; the ending of its name says in which format."""
         with mpl.rc_context(_SVG):
             metadata = _NO_METADATA if str(path).endswith(".svg") else None
-            self.figure.savefig(path, metadata=metadata)
+            self.savefig(path, metadata=metadata)
 
     def savefig(self, file: str | PathLike[str] | IO[bytes], **options: Any) -> None:
-        """Write the figure as Matplotlib's method of this name does, with its options."""
-        self.figure.savefig(file, **options)
+        """Write the figure as Matplotlib's method of this name does, with its options. Where that
+        fails, the old file is unchanged."""
+        if not isinstance(file, (str, PathLike)):
+            self.figure.savefig(file, **options)
+            return
+        path, content = Path(file), BytesIO()
+        if not (path.suffix[1:] or options.get("format")):
+            path = path.with_name(f"{path.name.rstrip('.')}.{mpl.rcParams['savefig.format']}")
+        self.figure.savefig(content, **{"format": path.suffix[1:], **options})
+        write_aside(path, content.getvalue())
 
 
 def heat_map(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyattn._serialization import write_aside
 from tinyattn.kernels._types import Array
 from tinyattn.viz.terminal import attention_text
 from tinyattn.viz.trace import Trace
@@ -40,7 +41,7 @@ class Page:
 
     def save(self, path: str | Path) -> None:
         """Write the page into a file."""
-        Path(path).write_bytes(self.text.encode())
+        write_aside(path, self.text.encode())
 
     def _repr_html_(self) -> str:
         return (

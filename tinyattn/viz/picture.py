@@ -7,6 +7,8 @@ same two methods.
 from os import PathLike
 from pathlib import Path
 
+from tinyattn._serialization import write_aside
+
 
 class Picture:
     """A drawing. `svg` is its text; `save(path)` writes it to a file whose name ends in .svg."""
@@ -28,4 +30,4 @@ def write(path: str | PathLike[str], texts: dict[str, str]) -> None:
     ending = Path(path).suffix.lower()
     if ending not in texts:
         raise ValueError(f"path: expected a name that ends in {' or '.join(texts)}, got {path}")
-    Path(path).write_text(texts[ending], encoding="utf-8")
+    write_aside(path, texts[ending].encode())

@@ -6,11 +6,13 @@ sentence is one of them), K alternatives or hypotheses, L layers, h heads, H uni
 
 import json
 from dataclasses import dataclass, field, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from tinyattn._serialization import write_aside
 from tinyattn.kernels._types import Array
 
 
@@ -125,13 +127,14 @@ class Trace:
         path = Path(path)
         if path.suffix == ".json":
             text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
-            path.write_text(text + "\n", encoding="utf-8")
+            write_aside(path, f"{text}\n".encode())
             return
         arrays: dict[str, Array] = {}
         text = json.dumps({one.name: _apart(one.name, getattr(self, one.name), arrays)
                            for one in fields(self)})  # fmt: skip
-        with open(path, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, text=np.array(text), **arrays)
+        content = BytesIO()
+        np.savez_compressed(content, allow_pickle=False, text=np.array(text), **arrays)
+        write_aside(path, content.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
