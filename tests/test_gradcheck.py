@@ -391,6 +391,7 @@ def layouts():
     yield "scalar", base[0, 0:1].reshape(())
     yield "empty", base[:0]
     yield "ones", base[:1, None, ::-1, None]
+    yield "field", np.array([(0.5, 1), (1.5, 2)], [("x", "f8"), ("n", "i4")])["x"]
 
 
 @pytest.mark.parametrize(
@@ -412,7 +413,7 @@ def test_layouts(name, array):
         assert not gradcheck(lambda t: t * t.detach(), x, raise_exception=False)
     assert (x._array == before).all()
     assert x.grad is None
-    if name not in ("expanded", "windows"):
+    if name not in ("expanded", "windows", "field"):
         assert set(seen) == {array.strides}
 
 

@@ -135,18 +135,17 @@ def _arguments(inputs: Any) -> tuple[list[Any], list[_Checked]]:
 
 def _same_layout(array: np.ndarray) -> np.ndarray:
     """A copy with the same strides, or a contiguous one where elements share memory."""
-    strides = [
-        s // array.itemsize for s, n in zip(array.strides, array.shape, strict=True) if n > 1
-    ]
-    shape = [n for n in array.shape if n > 1]
-    reach = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
-    first = -sum(r for r in reach if r < 0)
-    memory = np.zeros(sum(map(abs, reach)) + 1)
-    places = np.arange(memory.size)[first:]
-    places = np.lib.stride_tricks.as_strided(places, array.shape, array.strides)
-    if np.unique(places).size < array.size or any(s % array.itemsize for s in array.strides):
+    reach = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
+    first = -sum(min(r, 0) for r in reach)
+    memory = np.zeros(sum(map(abs, reach)) // array.itemsize + 1)
+
+    def laid_out(memory: np.ndarray) -> np.ndarray:
+        return np.ndarray(array.shape, memory.dtype, memory, first, array.strides)
+
+    aligned = not any(s % array.itemsize for s in array.strides)
+    if not aligned or np.unique(laid_out(np.arange(memory.size))).size < array.size:
         return np.array(array, order="C")
-    copy = np.lib.stride_tricks.as_strided(memory[first:], array.shape, array.strides)
+    copy = laid_out(memory)
     copy[...] = array
     return copy
 

@@ -20,7 +20,7 @@ from tests.power.mutants import mutants
 from tests.power.operations import operations, subclasses
 from tests.power.patching import Process, codes
 from tests.power.source import Mutant, Python
-from tests.power.warm import Measure, alarm_after
+from tests.power.warm import Measure, alarm_after, in_forks
 from tinyattn.autograd.function import Function
 
 ROOT = Path(__file__).parents[2]
@@ -250,6 +250,20 @@ def test_the_time_in_which_other_processes_run_does_not_count(monkeypatch):
         time.sleep(0.01)
     signal.signal(signal.SIGALRM, before)
     assert rung[0] >= 0.25
+
+
+def test_a_fork_that_waits_inside_c_is_ended(tmp_path):
+    """A fault can destroy the heap: then malloc waits for ever, and no handler in Python runs."""
+
+    def hang():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGALRM)
+    ((index, result, died, seconds),) = in_forks([hang], 1, tmp_path, 0.05)
+    signal.signal(signal.SIGALRM, before)
+    assert (index, result, died) == (0, None, signal.SIGKILL)
+    assert 0.2 <= seconds < 30
 
 
 def test_a_measurement_tells_only_what_it_has_skipped_itself(monkeypatch):

@@ -41,6 +41,7 @@ REFUSED = "does not compile"
 SHORT = 0.3  # the same, of tests of kernels in C and in uncompiled Numba
 WAITING = 10.0  # seconds of one that waits for other processes, without those of a busy machine
 LIMIT = 20  # processor seconds after which a fault counts as caught: it never ends
+HANGING = 4  # so many limits, and no signal has reached Python: it waits inside C, as for malloc
 Reaching = dict[Place, list[str]]  # the tests that run a function
 Outcome = tuple[Mutant, str, float]  # a fault, the test that caught it ("" for none), seconds
 
@@ -60,10 +61,20 @@ def try_faults(
 
 
 def in_forks(
-    jobs: Sequence[Callable[[], Any]], processes: int, place: Path, limit: int | None
+    jobs: Sequence[Callable[[], Any]], processes: int, place: Path, limit: float | None
 ) -> Iterator[tuple[int, Any, int, float]]:
     """Run jobs in forks: the number of each, its result, the signal that ended it, its seconds."""
     waiting, running = list(enumerate(jobs)), {}
+
+    def end_those_that_hang(*_: Any) -> None:
+        for pid, (_, began) in running.items():
+            if limit and time.monotonic() - began - held_up(pid) > HANGING * limit:
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    if limit:
+        signal.signal(signal.SIGALRM, end_those_that_hang)
+        signal.setitimer(signal.ITIMER_REAL, limit, limit)
     while waiting or running:
         while waiting and len(running) < processes:
             index, job = waiting.pop(0)
@@ -83,6 +94,7 @@ def in_forks(
             result = pickle.loads(file.read_bytes())
             file.unlink()
         yield index, result, status & 127, time.monotonic() - began
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class Failure(str):
@@ -96,7 +108,7 @@ def outcome_of(by: str, result: Any, died: int) -> str:
     return f"INVALID {result}" if isinstance(result, Failure) else by
 
 
-def run_and_exit(job: Callable[[], Any], place: Path, limit: int | None) -> None:
+def run_and_exit(job: Callable[[], Any], place: Path, limit: float | None) -> None:
     try:
         if limit:
             os.setpgid(0, 0)
@@ -138,9 +150,9 @@ def too_long(*_: Any) -> None:
     raise TooLong
 
 
-def held_up() -> float:
-    """The seconds for which this process could have run, and other processes ran in its place."""
-    file = Path("/proc/self/schedstat")  # on Linux
+def held_up(pid: int | str = "self") -> float:
+    """The seconds for which a process could have run, and other processes ran in its place."""
+    file = Path(f"/proc/{pid}/schedstat")  # on Linux
     return int(file.read_text(encoding="ascii").split()[1]) / 1e9 if file.exists() else 0.0
 
 
