@@ -1,11 +1,28 @@
 """The doctor finds what a sick model has, names the place, and finds nothing in a healthy one."""
 
+import math
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import tinyattn as ta
 from tinyattn import nn
-from tinyattn._doctor import Finding, Report, _parameters, _roots
+from tinyattn._doctor import (
+    Finding,
+    Report,
+    _Attention,
+    _Call,
+    _change,
+    _is_chain,
+    _leads,
+    _norm,
+    _parameters,
+    _roots,
+    _stack,
+    _Watch,
+)
 from tinyattn.nn import functional as F
 
 
@@ -127,7 +144,8 @@ def test_dead_channels_and_a_dead_recurrence():
     conv = nn.Sequential(nn.Conv1d(3, 8, 3), nn.ReLU())
     with ta.no_grad():
         conv[0].bias[1] = -100.0
-    ((_, figure),) = of(ta.doctor(conv, ta.randn(2, 3, 20)), "dead units")
+    ((where, figure),) = of(ta.doctor(conv, ta.randn(2, 3, 20)), "dead units")
+    assert where.startswith("1 (ReLU, ")
     assert figure == "1 of 8 are 0 in all of 36 rows"
     rnn = nn.RNN(3, 5, nonlinearity="relu")
     filled(rnn.bias_ih_l0, -100.0)
@@ -297,6 +315,58 @@ def test_gradients_inside_a_layer_are_those_of_its_steps(layer, states, reverse)
     np.testing.assert_allclose(report.over_time["weight_hh" + suffix], expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("layer", "states"), [(nn.GRU, 1), (nn.LSTM, 2), (nn.RNN, 1)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_inside_a_layer_of_sentences_of_unequal_length(layer, states, reverse):
+    """Against the cell in a loop over each sentence alone. The loss has the last states, too."""
+    T, H, lengths = 4, 3, [4, 2, 2, 1]
+    model = layer(5, H, bidirectional=reverse, bias=False).double()
+    suffix = "_l0_reverse" if reverse else "_l0"
+    cell = getattr(nn, layer.__name__ + "Cell")(5, H, bias=False).double()
+    cell.load_state_dict({name: getattr(model, name + suffix) for name in cell.state_dict()})
+    x = ta.tensor(np.random.default_rng(0).normal(size=(T, len(lengths), 5)))
+
+    def loss(out):
+        ends = out[1] if states == 2 else (out[1],)
+        return out[0].data[:, -H:].square().sum() + sum(end[-1].sum() for end in ends)
+
+    report = ta.doctor(model, nn.utils.rnn.pack_padded_sequence(x, lengths), loss=loss)
+    expected = np.zeros(T)
+    for b, length in enumerate(lengths):
+        h = ta.zeros(1, H, dtype=ta.float64)
+        state, kept = (h if states == 1 else (h, h)), {}
+        for t in reversed(range(length)) if reverse else range(length):
+            state = cell(x[t, b : b + 1], state)
+            kept[t] = state if states == 1 else state[0]
+            kept[t].retain_grad()
+        end = state.sum() if states == 1 else state[0].sum() + state[1].sum()
+        (sum(h.square().sum() for h in kept.values()) + end).backward()
+        for t, h in kept.items():
+            expected[t] += h.grad.square().sum().item()
+    expected = np.sqrt(expected[::-1] if reverse else expected)
+    np.testing.assert_allclose(report.over_time["weight_hh" + suffix], expected, rtol=1e-9)
+
+
+def test_two_loops_that_run_the_same_line_are_two():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(ta.eye(4))
+
+        def step(self, h):
+            return h @ self.w
+
+        def forward(self, h):
+            for _ in range(4):
+                h = self.step(h)
+            for _ in range(3):
+                h = self.step(h)
+            return h.sum()
+
+    ((_, norms),) = ta.doctor(Twice(), ta.randn(2, 4)).over_time.items()
+    assert len(norms) == 3
+
+
 def test_a_recurrent_layer_whose_gradient_vanishes():
     model = nn.RNN(3, 4)
     filled(model.weight_hh_l0, 0.02)
@@ -396,6 +466,38 @@ def test_everything_stays_as_it_was():
         assert ta.ones(1).exp().grad_fn is None
 
 
+def test_a_buffer_that_is_not_a_number_counts_as_unchanged():
+    model = nn.Linear(2, 1)
+    model.register_buffer("empty", ta.tensor(float("nan")))
+    used = (model.empty * model.bias).sum()
+    ta.doctor(model, ta.ones(1, 2))
+    used.backward()  # raises where what it saved has changed
+    assert model.bias.grad.isnan().all()
+
+
+def test_a_buffer_is_changed_when_it_gets_its_values_back():
+    """What the run has saved of it is not what it holds now."""
+    model, kept = nn.Linear(2, 1), []
+    model.register_buffer("calls", ta.ones(1))
+
+    def run():
+        model.calls += 1
+        kept.append((model.bias * model.calls).sum())
+        return model(ta.ones(1, 2))
+
+    ta.doctor(model, run)
+    assert model.calls.item() == 1
+    with pytest.raises(RuntimeError, match="doctor"):
+        kept[0].backward()
+
+
+def test_numbers_that_overflow_are_findings_and_no_errors():
+    model = nn.Linear(1, 1).double()
+    with np.errstate(all="raise"):
+        report = ta.doctor(model, ta.ones(1, 1, dtype=ta.float64), loss=lambda y: y * 1e300)
+    assert {figure for _, figure in of(report, "gradient / weight")} == {"inf"}
+
+
 def test_the_table_is_short():
     report = ta.doctor(nn.Transformer(16, 2, 2, 2, 32), (ta.randn(4, 2, 16), ta.randn(3, 2, 16)))
     lines = str(report).split("\n")
@@ -459,10 +561,162 @@ def test_where_the_backward_pass_begins():
     outputs = {"a": x * 2, "b": [(x * 3).sum(), x.detach(), (x * 4, None)]}
     roots = list(_roots(outputs, report))
     assert [grad.shape for _, grad in roots] == [(2, 3), (), (2, 3)]
-    rng = np.random.default_rng(0)
-    np.testing.assert_allclose(roots[0][1], rng.normal(size=(2, 3)) / 6)
+    for (_, grad), size in zip(roots, [6, 1, 6], strict=True):  # each the first of its container
+        expected = np.random.default_rng(0).normal(size=grad.shape) / size
+        np.testing.assert_allclose(grad, expected)
     assert list(_roots(None, report)) == []
     assert list(_roots(x.detach().sum(), report)) == []
     assert report.findings == []
     list(_roots(ta.tensor(float("inf")), report))
     assert report.findings == [Finding("not finite", "loss", "inf")]
+
+
+def watch():
+    return _Watch(nn.Identity())
+
+
+def test_the_lowest_and_highest_values_of_a_gate_over_all_calls():
+    seen = watch()
+    for values in ([[0.2, 0.5], [0.4, 0.1]], [[0.3, 0.9]]):
+        node = SimpleNamespace(
+            gates=lambda values=values: {"z": np.array(values)},
+            candidates=lambda values=values: {"n": -np.array(values)},
+        )
+        seen._gates("here", node)
+    assert [bound.tolist() for bound in seen.gates["here", "z"]] == [[0.2, 0.1], [0.4, 0.9]]
+    assert [bound.tolist() for bound in seen.candidates["here", "n"]] == [[0.2, 0.1], [0.4, 0.9]]
+
+
+def test_the_limits_of_units_and_gates_are_no_findings_themselves():
+    seen, report = watch(), Report()
+    alive = np.array([True, False, True])
+    seen.alive = {("some", 3): (16, alive), ("few", 3): (15, alive), ("all", 1): (1, alive[1:2])}
+    low, high = np.array([0.99, 0.991, 0.2]), np.array([0.01, 1.0, 0.009])
+    seen.gates = {("gru", "z"): (low, high)}
+    seen.candidates = {("gru", "n"): (low, high)}
+    seen.units(report)
+    assert report.findings == [
+        Finding("dead units", "some", "1 of 3 are 0 in all of 16 rows"),
+        Finding("dead units", "all", "1 of 1 are 0 in all of 1 rows"),
+        Finding("gate always open", "gru", "z: 1 of 3 units"),
+        Finding("gate always shut", "gru", "z: 1 of 3 units"),
+        Finding("candidate saturated", "gru", "n: 1 of 3 units"),
+    ]
+
+
+def test_the_entropy_of_attention_is_that_of_the_keys_that_are_allowed():
+    place = _Attention()
+    weights = np.array([[0.5, 0.5, 0.3], [1.0, 0.0, 0.0], [0.8, 0.2, 0.0], [0.1, 0.2, 0.7]])
+    allowed = np.array([[1, 1, 0], [1, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
+    with np.errstate(all="ignore"):
+        place.add(weights, allowed)
+    assert (place.rows, place.hidden) == (4, 1)
+    assert [part.tolist() for part in place.entropies[0]] == [[1.0, 0.0]]  # two have a choice
+
+
+def test_which_scores_are_masked_and_which_entropies_are_findings():
+    seen, report = watch(), Report()
+    scores = np.array([[-1e4, -1e4], [0.0, -9999.0]])
+    node = SimpleNamespace(
+        keeps_weights=False,
+        attends=True,
+        attention_weights=lambda inputs, output: (np.full((2, 2), 0.5), scores),
+    )
+    with np.errstate(all="ignore"):
+        seen._attention("masked", node, (scores,), scores)
+    for name, *entropies in [("low", 0.01), ("high", 0.9999), ("none",), ("two", 0.009, 1.0)]:
+        place = seen.attentions[name] = _Attention()
+        place.attends = True
+        place.entropies = {head: [np.array([[e, e]])] for head, e in enumerate(entropies)}
+    seen.attentions["none"].entropies = {0: [np.zeros((1, 0))]}
+    seen.attention(report)
+    assert report.findings == [
+        Finding("mask hides all", "masked", "1 of 2 queries have no key"),
+        Finding("attention uniform", "masked", "entropy 1.0000 of the most"),
+        Finding("attention saturated", "two, head 0", "entropy 0.0090 of the most"),
+        Finding("attention uniform", "two, head 1", "entropy 1.0000 of the most"),
+    ]
+
+
+def chain(*links):
+    """Nodes of a graph, each of which uses the one before it where its link is true."""
+    nodes = []
+    for i, link in enumerate(links):
+        nodes.append(Node(i, [None, (nodes[-1], 0)] if link else []))
+    return nodes
+
+
+class Node:
+    states = 0
+
+    def __init__(self, number, edges):
+        self.number, self.edges = number, edges
+
+
+@pytest.mark.parametrize(
+    ("norms", "finding"),
+    [
+        ([1e5, 0.5, 1.0], ("gradient explodes over time", "1.0e+00 to 1.0e+05 back over 3 steps")),
+        ([1e5, 1e6, 1.0], ("gradient explodes over time", "1.0e+00 to 1.0e+05 back over 3 steps")),
+        ([1e-5, 1.0, 1.0], ("gradient vanishes over time", "1.0e+00 to 1.0e-05 back over 3 steps")),
+        ([1e4, 1.0, 1.0], None),  # the limit itself
+        ([1e4, 1.0, 0.9], ("gradient explodes over time", "9.0e-01 to 1.0e+04 back over 3 steps")),
+    ],
+)
+def test_a_gradient_over_the_steps_of_a_loop(norms, finding):
+    seen, report = watch(), Report()
+    nodes = zip(chain(0, 1, 1), norms, strict=True)
+    seen.calls["here", ()] = [_Call(node, (), {0: np.array([norm])}) for node, norm in nodes]
+    seen.time(report)
+    assert report.over_time == {"here": norms}
+    expected = [Finding(finding[0], "here", finding[1])] if finding else []
+    assert report.findings == expected
+
+
+def test_loops_that_are_no_recurrence_or_too_short_are_not_told():
+    seen, report = watch(), Report()
+    for name, links, norms in [
+        ("short", (0, 1), (1, 2)),
+        ("no chain at its end", (0, 1, 0), (1, 2, 3)),
+        ("without use", (0, 1, 1), (1, 2, 0)),  # two steps are left
+    ]:
+        nodes = zip(chain(*links), norms, strict=True)
+        seen.calls[name, ()] = [_Call(node, (), {0: np.array([float(n)])}) for node, n in nodes]
+    seen.time(report)
+    assert report.over_time == {}
+
+
+def test_a_chain_is_one_at_both_ends():
+    assert _is_chain(chain(0, 1, 1, 1))
+    assert not _is_chain(chain(0, 0, 1, 1))
+    assert not _is_chain(chain(0, 1, 1, 0))
+
+
+def test_one_node_leads_to_another_over_any_edge_and_in_time_in_proportion():
+    nodes = chain(*[0] + [1] * 99)
+    for before, node in zip(nodes, nodes[1:], strict=False):
+        node.edges = [(before, 0), None, (before, 1)]  # 2^99 ways
+    assert _leads(nodes[0], nodes[-1])
+    assert not _leads(chain(0)[0], nodes[-1])
+    assert _leads(nodes[98], nodes[99])
+
+
+def test_the_place_of_a_call_is_the_whole_stack():
+    frame, codes = sys._getframe(), []
+    while frame is not None:
+        codes.append(frame.f_code)
+        frame = frame.f_back
+    assert [code for code, _ in _stack()] == codes
+    assert len({_stack() for _ in range(3)}) == 1
+    assert _stack() != _stack()
+
+
+def test_the_norm_of_gradients_that_reach_one_state():
+    assert _norm(np.array([3.0, -4.0])) == 5
+    assert _norm(np.array([[1.0, 4.0]]), np.array([[2.0], [0.0]])) == 5  # of their sum
+    assert _norm(np.array([3.0]), np.array([4.0, 0.0])) == 5  # of all
+
+
+def test_how_far_a_gradient_changes_over_time():
+    assert _change([2.0, 1.0, 8.0]) == _change([8.0, 1.0, 2.0]) == math.log(4)
+    assert _change([0.0, 1.0]) == pytest.approx(300 * math.log(10))

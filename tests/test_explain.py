@@ -9,7 +9,7 @@ import pytest
 import tinyattn as ta
 from tinyattn import nn, viz
 from tinyattn._explain.drawing import _cut, _label, _labels, _strength, boxes
-from tinyattn._explain.folding import _groups, _joined
+from tinyattn._explain.folding import _groups, _joined, fold
 from tinyattn._explain.forward import _place
 from tinyattn._explain.running import _summed
 from tinyattn._explain.step import Input, Quantity
@@ -17,6 +17,8 @@ from tinyattn._explain.step import Step as Step_
 from tinyattn._explain.telling import facts_of, text_of
 from tinyattn.autograd import Function
 from tinyattn.kernels.recording import local
+from tinyattn.viz.boxes import DATA, GRADIENTS
+from tinyattn.viz.stepping import Section, fragment
 
 
 def chain():
@@ -68,8 +70,9 @@ def test_what_is_summed_because_it_was_broadcast():
 def test_inputs_without_a_gradient_are_told_by_name():
     x = ta.tensor([1.0, 2.0])
     w = ta.ones(2, requires_grad=True)
-    steps = ta.explain((x * w).sum()).steps
-    assert {name: q.elements for name, q in steps[1].constants.items()} == {"x": [1, 2]}
+    for product in (x * w, w * x):
+        steps = ta.explain(product.sum()).steps
+        assert {name: q.elements for name, q in steps[1].constants.items()} == {"x": [1, 2]}
 
 
 def test_nothing_else_changes():
@@ -119,6 +122,7 @@ def test_values_lines_and_modules_are_noted_inside_the_block_only():
     assert [step.module for step in noted[:3]] == ["", "Sequential.1", "Sequential.0"]
     assert [step.module for step in bare[:3]] == ["", "", ""]
     assert re.fullmatch(r"test_explain\.py:\d+: inside = model.*", noted[1].line)
+    assert [step.outputs for step in bare[:3]] == [[()], [(1, 3)], [(1, 3)]]
     assert bare[1].line == ""
     assert 0 in noted[1].values
     assert not bare[1].values
@@ -187,6 +191,36 @@ def test_numbers_that_are_not_finite_are_counted():
     x = ta.tensor([float("nan"), 1e200, -2.0] * 5, dtype=ta.float64, requires_grad=True)
     leaf = ta.explain((x * x).sum()).steps[-1]
     assert str(leaf.values[0]) == "norm nan, from -2 to 1e+200, 5 not finite"
+
+
+def test_a_module_runs_in_its_forward_and_in_what_that_calls():
+    class Doubling(nn.Module):
+        def twice(self, x):
+            return x * 2
+
+        def forward(self, x):
+            return self.twice(x).exp()
+
+    model, x = Doubling(), ta.ones(1, requires_grad=True)
+    with ta.explain():
+        told = ta.explain(model.twice(model(x)))
+    assert [step.module for step in told.steps] == ["", "Doubling", "Doubling", ""]
+
+
+def test_an_operation_inherits_its_formula():
+    class Twice(Function):
+        """y = 2 x"""
+
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, grad):
+            return 2 * grad
+
+    class Double(Twice):
+        pass
+
+    assert ta.explain(Double.apply(ta.ones(1, requires_grad=True))).steps[0].formula == "y = 2 x"
 
 
 def test_an_operation_of_ones_own_needs_no_docstring():
@@ -514,6 +548,7 @@ def test_labels_of_lines_and_boxes():
     assert _labels(step(1, "Mul"), False) == ["Mul", "(2,)"]
     assert _labels(step(2, "leaf", names={0: "w"}, arrived=2.0), False) == ["w", "(2,)"]
     assert _labels(step(3, "Mul", arrived=9.0, shape=()), True) == ["Mul", "grad 9"]
+    assert _labels(step(3, "Mul", arrived=[]), True) == ["Mul", "(2,)"]
     module = step(4, "m.a", holds={"Mul": 2, "Add": 3}, values={0: Quantity(np.ones(99))})
     assert _labels(module, True)[:3] == ["m.a", "5 steps", "(2,)"]
     four = step(5, "Split", outputs=[(1,)] * 4, arrived=[None, ones, ones, ones])
@@ -541,11 +576,26 @@ def test_titles_of_steps():
 
 
 def test_a_notebook_gets_the_picture_and_a_part_for_each_step():
-    html = chain()._repr_html_()
-    assert "Each step gets the gradient of its result and hands on a gradient" in html
-    assert html.count("Step 2. product = Mul") == 1
-    assert "test_explain.py:" in html
-    assert "<svg" in html
+    model, x = nn.Sequential(nn.Tanh()), ta.ones(1, requires_grad=True)
+    with ta.explain():
+        y = model(x)
+    told = ta.explain(y)
+    tanh, leaf = told.steps
+    assert tanh.line.startswith("test_explain.py:")
+    assert GRADIENTS in told._repr_svg_()
+    assert DATA not in told._repr_svg_()
+    about = "Each step gets the gradient of its result and hands on a gradient to each input."
+    sections = [
+        Section(
+            "Step 1. y = Tanh",
+            f"in Sequential.0, at {tanh.line}",
+            tanh.formula,
+            facts_of(tanh, told.steps),
+        ),
+        Section("Step 2. x", facts=facts_of(leaf, told.steps)),
+    ]
+    whole = Section("The backward pass from y", about)
+    assert told._repr_html_() == fragment(told._repr_svg_(), whole, sections)
 
 
 def test_a_page_holds_the_picture_and_all_steps(tmp_path):
@@ -653,3 +703,27 @@ def test_the_boxes_of_a_picture_and_their_lines():
     assert [line.to for line in drawn[1].lines_in] == [8, 9, 10, 11, 3, 12, 13, 14, 15, 7, 16]
     strengths = [line.strength for line in drawn[1].lines_in]
     assert strengths == [*[pytest.approx(1)] * 9, pytest.approx(0.75), None]
+
+
+def test_up_to_four_uses_each_have_a_line_of_their_own():
+    steps = [step(1, "Sum", [2] * 4), step(2, "leaf")]
+    assert [box.kind for box in boxes(steps, backward=True)] == ["result", "leaf"]
+
+
+def test_the_largest_gradient_has_the_thickest_line():
+    largest = Input(2, 0, (2,), Quantity(np.full(2, 10.0)))
+    first, _ = boxes([step(1, "Add", [2, largest]), step(2, "leaf")], backward=True)
+    assert [line.strength for line in first.lines_in] == pytest.approx([0.75, 1])
+
+
+def test_three_hundred_steps_are_told_one_by_one():
+    steps = [step(i + 1, "Tanh") for i in range(300)]
+    assert fold(steps) == (steps, "")
+
+
+def test_modules_are_folded_as_whole_ones_where_their_parts_are_too_many():
+    steps = [step(i + 1, "Tanh", module=f"m{i // 40}.x{i}") for i in range(320)]
+    folded, note = fold(steps)
+    assert [one.operation for one in folded] == [f"m{i}" for i in range(8)]
+    assert [sum(one.holds.values()) for one in folded] == [40] * 8
+    assert note == "320 steps are folded by module into 8."

@@ -406,6 +406,7 @@ def test_layouts(name, array):
 
     def fn(t):
         seen.append(t._array.strides)
+        assert len(seen) > 1 or (t._array == before).all()
         return t * t
 
     assert gradcheck(fn, x)
@@ -413,8 +414,8 @@ def test_layouts(name, array):
         assert not gradcheck(lambda t: t * t.detach(), x, raise_exception=False)
     assert (x._array == before).all()
     assert x.grad is None
-    if name not in ("expanded", "windows", "field"):
-        assert set(seen) == {array.strides}
+    contiguous = name in ("expanded", "windows", "field")
+    assert set(seen) == {np.empty(array.shape).strides if contiguous else array.strides}
 
 
 def test_views_of_tensors_that_need_gradients_are_inputs_of_their_own():
@@ -593,3 +594,116 @@ def test_all_elements_that_can_not_be_checked_are_counted():
         says = rf"^too close to a kink: input 0 at index \(1\) \([^)]*\){more}; the numeric"
         with pytest.raises(GradcheckError, match=says):
             gradcheck(lambda x: x.abs(), x)
+
+
+def weights(shape, seed=0):
+    """The gradients at the outputs: between 0.5 and 1.5 in size, of either sign."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def numbers(error):
+    """Analytic and numeric gradients in the table of an error."""
+    rows = re.findall(r"^(.*?) +([-.\de]+) +([-.\de]+) +\S+ +\S+$", str(error.value), re.M)
+    return [(name, float(analytic), float(numeric)) for name, analytic, numeric in rows]
+
+
+double = operation(lambda x: 3 * x, lambda xs, y, g: 2 * g)  # its gradient should be 3 g
+
+
+def test_the_outputs_have_random_weights_of_either_sign():
+    c = weights(8)
+    assert (c < 0).any()
+    assert (c > 0).any()
+    for outputs in (double, lambda x: (double(x),)):
+        with pytest.raises(GradcheckError) as error:
+            gradcheck(outputs, ta.zeros(8, dtype=ta.float64, requires_grad=True))
+        found = {name: values for name, *values in numbers(error)}
+        for i in range(8):
+            assert found[f"input 0 at index ({i})"] == pytest.approx([2 * c[i], 3 * c[i]])
+
+
+def test_the_steps_that_are_tried():
+    """From eps max(1, |x|); larger and smaller ones where the error is large, as at a kink."""
+    for start, eps in ((0.5, 2.0**-10), (-4.0, 2.0**-8)):
+        seen = []
+
+        def absolute(x, seen=seen, start=start):
+            seen.append(float(x._array[0]) - start)
+            return (x - start).abs()
+
+        x = ta.tensor([start], dtype=ta.float64, requires_grad=True)
+        with pytest.raises(GradcheckError, match="too close to a kink"):
+            gradcheck(absolute, x, eps=2.0**-10)
+        tried = [eps, 8 * eps, eps / 32, eps / 1024, eps / 32768]
+        assert seen[2:] == [sign * h / n for h in tried for n in (1, 2, 4) for sign in (1, -1)]
+
+
+def test_every_step_is_a_change_in_place():
+    versions = []
+
+    def fn(x):
+        versions.append(x._storage.version)
+        return x * 2
+
+    assert gradcheck(fn, ta.zeros(1, dtype=ta.float64, requires_grad=True))
+    assert versions == [0, 0, 1, 3, 5, 7, 9, 11]
+
+
+def test_without_tolerance_what_is_exact_passes():
+    assert gradcheck(lambda x: x * 0, random(3), rtol=0, atol=0)
+
+
+def test_the_estimated_error_may_be_wrong_too():
+    """Of relu at 0 the numeric derivative is c / 2, with that much of an error; the gradient is 0."""
+    x = ta.zeros(1, dtype=ta.float64, requires_grad=True)
+    c = abs(weights(1)[0])
+    assert gradcheck(lambda x: x.relu(), x, rtol=0, atol=0.55 * c)
+    assert not gradcheck(lambda x: x.relu(), x, rtol=0, atol=0.45 * c, raise_exception=False)
+
+
+class Parameters(ta.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.p = ta.nn.Parameter(ta.zeros(size, dtype=ta.float64))
+
+    def forward(self, x):
+        return double(self.p) * x
+
+
+def test_of_a_large_parameter_different_elements_are_tried():
+    one = ta.ones(1).double()
+    with pytest.raises(GradcheckError) as error:
+        gradcheck_module(Parameters(11), one, samples=10)
+    drawn = np.random.default_rng(0).choice(11, 10, replace=False)
+    assert {name for name, *_ in numbers(error)} == {f"p[{i}]" for i in drawn}
+    with pytest.raises(GradcheckError, match="wrong at 64 of 64 elements"):
+        gradcheck_module(Parameters(65), one)
+
+
+def test_the_output_of_a_model_or_its_loss_is_checked():
+    c = weights(1)[0]
+    for loss, factor in ((None, 1), (lambda y: y * 5, 5)):
+        with pytest.raises(GradcheckError) as error:
+            gradcheck_module(Parameters(1), ta.ones(1).double(), loss)
+        ((name, *values),) = numbers(error)
+        assert name == "p[0]"
+        assert values == pytest.approx([2 * c * factor, 3 * c * factor])
+
+
+def test_the_tolerances_of_a_model():
+    large = ta.full((1,), 1e6, dtype=ta.float64)
+    assert gradcheck_module(Parameters(1), large, rtol=10.0, atol=0.0)
+    assert gradcheck_module(Parameters(1), large, rtol=0.0, atol=1e8)
+    with pytest.raises(GradcheckError):
+        gradcheck_module(Parameters(1), large, rtol=1e-6, atol=10.0)
+
+
+def test_a_model_without_parameters_is_refused():
+    with pytest.raises(ValueError, match="no parameter and no input requires grad"):
+        gradcheck_module(ta.nn.Tanh(), ta.ones(2).double())
+
+
+def test_the_table_is_as_wide_as_the_names_it_shows():
+    wrong = [("p", 20.0 - i, 0.0, 0.0) for i in range(10)] + [("a long name", 1.0, 0.0, 0.0)]
+    assert _table(wrong, 11, []).splitlines()[2].startswith("p              20")

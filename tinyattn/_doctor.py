@@ -53,10 +53,10 @@ class Report:
             for where, norms in self.over_time.items()
         ]
         ranked = sorted(self.ratios.items(), key=lambda item: item[1])
-        for name, ratio in ranked if len(ranked) <= 12 else ranked[:6] + ranked[-6:]:
+        for name, ratio in ranked[:6] + ranked[6:][-6:]:
             rows.append(Finding("gradient / weight", name, f"{ratio:.1e}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = (f"{what:{widths[0]}}  {where:{widths[1]}}  {fig}" for what, where, fig in rows)
+        first, second, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = (f"{what:{first}}  {where:{second}}  {fig}" for what, where, fig in rows)
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -122,7 +122,7 @@ def _roots(out: Any, report: Report) -> Iterator[tuple[Any, Array]]:
             yield from _roots(part, report)
         elif isinstance(part, TensorBase) and part._edge is not None:
             shape, dtype = part._array.shape, part._array.dtype
-            yield part._edge, (rng.normal(size=shape) / max(part._array.size, 1)).astype(dtype)
+            yield part._edge, (rng.normal(size=shape) / part._array.size).astype(dtype)
 
 
 def _parameters(report: Report, learnt: dict[str, Any], gradients: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ class _Watch:
             allowed = scores > MASKED
             place = self.attentions.setdefault(where, _Attention())
             place.attends |= node.attends
-            place.add(np.where(allowed, weights, 0), allowed)
+            place.add(weights, allowed)
             if not node.attends:
                 self.weights[id(output)] = place
 
@@ -279,8 +279,10 @@ class _Watch:
                 figure = f"{place.hidden} of {place.rows} queries have no key"
                 report.findings.append(Finding("mask hides all", where, figure))
             for head, parts in place.entropies.items():
-                entropies = np.concatenate([part.reshape(-1) for part in parts])
-                mean = entropies.mean() if entropies.size else 0.5
+                entropies = np.concatenate([part.ravel() for part in parts])
+                if not entropies.size:
+                    continue  # no query has a choice
+                mean = entropies.mean()
                 if not SATURATED <= mean <= UNIFORM:
                     what = f"attention {'uniform' if mean > UNIFORM else 'saturated'}"
                     of = f", head {head}" if len(place.entropies) > 1 else ""
@@ -333,7 +335,7 @@ def _norm(*grads: Array) -> float:
     """The norm of the sum of the gradients where all have one size, for they reach one state as
     several outputs; else the norm of all of them together."""
     if len({grad.size for grad in grads}) == 1:
-        grads = (np.sum([grad.reshape(-1) for grad in grads], 0),)
+        grads = (np.sum([grad.ravel() for grad in grads], 0),)
     return math.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads))
 
 

@@ -42,6 +42,7 @@ VNNI = "only AVX-512 VNNI reads it, which is not built here; .ci/run tests every
 UTF8 = "UTF-8 is the default where the tests run"
 ASCII = "what is read or written is ASCII"
 AS_GOOD = "other random numbers, which are as good"
+LAST_STEP = "the last step is a leaf, which has no inputs and saves nothing"
 LAST_AXIS = "axis 1 is the last one"
 HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
@@ -481,6 +482,27 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Quantity.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "exchange.all_reduce": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "Sum.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
+    "drawing.boxes": {
+        "last one lost: steps": LAST_STEP,
+        "another number: max(... -> ..., default=0.1)": "without gradients nothing is divided by it",
+    },
+    "running.explain": {"last one lost: nodes": LAST_STEP},
+    "facts_of": {"last one lost: steps": LAST_STEP},
+    "_same_layout": {"off by one: sum(...) // ... + 1": "room for one more"},
+    "gradcheck_module": {"boundary: array.size > samples": "all of them are drawn"},
+    "_gradcheck._check": {
+        "wrong operator: rng.uniform(... -> ((...": "a factor of 1 or -1",
+        "order exchanged: wrong, refused": "both are empty here",
+        "boundary: new[1] < error": "two derivatives with the same error",
+    },
+    "_derivative": {"order exchanged: central, jump": "both are empty here"},
+    "_gradcheck._gradients": {"order exchanged: cotangents, seeds": EITHER},
+    "_gradcheck._watched": {"order exchanged: array, tensor._array": EITHER},
+    "_gradcheck._same": {
+        "order exchanged: these, those": EITHER,
+        "order exchanged: x, y": EITHER,
+    },
+    "doctor": {"order exchanged: tensor._array, array": EITHER},
     "folding._joined": {
         "last one lost: zip(steps, groups, ...": "the last step hands on nothing",
     },

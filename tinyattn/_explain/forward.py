@@ -43,7 +43,7 @@ def _place(line: str) -> str:
 
 def _module() -> str:
     """The module that runs, named from the outermost one: the class of that, then attributes."""
-    frame: Any = sys._getframe(1)
+    frame: Any = sys._getframe()
     outer = inner = None
     while frame is not None:
         code = frame.f_code

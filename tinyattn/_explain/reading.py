@@ -50,10 +50,10 @@ def read(tensor: Tensor, names: Names) -> tuple[list[Node], list[Step]]:
     that tell of them."""
     root = edge_of(tensor, "explain")[0]
     names.tensors.setdefault(tensor._edge[:2], tensor)  # type: ignore[index]
-    found: list[Any] = sorted(nodes_below([root]), key=attrgetter("number"), reverse=True)
-    nodes = [n for n in found if type(n) is not Leaf] + [n for n in found if type(n) is Leaf]
+    latest: list[Any] = sorted(nodes_below([root]), key=attrgetter("number"), reverse=True)
+    nodes = sorted(latest, key=lambda node: type(node) is Leaf)
     numbers = {node: i for i, node in enumerate(nodes, start=1)}
-    shapes: dict[Any, tuple[int, ...]] = {tensor._edge[:2]: tensor._array.shape}  # type: ignore[index]
+    shapes: dict[Any, tuple[int, ...]] = {}
     steps = []
     for node in nodes:
         inputs = []

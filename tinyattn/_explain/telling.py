@@ -37,7 +37,7 @@ def facts_of(step: Step, steps: list[Step]) -> Iterator[tuple[str, str]]:
         ]
         told = "nothing" if grad is None else with_shape(step.outputs[i], grad)
         count = sum(term.times for term in terms)
-        if 1 < count == len(terms) and all(term.shape == () for term in terms):
+        if 1 < count == len(terms) and step.outputs[i] == ():
             told += " = " + " + ".join(str(term.handed) for term in terms)
         elif count > 1:
             told += f", the sum of {count}"
