@@ -2,6 +2,7 @@
 
 import math
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -264,6 +265,20 @@ def test_a_softmax_that_weights_no_values_is_no_attention():
     )
 
 
+def test_values_may_stand_before_their_weights():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scores = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return (x * self.scores(x).squeeze(-1).softmax(-1).unsqueeze(-1)).sum()
+
+    model = Pooled()
+    filled(model.scores.weight, 0.0)
+    assert "attention uniform" in kinds(ta.doctor(model, ta.randn(2, 5, 4)))
+
+
 class Loop(nn.Module):
     """h = W h + x, by hand."""
 
@@ -345,6 +360,12 @@ def test_gradients_inside_a_layer_of_sentences_of_unequal_length(layer, states, 
             expected[t] += h.grad.square().sum().item()
     expected = np.sqrt(expected[::-1] if reverse else expected)
     np.testing.assert_allclose(report.over_time["weight_hh" + suffix], expected, rtol=1e-9)
+
+
+def test_three_steps_are_the_fewest_that_are_told():
+    for steps, told in ((2, False), (3, True)):
+        report = ta.doctor(nn.GRU(2, 3), ta.randn(steps, 1, 2), loss=lambda out: out[0].sum())
+        assert ("weight_hh_l0" in report.over_time) == told
 
 
 def test_two_loops_that_run_the_same_line_are_two():
@@ -694,7 +715,7 @@ def test_a_chain_is_one_at_both_ends():
 
 def test_one_node_leads_to_another_over_any_edge_and_in_time_in_proportion():
     nodes = chain(*[0] + [1] * 99)
-    for before, node in zip(nodes, nodes[1:], strict=False):
+    for before, node in pairwise(nodes):
         node.edges = [(before, 0), None, (before, 1)]  # 2^99 ways
     assert _leads(nodes[0], nodes[-1])
     assert not _leads(chain(0)[0], nodes[-1])

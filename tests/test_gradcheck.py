@@ -655,7 +655,7 @@ def test_without_tolerance_what_is_exact_passes():
 
 
 def test_the_estimated_error_may_be_wrong_too():
-    """Of relu at 0 the numeric derivative is c / 2, with that much of an error; the gradient is 0."""
+    """Of relu at 0 the numeric derivative is c / 2, as is its error; the gradient is 0."""
     x = ta.zeros(1, dtype=ta.float64, requires_grad=True)
     c = abs(weights(1)[0])
     assert gradcheck(lambda x: x.relu(), x, rtol=0, atol=0.55 * c)

@@ -484,7 +484,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Sum.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "drawing.boxes": {
         "last one lost: steps": LAST_STEP,
-        "another number: max(... -> ..., default=0.1)": "without gradients nothing is divided by it",
+        "another number: max(... -> ..., default=0.1)": "nothing is divided by it",
     },
     "running.explain": {"last one lost: nodes": LAST_STEP},
     "facts_of": {"last one lost: steps": LAST_STEP},
@@ -503,6 +503,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: x, y": EITHER,
     },
     "doctor": {"order exchanged: tensor._array, array": EITHER},
+    "_Watch._activity": {"another number: rows.reshape(-1, ...": ANY_NEGATIVE},
+    "_Watch._gates": {
+        "order exchanged: low, lowest": "the smaller of two",
+        "order exchanged: high, highest": "the larger of two",
+    },
     "folding._joined": {
         "last one lost: zip(steps, groups, ...": "the last step hands on nothing",
     },
