@@ -471,12 +471,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "exercise.exercises": {"order exchanged: name, head": "either of the two"},
     "folder.start": {"argument dropped: path.write_text(...": UTF8},
     "Progress.__init__": {"argument dropped: self.path.read_text(...": ASCII},
-    "Progress.save": {"argument dropped: self.path.write_text(...": ASCII},
     "library_calls": {"last one lost: ast.walk(tree)": "the last node is no import and no name"},
-    "write_csv": {
-        'argument dropped: ... -> path.open("w", encoding="utf-8")': "Linux translates no line end",
-        'argument dropped: ... -> path.open("w", newline="")': UTF8,
-    },
     "folder.answer_in": {"left out: linecache.checkcache(...": "traceback does it, too"},
     "Categorical.log_prob": {"wrong operator: self.logits + ...": "plus 0 or minus 0"},
     "Quantity.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
