@@ -26,7 +26,8 @@ def main() -> None:
     top.add_argument("file")
     top.add_argument("--minutes", type=float, default=30.0)
     ours, rest = top.parse_known_args()
-    args = train_options("--data", ours.file, *rest)
+    small = ("--hidden", "128", "--dropout", "0", "--smoothing", "0", "--lr", "1e-2")
+    args = train_options("--data", ours.file, *small, *rest)
     model, data = prepare(args)
     print(
         f"{len(data.training)} pairs, {ta.get_num_threads()} threads, backend {ta.backend().name}"

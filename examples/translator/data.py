@@ -15,6 +15,15 @@ from translator.model import IdPair, Pair, TokenPair, Translator, learn_pieces, 
 from translator.options import model_options
 
 
+class Split(NamedTuple):
+    """Pairs in three sets, of which no two have a source in common."""
+
+    training: list[Pair]
+    validation: list[Pair]
+    test: list[Pair]
+    repeated: int  # pairs that are in none: a file for validation or test has their source
+
+
 class Data(NamedTuple):
     """The pairs of a run in three sets, of which no two have a source in common."""
 
@@ -24,6 +33,7 @@ class Data(NamedTuple):
     left_out: int  # training pairs that are too long
     seen: NDArray[np.int64]  # digests of the sources of training and validation
     fingerprint: str  # of all pairs: whether they are those that a run began with
+    repeated: int = 0  # as in Split
 
 
 def prepare(
@@ -35,11 +45,8 @@ def prepare(
     are left out of the test.
     """
     pairs = all_pairs(args.data, args.swap, args.pairs)
-    try:
-        training, validation, test = split_by_source(pairs, args.valid, args.test, args.seed)
-    except DataError as error:
-        origin = args.data or "the built-in corpus"
-        raise DataError(f"{origin}: {error}; lower --valid and --test") from None
+    apart = [read_pairs(f, args.swap) if f else [] for f in (args.valid_data, args.test_data)]
+    training, validation, test, repeated = split(args, pairs, *apart)
     test = [pair for pair in test if digest(pair[0]) not in known]
     if not test:
         raise DataError(f"--from: expected a model that has not seen all {args.test} test sources")
@@ -60,9 +67,35 @@ def prepare(
                 "training, found none"
             )
     seen = np.unique([*(digest(source) for source, _ in (*training, *validation)), *known])
-    return model, Data(
-        model.encode(tokens), model.ids(validation), test, left_out, seen, fingerprint(pairs)
-    )
+    mark = fingerprint([*pairs, *apart[0], *apart[1]])
+    ids = model.encode(tokens), model.ids(validation)
+    return model, Data(*ids, test, left_out, seen, mark, repeated)
+
+
+def split(
+    args: argparse.Namespace, pairs: Sequence[Pair], valid: list[Pair], test: list[Pair]
+) -> Split:
+    """The pairs in three sets. `valid` and `test` are those of the files of --valid-data and
+    --test-data: what they have is left out elsewhere, and where they are empty pairs are drawn."""
+    tested = {source_key(source) for source, _ in test}
+    validated = [pair for pair in valid if source_key(pair[0]) not in tested]
+    if valid and not validated:
+        raise DataError(f"--valid-data: expected sources that {args.test_data} has not, got none")
+    held = tested | {source_key(source) for source, _ in validated}
+    rest = [pair for pair in pairs if source_key(pair[0]) not in held]
+    repeated = len(pairs) - len(rest) + len(valid) - len(validated)
+    if not rest:
+        raise DataError(
+            f"{args.data}: expected pairs to train on, got only sources of --valid-data or "
+            "--test-data"
+        )
+    counts = 0 if valid else args.valid, 0 if test else args.test
+    try:
+        training, drawn_valid, drawn_test = split_by_source(rest, *counts, args.seed)
+    except DataError as error:
+        origin = args.data or "the built-in corpus"
+        raise DataError(f"{origin}: {error}; lower --valid and --test") from None
+    return Split(training, validated or drawn_valid, test or drawn_test, repeated)
 
 
 def fitting(base: Translator, tokens: Sequence[TokenPair]) -> Translator:

@@ -27,6 +27,7 @@ BEST = "best.safetensors"  # that of the lowest perplexity in validation so far
 EVERY = "weights-*.safetensors"  # those of the last validations, for their mean
 CONFIG = "config.toml"  # the options of the run
 LAST = "last.safetensors"  # the last weights of a run that is done
+FILES = ("data", "valid_data", "test_data")  # options that name files of pairs
 
 
 # Options that models and runs did not have from the beginning, by model, with what they were then.
@@ -95,6 +96,12 @@ def contents(model: Translator, data: Data) -> dict[str, Any]:
 CONTENTS = {"options": dict, "source": list, "target": list, "test": list, "seen": ta.Tensor}
 
 
+def places(args: argparse.Namespace) -> dict[str, str | None]:
+    """Where the files of the data are, from any folder."""
+    given = {name: getattr(args, name) for name in FILES}
+    return {name: str(Path(file).resolve()) if file else None for name, file in given.items()}
+
+
 def save_checkpoint(
     path: Path,
     model: Translator,
@@ -104,12 +111,11 @@ def save_checkpoint(
     progress: Progress,
 ) -> None:
     """Write all that is needed to go on, or to translate."""
-    place = str(Path(args.data).resolve()) if args.data else None
     ta.save_checkpoint(
         path,
         model,
         optimizer,
-        arguments={**vars(args), "data": place, "resume": None, "config": None},
+        arguments={**vars(args), **places(args), "resume": None, "config": None},
         fingerprint=data.fingerprint,
         progress=asdict(progress),
         **contents(model, data),
@@ -130,7 +136,7 @@ def resumed(args: argparse.Namespace) -> Path:
     for name, value in vars(args).items():
         if value == usual[name]:
             setattr(args, name, saved[name])
-        elif name not in ("data", "out", "resume", "config", "save_every"):
+        elif name not in (*FILES, "out", "resume", "config", "save_every"):
             require_same(name, value, saved[name], path)
     return path
 
@@ -160,9 +166,8 @@ def begun_from(args: argparse.Namespace) -> Loaded | None:
 
 def write_config(args: argparse.Namespace, folder: Path) -> None:
     """Write the options of the run, for `--config`."""
-    given = {name: value for name, value in vars(args).items() if value is not None}
-    if args.data:
-        given["data"] = str(Path(args.data).resolve())
+    every = {**vars(args), **places(args)}
+    given = {name: value for name, value in every.items() if value is not None}
     for name in ("command", "out", "config", "resume"):
         given.pop(name, None)
     # Strings, numbers, true and false are written alike in JSON and TOML, but for one character.

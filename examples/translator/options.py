@@ -32,6 +32,13 @@ OPTIONS: dict[str, Any] = {
 
 SCHEDULES = ("linear", "inverse-sqrt")
 
+# Defaults for the built-in corpus, and for pairs of one's own. Those were chosen for 28,447 pairs:
+# so few need much dropout, and they have words to come that training has not seen.
+BUILT_IN: dict[str, Any] = {"hidden": 128, "dropout": 0.0, "smoothing": 0.0, "min_count": 1}
+OWN: dict[str, Any] = {
+    "hidden": 256, "epochs": 12, "lr": 3e-3, "dropout": 0.35, "smoothing": 0.1, "min_count": 2,
+}  # fmt: skip
+
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -47,11 +54,13 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     ).add_argument
     add("--data", type=place, metavar="FILE",
         help="lines of source TAB target (default: the built-in corpus)")  # fmt: skip
+    add("--valid-data", type=place, metavar="FILE", help="such lines, to choose weights by")
+    add("--test-data", type=place, metavar="FILE", help="such lines, to report on")
     add("--swap", action="store_true", help="the second column is the source")
     add("--out", type=place, default="runs/translate",
         help="folder for the results (default: %(default)s)")  # fmt: skip
     add("--model", choices=tuple(MODELS), default="rnn", help="default: %(default)s")
-    add("--hidden", type=positive, default=128, help="hidden size (default: %(default)s)")
+    add("--hidden", type=positive, help=f"hidden size ({usual('hidden')})")
     add("--layers", type=positive, help=usual("layers"))
     add("--score", choices=RNN.options["score"], help=usual("score"))
     add("--query", choices=RNN.options["query"],
@@ -73,12 +82,12 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         help="stop after N validations without a better one (default: never)")  # fmt: skip
     add("--average", type=positive, metavar="N",
         help="try the mean of the weights at the last N validations, too")  # fmt: skip
-    add("--dropout", type=share, default=0.0, help="default: %(default)s")
+    add("--dropout", type=share, help=usual("dropout"))
     add("--word-dropout", type=share, default=0.0,
         help="words that are read as <unk> in training (default: %(default)s)")  # fmt: skip
-    add("--smoothing", type=share, default=0.0, help="label smoothing (default: %(default)s)")
+    add("--smoothing", type=share, help=f"label smoothing ({usual('smoothing')})")
     add("--min-count", type=positive, metavar="N",
-        help="rarer words are <unk> (default: 2 with --data, 1 without)")  # fmt: skip
+        help=f"rarer words are <unk> ({usual('min_count')})")  # fmt: skip
     names = ("auto", *TOKENISERS, *KINDS)
     add("--tokens", choices=names, help="--source-tokens and --target-tokens at once")
     add("--pieces", type=positive, default=4000, metavar="N",
@@ -86,8 +95,10 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
     add("--target-tokens", choices=names, default="auto", help="default: by the script")
     add("--pairs", type=positive, default=100_000, help="of the built-in corpus (%(default)s)")
-    add("--valid", type=positive, default=1000, help="validation sources (default: %(default)s)")
-    add("--test", type=positive, default=2000, help="test sources (default: %(default)s)")
+    add("--valid", type=positive, metavar="N",
+        help="without --valid-data: how many sources of the data (default: 1000)")  # fmt: skip
+    add("--test", type=positive, metavar="N",
+        help="without --test-data: how many sources of the data (default: 2000)")  # fmt: skip
     add("--seed", type=natural, default=0, help="default: %(default)s")
     add("--save-every", type=positive, default=500, metavar="STEPS",
         help="steps from one checkpoint to the next (default: %(default)s)")  # fmt: skip
@@ -215,18 +226,27 @@ def train_actions() -> Sequence[argparse.Action]:
 
 
 def usual(name: str) -> str:
-    """What an option is unless given, by model and score."""
+    """What an option is unless given, by model, score and data."""
     values = [(kind, MODELS[kind].defaults.get(name)) for kind in MODELS]
     values += [(score, options.get(name)) for score, options in RNN.by_score.items()]
+    values += [("built-in corpus", BUILT_IN.get(name)), ("--data", OWN.get(name))]
     return "default: " + ", ".join(f"{kind} {value}" for kind, value in values if value is not None)
 
 
 def complete(args: argparse.Namespace) -> argparse.Namespace:
-    """The options of `train` with the defaults of its model; those of another are an error."""
+    """The options of `train` with the defaults of its data and model; those of another model are
+    an error."""
     if args.tokens is not None:
         args.source_tokens = args.target_tokens = args.tokens
-    if args.min_count is None:  # other data have words to come that training has not seen
-        args.min_count = 2 if args.data else 1
+    for name, count in (("valid", 1000), ("test", 2000)):
+        file = getattr(args, f"{name}_data")
+        if file and not args.data:
+            raise DataError(f"--{name}-data: expected --data with it")
+        if getattr(args, name) is None:
+            setattr(args, name, count)
+    for name, value in (OWN if args.data else BUILT_IN).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}
     for name in {name for model in MODELS.values() for name in model.defaults}:
         if getattr(args, name) is None:

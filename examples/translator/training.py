@@ -81,6 +81,8 @@ def train(args: argparse.Namespace) -> None:
     try:
         training, validation, test = data[:3]
         print(f"{len(training)} training, {len(validation)} validation, {len(test)} test pairs")
+        if data.repeated:
+            print(f"left out: {data.repeated} pairs with a source of --valid-data or --test-data")
         if data.left_out:
             print(f"left out: {data.left_out} training pairs longer than {args.max_length} tokens")
         print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")

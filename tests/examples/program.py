@@ -14,7 +14,8 @@ import tinyattn as ta
 PROGRAM = Path(__file__).parents[2] / "examples" / "translate.py"
 SMALL = ("--pairs", "400", "--hidden", "16", "--epochs", "1", "--valid", "20", "--test", "40")
 TOY = ("--data", "toy.txt", "--swap", "--out", "toy", "--valid", "20", "--test", "40")
-LEARN = ("--hidden", "32", "--epochs", "15", "--batch", "16", "--lr", "0.01", "--warmup", "20")
+LEARN = ("--hidden", "32", "--epochs", "15", "--batch", "16", "--lr", "0.01", "--warmup", "20",
+         "--dropout", "0", "--smoothing", "0")  # fmt: skip
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -107,6 +107,78 @@ def test_words_that_come_once_are_unknown_in_data_of_ones_own(tmp_path: Path) ->
         prepare(train_options(*given, "--min-count", "99"))
 
 
+def three_files(folder: Path) -> tuple[str, ...]:
+    """30 pairs, 2 for validation and 3 for the test; two sources are in more than one file. With
+    what such files have: a third column, and the line ends and byte order mark of Windows."""
+    files = {
+        "data": [*(f"ein hund {i}\ta dog {i}" for i in range(28)), "DREI  Katzen\tx", "wal\tx"],
+        "valid-data": ["eine katze\ta cat\tCC-BY", "wal\ta whale\tCC-BY", "drei katzen\tx\t"],
+        "test-data": ["wal\ta whale", "wal\tthe whale", "ein uhu\tan owl"],
+    }
+    given = []
+    for name, lines in files.items():
+        path = folder / f"{name}.txt"
+        path.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line}\r\n" for line in lines).encode())
+        given += [f"--{name}", str(path)]
+    return tuple(given)
+
+
+def test_pairs_for_validation_and_test_may_have_files_of_their_own(tmp_path: Path) -> None:
+    given = three_files(tmp_path)
+    args = train_options(*given, "--hidden", "4", "--min-count", "1")
+    model, data = prepare(args)
+    assert data.test == [("wal", "a whale"), ("wal", "the whale"), ("ein uhu", "an owl")]
+    assert data.validation == model.ids([("eine katze", "a cat"), ("drei katzen", "x")])
+    assert len(data.training) == 28
+    assert data.repeated == 3  # wal of validation; wal and drei katzen of the training pairs
+    assert "uhu" not in model.source
+    _, turned = prepare(train_options(*given, "--swap", "--hidden", "4"))
+    assert turned.test == [("a whale", "wal"), ("the whale", "wal"), ("an owl", "ein uhu")]
+    _, drawn = prepare(train_options(*given[:4], "--test", "5", "--hidden", "4"))
+    assert len(drawn.test) == 5
+    assert len(drawn.training) == 23
+    assert drawn.repeated == 2  # drei katzen and wal
+
+
+def test_a_run_with_three_files_goes_on_and_says_what_it_left_out(tmp_path: Path) -> None:
+    given = (*three_files(tmp_path), "--hidden", "4", "--epochs", "1")
+    done = run(tmp_path, *given, "--out", "run")
+    assert "28 training, 2 validation, 3 test pairs\n" in done.stdout, done.stderr
+    assert "left out: 3 pairs with a source of --valid-data or --test-data\n" in done.stdout
+    assert "on 2 sentences never trained on:" in done.stdout
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    again = run(other, "--config", str(tmp_path / "run" / "config.toml"), "--out", "run")
+    assert again.stdout.splitlines()[:3] == done.stdout.splitlines()[:3], again.stderr
+    path = tmp_path / "test-data.txt"
+    path.write_text(path.read_text(encoding="utf-8-sig") + "noch einer\tone more\n", "utf-8")
+    changed = prepare(train_options(*given))[1].fingerprint
+    path.write_text("ein uhu\tan owl\n", "utf-8")
+    assert prepare(train_options(*given))[1].fingerprint != changed
+
+
+def test_files_for_validation_and_test_that_leave_nothing(tmp_path: Path) -> None:
+    data, valid, test = three_files(tmp_path)[1::2]
+    files = ("--valid-data", valid, "--test-data", test)
+    refused(tmp_path, *files, says="--valid-data: expected --data with it")
+    refused(tmp_path, *files[2:], says="--test-data: expected --data with it")
+    use = ("--data", data, "--test-data")
+    says = f"--valid-data: expected sources that {valid} has not, got none"
+    refused(tmp_path, *use, valid, "--valid-data", valid, says=says)
+    refused(tmp_path, *use, data, "--valid-data", valid, says="expected pairs to train on, got on")
+    refused(tmp_path, *use, "gone.txt", says="gone.txt: expected a text file that can be read")
+
+
+def test_pairs_of_ones_own_have_defaults_of_their_own() -> None:
+    names = ("hidden", "epochs", "lr", "dropout", "smoothing", "min_count")
+    own, built_in = train_options("--data", "a"), train_options()
+    assert [getattr(own, name) for name in names] == [256, 12, 3e-3, 0.35, 0.1, 2]
+    assert [getattr(built_in, name) for name in names] == [128, 1, 1e-2, 0.0, 0.0, 1]
+    given = train_options("--data", "a", "--score", "dot", "--epochs", "3", "--dropout", "0")
+    assert (given.epochs, given.dropout, given.lr) == (3, 0.0, 3e-3)
+    assert train_options("--data", "a", "--model", "transformer").epochs == 12
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -41,7 +41,8 @@ def test_the_best_weights_are_saved_and_the_last_kept(tmp_path: Path) -> None:
     lines = [f"a {i} b\t{' '.join(draw.choices('uvwxyz', k=4))}\n" for i in range(60)]
     (tmp_path / "noise.txt").write_text("".join(lines), encoding="utf-8")
     given = ("--data", "noise.txt", "--valid", "10", "--test", "10", "--out", "run")
-    done = run(tmp_path, *given, "--epochs", "40", "--batch", "8", "--warmup", "20")
+    learn = ("--hidden", "128", "--lr", "1e-2", "--dropout", "0", "--smoothing", "0")
+    done = run(tmp_path, *given, *learn, "--epochs", "40", "--batch", "8", "--warmup", "20")
     _, *rows = (tmp_path / "run" / "curve.csv").read_text().splitlines()
     steps, _, perplexities = np.array([row.split(",") for row in rows], float).T
     best, last = perplexities.min(), perplexities[-1]
