@@ -30,8 +30,11 @@ FILES = {
 }
 # The front door has no floor: it imports all of the package, and programs import it.
 FRONT = "tinyattn"
-# `autograd.Variable` is a name that old programs use; it is imported when it is first asked for.
-LATE = {("tinyattn.autograd", "tinyattn.compat.legacy")}
+# Names that old programs use, and hints for those that are missing: imported when first asked for.
+LATE = {
+    ("tinyattn.autograd", "tinyattn.compat.legacy"),
+    ("tinyattn.autograd", "tinyattn.compat.missing"),
+}
 
 
 def floor(module: str) -> int:

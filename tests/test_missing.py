@@ -16,17 +16,70 @@ from tinyattn.compat import missing
         ("tinyattn.nn.functional", missing.NN),
         ("tinyattn.optim", missing.OPTIM),
         ("tinyattn.optim.lr_scheduler", missing.OPTIM),
+        ("tinyattn.autograd", missing.AUTOGRAD),
+        ("tinyattn.distributions", missing.DISTRIBUTIONS),
+        ("tinyattn.utils", missing.UTILS),
+        ("tinyattn.utils.data", missing.DATA),
+        ("tinyattn.nn.modules", missing.NN),
     ],
 )
 def test_a_missing_name_has_a_hint(place, table):
     module = importlib.import_module(place)
     for name, hint in table.items():
-        assert name not in module.__all__
+        assert name not in getattr(module, "__all__", ())
         with pytest.raises(AttributeError) as error:
             getattr(module, name)
         assert str(error.value) == f"module {place!r} has no attribute {name!r}: {hint}"
     with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
         module.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("import tinyattn.jit", "use the model as it is"),
+        ("import tinyattn.distributed as dist", "use tinyattn.parallel"),
+        ("from tinyattn import vmap", "write the batch dimension out"),
+        ("from tinyattn.nn import Linear, GroupNorm", "use LayerNorm"),
+        ("from tinyattn.nn.functional import softmax, ctc_loss", "no CTC loss"),
+        ("from tinyattn.nn.modules.container import Conv2d", "not for pictures"),
+        ("from tinyattn.optim.lr_scheduler import CyclicLR", "use OneCycleLR"),
+        ("from tinyattn.utils.tensorboard import SummaryWriter", "keep the losses in a list"),
+        ("from tinyattn.utils.data.distributed import DistributedSampler", "tinyattn.parallel"),
+        ("from tinyattn.cuda.amp import autocast, GradScaler", "on the CPU only"),
+        ("from tinyattn.autograd.functional import jacobian", "first-order gradients only"),
+        ("from tinyattn.distributions import Categorical, Normal", "randn_like"),
+    ],
+)
+def test_an_import_of_a_missing_name_has_the_hint(statement, hint):
+    with pytest.raises(ImportError, match=hint):
+        exec(statement, {})
+
+
+def test_an_import_of_what_nobody_has_is_pythons_error():
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'tinyattn\.nonsense'$"):
+        importlib.import_module("tinyattn.nonsense")
+    with pytest.raises(ImportError, match=r"cannot import name 'nonsense' from 'tinyattn\.nn'"):
+        exec("from tinyattn.nn import nonsense", {})
+
+
+def test_the_files_that_pytorch_has():
+    names = {}
+    exec(
+        "from tinyattn.nn.modules import Module, Linear\n"
+        "from tinyattn.nn.modules.activation import MultiheadAttention\n"
+        "from tinyattn.nn.modules.loss import _Loss, _WeightedLoss\n"
+        "from tinyattn.distributions.categorical import Categorical\n",
+        names,
+    )
+    assert names["Linear"] is ta.nn.Linear
+    assert names["MultiheadAttention"] is ta.nn.MultiheadAttention
+    assert names["Categorical"] is ta.distributions.Categorical
+    assert isinstance(ta.nn.MSELoss(), ta.nn.modules.loss._Loss)
+    assert issubclass(ta.nn.NLLLoss, names["_WeightedLoss"])
+    assert not issubclass(ta.nn.MSELoss, names["_WeightedLoss"])
+    with pytest.raises(AttributeError, match="nonsense"):
+        ta.nn.modules.loss.nonsense  # noqa: B018
 
 
 def test_a_hint_names_what_is_there():
@@ -80,10 +133,19 @@ def test_the_cpu_may_be_named():
     assert x.device == cpu
     assert hash(x.device) == hash(cpu)
     assert ta.cuda.device_count() == 0
+    assert not ta.accelerator.is_available()
+    assert ta.accelerator.current_accelerator() is None
+    assert ta.accelerator.device_count() == 0
+    ta.accelerator.synchronize()
+    with ta.device("cpu") as inside:
+        assert ta.ones(1).device == inside
+    ta.set_default_device("cpu")
+    with pytest.raises(RuntimeError, match="on the CPU only, got 'cuda'"):
+        ta.set_default_device("cuda")
     ta.cuda.manual_seed_all(0)
     ta.cuda.empty_cache()
     ta.backends.cudnn.benchmark = False
-    with pytest.raises(AttributeError, match=r"cuda\.amp: tinyattn computes on the CPU only"):
+    with pytest.raises(AttributeError, match=r"'amp': tinyattn computes on the CPU only"):
         ta.cuda.amp  # noqa: B018
     with pytest.raises(TypeError, match='expected "cpu", got float'):
         ta.zeros(2, device=1.5)

@@ -12,7 +12,16 @@ def test_every_public_name_is_listed_once():
         for name, value in vars(ta).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
-    modules = {"autograd", "backends", "cuda", "distributions", "nn", "optim", "parallel"}
+    modules = {
+        "accelerator",
+        "autograd",
+        "backends",
+        "cuda",
+        "distributions",
+        "nn",
+        "optim",
+        "parallel",
+    }
     modules |= {"quantization", "utils"}
     assert public | modules == set(ta.__all__)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from numpy import dtype
 
 from tinyattn import (
+    accelerator,
     autograd,
     backends,
     cuda,
@@ -57,6 +58,7 @@ from tinyattn.compat.settings import (
     get_float32_matmul_precision,
     half,
     preserve_format,
+    set_default_device,
     set_default_dtype,
     set_float32_matmul_precision,
     use_deterministic_algorithms,
@@ -262,6 +264,7 @@ long = int64
 
 __all__ = [  # noqa: RUF022 (grouped by subject)
     # packages
+    "accelerator",
     "autograd",
     "backends",
     "cuda",
@@ -513,6 +516,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "LongTensor",
     "preserve_format",
     "range",
+    "set_default_device",
     "set_default_dtype",
     "set_float32_matmul_precision",
     "set_printoptions",

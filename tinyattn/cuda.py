@@ -1,6 +1,8 @@
 """There is no GPU here: what programs ask of one before they choose the CPU."""
 
-from typing import NoReturn
+from typing import TYPE_CHECKING
+
+from tinyattn.compat.missing import DEVICE, refuse
 
 
 def is_available() -> bool:
@@ -36,5 +38,5 @@ def synchronize(device: object = None) -> None:
     """Do nothing: all operations are finished when they return."""
 
 
-def __getattr__(name: str) -> NoReturn:
-    raise AttributeError(f"cuda.{name}: tinyattn computes on the CPU only", name=name)
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, DEVICE)

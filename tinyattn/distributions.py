@@ -1,9 +1,18 @@
 """Distributions that programs about sequences draw from: Categorical, the choice of a word."""
 
+import sys
+from typing import TYPE_CHECKING
+
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.dtypes import finfo
+from tinyattn.compat.missing import DISTRIBUTIONS, refuse
 from tinyattn.ops.creation import zeros
 from tinyattn.ops.random import multinomial
+
+__all__ = ["Categorical"]
+
+# PyTorch has Categorical in a file of its own, which programs import it from.
+categorical = sys.modules[f"{__name__}.categorical"] = sys.modules[__name__]
 
 
 class Categorical:
@@ -59,3 +68,7 @@ class Categorical:
         """- sum over classes of p log p, in nats: (...). A class with p = 0, whose logit may be
         -inf, adds 0."""
         return -(self.probs * self.logits.clamp(min=finfo(self.logits.dtype).min)).sum(-1)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, DISTRIBUTIONS)

@@ -1,5 +1,7 @@
 """Constructors, Variable and range of PyTorch's first versions do what their docstrings say."""
 
+import sys
+import types
 import warnings
 
 import numpy as np
@@ -103,6 +105,8 @@ def test_a_variable_is_a_leaf_on_the_memory_of_its_tensor():
     assert y.requires_grad
     assert y.is_leaf
     assert not autograd.Variable(x).requires_grad
+    assert isinstance(x, autograd.Variable)
+    assert not isinstance([1.0], autograd.Variable)
     x[0] = 7
     assert y.tolist() == [7, 1]
     with pytest.raises(TypeError, match="data: expected a Tensor, got list"):
@@ -141,7 +145,9 @@ def test_settings_are_checked_and_change_nothing():
         settings.set_float32_matmul_precision("low")
 
 
-def test_a_missing_name_is_an_error_with_a_hint():
+def test_a_missing_name_is_an_error_with_a_hint(monkeypatch):
+    monkeypatch.setitem(sys.modules, "place", types.ModuleType("place"))
+    monkeypatch.setattr(missing, "_TABLES", {})
     found = missing.refuse("place", {"Lost": "look there"})
     with pytest.raises(AttributeError, match="module 'place' has no attribute 'Lost': look there"):
         found("Lost")

@@ -260,6 +260,8 @@ def test_every_loss_takes_the_older_arguments(kind):
 def test_private_attributes_that_programs_read():
     layer = nn.LSTM(2, 3)
     assert layer._flat_weights_names[0] == "weight_ih_l0"
+    assert [nn.LSTM(2, 3).mode, nn.GRU(2, 3).mode] == ["LSTM", "GRU"]
+    assert [nn.RNN(2, 3, nonlinearity=f).mode for f in ("tanh", "relu")] == ["RNN_TANH", "RNN_RELU"]
     assert layer._all_weights == [["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]]
     two = nn.GRU(2, 3, 2, bias=False, bidirectional=True)
     names = two._all_weights

@@ -205,9 +205,13 @@ def seeds(t):
 
 def devices(t):
     cpu, x = t.device("cpu"), t.ones(2, device="cpu")
+    with t.device("cpu") as inside:
+        made = t.ones(1)
     return (
         cpu.type, str(cpu), repr(cpu), cpu == x.device, str(t.device("cpu:0")),
-        x.is_cuda, x.is_sparse,
+        x.is_cuda, x.is_sparse, inside == cpu, made.device == cpu,
+        t.accelerator.is_available(), t.accelerator.current_accelerator(),
+        t.accelerator.device_count(), isinstance(x, t.autograd.Variable),
         x.to(cpu) is x, x.cpu() is x, x.to("cpu", t.float64).dtype, x.to(device=cpu).dtype,
         x.to(t.ones(1, dtype=t.int64)).dtype, t.cuda.is_available(), t.cuda.device_count(),
         t.backends.mps.is_available(), t.tensor([1], device=cpu), t.zeros_like(x, device=cpu),
@@ -384,6 +388,8 @@ def quiet(t):
     t.set_float32_matmul_precision("highest")
     t.use_deterministic_algorithms(False)
     t.set_default_dtype(t.float32)
+    t.set_default_device("cpu")
+    t.set_default_device(None)
     names = [getattr(t, name) for name in ("float16", "half", "bfloat16")]
     kept = t.get_default_dtype(), t.get_float32_matmul_precision()
     x = t.ones(2, 3).t()
@@ -564,7 +570,9 @@ TABLE = {
         "inference_mode", "set_float32_matmul_precision", "get_float32_matmul_precision",
         "bfloat16", "preserve_format", "contiguous_format",
         "use_deterministic_algorithms", "set_default_dtype", "get_default_dtype", "float16", "half",
+        "set_default_device",
     ), scenario(quiet, cases=1, wrong=(
+        lambda t: t.set_default_device("nowhere"),
         lambda t: t.set_float32_matmul_precision(precision=3),
         lambda t: t.zeros_like(t.ones(2), memory_format=3),
         lambda t: t.ones(2).clone(memory_format="preserve"),

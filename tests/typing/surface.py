@@ -85,6 +85,7 @@ def old_programs(x: Tensor) -> None:
     assert_type(autograd.Variable(ta.ones(2)), Tensor)
     assert_type(ta.get_default_dtype(), DType)
     assert_type(ta.set_default_dtype(ta.float32), None)
+    assert_type(ta.set_default_device("cpu"), None)
     assert_type(ta.set_float32_matmul_precision("high"), None)
     assert_type(ta.get_float32_matmul_precision(), str)
     assert_type(ta.use_deterministic_algorithms(True), None)

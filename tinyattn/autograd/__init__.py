@@ -25,9 +25,9 @@ else:
             from tinyattn.compat.legacy import Variable
 
             return Variable
-        first = ": tinyattn has first-order gradients only"
-        hint = {"functional": first, "profiler": ": use cProfile"}.get(name, "")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)
+        from tinyattn.compat.missing import AUTOGRAD, refuse
+
+        return refuse(__name__, AUTOGRAD)(name)
 
 
 __all__ = [

@@ -12,8 +12,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
     """The reduction that the old arguments `size_average` and `reduce` ask for, with a warning;
-    `reduction` where both are None."""
+    `reduction` where both are None, "mean" for its old name "elementwise_mean"."""
     if size_average is None and reduce is None:
+        if reduction == "elementwise_mean":
+            warnings.warn(
+                "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.",
+                stacklevel=3,
+            )
+            return "mean"
         return reduction
     found = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(

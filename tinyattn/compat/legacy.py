@@ -108,19 +108,26 @@ def new(input: Tensor, *data: Any, device: Device = None) -> Tensor:
     return results.wrap(legacy_array(data, input._array.dtype, "new"))
 
 
-def Variable(data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:
-    """A leaf on the memory of data. Every tensor can have gradients, so new code needs no Variable.
+class AnyTensor:
+    """Variable: called, it makes a leaf on the memory of data; `isinstance(x, Variable)` is true of
+    every tensor. Every tensor can have gradients, so new code needs no Variable."""
 
-    volatile has no effect, and a warning says so: use `with no_grad():`.
-    """
-    if volatile:
-        warnings.warn(
-            "volatile was removed and now has no effect. Use `with no_grad():` instead.",
-            stacklevel=2,
-        )
-    if not isinstance(data, TensorBase):
-        raise TypeError(f"data: expected a Tensor, got {type(data).__name__}")
-    return requires_grad_(data.detach(), requires_grad)
+    def __call__(self, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+        """volatile has no effect, and a warning says so: use `with no_grad():`."""
+        if volatile:
+            warnings.warn(
+                "volatile was removed and now has no effect. Use `with no_grad():` instead.",
+                stacklevel=2,
+            )
+        if not isinstance(data, TensorBase):
+            raise TypeError(f"data: expected a Tensor, got {type(data).__name__}")
+        return requires_grad_(data.detach(), requires_grad)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, TensorBase)
+
+
+Variable = AnyTensor()
 
 
 def range(start: float, end: float | None = None, step: float = 1, **options: Any) -> Tensor:

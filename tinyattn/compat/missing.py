@@ -1,9 +1,10 @@
 """Names of PyTorch that tinyattn doesn't have, each with what to use instead: look at TORCH.
 
 `refuse(place, table)` makes the `__getattr__` of a module, `Refused` an attribute of a class. Both
-raise an AttributeError that gives the reason.
+raise an AttributeError that gives the reason. `Absent` gives it for an import of such a name.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -17,7 +18,6 @@ TORCH: dict[str, str] = {
     # Out of scope
     "amp": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
     "autocast": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
-    "accelerator": _CPU,
     "mps": _CPU,
     "xpu": _CPU,
     "compile": "there is nothing to compile; use the model as it is",
@@ -31,6 +31,10 @@ TORCH: dict[str, str] = {
     "complex128": "there are no complex numbers",
     "fft": "there are no complex numbers; use numpy.fft on arrays without gradients",
     "hub": "models are not downloaded; load a state_dict with load_state_dict",
+    "ao": "use tinyattn.quantization",
+    "profiler": "use cProfile",
+    "nested": "pad the sequences, or pack them with nn.utils.rnn.pack_sequence",
+    "jagged": "pad the sequences, or pack them with nn.utils.rnn.pack_sequence",
     "onnx": "models are not exported; save(model.state_dict(), path)",
     "vmap": "there is no vmap; write the batch dimension out",
     "func": _FIRST,
@@ -38,7 +42,6 @@ TORCH: dict[str, str] = {
     "special": "use the function of that name in tinyattn itself, if it is there",
     "linalg": "there is norm, matmul and einsum; use numpy.linalg on arrays without gradients",
     "conv2d": _PICTURES,
-    "set_default_device": f"{_CPU}: leave it out",
     "set_default_tensor_type": "the default is float32; use model.double() and dtype=float64",
     # Other dtypes
     "int8": "the integers are int64, int32 and uint8",
@@ -164,13 +167,71 @@ OPTIM: dict[str, str] = {
 }
 
 
+UTILS: dict[str, str] = {
+    "benchmark": "use timeit",
+    "checkpoint": "call the function itself: what it computes is kept, not computed again",
+    "cpp_extension": "write the operation as a subclass of autograd.Function",
+    "model_zoo": "models are not downloaded; load a state_dict with load_state_dict",
+    "tensorboard": "keep the losses in a list; draw them with matplotlib",
+}
+
+DATA: dict[str, str] = {
+    "DistributedSampler": "use tinyattn.parallel.DistributedSampler",
+    "distributed": "use tinyattn.parallel.DistributedSampler",
+    "datapipes": "use an IterableDataset",
+    "StackDataset": "use a TensorDataset, or a Dataset of your own",
+    "ChainDataset": "use itertools.chain in an IterableDataset of your own",
+}
+
+DISTRIBUTIONS: dict[str, str] = {
+    "Normal": "use mean + std * randn_like(mean)",
+    "Bernoulli": "use bernoulli(probs), and binary_cross_entropy for the logarithm",
+    "Multinomial": "use multinomial, or Categorical",
+    "OneHotCategorical": "use Categorical and nn.functional.one_hot",
+    "Uniform": "use low + (high - low) * rand(size)",
+    "Gumbel": "use -zeros(size).exponential_().log()",
+    "kl_divergence": "use nn.functional.kl_div",
+}
+
+AUTOGRAD: dict[str, str] = {"functional": _FIRST, "profiler": "use cProfile"}
+
+DEVICE: dict[str, str] = {"*": _CPU}  # every name
+
+_TABLES: dict[str, Mapping[str, str]] = {"tinyattn.autograd": AUTOGRAD}
+
+
+def _hint(place: str, name: str) -> str:
+    """ ": " and the hint for that name of that module, or nothing."""
+    table = _TABLES.get(place, {})
+    hint = table.get(name) or table.get("*")
+    return f": {hint}" if hint else ""
+
+
+class Absent:
+    """The last place where Python looks for a module: there a missing name of PyTorch's gets its
+    hint. `from tinyattn.nn import GroupNorm` comes here, too: nn might have a file of that name."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> None:
+        """ModuleNotFoundError with the hint, if there is one."""
+        place, _, name = fullname.rpartition(".")
+        hint = _hint(place, name)
+        if hint:
+            raise ModuleNotFoundError(f"cannot import {name!r} from {place!r}{hint}")
+
+
+sys.meta_path.append(Absent)
+
+
 def refuse(place: str, table: Mapping[str, str]) -> Callable[[str], NoReturn]:
     """The `__getattr__` of the module `place`: an AttributeError, with the table's hint."""
+    _TABLES[place] = table
+    # Python looks for a name in other files only where a module has a path.
+    vars(sys.modules[place]).setdefault("__path__", [])
 
     def __getattr__(name: str) -> NoReturn:
-        hint = table.get(name)
         raise AttributeError(
-            f"module {place!r} has no attribute {name!r}" + (f": {hint}" if hint else ""), name=name
+            f"module {place!r} has no attribute {name!r}{_hint(place, name)}", name=name
         )
 
     return __getattr__

@@ -3,6 +3,7 @@
 `set_printoptions` is the exception: it changes how tensors are printed.
 """
 
+from tinyattn.autograd.devices import Device, check_device
 from tinyattn.autograd.dtypes import DType, as_dtype, float32
 
 
@@ -55,6 +56,11 @@ def set_default_dtype(d: DType) -> None:
             f"d: the default dtype is float32 and can't become {d}; pass dtype={d}, and call "
             "model.double()"
         )
+
+
+def set_default_device(device: Device) -> None:
+    """Do nothing but check the device: RuntimeError for any other than the CPU."""
+    check_device(device)
 
 
 def set_float32_matmul_precision(precision: str) -> None:

@@ -4,7 +4,7 @@ which says what a module is, then linear.py, the simplest, and rnn.py."""
 from typing import TYPE_CHECKING
 
 from tinyattn.compat.missing import NN, refuse
-from tinyattn.nn import functional, init, shrink, utils
+from tinyattn.nn import functional, init, modules, shrink, utils
 from tinyattn.nn.activation import (
     ELU,
     GELU,
@@ -141,6 +141,7 @@ __all__ = [
     "apply_rotary",
     "functional",
     "init",
+    "modules",
     "shrink",
     "utils",
 ]

@@ -12,15 +12,42 @@ from tinyattn.nn import functional as F
 from tinyattn.nn.module import Module
 
 
-class NLLLoss(Module):
+class _Loss(Module):
+    """What all losses share: the attribute reduction. A program may derive its own losses."""
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.reduction = reduction_of(size_average, reduce, reduction)
+
+
+class _WeightedLoss(_Loss):
+    """A loss with the buffer weight, which may be None."""
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction_of(size_average, reduce, reduction))
+        self.register_buffer("weight", weight)
+
+
+class NLLLoss(_WeightedLoss):
     """-weight[target] * input[target]: input, log-probabilities, (N, V) or (V,); target, int64,
     (N,) or (). Further axes may follow the classes: (N, V, ...) and (N, ...).
 
     weight (V,): one factor a class, or None for ones. ignore_index: targets of this value count
     nothing. reduction "mean" divides by the sum of the weights of the targets that count.
     """
-
-    weight: Tensor | None
 
     def __init__(
         self,
@@ -30,10 +57,8 @@ class NLLLoss(Module):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction=reduction_of(size_average, reduce, reduction))
         self.ignore_index = ignore_index
-        self.reduction = reduction_of(size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.nll_loss(
@@ -45,7 +70,7 @@ class NLLLoss(Module):
         )
 
 
-class CrossEntropyLoss(Module):
+class CrossEntropyLoss(_WeightedLoss):
     """NLLLoss of log_softmax(input), in one step: input, logits, (N, V) or (V,); target, int64,
     (N,) or (). Further axes may follow the classes: (N, V, ...) and (N, ...).
 
@@ -59,8 +84,6 @@ class CrossEntropyLoss(Module):
     0.4076
     """
 
-    weight: Tensor | None
-
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -70,10 +93,8 @@ class CrossEntropyLoss(Module):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction=reduction_of(size_average, reduce, reduction))
         self.ignore_index = ignore_index
-        self.reduction = reduction_of(size_average, reduce, reduction)
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -87,43 +108,25 @@ class CrossEntropyLoss(Module):
         )
 
 
-class MSELoss(Module):
+class MSELoss(_Loss):
     """(input - target)^2 for two tensors of the same shape.
 
     >>> nn.MSELoss()(ta.tensor([1.0, 2.0]), ta.tensor([1.0, 4.0])).item()
     2.0
     """
 
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self.reduction = reduction_of(size_average, reduce, reduction)
-
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class L1Loss(Module):
+class L1Loss(_Loss):
     """|input - target| for two tensors of the same shape."""
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self.reduction = reduction_of(size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(Module):
+class SmoothL1Loss(_Loss):
     """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2 (Girshick 2015,
     arXiv:1504.08083).
     """
@@ -135,50 +138,36 @@ class SmoothL1Loss(Module):
         reduction: str = "mean",
         beta: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.reduction = reduction_of(size_average, reduce, reduction)
+        super().__init__(reduction=reduction_of(size_average, reduce, reduction))
         self.beta = beta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class HuberLoss(Module):
+class HuberLoss(_Loss):
     """With d = |input - target|: d^2 / 2 where d < delta, else delta (d - delta / 2). This is delta
     times SmoothL1Loss (Huber 1964).
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        super().__init__()
-        self.reduction, self.delta = reduction, delta
+        super().__init__(reduction=reduction)
+        self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.huber_loss(input, target, self.reduction, self.delta)
 
 
-class BCELoss(Module):
+class BCELoss(_WeightedLoss):
     """-(y log p + (1 - y) log(1 - p)) weight, p = input, y = target, of one shape, both between 0
     and 1. Logarithms below -100 count as -100. `BCEWithLogitsLoss` is more exact.
     """
-
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
-        self.reduction = reduction_of(size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(Module):
+class BCEWithLogitsLoss(_Loss):
     """-(pos_weight y log p + (1 - y) log(1 - p)) weight, p = sigmoid(input), y = target, of one
     shape, target between 0 and 1. It is computed in one step, which is exact even
     where p is almost 0 or 1.
@@ -197,10 +186,9 @@ class BCEWithLogitsLoss(Module):
         reduction: str = "mean",
         pos_weight: Tensor | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(reduction=reduction_of(size_average, reduce, reduction))
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
-        self.reduction = reduction_of(size_average, reduce, reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(
@@ -208,7 +196,7 @@ class BCEWithLogitsLoss(Module):
         )
 
 
-class KLDivLoss(Module):
+class KLDivLoss(_Loss):
     """target (log(target) - input): the Kullback-Leibler divergence of target from input, where
     input holds log-probabilities.
 
@@ -223,8 +211,7 @@ class KLDivLoss(Module):
         reduction: str = "mean",
         log_target: bool = False,
     ) -> None:
-        super().__init__()
-        self.reduction = reduction_of(size_average, reduce, reduction)
+        super().__init__(reduction=reduction_of(size_average, reduce, reduction))
         self.log_target = log_target
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ class RNNBase(OverloadedForward, Generic[State]):
     _gates: int
     _states: tuple[str, ...] = ("hx",)  # the names of the parts of a state
     _layer: Any  # one layer in one direction: a function of ops/recurrent.py
+    mode: str  # the name of the kind: "GRU", "LSTM", "RNN_TANH" or "RNN_RELU"
 
     weight_ih_l0: Parameter
     weight_hh_l0: Parameter
@@ -293,6 +294,7 @@ class GRU(RNNBase[Tensor]):
     ((3, 5, 8), (1, 3, 8))
     """
 
+    mode = "GRU"
     _gates = 3
     _layer = staticmethod(gru_layer)
 
@@ -319,6 +321,7 @@ class LSTM(RNNBase[Pair]):
     ((5, 3, 8), (2, 3, 8), (2, 3, 8))
     """
 
+    mode = "LSTM"
     _gates = 4
     _states = ("h_0", "c_0")
 
@@ -386,7 +389,7 @@ class RNN(RNNBase[Tensor]):
         super().__init__(
             *sizes, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
         )
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.mode = nonlinearity, f"RNN_{nonlinearity.upper()}"
 
     def _layer(self, *args: Any, **steps: Any) -> tuple[Tensor, Tensor]:
         return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)

@@ -1,5 +1,8 @@
 """Data sets, the order in which they are read, and batches of them. Read dataloader.py first."""
 
+from typing import TYPE_CHECKING
+
+from tinyattn.compat.missing import DATA, refuse
 from tinyattn.utils.data.collate import default_collate, default_convert
 from tinyattn.utils.data.dataloader import DataLoader
 from tinyattn.utils.data.dataset import (
@@ -38,3 +41,6 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = refuse(__name__, DATA)
