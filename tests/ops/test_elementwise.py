@@ -5,6 +5,7 @@ UNARY and BINARY list every operation once; all tests draw from them. Look at th
 
 import math
 import operator
+import warnings
 
 import numpy as np
 import pytest
@@ -888,3 +889,23 @@ def test_hyperbolic_functions_keep_their_digits_near_0_and_far_from_it():
     expected = [1e-6, -1e-6, math.sinh(80), -math.inf, math.inf]
     np.testing.assert_allclose(found.numpy(), expected, 2e-6)
     assert ta.cosh(ta.tensor([0, 1])).tolist() == pytest.approx([1.0, math.cosh(1)])
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round"])
+def test_what_is_rounded_stays_outside_of_the_graph_or_on_it(name):
+    x = ta.tensor([-1.5, 0.4, 2.5])
+    y = getattr(x, name)()
+    assert not y.requires_grad
+    on_tape = getattr(leaf([-1.5, 0.4, 2.5]), name)()
+    assert on_tape.requires_grad
+    assert on_tape.tolist() == y.tolist()
+    base = ta.zeros(3)
+    view = base[:]
+    base.copy_(leaf([-1.5, 0.4, 2.5]))  # the view gets its place in the graph when it is next used
+    assert getattr(view, name)().requires_grad
+
+
+def test_rounding_to_decimals_warns_of_no_infinity():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ta.tensor([1e38, 1.25]).round(decimals=2).tolist()[0] == math.inf

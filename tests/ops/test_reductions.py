@@ -379,3 +379,26 @@ def test_the_truth_of_uint8_is_uint8(name):
     assert (found.dtype, found.tolist()) == (ta.uint8, [int(name == "any"), 1])
     assert getattr(x, name)().dtype == getattr(x, name)(()).dtype == ta.uint8
     assert getattr(x.long(), name)().dtype == ta.bool
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_the_largest_of_each_row_is_the_first_of_equals_and_nan_if_there_is_one(dtype):
+    rows = np.array([[1, 3, 3, 2], [-5, -7, -5, -9], [0, 0, 0, 0]], dtype)
+    if dtype != "int64":
+        rows[1, 2], rows[2, :2] = np.nan, [-0.0, 0.0]
+    want = [1, 0 if dtype == "int64" else 2, 0]
+    for x in (rows, rows[:1], rows[:0]):
+        values, indices = (found.numpy() for found in ta.tensor(x).topk(1))
+        at = np.array(want[: len(x)], np.int64)[:, None]
+        np.testing.assert_array_equal(indices, at, strict=True)
+        largest = np.take_along_axis(x, at, 1)
+        np.testing.assert_array_equal(values, largest, strict=True)
+        np.testing.assert_array_equal(np.signbit(values), np.signbit(largest))
+    columns = ta.tensor(rows.T.copy()).topk(1, 0)
+    assert columns.indices.tolist() == [want]
+
+
+def test_the_gradient_of_the_largest_of_each_row_goes_to_it():
+    x = leaf([[1.0, 3.0, 3.0], [5.0, 4.0, 0.0]])
+    x.topk(1).values.backward(ta.tensor([[2.0], [7.0]]))
+    assert x.grad.tolist() == [[0, 2, 0], [7, 0, 0]]

@@ -66,7 +66,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong condition: math.prod(...": FASTER,
         "wrong condition: x.nbytes < LARGE": FASTER,
     },
-    "_straight": {"inverted: small": FASTER},
+    "written_straight": {"inverted: few(x.size)": FASTER},
+    "check_in_place": {"comparison flipped: base is None": "the check finds nothing there"},
     "set_up": {"never: if (op == TA_mul ...": FASTER},
     "topk_of_few": {
         "factor 1.001: store(...": "a small whole number, as the bits of a float, stays the same",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tinyattn._tensor import Tensor as Tensor
     from tinyattn.autograd.function import Function
 
+_new = object.__new__
 clock = count(1)  # numbers the nodes of all graphs and the changes in place, in one order
 
 
@@ -209,14 +210,14 @@ class _Results:
 
     def wrap(self, array: Any) -> "Tensor":
         """A new tensor on `array`, outside the graph."""
-        tensor = self.cls.__new__(self.cls)
+        tensor: Any = _new(self.cls)
         tensor._array = array if type(array) is np.ndarray else np.asarray(array)
         tensor._storage = Storage()
         return tensor
 
     def view(self, source: "Tensor", array: Array) -> "Tensor":
         """A view of `source`, which is outside the graph, on a part of its memory."""
-        tensor = self.cls.__new__(self.cls)
+        tensor: Any = _new(self.cls)
         tensor._array = array
         tensor._storage = storage = source._storage
         tensor._since = storage.version

@@ -57,7 +57,10 @@ def as_size(size: Sequence[Any], name: str = "size") -> tuple[int, ...]:
     """`(2, 3)` and `((2, 3),)` alike, as a tuple of int."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = size[0]
-    return tuple([n if type(n) is int else as_int(n, name) for n in size])
+    for n in size:
+        if type(n) is not int:
+            return tuple([as_int(n, name) for n in size])
+    return tuple(size)
 
 
 def as_one(value: Any, name: str, least: int) -> int:

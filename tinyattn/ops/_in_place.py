@@ -5,7 +5,7 @@ The new values are those of an operation that makes a new tensor. `check_in_plac
 tensor and gives it the place of the new one in the graph. A view has no place of its own to give:
 there `Put` changes the base, and `renew` makes each view of it again when it is next used.
 Where no gradient is needed, there is no graph to keep: arithmetic then writes its results straight
-into the old tensor (`_straight`).
+into the old tensor (`written_straight`).
 """
 
 from collections.abc import Callable
@@ -15,22 +15,14 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import Number, may_become
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.modes import enable_grad, quietly, state
+from tinyattn.autograd.modes import enable_grad, quiet, quietly, state
 from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, edge_now, source_lines
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import copied, few, full, write
 from tinyattn.kernels.recording import local, step
 from tinyattn.kernels.sums import sum_over
-from tinyattn.ops.elementwise import Cast, add, add_scaled, div, exact, mul, sub
-
-# Operations that need no graph may be computed where their first operand stands.
-_ARITHMETIC: dict[Callable[..., Tensor], np.ufunc] = {
-    add: np.add,
-    sub: np.subtract,
-    mul: np.multiply,
-    div: np.true_divide,
-}
+from tinyattn.ops.elementwise import Cast, add_scaled, exact
 
 
 class Put(Function):
@@ -108,10 +100,7 @@ def in_place(
 ) -> Tensor:
     """`operation` of input, operands and options, written into input, on the tape."""
     name, dtype = f"{operation.__name__}_", input._array.dtype
-    straight = check_in_place(name, input, *operands) and operation in _ARITHMETIC
-    if straight and _straight(operation, input._array, *operands, **options):
-        input._storage.changed(name)
-        return input
+    check_in_place(name, input, *operands)
     result = operation(input, *operands, **options)
     new = result._array.dtype
     if new is not dtype and new != dtype and may_become(new, dtype):
@@ -126,13 +115,17 @@ def check_in_place(name: str, target: Tensor, *operands: Any) -> bool:
     RuntimeError where the tape can't record a change of target in place: target, or the tensor
     that it is a view of, is a leaf that needs a gradient; or the view is not on the tape."""
     if state.enabled:
-        base = target._base
-        if target._edge is not None or (
-            base is not None and (base._edge is not None or base._storage is not target._storage)
-        ):
-            _check_place(name, target, operands)
-        if edge_now(target) is not None:
-            return False
+        edge, base = target._edge, target._base
+        if edge is not None or base is not None:
+            if (
+                base is None
+                or edge is not None
+                or base._edge is not None
+                or base._storage is not target._storage
+            ):
+                _check_place(name, target, operands)
+            if edge_now(target) is not None:
+                return False
         for x in operands:
             if isinstance(x, TensorBase) and edge_now(x) is not None:
                 return False
@@ -165,36 +158,45 @@ def _check_place(name: str, target: Tensor, operands: tuple[Any, ...]) -> None:
             raise _parted(name, target)
 
 
-def _straight(
-    operation: Callable[..., Tensor],
-    x: Array,
-    other: Any,
-    alpha: Number = 1,
-    rounding_mode: str | None = None,
+def written_straight(
+    name: str, function: np.ufunc, input: Tensor, other: Any, alpha: Number = 1
 ) -> bool:
-    """x = operation(x, other, ...) of floats, written where x stands. False, with nothing done,
-    where the operands must first be brought to one dtype or shape."""
+    """input = function(input, alpha other) of floats, written where input stands. False, with
+    nothing done, where there is a graph, or where the operands must first be brought to one dtype
+    or shape."""
+    x = input._array
     y = other._array if isinstance(other, TensorBase) else other
-    if type(y) is not np.ndarray:
-        if type(y) is not float and type(y) is not int:
+    if type(y) is np.ndarray:
+        if y.dtype is not x.dtype or y.shape != x.shape:
             return False
-    elif y.dtype is not x.dtype or y.shape != x.shape:
-        return False
-    if x.dtype.kind != "f" or rounding_mode is not None:
-        return False
-    small = few(x.size)
-    if not small and not x.flags.c_contiguous:
-        return False
-    if alpha != 1 and type(y) is np.ndarray:
-        quietly(add_scaled, x, y, float(alpha) if operation is add else -float(alpha), x)
-        return True
-    if alpha != 1:
-        y = y * alpha
-    if small:
-        quietly(_ARITHMETIC[operation], x, y, x)
+    elif type(y) is float or type(y) is int:
+        y, alpha = y * alpha, 1
     else:
-        quietly(exact, _ARITHMETIC[operation], x, y, x)
+        return False
+    if x.dtype.kind != "f" or not check_in_place(name, input, other):
+        return False
+    if few(x.size):
+        if quiet.get():  # inside the forward of an operation
+            _write_few(function, x, y, alpha)
+        else:
+            state.unwatched(_write_few, function, x, y, alpha)
+    elif not x.flags.c_contiguous:
+        return False
+    elif alpha != 1:
+        quietly(add_scaled, x, y, float(alpha) if function is np.add else -float(alpha), x)
+    else:
+        quietly(exact, function, x, y, x)
+    input._storage.changed(name)
     return True
+
+
+def _write_few(function: np.ufunc, x: Array, y: Any, alpha: Number) -> None:
+    # NumPy takes half the time for an array of no axes that it takes for a number
+    if alpha != 1:
+        y = y * np.array(float(alpha), x.dtype)
+    elif type(y) is not np.ndarray:
+        y = np.array(y, x.dtype)
+    function(x, y, x)
 
 
 def rebind(name: str, target: Tensor, result: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from tinyattn.compat.deprecated import old_order, old_value
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import few, full, write
 from tinyattn.ops._arguments import Operand, as_number, value_of
-from tinyattn.ops._in_place import check_in_place, in_place, rebind
+from tinyattn.ops._in_place import check_in_place, in_place, rebind, written_straight
 from tinyattn.ops.activations import relu
 from tinyattn.ops.comparisons import bitwise_and, bitwise_or, bitwise_xor, left_shift, right_shift
 from tinyattn.ops.elementwise import (
@@ -44,7 +44,10 @@ def add_(
     input: Tensor, other: Operand, tensor: Tensor | None = None, *, alpha: Number = 1
 ) -> Tensor:
     """`add`, written into input. The old order `add_(alpha, other)` is taken with a warning."""
-    other, alpha = old_order("add_", other, tensor, alpha)
+    if tensor is not None:
+        other, alpha = old_order("add_", other, tensor, alpha)
+    if written_straight("add_", np.add, input, other, alpha):
+        return input
     return in_place(add, input, other, alpha=alpha)
 
 
@@ -52,17 +55,24 @@ def sub_(
     input: Tensor, other: Operand, tensor: Tensor | None = None, *, alpha: Number = 1
 ) -> Tensor:
     """`sub`, written into input. The old order `sub_(alpha, other)` is taken with a warning."""
-    other, alpha = old_order("sub_", other, tensor, alpha)
+    if tensor is not None:
+        other, alpha = old_order("sub_", other, tensor, alpha)
+    if written_straight("sub_", np.subtract, input, other, alpha):
+        return input
     return in_place(sub, input, other, alpha=alpha)
 
 
 def mul_(input: Tensor, other: Operand) -> Tensor:
     """`mul`, written into input."""
+    if written_straight("mul_", np.multiply, input, other):
+        return input
     return in_place(mul, input, other)
 
 
 def div_(input: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """`div`, written into input."""
+    if rounding_mode is None and written_straight("div_", np.true_divide, input, other):
+        return input
     return in_place(div, input, other, rounding_mode=rounding_mode)
 
 

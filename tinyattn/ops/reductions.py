@@ -20,6 +20,7 @@ from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.compat.deprecated import numpy_names
 from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import few
 from tinyattn.kernels.recording import step
 from tinyattn.kernels.sums import (
     cumsum_along,
@@ -137,10 +138,20 @@ class Chosen(Function):
     def in_order(self, rows: Array, descending: bool) -> tuple[Array, Array]:
         """The elements of rows (A, n, C) that are chosen, where these are the first in order, and
         where they stand."""
+        if descending and self.chosen == rows.shape[2] == 1 and few(rows.size):
+            return self.first_largest(rows)
         if rows.dtype.kind == "f" and 0 < self.chosen <= MOST_K:
             return self.kernels.topk(rows, self.chosen, descending)
         at = order(rows, 1, descending)[:, : self.chosen]
         return self.kernels.gather(rows, at), at
+
+    def first_largest(self, rows: Array) -> tuple[Array, Array]:
+        """The same for the largest element of each of a few rows (A, n, 1): NumPy finds it in less
+        time than the call of a kernel takes."""
+        A, n, _ = rows.shape
+        at = rows.argmax(axis=1)[:, None]
+        places = at if A == 1 else at + np.arange(0, A * n, n)[:, None, None]
+        return rows.take(places), at
 
     def backward(self, grad: Array, *_: None) -> Array:
         A, n, C = self.middle

@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from tinyattn.autograd.function import Function
-from tinyattn.autograd.storage import Tensor
+from tinyattn.autograd.modes import quietly
+from tinyattn.autograd.storage import Tensor, is_constant, results
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import few
+from tinyattn.kernels.recording import local
 from tinyattn.ops._arguments import Operand, as_floats, as_tensor
 from tinyattn.ops._in_place import in_place
 from tinyattn.ops.elementwise import Clone, Remainder, elementwise, not_bool
@@ -69,9 +71,12 @@ class Round(Rounded):
 
 def _rounded(operation: type[Rounded], input: Tensor, *options: int) -> Tensor:
     """Floats are rounded; integers are copied."""
-    if as_tensor(input, "input")._array.dtype.kind == "f":
-        return operation.apply(input, *options)
-    return Clone.apply(not_bool(input))
+    array = as_tensor(input, "input")._array
+    if array.dtype.kind != "f":
+        return Clone.apply(not_bool(input))
+    if local.recorder is None and is_constant(input):
+        return results.wrap(quietly(operation().forward, array, *options))
+    return operation.apply(input, *options)
 
 
 def floor(input: Tensor) -> Tensor:
