@@ -5,6 +5,7 @@ deadlines, which a loaded machine would miss, and with the same examples every t
 several processes: the files in their order, a file in one of them.
 """
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,16 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip(f"backend {request.param} is not installed")
     with use_backend(request.param):
         yield request.param
+
+
+@pytest.fixture
+def forked() -> Iterator[None]:
+    """Processes are forked, which is quick and lets a worker have what a test defines. From Python
+    3.14 on that isn't the default."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ except ImportError:
 if torch is not None:
     torch.set_num_threads(1)  # threads of two libraries wait for each other
 
+pytestmark = pytest.mark.usefixtures("forked")  # the modules made here can't be imported
+
 HERE = Path(__file__).parent
 PROGRAMS = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("__init__", "test_programs"))
 

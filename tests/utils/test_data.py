@@ -3,7 +3,9 @@ nothing, say what went wrong in them, and are gone afterwards."""
 
 import collections
 import os
+import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
+from tinyattn import kernels
 from tinyattn.utils.data import (
     BatchSampler,
     ConcatDataset,
@@ -33,6 +36,9 @@ from tinyattn.utils.data import (
     get_worker_info,
     random_split,
 )
+
+pytestmark = pytest.mark.usefixtures("forked")
+OTHER_WAYS = ["spawn", "forkserver"]  # to start a worker; it imports what it needs
 
 
 class Squares(Dataset):
@@ -667,9 +673,51 @@ def test_a_loader_tells_its_settings():
     assert (loader.pin_memory, loader.persistent_workers) == (True, False)
 
 
-def test_workers_that_are_spawned():
-    loader = DataLoader(list(range(5)), 2, num_workers=1, multiprocessing_context="spawn")
-    assert [x.tolist() for x in loader] == [[0, 1], [2, 3], [4]]
+class Backends(Squares):
+    """Each item is the name of the backend that the process uses."""
+
+    def __getitem__(self, index):
+        return kernels.backend().name
+
+
+@pytest.mark.parametrize("method", OTHER_WAYS)
+def test_workers_that_are_not_forked(method):
+    loader = DataLoader(Squares(5), 2, num_workers=1, multiprocessing_context=method)
+    assert batches(loader) == batches(DataLoader(Squares(5), 2))
+    with kernels.use_backend("numpy"):
+        loader = DataLoader(Backends(1), None, num_workers=1, multiprocessing_context=method)
+        assert list(loader) == ["numpy"]
+
+
+@pytest.mark.parametrize("method", OTHER_WAYS)
+def test_what_can_not_be_sent_to_a_worker_is_an_error_that_says_what_to_do(method):
+    class Local(Squares):
+        pass
+
+    loader = DataLoader(Local(5), num_workers=1, multiprocessing_context=method)
+    with pytest.raises((AttributeError, pickle.PicklingError), match="Local") as caught:
+        list(loader)
+    (note,) = caught.value.__notes__
+    assert f"The workers are started by '{method}'" in note
+    assert 'pass multiprocessing_context="fork"' in note
+    assert not children()
+
+
+@pytest.mark.parametrize("method", OTHER_WAYS)
+def test_what_a_worker_does_not_find_is_an_error_that_says_what_to_do(method):
+    program = f"""
+from tinyattn.utils.data import DataLoader, Dataset
+class Mine(Dataset):
+    __len__ = lambda self: 1
+    __getitem__ = lambda self, index: index
+list(DataLoader(Mine(), num_workers=1, multiprocessing_context={method!r}))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.search(r"RuntimeError: DataLoader worker 0 .* with exit code 1\. The workers ", last)
+    assert '`if __name__ == "__main__":`' in last
 
 
 def test_a_model_trains_while_workers_load():

@@ -32,7 +32,9 @@ class DataLoader(Generic[T_co]):
     drop_last: leave out a last batch that is smaller.
     timeout: seconds to wait for a batch of a worker; 0 is without end.
     worker_init_fn: called in each worker with its number, before the first batch.
-    multiprocessing_context: how workers are started, "fork", "spawn" or "forkserver".
+    multiprocessing_context: how workers are started, "fork", "spawn" or "forkserver"; by default as
+        Python does it: on Linux by "fork" up to Python 3.13, and by "forkserver" from 3.14 on. If
+        it isn't "fork", the data set and the functions must be picklable.
     generator: where the order and the seeds of the workers come from.
     prefetch_factor: the batches that each worker makes ahead, 2 by default.
 

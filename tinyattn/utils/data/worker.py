@@ -19,11 +19,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyattn.kernels import set_num_threads
+from tinyattn.kernels import backend, set_num_threads, use_backend
 from tinyattn.ops.random import manual_seed
 
 END = "the end of the stream"  # what a fetch gives then; told apart by identity
 _CLOSED = "the pipe is closed"
+_ELSEWHERE = (  # what people meet who know Python up to 3.13 on Linux, where workers were forked
+    "The workers are started by {!r}: so the data set, collate_fn and worker_init_fn have to be "
+    "defined at the top of a file, and what the file does has to stand under "
+    '`if __name__ == "__main__":`. Or pass multiprocessing_context="fork", where the system has it.'
+)
 Fetch = Callable[[Any], Any]  # makes the batch of a task: indices, or None for the next of a stream
 
 
@@ -50,7 +55,7 @@ class Workers:
     function that makes the batch of a task, after init(number) was called.
 
     The processes are started as multiprocessing does it, or in the way that `context` names: where
-    that isn't "fork", data set and functions have to be picklable.
+    that isn't "fork", data set and functions have to be picklable, and an error says so.
     """
 
     def __init__(
@@ -68,6 +73,8 @@ class Workers:
         self.timeout = timeout
         if context is None or isinstance(context, str):
             context = multiprocessing.get_context(context)
+        self.method = context.get_start_method()
+        name = backend().name  # a process that isn't forked would choose its own
         self.pipes: list[Any] = []
         self.processes: list[Any] = []
         try:
@@ -75,8 +82,8 @@ class Workers:
                 ours, theirs = context.Pipe()
                 info = WorkerInfo(i, count, (seed + i) % 2**63, dataset)
                 self.pipes.append(ours)
-                inherited = self.pipes if context.get_start_method() == "fork" else []
-                arguments = (theirs, inherited, info, make, init)
+                inherited = self.pipes if self.method == "fork" else []
+                arguments = (theirs, inherited, name, info, make, init)
                 process = context.Process(target=_work, args=arguments)
                 process.daemon = True  # it ends with this process
                 with warnings.catch_warnings():
@@ -85,8 +92,10 @@ class Workers:
                     process.start()
                 self.processes.append(process)
                 theirs.close()  # so that the pipe ends with the worker
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if self.method != "fork":
+                error.add_note(_ELSEWHERE.format(self.method))
             raise
 
     def batches(self, tasks: Iterator[Any], ahead: int) -> Iterator[Any]:
@@ -135,11 +144,14 @@ class Workers:
 
     def died(self, worker: int) -> RuntimeError:
         process = self.processes[worker]
-        process.join(1)
-        return RuntimeError(
+        process.join(10)  # its end of the pipe is gone: it is about to end
+        text = (
             f"DataLoader worker {worker} (pid {process.pid}) exited unexpectedly, with exit code "
             f"{process.exitcode}"
         )
+        if process.exitcode == 1 and self.method != "fork":  # it could not begin
+            text += f". {_ELSEWHERE.format(self.method)}"
+        return RuntimeError(text)
 
     def close(self) -> None:
         """End the processes: they see the end of their pipes; one that is busy is terminated."""
@@ -156,6 +168,7 @@ class Workers:
 def _work(
     pipe: Any,
     inherited: list[Any],
+    backend_name: str,
     info: WorkerInfo,
     make: Callable[[Any], Fetch],
     init: Callable[[int], object] | None,
@@ -166,6 +179,7 @@ def _work(
     for other in inherited:  # the main process's ends, which have to end with the main process
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, and that us
+    use_backend(backend_name)
     set_num_threads(1)  # the others work on other batches
     manual_seed(info.seed)
     random.seed(info.seed)
