@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 import tinyattn as ta
 import tinyattn.nn as nn
+from tinyattn.utils import write_aside
 
 DTYPES = [ta.float32, ta.float64, ta.int64, ta.int32, ta.uint8, ta.bool]
 
@@ -371,6 +372,29 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="expected a file, or nothing"):
         ta.save([1], tmp_path / "pipe")
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has these permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    write_aside(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_is_protected_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.W_OK)  # root may write all
+    with pytest.raises(PermissionError) as error:
+        write_aside(path, b"new")
+    assert (error.value.filename, error.value.errno) == (str(path), errno.EACCES)
+    assert path.read_bytes() == b"old"
+    write_aside(tmp_path / "other", b"new")  # nothing stands there yet
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

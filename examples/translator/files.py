@@ -257,8 +257,8 @@ def load_model(name: str | None) -> Loaded:
             saved = {**ta.load_checkpoint(path), "model": saved["model"]}
         saved = checked(saved, {**CONTENTS, "model": dict})
         options = checked(saved["options"], OPTIONS)
-        options = {"lower": False, **OLD.get(options["model"], {}), **options}
-        checked(options, {"lower": bool, **MODELS[options["model"]].options})
+        options = {"lower": False, "dotless": False, **OLD.get(options["model"], {}), **options}
+        checked(options, {"lower": bool, "dotless": bool, **MODELS[options["model"]].options})
         pieces = {side: x.numpy().tobytes() for side, x in saved.get("pieces", {}).items()}
         if pieces:
             require("sentencepiece")

@@ -174,7 +174,17 @@ def tokenisers(options: dict[str, Any], pieces: Mapping[str, bytes]) -> list[Tok
     )
     if not options["lower"]:
         return [read, write]
-    return [Tokeniser(lambda text: read.tokenize(text.lower()), read.detokenize), write]
+    small = lower_turkish if options["dotless"] else str.lower
+    return [Tokeniser(lambda text: read.tokenize(small(text)), read.detokenize), write]
+
+
+def lower_turkish(text: str) -> str:
+    """The text in small letters, as Turkish has them.
+
+    >>> lower_turkish("IŞIK, İstanbul")
+    'ışık, istanbul'
+    """
+    return text.replace("I", "ı").replace("İ", "i").lower()
 
 
 def tokenize(

@@ -3,10 +3,11 @@
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 import tinyattn as ta
 from tinyattn.datasets import everyday
 from tinyattn.text import PAD, Tokeniser, batches, guess_tokeniser
+from tinyattn.text.tokenize import is_unspaced
 from translator.model import IdPair, Pair, Translation, Translator, loss_of
 from translator.searching import GREEDY, Search
 
@@ -103,8 +105,23 @@ def quality(model: Translator, pairs: Sequence[Pair], how: Search = GREEDY) -> Q
     started = time.perf_counter()
     found = model.translate(list(references), how)
     seconds = time.perf_counter() - started
-    chinese = guess_tokeniser(target for _, target in pairs) == "char"
-    return Quality(dict(references), found, "zh" if chinese else "13a", seconds)
+    cut = bleu_tokeniser(target for _, target in pairs)
+    return Quality(dict(references), found, cut, seconds)
+
+
+def bleu_tokeniser(targets: Iterable[str]) -> str:
+    """How sacrebleu cuts such targets for BLEU. Its "zh" cuts Chinese characters alone: Japanese,
+    Thai and their like, which have no spaces either, are cut into all of their characters.
+
+    >>> [bleu_tokeniser([text]) for text in ("你好。", "こんにちは。", "Bonjour.")]
+    ['zh', 'char', '13a']
+    """
+    counts = Counter(chain.from_iterable(targets))
+    if guess_tokeniser(counts.elements()) != "char":
+        return "13a"
+    unspaced = {c: count for c, count in counts.items() if c.isalpha() and is_unspaced(c)}
+    chinese = sum(count for c, count in unspaced.items() if "CJK" in unicodedata.name(c, ""))
+    return "zh" if chinese > 0.9 * sum(unspaced.values()) else "char"
 
 
 def interval(share: float, count: int) -> tuple[float, float]:

@@ -95,6 +95,27 @@ def test_a_model_of_small_letters_reads_capital_ones_as_small_ones(
     assert cased.read.tokenize("EIN Mann.") != cased.read.tokenize("ein mann.")
 
 
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("ışık ve istanbul {}\tlight {}\n", "ışık ve istanbul"),
+        ("i\u0307stanbul ılık {}\tlight {}\n", "işik ve i\u0307stanbul"),  # not by Turkish rules
+        ("wir sind in wien mit ışık in italien {}\tlight {}\n", "işik ve i\u0307stanbul"),
+        ("Işık ve İstanbul {}\tlight {}\n", "IŞIK VE İSTANBUL"),
+    ],
+)
+def test_capital_letters_become_small_ones_as_in_the_data(
+    tmp_path: Path, line: str, read: str
+) -> None:
+    (tmp_path / "pairs.txt").write_text("".join(line.format(i, i) for i in range(9)), "utf-8")
+    given = ("--valid", "1", "--test", "1", "--hidden", "4")
+    model, data = prepare(train_options("--data", str(tmp_path / "pairs.txt"), *given))
+    assert model.read.tokenize("IŞIK VE İSTANBUL") == read.split()
+    save_model(model, data, tmp_path)
+    again = load_model(str(tmp_path)).model
+    assert again.read.tokenize("IŞIK VE İSTANBUL") == read.split()
+
+
 def test_words_that_come_once_are_unknown_in_data_of_ones_own(tmp_path: Path) -> None:
     pairs = small_letters(tmp_path, *(f"der seltene {x}\tthe rare {x}\n" for x in ("uhu", "wal")))
     given = ("--data", pairs, "--valid", "1", "--test", "1", "--hidden", "4")

@@ -152,6 +152,7 @@ TEXTS = [
     *("a  b\t c", "caf\u0065\u0301", "l’eau, d’abord", "U.S.A. 3.5 10:30 a-b", "‿ ␣x y‿", "？ ! ?"),
     *("👩‍👩‍👧 ok", "🇨🇳🇫🇷", "สวัสดี hello", "नमस्ते दुनिया", "می‌خواهم", "a\u200bb", "x²", "_a b_", ""),
     *("“Hello”, he said.", "100%,no", "ǅ ß İ", "一 二", "C# F# (a) [b]", "don’t I'll we've"),
+    "ﾃﾚﾋﾞを見る Tom",
 ]
 
 
@@ -282,6 +283,9 @@ def test_a_page_reads_capital_letters_as_small_ones_where_python_does(tmp_path: 
     assert in_node(tmp_path, read, given) == ["EIN", "Mann"]
     given["options"]["lower"] = True
     assert in_node(tmp_path, read, given) == ["ein", "mann"]
+    given["options"]["dotless"] = True
+    read = read.replace("EIN Mann", "IŞIK İzmir")
+    assert in_node(tmp_path, read, given) == ["ışık", "izmir"]
 
 
 @needs_node

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from translator.model import Translation
-from translator.scores import Quality, alignment, by_length, interval, spans
+from translator.scores import Quality, alignment, bleu_tokeniser, by_length, interval, spans
 
 from tinyattn.text import TOKENISERS
 
@@ -61,3 +61,24 @@ def test_each_length_stands_in_one_group() -> None:
     assert [row[:2] for row in rows] == [("2", 3), ("3", 1), ("4", 2), ("5-9", 2)]
     assert [row[3] for row in rows] == [1.0, 1.0, 1.0, 0.0]
     assert [math.isclose(row[2], 100.0) for row in rows] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("我喜欢喝茶和OK。", "zh"),
+        ("私は本を読みました。", "char"),
+        ("ฉันไปโรงเรียน", "char"),
+        ("ខ្ញុំទៅសាលា", "char"),
+        ("저는 학교에 갑니다.", "13a"),
+        ("نعم، قليلاً.", "13a"),
+        ("123 !", "13a"),
+    ],
+)
+def test_bleu_counts_pieces_of_the_script(target: str, kind: str) -> None:
+    """A Japanese or Thai sentence of one "word" would have no four words in a row to count."""
+    assert bleu_tokeniser([target, target]) == kind
+    pytest.importorskip("sacrebleu")
+    long = " ".join([target] * 3)
+    found = Translation(long, long, [], [], np.zeros((0, 0)), True, None)
+    assert 50 < Quality({"a": [f"{long} x"]}, [found], kind, 1.0).bleu < 100

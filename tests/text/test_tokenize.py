@@ -51,6 +51,7 @@ def test_word_detokenises_ordinary_sentences(text: str) -> None:
         ),
         ("Tom在DVD店。", ["Tom", "在", "DVD", "店", "。"]),
         ("圆周率是3.14吗？", ["圆", "周", "率", "是", "3.14", "吗", "？"]),
+        ("ﾃﾚﾋﾞを見る", ["ﾃ", "ﾚ", "ﾋ", "ﾞ", "を", "見", "る"]),  # half-width kana
     ],
 )
 def test_char_cuts_characters_and_keeps_latin_runs(text: str, tokens: list[str]) -> None:

@@ -138,6 +138,18 @@ def test_without_any_chinese_font_it_says_what_to_install(monkeypatch: Any) -> N
     attention_figure(np.eye(2), ["a", "b"], ["I", "read"])
 
 
+def test_letters_of_any_script_get_a_font_that_has_them(monkeypatch: Any) -> None:
+    """ᶁ is in STIXGeneral, which comes with Matplotlib; DejaVu Sans does not have it."""
+    figure = attention_figure(np.eye(2), ["ᶁ", "a"], ["I", "read"])
+    png(figure)  # a missing glyph would be a warning, which is an error here
+    assert "STIXGeneral" in figure.axes[0].get_xticklabels()[0].get_fontfamily()
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", latin_fonts())
+    wanted = r"^no installed font holds क \(DEVANAGARI LETTER KA\): install one such as Noto Sans$"
+    with pytest.raises(RuntimeError, match=wanted):
+        attention_figure(np.eye(2), ["a", "b"], ["क्या", "ok"])
+    attention_figure(np.eye(2), ["a\u0301", "\U0001f600"], ["I", "ñ"])  # an emoji is no letter
+
+
 def latin_fonts() -> list[Any]:
     return [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
 

@@ -10,7 +10,6 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import viz
-from tinyattn.utils import write_aside
 from tinyattn.viz import Trace
 
 
@@ -65,26 +64,3 @@ def test_the_name_of_a_figure_is_completed_as_matplotlib_does(tmp_path: Path) ->
     assert b"<svg" in (tmp_path / "given").read_bytes()
     with pytest.raises(ValueError, match="xyz"):
         figure.savefig(tmp_path / "a.xyz")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="only POSIX has these permissions")
-def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_bytes(b"old")
-    path.chmod(0o640)
-    write_aside(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert path.stat().st_mode & 0o777 == 0o640
-
-
-def test_a_file_that_is_protected_is_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "page.html"
-    path.write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.W_OK)  # root may write all
-    with pytest.raises(PermissionError) as error:
-        write_aside(path, b"new")
-    assert (error.value.filename, error.value.errno) == (str(path), errno.EACCES)
-    assert path.read_bytes() == b"old"
-    write_aside(tmp_path / "other.html", b"new")  # nothing stands there yet

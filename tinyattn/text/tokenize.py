@@ -45,7 +45,7 @@ class Tokeniser(NamedTuple):
 # and Lao; Burmese; Khmer.
 _UNSPACED = (
     r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+    r"\uff66-\uff9f\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
 _WIDE = re.compile(rf"[{_UNSPACED}\u3000-\u303f\uff00-\uffef]+")
 

@@ -1,5 +1,6 @@
 """Figures with Matplotlib: attention maps and learning curves."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,16 +67,40 @@ def curve_figure(
 
 
 def families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
-    """The font families for this text; RuntimeError where it is Chinese and no font has Chinese."""
+    """The font families for this text; RuntimeError where no font has its letters."""
+    letters = {c for text in (*source, *target, title) for c in text}
+    chinese = _chinese_font() if any(ord(c) >= 0x2E80 for c in letters) else []
+    others = {c for c in letters if ord(c) < 0x2E80 and c.isalpha()}
+    return [*chinese, "DejaVu Sans", *_fonts_of(others)]
+
+
+def _fonts_of(letters: set[str]) -> list[str]:
+    """Families that hold those of these letters that DejaVu Sans does not hold."""
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    found: list[str] = []
+    fonts = sorted(font_manager.fontManager.ttflist, key=lambda one: one.name != "DejaVu Sans")
+    for font in fonts:
+        if letters and not font.name.startswith("Last Resort"):  # it has a box for every character
+            held = FT2Font(font.fname).get_charmap()
+            if any(ord(c) in held for c in letters):
+                found.append(font.name)
+                letters = {c for c in letters if ord(c) not in held}
+    if letters:
+        name = unicodedata.name(min(letters), "a letter")
+        raise RuntimeError(
+            f"no installed font holds {min(letters)} ({name}): install one such as Noto Sans"
+        )
+    return [name for name in found if name != "DejaVu Sans"]
+
+
+def _chinese_font() -> list[str]:
     from matplotlib import font_manager
 
-    if all(ord(c) < 0x2E80 for token in (*source, *target, title) for c in token):
-        return ["DejaVu Sans"]
     present = {font.name for font in font_manager.fontManager.ttflist}
     found = [family for family in _CHINESE if family in present]
-    if not found:
-        found = _packaged_font()
-    return [*found[:1], "DejaVu Sans"]
+    return found[:1] or _packaged_font()
 
 
 def _packaged_font() -> list[str]:

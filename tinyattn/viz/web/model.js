@@ -109,8 +109,9 @@ class Model {
     const tokeniserOf = (kind, tokens, values) =>
       TOKENISERS[kind] || subwords(kind, tokens, new Float32Array(bytes(values)));
     const read = tokeniserOf(options.source_tokens, source, scores.source);
-    this.read = !options.lower ? read
-      : { ...read, tokenize: (text) => read.tokenize(text.toLowerCase()) };
+    const turkish = (text) => text.replace(/I/g, "ı").replace(/İ/g, "i");
+    const small = (text) => (options.dotless ? turkish(text) : text).toLowerCase();
+    this.read = !options.lower ? read : { ...read, tokenize: (text) => read.tokenize(small(text)) };
     this.write = tokeniserOf(options.target_tokens, target, scores.target);
     this.weights = Object.fromEntries(Object.entries(weights).map(([name, x]) => [name, unpack(x)]));
   }

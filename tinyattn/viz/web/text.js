@@ -8,7 +8,7 @@ const normalize = (text) =>
   text.replace(STEERING, "").normalize("NFC").split(SPACE).filter(Boolean).join(" ");
 
 const UNSPACED = "\\u3005-\\u3007\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff" +
-  "\\u{20000}-\\u{3ffff}\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff";
+  "\\u{20000}-\\u{3ffff}\\uff66-\\uff9f\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff";
 const WIDE = `[${UNSPACED}\\u3000-\\u303f\\uff00-\\uffef]`;
 const [JOINED, APART] = ["\u203f", "\u2423"];
 const TIGHT_LEFT = new Set(".,!?;:)]}%'’”…/—،؛؟।");
