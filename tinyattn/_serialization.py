@@ -10,6 +10,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -107,7 +108,7 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         with open(aside, "xb") as file:
             if target.exists():
-                aside.chmod(target.stat().st_mode & 0o777)
+                shutil.copymode(target, aside)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

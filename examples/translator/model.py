@@ -40,6 +40,7 @@ MODELS: dict[str, type[RNN] | type[Transformer]] = {"rnn": RNN, "transformer": T
 
 SIDES = ("source", "target")
 NO_PIECES: Mapping[str, bytes] = {}
+APOSTROPHES = "'’"
 READ = ("source", "target_in")  # what a model reads of a batch
 
 Pair = tuple[str, str]
@@ -75,7 +76,8 @@ class Translator(nn.Module):
     ) -> None:
         super().__init__()
         self.pieces = pieces
-        self.read, self.write = tokenisers(options, pieces)
+        read, self.write = tokenisers(options, pieces)
+        self.read = with_one_apostrophe(read, source)
         self.model = MODELS[options["model"]](options, len(source), len(target))
         self.options, self.source, self.target = options, source, target
 
@@ -176,6 +178,16 @@ def tokenisers(options: dict[str, Any], pieces: Mapping[str, bytes]) -> list[Tok
         return [read, write]
     small = lower_turkish if options["dotless"] else str.lower
     return [Tokeniser(lambda text: read.tokenize(small(text)), read.detokenize), write]
+
+
+def with_one_apostrophe(tokeniser: Tokeniser, vocab: Vocab) -> Tokeniser:
+    """The tokeniser, which reads ’ as ' where the vocabulary has only the latter, and ' as ’ where
+    it has only the former: a keyboard has the one, and a telephone writes the other."""
+    known = [c for c in APOSTROPHES if any(c in token for token in vocab.to_list())]
+    if len(known) != 1:
+        return tokeniser
+    table = str.maketrans(dict.fromkeys(APOSTROPHES, known[0]))
+    return tokeniser._replace(tokenize=lambda text: tokeniser.tokenize(text.translate(table)))
 
 
 def lower_turkish(text: str) -> str:

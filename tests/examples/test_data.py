@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from translator.data import prepare
 from translator.files import load_model, new_folder, save_model
+from translator.model import with_one_apostrophe
 from translator.options import parsed, train_options
 
-from tinyattn.text import DataError, batches
+from tinyattn.text import TOKENISERS, UNK, DataError, Vocab, batches
 
 from .program import refused, run
 
@@ -114,6 +115,25 @@ def test_capital_letters_become_small_ones_as_in_the_data(
     save_model(model, data, tmp_path)
     again = load_model(str(tmp_path)).model
     assert again.read.tokenize("IŞIK VE İSTANBUL") == read.split()
+
+
+@pytest.mark.parametrize("tokens", ["word", "bpe"])
+@pytest.mark.parametrize("mark", ["'", "’"])
+def test_either_apostrophe_is_read_as_the_one_of_the_data(
+    tmp_path: Path, mark: str, tokens: str
+) -> None:
+    if tokens == "bpe":
+        pytest.importorskip("sentencepiece")
+    lines = [f"L{mark}eau, {i}\tthe water {i}\n" for i in range(60)]
+    (tmp_path / "pairs.txt").write_text("".join(lines), encoding="utf-8")
+    given = ("--valid", "1", "--test", "1", "--hidden", "4", "--tokens", tokens, "--pieces", "300")
+    model, _ = prepare(train_options("--data", str(tmp_path / "pairs.txt"), *given))
+    wanted = model.source.encode(model.read.tokenize(f"L{mark}eau,"))
+    assert UNK not in wanted
+    for other in "'’":
+        assert model.source.encode(model.read.tokenize(f"L{other}eau,")) == wanted
+    both = Vocab(["don't", "l’eau"])
+    assert with_one_apostrophe(TOKENISERS["word"], both).tokenize("don’t") == ["don’t"]
 
 
 def test_words_that_come_once_are_unknown_in_data_of_ones_own(tmp_path: Path) -> None:

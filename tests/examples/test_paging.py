@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Tab, axe, chromium
 from translator.files import load_model, quantized
-from translator.model import Translator
+from translator.model import Translator, with_one_apostrophe
 from translator.paging import page_of, parts_of
 from translator.searching import GREEDY, Search
 from translator.tracing import trace
@@ -22,6 +22,7 @@ from tinyattn.datasets import everyday
 from tinyattn.text import (
     TOKENISERS,
     DataError,
+    Vocab,
     learn_subwords,
     pieces_of,
     subword_tokeniser,
@@ -286,6 +287,19 @@ def test_a_page_reads_capital_letters_as_small_ones_where_python_does(tmp_path: 
     given["options"]["dotless"] = True
     read = read.replace("EIN Mann", "IŞIK İzmir")
     assert in_node(tmp_path, read, given) == ["ışık", "izmir"]
+
+
+@needs_node
+@pytest.mark.parametrize("words", [["don't"], ["don’t"], ["don't", "l’eau"], ["dont"]])
+def test_a_page_reads_apostrophes_as_python_does(tmp_path: Path, words: list[str]) -> None:
+    model = tiny("")
+    tokens = [*words, *model.source.to_list()[len(words) :]]
+    given = {**packed(parts_of(model)), "source": tokens}
+    found = in_node(tmp_path, "return modelOf(given).read.tokenize('don’t l\\'eau');", given)
+    read = with_one_apostrophe(model.read, Vocab(tokens)).tokenize
+    assert found == read("don’t l'eau")
+    one = {("don't",): "'", ("don’t",): "’"}.get(tuple(words))
+    assert found == [f"don{one or '’'}t", f"l{one or chr(39)}eau"]
 
 
 @needs_node

@@ -16,6 +16,7 @@ from matplotlib.ft2font import FT2Font
 
 import tinyattn as ta
 from tinyattn.viz import attention_figure, attention_text, curve_figure
+from tinyattn.viz.figures import families
 
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.1, 0.5, 0.4]])  # (Tq, Tk) = (2, 3)
 
@@ -138,20 +139,34 @@ def test_without_any_chinese_font_it_says_what_to_install(monkeypatch: Any) -> N
     attention_figure(np.eye(2), ["a", "b"], ["I", "read"])
 
 
+def fonts_named(*beginnings: str) -> list[Any]:
+    known = font_manager.fontManager.ttflist
+    return [font for font in known if font.name.startswith(beginnings)]
+
+
 def test_letters_of_any_script_get_a_font_that_has_them(monkeypatch: Any) -> None:
     """ᶁ is in STIXGeneral, which comes with Matplotlib; DejaVu Sans does not have it."""
+    fonts = fonts_named("DejaVu", "STIXGeneral")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts)
     figure = attention_figure(np.eye(2), ["ᶁ", "a"], ["I", "read"])
     png(figure)  # a missing glyph would be a warning, which is an error here
     assert "STIXGeneral" in figure.axes[0].get_xticklabels()[0].get_fontfamily()
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", latin_fonts())
+    for usual in ("a", "é", "ж", "\u2e7f"):  # no character has this number
+        assert families([usual], [], "") == ["DejaVu Sans"]
+    assert families(["\u2e80"], [], "")[0] != "DejaVu Sans"  # the first Chinese radical
+
+
+@pytest.mark.parametrize("place", [(["a", "क"], [], ""), ([], ["क"], ""), ([], [], "a क")])
+def test_letters_that_no_font_has_are_named(monkeypatch: Any, place: Any) -> None:
+    fonts = fonts_named("DejaVu", "Last Resort")  # the latter has a box for every character
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts)
     wanted = r"^no installed font holds क \(DEVANAGARI LETTER KA\): install one such as Noto Sans$"
     with pytest.raises(RuntimeError, match=wanted):
-        attention_figure(np.eye(2), ["a", "b"], ["क्या", "ok"])
-    attention_figure(np.eye(2), ["a\u0301", "\U0001f600"], ["I", "ñ"])  # an emoji is no letter
+        families(*place)
 
 
 def latin_fonts() -> list[Any]:
-    return [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
+    return fonts_named("DejaVu")
 
 
 def test_curve_figure_has_a_panel_a_curve() -> None:

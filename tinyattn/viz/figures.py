@@ -68,13 +68,13 @@ def curve_figure(
 
 def families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
     """The font families for this text; RuntimeError where no font has its letters."""
-    letters = {c for text in (*source, *target, title) for c in text}
-    chinese = _chinese_font() if any(ord(c) >= 0x2E80 for c in letters) else []
-    others = {c for c in letters if ord(c) < 0x2E80 and c.isalpha()}
-    return [*chinese, "DejaVu Sans", *_fonts_of(others)]
+    characters = {*title}.union(*source, *target)
+    chinese = {c for c in characters if ord(c) >= 0x2E80}
+    others = sorted(filter(str.isalpha, characters - chinese))
+    return [*(_chinese_font() if chinese else ()), "DejaVu Sans", *_fonts_of(others)]
 
 
-def _fonts_of(letters: set[str]) -> list[str]:
+def _fonts_of(letters: list[str]) -> list[str]:
     """Families that hold those of these letters that DejaVu Sans does not hold."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
@@ -86,11 +86,11 @@ def _fonts_of(letters: set[str]) -> list[str]:
             held = FT2Font(font.fname).get_charmap()
             if any(ord(c) in held for c in letters):
                 found.append(font.name)
-                letters = {c for c in letters if ord(c) not in held}
+                letters = [c for c in letters if ord(c) not in held]
     if letters:
-        name = unicodedata.name(min(letters), "a letter")
+        name = unicodedata.name(letters[0], "a letter")
         raise RuntimeError(
-            f"no installed font holds {min(letters)} ({name}): install one such as Noto Sans"
+            f"no installed font holds {letters[0]} ({name}): install one such as Noto Sans"
         )
     return [name for name in found if name != "DejaVu Sans"]
 

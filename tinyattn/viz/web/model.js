@@ -111,7 +111,10 @@ class Model {
     const read = tokeniserOf(options.source_tokens, source, scores.source);
     const turkish = (text) => text.replace(/I/g, "ı").replace(/İ/g, "i");
     const small = (text) => (options.dotless ? turkish(text) : text).toLowerCase();
-    this.read = !options.lower ? read : { ...read, tokenize: (text) => read.tokenize(small(text)) };
+    const known = ["'", "’"].filter((c) => source.some((token) => token.includes(c)));
+    const spelt = (text) => (known.length === 1 ? text.replace(/['’]/g, known[0]) : text);
+    const asRead = (text) => (options.lower ? small(spelt(text)) : spelt(text));
+    this.read = { ...read, tokenize: (text) => read.tokenize(asRead(text)) };
     this.write = tokeniserOf(options.target_tokens, target, scores.target);
     this.weights = Object.fromEntries(Object.entries(weights).map(([name, x]) => [name, unpack(x)]));
   }
