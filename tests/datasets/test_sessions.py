@@ -1,5 +1,6 @@
 """Sessions with planted causes, and MovieLens's file."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,22 @@ def test_the_same_seed_gives_the_same_sessions() -> None:
     assert sessions.generate(3, 5) == sessions.generate(3, 5) != sessions.generate(3, 6)
 
 
+def test_the_sessions_are_what_they_always_were() -> None:
+    """Results that were printed for them hold only while each of them stays."""
+    told = repr([tuple(session) for session in sessions.generate(100, 0)])
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "c9facbbd8707a267"
+
+
+def test_long_sessions_are_cut_after_twenty_films(tmp_path: Path) -> None:
+    file = tmp_path / "u.data"
+    file.write_text("".join(f"1\t{film}\t3\t{film}\n" for film in range(22)))
+    found, _ = sessions.movielens(file)
+    assert [len(session.items) for session in found] == [20, 2]
+
+
 def test_movielens_is_read_by_user_in_the_order_of_time(tmp_path: Path) -> None:
     file = tmp_path / "u.data"
-    lines = ["7\t50\t5\t300", "8\t60\t1\t5", "7\t60\t3\t100", "7\t70\t3\t200", "8\t50\t1\t4"]
+    lines = ["7\t50\t5\t300", "8\t60\t1\t5", "7\t60\t3\t100", "7\t70\t1\t200", "8\t50\t1\t4"]
     file.write_text("\n".join(lines) + "\n")
     found, films = sessions.movielens(file, steps=2)
     assert films == 3

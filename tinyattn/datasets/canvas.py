@@ -83,7 +83,7 @@ def on_digit(corner: tuple[int, int], stride: int) -> NDArray[np.bool_]:
     """Which patches (P,) have their middle on the digit at this corner."""
     middles = np.arange(0, SIZE - DIGIT + 1, stride) + DIGIT // 2
     down, across = ((middles >= begin) & (middles < begin + DIGIT) for begin in corner)
-    return np.outer(down, across).reshape(-1)
+    return np.outer(down, across).ravel()
 
 
 def _corners(rng: np.random.Generator, count: int) -> list[tuple[int, int]]:

@@ -344,7 +344,7 @@ def quality(r: Random) -> Pair:
         subject = that(r, r.choice(things(kind)), 0)
     one, two = r.sample(QUALITIES[kind], 2)
     verb = be(subject.agree)
-    if (one in CRITICAL) == (two in CRITICAL) and frozenset((one, two)) not in OPPOSITES:
+    if (one in CRITICAL) == (two in CRITICAL) and {one, two} not in OPPOSITES:
         both = f"both {ADJECTIVES[one][1]} and {ADJECTIVES[two][1]}"
         return sentence(f"{subject.zh}又{one}又{two}", f"{subject.en} {verb} {both}")
     if isinstance(subject, Person):
