@@ -61,7 +61,7 @@ def function_faults(file: Python, where: str, function: ast.FunctionDef) -> Iter
 
 
 def drawn_numbers(file: Python, function: ast.FunctionDef) -> Iterator[str]:
-    """Real numbers that are drawn at random: none of them is ever just the one it is compared to."""
+    """Real numbers drawn at random: none is ever just the one that it is compared to."""
     yield "r.random()"
     for n in ast.walk(function):
         if isinstance(n, ast.Assign):
