@@ -423,7 +423,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: ours, theirs": "the two ends of a pipe are alike",
         "dropped term: (seed + i) % 2**63": RARE,
         "off by one: 2**63": RARE,
-        "comparison flipped: context.get_start_method() == ...": ENDING,
         "flag inverted: process.daemon = True": ENDING,
         "left out: warnings.simplefilter(...": "Python warns from 3.12 on",
         "left out: theirs.close()": "the variable is gone when the function ends",
@@ -444,7 +443,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "left out: set_num_threads(1)": "results do not depend on the number of threads",
         "off by one: set_num_threads(1)": "results do not depend on the number of threads",
     },
-    "Workers.died": {"left out: process.join(1)": ENDING, "off by one: process.join(1)": ENDING},
     "Workers.close": {
         "last one lost: self.pipes": ENDING,
         "left out: ...": ENDING,
