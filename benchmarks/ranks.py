@@ -119,7 +119,7 @@ def worker(steps: int) -> None:
 
     def step(number: int, batch: Any) -> None:
         optimizer.zero_grad()
-        loss = loss_of_part(model, batch, args, number)
+        loss = loss_of_part(model, batch, args)
         loss.backward()
         clip_grad_norm_(shared.parameters(), 1.0)
         parallel.all_gather_object(loss.item())

@@ -65,7 +65,7 @@ class Encoder(nn.Module):
             parts = state if isinstance(state, tuple) else (state,)
             parts = tuple(ta.cat((part[0::2], part[1::2]), 2) for part in parts)
             state = parts if isinstance(state, tuple) else parts[0]
-        return pad_packed_sequence(output)[0], state
+        return pad_packed_sequence(output, total_length=len(source))[0], state
 
 
 class Decoder(nn.Module):

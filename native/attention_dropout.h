@@ -30,17 +30,19 @@ static void FN(philox)(uvec *c, uint64_t key)
 }
 
 /* The factors of dropout where the blocks meet. Key j and query i have word j mod 4 at the counter (j
- * div 4, i, head, 0). */
+ * div 4, i, number of the head, 0). */
 static void FN(drop)(const struct FN(meeting) *m)
 {
     const double p = m->all->dropout_p;
     const uint32_t threshold = (uint32_t)(p < 1 ? p * 4294967296.0 : 0);
     const vec factor = splat((real)(p < 1 ? 1 / (1 - p) : 0));
     const uvec none = {0};
+    const long head = m->batch * m->all->h + m->head;
+    const uint32_t number = (uint32_t)(m->all->numbers ? m->all->numbers[head] : head);
     for (long j = 0; j < m->nk; j += 4)
         for (long i = 0; i < m->lanes; i += LANES) {
             uvec c[4] = {none + (uint32_t)((m->k0 + j) / 4), none + (uint32_t)(m->q0 + i),
-                         none + (uint32_t)(m->batch * m->all->h + m->head), none};
+                         none + number, none};
             for (int lane = 0; lane < LANES; lane++) c[1][lane] += lane;
             FN(philox)(c, m->all->key);
             for (long word = 0; word < 4; word++)

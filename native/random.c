@@ -10,6 +10,8 @@ struct FN(random_job) {
     real *out, scale;
     int64_t count;
     uint32_t least; /* p in units of 2^-24, rounded up */
+    const int64_t *places;
+    int64_t width;
 };
 
 static void FN(uniform_part)(void *arg, long part, long parts)
@@ -36,13 +38,16 @@ static void FN(dropout_part)(void *arg, long part, long parts)
     const struct FN(random_job) *job = arg;
     const int64_t end = part == parts - 1 ? job->count : (int64_t)(part + 1) * PART_ELEMENTS;
     uint32_t room[HALVES + 16];
-    for (int64_t i = (int64_t)part * PART_ELEMENTS; i < end; i += HALVES) {
-        const long count = ta_smaller(HALVES, end - i);
-        const uint32_t *half = ta_random_halves(job->stream, i, count, room);
+    for (int64_t i = (int64_t)part * PART_ELEMENTS; i < end;) {
+        const int64_t row = i / job->width, column = i % job->width;
+        const long count = ta_smaller(ta_smaller(HALVES, end - i), job->width - column);
+        const int64_t place = job->places ? job->places[row] : row;
+        const uint32_t *half = ta_random_halves(job->stream, place * job->width + column, count, room);
         const real *x = job->x + i;
         real *out = job->out + i;
         for (long k = 0; k < count; k++)
             out[k] = x[k] * (half[k] >> 8 >= job->least ? job->scale : 0);
+        i += count;
     }
 }
 
@@ -53,10 +58,13 @@ KERNEL(uniform)(real *out, const struct ta_stream *stream, int64_t count)
     return 0;
 }
 
-/* p is a float's value. out may be x. */
-KERNEL(dropout)(const real *x, const struct ta_stream *stream, double p, double scale, real *out, int64_t count)
+/* p is a float's value. out may be x. Row i of x, of `width` numbers, has the numbers of row places[i] of a
+ * larger array; without places, x is one row. */
+KERNEL(dropout)(const real *x, const int64_t *places, const struct ta_stream *stream, double p, double scale, real *out,
+                int64_t count, int64_t width)
 {
-    struct FN(random_job) job = {stream, x, out, (real)scale, count, (uint32_t)ceil(p * 0x1p24)};
+    const uint32_t least = (uint32_t)ceil(p * 0x1p24);
+    struct FN(random_job) job = {stream, x, out, (real)scale, count, least, places, width};
     if (count) ta_parallel(FN(dropout_part), &job, (count - 1) / PART_ELEMENTS + 1);
     return 0;
 }

@@ -41,7 +41,8 @@ struct ta_heads {
 struct ta_attention {
     int64_t B, h, h_kv, Tq, Tk, D, Dv;
     double scale, dropout_p;
-    uint64_t key; /* dropout's */
+    uint64_t key;           /* dropout's */
+    const int64_t *numbers; /* of the B h heads in dropout; NULL: 0, 1, 2, ... */
     int causal, mask_is_bool;
     const void *mask;
     int64_t mask_steps[4];

@@ -100,7 +100,7 @@ class Run:
         self.bar.close()
         step = self.progress.step + 1
         with self.shared.no_sync():
-            found, lines = explain(self.model, batch, self.args, step, self.random)
+            found, lines = explain(self.model, batch, self.args, self.random)
         told = parallel.all_gather_object((found, lines))
         for line in next((lines for found, lines in told if found), lines):
             say(line)
@@ -208,7 +208,7 @@ def noted_interrupts() -> Iterator[list[int]]:
 
 
 def explain(
-    model: Translator, batch: Batch, args: argparse.Namespace, step: int, random: ta.Tensor
+    model: Translator, batch: Batch, args: argparse.Namespace, random: ta.Tensor
 ) -> tuple[bool, list[str]]:
     """Which sentences gave no finite loss or gradient, and where anomaly mode, in the same step
     with the same random numbers, finds the first number that isn't finite; whether it finds one."""
@@ -220,7 +220,7 @@ def explain(
     model.zero_grad()
     try:
         with ta.autograd.detect_anomaly():
-            loss_of_part(model, batch, args, step).backward()
+            loss_of_part(model, batch, args).backward()
     except RuntimeError as error:
         return True, [*lines, f"anomaly mode: {error}"]
     return False, [*lines, "anomaly mode: every result and gradient is finite; their norm is not"]

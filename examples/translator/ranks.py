@@ -3,44 +3,29 @@
 """
 
 import argparse
-from dataclasses import replace
-
-import numpy as np
+from dataclasses import fields
 
 import tinyattn as ta
 from tinyattn.text import PAD, Batch
 from translator.model import Translator, drop_words, loss_of
 
 
-def loss_of_part(model: Translator, batch: Batch, args: argparse.Namespace, step: int) -> ta.Tensor:
+def loss_of_part(model: Translator, batch: Batch, args: argparse.Namespace) -> ta.Tensor:
     """The loss of this rank's part of a batch, so weighted that the mean over all ranks is the loss
-    of the batch: the mean over its tokens."""
+    of the batch: the mean over its tokens. Both models have the batch in dimension 1."""
     batch = drop_words(batch, args.word_dropout)  # of the whole batch, the same on all ranks
-    part, weight = part_of(batch, ta.parallel.get_rank(), ta.parallel.get_world_size())
-    with ta.parallel.own_random(step):
-        loss = loss_of(model, part, args.smoothing)
+    with ta.parallel.part_of_batch(len(batch.index), dim=1, lengths=batch.lengths) as part:
+        own = rows_of(batch, part.rows)
+        loss = loss_of(model, own, args.smoothing)
+    weight = share_of_tokens(own, batch) * ta.parallel.get_world_size() if part.weight else 0.0
     return loss if weight == 1 else loss * weight
 
 
-def part_of(batch: Batch, rank: int, ranks: int) -> tuple[Batch, float]:
-    """Every n-th pair of a batch, from the one of number `rank`, and the weight of its mean loss.
+def rows_of(batch: Batch, rows: slice) -> Batch:
+    """Some pairs of a batch. They stay padded to the length of its longest."""
+    return Batch(*(getattr(batch, field.name)[rows] for field in fields(batch)))
 
-    A rank without a pair gets the first one, with the weight 0.
-    """
-    if ranks == 1:
-        return batch, 1.0
-    rows = np.arange(rank, len(batch.index), ranks)
-    tokens = int((batch.target_out[rows] != PAD).sum())
-    weight = ranks * tokens / int((batch.target_out != PAD).sum())
-    rows = rows if len(rows) else np.array([0])
-    lengths = batch.lengths[rows]
-    longest = int((batch.target_out[rows] != PAD).sum(1).max())
-    part = replace(
-        batch,
-        source=batch.source[rows, : lengths.max()],
-        lengths=lengths,
-        target_in=batch.target_in[rows, :longest],
-        target_out=batch.target_out[rows, :longest],
-        index=batch.index[rows],
-    )
-    return part, weight
+
+def share_of_tokens(part: Batch, batch: Batch) -> float:
+    """The share of the target tokens of a batch that stand in a part of it."""
+    return int((part.target_out != PAD).sum()) / int((batch.target_out != PAD).sum())

@@ -47,7 +47,7 @@ def fit(
         share = schedule(step, run.total, args.warmup, args.schedule)
         optimizer.param_groups[0]["lr"] = args.lr * share
         optimizer.zero_grad()
-        loss = loss_of_part(model, batch, args, step)
+        loss = loss_of_part(model, batch, args)
         loss.backward()
         norm = clip_grad_norm_(model.parameters(), 1.0)
         mean = run.mean(loss.item())

@@ -815,6 +815,7 @@ def dropout() -> Iterator[Case]:
     yield "40,000", large | {"p": float(np.float32(0.1))}
     yield "all", large | {"p": 1.0}
     yield "odd strides", large | {"x": large["x"][::-3, ::2].T, "p": 0.5}
+    yield "rows", large | {"p": 0.5, "places": r.integers(0, 1000, 400)}
 
 
 def norms() -> Iterator[tuple[str, list[np.ndarray]]]:

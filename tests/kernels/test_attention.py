@@ -86,6 +86,8 @@ def attention() -> Iterator[cases.Case]:
     yield "NaN behind the mask", hidden | {"mask": np.arange(40) > 7}
     yield "NaN behind an added mask", hidden | {"mask": np.where(np.arange(40) > 7, 0, -np.inf)}
     yield "all dropped", but(plain, dropout_p=1.0, key=3)
+    numbers = np.array([7, 0, 2**40 + 3, 4])
+    yield "numbered heads", but(plain, dropout_p=0.3, key=5, numbers=numbers)
     for sizes in [
         (0, 2, 2, 3, 4, 5, 6),
         (1, 0, 0, 3, 4, 5, 6),
@@ -245,6 +247,36 @@ def test_dropout_keeps_the_same_elements_everywhere(
     assert abs(want.mean() - 0.75) < 0.01
     other = kept(want.shape, 0, args["options"]._replace(key=1), np.dtype(dtype)) > 0
     assert (want != other).any()
+
+
+def test_heads_out_of_a_larger_batch_drop_what_they_drop_there(
+    kernels: Backend, dtype: Any
+) -> None:
+    args = but(inputs(5, 4, 2, 17, 67, 13, 3), dropout_p=0.25, key=2**63 + 1)
+    whole = run(kernels, cast(args, dtype))
+    rows = [3, 1]
+    numbers = np.array([12, 13, 14, 15, 4, 5, 6, 7])
+    some = {name: args[name][rows] for name in ("grad", "q", "k", "v")}
+    found = run(kernels, cast(but(args | some, numbers=numbers), dtype))
+    for x, y in zip(whole, found, strict=True):
+        np.testing.assert_allclose(y, x[rows], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error", "says"),
+    [
+        ([0, 1], TypeError, r"numbers must be an int64 array \(B h,\) = \(2,\), got list"),
+        (np.zeros(2), TypeError, r"got float64 \[2\]"),
+        (np.zeros(3, np.int64), ValueError, r"= \(2,\) without gaps, got 3"),
+        (np.zeros(4, np.int64)[::2], ValueError, "without gaps"),
+    ],
+)
+def test_numbers_that_are_not_those_of_all_heads_are_refused(
+    kernels: Backend, numbers: Any, error: Any, says: str
+) -> None:
+    _, rest = split(but(inputs(1, 2, 2, 3, 4, 5, 6), dropout_p=0.5, numbers=numbers))
+    with pytest.raises(error, match=says):
+        kernels.attention(**rest)
 
 
 def test_a_query_that_attends_nothing_gives_zeros_and_gets_none(

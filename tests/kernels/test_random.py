@@ -89,3 +89,48 @@ def test_the_numbers_do_not_depend_on_the_threads(kernels: Backend, dtype: Any) 
 def test_a_probability_outside_its_range_is_refused(kernels: Backend) -> None:
     with pytest.raises(ValueError, match=r"dropout: p must be in \[0, 1\], got 1.5"):
         kernels.dropout(np.ones(3), STREAMS["a carry"], 1.5, 1.0)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("width", [1, 5, 1030])
+def test_rows_of_a_larger_array_have_the_numbers_that_they_have_there(
+    kernels: Backend, dtype: Any, name: str, width: int
+) -> None:
+    places = np.array([6, 0, 3, 4])
+    whole = np.linspace(1, 2, 8 * width).reshape(8, width).astype(dtype)
+    want = kernels.dropout(whole, STREAMS[name], 0.5, 2.0)[places]
+    for x in (whole[places], whole[places].reshape(2, -1)):
+        got = kernels.dropout(x, STREAMS[name], 0.5, 2.0, places)
+        np.testing.assert_array_equal(got.reshape(4, width), want)
+
+
+def test_a_row_may_stand_far_away(kernels: Backend, dtype: Any) -> None:
+    stream, far = STREAMS["a half is left"], 2**40
+    want = kernels.dropout(np.ones(10, dtype), stream.after(10 * far), 0.5, 2.0)
+    got = kernels.dropout(np.ones((1, 10), dtype), stream, 0.5, 2.0, np.array([far]))
+    np.testing.assert_array_equal(got[0], want)
+
+
+def test_no_rows_have_no_numbers(kernels: Backend, dtype: Any) -> None:
+    none = np.zeros(0, np.int64)
+    assert kernels.dropout(np.ones((0, 3), dtype), STREAMS["a carry"], 0.5, 2.0, none).size == 0
+
+
+@pytest.mark.parametrize(
+    ("places", "error", "says"),
+    [
+        ([0, 1], TypeError, r"places must be an int64 array \(R,\), got list"),
+        (np.zeros(2, np.int32), TypeError, r"got int32 \[2\]"),
+        (np.zeros((2, 1), np.int64), TypeError, r"got int64 \[2, 1\]"),
+        (np.zeros(4, np.int64)[::2], ValueError, "without gaps"),
+        (np.zeros(5, np.int64), ValueError, "6 numbers of x can't be R = 5 rows"),
+        (np.zeros(0, np.int64), ValueError, "6 numbers of x can't be R = 0 rows"),
+        (np.array([0, -1]), ValueError, "numbers of rows, from 0 on, got -1 to 0"),
+        (np.array([0, 2**60]), ValueError, "from 0 on, got 0 to"),
+    ],
+)
+def test_places_that_are_no_rows_are_refused(
+    kernels: Backend, places: Any, error: Any, says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        kernels.dropout(np.ones(6), STREAMS["a carry"], 0.5, 2.0, places)

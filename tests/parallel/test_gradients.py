@@ -21,7 +21,7 @@ from tinyattn.utils.data import DataLoader, TensorDataset
 P = ta.parallel
 rank, size = P.get_rank(), P.get_world_size()
 ta.manual_seed(rank)  # the first weights are those of rank 0
-model = nn.Sequential(nn.Linear(7, 33), nn.Tanh(), nn.Linear(33, 5)).double()
+model = nn.Sequential(nn.Linear(7, 33), nn.Tanh(), nn.Dropout(0.3), nn.Linear(33, 5)).double()
 model = P.DistributedDataParallel(model, bucket_cap_mb=0.001)
 optimizer = ta.optim.Adam(model.parameters(), lr=0.01)
 ta.manual_seed(3)
@@ -32,7 +32,8 @@ for epoch in range(2):
     sampler.set_epoch(epoch)
     for x, y in DataLoader(data, batch_size=12 // size, sampler=sampler):
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
+        with P.part_of_batch(len(x) * size):
+            loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.1)
         optimizer.step()
@@ -112,13 +113,15 @@ model.module.mean[0] = rank + 5.0
 model(ta.zeros(2))
 found["buffer later"] = module.mean.tolist()
 
-# Random numbers: of one's own inside, the same afterwards, others at another step.
-ta.manual_seed(0)
-with P.own_random(1):
-    inside = ta.rand(2).tolist()
-with P.own_random(2):
-    later = ta.rand(2).tolist()
-found["random"] = P.all_gather_object(inside), later != inside, ta.rand(1).tolist()
+# Dropout in a part of a batch of 5 rows, and of 1: rank 1 has none of its own.
+found["parts"] = []
+for total in (5, 1):
+    ta.manual_seed(0)
+    with P.part_of_batch(total) as part:
+        rows = range(total)[part.rows]
+        found["parts"].append([*rows, part.weight])
+        dropped = ta.dropout(ta.ones(len(rows), 8)).tolist()
+    found[f"dropped of {total}"] = dropped, ta.rand(2).tolist()
 
 refused = {}
 for name, call in {
@@ -127,6 +130,9 @@ for name, call in {
     "shapes": lambda: P.all_reduce(ta.ones(rank + 1)),
     "src": lambda: P.broadcast_object(0, src=2),
     "count": lambda: P.share(0),
+    "total": lambda: P.part_of_batch(0).__enter__(),
+    "lengths": lambda: P.part_of_batch(2, lengths=[1]).__enter__(),
+    "random": lambda: (rank and ta.rand(1), P.part_of_batch(2).__enter__()),
 }.items():
     try:
         call()
@@ -190,13 +196,18 @@ def test_buffers_are_those_of_rank_0_at_first_and_in_training(values: Any) -> No
 
 
 @needs_mpi
-def test_random_numbers_differ_inside_own_random_only(values: Any) -> None:
-    (inside, changed, after), other = (one["random"] for one in values)
-    assert [inside, changed, after] == other
-    assert inside[0] != inside[1]
-    assert changed
-    ta.manual_seed(0)
-    assert after == ta.rand(1).tolist()
+def test_a_part_of_a_batch_drops_what_the_whole_drops(values: Any) -> None:
+    assert [one["parts"] for one in values] == [
+        [[0, 2, 4, 2 * 3 / 5], [0, 2.0]],
+        [[1, 3, 2 * 2 / 5], [0, 0.0]],
+    ]
+    for total in (5, 1):
+        ta.manual_seed(0)
+        whole, after = ta.dropout(ta.ones(total, 8)).tolist(), ta.rand(2).tolist()
+        assert np.any(np.array(whole) == 0)
+        for rank, one in enumerate(values):
+            rows = whole[rank::2] or whole[:1]
+            assert one[f"dropped of {total}"] == [rows, after]
 
 
 @needs_mpi
@@ -209,6 +220,11 @@ def test_wrong_arguments_are_refused_by_name(values: Any) -> None:
             "float32 [1] on rank 0 and float32 [2] on rank 1",
             "src": "ValueError: src: expected a rank from 0 to 1, got 2",
             "count": "ValueError: count: expected at least 0, and one above 0, got [0, 0]",
+            "total": "ValueError: total: expected at least 1 row, got 0",
+            "lengths": "ValueError: lengths: expected those of 2 rows, got shape (1,)",
+            "random": "RuntimeError: part_of_batch: expected random numbers in one state on all "
+            "ranks, but rank 1 has drawn others than rank 0: seed all alike (manual_seed), draw as "
+            "many numbers on all, and pad all parts of a batch to one length",
         }
 
 
@@ -256,10 +272,11 @@ def test_one_process_is_rank_0_of_1_and_sends_nothing() -> None:
     assert model.module.weight.grad.tolist() == [[1.0, 1.0]]
     assert list(model.state_dict()) == ["module.weight", "module.bias"]  # as PyTorch's
     ta.manual_seed(0)
-    with P.own_random(1):
-        first = ta.rand(1)
+    with P.part_of_batch(3, lengths=[1, 2, 3]) as part:
+        assert part == (slice(0, 3), 1.0)
+        first = ta.dropout(ta.ones(3, 4))
     ta.manual_seed(0)
-    assert ta.rand(1).tolist() == first.tolist()
+    assert ta.dropout(ta.ones(3, 4)).tolist() == first.tolist()
 
 
 def test_a_program_of_one_process_ends_with_the_message_and_the_code(capsys: Any) -> None:

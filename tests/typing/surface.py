@@ -865,8 +865,10 @@ def ranks(x: Tensor) -> None:
     assert_type(parallel.all_reduce(x.detach()), None)
     assert_type(parallel.barrier(), None)
     assert_type(parallel.share(3), float)
-    with parallel.own_random(1) as nothing:
-        assert_type(nothing, None)
+    with parallel.part_of_batch(8, dim=1, lengths=[1] * 8) as part:
+        assert_type(part, parallel.PartOfBatch)
+        assert_type(part.rows, slice)
+        assert_type(part.weight, float)
     with contextlib.suppress(SystemExit):
         parallel.abort("the end")
     sampler = parallel.DistributedSampler(range(4))

@@ -39,6 +39,7 @@ class AttentionOptions(NamedTuple):
     scale: float  # the scores are scale * q . k
     dropout_p: float = 0.0  # the probability that a weight is dropped
     key: int = 0  # 64 bits; dropout's numbers depend on it and on the position only
+    numbers: Array | None = None  # (B h,) int64, of the heads in dropout, for 0, 1, 2, ...
 
 
 class AdamOptions(NamedTuple):

@@ -1084,11 +1084,19 @@ class Backend:
         from a Philox that stands where `source` says. Gives where it stands then."""
         return self._in_place("normals", (arrays,), (source,))
 
-    def dropout(self, x: Array, stream: Stream, p: float, scale: float) -> Array:
+    def dropout(
+        self, x: Array, stream: Stream, p: float, scale: float, places: Array | None = None
+    ) -> Array:
         """x, an array of any shape, times `scale` where a number is p or more, and times 0
-        elsewhere. The numbers are uniform in float32, from `stream` on, in the order of x."""
+        elsewhere. The numbers are uniform in float32, from `stream` on, in the order of x.
+
+        places (R,): x is R rows out of a larger array, of the numbers places[i] there, and has
+        those numbers that they would have there."""
         check_probability("dropout", "p", p)
-        return self._call("dropout", (x,), stream, p, scale)[0]
+        if places is not None:
+            _check_numbers("dropout", "places", "(R,)", places)
+            _check_places(np.size(x), places)
+        return self._call("dropout", (x,), stream, p, scale, places)[0]
 
     # Optimisers, in place
 
@@ -1155,6 +1163,19 @@ def _check_halves(kernel: str, x: Array) -> None:
         raise ValueError(f"{kernel}: x must be (A, 2, C), got shape {shape}")
 
 
+def _check_places(size: int, places: Array) -> None:
+    """ValueError where these are not the places of all rows of an array of so many elements."""
+    R = len(places)
+    width, rest = divmod(size, R) if R else (0, size)
+    if rest:
+        raise ValueError(f"dropout: places: {size} numbers of x can't be R = {R} rows")
+    if R and not 0 <= int(places.min()) <= int(places.max()) < 2**60 // max(1, width):
+        raise ValueError(
+            f"dropout: places: expected numbers of rows, from 0 on, got {places.min()} to "
+            f"{places.max()}"
+        )
+
+
 def _heads(kernel: str, inputs: tuple[Array | None, ...], options: AttentionOptions) -> Any:
     """What attention or its gradient reads and writes, checked."""
     contract = TABLE[kernel]
@@ -1163,4 +1184,17 @@ def _heads(kernel: str, inputs: tuple[Array | None, ...], options: AttentionOpti
     if h % h_kv if h_kv else h:
         raise ValueError(f"{kernel}: h = {h} heads of q are no multiple of the {h_kv} of k and v")
     check_probability(kernel, "dropout_p", options.dropout_p)
+    if options.numbers is not None:
+        count = len(arrays[contract.at["q"]]) * h
+        _check_numbers(kernel, "numbers", f"(B h,) = ({count},)", options.numbers, count)
     return arrays, outputs
+
+
+def _check_numbers(
+    kernel: str, name: str, letters: str, x: Array, count: int | None = None
+) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype != np.int64 or x.ndim != 1:
+        got = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise TypeError(f"{kernel}: {name} must be an int64 array {letters}, got {got}")
+    if count not in (None, len(x)) or not (x.flags.c_contiguous and x.flags.aligned):
+        raise ValueError(f"{kernel}: {name} must be {letters} without gaps, got {len(x)}")

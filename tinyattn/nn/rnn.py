@@ -6,7 +6,7 @@ The recurrences and their gradients are in ops/recurrent.py. Look first at RNNBa
 import math
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,12 +18,14 @@ from tinyattn.autograd.storage import results
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import step
 from tinyattn.nn import init
-from tinyattn.nn.functional import dropout, linear
+from tinyattn.nn.functional import linear
 from tinyattn.nn.module import PARAMETER, Module, OverloadedForward
 from tinyattn.nn.parameter import Parameter, unset
 from tinyattn.nn.utils.rnn import PackedSequence
 from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.packing import place_rows
+from tinyattn.ops.parts import Part, Places
+from tinyattn.ops.random import dropout_of
 from tinyattn.ops.recurrent import gru_layer, lstm_layer, rnn_layer
 from tinyattn.ops.shape import cat, stack
 
@@ -155,7 +157,7 @@ class RNNBase(OverloadedForward, Generic[State]):
             self._check_input(rows, 2)
             batch_sizes = sizes._array
             first = self._first(hx, int(batch_sizes[0]), rows, 3, order)
-            rows, last = self._run(rows, first, batch_sizes)
+            rows, last = self._run(rows, first, batch_sizes, order)
             if back is not None:
                 last = [state.index_select(1, back) for state in last]
             return PackedSequence(rows, sizes, order, back), _one_or_all(last)
@@ -178,16 +180,16 @@ class RNNBase(OverloadedForward, Generic[State]):
         return output, _one_or_all(last)
 
     def _run(
-        self, rows: Tensor, first: Iterator[Any], batch_sizes: Array
+        self, rows: Tensor, first: Iterator[Any], batch_sizes: Array, order: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """All layers over rows (N, I) or (T, B, I): their output (N, d H) or (T, B, d H), and h_n
-        (for an LSTM also c_n)."""
+        (for an LSTM also c_n). order: how a packed batch was sorted."""
         last: list[list[Tensor]] = []
         names = iter(self._names)
         values = self.__dict__
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
-                rows = dropout(rows, self.dropout)
+                rows = dropout_of(rows, self.dropout, partial(_places, rows, batch_sizes, order))
             outputs = []
             for suffix in self._suffixes:
                 weights = [values[name] for name in next(names)]
@@ -528,6 +530,13 @@ class RNNCell(RNNCellBase[Tensor]):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"RNNCell: Unknown nonlinearity: {self.nonlinearity}")
         return rnn_layer(*args, **steps, nonlinearity=self.nonlinearity)
+
+
+def _places(rows: Tensor, batch_sizes: Array, order: Tensor | None, part: Part) -> Places:
+    """Where rows (N, H) or (T, B, H) stand in the whole batch that they are a part of."""
+    if rows.dim() == 3:
+        return part.of_tensor(rows.shape, 1)
+    return part.of_packed(rows.shape, batch_sizes, None if order is None else order._array)
 
 
 def _parts(module: "RNNBase[Any] | RNNCellBase[Any]", hx: Any) -> list[Tensor]:

@@ -14,6 +14,7 @@ from tinyattn.autograd.storage import Tensor
 from tinyattn.kernels import AttentionOptions, backend
 from tinyattn.kernels._types import Array
 from tinyattn.ops._arguments import as_tensor
+from tinyattn.ops.parts import local
 from tinyattn.ops.random import generator
 
 _NAME = "scaled_dot_product_attention"
@@ -50,9 +51,14 @@ class ScaledDotProductAttention(Function):
         if scale is None:
             scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
         key = int(generator.integers(2**64, dtype=np.uint64)) if dropout_p else 0
-        self.options = AttentionOptions(causal, scale, dropout_p, key)
         self.group = group  # so many heads of q share one head of k and v
         self.batch = batch_of(_NAME, q, k, v, group)
+        numbers = None
+        if dropout_p and local.part is not None:
+            places, _ = local.part.of_weights((*self.batch, q.shape[-2], k.shape[-2]))
+            h = math.prod(self.batch[1:])
+            numbers = (places[:, None] * h + np.arange(h)).reshape(-1)
+        self.options = AttentionOptions(causal, scale, dropout_p, key, numbers)
         out, lse = self.kernels.attention(*self._as_heads(q, k, v, mask), self.options)
         y = out if len(self.batch) == 2 else out.reshape(*self.batch, *out.shape[2:])
         self.save(q=q, k=k, v=v, mask=mask, y=y, lse=lse)

@@ -34,6 +34,7 @@ from tinyattn.ops._arguments import (
 )
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.in_place import Fill
+from tinyattn.ops.parts import Part, Places, local
 
 _generators: "WeakValueDictionary[int, Generator]" = WeakValueDictionary()
 
@@ -594,19 +595,19 @@ class Dropout(Function):
     """y = x m,  m = 1/(1-p) with probability 1-p, else 0, so that E[y] = x;   dx = dy m.
 
     m is not stored: backward draws the same numbers again.
+    places: where the rows of x stand in a larger array, whose numbers are then all drawn.
     """
 
     fresh = True
     keeps_weights = True
 
-    def forward(self, x: Array, p: float) -> Array:
+    def forward(self, x: Array, p: float, places: Places | None = None) -> Array:
         self.kernels = backend()
-        if not x.size:
-            self.numbers: Any = Stream(0, 0, 0), 0.0, 0.0
-            return x.copy()
+        at, size = (None, x.size) if places is None else places
         # The numbers are float32, so the bound that they are compared with is one, too.
         factors = float(np.float32(p)), 1 / (1 - p) if p < 1 else 0.0
-        self.numbers = _taken(default_generator, x.size), *factors
+        stream = _taken(default_generator, size) if size else Stream(0, 0, 0)
+        self.numbers = stream, *factors, at
         return self.kernels.dropout(x, *self.numbers)
 
     def backward(self, grad: Array) -> Array:
@@ -630,7 +631,16 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     as_floats(input, "input", "dropout")
+    places = local.part.of_tensor(input.shape) if local.part else None
     if inplace:
         check_in_place("dropout_", input)
-        return rebind("dropout_", input, Dropout.apply(input, p))
-    return Dropout.apply(input, p)
+        return rebind("dropout_", input, Dropout.apply(input, p, places))
+    return Dropout.apply(input, p, places)
+
+
+def dropout_of(input: Tensor, p: float, places: Callable[[Part], Places]) -> Tensor:
+    """dropout(input, p) of a tensor that stands in another layout than a program's tensors: in a
+    part of a batch, `places` says where its rows stand in the whole."""
+    if not p or local.part is None:
+        return dropout(input, p)
+    return Dropout.apply(input, p, places(local.part))

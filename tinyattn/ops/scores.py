@@ -19,7 +19,7 @@ from tinyattn.ops._arguments import as_tensor
 from tinyattn.ops.attention import as_mask, batch_of, check_inputs, scaled_dot_product_attention
 from tinyattn.ops.normalising import softmax
 from tinyattn.ops.products import linear, matmul
-from tinyattn.ops.random import dropout
+from tinyattn.ops.random import dropout_of
 from tinyattn.ops.reductions import norm
 
 # score(query, key, **parameters) -> the scores, (..., Tq, Tk)
@@ -224,7 +224,8 @@ def attention(
             f"score: expected (..., Tq, Tk) = (..., {shape[0]}, {shape[1]}), got "
             f"{list(s._array.shape)}"
         )
-    weights = dropout(masked_softmax(s, mask), dropout_p)
+    weights = masked_softmax(s, mask)
+    weights = dropout_of(weights, dropout_p, lambda part: part.of_weights(weights.shape))
     output = matmul(weights, value)
     return (output, weights) if need_weights else output
 

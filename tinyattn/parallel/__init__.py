@@ -16,12 +16,13 @@ from tinyattn.parallel.exchange import (
 )
 from tinyattn.parallel.model import DistributedDataParallel
 from tinyattn.parallel.processes import abort, get_rank, get_world_size
-from tinyattn.parallel.random import own_random
+from tinyattn.parallel.random import PartOfBatch, part_of_batch
 from tinyattn.parallel.sampler import DistributedSampler
 
 __all__ = [
     "DistributedDataParallel",
     "DistributedSampler",
+    "PartOfBatch",
     "abort",
     "all_gather_object",
     "all_reduce",
@@ -29,6 +30,6 @@ __all__ = [
     "broadcast_object",
     "get_rank",
     "get_world_size",
-    "own_random",
+    "part_of_batch",
     "share",
 ]

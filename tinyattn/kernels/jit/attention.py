@@ -62,12 +62,12 @@ def philox(c0, c1, c2, key):
 
 
 @exact
-def drop_row(head, i, n, p, key, factors):
+def drop_row(number, i, n, p, key, factors):
     """factors (Tk,): 0, or 1 / (1 - p) where the element's own word is at least p."""
     threshold = np.uint64(p * 4294967296.0)
     factor = 1 / (1 - p) if p < 1 else 0.0
     for j in range(0, n, 4):
-        words = philox(np.uint64(j // 4), np.uint64(i), np.uint64(head), np.uint64(key))
+        words = philox(np.uint64(j // 4), np.uint64(i), np.uint64(number) & LOW, np.uint64(key))
         for w in range(min(4, n - j)):
             factors[j + w] = factor if words[w] >= threshold else 0.0
 
@@ -83,7 +83,7 @@ def exponentials(s, shift):
 
 
 @exact
-def weigh(s, mask, b, h, i, causal, scale, p, key, heads):
+def weigh(s, mask, b, h, i, causal, scale, p, key, number):
     """The scores s (Tk,) of query i become its weights; the logarithm of the sum of their
     exponentials."""
     scale_and_mask(s, mask, b, h, i, causal, scale)
@@ -93,14 +93,14 @@ def weigh(s, mask, b, h, i, causal, scale, p, key, heads):
     multiply(s, s.dtype.type(0 if total == 0 else 1 / total))
     if p > 0:
         factors = np.empty_like(s)
-        drop_row(b * heads + h, i, len(s), p, key, factors)
+        drop_row(number, i, len(s), p, key, factors)
         for j in range(len(s)):
             s[j] *= factors[j]
     return shift + np.log(total)
 
 
-@kernel("w3 v4 int int bool float float int w2")
-def run_weights(s, mask, heads, first, causal, scale, p, key, lse):
+@kernel("w3 v4 int int bool float float int i1 w2")
+def run_weights(s, mask, heads, first, causal, scale, p, key, numbers, lse):
     """s (B h, M, Tk), the scores of M queries from `first` on, in place; lse (B h, Tq)."""
     n, M, _ = s.shape
     real = s.dtype.type
@@ -108,7 +108,7 @@ def run_weights(s, mask, heads, first, causal, scale, p, key, lse):
         number, i = unit // M, first + unit % M
         lse[number, i] = weigh(
             s[number, unit % M], mask, number // heads, number % heads, i,
-            causal, real(scale), p, key, heads,
+            causal, real(scale), p, key, numbers[number],
         )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def rows_sum(s, factors, ds):
 
 
 @exact
-def slope(s, ds, log_sum, mask, b, h, i, causal, scale, p, key, heads):
+def slope(s, ds, log_sum, mask, b, h, i, causal, scale, p, key, number):
     """The scores s (Tk,) become the weights, ds (Tk,), the gradient at the weights, that at the
     scores."""
     scale_and_mask(s, mask, b, h, i, causal, scale)
@@ -132,7 +132,7 @@ def slope(s, ds, log_sum, mask, b, h, i, causal, scale, p, key, heads):
     multiply(s, s.dtype.type(0 if total == 0 else 1 / total))
     factors = np.empty_like(s)
     if p > 0:
-        drop_row(b * heads + h, i, len(s), p, key, factors)
+        drop_row(number, i, len(s), p, key, factors)
     else:
         factors[:] = 1
     whole = rows_sum(s, factors, ds)
@@ -141,8 +141,8 @@ def slope(s, ds, log_sum, mask, b, h, i, causal, scale, p, key, heads):
         s[j] *= factors[j]
 
 
-@kernel("w3 w3 r2 v4 int int bool float float int")
-def run_slopes(s, ds, lse, mask, heads, first, causal, scale, p, key):
+@kernel("w3 w3 r2 v4 int int bool float float int i1")
+def run_slopes(s, ds, lse, mask, heads, first, causal, scale, p, key, numbers):
     """s, ds (B h, M, Tk) of M queries from `first` on, in place; lse (B h, Tq)."""
     n, M, _ = s.shape
     real = s.dtype.type
@@ -150,7 +150,8 @@ def run_slopes(s, ds, lse, mask, heads, first, causal, scale, p, key):
         number, i = unit // M, first + unit % M
         slope(
             s[number, unit % M], ds[number, unit % M], lse[number, i],
-            mask, number // heads, number % heads, i, causal, real(scale), p, key, heads,
+            mask, number // heads, number % heads, i,
+            causal, real(scale), p, key, numbers[number],
         )  # fmt: skip
 
 
@@ -173,8 +174,11 @@ def _by_heads(x: Array, heads: int) -> Array:
     return np.ascontiguousarray(x).reshape(B * heads, T, D)
 
 
-def _signed(key: int) -> int:
-    return key - (1 << 64) if key >> 63 else key
+def _dropout(options: AttentionOptions, count: int) -> tuple[int, Array]:
+    """The key of dropout as a signed number, and the numbers of the heads."""
+    key, numbers = options.key, options.numbers
+    signed = key - (1 << 64) if key >> 63 else key
+    return signed, np.arange(count) if numbers is None else numbers
 
 
 def attention(
@@ -191,7 +195,8 @@ def attention(
     """
     (B, heads, Tq, _), Tk, real = q.shape, k.shape[2], q.dtype
     added = _added(mask, real)
-    causal, scale, p, key = options
+    causal, scale, p, *_ = options
+    key, numbers = _dropout(options, B * heads)
     queries, keys, values = (_by_heads(x, heads) for x in (q, k, v))
     of_all = lse.reshape(B * heads, Tq)
     for first in range(0, Tq, ROWS):
@@ -201,7 +206,9 @@ def attention(
         s = empty((*rows.shape[:2], n), real)
         matmul(rows, keys[:, :n].swapaxes(1, 2), None, None, s)
         alone = s.size < SMALL
-        run_weights(s, added, heads, first, causal, scale, p, _signed(key), of_all, alone=alone)
+        run_weights(
+            s, added, heads, first, causal, scale, p, key, numbers, of_all, alone=alone
+        )  # fmt: skip
         result = empty((*rows.shape[:2], v.shape[3]), real)
         matmul(s, values[:, :n], None, None, result)
         of_some = out[:, :, some]
@@ -224,7 +231,8 @@ def attention_backward(
     """grad (B, h, Tq, Dv) and the forward's own arrays -> dq, dk, dv like q, k, v."""
     (B, heads, Tq, _), (_, shared, Tk, _), real = q.shape, k.shape, q.dtype
     added = _added(mask, real)
-    causal, scale, p, key = options
+    causal, scale, p, *_ = options
+    key, numbers = _dropout(options, B * heads)
     grads, queries, keys, values = (_by_heads(x, heads) for x in (grad, q, k, v))
     of_all = lse.reshape(B * heads, Tq)
     of_keys, of_values = np.zeros_like(keys), np.zeros_like(values)
@@ -236,7 +244,7 @@ def attention_backward(
         matmul(rows, keys[:, :n].swapaxes(1, 2), None, None, s)
         matmul(g, values[:, :n].swapaxes(1, 2), None, None, ds)
         run_slopes(
-            s, ds, of_all, added, heads, first, causal, scale, p, _signed(key),
+            s, ds, of_all, added, heads, first, causal, scale, p, key, numbers,
             alone=s.size < SMALL,
         )  # fmt: skip
         of_queries = empty(rows.shape, real)

@@ -16,6 +16,7 @@ LOW, HALF = U(0xFFFFFFFF), U(32)
 LEFT, RIGHT = U(0xD2E7470EE14C6C93), U(0xCA5A826395121157)
 KEY0, KEY1 = U(0x9E3779B97F4A7C15), U(0xBB67AE8584CAA73B)
 HALVES = 1024  # numbers of 32 bits that are made at a time
+ONE_ROW = np.zeros(1, np.int64)
 
 
 @exact
@@ -78,13 +79,15 @@ def run_uniform(out, words, used, first):
                 some[i] = np.float32(half[i] >> np.uint32(8)) * np.float32(2.0**-24)
 
 
-@kernel("r1 i1 int int float float w1")
-def run_dropout(x, words, used, first, p, scale, out):
-    for part in numba.prange((len(out) + HALVES - 1) // HALVES):
-        begin = part * HALVES
-        some, of_x = out[begin : begin + HALVES], x[begin : begin + HALVES]
+@kernel("r2 i1 i1 int int float float w2")
+def run_dropout(x, places, words, used, first, p, scale, out):
+    width = x.shape[1]
+    blocks = (width + HALVES - 1) // HALVES  # of a row
+    for part in numba.prange(len(x) * blocks):
+        row, begin = part // blocks, part % blocks * HALVES
+        some, of_x = out[row, begin : begin + HALVES], x[row, begin : begin + HALVES]
         half = np.empty(len(some), np.uint32)
-        halves(words.view(np.uint64), used, first, begin, half)
+        halves(words.view(np.uint64), used, first, places[row] * width + begin, half)
         for i in range(len(some)):
             kept = np.float64(half[i] >> np.uint32(8)) * 2.0**-24 >= p
             some[i] = of_x[i] * (out.dtype.type(scale) if kept else out.dtype.type(0))
@@ -104,7 +107,14 @@ def uniform(arrays: list[Array], stream: Stream) -> None:
         stream = stream.after(out.size * out.itemsize // 4)
 
 
-def dropout(x: Array, stream: Stream, p: float, scale: float, out: Array) -> None:
-    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0."""
-    to = out.reshape(-1)
-    run_dropout(x.reshape(-1), *numbers(stream), p, scale, to, alone=x.size < SMALL)
+def dropout(
+    x: Array, stream: Stream, p: float, scale: float, places: Array | None, out: Array
+) -> None:
+    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0. Row i of
+    x has the numbers of row places[i] of a larger array."""
+    places = ONE_ROW if places is None else places
+    shape = len(places), x.size // max(1, len(places))
+    run_dropout(
+        x.reshape(shape), places, *numbers(stream), p, scale, out.reshape(shape),
+        alone=x.size < SMALL,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinyattn.kernels._types import Array, AttentionOptions
 from tinyattn.kernels.native import check, ffi
-from tinyattn.kernels.native.calling import NULL, address, by_size
+from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 from tinyattn.kernels.reference.attention import (
     attention_mask_gradient as attention_mask_gradient,
 )
@@ -37,8 +37,9 @@ def _arguments(
     added = False, NULL, (0, 0, 0, 0)
     if mask is not None:
         added = mask.itemsize == 1, address(mask[:1, :1, :1, :1]), mask.strides  # type: ignore
-    causal, scale, dropout_p, key = options
-    sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, causal
+    causal, scale, dropout_p, key, numbers = options
+    heads_at = NULL if numbers is None else address(INT64, numbers)
+    sizes = B, h, h_kv, Tq, Tk, D, Dv, scale, dropout_p, key, heads_at, causal
     heads = [_heads(x) for x in (q, k, v, out, *others)]
     return ffi.new("struct ta_attention *", (*sizes, *added, address(lse), *heads))
 

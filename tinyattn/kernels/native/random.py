@@ -4,7 +4,7 @@ from typing import Any
 
 from tinyattn.kernels._types import Array, Source, Stream
 from tinyattn.kernels.native import check, ffi
-from tinyattn.kernels.native.calling import address, by_size
+from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 
 _VERSIONS = by_size("uniform", "dropout")
 _NORMALS = by_size("normals")
@@ -39,7 +39,15 @@ def normals(arrays: list[Array], source: Source) -> Source:
     return Source(counter, key, block, *rest)
 
 
-def dropout(x: Array, stream: Stream, p: float, scale: float, out: Array) -> None:
-    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0."""
+def dropout(
+    x: Array, stream: Stream, p: float, scale: float, places: Array | None, out: Array
+) -> None:
+    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0. Row i of
+    x has the numbers of row places[i] of a larger array."""
     real, _, kernel = _VERSIONS[x.itemsize]
-    check(kernel(address(real, x), _stream(stream), p, scale, address(real, out), x.size))
+    at, width = NULL, x.size
+    if places is not None:
+        at, width = address(INT64, places), x.size // max(1, len(places))
+    check(
+        kernel(address(real, x), at, _stream(stream), p, scale, address(real, out), x.size, width)
+    )

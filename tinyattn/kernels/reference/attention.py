@@ -157,12 +157,14 @@ def kept(shape: tuple[int, ...], first: int, options: AttentionOptions, dtype: A
     """Dropout's factors for (B, h, rows, Tk) from row `first` on: 0, or 1 / (1 - p) where the
     element's own 32 random bits, read as a fraction, are at least p.
 
-    They are word j mod 4 of Philox4x32-10 at the counter (j div 4, i, b h + head, 0).
+    They are word j mod 4 of Philox4x32-10 at the counter (j div 4, i, number of the head, 0). The
+    heads have the numbers 0, 1, 2, ..., or those of options.numbers.
     """
     B, h, rows, Tk = shape
     j = np.arange((Tk + 3) // 4, dtype=np.uint64)
     i = np.arange(first, first + rows, dtype=np.uint64)[:, None]
-    head = np.arange(B * h, dtype=np.uint64)[:, None, None]
+    heads = np.arange(B * h) if options.numbers is None else options.numbers
+    head = heads.astype(np.uint64)[:, None, None] & np.uint64(0xFFFFFFFF)
     words = np.stack(np.broadcast_arrays(*philox(j, i, head, options.key)), axis=-1)
     words = words.reshape(B, h, rows, -1)[..., :Tk]
     p = options.dropout_p

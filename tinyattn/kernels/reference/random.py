@@ -11,12 +11,11 @@ from tinyattn.kernels._types import Array, Source, Stream
 
 def halves(stream: Stream, count: int) -> Array:
     """The next `count` numbers of 32 bits."""
-    before = (stream.counter - 1) % 2**256  # Philox counts before it makes a block
-    words = np.random.Philox(counter=before, key=stream.key).random_raw(
-        (stream.used + count + 1) // 2
-    )
+    blocks, used = divmod(stream.used, 8)
+    before = (stream.counter + blocks - 1) % 2**256  # Philox counts before it makes a block
+    words = np.random.Philox(counter=before, key=stream.key).random_raw((used + count + 1) // 2)
     pairs = np.stack([words & 0xFFFFFFFF, words >> 32], axis=-1).astype(np.uint32)
-    found = pairs.reshape(-1)[stream.used :]
+    found = pairs.reshape(-1)[used:]
     if stream.first is not None:
         found = np.concatenate([[np.uint32(stream.first)], found])
     return found[:count]
@@ -44,7 +43,13 @@ def normals(arrays: list[Array], source: Source) -> Source:
 
 
 @np.errstate(all="ignore")
-def dropout(x: Array, stream: Stream, p: float, scale: float, out: Array) -> None:
-    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0."""
-    numbers = (halves(stream, x.size) >> 8) * np.float32(2.0**-24)
+def dropout(
+    x: Array, stream: Stream, p: float, scale: float, places: Array | None, out: Array
+) -> None:
+    """x -> out, x scale where the next number, uniform in float32, is p or more, else x 0. Row i of
+    x has the numbers of row places[i] of a larger array."""
+    starts = [0] if places is None else places.tolist()
+    width = x.size // max(1, len(starts))
+    found = [halves(stream.after(start * width), width) for start in starts]
+    numbers = (np.array(found, np.uint32) >> 8) * np.float32(2.0**-24)
     out[...] = x * np.where(numbers >= p, x.dtype.type(scale), 0).reshape(x.shape)
