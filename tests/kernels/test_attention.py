@@ -267,7 +267,7 @@ def test_heads_out_of_a_larger_batch_drop_what_they_drop_there(
     [
         ([0, 1], TypeError, r"numbers must be an int64 array \(B h,\) = \(2,\), got list"),
         (np.zeros(2), TypeError, r"got float64 \[2\]"),
-        (np.zeros(3, np.int64), ValueError, r"= \(2,\) without gaps, got 3"),
+        (np.zeros(3, np.int64), ValueError, r"= \(2,\) without gaps"),
         (np.zeros(4, np.int64)[::2], ValueError, "without gaps"),
     ],
 )

@@ -43,6 +43,7 @@ from tinyattn.kernels.contract import (
     BOOL,
     F32,
     F64,
+    I64,
     MOVED,
     Contract,
     Shape,
@@ -1094,7 +1095,7 @@ class Backend:
         those numbers that they would have there."""
         check_probability("dropout", "p", p)
         if places is not None:
-            _check_numbers("dropout", "places", "(R,)", places)
+            places = _integers("dropout", "places", "(R,)", places)
             _check_places(np.size(x), places)
         return self._call("dropout", (x,), stream, p, scale, places)[0]
 
@@ -1185,16 +1186,17 @@ def _heads(kernel: str, inputs: tuple[Array | None, ...], options: AttentionOpti
         raise ValueError(f"{kernel}: h = {h} heads of q are no multiple of the {h_kv} of k and v")
     check_probability(kernel, "dropout_p", options.dropout_p)
     if options.numbers is not None:
-        count = len(arrays[contract.at["q"]]) * h
-        _check_numbers(kernel, "numbers", f"(B h,) = ({count},)", options.numbers, count)
+        numbers, count = options.numbers, len(arrays[contract.at["q"]]) * h
+        letters = f"(B h,) = ({count},)"
+        if _integers(kernel, "numbers", letters, numbers) is not numbers or len(numbers) != count:
+            raise ValueError(f"{kernel}: numbers must be {letters} without gaps")
     return arrays, outputs
 
 
-def _check_numbers(
-    kernel: str, name: str, letters: str, x: Array, count: int | None = None
-) -> None:
-    if not isinstance(x, np.ndarray) or x.dtype != np.int64 or x.ndim != 1:
-        got = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+def _integers(kernel: str, name: str, letters: str, x: Array) -> Array:
+    """x, an int64 array of one axis, in the form that the twins read."""
+    array = isinstance(x, np.ndarray)
+    if not array or (x.ndim, x.dtype.kind, x.itemsize) != (1, "i", 8):
+        got = f"{x.dtype} {list(x.shape)}" if array else type(x).__name__
         raise TypeError(f"{kernel}: {name} must be an int64 array {letters}, got {got}")
-    if count not in (None, len(x)) or not (x.flags.c_contiguous and x.flags.aligned):
-        raise ValueError(f"{kernel}: {name} must be {letters} without gaps, got {len(x)}")
+    return readable(x, I64)
