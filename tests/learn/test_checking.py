@@ -7,7 +7,7 @@ import pytest
 from tinyattn.kernels import backend
 from tinyattn.learn import limiting
 from tinyattn.learn.checking import Report, arrays_of, examine, more_inputs, recognised, stages
-from tinyattn.learn.exercise import Exercise
+from tinyattn.learn.exercise import Exercise, call_unnamed
 
 HAND = np.array([1.0, 2.0, 3.0])
 MORE = [np.array([4.0, 5.0]), np.array([[6.0], [7.0]])]
@@ -590,3 +590,11 @@ def test_a_report_without_a_failure_says_what_passed():
         str(report)
         == f"{exercise().name}   a.py\n\n  ok   One.\n  ok   Two.\n\n  2 of 3 checks passed."
     )
+
+
+def test_a_function_that_is_given_to_an_answer_has_no_name():
+    def twice(x):
+        return 2 * x
+
+    assert call_unnamed(lambda function, x: function(x), twice, 3) == 6
+    assert call_unnamed(lambda function: function.__name__, twice) == "<lambda>"

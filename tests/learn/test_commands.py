@@ -235,3 +235,54 @@ def test_help_tells_every_command(capsys):
     assert "[--dir FOLDER] [NN]" in said
     assert "NN as 04, 03 or 03b" in said
     assert f"--dir FOLDER {program.FOLDER}" in said
+
+
+def arguments(parser):
+    """Of each argument but --help: how it is given, in which words, its default, type and help."""
+    return [
+        (" ".join(a.option_strings) or a.dest, a.metavar, a.default, a.type, a.help)
+        for a in parser._actions
+        if a.dest not in ("help", "command")
+    ]
+
+
+def test_the_commands_and_their_arguments():
+    (commands,) = program.parser()._subparsers._group_actions
+    helps = {choice.dest: choice.help for choice in commands._choices_actions}
+    assert commands.metavar == "COMMAND"
+    assert helps == {name: parser.description for name, parser in commands.choices.items()}
+    assert helps == {
+        "start": "write the exercise files to DIR; files that are there stay as they are",
+        "check": "check one exercise, or all that are written, up to the first that is not right",
+        "hint": "the next of three hints",
+        "solution": "a solution, after one try",
+        "status": "what is done",
+        "grade": "marks for a class: FOLDER holds one folder of exercise files for each student",
+    }
+    place = "where `start` wrote to; if not given, the current folder"
+    where = ("--dir", "FOLDER", Path(), Path, place)
+    which = ("number", "NN", None, None, "as 04, 03 or 03b")
+    assert {name: arguments(parser) for name, parser in commands.choices.items()} == {
+        "start": [("dir", "DIR", None, Path, None)],
+        "check": [("number", "NN", "", None, "as 04, 03 or 03b"), where],
+        "hint": [which, where],
+        "solution": [which, where],
+        "status": [where],
+        "grade": [
+            ("folder", "FOLDER", None, Path, None),
+            ("--csv", None, None, Path, "write the marks as a table"),
+            ("--junit", None, None, Path, "write the marks as JUnit XML"),
+            ("--extra", "FILE", None, Path, "your own checks: functions check_NN_...(answer)"),
+            ("--exercise", "NN", None, None, "only this one; may be repeated"),
+            ("--seconds", None, 20, float, "limit for one answer (20)"),
+            ("--memory", None, 4096, int, "limit in megabytes (4096)"),
+        ],
+    }
+
+
+def test_any_file_of_an_exercise_makes_a_folder_of_exercises(tmp_path):
+    assert not program._has_exercises(tmp_path)
+    for exercise in exercises():
+        (tmp_path / exercise.file).touch()
+        assert program._has_exercises(tmp_path)
+        (tmp_path / exercise.file).unlink()

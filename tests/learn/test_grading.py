@@ -7,8 +7,8 @@ import pytest
 
 from tinyattn.learn.__main__ import main
 from tinyattn.learn.apart import Verdict, check_apart
-from tinyattn.learn.exercise import load
-from tinyattn.learn.grading import write_csv, write_junit
+from tinyattn.learn.exercise import exercises, load
+from tinyattn.learn.grading import grade, write_csv, write_junit
 from tinyattn.learn.library_calls import library_calls
 
 HEAD = "import os\nimport sys\nimport numpy as np\n\n\ndef softmax_backward(y, grad):\n    "
@@ -155,3 +155,11 @@ def test_library_calls_are_found_under_any_name(tmp_path):
     assert library_calls(path) == [
         "line 4: ta.softmax", "line 5: G.softmax", "line 5: s", "line 7: __import__",
     ]  # fmt: skip
+
+
+def test_a_student_is_a_folder_with_any_file_of_an_exercise(tmp_path):
+    (tmp_path / "notes").mkdir()
+    for exercise in exercises():
+        (tmp_path / exercise.name).mkdir()
+        (tmp_path / exercise.name / exercise.file).touch()
+    assert grade(tmp_path, []) == {exercise.name: [] for exercise in exercises()}

@@ -504,7 +504,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Progress.__init__": {"argument dropped: self.path.read_text(...": ASCII},
     "library_calls": {"last one lost: ast.walk(tree)": "the last node is no import and no name"},
     "folder.answer_in": {"left out: linecache.checkcache(...": "traceback does it, too"},
-    "Categorical.log_prob": {"wrong operator: self.logits + ...": "plus 0 or minus 0"},
+    "Categorical.log_prob": {
+        "wrong operator: self.logits + ...": "plus 0 or minus 0",
+        "wrong operator: value.long().unsqueeze(...) + ...": "plus 0 or minus 0",
+    },
     "Quantity.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "exchange.all_reduce": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "Sum.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
@@ -561,7 +564,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: old, new": EITHER,
     },
     "comparing._differ": {"order exchanged: old, new": EITHER},
-    "checking.stages": {"off by one: np.random.default_rng(...": AS_GOOD},
+    "comparing.shapes_differ": {"order exchanged: mine, part": EITHER},
+    "checking.stages": {
+        "off by one: np.random.default_rng(...": AS_GOOD,
+        "order exchanged: hers, again": EITHER,
+    },
     "checking.more_inputs": {"off by one: np.random.default_rng(...": AS_GOOD},
     "checking._factor": {
         "another number: float(...": "0.1 times 0 is 0, too",
