@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tinyattn as ta
-from tinyattn import nn
+from tinyattn import _replay, nn
 from tinyattn.autograd import Function
 from tinyattn.nn import functional as F
 from tinyattn.optim.optimizer import Optimizer
@@ -136,6 +136,7 @@ def test_a_replayed_step_computes_what_the_step_computes() -> None:
     first, *lines = str(recording).splitlines()
     assert "calls of kernels" in first
     assert lines[:2] == ["Optimizer.zero_grad: Python", "Linear: ta_matmul_f32"]
+    assert "Linear.backward: ta_sum_f32" in lines
 
 
 class Gates(nn.Module):
@@ -351,9 +352,15 @@ def test_python_that_a_replay_would_not_run_is_refused() -> None:
         loss.backward()
         return loss
 
+    def clears_last(x: Any) -> Any:
+        (w * x).sum().backward()
+        w.grad = None
+        return x * 2
+
     fails(counts, ta.ones(3), match="the step changes count")
     fails(draws, ta.ones(3), match="draws numbers from Python's or NumPy's")
     fails(clears, ta.ones(3), match=r"sets \.grad of a tensor by hand")
+    fails(clears_last, ta.ones(3), match=r"sets \.grad of a tensor by hand")
     fails(lambda x: x.add_(1), ta.ones(3), match="add_: an argument of the step")
     fails(lambda x: w, ta.ones(3), match="returns a tensor that it has not computed")
 
@@ -551,3 +558,191 @@ def test_without_the_native_kernels_the_step_just_runs() -> None:
         run = ta.replay(lambda x: x * 2)
         assert run(ta.ones(2)).tolist() == [2.0, 2.0]
         assert not run.recordings
+
+
+def test_a_replay_has_the_name_of_its_step() -> None:
+    def halved(x: Any) -> Any:
+        """x / 2"""
+        return x / 2
+
+    run = ta.replay(halved)
+    assert (run.__name__, run.__doc__) == ("halved", "x / 2")
+    assert run.__wrapped__ is halved
+    run(ta.ones(2))
+    (recording,) = run.recordings.values()
+    assert str(recording) == "not recorded yet"
+    assert run(ta.ones(2)).tolist() == run(ta.ones(2)).tolist() == [0.5, 0.5]
+
+
+def test_a_child_forgets_what_a_thread_of_its_parent_was_in() -> None:
+    """The lock of a replay that no thread is in stays, and so do its recordings."""
+    runs = [ta.replay(lambda x: x * 2) for _ in range(3)]
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        for run in runs:
+            run._lock.acquire()
+        held.set()
+        done.wait(1)
+        for lock in locks:
+            lock.release()
+
+    for run in runs:
+        run(ta.ones(2))
+    _replay._forget()
+    assert [len(run.recordings) for run in runs] == [1, 1, 1]
+    locks = [run._lock for run in runs]
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(20)
+    _replay._forget()
+    done.set()
+    thread.join()
+    assert [run.recordings for run in runs] == [{}, {}, {}]
+    assert not any(run._lock is lock for run, lock in zip(runs, locks, strict=True))
+    assert runs[0](ta.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_a_step_just_runs_while_another_thread_records() -> None:
+    run = ta.replay(lambda x: x * 2)
+    _replay._recording.acquire()
+    late = threading.Timer(1, _replay._recording.release)
+    late.start()
+    assert run(ta.ones(2)).tolist() == [2.0, 2.0]
+    late.cancel()
+    late.join()
+    (recording,) = run.recordings.values()
+    assert recording.recorder is None
+    _replay._recording.release()
+
+
+def test_a_replay_warns_no_more_than_its_step() -> None:
+    class Quotient(Function):
+        def forward(self, x: Any) -> Any:
+            return np.divide(x, 0 * x)
+
+    run = ta.replay(lambda x: Quotient.apply(x))
+    with np.errstate(all="raise"):
+        for _ in range(6):
+            assert run(ta.ones(2)).tolist() == [float("inf")] * 2
+    (recording,) = run.recordings.values()
+    assert recording.plan is not None
+
+
+def test_what_watches_operations_is_refused() -> None:
+    run = ta.replay(lambda x: x * 2)
+    for watching in (ta.autograd.set_detect_anomaly(True), ta.explain()):
+        with watching, pytest.raises(RuntimeError, match="in anomaly mode, or while a doctor"):
+            run(ta.ones(2))
+
+
+def test_a_step_that_is_never_the_same_is_given_up_after_nine_runs() -> None:
+    times = [0]
+
+    def step(x: Any) -> Any:
+        for _ in times:
+            x = x * 2
+        return x
+
+    run = ta.replay(step)
+    for _ in range(9):
+        run(ta.ones(2))
+        times.append(0)
+    with pytest.raises(RuntimeError, match="in 9 runs of the step no two in a row"):
+        run(ta.ones(2))
+
+
+def test_attributes_of_the_object_whose_method_is_the_step_may_change() -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.scale = 2.0
+
+        def step(self, x: Any) -> Any:
+            return x * self.scale
+
+    trainer = Trainer()
+    run = ta.replay(trainer.step)
+    for scale in (2.0, 3.0):
+        trainer.scale = scale
+        assert [run(ta.ones(1)).item() for _ in range(5)] == [scale] * 5
+
+
+FACTOR: Any = 2.0
+
+
+def scaled(x: Any) -> Any:
+    return x * FACTOR
+
+
+@pytest.mark.parametrize("values", [(2.0, 3.0), (ta.full((1,), 2.0), ta.full((1,), 3.0))])
+@pytest.mark.parametrize("step", [scaled, lambda x: scaled(x)])
+def test_global_variables_of_a_step_and_of_what_it_calls_may_change(
+    monkeypatch: pytest.MonkeyPatch, step: Step, values: Any
+) -> None:
+    run = ta.replay(step)
+    for value in values:
+        monkeypatch.setitem(globals(), "FACTOR", value)
+        assert [run(ta.ones(1)).item() for _ in range(5)] == [float(value)] * 5
+
+
+def test_an_equal_number_is_no_change() -> None:
+    scale = float("2.5")
+    run = ta.replay(lambda x: x * scale)
+    for _ in range(4):
+        run(ta.ones(2))
+    (recording,) = run.recordings.values()
+    scale = float("2.5")
+    run(ta.ones(2))
+    assert [*run.recordings.values()] == [recording]
+
+
+def test_the_last_setting_of_a_module_may_change() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = 2.0
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale
+
+    model = Scaled()
+    run = ta.replay(lambda x: model(x))
+    for scale in (2.0, 3.0):
+        model.scale = scale
+        assert [run(ta.ones(1)).item() for _ in range(5)] == [scale] * 5
+
+
+def test_arguments_and_results_of_every_form() -> None:
+    def step(x: Any, pair: Any, named: Any, factor: float) -> Any:
+        y = x * factor + pair[0] * named["w"] - named["v"]
+        return "sum", {"y": y, "n": 3}, [pair[1], None]
+
+    run = ta.replay(step)
+    for i in range(6):
+        x, w = ta.full((2,), float(i)), ta.full((2,), 10.0 * i)
+        word, table, rest = run(x, (x, "b"), {"w": w, "v": x}, 3.0)
+        assert (word, table["n"], rest) == ("sum", 3, ["b", None])
+        assert table["y"].tolist() == [3.0 * i + 10.0 * i * i - i] * 2
+
+
+def test_what_another_thread_computes_meanwhile_is_right() -> None:
+    found: list[Any] = []
+
+    def aside() -> None:
+        w = nn.Parameter(ta.ones(2))
+        y = (w * 2).tanh()
+        y.sum().backward()
+        found.append((y.tolist(), w.grad.tolist()))  # type: ignore[union-attr]
+
+    def step(x: Any) -> Any:
+        thread = threading.Thread(target=aside)
+        thread.start()
+        thread.join()
+        return x * 3
+
+    run = ta.replay(step)
+    assert [run(ta.ones(1)).item() for _ in range(4)] == [3.0] * 4
+    t = np.tanh(2)
+    for y, grad in found:
+        assert y == pytest.approx([t, t])
+        assert grad == pytest.approx([2 * (1 - t * t)] * 2, rel=1e-5)

@@ -151,7 +151,7 @@ class Recording:
         if self.recorder is not None:  # the last run is run again beside this one
             for own, array in zip(self.recorder.inputs, arrays, strict=True):
                 np.copyto(own, array)
-        self.inputs = [np.array(x, order="K") for x in arrays]
+        self.inputs = [np.array(x) for x in arrays]
         args, options = _replaced((args, options), iter(self.inputs))
         recorder = Recorder(self.inputs, self.recorder, self.opaque)
         recorder.numbers = default_generator.bits

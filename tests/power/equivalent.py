@@ -44,6 +44,7 @@ ASCII = "what is read or written is ASCII"
 AS_GOOD = "other random numbers, which are as good"
 OTHER_ROW = "the last row of the table is of another kind"
 NO_OBJECT = "without an object, both places of 了 are the same"
+CHANGES_TOO = "it changes when the value does"
 LAST_STEP = "the last step is a leaf, which has no inputs and saves nothing"
 LAST_AXIS = "axis 1 is the last one"
 HINT = "a hint that saves work"
@@ -483,6 +484,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "argument dropped: np.searchsorted(...": "no sample stands just on an edge",
     },
     "morse.frames": {"another number: ....reshape(B, ...": ANY_NEGATIVE},
+    "_replay._at": {"wrong result: where.get(...": CHANGES_TOO},
+    "_replay._identity": {
+        "comparison flipped: value._edge is None": CHANGES_TOO,
+        "wrong result: value -> ...": CHANGES_TOO,
+        "wrong result: id(value)": CHANGES_TOO,
+    },
+    "Taping.look": {"order exchanged: grads, self.grads": EITHER},
+    "_replay._spec": {"order exchanged: array...": "a key, whose parts may stand in any order"},
     "legacy_array": {
         "wrong result: np.empty(0, dtype)": "there are no elements",
         "wrong result: empty(...": "the values are undefined",
