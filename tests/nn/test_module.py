@@ -279,7 +279,9 @@ def test_all_that_does_not_fit_is_reported_at_once_and_nothing_is_written():
 
 def test_without_strict_names_may_be_missing_or_unknown_but_sizes_still_count():
     model = nn.Linear(2, 1)
+    assert repr(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
     keys = model.load_state_dict({"weight": np.ones((1, 2)), "extra": 1.0}, strict=False)
+    assert repr(keys) == "_IncompatibleKeys(missing_keys=['bias'], unexpected_keys=['extra'])"
     assert keys == (["bias"], ["extra"])
     assert model.weight.tolist() == [[1.0, 1.0]]
     with pytest.raises(RuntimeError, match="size mismatch"):

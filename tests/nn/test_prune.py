@@ -42,7 +42,12 @@ def test_a_second_rule_acts_on_what_the_first_has_left():
     module = prune.l1_unstructured(layer(), "weight", amount=4)
     prune.l1_unstructured(module, "weight", amount=0.5)
     assert mask(module) == [[0, 0, 1, 1], [0, 0, 0, 0]]
-    assert len(module._forward_pre_hooks) == 1
+    prune.random_unstructured(module, "weight", amount=0)
+    (hook,) = module._forward_pre_hooks.values()
+    assert isinstance(hook, prune.PruningContainer)
+    assert hook._tensor_name == "weight"
+    assert [type(rule) for rule in hook] == [prune.L1Unstructured] * 2 + [prune.RandomUnstructured]
+    assert (len(hook), hook[-1]) == (3, list(hook)[2])
     with pytest.raises(ValueError, match=r"amount: expected at most 2, .* got 3"):
         prune.l1_unstructured(module, "weight", amount=3)
     assert mask(module) == [[0, 0, 1, 1], [0, 0, 0, 0]]

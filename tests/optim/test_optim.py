@@ -490,3 +490,22 @@ def test_a_programs_own_optimiser_completes_states_that_lack_an_option():
 
     again = copy.deepcopy(Newer([parameter(1.0)]))
     assert again.param_groups[0]["maximize"] is False
+
+
+def test_how_pytorch_computes_a_step_may_be_said_and_changes_nothing():
+    w = parameter(1.0, grad=[2.0])
+    for make in (Adam, AdamW, SGD, Adagrad, RMSprop):
+        plain, said = make([w]), make([w], foreach=False)
+        assert said.param_groups == plain.param_groups
+    for make in (Adam, AdamW, SGD, Adagrad):
+        assert make([w], fused=True).defaults == make([w]).defaults
+
+
+def test_an_optimiser_is_printed_with_the_options_of_its_groups():
+    a, b = parameter(1.0), parameter(2.0)
+    optimizer = Signs([{"params": [a]}, {"params": [b], "lr": 0.25, "name": "b"}])
+    assert repr(optimizer) == (
+        "Signs (\nParameter Group 0\n    beta: 0.5\n    lr: 0.5\n    rule: sign\n"
+        "\nParameter Group 1\n    beta: 0.5\n    lr: 0.25\n    name: b\n    rule: sign\n)"
+    )
+    assert list(optimizer.state_dict()["param_groups"][1])[-1] == "params"

@@ -37,7 +37,7 @@ from tinyattn.nn.parameter import Parameter
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
 _ARTICLE = {PARAMETER: "Parameter", MODULE: "Module", BUFFER: "Tensor", PASSING: "Tensor"}
 _HALVES = ("float16", "bfloat16")
-_handles = count()
+_handles = count(1)
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result", covariant=True)
@@ -59,13 +59,24 @@ class IncompatibleKeys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        missing, unexpected = self
+        return f"_IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
+
 
 class RemovableHandle:
     """Removes a hook: when `remove()` is called, or at the end of a `with` block."""
 
-    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool) -> None:
+    def __init__(
+        self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool, with_kwargs: bool = False
+    ) -> None:
         self._hooks = hooks
         self._id = next(_handles)
+        # A negative number: the hook is called with the named arguments, too.
+        if with_kwargs:
+            self._id = -self._id
         hooks[self._id] = hook
         if prepend:
             hooks.move_to_end(self._id, last=False)
@@ -182,7 +193,7 @@ class Module:
         prepend: run this hook before those already registered. with_kwargs: call
         `hook(module, args, kwargs)`, which returns None or the pair (args, kwargs).
         """
-        return RemovableHandle(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+        return RemovableHandle(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
     @overload
     def register_forward_hook(
@@ -211,7 +222,7 @@ class Module:
         prepend: run this hook before those already registered. with_kwargs: call
         `hook(module, args, kwargs, output)`.
         """
-        return RemovableHandle(self._forward_hooks, (hook, with_kwargs), prepend)
+        return RemovableHandle(self._forward_hooks, hook, prepend, with_kwargs)
 
     def register_full_backward_hook(
         self,
@@ -596,7 +607,8 @@ class ForwardOf(Protocol[Forward]):
 def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """forward between the hooks, each of which may replace what the next one gets."""
     refuse(f"{type(module).__name__}: a replay would not call its hooks")
-    for hook, named in list(module._forward_pre_hooks.values()):
+    for key, hook in list(module._forward_pre_hooks.items()):
+        named = key < 0  # see RemovableHandle
         new = hook(module, args, kwargs) if named else hook(module, args)
         if new is not None and named:
             args, kwargs = new
@@ -607,7 +619,8 @@ def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         result = forward_between(module, hooks, args, kwargs)
     else:
         result = module.forward(*args, **kwargs)
-    for hook, named in list(module._forward_hooks.values()):
+    for key, hook in list(module._forward_hooks.items()):
+        named = key < 0
         new = hook(module, args, kwargs, result) if named else hook(module, args, result)
         if new is not None:
             result = new

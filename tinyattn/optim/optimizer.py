@@ -56,7 +56,8 @@ class Optimizer:
         them; or of groups, dicts {"params": tensors, option: value} whose other options are those
         of the optimiser. A group keeps names as "param_names".
 
-    The learning rate may be a tensor of one element, whose value at each step counts.
+    The learning rate may be a tensor of one element, whose value at each step counts. foreach and
+    fused, by which programs choose how PyTorch computes a step, change nothing.
 
     TypeError for parameters that are no tensors; ValueError for an option out of its range, a
     parameter that is not a leaf, or one that appears twice.
@@ -79,6 +80,15 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+
+    def __repr__(self) -> str:
+        """The name of the class, and the options of each group."""
+        groups = "".join(
+            f"\nParameter Group {i}\n"
+            + "".join(f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params")
+            for i, group in enumerate(self.param_groups)
+        )
+        return f"{type(self).__name__} ({groups})"
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -187,7 +197,8 @@ class Optimizer:
             for param in group["params"]:
                 numbers[id(param)] = len(numbers)
             own = [numbers[id(param)] for param in group["params"]]
-            groups.append({**group, "params": own})
+            options = {name: value for name, value in group.items() if name != "params"}
+            groups.append({**options, "params": own})
         state = {numbers[id(param)]: dict(entry) for param, entry in self.state.items()}
         return {"state": state, "param_groups": groups}
 

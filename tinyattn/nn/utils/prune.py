@@ -6,7 +6,7 @@ parameter weight_orig, which is trained, and the buffer weight_mask of zeros and
 forward a hook computes weight = weight_orig * weight_mask. Look first at BasePruningMethod.apply.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "Identity",
     "L1Unstructured",
     "LnStructured",
+    "PruningContainer",
     "RandomStructured",
     "RandomUnstructured",
     "custom_from_mask",
@@ -48,6 +49,9 @@ class BasePruningMethod:
     PRUNING_TYPE says what a rule gets to see of a tensor that has been pruned before:
     "unstructured", the elements that are left, as a vector; "structured", the slices along the
     attribute `dim` of which something is left; "global", the whole tensor.
+
+    The hook that computes the pruned tensor before each forward is the rule itself or, where there
+    were several, a PruningContainer of them.
     """
 
     PRUNING_TYPE: ClassVar[str] = "unstructured"
@@ -92,7 +96,7 @@ class BasePruningMethod:
                 f"importance_scores: expected a tensor of shape {list(param.shape)}, as {name} "
                 f"of {type(module).__name__} has, got {got}"
             )
-        method = cls(*args, **kwargs)
+        method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         old = _hook(module, name)
         before = ones_like(param) if old is None else getattr(module, f"{name}_mask")
@@ -102,7 +106,7 @@ class BasePruningMethod:
             delattr(module, name)
             module.register_parameter(f"{name}_orig", param)
         else:
-            del module._forward_pre_hooks[old]
+            method = PruningContainer(module._forward_pre_hooks.pop(old), method)
         module.register_buffer(f"{name}_mask", mask)
         setattr(module, name, method.apply_mask(module))
         module.register_forward_pre_hook(method)
@@ -116,6 +120,28 @@ class BasePruningMethod:
         for left in (name, f"{name}_orig", f"{name}_mask"):
             delattr(module, left)
         module.register_parameter(name, param)
+
+
+class PruningContainer(BasePruningMethod):
+    """The rules by which one parameter has been pruned, in this order: `for rule in container`. The
+    mask of the module is already that of all of them."""
+
+    def __init__(self, *methods: BasePruningMethod) -> None:
+        self._tensor_name = methods[0]._tensor_name
+        self._methods = [
+            rule
+            for method in methods
+            for rule in (method if isinstance(method, PruningContainer) else [method])
+        ]
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+    def __iter__(self) -> Iterator[BasePruningMethod]:
+        return iter(self._methods)
+
+    def __getitem__(self, idx: int) -> BasePruningMethod:
+        return self._methods[idx]
 
 
 class Identity(BasePruningMethod):
@@ -328,7 +354,7 @@ def remove(module: AnyModule, name: str) -> AnyModule:
             f"name: parameter {name!r} of {type(module).__name__} has to be pruned before pruning "
             "can be removed"
         )
-    hook, _ = module._forward_pre_hooks.pop(key)
+    hook = module._forward_pre_hooks.pop(key)
     hook.remove(module)
     return module
 
@@ -338,13 +364,13 @@ def is_pruned(module: Module) -> bool:
     return any(
         isinstance(hook, BasePruningMethod)
         for one in module.modules()
-        for hook, _ in one._forward_pre_hooks.values()
+        for hook in one._forward_pre_hooks.values()
     )
 
 
 def _hook(module: Module, name: str) -> int | None:
     """The key of the hook that prunes module.name."""
-    for key, (hook, _) in module._forward_pre_hooks.items():
+    for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key
     return None

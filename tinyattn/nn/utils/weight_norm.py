@@ -42,7 +42,7 @@ def weight_norm(module: AnyModule, name: str = "weight", dim: int | None = 0) ->
     >>> [name for name, _ in layer.named_parameters()]
     ['bias', 'weight_g', 'weight_v']
     """
-    for hook, _ in module._forward_pre_hooks.values():
+    for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm) and hook.name == name:
             raise RuntimeError(
                 f"Cannot register two weight_norm hooks on the same parameter {name}"
@@ -66,7 +66,7 @@ def weight_norm(module: AnyModule, name: str = "weight", dim: int | None = 0) ->
 def remove_weight_norm(module: AnyModule, name: str = "weight") -> AnyModule:
     """Make `name` a parameter again, with its present value. Returns the module. ValueError if it
     is not normalised."""
-    for key, (hook, _) in module._forward_pre_hooks.items():
+    for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             hook(module, None)
             weight = Parameter(getattr(module, name).detach())
