@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
-from tinyattn.parallel import exchange, processes
+from tinyattn import nn
+from tinyattn.parallel import exchange, model, processes
 from tinyattn.parallel.processes import World
 from tinyattn.parallel.sums import Sum, finish
 
@@ -599,3 +600,162 @@ def test_ranks_of_one_machine_share_its_processors(monkeypatch: pytest.MonkeyPat
             assert threads(ranks, None, set()) == each  # type: ignore[arg-type]
     monkeypatch.setenv("TINYATTN_NUM_THREADS", "5")
     assert threads(2, {0, 1}, {2, 3}) == []
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def models(ranks: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`ranks`, whose programs may make models of all ranks."""
+    monkeypatch.setattr(model, "world", lambda: exchange.world())
+    return ranks
+
+
+class Named(nn.Module):
+    """A module of these parameters and buffers."""
+
+    def __init__(self, buffers: Any = (), **parameters: Any) -> None:
+        super().__init__()
+        for name, array in parameters.items():
+            setattr(self, name, nn.Parameter(ta.tensor(array)))
+        for name, array in dict(buffers).items():
+            self.register_buffer(name, ta.tensor(array))
+
+
+def test_gradients_are_sent_in_groups_from_the_last_parameter_to_the_first() -> None:
+    a, c, d, e, f = (np.zeros(n, "f4") for n in (4, 2, 3, 1, 10))
+    module = Named(a=a, b=np.zeros(3), c=c, d=d, e=e, f=f)
+    module.c.requires_grad_(False)
+    groups = model._groups(module, 16)  # bytes
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    assert [[names[id(p)] for p in group] for group in groups] == [["f"], ["e", "d"], ["b"], ["a"]]
+
+
+def test_a_group_has_its_gradients_in_a_row_and_which_of_them_there_are() -> None:
+    first, second, third = (nn.Parameter(ta.zeros(*shape)) for shape in ((2,), (1, 3), (1,)))
+    bucket = model._Bucket([first, second, third], World(comms(2)[0]))
+    assert bucket.slices == [slice(0, 2), slice(2, 5), slice(5, 6)]
+    assert bucket.left == {0, 1, 2}
+    first.grad = given = ta.tensor([1.0, 2.0])
+    third.grad = ta.tensor([9.0])
+    bucket.sum.numbers[:] = 7
+    for place in range(3):
+        bucket.take(place)
+    assert bucket.sum.numbers.tolist() == [1, 2, 0, 0, 0, 9, 1, 0, 1]
+    assert bucket.left == set()
+    bucket.sum.numbers[:] = [2, 4, 6, 8, 10, 5, 2, 1, 0]  # the sum of two ranks
+    bucket.sum.step, third.grad, version = 3, None, given._storage.version
+    bucket.put()
+    assert first.grad is given
+    assert given.tolist() == [1, 2]
+    assert given._storage.version == version + 1
+    assert second.grad is not None
+    assert second.grad.tolist() == [[3, 4, 5]]
+    assert third.grad is None
+    assert (bucket.left, bucket.sum.step) == ({0, 1, 2}, 0)
+
+
+def test_models_that_differ_between_ranks_are_refused(models: Any) -> None:
+    two, three = np.zeros(2, "f4"), np.zeros(3, "f4")
+    for others, first, other in [
+        ({"w": two, "v": three}, "v [2] float32", "v [3] float32"),
+        ({"w": two, "u": two}, "v [2] float32", "u [2] float32"),
+        ({"w": two, "v": np.zeros(2)}, "v [2] float32", "v [2] float64"),
+        ({"w": two}, "v [2] float32", "nothing"),
+        ({"w": two, "v": two, "x": three}, "nothing", "x [3] float32"),
+        ({"w": two, "v": two, "buffers": {"n": three}}, "nothing", "n [3] float32"),
+    ]:
+        made = [Named(w=two, v=two), Named(w=two, v=two), Named(**others)]
+        for error in models(3, lambda rank, made=made: model._require_alike(made[rank])):
+            assert isinstance(error, RuntimeError)
+            assert str(error).endswith(f"all ranks, got {first} on rank 0 and {other} on rank 2")
+    assert models(2, lambda rank: model._require_alike(Named(w=two, v=three))) == [None, None]
+
+
+def test_all_ranks_take_the_numbers_of_rank_0(models: Any) -> None:
+    def program(rank: int) -> Any:
+        tensors = [ta.full((2,), float(rank + k)) for k in (1, 5)]
+        model._take_from_rank_0(tensors)
+        model._take_from_rank_0([])
+        sent = len(exchange.world().comm.sent)
+        return [t.tolist() for t in tensors], [t._storage.version for t in tensors], sent
+
+    first, second = models(2, program)
+    assert first == ([[1, 1], [5, 5]], [0, 0], 1)
+    assert second[:2] == ([[1, 1], [5, 5]], [1, 1])
+
+
+class Line(nn.Module):
+    """w x + b, and on some ranks u x; the largest x that it has seen is a buffer."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.w, self.b, self.u = (nn.Parameter(ta.full((1,), start)) for _ in range(3))
+        self.register_buffer("seen", ta.full((1,), start))
+
+    def forward(self, x: float, used: bool = True) -> Any:
+        self.seen[0] = max(self.seen.item(), x)
+        y = self.w * x + self.b
+        return y + self.u * x if used else y
+
+
+@pytest.mark.parametrize("megabytes", [1.0, 1e-6])  # one group, or a group for each parameter
+def test_gradients_are_the_means_over_all_ranks(
+    models: Any, monkeypatch: pytest.MonkeyPatch, megabytes: float
+) -> None:
+    finished: list[int] = []
+    finish = model.finish
+    monkeypatch.setattr(model, "finish", lambda sums: finished.append(len(sums)) or finish(sums))
+
+    def program(rank: int) -> Any:
+        line = model.DistributedDataParallel(Line(1.0 + rank), bucket_cap_mb=megabytes)
+        module, found = line.module, []
+
+        def note() -> None:
+            found.append([None if p.grad is None else p.grad.item() for p in module.parameters()])
+
+        found.append([p.item() for p in module.parameters()])
+        line(2.0 + 2 * rank, used=rank == 1).sum().backward()  # x is 2 and 4; u only on rank 1
+        note()
+        line.zero_grad()
+        line(1.0, used=False).sum().backward()  # u on no rank
+        note()
+        line.zero_grad()
+        with line.no_sync():
+            line(1.0 + rank).sum().backward()
+        note()
+        line(3.0).sum().backward()
+        note()
+        return found
+
+    both = models(2, program)
+    start, mean, unused, sent = [1, 1, 1], [3, 1, 2], [1, 1, None], [4.5, 2, 4.5]
+    assert both == [[start, mean, unused, [x, 1, x], sent] for x in (1, 2)]
+    assert finished == [1 if megabytes == 1 else 3] * 6
+
+
+@pytest.mark.parametrize(
+    ("options", "training", "seen"),
+    [({}, True, 5), ({}, False, 7), ({"broadcast_buffers": False}, True, 7)],
+)
+def test_buffers_are_those_of_rank_0_before_a_forward_in_training(
+    models: Any, options: Any, training: bool, seen: int
+) -> None:
+    def program(rank: int) -> float:
+        line = model.DistributedDataParallel(Line(1.0), **options).train(training)
+        line.module.seen[0] = 5.0 + 2 * rank
+        line(0.0)
+        return line.module.seen.item()
+
+    assert models(2, program) == [5, seen]
+
+
+def test_groups_are_of_a_megabyte_unless_it_is_said(
+    models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[float] = []
+    monkeypatch.setattr(model, "_groups", lambda module, most: sizes.append(most) or [])
+    models(2, lambda rank: model.DistributedDataParallel(Line(1.0)))
+    models(2, lambda rank: model.DistributedDataParallel(Line(1.0), bucket_cap_mb=0.5))
+    assert sizes == [1e6, 1e6, 5e5, 5e5]
