@@ -17,6 +17,7 @@ FLOORS = {
     "tinyattn.compat": 3,
     "tinyattn._tensor": 4,
     "tinyattn.nn": 5,
+    "tinyattn.nn.parallel": 6,
     "tinyattn.learn": 7,
     "tinyattn": 6,
     "examples": 8,

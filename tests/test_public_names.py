@@ -14,9 +14,11 @@ def test_every_public_name_is_listed_once():
     }
     modules = {
         "accelerator",
+        "amp",
         "autograd",
         "backends",
         "cuda",
+        "distributed",
         "distributions",
         "nn",
         "optim",

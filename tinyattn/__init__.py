@@ -11,9 +11,11 @@ from numpy import dtype
 
 from tinyattn import (
     accelerator,
+    amp,
     autograd,
     backends,
     cuda,
+    distributed,
     distributions,
     nn,
     optim,
@@ -28,6 +30,7 @@ from tinyattn._gradcheck import GradcheckError, gradcheck, gradcheck_module
 from tinyattn._replay import replay
 from tinyattn._serialization import load, save
 from tinyattn._tensor import Tensor, set_printoptions
+from tinyattn.amp import GradScaler, autocast
 from tinyattn.autograd import (
     enable_grad,
     inference_mode,
@@ -70,6 +73,7 @@ from tinyattn.kernels import (
     set_num_threads,
     use_backend,
 )
+from tinyattn.nn import parallel as _nn_parallel
 from tinyattn.ops.activations import relu
 from tinyattn.ops.comparisons import (
     bitwise_and,
@@ -265,9 +269,11 @@ long = int64
 __all__ = [  # noqa: RUF022 (grouped by subject)
     # packages
     "accelerator",
+    "amp",
     "autograd",
     "backends",
     "cuda",
+    "distributed",
     "distributions",
     "nn",
     "optim",
@@ -502,6 +508,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "nan",
     "pi",
     # for programs written for PyTorch
+    "autocast",
     "bfloat16",
     "BoolTensor",
     "ByteTensor",
@@ -510,6 +517,7 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "float16",
     "FloatTensor",
     "get_default_dtype",
+    "GradScaler",
     "get_float32_matmul_precision",
     "half",
     "IntTensor",

@@ -239,6 +239,7 @@ def test_a_state_dict_goes_from_one_model_into_another():
     assert not np.array_equal(one(x).detach(), other(x).detach())
     keys = other.load_state_dict(one.state_dict())
     assert keys.missing_keys == keys.unexpected_keys == []
+    assert repr(keys) == str(keys) == "<All keys matched successfully>"
     np.testing.assert_array_equal(one(x).detach(), other(x).detach())
     assert not np.shares_memory(one.scale._array, other.scale._array)
 

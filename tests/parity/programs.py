@@ -405,6 +405,25 @@ def quiet(t):
     return inside, outside, seen, kept, len(names), made
 
 
+def mixed(t):
+    """Mixed precision where there is no GPU; float16 is never used."""
+    weight = t.ones(2, requires_grad=True)
+    optimizer = t.optim.SGD([weight], lr=0.5)
+    seen = []
+    for scaler in (t.amp.GradScaler("cuda"), t.cuda.amp.GradScaler(enabled=False), t.GradScaler()):
+        optimizer.zero_grad()
+        with t.autocast("cuda", dtype=t.bfloat16), t.cuda.amp.autocast():
+            loss = (weight * t.tensor([1.0, 3.0])).sum()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        seen += [scaler.step(optimizer), scaler.update(), scaler.get_scale(), scaler.is_enabled()]
+        seen += [scaler.state_dict(), scaler.load_state_dict({}), weight.detach().clone()]
+    with t.autocast("cpu", enabled=False), t.autocast("cpu", dtype=t.float32):
+        seen.append(weight @ weight)
+    seen.append(t.autocast("cuda")(lambda x: x * 2)(weight))
+    return seen, t.distributed.is_initialized()
+
+
 def printed(t):
     """Restored at the end."""
     try:
@@ -578,6 +597,9 @@ TABLE = {
         lambda t: t.ones(2).clone(memory_format="preserve"),
     ))),
     "set_printoptions": scenario(printed, cases=1),
+    **dict.fromkeys(("autocast", "GradScaler"), scenario(
+        mixed, cases=1, wrong=(lambda t: t.autocast("nowhere"), lambda t: t.autocast(3))
+    )),
     "nan": scenario(lambda t: t.nan != t.nan, cases=1),
     **dict.fromkeys(("Generator", "initial_seed", "default_generator"), scenario(seeds, cases=1)),
     "bernoulli": Entry(

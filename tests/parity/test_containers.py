@@ -228,6 +228,11 @@ def of(form, wrong=()):
     return scenario(form, lambda d: Call(d.array((3, 2), "d")), wrong)
 
 
+def copied(t, x):
+    model = t.nn.DataParallel(t.nn.Tanh(), device_ids=[0])
+    return model(x), model.device_ids, repr(model), [n for n, _ in model.named_modules()]
+
+
 TABLE = {
     **MODULES,
     "Sequential": of(sequence, (lambda t: t.nn.Sequential(3), lambda t: t.nn.Sequential()[0])),
@@ -236,6 +241,7 @@ TABLE = {
         (lambda t: t.nn.Sequential() * 0, lambda t: t.nn.Sequential() * 0.5),
     ),
     "register_forward_hook": of(hooked),
+    "DataParallel": of(copied),
     "ModuleList": of(listed, (lambda t: t.nn.ModuleList([3]), lambda t: t.nn.ModuleList()[0])),
     "ModuleDict": of(
         named, (lambda t: t.nn.ModuleDict({"a": 3}), lambda t: t.nn.ModuleDict()["a"])

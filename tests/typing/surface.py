@@ -72,6 +72,7 @@ def old_programs(x: Tensor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert_type(ta.range(0, 3), Tensor)
+        assert_type(ta.cuda.amp.GradScaler(enabled=False).get_scale(), float)
         assert_type(init.uniform(ta.ones(2)), Tensor)
         assert_type(init.normal(ta.ones(2)), Tensor)
         assert_type(init.constant(ta.ones(2), 1.0), Tensor)
@@ -94,6 +95,11 @@ def old_programs(x: Tensor) -> None:
     assert_type(isinstance(x.dtype, ta.dtype), bool)
     assert_type(ta.zeros_like(x, memory_format=ta.preserve_format), Tensor)
     assert_type(x.contiguous(ta.contiguous_format).clone(memory_format=None), Tensor)
+    scaler = ta.amp.GradScaler("cuda", enabled=False)
+    with ta.autocast("cuda", dtype=ta.float16, enabled=False):
+        assert_type(scaler.scale(x), Tensor)
+    assert_type(ta.distributed.is_initialized(), bool)
+    assert_type(nn.DataParallel(nn.Linear(2, 2))(x), Any)
     with ta.inference_mode():
         y = x.detach().clone()
     assert_type((y.addcmul_(y, y), y.addcdiv_(y, y + 1)), tuple[Tensor, Tensor])

@@ -16,14 +16,11 @@ _BATCH = "there is BatchNorm1d; or use LayerNorm, or RMSNorm"
 
 TORCH: dict[str, str] = {
     # Out of scope
-    "amp": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
-    "autocast": f"there is no autocast: {_CPU}, in float32 or float64; leave it out",
     "mps": _CPU,
     "xpu": _CPU,
     "compile": "there is nothing to compile; use the model as it is",
     "jit": "there is nothing to compile; use the model as it is",
     "fx": "there is no tracing of programs",
-    "distributed": "use tinyattn.parallel, under mpiexec",
     "multiprocessing": "use Python's multiprocessing; tensors are copied between processes",
     "sparse": "there are no sparse tensors",
     "sparse_coo_tensor": "there are no sparse tensors",
@@ -126,9 +123,7 @@ NN: dict[str, str] = {
     "LazyBatchNorm1d": _BATCH,
     "GroupNorm": "use LayerNorm, or RMSNorm",
     "ConvTranspose1d": "there is Conv1d only",
-    "DataParallel": f"{_CPU}: use the model itself",
     "SyncBatchNorm": _BATCH,
-    "parallel": "use tinyattn.parallel, under mpiexec",
     "Bilinear": "use einsum with a Parameter",
     "PReLU": "use LeakyReLU, or where(x > 0, x, weight * x) with a Parameter",
     "SELU": "use ELU",
@@ -196,6 +191,7 @@ DISTRIBUTIONS: dict[str, str] = {
 AUTOGRAD: dict[str, str] = {"functional": _FIRST, "profiler": "use cProfile"}
 
 DEVICE: dict[str, str] = {"*": _CPU}  # every name
+DISTRIBUTED: dict[str, str] = {"*": "use tinyattn.parallel, under mpiexec"}
 
 _TABLES: dict[str, Mapping[str, str]] = {"tinyattn.autograd": AUTOGRAD}
 

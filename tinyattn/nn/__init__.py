@@ -22,6 +22,7 @@ from tinyattn.nn.activation import (
 )
 from tinyattn.nn.attention import Attention, KeyValueCache, MultiheadAttention
 from tinyattn.nn.containers import (
+    DataParallel,
     ModuleDict,
     ModuleList,
     ParameterDict,
@@ -88,6 +89,7 @@ __all__ = [
     "Conv1d",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Embedding",
     "EmbeddingBag",

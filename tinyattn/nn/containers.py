@@ -4,7 +4,15 @@ Look first at Sequential. `_Numbered` is what it shares with ModuleList: modules
 """
 
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    ValuesView,
+)
 from itertools import chain
 from operator import index as as_int
 from typing import Any, Self, SupportsIndex, overload
@@ -359,3 +367,28 @@ class ParameterDict(Module):
 
     def extra_repr(self) -> str:
         return _told(self._members(PARAMETER))
+
+
+class DataParallel(Module):
+    """The model `module` on several GPUs. There are none, so calling it calls the model itself, as
+    in PyTorch without a GPU. The names of its state begin with "module.".
+
+    device_ids, output_device, dim: which GPUs, and how a batch is shared out; not used.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        device_ids: Sequence[Any] | None = None,
+        output_device: Any = None,
+        dim: int = 0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(module, Module):
+            raise TypeError(f"module: expected a Module, got {type(module).__name__}")
+        self.module = module
+        self.device_ids: list[int] = []
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model gives."""
+        return self.module(*args, **kwargs)

@@ -3,6 +3,18 @@
 from typing import TYPE_CHECKING
 
 from tinyattn.compat.missing import DEVICE, refuse
+from tinyattn.cuda import amp
+
+__all__ = [
+    "amp",
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "is_bf16_supported",
+    "manual_seed",
+    "manual_seed_all",
+    "synchronize",
+]
 
 
 def is_available() -> bool:
