@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyattn.kernels import AdamOptions, Backend, SGDOptions
+from tinyattn.kernels import AdamOptions, AttentionOptions, Backend, SGDOptions
+from tinyattn.kernels.windows import Windows
 
 from . import cases
 from .bounds import slope
@@ -560,3 +561,63 @@ def test_global_norm_is_that_of_one_long_vector(definition: Backend) -> None:
 def test_global_norm_of_float32_is_summed_in_float64(definition: Backend) -> None:
     ones = np.full(2**25, 1.0, np.float32)
     assert definition.global_norm([ones, ones]) == math.sqrt(2**26)
+
+
+# 2^60 + 1 is 2^60 in float64: what is left of the sum of these numbers, 1, is what rounding lost.
+LOST = [2.0**60, -(2.0**60), 1.0, 0.0]
+
+
+def test_what_rounding_loses_is_added_in_the_end(definition: Backend) -> None:
+    x = np.array(LOST).reshape(1, 4, 1)
+    assert definition.sum(x).item() == 1
+    assert definition.products(x, np.ones_like(x)).item() == 1
+    assert definition.moments(x)[0].item() == 0.25
+    assert definition.scatter_add(x[:, [0, 2, 1, 3]], np.zeros((1, 4, 1), int), 1).item() == 1
+    (row,) = definition.mean_pool(x[:, :, 0], Windows(T=4, n=1, size=4))
+    assert row.tolist() == [0.25]
+
+
+def test_the_terms_of_softmax_are_summed_exactly(definition: Backend) -> None:
+    u = 2.0**-55  # 1 + u is 1, but not 1 + 7 u
+    x = np.log([[1.0] + 7 * [u]])
+    want = 1 / math.fsum(np.exp(x[0]).tolist())
+    assert definition.softmax(x)[0, 0] == want < 1
+
+
+def test_a_mean_of_infinities_is_no_less_than_infinite(definition: Backend) -> None:
+    mean, rest, _ = definition.moments(np.array([math.inf, 1.0]).reshape(1, 2, 1))
+    assert (mean.item(), rest.item()) == (math.inf, 0)
+
+
+def test_a_triangle_keeps_one_side_of_a_diagonal(definition: Backend) -> None:
+    x = r.normal(size=(2, 3, 4))
+    for k, upper in ((0, True), (0, False), (1, True), (-1, False)):
+        got = definition.triangle(x, k, upper)
+        for a, i, j in np.ndindex(x.shape):
+            kept = j - i >= k if upper else j - i <= k
+            assert got[a, i, j] == (x[a, i, j] if kept else 0)
+
+
+def test_the_gradient_of_a_norm_is_0_at_0_and_for_no_other_number(definition: Backend) -> None:
+    grad, x, y = (
+        np.array([2.0, math.inf, 3.0]),
+        np.array([1.0, 0.0, 5.0]),
+        np.array([4.0, 3.0, 0.0]),
+    )
+    got = definition.elementwise("norm_backward", (grad, x, y))
+    assert got.tolist() == [0.5, 0, 0]
+
+
+def test_attention_of_a_query_without_keys_is_0(definition: Backend) -> None:
+    q, k = r.normal(size=(1, 1, 2, 3)), r.normal(size=(1, 1, 4, 3))
+    mask = np.array([[True, True, False, True], [False] * 4]).reshape(1, 1, 2, 4)
+    out, lse = definition.attention(q, k, k, mask, AttentionOptions(False, 1.0))
+    assert out[0, 0, 1].tolist() == [0, 0, 0]
+    assert lse[0, 0, 1] == -math.inf
+    assert np.isfinite(out[0, 0, 0]).all()
+
+
+def test_no_class_is_before_the_first(definition: Backend) -> None:
+    total = np.array(1.0)
+    with pytest.raises(IndexError, match="target"):
+        definition.nll_loss_backward(np.ones(1), np.array([-1]), np.ones(1), total, -100, 4)

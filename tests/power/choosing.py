@@ -57,15 +57,10 @@ CALLING = {
 
 
 def kernel_tests(mutant: Mutant, definition: bool) -> list[str]:
-    """The definition is held to mathematics, the other backends to the definition; and the tests
-    of the operations that call a kernel run it too."""
+    """Those that call the kernel, and those of the operations that call it."""
     calls = re.compile(rf"\.({'|'.join(mutant.entries)})\b")
-    measure = "definition" if definition else "agreement"
     files = {stem for stem, names in kernels(ROOT).items() if {*names} & {*mutant.entries}}
-    stems = {measure, *files, *(name.split("_")[0] for name in mutant.entries)}
-    patterns = [f"test_{stem}{end}" for stem in stems for end in (".py", "_*.py")]
-    named = [p for pattern in patterns for p in (ROOT / "tests/kernels").glob(pattern)]
-    found = {p for p in named if calls.search(p.read_text())}
+    found = {p for p in ROOT.glob("tests/kernels/test_*.py") if calls.search(p.read_text())}
     for stem in files & CALLING.keys() if definition else ():
         found |= {p for pattern in CALLING[stem] for p in ROOT.glob(pattern)}
     for p in ROOT.glob("tinyattn/ops/*.py"):

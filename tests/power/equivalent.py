@@ -33,6 +33,7 @@ LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
+EITHER_TERM = "a sum of two is the same from both sides"
 EITHER = "whether two differ is the same from both sides"
 ANY_NEGATIVE = "NumPy takes any negative number for -1"
 INSTANT = "no clock shows just this number"
@@ -197,6 +198,37 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "flipped sign: `total` + `block`": RESTORED,
         "dropped term: `total` + `block`": RESTORED,
     },
+    "Rounded.backward": {
+        f"factor {factor}: dx": "0 times it is 0" for factor in ("-1", "1.001", "37")
+    },
+    "reference.distances.sizes": {"never: (np.isfinite(...": FASTER},
+    "reference.distances.cosine": {"swapped: of_x, of_y = ...": "only their product counts"},
+    "reference.indexing.scatter_add": {
+        "swapped: sums, lost = ...": "both are zeros here",
+        "never: x.dtype == np.float32": FASTER,
+    },
+    "reference.int8.int8_linear": {
+        "mask ignored: np.where(used[:, None], x, 0)": "such a row is times 0, or gives NaN",
+        "mask ignored: np.where(used, most, 0)": "the sums of such a row are 0",
+    },
+    "reference.pooling.mean_pool": {"swapped: s, lost = ...": EITHER_TERM},
+    "reference.prod.prod_backward": {"swapped: before, after = ...": ONES},
+    "reference.random.halves": {"without uint32: ...": LONGER},
+    "reference.random.uniform": {
+        "without float32: ...": "24 bits are exact in either type",
+        "without uint64: ...": "NumPy takes a number in the type of the array",
+    },
+    "reference.random.dropout": {"without float32: ...": AS_GOOD},
+    "reference.reductions.finer": {"wrong branch: ... -> (x.astype(np.float64))": COPIED},
+    "reference.reductions.total": {
+        "swapped: a, b, odd = ...": EITHER_TERM,
+        "wrong branch: np.concatenate(...": FASTER,
+        "swapped: [s, odd]": "another order of the same sum",
+    },
+    "reference.reductions.sum": {"swapped: s, lost = ...": EITHER_TERM},
+    "reference.reductions.products": {"swapped: s, lost = ...": EITHER_TERM},
+    "reference.reductions.moments": {"swapped: s, lost = ...": EITHER_TERM},
+    "reference.softmax.summed": {"swapped: s, lost = ...": EITHER_TERM},
     "reference.optim.adam": {"always: weight_decay": ZERO},
     "reference.optim.sgd": {"always: weight_decay": ZERO},
     "reference.attention.attention": {"always: options.dropout_p": "nothing is dropped"},
