@@ -47,9 +47,11 @@ def prepare(
     pairs = all_pairs(args.data, args.swap, args.pairs)
     apart = [read_pairs(f, args.swap) if f else [] for f in (args.valid_data, args.test_data)]
     training, validation, test, repeated = split(args, pairs, *apart)
+    sources = {source_key(source) for source, _ in test}
     test = [pair for pair in test if digest(pair[0]) not in known]
     if not test:
-        raise DataError(f"--from: expected a model that has not seen all {args.test} test sources")
+        count = len(sources)
+        raise DataError(f"--from: expected a model that has not seen all {count} test sources")
     options = model_options(args, training) if base is None else base.options
     pieces = learn_pieces(training, options) if base is None else base.pieces
     tokens, left_out = drop_long(tokenize(training, options, pieces), args.max_length)

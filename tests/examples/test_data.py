@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from translator.data import prepare
+from translator.data import digest, prepare
 from translator.files import load_model, new_folder, save_model
 from translator.model import with_one_apostrophe
 from translator.options import parsed, train_options
@@ -173,6 +173,10 @@ def test_pairs_for_validation_and_test_may_have_files_of_their_own(tmp_path: Pat
     assert len(data.training) == 28
     assert data.repeated == 3  # wal of validation; wal and drei katzen of the training pairs
     assert "uhu" not in model.source
+    seen = [digest("WAL"), digest("ein uhu")]
+    assert prepare(args, model, seen[:1])[1].test == [("ein uhu", "an owl")]
+    with pytest.raises(DataError, match="that has not seen all 2 test sources"):
+        prepare(args, model, seen)
     _, turned = prepare(train_options(*given, "--swap", "--hidden", "4"))
     assert turned.test == [("a whale", "wal"), ("the whale", "wal"), ("an owl", "ein uhu")]
     _, drawn = prepare(train_options(*given[:4], "--test", "5", "--hidden", "4"))
