@@ -164,6 +164,7 @@ def test_the_loss_of_a_part_is_that_of_a_batch_whose_words_are_dropped() -> None
     args = train_options(*TINY)
     args.word_dropout = 1.0
     model, data = prepare(args)
+    model.eval()
     batch = next(batches(data.training, 8))
     hidden = drop_words(batch, 1.0)
     assert set(hidden.source.ravel()) <= {UNK, PAD}
