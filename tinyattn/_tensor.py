@@ -547,9 +547,10 @@ class Tensor(TensorBase):
     __isub__ = sub_ = in_place.sub_
     __imul__ = mul_ = in_place.mul_
     __itruediv__ = div_ = in_place.div_
-    __ifloordiv__ = in_place.floor_divide_
-    __imod__ = in_place.remainder_
-    __ipow__ = in_place.pow_
+    __ifloordiv__ = floor_divide_ = in_place.floor_divide_
+    __imod__ = remainder_ = in_place.remainder_
+    __ipow__ = pow_ = in_place.pow_
+    fmod_ = in_place.fmod_
     __iand__ = in_place.bitwise_and_
     __ior__ = in_place.bitwise_or_
     __ixor__ = in_place.bitwise_xor_

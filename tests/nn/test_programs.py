@@ -112,6 +112,16 @@ def test_similarity_and_distance_as_modules():
     x, y = ta.tensor([[3.0, 4.0]]), ta.tensor([[4.0, 3.0]])
     assert nn.CosineSimilarity()(x, y).tolist() == pytest.approx([0.96])
     assert nn.CosineSimilarity(0)(x, y).tolist() == pytest.approx([1, 1])
+    both = ta.tensor([[1.0, 0.0], [1.0, 0.0]]), ta.tensor([[3.0, 4.0], [3.0, -4.0]])
+    apart = ta.tensor([1, -1])
+    for margin, losses in ((0.0, [0.4, 0.6]), (0.5, [0.4, 0.1]), (0.7, [0.4, 0.0])):
+        loss = nn.CosineEmbeddingLoss(margin, reduction="none")
+        assert loss(*both, apart).tolist() == pytest.approx(losses)
+        for how in ("sum", "mean"):
+            found = nn.CosineEmbeddingLoss(margin, reduction=how)(*both, apart).item()
+            assert found == pytest.approx(getattr(np, how)(losses))
+    with pytest.raises(RuntimeError, match=r"expected input1 and input2 \(B, D\) and target"):
+        nn.CosineEmbeddingLoss()(*both, ta.ones(()))
     assert nn.CosineSimilarity(eps=100.0)(x, y).tolist() == pytest.approx([0.0024])
     assert nn.PairwiseDistance(eps=0.0)(x, y).tolist() == pytest.approx([2**0.5])
     assert nn.PairwiseDistance(1.0, 0.5, True)(x, y).tolist() == [[2.0]]

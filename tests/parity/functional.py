@@ -170,6 +170,13 @@ def similar(d):
     return call
 
 
+def embedded(d):
+    rows = d.pick((), (d.int(1, 4),))
+    x, y = d.array((*rows, 3), "d"), d.array((*rows, 3), "d")
+    target = Const(np.where(d.random(rows) < 0.5, -1, 1))
+    return Call(x, y, target, **d.pick({}, {"margin": 0.25}, {"reduction": "none"}))
+
+
 def distant(d):
     shape = d.shape(1, 2)
     x = d.array(shape)
@@ -363,6 +370,13 @@ TABLE = {
         cases=2 * CASES,
     ),
     "normalize": Entry(normalized, (lambda t: F(t).normalize(t.ones(2), dim=1),), tolerance=50),
+    "cosine_embedding_loss": Entry(
+        embedded,
+        (
+            lambda t: F(t).cosine_embedding_loss(t.ones(2, 3), t.ones(2, 3), t.ones(())),
+            lambda t: F(t).cosine_embedding_loss(t.ones(2, 3), t.ones(3, 3), t.ones(2)),
+        ),
+    ),
     "cosine_similarity": Entry(
         similar, (lambda t: F(t).cosine_similarity(t.ones(2, 3), t.ones(2, 2)),)
     ),

@@ -371,6 +371,12 @@ TABLE = {
             lambda t: t.nn.BatchNorm1d(3)(t.ones(3)),
         ),
     ),
+    "CosineEmbeddingLoss": Layer(
+        lambda d: (
+            Call(**d.pick({}, {"margin": 0.3}, {"reduction": "sum"}, {"size_average": False})),
+            Call(d.array((2, 3), "d"), d.array((2, 3), "d"), np.array([1, -1])),
+        )
+    ),
     "CosineSimilarity": Layer(
         lambda d: (
             Call(*d.pick((), (0,), (-1, 0.5))),

@@ -131,7 +131,6 @@ NN: dict[str, str] = {
     "Hardtanh": "use x.clamp(-1, 1)",
     "Mish": "use x * softplus(x).tanh()",
     "CTCLoss": "there is no CTC loss",
-    "CosineEmbeddingLoss": "use nn.functional.cosine_similarity",
     "TripletMarginLoss": "use pairwise_distance and relu",
     "MarginRankingLoss": "use relu",
     "MultiLabelSoftMarginLoss": "use BCEWithLogitsLoss",

@@ -36,6 +36,7 @@ from tinyattn.nn.linear import Flatten, Identity, LazyLinear, Linear, Unflatten
 from tinyattn.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
+    CosineEmbeddingLoss,
     CrossEntropyLoss,
     HuberLoss,
     KLDivLoss,
@@ -87,6 +88,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Conv1d",
+    "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "DataParallel",

@@ -34,6 +34,7 @@ from tinyattn.ops.normalising import (
 from tinyattn.ops.pointwise_losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
     huber_loss,
     kl_div,
     l1_loss,
@@ -54,6 +55,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",

@@ -37,6 +37,7 @@ from tinyattn.ops.elementwise import (
     sub,
     tanh,
 )
+from tinyattn.ops.rounding import fmod
 from tinyattn.ops.shape import squeeze, t, transpose, unsqueeze
 
 
@@ -84,6 +85,11 @@ def floor_divide_(input: Tensor, other: Operand) -> Tensor:
 def remainder_(input: Tensor, other: Operand) -> Tensor:
     """`remainder`, written into input."""
     return in_place(remainder, input, other)
+
+
+def fmod_(input: Tensor, other: Operand) -> Tensor:
+    """`fmod`, written into input."""
+    return in_place(fmod, input, other)
 
 
 def pow_(input: Tensor, exponent: Operand) -> Tensor:

@@ -23,8 +23,9 @@ from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.recording import check
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops._arguments import as_floats, as_tensor
-from tinyattn.ops.elementwise import exact
+from tinyattn.ops.elementwise import clamp, exact, where
 from tinyattn.ops.losses import REDUCTIONS
+from tinyattn.ops.normalising import cosine_similarity
 
 
 class PerElement(Function):
@@ -377,6 +378,44 @@ def kl_div(
     if reduction != "batchmean":
         _check_reduction(reduction)
     return operation.apply(input, target, reduction=reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1: cos is the cosine similarity
+    of a row of input1 and one of input2, (B, D) or (D,).
+
+    target (B,) or (): 1 for rows that should point the same way, -1 for others. reduction: "mean",
+    "sum" or "none" (one loss for each row).
+
+    RuntimeError for other shapes.
+
+    >>> x, y = ta.tensor([[1.0, 0.0], [1.0, 0.0]]), ta.tensor([[3.0, 4.0], [3.0, 4.0]])
+    >>> F.cosine_embedding_loss(x, y, ta.tensor([1, -1]), reduction="none")
+    tensor([0.4, 0.6])
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    _check_reduction(reduction)
+    x, y = as_floats(input1, "input1", "cosine_embedding_loss"), as_tensor(input2, "input2")
+    shapes = [list(t._array.shape) for t in (x, y, as_tensor(target, "target"))]
+    if len(shapes[0]) not in (1, 2) or not shapes[0][:-1] == shapes[1][:-1] == shapes[2]:
+        raise RuntimeError(
+            "cosine_embedding_loss: expected input1 and input2 (B, D) and target (B,), or (D,) and "
+            f"(), got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+        )
+    cosine = cosine_similarity(x, y, dim=-1)
+    apart = where(target == -1, clamp(cosine - margin, min=0.0), 0.0)
+    loss = where(target == 1, 1 - cosine, apart)
+    if reduction == "none":
+        return loss
+    return loss.sum() if reduction == "sum" else loss.mean()
 
 
 def _difference(
