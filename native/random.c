@@ -75,12 +75,13 @@ static void FN(fill_normally)(struct ta_source *s, real *out, int64_t count)
     for (int64_t i = 0; i < count;) {
         /* A half that is left over may be the last number; then no word is wanted. */
         if (s->at == s->end && count - i > s->has_half) ta_more_words(s, (count - i + 1) / 2);
-        while (!s->has_half && s->at < s->end && i + 2 <= count) {
+        for (; s->at < s->end && i + 2 <= count; i += 2) {
             const uint64_t word = s->word[s->at];
-            if (!(ta_is_inside((uint32_t)word, out + i) & ta_is_inside((uint32_t)(word >> 32), out + i + 1))) break;
-            s->half = (uint32_t)(word >> 32);
+            const uint32_t low = (uint32_t)word, high = (uint32_t)(word >> 32);
+            const uint32_t first = s->has_half ? s->half : low, second = s->has_half ? low : high;
+            if (!(ta_is_inside(first, out + i) & ta_is_inside(second, out + i + 1))) break;
+            s->half = high;
             s->at++;
-            i += 2;
         }
         if (i < count) out[i++] = ta_normal_float(s);
     }

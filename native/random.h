@@ -3,9 +3,10 @@
  * as NumPy's Philox does. Included once by core.c; look at ta_random_halves. */
 enum { HALVES = 1024 }; /* of numbers that are made at a time */
 
-static inline void ta_philox(const struct ta_stream *stream, uint64_t block, uint64_t word[4])
+static inline void ta_philox(const struct ta_stream *stream, uint64_t block, uint64_t out[4])
 {
     uint64_t key0 = stream->key[0], key1 = stream->key[1], carry = block;
+    uint64_t word[4]; /* in registers: `out` could be memory that the stream stands in */
     for (int i = 0; i < 4; i++) {
         word[i] = stream->counter[i] + carry;
         carry = word[i] < carry;
@@ -20,6 +21,7 @@ static inline void ta_philox(const struct ta_stream *stream, uint64_t block, uin
         key0 += 0x9E3779B97F4A7C15u;
         key1 += 0xBB67AE8584CAA73Bu;
     }
+    memcpy(out, word, sizeof word);
 }
 
 /* The halves begin, begin + 1, ... of the stream: `count` <= HALVES of them, of which the first stands at

@@ -131,9 +131,9 @@ static inline int ta_is_inside(uint32_t half, float *x)
 {
     const int layer = half & 0xff;
     const uint32_t place = half >> 9;
-    const float size = (float)(int32_t)place * (float)(ta_layers[layer].width * 0x1p29);
+    const float size = (float)(int32_t)place * ta_float_layers[layer].width;
     *x = copysignf(size, (float)(int32_t)(half << 23));
-    return place < (uint32_t)((ta_layers[layer].inside + (1 << 28)) >> 29);
+    return place < ta_float_layers[layer].inside;
 }
 
 static float ta_normal_float(struct ta_source *s)

@@ -29,7 +29,7 @@ def few(elements: int, dense: bool = False) -> bool:
 def copied(x: Array) -> Array:
     """A copy in row-major order."""
     if few(x.size, x.flags.c_contiguous):
-        return np.array(x, order="C")
+        return x.copy() if type(x) is np.ndarray else np.array(x, order="C")
     return backend().copy(x)
 
 

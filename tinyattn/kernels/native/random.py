@@ -9,6 +9,7 @@ from tinyattn.kernels.native.calling import INT64, NULL, address, by_size
 _VERSIONS = by_size("uniform", "dropout")
 _NORMALS = by_size("normals")
 _WORDS = ffi.typeof("uint64_t[]")
+_REST = ffi.typeof("uint64_t[3]")
 _STREAM = ffi.typeof("struct ta_stream *")
 _WORD = 2**64 - 1
 
@@ -31,7 +32,7 @@ def uniform(arrays: list[Array], stream: Stream) -> None:
 def normals(arrays: list[Array], source: Source) -> Source:
     """Fill the arrays, one after another, with normal numbers."""
     counter, key, block = source.counter.copy(), source.key, source.block.copy()
-    rest = ffi.new("uint64_t[3]", source[3:])
+    rest = ffi.new(_REST, source[3:])
     words = [address(_WORDS, x) for x in (counter, key, block)]
     for out in arrays:
         real, kernel = _NORMALS[out.itemsize]
