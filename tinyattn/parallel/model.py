@@ -137,11 +137,11 @@ class _Bucket:
         for place, parameter in enumerate(self.parameters):
             if not self.used[place]:  # on no rank
                 continue
-            mean = (self.sum.numbers[self.slices[place]] / self.ranks).reshape(parameter.shape)
+            total = self.sum.numbers[self.slices[place]].reshape(parameter.shape)
             if parameter.grad is None:
-                parameter.grad = results.wrap(mean)
+                parameter.grad = results.wrap(total / self.ranks)
             else:
-                parameter.grad._array[...] = mean
+                np.divide(total, self.ranks, out=parameter.grad._array)
                 parameter.grad._storage.changed("DistributedDataParallel")
         self.left = set(range(len(self.parameters)))
         self.sum.step = 0

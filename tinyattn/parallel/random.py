@@ -54,7 +54,7 @@ def part_of_batch(
         yield PartOfBatch(slice(0, total), 1.0)
         return
     refuse("part_of_batch: ranks can't replay")
-    states = all_gather_object(default_generator.get_state().tolist())
+    states = all_gather_object(default_generator.get_state().numpy().tobytes())
     for rank, state in enumerate(states):
         if state != states[0]:
             raise RuntimeError(

@@ -31,7 +31,7 @@ class Sum:
         self.here, self.tag = here, here.tags(2)
         piece = -(-size // here.size)
         self.pieces = np.zeros((here.size, piece), dtype)  # ours, then the sums
-        self.received = np.empty_like(self.pieces)  # by all ranks, for this one to add up
+        self.received = np.empty_like(self.pieces)  # from the others, for this rank to add up
         self.numbers: Array = self.pieces.reshape(-1)[:size]
         self.step = 0
         self.requests: dict[int, list[Any]] = {}
@@ -39,8 +39,6 @@ class Sum:
     def start(self) -> None:
         """Send what stands in `numbers`, which must not be changed before the end."""
         self.step = 1
-        rank = self.here.rank
-        self.received[rank] = self.pieces[rank]
         self._exchange(
             self.tag, {peer: self.pieces[peer] for peer in self.here.peers}, self.received
         )
@@ -49,15 +47,21 @@ class Sum:
         """Take the next step, if what it needs has come. Returns whether the sum is complete."""
         if self.step == 1 and not self.missing():
             self.step = 2
-            rank = self.here.rank
-            total = self.pieces[rank]
-            total[:] = self.received[0]
-            for piece in self.received[1:]:
-                total += piece
+            total = self._add_up()
             self._exchange(self.tag + 1, dict.fromkeys(self.here.peers, total), self.pieces)
         if self.step == 2 and not self.missing():
             self.step = 3
         return self.step == 3
+
+    def _add_up(self) -> Array:
+        """The sum of the pieces of all ranks in the place of this rank's own, without copies."""
+        own = self.here.rank
+        pieces = [self.pieces[own] if rank == own else x for rank, x in enumerate(self.received)]
+        places = [self.received[own]] * (len(pieces) - 2) + [pieces[own]]
+        total = pieces[0]
+        for piece, place in zip(pieces[1:], places, strict=True):
+            total = np.add(total, piece, out=place)
+        return total
 
     def missing(self) -> list[int]:
         """The ranks with which the present step is not complete."""
