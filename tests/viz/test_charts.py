@@ -8,7 +8,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn, viz
-from tinyattn.viz.chart import LINES
+from tinyattn.viz.chart import LINES, Chart, heat_map, ticks
 
 CHARTS = {
     "attention": lambda: viz.attention_figure(np.eye(2), ["a", "b"], ["x", "y"], "Attention"),
@@ -217,3 +217,139 @@ def test_the_scale_of_a_jacobian_is_even_on_both_sides_of_0():
 def test_what_jacobian_refuses(matrix, names, message):
     with pytest.raises(ValueError, match=message):
         viz.jacobian(matrix, names)
+
+
+# --- sizes, places and words ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chart", "width", "height"),
+    [
+        (lambda: viz.attention_figure(np.eye(2, 3), ["a"] * 3, ["x"] * 2), 2.85, 2.0),
+        (lambda: viz.attention_figure(np.zeros((1, 300)), ["a"] * 300, ["x"]), 100, 1.6),
+        (lambda: viz.attention_figure(np.zeros((300, 1)), ["a"], ["x"] * 300), 1.95, 100),
+        (lambda: viz.curve_figure([0], {"a": [1], "b": [2]}, "x"), 8, 3),
+        (lambda: viz.gates({"r": np.ones((2, 3)), "z": np.ones((2, 3))}), 5, 3.5),
+        (lambda: viz.gates({"r": np.ones((20, 3))}), 8.8, 2.2),
+        (lambda: viz.gates({"r": np.ones((50, 3))}), 14, 2.2),
+        (lambda: viz.gradient_norms([1.0]), 5.6, 3.2),
+        (lambda: viz.jacobian(np.ones((2, 8))), 7.2, 3.2),
+        (lambda: viz.jacobian(np.ones((8, 2))), 4.2, 6.2),
+        (lambda: viz.jacobian(np.ones((20, 100))), 13, 4.2),
+    ],
+)
+def test_the_size_of_a_figure_in_inches(chart, width, height):
+    figure = chart().figure
+    assert figure.get_size_inches().tolist() == pytest.approx([width, height])
+    assert figure.dpi == 120
+
+
+def test_a_title_stands_at_the_left():
+    title = Chart(1, 1, "a title").figure._suptitle
+    assert (title.get_position()[0], title.get_ha(), title.get_fontsize()) == (0.01, "left", 11)
+    assert Chart(1, 1).figure._suptitle is None
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "places"),
+    [(5, 5, [0, 1, 2, 3, 4]), (6, 5, [0, 2, 4]), (7, 2, [0, 4]), (1, 5, [0]), (0, 5, [])],
+)
+def test_at_most_so_many_places_have_a_label(count, most, places):
+    assert list(ticks(count, most)) == places
+
+
+def test_numbers_in_cells_are_bright_on_dark_cells_and_dark_on_bright_ones():
+    axes = viz.jacobian([[-1.0, 0.09, np.nan], [0.11, 1.0, -0.004]]).axes[0]
+    white, black = "#ffffff", "#000000"
+    assert [(t.get_text(), t.get_color(), t.get_position()) for t in axes.texts] == [
+        ("-1.00", white, (0, 0)), ("0.09", white, (1, 0)), ("nan", black, (2, 0)),
+        ("0.11", black, (0, 1)), ("1.00", black, (1, 1)), ("0.00", white, (2, 1)),
+    ]  # fmt: skip
+    assert {(t.get_ha(), t.get_va(), t.get_fontsize()) for t in axes.texts} == {
+        ("center", "center", 8)
+    }
+
+
+def test_a_map_of_one_value_has_numbers_too():
+    axes = Chart(2, 2).figure.add_subplot()
+    heat_map(axes, np.array([[2.0]]), 2, 2, "all alike", numbers=True)
+    assert [text.get_color() for text in axes.texts] == ["#ffffff"]
+    assert (axes.images[0].get_interpolation(), axes.get_aspect()) == ("nearest", "auto")
+
+
+def test_the_numbers_of_a_jacobian_are_written_up_to_ten_rows_and_columns():
+    assert len(viz.jacobian(np.ones((10, 10))).axes[0].texts) == 100
+    assert not viz.jacobian(np.ones((11, 1))).axes[0].texts
+    assert not viz.attention_figure(np.eye(1), ["a"], ["x"]).axes[0].texts
+
+
+def labels(axes):
+    """The words at the axes, and at the ticks."""
+    ticks = [[t.get_text() for t in get()] for get in (axes.get_xticklabels, axes.get_yticklabels)]
+    return axes.get_xlabel(), axes.get_ylabel(), *ticks
+
+
+def test_the_words_of_a_jacobian():
+    axes, scale = viz.jacobian(np.ones((2, 3)), ["a", "b", "c"], ["x", "y"]).axes
+    assert labels(axes) == ("input j", "output i", ["a", "b", "c"], ["x", "y"])
+    assert scale.get_ylabel() == "dy_i / dx_j"
+    axes = viz.jacobian(np.zeros((1, 21))).axes[0]
+    assert labels(axes)[2:] == ([str(i) for i in range(0, 21, 2)], ["0"])
+    assert axes.images[0].get_clim() == (-1, 1)
+    axes = viz.jacobian(np.zeros((20, 1))).axes[0]
+    assert labels(axes)[3] == [str(i) for i in range(20)]
+    assert viz.jacobian([[np.inf, -2.0]]).axes[0].images[0].get_clim() == (-2, 2)
+
+
+def test_the_words_of_gates():
+    first, last, *scales = viz.gates({"r": np.ones((3, 6)), "n": -np.ones((3, 5))}).axes
+    assert labels(first)[1] == "r, unit"
+    assert labels(last)[:2] == ("step t", "n, unit")
+    assert (first.get_yticks().tolist(), last.get_yticks().tolist()) == ([0, 2, 4], [0, 1, 2, 3, 4])
+    assert [scale.get_ylabel() for scale in scales] == ["gate", "state"]
+    for token, turn in (("abc", 0), ("abcd", 45)):
+        axes = viz.gates({"r": np.ones((1, 2))}, [token]).axes[0]
+        assert [t.get_rotation() for t in axes.get_xticklabels()] == [turn]
+        assert axes.get_xlabel() == ""
+    axes = viz.gates({"r": np.ones((41, 1, 2))}, ["a"] * 41).axes[0]
+    assert axes.get_xticks().tolist() == list(range(0, 41, 2))
+
+
+def test_the_words_and_lines_of_gradient_norms():
+    (axes,) = viz.gradient_norms([1.0] * 40).axes
+    assert labels(axes)[:2] == ("step t", "|dL/dh_t|")
+    assert axes.get_legend() is None
+    assert (axes.lines[0].get_marker(), axes.lines[0].get_markersize()) == ("o", 3)
+    assert viz.gradient_norms([1.0] * 41).axes[0].lines[0].get_marker() == ""
+    curves = {f"${i}": [1.0, 2.0] for i in range(6)}
+    (axes,) = viz.gradient_norms(curves).axes
+    assert [line.get_color() for line in axes.lines] == [LINES[i % 5]["color"] for i in range(6)]
+    assert {t.get_fontsize() for t in axes.get_legend().get_texts()} == {8}
+    assert not any(t.get_parse_math() for t in axes.get_legend().get_texts())
+    assert axes.xaxis.get_major_locator()._integer
+
+
+def test_the_words_of_an_attention_map():
+    axes, scale = viz.attention_figure(np.zeros((1, 101)), ["a"] * 101, ["x"]).axes
+    assert labels(axes)[2:] == (["a"] * 51, ["x"])
+    assert axes.get_xticks().tolist() == list(range(0, 101, 2))
+    assert axes.xaxis.get_ticks_position() == "top"
+    assert scale.get_ylabel() == "attention weight"
+
+
+def test_the_lines_of_a_grid_are_faint():
+    for chart in (viz.curve_figure([0, 1], {"a": [1, 2]}, "x"), viz.gradient_norms([1.0, 2.0])):
+        assert {line.get_alpha() for line in chart.axes[0].get_xgridlines()} == {0.3}
+
+
+def test_a_batch_of_one_cell_and_another_of_several_are_told_apart():
+    cell = nn.GRUCell(2, 3)
+    with pytest.raises(ValueError, match=r"run: expected one batch, got batches of \[1, 2\]"):
+        viz.gates_of(lambda: [cell(ta.ones(n, 2)) for n in (2, 1)])
+
+
+def test_what_a_jacobian_is_made_of():
+    with pytest.raises(TypeError, match="x: expected a Tensor, got list"):
+        viz.jacobian_of(lambda x: x, [1.0])
+    with pytest.raises(TypeError, match="function: expected it to return a Tensor, got float"):
+        viz.jacobian_of(lambda x: 1.0, ta.ones(1))

@@ -1,6 +1,7 @@
 """Pages: what stands in the file, what it refuses, and what a browser makes of it. The tests with a
 browser need Chromium; those of `hindrances` need node and axe-core, too."""
 
+import base64
 import html
 import json
 import re
@@ -14,7 +15,19 @@ import pytest
 from browser import CHROMIUM, Tab, axe, chromium
 
 from tinyattn.viz import Page, Trace, attention_page, forming_page
-from tinyattn.viz.pages import charts, packed
+from tinyattn.viz.pages import (
+    as_text,
+    asset,
+    charts,
+    drawn,
+    packed,
+    packed_array,
+    page_of,
+    safe,
+    scripts_of,
+    static_map,
+    widest,
+)
 
 HOSTILE = [
     *("</script>", "<!--", "<img src=x onerror=hurt()>", "$", "$&", "a\0b", "\n", "", " "),
@@ -184,6 +197,120 @@ def test_weights_are_in_16_bits_up_to_a_million_and_in_8_beyond() -> None:
         found = packed({"options": RNN, "source": ["书"], "target": ["book"], "weights": weights})
         assert found["bits"] == bits
         assert (found["source"], found["target"]) == (["书"], ["book"])
+
+
+def test_an_array_in_8_bits_has_a_scale_for_each_row() -> None:
+    x = np.array([[1.0, -2.0, 0.03], [0.0, 0.0, 0.0]], np.float32)
+    found = packed_array(x, 8)
+    whole = np.frombuffer(base64.b64decode(found["int8"]), np.int8)
+    scale = np.frombuffer(base64.b64decode(found["scale"]), "<f4")
+    assert found["shape"] == (2, 3)
+    assert whole.tolist() == [64, -127, 2, 0, 0, 0]  # 63.5 is rounded to the even number
+    np.testing.assert_allclose(scale, [2 / 127, 1e-12 / 127], rtol=1e-6)
+    for array, bits in ((x, 16), (x[0], 8)):
+        found = packed_array(array, bits)
+        halves = np.frombuffer(base64.b64decode(found["float16"]), "<f2").reshape(found["shape"])
+        np.testing.assert_array_equal(halves, array.astype("f2"))
+
+
+def test_the_scores_of_subwords_are_in_32_bits() -> None:
+    options = {"model": "transformer", "source_tokens": "char", "target_tokens": "bpe"}
+    model = {"options": options, "source": [], "target": ["a", "b"], "weights": {}}
+    model["scores"] = {"target": [0.5, -3.0]}
+    found = packed(model)["scores"]["target"]
+    assert np.frombuffer(base64.b64decode(found), "<f4").tolist() == [0.5, -3.0]
+    assert scripts_of(model) == ["text.js", "subwords.js", "model.js", "transformer.js"]
+    assert scripts_of({"options": RNN}) == ["text.js", "model.js", "recurrent.js"]
+    for weights in (np.ones((2, 2), np.int8), np.ones(2, bool)):
+        with pytest.raises(ValueError, match=r"expected weights in floating point, got .* for w"):
+            packed({"options": RNN, "source": [], "target": [], "weights": {"w": weights}})
+
+
+def test_the_map_without_scripts() -> None:
+    heads = [[[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]]
+    found = static_map(Trace("书店", "a shop", ["书", "店"], ["a", "<eos>"], {"cross": [heads]}))
+    a, b = "\u2068", "\u2069"
+
+    def cell(x: int, y: int, colour: str, row: str, column: str, share: int) -> str:
+        title = f"{a}{row}{b} looks at {a}{column}{b}: {share} %"
+        return (
+            f'<rect x="{x}" y="{y}" width="25" height="25" fill="#{colour}">'
+            f"<title>{title}</title></rect>"
+        )
+
+    text = f"{a}书店{b} → {a}a shop{b}"
+    assert found == (
+        '<figure class="scrolls"><svg xmlns="http://www.w3.org/2000/svg" width="115" height="83" '
+        f'viewBox="0 0 115 83" role="img" aria-label="Attention: {text}">'
+        f'<text x="66.0" y="15" transform="rotate(-60 66.0 15)">{a}书{b}</text>'
+        f'<text x="92.0" y="15" transform="rotate(-60 92.0 15)">{a}店{b}</text>'
+        f'<text x="47" y="39" text-anchor="end">{a}a{b}</text>'
+        + cell(53, 21, "fee838", "a", "书", 100)
+        + cell(79, 21, "00224e", "a", "店", 0)
+        + f'<text x="47" y="65" text-anchor="end">{a}&lt;eos&gt;{b}</text>'
+        + cell(53, 47, "3b496c", "&lt;eos&gt;", "书", 25)
+        + cell(79, 47, "c3b369", "&lt;eos&gt;", "店", 75)
+        + f"</svg><figcaption>{text}</figcaption></figure>"
+    )
+
+
+def test_texts_of_the_map_are_cut_and_made_harmless() -> None:
+    assert safe("a" * 60) == "\u2068" + "a" * 60 + "\u2069"
+    assert safe("a" * 61) == "\u2068" + "a" * 59 + "…\u2069"
+    assert safe("<\0>") == "\u2068&lt;\ufffd&gt;\u2069"
+    assert (widest([]), widest(["a", "abc"]), widest(["a" * 30])) == (1, 3, 20)
+
+
+def test_the_map_as_text() -> None:
+    cross = [[[[1.0 + 5e-4, 0.0]], [[1.0, 0.0]]]]
+    assert as_text(Trace("", "", ["a\0", "b"], ["x"], {"cross": cross})) == "  a\ufffd b\nx ██"
+
+
+def test_what_a_page_draws_of_a_trace() -> None:
+    found = drawn(HEADS)
+    assert [*found] == [
+        "sentence", "translation", "source", "target", "attention", "probabilities", "entropies",
+        "alternatives", "alternativeProbabilities", "covered", "gates", "words", "beam",
+    ]  # fmt: skip
+    for name in ("probabilities", "entropies", "covered"):
+        assert found[name] == np.round(getattr(HEADS, name), 4).tolist()
+    assert found["alternativeProbabilities"] == [[0.75, 0.125]] * 4
+    assert (found["gates"], found["words"]) == ([], None)
+    assert found["beam"]["parents"] == [[0, -1], [0, 0], [0, 0], [0, 0]]
+    bare = drawn(Trace("", "", ["a"], ["x"], {"cross": [[[[1.0]]]]}))
+    assert (bare["beam"], bare["probabilities"]) == (None, None)
+
+
+def test_the_whole_text_of_a_page() -> None:
+    page = page_of({"title": "a < b", "n": ["</script>", "书"]}, [BOOK, HEADS], ["text.js"])
+    scripts = "\n".join(map(asset, ["text.js", "drawing.js", "pictures.js", "view.js"]))
+    head, rest = page.text.split("<style>\n", 1)
+    style, rest = rest.split("</style>", 1)
+    body, script = rest.split("<script>\n", 1)
+    assert "<title>a &lt; b</title>" in head
+    assert style == asset("page.css")
+    assert script == scripts + "</script>\n</body>\n</html>\n"
+    assert body == (
+        '\n</head>\n<body>\n<main>\n<div class="static">\n<h1>a &lt; b</h1>\n'
+        f"{static_map(BOOK)}\n{static_map(HEADS)}\n"
+        '</div>\n<div id="view"></div>\n</main>\n'
+        '<script type="application/json" id="data">'
+        '{"title":"a \\u003c b","n":["\\u003c/script>","书"]}</script>\n'
+    )
+    assert page.plain == f"{as_text(BOOK)}\n\n{as_text(HEADS)}"
+
+
+def test_the_data_of_moments_go_by_sentence() -> None:
+    moments = [[BOOK, HEADS], [HEADS, BOOK]]
+    found = data_of(forming_page([10, 20], moments, [0.123456, 1]))
+    assert found["title"] == "How the alignment formed"
+    assert found["traces"] == [[drawn(BOOK), drawn(HEADS)], [drawn(HEADS), drawn(BOOK)]]
+    assert (found["steps"], found["accuracy"]) == ([10, 20], [0.1235, 1])
+    assert data_of(forming_page([1], [[BOOK]]))["accuracy"] is None
+    page = forming_page([10, 20], moments, title="Other")
+    assert data_of(page)["title"] == "Other"
+    assert page.plain == f"{as_text(HEADS)}\n\n{as_text(BOOK)}"
+    assert data_of(attention_page([BOOK]))["title"] == "Attention"
 
 
 # --- in a browser ---------------------------------------------------------------------------------
