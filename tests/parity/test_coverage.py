@@ -41,6 +41,7 @@ SHARED = {
     "Optimizer",
     "LRScheduler",
     "RNNBase",
+    "LBFGS",  # its steps need a closure: tests/optim/test_lbfgs.py compares them
     "e",
     "inf",
     "nan",

@@ -904,6 +904,8 @@ def training(module: nn.Linear) -> None:
     assert_type(optim.AdamW(module.parameters()), optim.AdamW)
     assert_type(optim.Adagrad(module.parameters()), optim.Adagrad)
     assert_type(optim.RMSprop(module.parameters()), optim.RMSprop)
+    assert_type(optim.LBFGS(module.parameters()), optim.LBFGS)
+    assert_type(optim.LBFGS(module.parameters()).step(lambda: module(ta.ones(2)).sum()), Tensor)
     assert_type(issubclass(optim.SGD, optim.Optimizer), bool)
     assert_type(optimizer.zero_grad(), None)
     assert_type(optimizer.step(), None)

@@ -151,7 +151,6 @@ OPTIM: dict[str, str] = {
     "NAdam": "use Adam",
     "RAdam": "use Adam with LinearLR as a warmup",
     "SparseAdam": "use Adam: gradients are dense",
-    "LBFGS": "use Adam or SGD",
     "ASGD": "use SGD, and average the parameters yourself",
     "Rprop": "use RMSprop",
     "swa_utils": "average the parameters yourself under no_grad()",

@@ -6,11 +6,12 @@ from tinyattn.compat.missing import OPTIM, refuse
 from tinyattn.optim import lr_scheduler
 from tinyattn.optim.adagrad import Adagrad
 from tinyattn.optim.adam import Adam, AdamW
+from tinyattn.optim.lbfgs import LBFGS
 from tinyattn.optim.optimizer import Optimizer
 from tinyattn.optim.rmsprop import RMSprop
 from tinyattn.optim.sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = ["LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
 
 if not TYPE_CHECKING:
     __getattr__ = refuse(__name__, OPTIM)
