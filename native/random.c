@@ -37,6 +37,9 @@ static void FN(dropout_part)(void *arg, long part, long parts)
 {
     const struct FN(random_job) *job = arg;
     const int64_t end = part == parts - 1 ? job->count : (int64_t)(part + 1) * PART_ELEMENTS;
+    /* Out of the loop: `out` could be memory that they stand in, so that it would have no vectors. */
+    const uint32_t least = job->least;
+    const real scale = job->scale;
     uint32_t room[HALVES + 16];
     for (int64_t i = (int64_t)part * PART_ELEMENTS; i < end;) {
         const int64_t row = i / job->width, column = i % job->width;
@@ -46,7 +49,7 @@ static void FN(dropout_part)(void *arg, long part, long parts)
         const real *x = job->x + i;
         real *out = job->out + i;
         for (long k = 0; k < count; k++)
-            out[k] = x[k] * (half[k] >> 8 >= job->least ? job->scale : 0);
+            out[k] = x[k] * (half[k] >> 8 >= least ? scale : 0);
         i += count;
     }
 }
