@@ -18,6 +18,10 @@ RESULTS = {
     "shift": (lambda x, y: x.int() << 2, lambda x, y: x.astype(np.int32) << 2),
     "turned": (lambda x, y: x.t() < y.t(), lambda x, y: x.T < y.T),
     "spread": (lambda x, y: x < y[0], lambda x, y: x < y[0]),
+    "spread, the first": (
+        lambda x, y: x.reshape(1, -1) < y[:2, :1],
+        lambda x, y: x.reshape(1, -1) < y[:2, :1],
+    ),
     "logical_and": (lambda x, y: ta.logical_and(x, y), np.logical_and),
     "double": (lambda x, y: x.double(), lambda x, y: x.astype(float)),
     "long": (lambda x, y: x.long(), lambda x, y: x.astype(int)),

@@ -104,3 +104,34 @@ def test_kernels_give_what_numpy_gives(name, backend, monkeypatch):
     for got, want in zip(run(name), few, strict=True):
         np.testing.assert_array_equal(got, want)
     assert ta.gradcheck(CASES[name], ta.randn(3, 4, 5, dtype=ta.float64, requires_grad=True))
+
+
+def test_repeat_interleave_of_counts_alone() -> None:
+    assert ta.repeat_interleave(ta.tensor([2, 0, 1])).tolist() == [0, 0, 2]
+    for input, dim in ((ta.tensor([[1, 2]]), None), (ta.tensor([1, 2]), 0)):
+        with pytest.raises(RuntimeError, match="repeats: may be left out for an input"):
+            ta.repeat_interleave(input, dim=dim)
+
+
+def test_moveaxis_is_movedim() -> None:
+    x = ta.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(ta.moveaxis(x, 0, 2), np.moveaxis(x.numpy(), 0, 2))
+
+
+def test_masked_integers_of_any_number_are_filled() -> None:
+    x = ta.arange(5000).reshape(50, 100)
+    y = x.clone().masked_fill_(x % 2 == 0, -1)
+    want = np.where(x.numpy() % 2 == 0, -1, x.numpy())
+    np.testing.assert_array_equal(y, want)
+    z = x.clone()
+    z[z % 2 == 0] = -1
+    np.testing.assert_array_equal(z, want)
+
+
+def test_the_gradient_of_a_value_that_fills_many_places() -> None:
+    x, value = ta.zeros(80, 100, requires_grad=True), ta.ones((), requires_grad=True)
+    mask = ta.arange(8000).reshape(80, 100) % 4 == 0
+    (x.masked_fill(mask, value) * 3).sum().backward()
+    assert value.grad is not None
+    assert value.grad.item() == 3 * 2000
+    np.testing.assert_array_equal(x.grad, np.where(mask.numpy(), 0, 3))

@@ -335,3 +335,15 @@ def test_the_direction_of_a_vector_whose_square_is_no_float64(backend, factor):
     np.testing.assert_allclose(F.normalize(x, eps=1e-300).numpy(), [[0.6, 0.8]], rtol=1e-12)
     distance = F.pairwise_distance(x, -x, eps=0.0)
     np.testing.assert_allclose(distance.numpy(), [10 * factor], rtol=1e-12)
+
+
+def test_one_number_is_a_row() -> None:
+    x = ta.tensor(-3.0, requires_grad=True)
+    assert F.normalize(x, dim=0).item() == -1
+    assert F.cosine_similarity(x, ta.tensor(2.0), dim=0).item() == -1
+
+
+def test_the_distance_of_two_rows_is_not_the_same_from_both_sides_with_a_large_eps() -> None:
+    x, y = ta.tensor([[3.0, 0.0]]), ta.tensor([[0.0, 0.0]])
+    assert F.pairwise_distance(x, y, eps=1.0).tolist() == pytest.approx([17**0.5])
+    assert F.pairwise_distance(y, x, eps=1.0).tolist() == pytest.approx([5**0.5])

@@ -402,3 +402,16 @@ def test_the_gradient_of_the_largest_of_each_row_goes_to_it():
     x = leaf([[1.0, 3.0, 3.0], [5.0, 4.0, 0.0]])
     x.topk(1).values.backward(ta.tensor([[2.0], [7.0]]))
     assert x.grad.tolist() == [[0, 2, 0], [7, 0, 0]]
+
+
+def test_no_norm_of_zeros_has_a_gradient() -> None:
+    for p in (1, 1.5, 2, 3, math.inf):
+        x = ta.zeros(4, requires_grad=True)
+        ta.norm(x, p=p).backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [0.0] * 4, p
+
+
+def test_the_order_of_one_number_is_0() -> None:
+    assert ta.tensor(5.0).argsort().item() == 0
+    assert ta.tensor(5.0).argsort().dtype == ta.int64

@@ -33,6 +33,8 @@ LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
+KEPT_MEMORY = "where a result lies, not what it is"
+LAST_HOWEVER = "the last axis, however it is counted"
 EITHER_TERM = "a sum of two is the same from both sides"
 EITHER = "whether two differ is the same from both sides"
 ANY_NEGATIVE = "NumPy takes any negative number for -1"
@@ -95,7 +97,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "chosen": {"never: not (_many(...": FASTER, "always: not (_many(...": FASTER},
     "Reduction.spread": {"wrong branch: ... -> (y.reshape(self.how.kept))": FASTER},
-    "Layer.before": {"never: len(self.sizes) == 1": FASTER},
     "_as_four": {"never: x.ndim == 4": FASTER},
     "Clamp.backward": {
         "swapped: ... -> [`inside`, `above`, `below`] = np.True_, ...": "both are False",
@@ -183,6 +184,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "AdditiveScores._three": {"never: len(batch) == 1 and batches == [batch, batch]": FASTER},
     "SetItem.backward": {
+        "always: dv.ndim < self.ndim": FASTER,
         "flipped sign: self.ndim - dv.ndim": SUMMED,
         "dropped term: self.ndim - dv.ndim -> (self.ndim)": SUMMED,
     },
@@ -201,6 +203,107 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Rounded.backward": {
         f"factor {factor}: dx": "0 times it is 0" for factor in ("-1", "1.001", "37")
     },
+    "comparisons._in_kept_memory": {
+        "comparison flipped: type(x) is not np.ndarray": KEPT_MEMORY,
+        "boundary: x.size < LARGE": KEPT_MEMORY,
+        "flipped sign: x.shape != y.shape or ...": KEPT_MEMORY,
+        "argument dropped: ufunc(...": KEPT_MEMORY,
+    },
+    "comparisons._bits": {"comparison flipped: type(x) is np.ndarray": "both have one dtype"},
+    "elementwise.elementwise": {"wrong branch: ... -> (float(x))": "a number of NumPy is one, too"},
+    "elementwise.exact": {"never: ...": FASTER},
+    "elementwise.chosen": {'wrong condition: large.dtype.kind != "f"': FASTER},
+    "Mul.product": {
+        "wrong branch: ... -> (None)": FASTER,
+        "wrong condition: edge[2] != grad.shape": FASTER,
+    },
+    "Unary.forward": {"wrong condition: x.size <= _FEW": FASTER},
+    "Tanh.backward": {
+        f"{kind}: y.size > _FEW": FASTER for kind in ("never", "wrong condition", "always")
+    },
+    "normalising._rows": {
+        "wrong branch: np.moveaxis(x, axis, -1) if axis < x.ndim - 1 else x": FASTER,
+        "flipped sign: x.ndim - 1": FASTER,
+        "dropped term: x.ndim - 1 -> (x.ndim)": FASTER,
+    },
+    "normalising._from_rows": {
+        "never: ...": FASTER,
+        "flipped sign: len(shape) - 1": FASTER,
+        "dropped term: len(shape) - 1 -> (len(shape))": FASTER,
+    },
+    "PairwiseDistance.backward": {
+        "flipped sign: x.ndim - 1": LAST_HOWEVER,
+        "dropped term: x.ndim - 1": LAST_HOWEVER,
+    },
+    "Pick.backward": {"wrong branch: ... -> (self.placed(...": FASTER},
+    "SetItem.forward": {"wrong condition: x.size > FEW": FASTER},
+    "SetItem.taken": {"wrong branch: ... -> (np.array(...": FASTER},
+    "SetItem.put": {
+        "always: self.arrays": FASTER,
+        "always: source.ndim": FASTER,
+        "wrong branch: ... -> (copied(view))": COPIED,
+    },
+    "indexing.put_masked": {
+        "wrong condition: x.size <= FEW": FASTER,
+        "never: ...": FASTER,
+        'wrong condition: x.dtype.kind == "f"': FASTER,
+        'always: x.dtype.kind == "f" and ...': FASTER,
+    },
+    "indexing._window": {
+        f"{kind}: ...": "a window of the whole"
+        for kind in ("never", "flipped sign", "dropped term")
+    },
+    "MaskedFill.backward": {
+        "always: not self.owned or ...": FASTER,
+        "wrong condition: grad.size <= FEW": FASTER,
+    },
+    "packing.put_rows": {"another number: rows.reshape(1, -1, 1)": ANY_NEGATIVE},
+    "PerElement.backward": {"factor ...": "each loss has a backward of its own"},
+    "KLDiv.backward": {"never: not self.needs(0)": "the engine drops what is not needed"},
+    "Layer.before": {
+        "never: len(self.sizes) == 1": FASTER,
+        "never: self.sizes[0] == self.sizes[-1]": FASTER,
+        "dropped term: len(y) - B": "the same place, counted from the end",
+    },
+    "Amax.backward": {
+        f"factor {factor}: np.nan": "NaN times it is NaN" for factor in ("-1", "1.001", "37")
+    },
+    "Norm.backward": {"never: self.p == 2": FASTER, "never: self.p == 1": FASTER},
+    "rearranging.repeat_interleave": {"off by one: times >= 0": FASTER},
+    "searching.isin": {
+        "another default: assume_unique: ...": UNUSED,
+        "order exchanged: x, y": EITHER,
+    },
+    "Split.backward": {"never: self.cover": FASTER},
+    "LRScheduler._go_to": {
+        "wrong operator: self.last_epoch + 1": FASTER,
+        "off by one: self.last_epoch + 1": FASTER,
+    },
+    "Placed.value": {
+        "wrong branch: None if few(size) else ...": FASTER,
+    },
+    "MultiheadAttention._project": {
+        "comparison flipped: `kept` is None": FASTER,
+        "off by one: ... -> self._maps(query, 0, 4)": "there are no rows behind the last",
+        "off by one: ... -> self._maps(value, 2, 4)": "there are no rows behind the last",
+    },
+    "MultiheadAttention._maps": {"off by one: end - first == 3": FASTER},
+    "RNNBase.__init__": {
+        "condition flipped: isinstance(dropout, (int, float)) and ...": "nothing else is in [0, 1]",
+    },
+    "CosineSimilarity.forward": {"order exchanged: x1, x2": EITHER},
+    "shrink.hidden_units": {
+        "off by one: ... -> 5 if first.bias else 2": "there are no more names",
+        "off by one: ... -> 1 if first.bias is None else 3": "there are no more names",
+        "another number: ...": ANY_NEGATIVE,
+    },
+    "shrink.heads": {"another number: ...": ANY_NEGATIVE},
+    "shrink._kept": {
+        "another number: ...": "the next check refuses it",
+        "off by one: ... -> 0 <= amount < 2": "the next check refuses it",
+    },
+    "prune._next_mask": {"another number: getattr(...": "a rule that takes slices has dim"},
+    "prune._without_smallest": {"another number: ...": ANY_NEGATIVE},
     "reference.distances.sizes": {"never: (np.isfinite(...": FASTER},
     "reference.distances.cosine": {"swapped: of_x, of_y = ...": "only their product counts"},
     "reference.indexing.scatter_add": {
@@ -221,8 +324,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "reference.random.dropout": {"without float32: ...": AS_GOOD},
     "reference.reductions.finer": {"wrong branch: ... -> (x.astype(np.float64))": COPIED},
     "reference.reductions.total": {
-        "swapped: a, b, odd = ...": EITHER_TERM,
-        "wrong branch: np.concatenate(...": FASTER,
+        "swapped: ... -> [b, a, odd] = x[:, :half], ...": EITHER_TERM,
+        "wrong branch: ... -> (np.concatenate(...": FASTER,
         "swapped: [s, odd]": "another order of the same sum",
     },
     "reference.reductions.sum": {"swapped: s, lost = ...": EITHER_TERM},
@@ -402,9 +505,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "boundary: Tq > 1": "a single query may see every key",
         "off by one: Tq > 1": FASTER,
         "argument dropped: zeros(...": "concatenation has the other's dtype",
-    },
-    "MultiheadAttention._project": {
-        "comparison flipped: `kept` is None": FASTER,
     },
     "_tokeniser": {
         "wrong result: Tokeniser(...": IMPORTED,
@@ -599,7 +699,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "overwrites: for (long lane = 0; ...": VNNI,
         "factor 1.001: job->zeros[...": VNNI,
     },
-    "normalising._rows": {"dropped term: x.ndim - 1 -> (x.ndim)": FASTER},
     "comparing.outcome": {
         "order exchanged: inputs, given": EITHER,
         "order exchanged: old, new": EITHER,
