@@ -291,6 +291,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "RNNBase.__init__": {
         "condition flipped: isinstance(dropout, (int, float)) and ...": "nothing else is in [0, 1]",
     },
+    "BatchNorm1d.__init__": {"off by one: tensor(0)": "reset_parameters sets it"},
     "CosineSimilarity.forward": {"order exchanged: x1, x2": EITHER},
     "shrink.hidden_units": {
         "off by one: ... -> 5 if first.bias else 2": "there are no more names",
