@@ -153,6 +153,21 @@ def test_the_cpu_may_be_named():
         x.to("cpu", ta.float32, True)
 
 
+def test_a_way_to_compute_attention_may_be_named_and_changes_nothing():
+    from tinyattn.nn.attention import SDPBackend, sdpa_kernel  # as programs do
+
+    x = ta.randn(2, 3, 4)
+    expected = ta.nn.functional.scaled_dot_product_attention(x, x, x)
+    ways = SDPBackend.MATH, [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+    for way in ways:
+        with sdpa_kernel(way):
+            assert ta.equal(ta.nn.functional.scaled_dot_product_attention(x, x, x), expected)
+    with pytest.raises(TypeError, match="backends: expected SDPBackend, got str"):
+        sdpa_kernel(["math"]).__enter__()
+    ta.backends.cuda.enable_flash_sdp(False)
+    ta.backends.cuda.enable_math_sdp(True)
+
+
 def test_dtypes_that_can_only_be_named():
     table = {"float32": ta.float32, "bfloat16": ta.bfloat16, "float16": ta.float16}
     assert table["float32"] == ta.ones(1).dtype

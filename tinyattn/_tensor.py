@@ -204,6 +204,8 @@ class Tensor(TensorBase):
         """The number of dimensions."""
         return self._array.ndim
 
+    ndimension = dim
+
     def numel(self) -> int:
         """The number of elements."""
         return self._array.size

@@ -90,6 +90,7 @@ def test_a_tensor_of_the_same_dtype_is_shared_and_another_is_refused():
 def test_new_has_the_dtype_of_the_tensor():
     x = ta.ones(2, dtype=ta.int32)
     assert x.new([1, 2]).tolist() == [1, 2]
+    assert x.new(2, 3).ndimension() == 2
     assert x.new([1.5]).dtype == ta.int32
     assert x.new(2, 3).shape == (2, 3)
     assert x.new().shape == (0,)
@@ -130,6 +131,10 @@ def test_range_includes_its_end(arguments, numbers):
 
 @pytest.mark.filterwarnings("ignore:range is deprecated")
 def test_range_takes_another_dtype():
+    assert ta.range(ta.tensor(1), ta.tensor(2.5), ta.tensor(0.5)).tolist() == [1, 1.5, 2, 2.5]
+    assert ta.range(ta.tensor(2)).tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match="end: expected a number, got list"):
+        ta.range(1, [2])
     assert ta.range(1, 2, dtype=ta.float64).dtype == ta.float64
 
 

@@ -236,7 +236,8 @@ def kinds(t):
         x.type(), x.type(t.LongTensor), x.type("torch.DoubleTensor"), x.type(t.int32), b.type(),
         x.byte() + b, b + 1, b * 2.5, b == 3, b & 1, ~b, b.sum(), b.float(), b.bool(),
         b + t.ones(2).long(),
-        b > 1, b.max(), 1 - b, x.nelement(), x.element_size(), isinstance(x, t.FloatTensor),
+        b > 1, b.max(), 1 - b, x.nelement(), x.ndimension(), x.element_size(),
+        isinstance(x, t.FloatTensor),
         isinstance(x, t.LongTensor), x[b], t.where(b, x, -x), b.tolist(), b[1].item(),
         x.new(2).shape, x.new([4, 5]), t.zeros(3, dtype=t.uint8), b.masked_fill(b == 3, 1),
         t.arange(3, dtype=t.uint8), t.triu(t.ones(2, 2), 1).type(t.uint8) == 0,
@@ -526,7 +527,8 @@ TABLE = {
     )),
     "Size": scenario(sizes, cases=1),
     **dict.fromkeys(
-        ("uint8", "byte", "type", "new", "nelement", "element_size", "ByteTensor", "BoolTensor"),
+        ("uint8", "byte", "type", "new", "nelement", "ndimension", "element_size", "ByteTensor",
+         "BoolTensor"),
         scenario(kinds, cases=1),
     ),
     **dict.fromkeys(("finfo", "iinfo"), scenario(

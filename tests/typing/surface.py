@@ -434,6 +434,7 @@ def attributes(x: Tensor) -> None:
     assert_type(x.size(), ta.Size)
     assert_type(x.size().numel(), int)
     assert_type(x.nelement(), int)
+    assert_type(x.ndimension(), int)
     assert_type(x.element_size(), int)
     assert_type(x.device, ta.device)
     assert_type(x.is_cuda, bool)

@@ -14,6 +14,7 @@ from tinyattn.autograd.dtypes import DType, as_dtype, bool_, float32, float64, i
 from tinyattn.autograd.size import Size
 from tinyattn.autograd.storage import Tensor, TensorBase, requires_grad_, results
 from tinyattn.kernels._types import Array
+from tinyattn.ops._arguments import as_number
 from tinyattn.ops.creation import arange, empty
 
 
@@ -130,14 +131,21 @@ class AnyTensor:
 Variable = AnyTensor()
 
 
-def range(start: float, end: float | None = None, step: float = 1, **options: Any) -> Tensor:
+def range(
+    start: float | Tensor,
+    end: float | Tensor | None = None,
+    step: float | Tensor = 1,
+    **options: Any,
+) -> Tensor:
     """The numbers start, start + step, ... up to end, which is included, as float32. New code:
     `arange`, which leaves end out."""
     warnings.warn(
         "range is deprecated: it includes end, unlike Python's range. Use arange instead.",
         stacklevel=2,
     )
-    first, last = (0, start) if end is None else (start, end)
+    step = as_number(step, "step")
+    first = 0 if end is None else as_number(start, "start")
+    last = as_number(start if end is None else end, "end")
     count = int(np.floor((last - first) / step)) + 1
     options.setdefault("dtype", float32)
     return first + arange(count, **options) * step

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 _CPU = "tinyattn computes on the CPU only"
 _FIRST = "tinyattn has first-order gradients only"
-_PICTURES = "tinyattn is for sequences, not for pictures"
+_PICTURES = "tinyattn is for sequences, not for pictures; for text: Conv1d, MaxPool1d on (B, D, T)"
 _HALF = "there are float32 and float64 only"
 _BATCH = "there is BatchNorm1d; or use LayerNorm, or RMSNorm"
 

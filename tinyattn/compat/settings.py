@@ -3,6 +3,10 @@
 `set_printoptions` is the exception: it changes how tensors are printed.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+
 from tinyattn.autograd.devices import Device, check_device
 from tinyattn.autograd.dtypes import DType, as_dtype, float32
 
@@ -76,3 +80,25 @@ def get_float32_matmul_precision() -> str:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Do nothing: all results are the same in every run."""
+
+
+class SDPBackend(Enum):
+    """The ways in which PyTorch computes scaled_dot_product_attention. Here there is one."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextmanager
+def sdpa_kernel(
+    backends: SDPBackend | Sequence[SDPBackend], set_priority: bool = False
+) -> Iterator[None]:
+    """`with sdpa_kernel(SDPBackend.MATH):` changes nothing but checks the names."""
+    for one in [backends] if isinstance(backends, SDPBackend) else backends:
+        if not isinstance(one, SDPBackend):
+            raise TypeError(f"backends: expected SDPBackend, got {type(one).__name__}")
+    yield

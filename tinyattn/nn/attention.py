@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 
 from tinyattn._tensor import Tensor
 from tinyattn.autograd.devices import Device
+from tinyattn.compat.settings import SDPBackend as SDPBackend
+from tinyattn.compat.settings import sdpa_kernel as sdpa_kernel
 from tinyattn.nn import init
 from tinyattn.nn.functional import attention, linear, scaled_dot_product_attention
 from tinyattn.nn.linear import Linear
