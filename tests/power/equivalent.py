@@ -657,6 +657,18 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "last one lost: steps": LAST_STEP,
         "another number: max(... -> ..., default=0.1)": "nothing is divided by it",
     },
+    "Box.size": {"off by one: max(...": "no box is narrower than 44 pixels"},
+    "boxes._layers": {"last one lost: boxes": "the last box has no inputs"},
+    "boxes._place": {
+        "another number: sizes[key] if ... -> ... (6.0, 0.1)": "a box of the layer is higher",
+        "order exchanged: below, above": "all of them are added up",
+        "another number: [0.0]": "the picture is moved to its margin in the end",
+    },
+    "boxes._apart": {
+        "boundary: pools[-2][0] / ...": "equal means, put together, stay as they are",
+        "order exchanged: free, offsets": "a sum",
+        "another number: offsets, edge = [], 0.0": "added, and taken away again",
+    },
     "running.explain": {"last one lost: nodes": LAST_STEP},
     "facts_of": {"last one lost: steps": LAST_STEP},
     "_same_layout": {"off by one: sum(...) // ... + 1": "room for one more"},

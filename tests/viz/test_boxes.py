@@ -14,13 +14,19 @@ def graph() -> list[Box]:
     """Boxes of every kind; lines that cross, that skip layers, and with every sort of label."""
     return [
         Box(1, "result", ["loss = Sum", "grad 1"], [Line(2, "(2, 3)", 1.0)], step=1),
-        Box(2, "operation", ["Mul"], [Line(3, "|2.5|", 0.5), Line(4, "3 up to |7|", 0.0)], step=2),
-        Box(3, "module", ["encoder.layer", "12 steps"], [Line(5), Line(6, "x", 0.25)], step=3),
+        Box(2, "operation", ["Mul"], [Line(13, "|2.5|", 0.5), Line(4, "3 up to |7|", 0.0)], step=2),
+        Box(
+            13,
+            "module",
+            ["encoder.layer", "12 steps"],
+            [Line(5, "used"), Line(6, "x", 0.25)],
+            step=3,
+        ),
         Box(4, "operation", ["Add"], [Line(7, "nothing"), Line(5, "a < b", 0.1), Line(8)], step=4),
         Box(9, "operation", ["Exp"], [Line(5, "last", 1.0)], step=9),
-        Box(5, "leaf", ["编码器.weight", "(2, 3)", "grad |3|"], step=5),
         Box(6, "reference", ["Tanh", "step 9"], step=9),
-        Box(7, "constant", ["x", "(2,)"]),
+        Box(7, "constant", ["x", "(2,)"], [Line(5, "again"), Line(8), Line(5)]),
+        Box(5, "leaf", ["编码器.weight", "(2, 3)", "grad |3|"], step=5),
         Box(8, "leaf", [], step=8),
     ]
 
@@ -67,6 +73,15 @@ def test_a_layer_is_sorted_so_that_lines_do_not_cross() -> None:
     assert layers == [[1, 2, 3], [6, 5, 4]]
 
 
+@pytest.mark.parametrize(("user", "order"), [(2, [5, 6]), (4, [6, 5])])
+def test_what_is_joined_to_nothing_keeps_its_place_in_proportion(
+    user: int, order: list[int]
+) -> None:
+    layers = [[1, 2, 3, 4], [5, 6]]
+    _order(layers, {(user, 0): [user, 5]})
+    assert layers[1] == order
+
+
 def size(key: object) -> tuple[float, float]:
     return 10.0, 5.0
 
@@ -81,6 +96,7 @@ def size(key: object) -> tuple[float, float]:
         ([0.0, 0.0, 0.0], [-32.0, 0.0, 32.0]),
         ([0.0, 200.0, 200.0], [0.0, 184.0, 216.0]),
         ([60.0, 30.0, 0.0, 300.0], [-2.0, 30.0, 62.0, 300.0]),
+        ([-95.0, 30.0, 0.0], [-95.0, -1.0, 31.0]),
         ([], []),
     ],
 )
