@@ -159,6 +159,22 @@ def test_numba_says_once_that_it_compiles_and_caches(tmp_path: object) -> None:
     assert (second.stdout.strip(), second.stderr) == ("0.5", "")
 
 
+def test_numba_works_where_it_can_not_write_what_it_compiles() -> None:
+    if "numba" not in available_backends():
+        pytest.skip("Numba is not installed")
+    code = (
+        "from numba.core import caching\n"
+        "def refuse(self): raise PermissionError\n"
+        "caching._CacheLocator.ensure_cache_path = refuse\n"  # as folders do that can't be written
+        "import tinyattn as ta\n"
+        "ta.use_backend('numba')\n"
+        "print(ta.ones(2).softmax(0)[0].exp().item())"
+    )
+    done = run(code)
+    assert done.stdout.startswith("1.648721"), done.stderr
+    assert "so does every run, as no folder can be written" in done.stderr
+
+
 def test_native_uses_the_instruction_set_asked_for() -> None:
     if "native" not in available_backends():
         pytest.skip("the native extension is not built")

@@ -17,12 +17,14 @@ another file (tile, exp), remove jit/__pycache__.
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba import types
 from numba.core import event
+from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 LOCK = threading.Lock()
@@ -32,6 +34,18 @@ _njit: Any = numba.njit  # its type differs between versions of Numba
 MOST_THREADS: int = _config.NUMBA_NUM_THREADS
 threads = MOST_THREADS
 _calling_thread = threading.local()  # `count`: what numba.set_num_threads was given last in it
+
+
+@cache
+def can_cache() -> bool:
+    """Whether Numba can write what it compiles: into the folder that NUMBA_CACHE_DIR names, beside
+    the kernels, or into the user's own. Asked to where it can't, Numba raises.
+    """
+    try:
+        FunctionCache(_types)
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Teller(event.Listener):
@@ -44,7 +58,10 @@ class _Teller(event.Listener):
     def on_start(self, event: Any) -> None:
         if not _Teller.told:
             _Teller.told = True
-            print("compiling the Numba kernels; the next run finds them cached", file=sys.stderr)
+            then = "the next run finds them cached"
+            if not can_cache():
+                then = "so does every run, as no folder can be written; NUMBA_CACHE_DIR names one"
+            print(f"compiling the Numba kernels; {then}", file=sys.stderr)
 
     def on_end(self, event: Any) -> None:
         pass
@@ -95,7 +112,7 @@ class Kernel:
         with event.install_listener("numba:compile", _Teller()):
             return _njit(
                 signature,
-                cache=True,
+                cache=can_cache(),
                 nogil=True,
                 parallel=True,
                 error_model="numpy",

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numpy.lib.stride_tricks import as_strided
 
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.jit.compiling import SMALL, exact, inlined, kernel
+from tinyattn.kernels.jit.compiling import SMALL, can_cache, exact, inlined, kernel
 from tinyattn.kernels.jit.reductions import sum
 from tinyattn.kernels.jit.vmath import erf, exp, expm1, log, log1p, normal, power, tanh
 
@@ -238,7 +238,7 @@ def loop_of(operation: str, real: Any) -> Any:
     first = types.CPointer(types.boolean) if operation == "where" else pointer
     signature = types.void(types.int64, first, pointer, pointer, element, element, pointer)
     options: Any = {"error_model": "numpy", "fastmath": {"contract"}}
-    return numba.cfunc(signature, cache=True, **options)(loop)
+    return numba.cfunc(signature, cache=can_cache(), **options)(loop)
 
 
 @intrinsic
