@@ -530,6 +530,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "read_pairs": {"condition flipped: error.strerror or ...": "both say what is wrong"},
     "_check_scheduler": {"order exchanged: int, float": "a set of classes"},
     "write_aside": {"left out: file.flush()": "only a loss of power shows it"},
+    "Trace.__post_init__": {
+        "off by one: len(self.alternatives[0]) if ...": "without rows their number is wrong anyway",
+    },
+    "Trace.load": {"argument dropped: path.read_text(...": UTF8},
+    "entropy": {"off by one: np.where(...": "0 times any logarithm is 0"},
     "_Archive.member": {"condition flipped: ...": "a compressed member has another size"},
     "_Archive.piece": {
         "argument dropped: array.astype(...": COPIED,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tinyattn.datasets import everyday
 from tinyattn.text import learn_subwords, normalize, pieces_of, subword_tokeniser, word_starts
+from tinyattn.text.subwords import scores_of
 
 pytest.importorskip("sentencepiece")
 
@@ -40,6 +41,16 @@ def test_pieces_are_those_of_the_texts_and_all_bytes(kind: str) -> None:
     assert "".join(tokens) == "▁Who▁wants▁these▁coats?"
     for text in (*ENGLISH, "猫", "▁"):
         assert set(subword_tokeniser(model).tokenize(text)) <= set(pieces) | {"\uf8ff"}
+
+
+def test_each_piece_has_its_score() -> None:
+    """Those of BPE are 0, -1, -2, ... in the order in which the pieces were learnt."""
+    model = MODELS["bpe", "english"]
+    scores, pieces = scores_of(model), pieces_of(model)
+    assert len(scores) == len(pieces)
+    pairs = zip(pieces, scores, strict=True)
+    learnt = [score for piece, score in pairs if not piece.startswith("<0x")]
+    assert learnt == [-float(i) for i in range(len(learnt))]
 
 
 def test_the_character_of_a_space_is_none() -> None:

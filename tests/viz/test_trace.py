@@ -12,6 +12,10 @@ from tinyattn.viz import Trace
 HOSTILE = ["</script>", "a\0b\0", "$", "\u202eabc", "👩‍👩‍👧", "<img src=x onerror=alert(1)>"]
 
 SIDES = ("source", "target")
+WORDS = {
+    "source": {"starts": [0, 1], "texts": ["看", "书"]},
+    "target": {"starts": [0, 2], "texts": ["read a", "<eos>"]},
+}
 
 
 def trace(**changes: Any) -> Trace:
@@ -36,18 +40,22 @@ def trace(**changes: Any) -> Trace:
 @pytest.mark.parametrize("name", ["one.npz", "one.json", "no suffix"])
 def test_what_is_saved_is_loaded(tmp_path: Path, name: str) -> None:
     source = HOSTILE[:2]
-    saved = trace(source=source, sentence="\0".join(HOSTILE))
+    saved = trace(source=source, sentence="\0".join(HOSTILE), words=WORDS)
     saved.save(tmp_path / name)
     loaded = Trace.load(tmp_path / name)
     assert loaded.to_dict() == saved.to_dict()
     assert loaded.source == source
+    assert loaded.words == WORDS
     assert loaded.gates["encoder"]["reset"].shape == (2, 2, 3)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_json_and_npz_are_plain(tmp_path: Path) -> None:
     trace().save(tmp_path / "one.json")
-    assert json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))["source"] == ["看", "书"]
+    text = (tmp_path / "one.json").read_text(encoding="utf-8")
+    assert json.loads(text)["source"] == ["看", "书"]
+    assert '"看"' in text
+    assert text.endswith("}\n")
     trace().save(tmp_path / "one.npz")
     with np.load(tmp_path / "one.npz") as arrays:
         np.testing.assert_array_equal(arrays["attention.cross"], trace().attention["cross"])
@@ -80,6 +88,19 @@ def test_effective_words_count_those_that_share_the_weight() -> None:
         (
             {"attention": {"cross": np.full((1, 1, 3, 2), np.nan)}},
             "attention: expected numbers from 0 to 1 in cross",
+        ),
+        (
+            {"attention": {"cross": np.full((1, 1, 3, 2), 1.00105)}},
+            "attention: expected numbers from 0 to 1 in cross",
+        ),
+        (
+            {"alternatives": [["a", "b"], ["a", "b"], ["a"]]},
+            "alternatives: expected 2 at each step, as at the first",
+        ),
+        (
+            {"words": {**WORDS, "source": {"starts": [1], "texts": ["书"]}}},
+            "words: expected source starts that grow from 0 to below 2, and a text for each, "
+            "got [1] and ['书']",
         ),
         (
             {"attention": {"cross": np.ones((1, 1, 3, 2)), "other": np.ones((1, 1, 3, 2))}},
@@ -137,3 +158,24 @@ def test_an_archive_without_a_trace_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=np.ones(3))
     with pytest.raises(ValueError, match=r"other\.npz: expected a trace: "):
         Trace.load(tmp_path / "other.npz")
+
+
+def test_weights_may_be_above_1_by_a_rounding_error() -> None:
+    bound = np.full((1, 1, 3, 2), 1 + 1e-3)
+    np.testing.assert_array_equal(trace(attention={"cross": bound}).attention["cross"], bound)
+
+
+@pytest.mark.parametrize("found", [[], {"what": 1}])
+def test_what_is_no_trace_is_told_what_one_holds(found: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^trace: expected a dict of \['alternative_probabilities'"
+    ):
+        Trace.from_dict(found)
+
+
+def test_what_the_file_can_not_hold_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        trace(probabilities=[0.5, np.nan, 0.5]).save(tmp_path / "one.json")
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        trace(beam={"parents": np.array([None])}).save(tmp_path / "one.npz")
+    assert list(tmp_path.iterdir()) == []
