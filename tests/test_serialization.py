@@ -175,18 +175,18 @@ def test_any_safetensors_file_is_read(path: Path) -> None:
 )
 def test_what_cannot_be_saved_is_named(tmp_path: Path, obj: Any, message: str) -> None:
     with pytest.raises(TypeError, match=f"^{message}"):
-        ta.save(obj, tmp_path / "x")
+        ta.save(obj, tmp_path / "x.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("obj", [{"x": ta.ones(500)}, [ta.ones(500), "text"]])
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_a_cut_file_is_refused(tmp_path: Path, obj: Any, share: float) -> None:
-    path = tmp_path / "cut"
+    path = tmp_path / "cut.safetensors"
     ta.save(obj, path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ValueError, match=r"cut: expected a whole safetensors file"):
+    with pytest.raises(ValueError, match=r"cut.safetensors: expected a whole safetensors file"):
         ta.load(path)
 
 
@@ -321,7 +321,7 @@ def fails_with(error: BaseException) -> Callable[..., Any]:
 def test_the_old_file_survives_a_save_that_fails(
     tmp_path: Path, monkeypatch: Any, step: str, reason: BaseException
 ) -> None:
-    path = tmp_path / "model"
+    path = tmp_path / "model.safetensors"
     ta.save([1, ta.ones(2)], path)
     monkeypatch.setattr(os, step, fails_with(reason))
     with pytest.raises(type(reason)) as error:
@@ -330,7 +330,7 @@ def test_the_old_file_survives_a_save_that_fails(
         assert error.value.filename == str(path)
         assert error.value.errno == errno.ENOSPC
     assert same(ta.load(path), [1, ta.ones(2)])
-    assert os.listdir(tmp_path) == ["model"]
+    assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX flushes folders")
@@ -347,15 +347,15 @@ def test_a_folder_that_has_nothing_to_flush_is_no_error_but_a_failing_disk_is(
 
     monkeypatch.setattr(os, "fsync", fail_for_folders)
     with pytest.raises(OSError, match="model") if raises else contextlib.nullcontext():
-        ta.save([1], tmp_path / "model")
-    assert ta.load(tmp_path / "model") == [1]
+        ta.save([1], tmp_path / "model.safetensors")
+    assert ta.load(tmp_path / "model.safetensors") == [1]
 
 
 def test_the_old_file_survives_what_cannot_be_saved(tmp_path: Path) -> None:
-    ta.save([1], tmp_path / "model")
+    ta.save([1], tmp_path / "model.safetensors")
     with pytest.raises(TypeError):
-        ta.save([object()], tmp_path / "model")
-    assert ta.load(tmp_path / "model") == [1]
+        ta.save([object()], tmp_path / "model.safetensors")
+    assert ta.load(tmp_path / "model.safetensors") == [1]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has these permissions")
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
-    path = tmp_path / "model"
+    path = tmp_path / "model.safetensors"
     path.write_bytes(b"old")
     path.chmod(0o640)
     write_aside(path, b"new")
@@ -387,7 +387,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
 def test_a_file_that_is_protected_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "model"
+    path = tmp_path / "model.safetensors"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "access", lambda place, mode: mode != os.W_OK)  # root may write all
     with pytest.raises(PermissionError) as error:
@@ -398,16 +398,16 @@ def test_a_file_that_is_protected_is_not_replaced(
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "model")
+    (tmp_path / "link").symlink_to(tmp_path / "model.safetensors")
     ta.save([1], tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
-    assert ta.load(tmp_path / "model") == [1]
+    assert ta.load(tmp_path / "model.safetensors") == [1]
 
 
 def test_a_saved_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "usual").touch()
-    ta.save([1], tmp_path / "model")
-    assert (tmp_path / "model").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    ta.save([1], tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def halves_file(path, dtype, numbers):

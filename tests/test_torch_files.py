@@ -79,7 +79,9 @@ def test_torch_reads_it_and_what_torch_writes_is_read(obj):
     assert same(loaded(written(theirs, torch)), obj)
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".ckpt", ".tar", ".pkl", ".PT"])
+@pytest.mark.parametrize(
+    "suffix", [".pt", ".pth", ".bin", ".tar", ".pkl", "", ".chkpt", "_acc_0.93"]
+)
 def test_the_end_of_a_path_chooses_the_format(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     ta.save({0: ta.ones(2)}, path)

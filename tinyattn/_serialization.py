@@ -32,7 +32,6 @@ _HALVES: dict[str, Callable[[bytearray], Array]] = {
     "F16": lambda data: np.frombuffer(data, "<f2").astype(np.float32),
     "BF16": lambda data: (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4"),
 }
-_PYTORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".pkl")  # what names PyTorch's format
 _ZIP = b"PK\3\4"  # the first bytes of a file in that format
 _OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # and of one that is older
 File: TypeAlias = str | os.PathLike[str] | IO[bytes]
@@ -42,13 +41,13 @@ _RESERVED = "__metadata__"  # the one name that safetensors doesn't give to a te
 def save(obj: Any, f: File) -> None:
     """Write obj to a path or an open file.
 
-    A path that ends in .pt, .pth, .bin, .ckpt, .tar or .pkl, and an open file, get PyTorch's
-    format: torch.load and `load` read it. obj is made of tensors, dicts, lists, tuples, sets,
-    numbers, text, bytes and None. Tensors that share memory share it again when they are loaded.
+    A path that ends in .safetensors gets a safetensors file. obj is made of tensors, dicts with
+    text keys, lists, tuples, numbers, text and None. Tensors are saved by value: those that share
+    memory come back apart.
 
-    Any other path gets a safetensors file. obj is made of tensors, dicts with text keys, lists,
-    tuples, numbers, text and None. Tensors are saved by value: those that share memory come back
-    apart.
+    Any other path, and an open file, get PyTorch's format: torch.load and `load` read it. obj is
+    made of tensors, dicts, lists, tuples, sets, numbers, text, bytes and None. Tensors that share
+    memory share it again when they are loaded.
 
     The content is written to another file, flushed, and renamed to the path. So a path holds either
     the old content or the new one, and never a part of it.
@@ -66,7 +65,7 @@ def save(obj: Any, f: File) -> None:
             "code that a file names; save(module.state_dict(), f), and "
             "module.load_state_dict(load(f)) to get it back"
         )
-    if isinstance(f, (str, os.PathLike)) and not os.fspath(f).lower().endswith(_PYTORCH):
+    if isinstance(f, (str, os.PathLike)) and os.fspath(f).lower().endswith(".safetensors"):
         write_aside(f, as_bytes(obj))
         return
     from tinyattn import _torch_files  # here, because it makes `import tinyattn` slower
