@@ -117,7 +117,7 @@ def worker(steps: int) -> None:
     optimizer = ta.optim.Adam(model.parameters(), lr=args.lr)
     shared = parallel.DistributedDataParallel(model)
 
-    def step(number: int, batch: Any) -> None:
+    def step(batch: Any) -> None:
         optimizer.zero_grad()
         loss = loss_of_part(model, batch, args)
         loss.backward()
@@ -127,12 +127,12 @@ def worker(steps: int) -> None:
 
     model.train()
     few = list(islice(batches(data.training, args.batch, args.seed), steps + 10))
-    for number, batch in enumerate(few[:10]):
-        step(number, batch)
+    for batch in few[:10]:
+        step(batch)
     parallel.barrier()
     begun = time.perf_counter()
-    for number, batch in enumerate(few[10:]):
-        step(number, batch)
+    for batch in few[10:]:
+        step(batch)
     seconds = (time.perf_counter() - begun) / steps
     gradients = ta.zeros(sum(parameter.numel() for parameter in model.parameters()))
     sums = []

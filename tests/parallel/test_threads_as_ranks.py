@@ -15,7 +15,8 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn
-from tinyattn.parallel import exchange, model, processes
+from tinyattn.ops import parts
+from tinyattn.parallel import exchange, model, processes, random
 from tinyattn.parallel.processes import World
 from tinyattn.parallel.sums import Sum, finish
 
@@ -88,7 +89,7 @@ def ranks(monkeypatch: pytest.MonkeyPatch) -> Any:
     `ranks.limit` seconds."""
     here = threading.local()
     monkeypatch.setattr(processes, "abort", aborted)
-    for module in (processes, exchange):
+    for module in (processes, exchange, random):
         monkeypatch.setattr(module, "world", lambda: here.world)
 
     def run(size: int, program: Any) -> list[Any]:
@@ -288,6 +289,70 @@ def test_shares_make_the_mean_of_ranks_the_mean_of_items(ranks: Any) -> None:
     for wrong in ([0, 0, 0], [1, -1, 2], [3, 1, -1], [math.nan, 1, 1]):
         for error in ranks(3, lambda rank, wrong=wrong: exchange.share(wrong[rank])):
             assert str(error) == f"count: expected at least 0, and one above 0, got {wrong}"
+
+
+@pytest.mark.parametrize("total", [1, 2, 5])
+def test_ranks_deal_out_the_rows_of_a_batch(ranks: Any, total: int) -> None:
+    def program(rank: int) -> Any:
+        with random.part_of_batch(total) as part:
+            inside = parts.local.part
+            with random.part_of_batch(3, dim=1, lengths=[3, 1, 2]):
+                other = parts.local.part
+            assert parts.local.part is inside
+        assert parts.local.part is None
+        return part, inside, other
+
+    rows = [list(range(total))[rank::3] for rank in range(3)]
+    for rank, (part, inside, other) in enumerate(ranks(3, program)):
+        assert list(range(total)[part.rows]) == list(inside.rows) == (rows[rank] or [0])
+        assert math.isclose(part.weight, 3 * len(rows[rank]) / total)
+        assert (inside.total, inside.dim, inside.lengths) == (total, 0, None)
+        assert (*other[:3], *other.lengths) == (range(rank, 3, 3), 3, 1, 3, 1, 2)
+
+
+def test_a_part_ends_with_an_error(ranks: Any) -> None:
+    def program(rank: int) -> Any:
+        with random.part_of_batch(2):
+            raise KeyError(rank)
+
+    def both(rank: int) -> Any:
+        with pytest.raises(KeyError):
+            program(rank)
+        return parts.local.part
+
+    assert ranks(2, both) == [None, None]
+
+
+def test_parts_of_random_numbers_in_two_states_are_refused(
+    ranks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(threading.local):
+        rank = 0
+
+        def get_state(self) -> ta.Tensor:
+            return ta.tensor([min(self.rank, 1)])
+
+    own = Own()
+    monkeypatch.setattr(random, "default_generator", own)
+
+    def program(rank: int) -> Any:
+        own.rank = rank
+        with random.part_of_batch(2):
+            return None
+
+    for error in ranks(3, program):
+        assert isinstance(error, RuntimeError)
+        assert "in one state on all ranks, but rank 1 has drawn others than rank 0" in str(error)
+
+
+def test_a_batch_has_rows_and_a_length_for_each() -> None:
+    with pytest.raises(ValueError, match="total: expected at least 1 row, got 0"):
+        random.part_of_batch(0).__enter__()
+    with pytest.raises(ValueError, match=r"those of 2 rows, got shape \(1,\)"):
+        random.part_of_batch(2, lengths=[1]).__enter__()
+    with random.part_of_batch(1, lengths=[4]) as part:
+        assert part == (slice(0, 1), 1.0)
+        assert parts.local.part is None
 
 
 def test_one_rank_is_the_world_without_mpiexec() -> None:
