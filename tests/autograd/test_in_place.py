@@ -463,3 +463,13 @@ def test_a_product_of_two_rows_in_place_keeps_both():
     b.sum().backward()
     assert b.tolist() == [[7.0], [6.0]]
     assert a.grad.tolist() == [[4.0], [2.0]]
+
+
+def test_one_number_in_place_is_the_tensor_itself_and_ends_its_gradient():
+    for change, value in ((lambda y: y.fill_(3.0), 3), (lambda y: y.zero_(), 0)):
+        x = leaf([1.0, 2.0])
+        y = x * x
+        assert change(y) is y
+        assert y.tolist() == [value, value]
+        (y * x).sum().backward()
+        assert x.grad.tolist() == [value, value]

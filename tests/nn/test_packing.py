@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinyattn as ta
 from tinyattn import nn
+from tinyattn.kernels import recording
 from tinyattn.nn.utils import clip_grad_norm_, clip_grad_value_
 from tinyattn.nn.utils.rnn import (
     PackedSequence,
@@ -229,3 +230,18 @@ def test_a_packed_batch_changes_its_dtype_as_a_tensor_does():
         assert other.data.tolist() == packed.data.tolist()
         assert other.batch_sizes is packed.batch_sizes
         assert other.unsorted_indices.tolist() == [1, 0]
+
+
+def test_packed_data_in_float32():
+    packed = pack_padded_sequence(padded([2, 1]), [2, 1]).float()
+    assert type(packed) is PackedSequence
+    assert packed.data.dtype == ta.float32
+    assert packed.data.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert packed.batch_sizes.tolist() == [2, 1]
+
+
+def test_lengths_in_a_tensor_are_refused_where_a_step_is_recorded(monkeypatch):
+    x, lengths = ta.ones(3, 2), ta.tensor([3, 1])
+    monkeypatch.setattr(recording.local, "recorder", object())
+    with pytest.raises(RuntimeError, match="replay: pack_padded_sequence: lengths in a tensor"):
+        pack_padded_sequence(x, lengths)

@@ -240,3 +240,18 @@ def test_masks_are_those_of_torch(calls):
         assert ours.state_dict().keys() == other.state_dict().keys()
         for name, value in other.state_dict().items():
             np.testing.assert_array_equal(ours.state_dict()[name].numpy(), value.numpy())
+
+
+def test_a_rule_is_given_back_and_pruning_is_taken_back_from_the_same_module():
+    module = layer()
+    rule = prune.L1Unstructured.apply(module, "weight", amount=2)
+    assert type(rule) is prune.L1Unstructured
+    assert rule.amount == 2
+    assert prune.remove(module, "weight") is module
+
+
+def test_of_equally_small_elements_the_first_become_zero():
+    module = nn.Linear(64, 1)
+    module.weight.data = ta.tensor([[1.0, 2.0] * 32])
+    prune.l1_unstructured(module, "weight", amount=20)
+    assert mask(module) == [[0, 1] * 20 + [1, 1] * 12]

@@ -288,7 +288,13 @@ def test_the_gradient_of_projections_is_the_array_in_which_their_gradients_lie(
     assert np.shares_memory(got, whole)
     np.testing.assert_array_equal(got, whole.reshape(4, 5, 24))
     dq, dk, dv = grads
-    for others in [(dq, dk, dv.copy()), (dk, dq, dv), (dq, dk, None), (dq, dk, dv[..., ::-1])]:
+    for others in [
+        (dq, dk, dv.copy()),
+        (dk, dq, dv),
+        (dk, dk, dv),
+        (dq, dk, None),
+        (dq, dk, dv[..., ::-1]),
+    ]:
         got = node.backward(*others)
         assert not np.shares_memory(got, whole)
         for part, g in zip(got.reshape(whole.shape).transpose(order), others, strict=True):

@@ -647,3 +647,17 @@ def test_a_plateau_takes_the_number_of_its_epoch():
     assert seen[0].filename == __file__
     schedule.step(1.0)
     assert (schedule.last_epoch, optimizer.param_groups[0]["lr"]) == (8, pytest.approx(0.1))
+
+
+def test_a_sequence_has_made_one_step_of_its_first_schedule():
+    optimiser = optim.SGD([ta.ones(1, requires_grad=True)], lr=1.0)
+    first, second = (MINE.ExponentialLR(optimiser, gamma) for gamma in (0.5, 0.1))
+    schedule = MINE.SequentialLR(optimiser, [first, second], milestones=[2])
+    counts, rates = [], []
+    for _ in range(4):
+        optimiser.step()
+        counts.append([state["_step_count"] for state in schedule.state_dict()["_schedulers"]])
+        rates.append(optimiser.param_groups[0]["lr"])
+        schedule.step()
+    assert counts == [[1, 1], [2, 1], [2, 1], [2, 2]]
+    assert rates == pytest.approx([1, 0.5, 1, 0.1])

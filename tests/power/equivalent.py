@@ -74,6 +74,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "written_straight": {"inverted: few(x.size)": FASTER},
     "check_in_place": {"comparison flipped: base is None": "the check finds nothing there"},
+    "_check_place": {"order exchanged: target, base": "whether one of them is on the tape"},
+    "_keep_overwritten": {
+        "last one lost: node.watched.items()": "the last one is the result, which nobody else has"
+    },
+    "zero_": {"inverted: few(input._array.size)": FASTER},
     "set_up": {"never: if (op == TA_mul ...": FASTER},
     "topk_of_few": {
         "factor 1.001: store(...": "a small whole number, as the bits of a float, stays the same",

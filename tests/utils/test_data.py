@@ -2,6 +2,7 @@
 nothing, say what went wrong in them, and are gone afterwards."""
 
 import collections
+import multiprocessing
 import os
 import pickle
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -35,6 +37,7 @@ from tinyattn.utils.data import (
     default_convert,
     get_worker_info,
     random_split,
+    worker,
 )
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -739,3 +742,14 @@ def test_what_a_loader_is_without_options():
     assert (loader.timeout, loader.prefetch_factor, loader.worker_init_fn) == (0, None, None)
     assert (loader.pin_memory, loader.persistent_workers) == (False, False)
     assert isinstance(loader.sampler, SequentialSampler)
+
+
+def test_a_worker_reads_tasks_until_the_pipe_is_closed():
+    ours, theirs = multiprocessing.Pipe()
+    tasks = SimpleQueue()
+    for task in ([0, 1], [2]):
+        ours.send(task)
+    ours.close()
+    worker._read(theirs, tasks)
+    assert [tasks.get_nowait() for _ in range(3)] == [[0, 1], [2], worker._CLOSED]
+    assert tasks.empty()
