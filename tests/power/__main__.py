@@ -30,23 +30,33 @@ from tests.power.warm import REFUSED, Outcome, try_faults
 UNCOMPILED = {
     "vmath.py": """
 
-exp, tanh, bits, unbits = np.exp, np.tanh, lambda x: x, lambda x: x
+import scipy.special
+exp, expm1, log, log1p, tanh = np.exp, np.expm1, np.log, np.log1p, np.tanh
+erf, normal, power = scipy.special.erf, scipy.special.ndtr, np.power
+bits, unbits = lambda x: x, lambda x: x
 np.seterr(all="ignore")
 """,
     "elementwise.py": """
 
-import types
+import ctypes
 import scipy.special
-names = ("pi", "sqrt", "expm1", "log1p", "log2", "copysign", "sin", "cos")
+from types import SimpleNamespace
+names = ("pi", "sqrt", "expm1", "log1p", "log", "log2", "copysign", "sin", "cos")
 same = {name: getattr(np, name) for name in names}
-math = types.SimpleNamespace(**same, erf=scipy.special.erf, erfc=scipy.special.erfc)
+math = SimpleNamespace(**same, erf=scipy.special.erf, erfc=scipy.special.erfc)
 
-def _compile(operation):
-    def run(*arguments):
-        *inputs, out = np.broadcast_arrays(*arguments)
-        values = zip(*(x.ravel() for x in inputs))
-        arguments[-1][...] = np.reshape([OPERATIONS[operation](*v) for v in values], out.shape)
-    return run
+def loop_of(operation, real):
+    return SimpleNamespace(address=(OPERATIONS[operation], operation == "where", real))
+
+def _call(loop, n, a, b, c, p, q, out):
+    function, chooses, real = loop
+    def at(address, kind):
+        memory = (ctypes.c_char * (n * kind.itemsize)).from_address(address)
+        return np.frombuffer(memory, kind)
+    inputs = at(a, np.dtype(bool) if chooses else real), at(b, real), at(c, real)
+    inputs, result = inputs[: function.__code__.co_argcount - 2], at(out, real)
+    for i in range(n):
+        result[i] = function(*[x[i] for x in inputs], p, q)
 """,
 }
 
