@@ -184,3 +184,19 @@ def test_numbers_of_other_types_and_with_alpha():
     assert x.sub_(2.0, alpha=2).tolist() == [2] * 3
     assert x.add_(np.float32(0.5)).tolist() == [2.5] * 3
     assert x.mul_(True).add_(True).tolist() == [3.5] * 3
+
+
+def test_a_forward_of_ones_own_changes_tensors_in_place():
+    class Scaled(ta.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return ta.zeros(2).add_(x, alpha=3).mul_(10)
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 30 * grad
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = Scaled.apply(leaf([2.0, 3e38]))
+    assert y.tolist() == [60, np.inf]
