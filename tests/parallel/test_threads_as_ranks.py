@@ -15,6 +15,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn
+from tinyattn.kernels import recording
 from tinyattn.ops import parts
 from tinyattn.parallel import exchange, model, processes, random
 from tinyattn.parallel.processes import World
@@ -310,6 +311,16 @@ def test_ranks_deal_out_the_rows_of_a_batch(ranks: Any, total: int) -> None:
         assert (*other[:3], *other.lengths) == (range(rank, 3, 3), 3, 1, 3, 1, 2)
 
 
+def test_ranks_can_not_be_recorded(ranks: Any) -> None:
+    def program(rank: int) -> Any:
+        recording.local.recorder = object()  # type: ignore[assignment]
+        with random.part_of_batch(2):
+            return None
+
+    for error in ranks(2, program):
+        assert "replay: part_of_batch: ranks can't replay" in str(error)
+
+
 def test_a_part_ends_with_an_error(ranks: Any) -> None:
     def program(rank: int) -> Any:
         with random.part_of_batch(2):
@@ -323,14 +334,15 @@ def test_a_part_ends_with_an_error(ranks: Any) -> None:
     assert ranks(2, both) == [None, None]
 
 
+@pytest.mark.parametrize("odd", [1, 2])
 def test_parts_of_random_numbers_in_two_states_are_refused(
-    ranks: Any, monkeypatch: pytest.MonkeyPatch
+    ranks: Any, odd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Own(threading.local):
         rank = 0
 
         def get_state(self) -> ta.Tensor:
-            return ta.tensor([min(self.rank, 1)])
+            return ta.tensor([int(self.rank == odd)])
 
     own = Own()
     monkeypatch.setattr(random, "default_generator", own)
@@ -342,7 +354,9 @@ def test_parts_of_random_numbers_in_two_states_are_refused(
 
     for error in ranks(3, program):
         assert isinstance(error, RuntimeError)
-        assert "in one state on all ranks, but rank 1 has drawn others than rank 0" in str(error)
+        assert f"in one state on all ranks, but rank {odd} has drawn others than rank 0" in str(
+            error
+        )
 
 
 def test_a_batch_has_rows_and_a_length_for_each() -> None:
