@@ -662,6 +662,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "Quantity.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "exchange.all_reduce": {"another number: ....reshape(-1)": ANY_NEGATIVE},
+    "sums.Sum._add_up": {"order exchanged: total, piece": "a sum of two is the same both ways"},
     "Sum.__init__": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "drawing.boxes": {
         "last one lost: steps": LAST_STEP,
