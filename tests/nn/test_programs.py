@@ -88,8 +88,24 @@ def test_the_mean_of_every_window():
     for wrong in ((0,), (2, 0), (2, 1, 2), (9,)):
         with pytest.raises(RuntimeError, match="avg_pool1d"):
             F.avg_pool1d(x, *wrong)
-    with pytest.raises(NotImplementedError, match="ceil_mode"):
-        F.avg_pool1d(x, 2, ceil_mode=True)
+
+
+def test_the_steps_that_are_left_may_make_a_shorter_window():
+    x = ta.tensor([[1.0, 5.0, 3.0, 3.0, 4.0]])
+    assert nn.AvgPool1d(2, ceil_mode=True)(x).tolist() == [[3, 3, 4]]
+    assert F.avg_pool1d(x, 3, ceil_mode=True).tolist() == [[3, 3.5]]
+    assert F.avg_pool1d(x[:, :4], 2, ceil_mode=True).tolist() == [[3, 3]]
+    assert F.avg_pool1d(x[:, :1], 2, ceil_mode=True).tolist() == [[1]]
+    # A window that would begin behind the last step is left out.
+    assert F.avg_pool1d(x[:, :3], 1, 3, ceil_mode=True).tolist() == [[1]]
+    assert F.avg_pool1d(x, 2, 2, 1, True, False).tolist() == [[1, 4, 3.5]]
+    for options in ((2, 2), (4, 3), (3, 2, 1)):
+        pool = lambda x, o=options: F.avg_pool1d(x, *o, *(0,) * (3 - len(o)), True, False)  # noqa: E731
+        assert ta.gradcheck(pool, (leaf(2, 3, 5),))
+    with pytest.raises(NotImplementedError, match="ceil_mode: expected False with padding"):
+        F.avg_pool1d(x, 2, 2, 1, ceil_mode=True)
+    with pytest.raises(RuntimeError, match="avg_pool1d: a window of 9 steps does not fit"):
+        F.avg_pool1d(x, 9, 1, ceil_mode=True)
 
 
 def test_the_maxima_of_windows_that_cover_the_sequence():

@@ -276,7 +276,11 @@ def probable(d):
 
 def pooled_means(d):
     x = d.array((*d.shape(1, 2, empty=0), d.int(7, 9)), "d")
-    return Call(x, d.int(2, 4), *d.pick((), (1,), (2, 1), (2, 1, False, False)))
+    return Call(
+        x,
+        d.int(2, 4),
+        *d.pick((), (1,), (2, 1), (2, 1, False, False), (3, 0, True), (2, 1, True, False)),
+    )
 
 
 def normed(d):

@@ -57,7 +57,7 @@ class AvgPool1d(Module):
     """The mean of every window of kernel_size time steps: (B, D, T) -> (B, D, T').
 
     stride is kernel_size unless given; padding adds zeros at both ends, which are counted unless
-    count_include_pad is False. ceil_mode must be False.
+    count_include_pad is False. ceil_mode: the steps left at the end make a shorter window.
 
     >>> nn.AvgPool1d(2)(ta.ones(2, 3, 10)).shape
     (2, 3, 5)

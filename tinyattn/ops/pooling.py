@@ -60,8 +60,10 @@ def _window(
     stride: int | Sequence[int] | None,
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
+    ceil_mode: bool = False,
 ) -> Windows:
-    """The windows, when they are found to fit the input."""
+    """The windows, when they are found to fit the input. ceil_mode: the last one may end behind the
+    last step, if it begins before."""
     shape = as_floats(input, "input", function)._array.shape
     size = as_one(kernel_size, f"{function}: kernel_size", 1)
     step = size if stride is None else as_one(stride, f"{function}: stride", 1)
@@ -76,13 +78,15 @@ def _window(
             f"{function}: padding: expected at most half of kernel_size {size}, got {pad}"
         )
     reach = gap * (size - 1) + 1
-    if shape[-1] + 2 * pad < reach:
-        raise RuntimeError(
-            f"{function}: a window of {reach} steps does not fit in T = {shape[-1]} with padding "
-            f"{pad}"
-        )
     T = shape[-1]
-    return Windows(T, (T + 2 * pad - reach) // step + 1, size, step, pad, gap)
+    n = (T + 2 * pad - reach + (step - 1 if ceil_mode else 0)) // step + 1
+    if ceil_mode and (n - 1) * step >= T + pad:
+        n -= 1
+    if n < 1:
+        raise RuntimeError(
+            f"{function}: a window of {reach} steps does not fit in T = {T} with padding {pad}"
+        )
+    return Windows(T, n, size, step, pad, gap)
 
 
 def max_pool1d(
@@ -117,16 +121,20 @@ def avg_pool1d(
     B.
 
     stride: from one window to the next, by default kernel_size. padding: zeros at both ends, at
-    most half of kernel_size; count_include_pad False: they are not counted in the mean. ceil_mode
-    must be False.
+    most half of kernel_size; count_include_pad False: they are not counted in the mean. ceil_mode:
+    the steps that are left at the end make a shorter window, of which the mean is that of its own
+    steps. NotImplementedError for padding that counts together with ceil_mode.
 
     >>> F.avg_pool1d(ta.tensor([[1.0, 5.0, 2.0, 4.0]]), 2)
     tensor([[3., 3.]])
     """
-    if ceil_mode:
-        raise NotImplementedError("ceil_mode: expected False, got True")
-    windows = _window("avg_pool1d", input, kernel_size, stride, padding, 1)
-    divisor = windows.size if count_include_pad else 0
+    windows = _window("avg_pool1d", input, kernel_size, stride, padding, 1, ceil_mode)
+    if ceil_mode and windows.padding and count_include_pad:
+        raise NotImplementedError(
+            "ceil_mode: expected False with padding, got True; pad the input yourself, or pass "
+            "count_include_pad=False"
+        )
+    divisor = windows.size if count_include_pad and not ceil_mode else 0
     return MeanPool1d.apply(input, windows._replace(divisor=divisor))
 
 
