@@ -104,3 +104,17 @@ def test_a_model_for_several_gpus_or_processes_is_the_model():
     assert ta.equal(copies(ta.ones(1, 2)), model(ta.ones(1, 2)))
     assert list(copies.state_dict()) == ["module.weight", "module.bias"]
     assert copies.device_ids == []
+
+
+def test_programs_that_may_run_in_several_processes_can_be_imported():
+    from tinyattn import multiprocessing as mp
+    from tinyattn.utils.data.distributed import DistributedSampler
+
+    assert DistributedSampler is ta.parallel.DistributedSampler
+    assert mp.cpu_count() > 0
+    assert mp.Process.__module__ == "multiprocessing.context"
+    mp.set_sharing_strategy("file_system")
+    with pytest.raises(ValueError, match="new_strategy: expected file_descriptor"):
+        mp.set_sharing_strategy("pigeons")
+    with pytest.raises(RuntimeError, match="spawn: use tinyattn"):
+        mp.spawn(print, nprocs=2)

@@ -45,7 +45,7 @@ def test_a_missing_name_has_a_hint(place, table):
         ("from tinyattn.nn.modules.container import Conv2d", "not for pictures"),
         ("from tinyattn.optim.lr_scheduler import CyclicLR", "use OneCycleLR"),
         ("from tinyattn.utils.tensorboard import SummaryWriter", "keep the losses in a list"),
-        ("from tinyattn.utils.data.distributed import DistributedSampler", "tinyattn.parallel"),
+        ("from tinyattn.utils.data import DistributedSampler", "tinyattn.parallel"),
         ("from tinyattn.cuda.comm import broadcast", "on the CPU only"),
         ("from tinyattn.autograd.functional import jacobian", "first-order gradients only"),
         ("from tinyattn.distributions import Categorical, Normal", "randn_like"),

@@ -574,6 +574,7 @@ class Tensor(TensorBase):
     log = elementwise.log
     log1p = elementwise.log1p
     log2 = elementwise.log2
+    log10 = elementwise.log10
     nan_to_num = rearranging.nan_to_num
     clip = rearranging.clip
     sin = elementwise.sin

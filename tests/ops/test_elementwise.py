@@ -43,6 +43,7 @@ UNARY = {
     "cosh": (lambda t, x: t.cosh(x), (-2, 2)),
     "log1p": (lambda t, x: t.log1p(x), (-0.7, 2)),
     "log2": (lambda t, x: x.log2(), (0.3, 3)),
+    "log10": (lambda t, x: x.log10(), (0.3, 3)),
     "clamp": (lambda t, x: x.clamp(-1, 2), (-0.7, 1.7)),
     "clamp_min": (lambda t, x: t.clamp(x, min=0), (0.3, 3)),
     "clamp_max": (lambda t, x: x.clamp(max=1), (1.3, 3)),

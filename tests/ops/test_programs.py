@@ -284,6 +284,10 @@ def test_other_names():
     assert x.clip(1.5, 9).tolist() == [[1.5, 2]]
     assert ta.gradcheck(ta.log2, (x,))
     assert ta.log2(ta.tensor([8, 1])).tolist() == [3, 0]
+    assert ta.gradcheck(ta.log10, (x,))
+    expected = [-2, 0, 3, -math.inf]
+    assert ta.allclose(ta.log10(ta.tensor([0.01, 1, 1000, 0])), ta.tensor(expected))
+    assert ta.tensor([100]).log10().dtype == ta.float32
 
 
 def test_numbers_in_place_of_nan_and_infinities():

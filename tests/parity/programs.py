@@ -558,6 +558,7 @@ TABLE = {
         for name in ("neg", "abs", "sqrt", "exp", "log", "sigmoid", "tanh", "relu")
     },
     "log2": unary("fffib"),
+    "log10": unary("fffib"),
     "nan_to_num": Entry(lambda d: Call(
         d.array(kinds="fffi", special=0.6), **d.pick({}, {"nan": 2.0}, {"posinf": 1.0})
     )),

@@ -119,6 +119,7 @@ def names_of_programs(x: Tensor, i: Tensor) -> None:
     assert_type((ta.concat([x]), ta.hstack([x]), ta.vstack([x])), tuple[Tensor, Tensor, Tensor])
     assert_type((ta.swapaxes(x, 0, 1), x.swapaxes(0, 1)), tuple[Tensor, Tensor])
     assert_type(ta.fmod(x, 2), Tensor)
+    assert_type((ta.log10(x), x.log10()), tuple[Tensor, Tensor])
     assert_type(ta.remainder(x, 2), Tensor)
     assert_type(ta.floor_divide(x, 2), Tensor)
     assert_type(ta.bitwise_and(i, 1), Tensor)

@@ -21,7 +21,6 @@ TORCH: dict[str, str] = {
     "compile": "there is nothing to compile; use the model as it is",
     "jit": "there is nothing to compile; use the model as it is",
     "fx": "there is no tracing of programs",
-    "multiprocessing": "use Python's multiprocessing; tensors are copied between processes",
     "sparse": "there are no sparse tensors",
     "sparse_coo_tensor": "there are no sparse tensors",
     "complex64": "there are no complex numbers",
@@ -51,6 +50,7 @@ TORCH: dict[str, str] = {
     "quantile": "use x.sort(dim)[0] and take an element",
     "mode": "use unique(x, return_counts=True)",
     "histc": "use numpy.histogram(x.numpy())",
+    "histogram": "use numpy.histogram(x.numpy())",
     "cdist": "use (x.unsqueeze(-2) - y.unsqueeze(-3)).norm(dim=-1)",
     "dist": "use (x - y).norm()",
     "tensordot": "use einsum",
@@ -170,7 +170,6 @@ UTILS: dict[str, str] = {
 
 DATA: dict[str, str] = {
     "DistributedSampler": "use tinyattn.parallel.DistributedSampler",
-    "distributed": "use tinyattn.parallel.DistributedSampler",
     "datapipes": "use an IterableDataset",
     "StackDataset": "use a TensorDataset, or a Dataset of your own",
     "ChainDataset": "use itertools.chain in an IterableDataset of your own",

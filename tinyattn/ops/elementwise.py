@@ -713,6 +713,15 @@ def log2(input: Tensor) -> Tensor:
     return Log2.apply(floating(input))
 
 
+def log10(input: Tensor) -> Tensor:
+    """The logarithm of input to base 10, -inf at 0 and NaN below; integers give float32.
+
+    >>> ta.log10(ta.tensor([0.01, 1.0]))
+    tensor([-2.,  0.])
+    """
+    return div(log(input), math.log(10))
+
+
 class Log1p(Unary):
     """y = log(1 + x), exact near 0;   dx = dy / (1 + x)."""
 
