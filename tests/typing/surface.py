@@ -95,7 +95,7 @@ def old_programs(x: Tensor) -> None:
     assert_type(isinstance(x.dtype, ta.dtype), bool)
     assert_type(ta.zeros_like(x, memory_format=ta.preserve_format), Tensor)
     assert_type(x.contiguous(ta.contiguous_format).clone(memory_format=None), Tensor)
-    scaler = ta.amp.GradScaler("cuda", enabled=False)
+    scaler = ta.GradScaler("cuda", enabled=False)
     with ta.autocast("cuda", dtype=ta.float16, enabled=False):
         assert_type(scaler.scale(x), Tensor)
     assert_type(ta.distributed.is_initialized(), bool)
