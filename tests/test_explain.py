@@ -383,7 +383,9 @@ def test_the_graph_has_the_shapes_on_its_lines():
     boxes = ["MatMul", "(2, 5)", "(4, 2)", "(4, 5)"]
     boxes += ["out = Tanh", "w", "x"]
     lines = ["(2, 5)", "(4, 5)"]
-    assert sorted(texts(viz.graph(out).svg)[2:]) == sorted(boxes + lines)
+    title, legend, *rest = texts(viz.graph(out).svg)
+    assert (title, legend) == ("The graph of out", DATA)
+    assert sorted(rest) == sorted(boxes + lines)
 
 
 def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):

@@ -353,3 +353,13 @@ def test_what_a_jacobian_is_made_of():
         viz.jacobian_of(lambda x: x, [1.0])
     with pytest.raises(TypeError, match="function: expected it to return a Tensor, got float"):
         viz.jacobian_of(lambda x: 1.0, ta.ones(1))
+
+
+def test_a_dollar_begins_no_formula():
+    curves = viz.curve_figure([0, 1], {"$a$": [1, 2]}, "$x$").axes[0]
+    jacobian = viz.jacobian(np.eye(1), ["$a$"], ["$b$"], "$c$")
+    gates = viz.gates({"$r$": np.eye(1)}, ["$a$"], "$c$")
+    texts = [curves.title, curves.xaxis.label, jacobian.figure._suptitle, gates.figure._suptitle]
+    texts += [*jacobian.axes[0].get_xticklabels(), *jacobian.axes[0].get_yticklabels()]
+    texts += [*gates.axes[0].get_xticklabels(), gates.axes[0].yaxis.label]
+    assert [text.get_parse_math() for text in texts] == [False] * 8

@@ -277,6 +277,7 @@ def test_what_a_page_draws_of_a_trace() -> None:
     assert found["alternativeProbabilities"] == [[0.75, 0.125]] * 4
     assert (found["gates"], found["words"]) == ([], None)
     assert found["beam"]["parents"] == [[0, -1], [0, 0], [0, 0], [0, 0]]
+    assert found["beam"].keys() == HEADS.beam.keys()  # type: ignore[union-attr]
     bare = drawn(Trace("", "", ["a"], ["x"], {"cross": [[[[1.0]]]]}))
     assert (bare["beam"], bare["probabilities"]) == (None, None)
 

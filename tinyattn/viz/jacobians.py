@@ -36,9 +36,9 @@ def jacobian_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Array:
     rows = np.zeros((y.numel(), x.numel()), x.dtype)
     for i in range(len(rows)):
         one = np.zeros(y.shape, y.dtype)
-        one.reshape(-1)[i] = 1
+        one.flat[i] = 1
         (row,) = grad_of(y, x, results.wrap(one), retain_graph=True)
-        rows[i] = row.numpy().reshape(-1)
+        rows[i] = row.numpy().ravel()
     return rows
 
 
