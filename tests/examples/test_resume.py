@@ -223,7 +223,7 @@ def test_a_disk_that_is_full_leaves_the_old_checkpoint(stopped: Path) -> None:
 
 def test_other_options_or_other_pairs_are_refused(stopped: Path) -> None:
     says = refused(stopped, "--resume", "run", "--lr", "0.5")
-    assert "--lr: expected 0.01, as in run/checkpoint.safetensors, got 0.5" in says
+    assert "--lr: expected 0.003, as in run/checkpoint.safetensors, got 0.5" in says
     lines = (stopped / "pairs.txt").read_text(encoding="utf-8").splitlines()
     (stopped / "less.txt").write_text("\n".join(lines[1:]), encoding="utf-8")
     says = refused(stopped, "--resume", "run", "--data", "less.txt")
