@@ -176,6 +176,6 @@ def test_what_is_no_trace_is_told_what_one_holds(found: Any) -> None:
 def test_what_the_file_can_not_hold_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
         trace(probabilities=[0.5, np.nan, 0.5]).save(tmp_path / "one.json")
-    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+    with pytest.raises(ValueError, match=r"beam\.parents: expected an array of numbers, got one"):
         trace(beam={"parents": np.array([None])}).save(tmp_path / "one.npz")
     assert list(tmp_path.iterdir()) == []

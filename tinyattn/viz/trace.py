@@ -129,11 +129,14 @@ class Trace:
             text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
             write_aside(path, f"{text}\n".encode())
             return
-        arrays: dict[str, Array] = {}
+        arrays: dict[str, Any] = {}
         text = json.dumps({one.name: _apart(one.name, getattr(self, one.name), arrays)
                            for one in fields(self)})  # fmt: skip
+        for name, array in arrays.items():
+            if array.dtype.hasobject:  # NumPy would pickle it, and `load` would refuse the file
+                raise ValueError(f"{name}: expected an array of numbers, got one of objects")
         content = BytesIO()
-        np.savez_compressed(content, allow_pickle=False, text=np.array(text), **arrays)
+        np.savez_compressed(content, text=np.array(text), **arrays)
         write_aside(path, content.getvalue())
 
     @classmethod
