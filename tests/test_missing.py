@@ -89,14 +89,33 @@ def test_a_hint_names_what_is_there():
             assert not hasattr(module, name), f"{name} is there, its hint can go: {hint}"
 
 
-def test_a_tensor_refuses_by_name():
-    x = ta.ones(2)
-    refused = [n for n, value in vars(ta.Tensor).items() if isinstance(value, missing.Refused)]
-    assert {"cuda", "half", "resize_"} <= set(refused)
-    for name in refused:
-        assert not hasattr(x, name)
-    with pytest.raises(AttributeError, match="'cuda': tinyattn computes on the CPU only"):
-        x.cuda()
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cuda", "'Tensor' object has no attribute 'cuda': tinyattn computes on the CPU only"),
+        ("tan", "'Tensor' object has no attribute 'tan': use sin(x) / cos(x)"),
+        ("tan_", "'Tensor' object has no attribute 'tan_': use sin(x) / cos(x)"),
+        ("sin_", "'Tensor' object has no attribute 'sin_': use x = x.sin(), or x.copy_(x.sin())"),
+        ("resize_", "'Tensor' object has no attribute 'resize_': use reshape, or new_empty"),
+        ("nonsense", "'Tensor' object has no attribute 'nonsense'"),
+        ("nonsense_", "'Tensor' object has no attribute 'nonsense_'"),
+    ],
+)
+def test_a_tensor_refuses_by_name(name, message):
+    with pytest.raises(AttributeError) as caught:
+        getattr(ta.ones(2), name)
+    assert str(caught.value) == message
+    assert caught.value.name == name
+
+
+def test_a_parameter_refuses_by_its_own_name():
+    with pytest.raises(AttributeError, match=r"^'Parameter' object has no attribute 'cuda': "):
+        ta.nn.Parameter(ta.ones(2)).cuda()
+
+
+def test_a_hint_names_what_a_tensor_has():
+    for name, hint in missing.TENSOR.items():
+        assert not hasattr(ta.ones(2, 2), name), f"{name} is there, its hint can go: {hint}"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ How gradients go through a graph of tensors: autograd/engine.py.
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,8 +27,7 @@ from tinyattn.autograd.dtypes import (
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.size import Size
 from tinyattn.autograd.storage import Leaf, TensorBase, edge_now, requires_grad_, results
-from tinyattn.compat import legacy
-from tinyattn.compat.missing import Refused
+from tinyattn.compat import legacy, missing
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import refuse
 from tinyattn.ops import (
@@ -722,22 +721,8 @@ class Tensor(TensorBase):
     index_fill_ = scattering.index_fill_
     masked_fill_ = indexing.masked_fill_
 
-    # What PyTorch's tensors have besides
-
-    cuda = Refused("tinyattn computes on the CPU only")
-    half = Refused("there are float32 and float64 only")
-    bfloat16 = Refused("there are float32 and float64 only")
-    short = Refused("the integers are int64, int32 and uint8")
-    stride = Refused("use shape; is_contiguous() tells whether the elements lie in order")
-    storage = Refused("use numpy(), which shares the memory")
-    to_sparse = Refused("there are no sparse tensors")
-    share_memory_ = Refused("tensors are copied between processes")
-    resize_ = Refused("use reshape, or new_empty")
-    masked_scatter_ = Refused("use x[mask] = values")
-    index_put_ = Refused("use x[index] = values; index_add or scatter_add, to accumulate")
-    put_ = Refused("use x[index] = values")
-    unfold = Refused("use x[..., start + arange(size)] with a column of starts")
-    apply_ = Refused("use x.copy_(tensor(...)), or operations on whole tensors")
+    if not TYPE_CHECKING:
+        __getattr__ = missing.refuse_of_tensor
 
 
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)

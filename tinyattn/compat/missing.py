@@ -1,7 +1,7 @@
 """Names of PyTorch that tinyattn doesn't have, each with what to use instead: look at TORCH.
 
-`refuse(place, table)` makes the `__getattr__` of a module, `Refused` an attribute of a class. Both
-raise an AttributeError that gives the reason. `Absent` gives it for an import of such a name.
+`refuse(place, table)` makes the `__getattr__` of a module, `refuse_of_tensor` is that of tensors.
+Both raise an AttributeError that gives the hint. `Absent` gives it for an import of such a name.
 """
 
 import sys
@@ -72,8 +72,64 @@ TORCH: dict[str, str] = {
     "logaddexp": "use stack([x, y]).logsumexp(0)",
     "cummax": "use a loop over maximum",
     "cummin": "use a loop over minimum",
-    "atan": "there are sin, cos and tanh",
+    **dict.fromkeys(
+        ("acos", "asin", "atan", "atan2", "acosh", "asinh", "atanh"),
+        "there are sin, cos, sinh, cosh and tanh",
+    ),
     "tan": "use sin(x) / cos(x)",
+    "sinc": "use sin(pi * x) / (pi * x)",
+    "exp2": "use 2 ** x",
+    "erfc": "use 1 - erf(x)",
+    "logit": "use log(x / (1 - x))",
+    "xlogy": "use x * y.log()",
+    "lerp": "use start + weight * (end - start)",
+    "addcmul": "use input + value * tensor1 * tensor2",
+    "addcdiv": "use input + value * tensor1 / tensor2",
+    "hypot": "use sqrt(x ** 2 + y ** 2)",
+    "float_power": "use x.double() ** y",
+    "ldexp": "use x * 2 ** y",
+    "fmax": "use maximum",
+    "fmin": "use minimum",
+    "logical_xor": "use x != y",
+    "signbit": "use x < 0",
+    "isposinf": "use x == inf",
+    "isneginf": "use x == -inf",
+    "clamp_min": "use clamp(x, min=value)",
+    "clamp_max": "use clamp(x, max=value)",
+    "nansum": "use x.nan_to_num().sum()",
+    "nanmean": "use x.nan_to_num().sum() / (~x.isnan()).sum()",
+    "kthvalue": "use x.sort(dim)[0] and take an element",
+    "logcumsumexp": "use x.exp().cumsum(dim).log()",
+    "less": "use lt",
+    "less_equal": "use le",
+    "greater": "use gt",
+    "greater_equal": "use ge",
+    "not_equal": "use ne",
+    "fix": "use trunc",
+    "concatenate": "use cat",
+    "ravel": "use flatten",
+    "fliplr": "use flip(x, (1,))",
+    "flipud": "use flip(x, (0,))",
+    "rot90": "use transpose and flip",
+    "swapdims": "use swapaxes",
+    "argwhere": "use nonzero",
+    "diag_embed": "use x.unsqueeze(-1) * eye(x.shape[-1])",
+    "diagflat": "use diag(x.flatten())",
+    "block_diag": "use zeros and x[i:j, k:l] = block",
+    "cartesian_prod": "use meshgrid, flatten and stack",
+    "combinations": "use itertools.combinations on x.tolist()",
+    "split_with_sizes": "use split",
+    "broadcast_tensors": "use x.expand(shape)",
+    "broadcast_shapes": "use numpy.broadcast_shapes",
+    "atleast_1d": "use reshape",
+    "atleast_2d": "use reshape",
+    "atleast_3d": "use reshape",
+    "ger": "use outer",
+    "vdot": "use dot",
+    **dict.fromkeys(
+        ("inverse", "pinverse", "det", "logdet", "svd", "qr", "cholesky", "matrix_power"),
+        "use numpy.linalg on arrays without gradients",
+    ),
     "divide": "use div",
     "multiply": "use mul",
     "subtract": "use sub",
@@ -85,6 +141,62 @@ TORCH: dict[str, str] = {
     "addmv": "use input + mv(mat, vec)",
     "lstm": "use nn.LSTM",
     "gru": "use nn.GRU",
+    "lstm_cell": "use nn.LSTMCell",
+    "gru_cell": "use nn.GRUCell",
+    "rnn_tanh": "use nn.RNN",
+    "rnn_relu": "use nn.RNN",
+    "rnn_tanh_cell": "use nn.RNNCell",
+    "rnn_relu_cell": "use nn.RNNCell",
+    **dict.fromkeys(
+        (
+            "adaptive_avg_pool1d",
+            "adaptive_max_pool1d",
+            "avg_pool1d",
+            "max_pool1d",
+            "batch_norm",
+            "binary_cross_entropy_with_logits",
+            "cosine_embedding_loss",
+            "embedding",
+            "kl_div",
+        ),
+        "use the function of that name in nn.functional",
+    ),
+    "asarray": "use as_tensor",
+    "scalar_tensor": "use tensor",
+    "frombuffer": "use from_numpy(numpy.frombuffer(...))",
+    "row_stack": "use vstack, or cat",
+    "column_stack": "use stack(..., dim=1)",
+    "dstack": "use stack(..., dim=2)",
+    "get_default_device": "use device('cpu')",
+    "promote_types": "use (x + y).dtype",
+    "result_type": "use (x + y).dtype",
+    "seed": "use manual_seed",
+}
+
+# Of tensors, besides the names in TORCH.
+TENSOR: dict[str, str] = {
+    "cuda": _CPU,
+    "half": _HALF,
+    "bfloat16": _HALF,
+    "char": "the integers are int64, int32 and uint8",
+    "stride": "use shape; is_contiguous() tells whether the elements lie in order",
+    "storage": "use numpy(), which shares the memory",
+    "untyped_storage": "use numpy(), which shares the memory",
+    "nbytes": "use numpy().nbytes",
+    "itemsize": "use element_size()",
+    "to_sparse": "there are no sparse tensors",
+    "to_dense": "every tensor is dense",
+    "share_memory_": "tensors are copied between processes",
+    "resize_": "use reshape, or new_empty",
+    "masked_scatter_": "use x[mask] = values",
+    "index_put_": "use x[index] = values; index_add or scatter_add, to accumulate",
+    "put_": "use x[index] = values",
+    "fill_diagonal_": "use x[i, i] = value, with i = arange(n)",
+    "unfold": "use x[..., start + arange(size)] with a column of starts",
+    "apply_": "use x.copy_(tensor(...)), or operations on whole tensors",
+    "map_": "use x.copy_(tensor(...)), or operations on whole tensors",
+    "reshape_as": "use x.reshape(y.shape)",
+    "sum_to_size": "use sum(dim, keepdim=True)",
 }
 
 NN: dict[str, str] = {
@@ -121,7 +233,11 @@ NN: dict[str, str] = {
         "use nn.functional.pad(x, padding)",
     ),
     "LazyBatchNorm1d": _BATCH,
-    "GroupNorm": "use LayerNorm, or RMSNorm",
+    **dict.fromkeys(
+        ("GroupNorm", "InstanceNorm1d", "group_norm", "instance_norm", "local_response_norm"),
+        "use LayerNorm, or RMSNorm",
+    ),
+    "Buffer": "use register_buffer(name, tensor)",
     "ConvTranspose1d": "there is Conv1d only",
     "SyncBatchNorm": _BATCH,
     "Bilinear": "use einsum with a Parameter",
@@ -129,19 +245,46 @@ NN: dict[str, str] = {
     "SELU": "use ELU",
     "ReLU6": "use x.clamp(0, 6)",
     "Hardtanh": "use x.clamp(-1, 1)",
+    "Hardsigmoid": "use (x / 6 + 0.5).clamp(0, 1)",
+    "Hardswish": "use x * (x / 6 + 0.5).clamp(0, 1)",
     "Mish": "use x * softplus(x).tanh()",
+    "Softmin": "use softmax(-x, dim)",
+    "Softshrink": "use x - x.clamp(-lambd, lambd)",
+    "Hardshrink": "use where(x.abs() > lambd, x, 0)",
+    "Tanhshrink": "use x - x.tanh()",
+    "Threshold": "use where(x > threshold, x, value)",
+    "CELU": "use ELU",
+    "AlphaDropout": "use Dropout",
+    "Dropout1d": "use dropout of ones of shape (B, D, 1), times x",
     "CTCLoss": "there is no CTC loss",
     "TripletMarginLoss": "use pairwise_distance and relu",
     "MarginRankingLoss": "use relu",
+    "HingeEmbeddingLoss": "use where and relu",
+    "MultiMarginLoss": "use CrossEntropyLoss",
+    "GaussianNLLLoss": "use 0.5 * (var.log() + (input - target) ** 2 / var)",
+    "PoissonNLLLoss": "use input.exp() - target * input",
     "MultiLabelSoftMarginLoss": "use BCEWithLogitsLoss",
     "AdaptiveLogSoftmaxWithLoss": "use Linear and CrossEntropyLoss",
     "gumbel_softmax": "use softmax((logits - zeros_like(logits).exponential_().log()) / tau, dim)",
     "hardtanh": "use x.clamp(-1, 1)",
     "relu6": "use x.clamp(0, 6)",
+    "hardsigmoid": "use (x / 6 + 0.5).clamp(0, 1)",
+    "hardswish": "use x * (x / 6 + 0.5).clamp(0, 1)",
+    "softshrink": "use x - x.clamp(-lambd, lambd)",
+    "hardshrink": "use where(x.abs() > lambd, x, 0)",
+    "tanhshrink": "use x - x.tanh()",
+    "threshold": "use where(x > threshold, x, value)",
+    "prelu": "use leaky_relu, or where(x > 0, x, weight * x)",
+    "celu": "use elu",
     "selu": "use elu",
     "mish": "use x * softplus(x).tanh()",
     "softmin": "use softmax(-x, dim)",
     "ctc_loss": "there is no CTC loss",
+    "triplet_margin_loss": "use pairwise_distance and relu",
+    "margin_ranking_loss": "use relu",
+    "hinge_embedding_loss": "use where and relu",
+    "gaussian_nll_loss": "use 0.5 * (var.log() + (input - target) ** 2 / var)",
+    "poisson_nll_loss": "use input.exp() - target * input",
     "multi_head_attention_forward": "use nn.MultiheadAttention",
 }
 
@@ -230,14 +373,15 @@ def refuse(place: str, table: Mapping[str, str]) -> Callable[[str], NoReturn]:
     return __getattr__
 
 
-class Refused:
-    """An attribute of a class that PyTorch has and tinyattn doesn't: reading it raises."""
-
-    def __init__(self, hint: str) -> None:
-        self.hint = hint
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, instance: Any, owner: type) -> NoReturn:
-        raise AttributeError(f"{owner.__name__} has no attribute {self.name!r}: {self.hint}")
+def refuse_of_tensor(tensor: object, name: str) -> NoReturn:
+    """The `__getattr__` of tensors: an AttributeError, with a hint where there is one."""
+    hint = TENSOR.get(name) or TORCH.get(name)
+    without = name.removesuffix("_")
+    if not hint and without != name and hasattr(type(tensor), without):
+        hint = f"use x = x.{without}(), or x.copy_(x.{without}())"
+    elif not hint and without in TORCH:
+        hint = TORCH[without]
+    reason = f": {hint}" if hint else ""
+    raise AttributeError(
+        f"{type(tensor).__name__!r} object has no attribute {name!r}{reason}", name=name
+    )
