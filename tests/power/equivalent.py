@@ -36,6 +36,7 @@ OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 KEPT_MEMORY = "where a result lies, not what it is"
 LAST_HOWEVER = "the last axis, however it is counted"
 EITHER_TERM = "a sum of two is the same from both sides"
+EITHER_FACTOR = "a product of two is the same from both sides"
 EITHER = "whether two differ is the same from both sides"
 ANY_NEGATIVE = "NumPy takes any negative number for -1"
 INSTANT = "no clock shows just this number"
@@ -117,14 +118,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "QuantizedEmbedding.backward": {"factor ...": NO_GRADIENT},
     "QuantizedGRULayer.backward": {"factor ...": NO_GRADIENT},
     "QuantizedLSTMLayer.backward": {"factor ...": NO_GRADIENT},
-    "addcmul_": {"order exchanged: ...": "a product is the same from both sides"},
+    "addcmul_": {"order exchanged: ...": EITHER_FACTOR},
     "meshgrid": {"off by one: [0] -> [1]": "every place is written"},
     "swapaxes": {"order exchanged: axis0, axis1": "either of the two"},
     "_rows": {"another number: ...": "NumPy takes any negative size as what is left"},
     "argsort": {"another default: stable...": UNUSED},
     "unique": {"another default: sorted...": UNUSED},
     "index_add": {
-        "order exchanged: source, alpha": "a product is the same from both sides",
+        "order exchanged: source, alpha": EITHER_FACTOR,
         "off by one: axis -> (axis) + 1": FASTER,
         "off by one: axis + 1 -> ...": FASTER,
         "wrong operator: axis + 1 -> ...": FASTER,
@@ -283,6 +284,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "LRScheduler._go_to": {
         "wrong operator: self.last_epoch + 1": FASTER,
         "off by one: self.last_epoch + 1": FASTER,
+    },
+    "LBFGS.step": {
+        "another number: ....reshape(-1)": ANY_NEGATIVE,
+        "order exchanged: g, d": EITHER_FACTOR,
+    },
+    "LBFGS._remember": {"order exchanged: y, s": EITHER_FACTOR},
+    "LBFGS._direction": {
+        "order exchanged: s, q": EITHER_FACTOR,
+        "order exchanged: y, d": EITHER_FACTOR,
     },
     "Placed.value": {
         "wrong branch: None if few(size) else ...": FASTER,
@@ -736,7 +746,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "checking.more_inputs": {"off by one: np.random.default_rng(...": AS_GOOD},
     "checking._factor": {
         "another number: float(...": "0.1 times 0 is 0, too",
-        "order exchanged: part, mine": "a product is the same from both sides",
+        "order exchanged: part, mine": EITHER_FACTOR,
     },
     "measuring.compare": {"order exchanged: furthest, uncertain": "both are 0 here"},
     "measuring.measured": {

@@ -63,20 +63,18 @@ class LBFGS(Optimizer):
             "tolerance_grad": tolerance_grad,
             "tolerance_change": tolerance_change,
             "history_size": history_size,
-            "line_search_fn": None,
         }
         for name, value in defaults.items():
-            expected = number(0)(value) if name != "line_search_fn" else ""
+            expected = number(0)(value)
             if expected:
                 raise ValueError(f"{name}: expected {expected}, got {value!r}")
-        super().__init__(params, defaults)
+        super().__init__(params, {**defaults, "line_search_fn": None})
         if len(self.param_groups) != 1:
             raise ValueError("params: LBFGS doesn't support groups of parameters")
 
     @repeated
     def step(self, closure: Callable[[], Loss]) -> Loss:  # type: ignore[override]
         """Make up to max_iter iterations. closure: sets the gradients and gives the loss."""
-        self._stepped = True
         group = self.param_groups[0]
         params, lr = group["params"], float(group["lr"])
         small, no_change = group["tolerance_grad"], group["tolerance_change"]
@@ -132,7 +130,7 @@ class LBFGS(Optimizer):
         state["H_diag"] = _dot(y, s) / _dot(y, y)
         new = {"old_dirs": results.wrap(y), "old_stps": results.wrap(s), "ro": 1.0 / _dot(y, s)}
         for name, value in new.items():
-            state[name] = [*state[name], value][-history_size:]
+            state[name] = [*state[name], value][-history_size:] if history_size else []
 
     def _direction(self, g: Array) -> Array:
         """-H g, where for each pair of the history, oldest first, with r = 1 / (s . y)
