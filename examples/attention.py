@@ -4,12 +4,12 @@ A query is a place in the output. It is compared with every input letter and its
 from where it fits. Nobody tells the model where to look; the map printed at the end shows it.
 """
 
+import sys
 from string import ascii_lowercase as LETTERS
 
 import tinyattn as ta
 import tinyattn.nn as nn
 import tinyattn.nn.functional as F
-from tinyattn.viz import attention_text
 
 LENGTH = 8  # of a word
 
@@ -55,4 +55,6 @@ if __name__ == "__main__":
     scores, weights = model(ta.tensor([[LETTERS.index(letter) for letter in word]]))
     written = [LETTERS[i] for i in scores[0].argmax(-1).tolist()]
     print(f"\n{word} -> {''.join(written)}\n")
-    print(attention_text(weights[0].detach(), list(word), written))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")  # which has the shades of the map
+    print(ta.viz.attention_text(weights[0].detach(), list(word), written))

@@ -3,6 +3,7 @@ and the report. Look first at `fit`."""
 
 import argparse
 import importlib.util
+import io
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -74,6 +75,8 @@ def program(
     options: Callable[[argparse.ArgumentParser], Any] | None = None,
 ) -> None:
     """Run a use from the command line; wrong input and Ctrl-C end in one line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # into a file, too, on every machine
     try:
         args = arguments(sys.argv[1:], doc, options)
         for result in run(args):

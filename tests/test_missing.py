@@ -1,6 +1,9 @@
 """Names that are missing say so, and what to use instead; the names of one device."""
 
 import importlib
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -209,3 +212,35 @@ def test_how_tensors_are_printed():
     assert repr(ta.tensor([1.23456])) == "tensor([1.2346])"
     with pytest.raises(ValueError, match="profile"):
         ta.set_printoptions(profile="x")
+
+
+@pytest.mark.parametrize(
+    ("package", "call", "extra"),
+    [
+        ("matplotlib", "viz.attention_figure([[1.0]], ['a'], ['b'])", "examples"),
+        ("matplotlib", "viz.curve_figure([0], {'loss': [1.0]}, 'step')", "examples"),
+        ("matplotlib", "viz.gates({'r': [[0.5]]}, ['a'])", "examples"),
+        ("matplotlib", "viz.gradient_norms([1.0])", "examples"),
+        ("matplotlib", "viz.jacobian([[1.0]])", "examples"),
+        ("sentencepiece", "text.learn_subwords(['a b'])", "subwords"),
+        ("sentencepiece", "text.subword_tokeniser(b'')", "subwords"),
+    ],
+)
+def test_a_missing_package_is_named_with_what_installs_it(package, call, extra, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tinyattn.viz.chart", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)  # as good as missing
+    says = f"{package} is not installed: pip install 'tinyattn[{extra}]'"
+    with pytest.raises(ModuleNotFoundError, match=f"^{re.escape(says)}$"):
+        eval(f"ta.{call}")
+
+
+def test_packages_are_there_when_they_are_first_used():
+    program = (
+        "import sys, tinyattn as ta\n"
+        "packages = ['datasets', 'learn', 'text', 'viz']\n"
+        "assert not any(f'tinyattn.{name}' in sys.modules for name in packages)\n"
+        "print(ta.viz.attention_page.__name__, ta.text.beam.__name__, ta.learn.__name__)\n"
+        "print(ta.datasets.__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["attention_page", "beam", "tinyattn.learn", "tinyattn.datasets"]

@@ -545,5 +545,11 @@ __all__ = [  # noqa: RUF022 (grouped by subject)
     "GradcheckError",
 ]
 
-if not _TYPE_CHECKING:
-    __getattr__ = _refuse("tinyattn", _TORCH)
+# Packages that are imported when first used.
+if _TYPE_CHECKING:
+    from tinyattn import datasets as datasets
+    from tinyattn import learn as learn
+    from tinyattn import text as text
+    from tinyattn import viz as viz
+else:
+    __getattr__ = _refuse("tinyattn", _TORCH, later=("datasets", "learn", "text", "viz"))

@@ -328,7 +328,8 @@ def require(*packages: str) -> None:
         try:
             importlib.import_module(name)
         except ImportError:
-            raise DataError(f"{name} is missing: pip install 'tinyattn[examples]'") from None
+            extra = "subwords" if name == "sentencepiece" else "examples"
+            raise DataError(f"{name} is missing: pip install 'tinyattn[{extra}]'") from None
 
 
 def say(message: str) -> None:

@@ -19,7 +19,11 @@ FILE = PROGRAM.parent / "attention.py"
 @pytest.fixture(scope="module")
 def output() -> str:
     done = subprocess.run(
-        [sys.executable, str(FILE)], capture_output=True, env=environment(), timeout=30, check=True
+        [sys.executable, str(FILE)],
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="ascii"),  # UTF-8 comes in spite of it
+        timeout=30,
+        check=True,
     )
     return done.stdout.decode()
 

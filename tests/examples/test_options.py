@@ -47,13 +47,24 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], says: str) 
     refused(tmp_path, *arguments, says=says)
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "tqdm", "sacrebleu"])
-def test_a_missing_package_is_said_before_training(tmp_path: Path, package: str) -> None:
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [
+        ("matplotlib", "examples"),
+        ("tqdm", "examples"),
+        ("sacrebleu", "examples"),
+        ("sentencepiece", "subwords"),
+    ],
+)
+def test_a_missing_package_is_said_before_training(
+    tmp_path: Path, package: str, extra: str
+) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / f"{package}.py").write_text("raise ImportError('hidden')")
-    says = f"{package} is missing: pip install 'tinyattn[examples]'"
-    refused(tmp_path, *SMALL, says=says, PYTHONPATH=str(hidden), PYTHONDONTWRITEBYTECODE="1")
+    says = f"{package} is missing: pip install 'tinyattn[{extra}]'"
+    words = (*SMALL, "--tokens", "bpe") if package == "sentencepiece" else SMALL
+    refused(tmp_path, *words, says=says, PYTHONPATH=str(hidden), PYTHONDONTWRITEBYTECODE="1")
 
 
 def test_what_is_not_given_is_the_models_own() -> None:

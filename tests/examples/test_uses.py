@@ -242,6 +242,21 @@ def test_gradients_vanish_explode_and_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "gradients_through_time.png").read_bytes().startswith(PNG)
 
 
+def test_standard_output_is_utf8_whatever_the_machine_says(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        'import uses\nuses.program(lambda args: [uses.Result("a", "b", "±", "好", "d")], "")'
+    )
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=environment(PYTHONPATH=str(PROGRAM.parent), PYTHONIOENCODING="ascii"),
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.decode() == "\na, b: 好\n  baseline: ±\n  attention: d\n"
+
+
 def test_a_missing_package_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "sklearn.py").write_text("raise ImportError")  # shadowed: as good as missing
     says = "scikit-learn is not installed: pip install scikit-learn"

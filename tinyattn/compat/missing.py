@@ -4,8 +4,9 @@
 Both raise an AttributeError that gives the hint. `Absent` gives it for an import of such a name.
 """
 
+import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 _CPU = "tinyattn computes on the CPU only"
@@ -359,13 +360,18 @@ class Absent:
 sys.meta_path.append(Absent)
 
 
-def refuse(place: str, table: Mapping[str, str]) -> Callable[[str], NoReturn]:
-    """The `__getattr__` of the module `place`: an AttributeError, with the table's hint."""
+def refuse(
+    place: str, table: Mapping[str, str], later: Collection[str] = ()
+) -> Callable[[str], Any]:
+    """The `__getattr__` of the module `place`: an AttributeError, with the table's hint. The
+    packages in `later` are imported."""
     _TABLES[place] = table
     # Python looks for a name in other files only where a module has a path.
     vars(sys.modules[place]).setdefault("__path__", [])
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> Any:
+        if name in later:
+            return importlib.import_module(f"{place}.{name}")
         raise AttributeError(
             f"module {place!r} has no attribute {name!r}{_hint(place, name)}", name=name
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from tinyattn._extras import missing
 from tinyattn.text.normal_form import normalize
 from tinyattn.text.tokenize import Tokeniser, is_unspaced
 
@@ -26,10 +27,9 @@ def learn_subwords(texts: Iterable[str], kind: str = "unigram", size: int = 4000
     them; nothing is normalised but by `normalize`. Raises ValueError for another kind, and where
     `size` has no room for all bytes and characters.
     """
-    import sentencepiece
-
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
+    sentencepiece = _sentencepiece()
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -99,9 +99,15 @@ def _joins(character: str) -> bool:
 
 
 def _processor(model: bytes) -> Any:
-    import sentencepiece
+    return _sentencepiece().SentencePieceProcessor(model_proto=model)
 
-    return sentencepiece.SentencePieceProcessor(model_proto=model)
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ModuleNotFoundError as error:
+        raise missing(error, "subwords") from None
+    return sentencepiece
 
 
 def _escaped(text: str) -> str:

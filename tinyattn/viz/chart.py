@@ -10,12 +10,18 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
+from tinyattn._extras import missing
 from tinyattn._serialization import write_aside
 from tinyattn.kernels._types import Array
+
+try:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ModuleNotFoundError as error:
+    raise missing(error, "examples") from None
 
 # From dark to light in even steps, also in grey and for the colour-blind.
 MAP = "cividis"
@@ -102,3 +108,8 @@ def heat_map(
 def ticks(count: int, most: int) -> Sequence[int]:
     """At most `most` of the places 0 to count - 1, evenly."""
     return range(0, count, max(1, -(-count // most)))
+
+
+def whole_numbers() -> Any:
+    """What places ticks along an axis at whole numbers only."""
+    return MaxNLocator(integer=True)

@@ -127,9 +127,7 @@ def gradient_norms(
     norms: of step 0, 1, ...; several curves by name, as `ta.doctor(...).over_time` has them. Zeros
         are not drawn. Raises ValueError where there is no norm, or a negative one.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    from tinyattn.viz.chart import LINES, Chart
+    from tinyattn.viz.chart import LINES, Chart, whole_numbers
     from tinyattn.viz.figures import families
 
     curves = norms if isinstance(norms, Mapping) else {"": norms}
@@ -147,7 +145,7 @@ def gradient_norms(
         axes.plot(heights, label=name, marker=marker, markersize=3, **LINES[number % len(LINES)])
     axes.set_yscale("log")
     axes.set_xlabel("step t")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(whole_numbers())
     axes.set_ylabel("|dL/dh_t|", parse_math=False)
     axes.grid(alpha=0.3)
     if any(curves):
