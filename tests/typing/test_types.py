@@ -202,7 +202,7 @@ OPERATORS = {
 }  # fmt: skip
 INSIDE_PYTHON = {  # not written as operators
     "init", "doc", "module", "hash", "array", "array_ufunc", "array_priority", "copy", "deepcopy",
-    "reduce_ex", "delitem", "annotate", "annotate_func",
+    "reduce_ex", "delitem", "annotate", "annotate_func", "getattr",
 }  # fmt: skip
 
 
