@@ -707,6 +707,17 @@ def test_loops_that_are_no_recurrence_or_too_short_are_not_told():
     assert report.over_time == {}
 
 
+def test_the_operations_in_a_loop_of_cells_are_told_by_the_cell_alone():
+    seen, report = watch(), Report()
+    for name, states in (("operation", 0), ("cell", 1)):
+        nodes = chain(0, 1, 1)
+        for node in nodes:
+            node.states, node.sizes = states, [1]
+        seen.calls[name, ()] = [_Call(node, (), {0: np.ones(1)}) for node in nodes]
+    seen.time(report)
+    assert report.over_time == {"cell": [1.0, 1.0, 1.0]}
+
+
 def test_a_chain_is_one_at_both_ends():
     assert _is_chain(chain(0, 1, 1, 1))
     assert not _is_chain(chain(0, 0, 1, 1))

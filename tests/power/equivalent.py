@@ -708,6 +708,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "doctor": {"order exchanged: tensor._array, array": EITHER},
     "_Watch._activity": {"another number: rows.reshape(-1, ...": ANY_NEGATIVE},
+    "_Watch.time": {"boundary: norms[0] < norms[-1]": "equal norms have not changed"},
+    "_over_steps": {"flag inverted: step.forward(...": "one step is the same in both directions"},
     "_Watch._gates": {
         "order exchanged: low, lowest": "the smaller of two",
         "order exchanged: high, highest": "the larger of two",
@@ -719,6 +721,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "order exchanged: to.step, to.output": "any key tells the places apart",
         "another number: to.handed.norm if ...": "any number below 0",
     },
+    "stepping.fragment": {"argument dropped: (WEB / ...": UTF8},
+    "pages.asset": {"argument dropped: ...": UTF8},
     "telling.text_of": {"off by one: max(...": "there is no line"},
     "processes.wait": {
         "boundary: waited < _SPIN_SECONDS": INSTANT,

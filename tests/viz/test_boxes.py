@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tinyattn.viz.boxes import Box, Line, _apart, _curve, _layers, _order, _place, _share, draw
+from tinyattn.viz.picture import Picture
 
 HERE = Path(__file__).parent
 
@@ -45,6 +46,15 @@ def test_a_picture_is_as_wide_as_its_title() -> None:
         width = re.search(r'width="(\d+)"', draw([Box(1, "leaf", ["w"])], title, True))
         assert width is not None
         assert int(width[1]) == round(200 * 6.65 * 1.1 + 12)
+
+
+def test_a_picture_is_as_wide_as_its_boxes() -> None:
+    drawn = draw([Box(1, "leaf", ["w" * 200])], "w", True)
+    assert f'width="{12 + 200 * 6.65 + 2 * 7 + 12:.0f}"' in drawn
+
+
+def test_a_notebook_shows_a_picture_as_it_is() -> None:
+    assert Picture("<svg/>")._repr_svg_() == "<svg/>"
 
 
 def test_a_box_stands_above_all_that_use_it_and_lines_bend_in_each_layer_between() -> None:

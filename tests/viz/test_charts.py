@@ -2,9 +2,11 @@
 
 import re
 import xml.etree.ElementTree as ET
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import tinyattn as ta
 from tinyattn import nn, viz
@@ -112,6 +114,12 @@ def test_the_steps_of_a_cell_in_a_loop_are_joined():
     (of_cell,), (of_layer,) = viz.gates_of(loop), viz.gates_of(lambda: gru(x))
     for name, values in of_layer.items():
         np.testing.assert_allclose(of_cell[name], values, rtol=1e-5, atol=1e-7)
+
+
+def test_cells_that_are_gone_keep_their_gates_apart():
+    x = ta.ones(1, 2)
+    found = viz.gates_of(lambda: [nn.GRUCell(2, 3)(x) for _ in range(9)] and None)
+    assert [gates["r"].shape for gates in found] == [(1, 1, 3)] * 9
 
 
 def test_every_layer_and_direction_has_its_own_gates():
@@ -244,6 +252,29 @@ def test_the_size_of_a_figure_in_inches(chart, width, height):
     assert figure.dpi == 120
 
 
+def test_the_panels_of_a_figure():
+    first, second = viz.curve_figure([0], {"a": [1], "b": [2]}, "x").axes
+    assert first.get_subplotspec().get_geometry() == (1, 2, 0, 0)
+    assert second.get_subplotspec().get_geometry() == (1, 2, 1, 1)
+    assert {axes.lines[0].get_color() for axes in (first, second)} == {LINES[0]["color"]}
+    chart = viz.gates({"r": np.ones((3, 2)), "z": np.ones((3, 2))})
+    assert chart.axes[0].get_shared_x_axes().joined(*chart.axes[:2])
+    assert isinstance(chart.figure.get_layout_engine(), ConstrainedLayoutEngine)
+
+
+@pytest.mark.parametrize("draw", [viz.jacobian, lambda x: viz.gates({"r": x})])
+def test_numbers_of_any_kind_are_drawn(draw):
+    half = Fraction(1, 2)
+    drawn = draw([[half, half], [half, half]]).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(drawn, np.full((2, 2), 0.5))
+    line = viz.gradient_norms([half, half]).axes[0].lines[0]
+    assert line.get_ydata().dtype == np.float64
+
+
+def test_gates_that_are_nothing_are_drawn_as_gates():
+    assert viz.gates({"r": [[np.nan]]}).axes[0].images[0].get_clim() == (0, 1)
+
+
 def test_a_title_stands_at_the_left():
     title = Chart(1, 1, "a title").figure._suptitle
     assert (title.get_position()[0], title.get_ha(), title.get_fontsize()) == (0.01, "left", 11)
@@ -270,10 +301,11 @@ def test_numbers_in_cells_are_bright_on_dark_cells_and_dark_on_bright_ones():
     }
 
 
-def test_a_map_of_one_value_has_numbers_too():
+def test_a_number_is_bright_up_to_55_hundredths_of_the_scale():
     axes = Chart(2, 2).figure.add_subplot()
-    heat_map(axes, np.array([[2.0]]), 2, 2, "all alike", numbers=True)
-    assert [text.get_color() for text in axes.texts] == ["#ffffff"]
+    heat_map(axes, np.array([[0.55, 0.5501]]), 0, 1, "a scale", numbers=True)
+    assert [text.get_color() for text in axes.texts] == ["#ffffff", "#000000"]
+    assert axes.images[0].get_cmap().name == "cividis"
     assert (axes.images[0].get_interpolation(), axes.get_aspect()) == ("nearest", "auto")
 
 
@@ -359,7 +391,11 @@ def test_a_dollar_begins_no_formula():
     curves = viz.curve_figure([0, 1], {"$a$": [1, 2]}, "$x$").axes[0]
     jacobian = viz.jacobian(np.eye(1), ["$a$"], ["$b$"], "$c$")
     gates = viz.gates({"$r$": np.eye(1)}, ["$a$"], "$c$")
+    attention = viz.attention_figure(np.eye(1), ["$a$"], ["$b$"], "$c$")
+    norms = viz.gradient_norms([1.0], "$c$")
     texts = [curves.title, curves.xaxis.label, jacobian.figure._suptitle, gates.figure._suptitle]
     texts += [*jacobian.axes[0].get_xticklabels(), *jacobian.axes[0].get_yticklabels()]
     texts += [*gates.axes[0].get_xticklabels(), gates.axes[0].yaxis.label]
-    assert [text.get_parse_math() for text in texts] == [False] * 8
+    texts += [*attention.axes[0].get_xticklabels(), *attention.axes[0].get_yticklabels()]
+    texts += [attention.figure._suptitle, norms.figure._suptitle]
+    assert [text.get_parse_math() for text in texts] == [False] * 12

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Tab, axe, chromium
 
-from tinyattn.viz import Page, Trace, attention_page, forming_page
+from tinyattn.viz import Page, Trace, attention_page, forming_page, pages
 from tinyattn.viz.pages import (
     as_text,
     asset,
     charts,
     drawn,
+    encoded,
     packed,
     packed_array,
     page_of,
@@ -117,6 +118,34 @@ def test_charts_of_gates_are_means_over_units_and_changes_of_states() -> None:
     assert [chart["name"] for chart in charts(alone)] == ["encoder, layer 1", "decoder, layer 1"]
 
 
+def test_charts_of_several_layers_and_of_one_side_alone() -> None:
+    draw = np.random.default_rng(1).random
+    gates = {
+        "encoder": {name: draw((4, 3, 2)) for name in ("reset", "state", "update")},
+        "decoder": {name: draw((2, 4, 2)) for name in ("state", "reset", "update")},
+    }
+    found = charts(replace(BOOK, gates=gates))
+    assert [one["name"] for one in found] == [
+        "encoder, layer 1, forwards", "encoder, layer 1, backwards",
+        "encoder, layer 2, forwards", "encoder, layer 2, backwards",
+        "decoder, layer 1", "decoder, layer 2",
+    ]  # fmt: skip
+    for one in found:
+        assert sorted(one["lines"]) == ["change", "reset", "update"]
+        assert {len(line) for line in one["lines"].values()} == {len(one["tokens"])}
+    states, change = gates["encoder"]["state"][2], found[2]["lines"]["change"]
+    assert change == [
+        round(float(np.abs(step).mean()), 4) for step in np.diff(states, axis=0, prepend=0)
+    ]
+    names = [one["name"] for one in charts(replace(BOOK, gates={"encoder": BOOK.gates["encoder"]}))]
+    assert names == ["encoder, layer 1", "encoder, layer 2"]
+
+
+def test_numbers_that_no_reader_of_json_takes_are_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        attention_page([replace(BOOK, probabilities=np.full(4, np.nan))])
+
+
 def test_no_token_ends_a_script_or_begins_a_tag() -> None:
     page = attention_page([trace(HOSTILE, HOSTILE)], title="</title><b>")
     assert data_of(page)["traces"][0]["source"] == HOSTILE
@@ -139,6 +168,11 @@ def test_a_notebook_shows_the_page_in_a_frame_and_text_where_frames_are_removed(
     shown = page._repr_html_()
     (content,) = re.findall(r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts"', shown)
     assert html.unescape(content) == page.text
+    assert shown == (
+        f'<iframe srcdoc="{content}" sandbox="allow-scripts" '
+        'title="A page about attention" style="width: 100%; height: 760px; border: 0"></iframe>'
+        f"<details><summary>As text</summary><pre>{html.escape(page.plain)}</pre></details>"
+    )
     left = re.sub(r"<iframe.*?</iframe>", "", shown)
     assert "She" in left
     assert "█" in left or "▓" in left or "▒" in left
@@ -189,13 +223,16 @@ def test_a_model_that_a_page_cannot_run_is_refused(options: dict[str, str], says
 def test_a_model_that_lacks_a_part_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^model: expected 'source' in it, got \['options'\]$"):
         attention_page([BOOK], {"options": RNN})
+    with pytest.raises(ValueError, match="model: expected 'weights' in it"):
+        packed({"options": RNN, "source": [], "target": []})
 
 
 def test_weights_are_in_16_bits_up_to_a_million_and_in_8_beyond() -> None:
     for rows, bits in ((1000, 16), (1001, 8)):
-        weights = {"w": np.ones((rows, 1000), np.float32)}
+        weights = {"w": np.ones((rows, 1000), np.float32), "b": np.ones(0, np.float32)}
         found = packed({"options": RNN, "source": ["书"], "target": ["book"], "weights": weights})
         assert found["bits"] == bits
+        assert found["weights"].keys() == weights.keys()
         assert (found["source"], found["target"]) == (["书"], ["book"])
 
 
@@ -211,6 +248,12 @@ def test_an_array_in_8_bits_has_a_scale_for_each_row() -> None:
         found = packed_array(array, bits)
         halves = np.frombuffer(base64.b64decode(found["float16"]), "<f2").reshape(found["shape"])
         np.testing.assert_array_equal(halves, array.astype("f2"))
+
+
+def test_arrays_are_in_base64() -> None:
+    assert encoded(np.array([[1, 3], [2, 4]], np.int8).T) == "AQIDBA=="
+    css = Path(pages.__file__).parent / "web" / "page.css"
+    assert asset("page.css") == css.read_text(encoding="utf-8")
 
 
 def test_the_scores_of_subwords_are_in_32_bits() -> None:
@@ -262,7 +305,7 @@ def test_texts_of_the_map_are_cut_and_made_harmless() -> None:
 
 
 def test_the_map_as_text() -> None:
-    cross = [[[[1.0 + 5e-4, 0.0]], [[1.0, 0.0]]]]
+    cross = [[[[1.001, 0.0]]] * 18]  # the mean is rounded to a little more than 1.001
     assert as_text(Trace("", "", ["a\0", "b"], ["x"], {"cross": cross})) == "  a\ufffd b\nx ██"
 
 

@@ -3,10 +3,13 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import tinyattn as ta
+from tinyattn.viz import stepping
+from tinyattn.viz.stepping import Section
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -35,6 +38,34 @@ def test_a_section_tells_what_the_text_tells():
     facts = re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", mul)
     assert facts == [("value", "6"), ("arrives", "1"), ("to a", "3"), ("to b", "2")]
     assert "z = x y;   dx = dz y,  dy = dz x." in mul
+
+
+def test_the_text_of_a_page():
+    whole = Section("a < b", "at <1>", "x < y", [("<n>", "1 < 2"), ("m", "3")])
+    web = Path(stepping.__file__).parent / "web"
+    script, style = ((web / f"stepping.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    assert whole.html() == (
+        "<section><h4>a &lt; b</h4><p>at &lt;1&gt;</p><pre>x &lt; y</pre>"
+        "<dl><dt>&lt;n&gt;</dt><dd>1 &lt; 2</dd><dt>m</dt><dd>3</dd></dl></section>"
+    )
+    assert Section("a").html() == "<section><h4>a</h4></section>"
+    told = stepping.fragment("<svg/>", whole, [Section("a"), Section("b")])
+    assert told == (
+        f'<div class="tinyattn-steps">\n<style>{style}</style>\n<div class="controls" hidden>\n'
+        '<button type="button" data-by="-1" aria-label="step back">&#9664;</button>\n'
+        '<button type="button" data-by="1" aria-label="step forward">&#9654;</button>\n'
+        '<input type="range" min="0" max="2" value="0" aria-label="step">\n'
+        "<output>all</output>\n</div>\n"
+        '<div class="picture" tabindex="0" role="group" aria-label="graph">\n<svg/></div>\n'
+        f'<div aria-live="polite">\n{whole.html()}\n<section><h4>a</h4></section>\n'
+        "<section><h4>b</h4></section>\n</div>\n"
+        f"<script>{{\n{script}}}</script>\n</div>\n"
+    )
+    assert stepping.page("a < b", told) == (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>a &lt; b</title>\n</head>\n<body>\n{told}</body>\n</html>\n"
+    )
 
 
 def test_nothing_is_fetched_and_nothing_has_an_id():

@@ -1,6 +1,7 @@
 """Attention maps and learning curves: their text, their figures, and what they refuse."""
 
 import unicodedata
+from fractions import Fraction
 from importlib import util
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from matplotlib.ft2font import FT2Font
 import tinyattn as ta
 from tinyattn.viz import attention_figure, attention_text, curve_figure
 from tinyattn.viz.figures import families
+from tinyattn.viz.terminal import check_weights
 
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.1, 0.5, 0.4]])  # (Tq, Tk) = (2, 3)
 
@@ -47,6 +49,21 @@ def test_chinese_tokens_take_two_columns() -> None:
     assert head == "     我 看 书"
     for i, (row, token) in enumerate(zip(rows, "我看书", strict=True)):
         assert columns(row[: row.index("██")]) == columns(head[: head.index(token)]), i
+
+
+def test_columns_are_as_wide_as_the_widest_token_and_at_least_one() -> None:
+    text = attention_text([[0.5, 1.0]], ["a", "long"], ["x"])
+    assert text.splitlines() == ["  a    long", "x ▒▒▒▒ ████"]
+    assert attention_text([[0.5]], [""], [""]) == "\n ▒"
+    assert attention_text(np.zeros((0, 1)), ["a"], []) == " a"
+    assert attention_text(np.zeros((1, 0)), [], ["x"]) == "\nx"
+
+
+def test_weights_are_numbers_of_any_kind_up_to_a_thousandth_above_1() -> None:
+    found = check_weights([[Fraction(1, 2), 1.001]], ["a", "b"], ["x"])
+    assert (found.tolist(), found.dtype) == ([[0.5, 1.001]], np.float64)
+    with pytest.raises(ValueError, match="weights: expected numbers from 0 to 1"):
+        check_weights([[1.00105]], ["a"], ["x"])
 
 
 def test_a_combining_accent_takes_no_column() -> None:
@@ -152,17 +169,17 @@ def test_letters_of_any_script_get_a_font_that_has_them(monkeypatch: Any) -> Non
     png(figure)  # a missing glyph would be a warning, which is an error here
     assert "STIXGeneral" in figure.axes[0].get_xticklabels()[0].get_fontfamily()
     for usual in ("a", "é", "ж", "\u2e7f"):  # no character has this number
-        assert families([usual], [], "") == ["DejaVu Sans"]
-    assert families(["\u2e80"], [], "")[0] != "DejaVu Sans"  # the first Chinese radical
+        assert families([usual]) == ["DejaVu Sans"]
+    assert families(["\u2e80"])[0] != "DejaVu Sans"  # the first Chinese radical
 
 
-@pytest.mark.parametrize("place", [(["a", "क"], [], ""), ([], ["क"], ""), ([], [], "a क")])
-def test_letters_that_no_font_has_are_named(monkeypatch: Any, place: Any) -> None:
+@pytest.mark.parametrize("texts", [["a", "क"], ["a क", "b"]])
+def test_letters_that_no_font_has_are_named(monkeypatch: Any, texts: Any) -> None:
     fonts = fonts_named("DejaVu", "Last Resort")  # the latter has a box for every character
     monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts)
     wanted = r"^no installed font holds क \(DEVANAGARI LETTER KA\): install one such as Noto Sans$"
     with pytest.raises(RuntimeError, match=wanted):
-        families(*place)
+        families(texts)
 
 
 def latin_fonts() -> list[Any]:

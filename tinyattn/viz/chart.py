@@ -97,9 +97,9 @@ def heat_map(
         array, cmap=MAP, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
     )
     if axes.figure is not None:
-        axes.figure.colorbar(image, ax=axes, label=label)
+        axes.figure.colorbar(image, label=label)
     for (i, j), x in np.ndenumerate(array) if numbers else ():
-        dark = (x - low) / ((high - low) or 1) <= 0.55  # False for NaN, whose cell is white
+        dark = (x - low) / (high - low) <= 0.55  # False for NaN, whose cell is white
         ink = "#ffffff" if dark else "#000000"
         told = f"{round(x, 2) + 0.0:.2f}"  # never -0.00
         axes.text(j, i, told, ha="center", va="center", color=ink, fontsize=8)

@@ -31,7 +31,7 @@ def attention_figure(
     array = check_weights(weights, source, target)
     source, target = [*map(printable, source)], [*map(printable, target)]
     size = (min(1.5 + 0.45 * len(source), _INCHES), min(1.2 + 0.4 * len(target), _INCHES))
-    style: dict[str, Any] = {"family": families(source, target, title), "parse_math": False}
+    style: dict[str, Any] = {"family": families([*source, *target, title]), "parse_math": False}
     chart = Chart(*size, title, **style)
     axes = chart.figure.add_subplot()
     heat_map(axes, array, 0, 1, "attention weight")
@@ -55,7 +55,7 @@ def curve_figure(
             raise ValueError(
                 f"{name}: expected {len(steps)} values, one for each step, got {len(values)}"
             )
-    style: dict[str, Any] = {"family": families(list(curves), (), xlabel), "parse_math": False}
+    style: dict[str, Any] = {"family": families([*curves, xlabel]), "parse_math": False}
     chart = Chart(4 * len(curves), 3)
     for number, (name, values) in enumerate(curves.items(), start=1):
         axes = chart.figure.add_subplot(1, len(curves), number)
@@ -66,9 +66,9 @@ def curve_figure(
     return chart
 
 
-def families(source: Sequence[str], target: Sequence[str], title: str) -> list[str]:
-    """The font families for this text; RuntimeError where no font has its letters."""
-    characters = {*title}.union(*source, *target)
+def families(texts: Sequence[str]) -> list[str]:
+    """The font families for these texts; RuntimeError where no font has their letters."""
+    characters = set().union(*texts)
     chinese = {c for c in characters if ord(c) >= 0x2E80}
     others = sorted(filter(str.isalpha, characters - chinese))
     return [*(_chinese_font() if chinese else ()), "DejaVu Sans", *_fonts_of(others)]

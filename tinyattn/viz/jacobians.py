@@ -68,7 +68,7 @@ def jacobian(
     inputs, outputs = [*map(printable, inputs)], [*map(printable, outputs)]
     small = max(array.shape) <= 10
     side = 0.55 if small else 0.12
-    style: dict[str, Any] = {"family": families(inputs, outputs, title), "parse_math": False}
+    style: dict[str, Any] = {"family": families([*inputs, *outputs, title]), "parse_math": False}
     size = [min(max(3.2, 1.8 + side * n), 12.0) for n in array.shape[::-1]]
     chart = Chart(size[0] + 1.0, size[1], title, **style)
     axes = chart.figure.subplots()

@@ -87,8 +87,8 @@ def forming_page(
     """
     if not steps or not all(a < b for a, b in zip([0, *steps], steps, strict=False)):
         raise ValueError(f"steps: expected numbers above 0 that grow, got {list(steps)}")
-    count = len(moments[0]) if moments else 0
-    if len(moments) != len(steps) or count == 0 or any(len(one) != count for one in moments):
+    counts = {len(one) for one in moments}
+    if len(moments) != len(steps) or len(counts) != 1 or 0 in counts:
         raise ValueError(
             f"moments: expected the traces of the same sentences for each of {len(steps)} steps, "
             f"got {[len(one) for one in moments]}"
@@ -173,7 +173,7 @@ def charts(trace: Trace) -> list[dict[str, Any]]:
             layer, backwards = (place // 2, place % 2 == 1) if both else (place, False)
             lines = {name: short(x[place].mean(-1)) for name, x in gates.items() if name != "state"}
             # Before its first token the encoder's state is zero; the decoder's is not in a trace.
-            first = np.zeros_like(state[:1]) if side == "encoder" else state[:1] * np.nan
+            first = np.full_like(state[:1], 0 if side == "encoder" else np.nan)
             path = np.concatenate([state, first] if backwards else [first, state])
             change = np.abs(np.diff(path, axis=0)).mean(-1).tolist()
             lines["change"] = [None if np.isnan(x) else round(x, 4) for x in change]

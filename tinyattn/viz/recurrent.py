@@ -87,17 +87,17 @@ def gates(
     if len(tokens) not in (0, steps):
         raise ValueError(f"tokens: expected {steps}, one for each step, got {len(tokens)}")
     tokens = [*map(printable, tokens)]
-    style: dict[str, Any] = {"family": families(tokens, list(arrays), title), "parse_math": False}
+    style: dict[str, Any] = {"family": families([*tokens, *arrays, title]), "parse_math": False}
     width = min(max(5.0, 1.8 + 0.35 * steps), 14.0)
     chart = Chart(width, 0.9 + 1.3 * len(arrays), title, **style)
     rows = chart.figure.subplots(len(arrays), 1, sharex=True, squeeze=False)
     for axes, (name, array) in zip(rows[:, 0], arrays.items(), strict=True):
-        signed = np.nanmin(array, initial=0) < 0
+        signed = (array < 0).any()
         heat_map(axes, array.T, -1 if signed else 0, 1, "state" if signed else "gate")
         axes.set_ylabel(f"{name}, unit", **style)
         axes.set_yticks(ticks(array.shape[1], 5))
     places = list(ticks(steps, 40))
-    turn = 45 if max(map(len, tokens), default=0) > 3 else 0
+    turn = 45 if any(len(token) > 3 for token in tokens) else 0
     if tokens:
         rows[-1, 0].set_xticks(places, [tokens[t] for t in places], rotation=turn, **style)
     else:
@@ -133,7 +133,7 @@ def gradient_norms(
     curves = norms if isinstance(norms, Mapping) else {"": norms}
     if not any(np.size(curve) for curve in curves.values()):
         raise ValueError("norms: expected at least one number, got none")
-    style: dict[str, Any] = {"family": families(list(curves), (), title), "parse_math": False}
+    style: dict[str, Any] = {"family": families([*curves, title]), "parse_math": False}
     chart = Chart(5.6, 3.2, title, **style)
     axes = chart.figure.subplots()
     for number, (name, curve) in enumerate(curves.items()):
@@ -146,7 +146,7 @@ def gradient_norms(
     axes.set_yscale("log")
     axes.set_xlabel("step t")
     axes.xaxis.set_major_locator(whole_numbers())
-    axes.set_ylabel("|dL/dh_t|", parse_math=False)
+    axes.set_ylabel("|dL/dh_t|")
     axes.grid(alpha=0.3)
     if any(curves):
         legend = axes.legend(prop={"family": style["family"], "size": 8})

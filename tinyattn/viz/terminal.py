@@ -19,8 +19,8 @@ def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[s
     """
     array = check_weights(weights, source, target)
     source, target = [*map(printable, source)], [*map(printable, target)]
-    cell = max((width(token) for token in source), default=1) + 1
-    margin = max((width(token) for token in target), default=0) + 1
+    cell = max([1, *map(width, source)]) + 1
+    margin = max([0, *map(width, target)]) + 1
     lines = [" " * margin + "".join(_pad(token, cell) for token in source)]
     for token, row in zip(target, array, strict=True):
         shades = (_SHADES[min(int(w * len(_SHADES)), len(_SHADES) - 1)] for w in row)
