@@ -976,6 +976,8 @@ def checks(x: Tensor, module: nn.Linear) -> None:
 def files(folder: Path, module: nn.Linear) -> None:
     assert_type(ta.save(module.state_dict(), folder / "weights.safetensors"), None)
     assert_type(ta.utils.write_aside(folder / "notes.txt", b"whole"), None)
+    keep = ta.utils.checkpoint.checkpoint
+    assert_type(keep(ta.relu, ta.ones(2), use_reentrant=False), Tensor)
     assert_type(ta.load(folder / "weights.safetensors"), Any)
     file = io.BytesIO()
     assert_type(ta.save({0: ta.ones(1)}, file), None)

@@ -306,7 +306,6 @@ OPTIM: dict[str, str] = {
 
 UTILS: dict[str, str] = {
     "benchmark": "use timeit",
-    "checkpoint": "call the function itself: what it computes is kept, not computed again",
     "cpp_extension": "write the operation as a subclass of autograd.Function",
     "model_zoo": "models are not downloaded; load a state_dict with load_state_dict",
     "tensorboard": "keep the losses in a list; draw them with matplotlib",
