@@ -73,11 +73,11 @@ def backward_columns(grad, q, k, v, begin, end, dq, dk, dv):
                 of_q[h] += t[h]
             for h in range(len(v)):
                 into_key[h] += t[h]
-            if (j + 1) % KEYS == 0 or j + 1 == len(k):
+            if j % KEYS == KEYS - 1 or j + 1 == len(k):
                 move(of_q, totals_of_q)
                 move(of_row, dv)
         into[:] = totals_of_q
-        if len(q) > QUERIES and ((i + 1) % QUERIES == 0 or i + 1 == len(q)):
+        if len(q) > QUERIES and (i % QUERIES == QUERIES - 1 or i + 1 == len(q)):
             for j in range(len(k)):
                 move(dk[j][begin:end], totals_of_k[j])
     if len(q) > QUERIES:

@@ -36,7 +36,7 @@ def scale_and_mask(s, mask, b, h, i, causal, scale):
         for j in range(len(s)):
             added = mask[b, h, i, j]
             s[j] = added if added == -np.inf else s[j] + added
-    if causal and i + 1 < len(s):
+    if causal:
         s[i + 1 :] = -np.inf
 
 
@@ -174,11 +174,10 @@ def _by_heads(x: Array, heads: int) -> Array:
     return np.ascontiguousarray(x).reshape(B * heads, T, D)
 
 
-def _dropout(options: AttentionOptions, count: int) -> tuple[int, Array]:
+def _dropout(options: AttentionOptions, count: int) -> tuple[np.int64, Array]:
     """The key of dropout as a signed number, and the numbers of the heads."""
-    key, numbers = options.key, options.numbers
-    signed = key - (1 << 64) if key >> 63 else key
-    return signed, np.arange(count) if numbers is None else numbers
+    numbers = np.arange(count) if options.numbers is None else options.numbers
+    return np.uint64(options.key).view(np.int64), numbers
 
 
 def attention(

@@ -93,8 +93,8 @@ def cosine(x: Array, y: Array, eps: float, c: Array) -> None:
 def run_cosine_backward(grad, x, y, eps, dx, dy):
     for n in numba.prange(len(x)):
         of_x, of_y, a, b, c = cosine_of(x[n], y[n], eps)
-        again_x = c / of_x if of_x != 0 else c * 0
-        again_y = c / of_y if of_y != 0 else c * 0
+        again_x = c / of_x if of_x != 0 else c  # which is 0 there, or NaN
+        again_y = c / of_y if of_y != 0 else c
         g = np.float64(grad[n])
         for i in range(x.shape[1]):
             v, w = np.float64(x[n, i]), np.float64(y[n, i])
