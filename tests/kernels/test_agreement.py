@@ -212,6 +212,21 @@ def test_elementwise_sum(kernels: Backend, dtype: Any, args: dict[str, Any]) -> 
     assert_within(got, np.asarray(want), want, 1)
 
 
+@each(cases.glu)
+def test_glu_and_backward(
+    kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
+) -> None:
+    args = cast(args, dtype)
+    x = args["x"].astype(np.float64)
+    want = definition.glu(x)
+    assert_within(kernels.glu(args["x"]), want, np.abs(want), 6)
+    grad = cases.rng(88).normal(size=want.shape).astype(dtype)
+    dx = kernels.glu_backward(grad, args["x"])
+    wanted = definition.glu_backward(grad.astype(np.float64), x)
+    size = np.abs(np.stack([wanted[:, 0], wanted[:, 0] * x[:, 0]], 1))
+    assert_within(dx, wanted, size, 8)
+
+
 @each(cases.normalize)
 def test_normalize(kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]) -> None:
     args = cast(args, dtype)
@@ -288,6 +303,16 @@ def test_nll_loss_backward(
     args = cast(args, dtype)
     want = definition.nll_loss_backward(**as_float64(args))
     assert_within(kernels.nll_loss_backward(**args), want, np.abs(want), 2)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_row_that_many_places_name(kernels: Backend, kind: Any) -> None:
+    grad = cases.rng(89).normal(size=(1500, 1)).astype(kind)
+    index = np.arange(1500) % 3
+    index[-1] = 3
+    got = kernels.embedding_backward(grad, index, 5, 1)
+    want = [math.fsum(grad[index == v, 0].tolist()) * (v != 1) for v in range(5)]
+    np.testing.assert_allclose(got[:, 0], want, rtol=1e-6 if kind is np.float32 else 1e-15)
 
 
 @each(cases.embedding_backward)
@@ -490,6 +515,14 @@ def test_layer_norm_backward(
     largest = gw.max(axis=1, initial=0, keepdims=True)
     size = exact["rstd"][:, None] * largest * (1 + xhat * (1 + xhat)) * lost
     assert_within(dx, want_dx, size, summing(D))
+
+
+def test_the_weights_of_layer_norm_get_the_sum_of_many_rows(kernels: Backend) -> None:
+    r = cases.rng(90)
+    grad, x, rstd = r.normal(size=(1100, 1)), r.normal(size=(1100, 1)), r.uniform(1, 2, 1100)
+    _, dweight, dbias = kernels.layer_norm_backward(grad, x, x[:, 0] + 1, rstd, None)
+    np.testing.assert_allclose(dweight, [-math.fsum(grad[:, 0] * rstd)], rtol=1e-13)
+    np.testing.assert_allclose(dbias, [math.fsum(grad[:, 0])], rtol=1e-13)
 
 
 @each(cases.rms_norm)

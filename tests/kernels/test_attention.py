@@ -190,6 +190,32 @@ def test_agrees_with_the_definition(
         assert_within(g, w, m, n)
 
 
+@pytest.mark.parametrize("sizes", [(2, 4, 2, 7, 3, 2, 1), (2, 2, 2, 7, 8, 1, 2)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_few_queries_at_a_time(
+    kernels: Backend,
+    definition: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: tuple[int, ...],
+    causal: bool,
+) -> None:
+    if kernels.name == "numba":  # which takes 3 of 7 as it takes 128 of more
+        monkeypatch.setattr("tinyattn.kernels.jit.attention.ROWS", 3)
+    args = but(inputs(*sizes), causal=causal)
+    args["mask"] = cases.rng(66).random((sizes[3], sizes[4])) < 0.7
+    for got, want in zip(run(kernels, args), run(definition, args), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-13)
+
+
+def test_where_all_values_are_equal_the_scores_have_no_gradient(kernels: Backend) -> None:
+    """To the bit: the logarithm of the sum, 1e8 + log 2, is off by more than what is left."""
+    args = inputs(1, 1, 1, 1, 2, 1, 1) | {"q": np.full((1, 1, 1, 1), 1e4)}
+    args |= {"k": np.full((1, 1, 2, 1), 1e4), "v": np.ones((1, 1, 2, 1))}
+    _, _, dq, dk, _ = run(kernels, args)
+    assert dq.tolist() == [[[[0]]]]
+    assert dk.tolist() == [[[[0], [0]]]]
+
+
 @pytest.mark.parametrize("args", ATTENTION)
 def test_the_definition_is_softmax_times_values(definition: Backend, args: dict[str, Any]) -> None:
     _, rest = split(args)

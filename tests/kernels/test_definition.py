@@ -102,14 +102,18 @@ def test_softmax_of_large_numbers_depends_on_their_differences(
     close(definition.log_softmax(x + shift), np.log(want))
 
 
-@pytest.mark.parametrize("rows", [1, 2])
-def test_blocks_of_a_long_product_lose_nothing(definition: Backend, rows: int) -> None:
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("turned", [False, True])
+def test_blocks_of_a_long_product_lose_nothing(kernels: Backend, rows: int, turned: bool) -> None:
     """1e16 + 1 is 1e16 in float64: what every addition of blocks loses comes back in the end."""
-    block = 512 if rows == 1 else 4096
-    a, b = np.zeros((rows, 4 * block)), np.ones((4 * block, rows))
-    for k, number in enumerate((1e16, 1.0, 1.0, -1e16)):
-        a[:, k * block] = number
-    assert definition.matmul(a, b).tolist() == [[2.0] * rows] * rows
+    block = 400 if kernels.name != "numpy" else 512 if rows == 1 else 4096
+    a, b, bias = np.zeros((rows, 3 * block)), np.ones((3 * block, 2)), np.array([4.0, -8.0])
+    a[:, ::block] = 1e16, 3, -1e16
+    a[-1, ::block] = -1e16, -1, 1e16
+    b[:, 1] = 2
+    b = np.asfortranarray(b) if turned else b
+    want = [[3, 6]] * (rows - 1) + [[-1, -2]]
+    assert kernels.matmul(a, b, bias).tolist() == [[x + 4, y - 8] for x, y in want]
 
 
 def test_matmul_of_a_row_loses_nothing_between_blocks_of_512(definition: Backend) -> None:

@@ -125,6 +125,24 @@ def test_layouts(backend: Backend, case: str) -> None:
     close(backend.elementwise(**args), np.asarray(want, "f4"))
 
 
+def test_any_axes_broadcast(backend: Backend) -> None:
+    """Axes that join and axes that don't, of size 1, spread, turned, with gaps, backwards."""
+    x = rng(97).normal(size=(2, 3, 2, 3, 4))
+    for a, b in [
+        (x, x[:, :1, :, :1]),
+        (x[:1, :, :1, :, :1], x[:, :1, :, :1]),
+        (x[:, :, 0], x[0, :, 1]),
+        (x.reshape(2, 3, 1, 2, 1, 3, 4), x[0, 0, 0, 0]),
+        (x.T, x.T[:, :, :1]),
+        (x[::-1, :, ::2], x[:1, :, :, ::-1, ::-1]),
+        (x[0, 0, 0], x[0, 0, 0, :, :1]),
+        (x[..., ::2], x[..., 1::2]),
+    ]:
+        np.testing.assert_array_equal(backend.elementwise("sub", [a, b]), a - b)
+        want = np.where(a > 0, a, b)
+        np.testing.assert_array_equal(backend.elementwise("where", [a > 0, a, b]), want)
+
+
 def test_the_result_has_the_memory_order_that_the_inputs_share(backend: Backend) -> None:
     x = np.ones((3, 4, 5), np.float32)
     assert backend.elementwise("exp", [x.T]).flags.f_contiguous
@@ -219,6 +237,16 @@ def native() -> Backend:
         pytest.skip(str(error))
 
 
+def test_the_third_power_of_float32_is_rounded_once(backend: Backend) -> None:
+    x, grad = rng(98).normal(size=(2, 400)).astype(np.float32)
+    wide = x.astype(np.float64)
+    got = backend.elementwise("pow", [x, 3.0])
+    ulps = np.abs(got - wide * wide * wide) / np.spacing(np.abs(got))
+    assert ulps.max() <= (1 if backend.name == "numpy" else 0.5)
+    slope = backend.elementwise("pow_backward", [grad, x, 3.0])
+    np.testing.assert_allclose(slope, 3 * wide * wide * grad, rtol=4e-7)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_powers_leave_the_range_as_those_of_c_do(backend: Backend, dtype: Any) -> None:
     info = np.finfo(dtype)
@@ -263,6 +291,17 @@ def test_special_values(backend: Backend) -> None:
     same(inside, [0, 0, 0, 1, 1, 1])
     tied = backend.elementwise("maximum_backward", [one, x, x])[:6]
     same(tied, [1, 0.5, 0.5, 0.5, 0.5, 0.5])
+
+
+def test_gradients_where_a_quotient_has_no_limit(backend: Backend) -> None:
+    """The norm's is 0 at 0; the one of a logarithm at probability 0 is that of 1e-12."""
+    x, norms = np.array([[3.0, -4.0], [1.0, 0.0], [0.0, 0.0]]), np.array([[5.0], [1.0], [0.0]])
+    slope = backend.elementwise("norm_backward", [np.full((3, 2), 2.0), x, norms])
+    assert slope.tolist() == [[2 * 0.6, -2 * 0.8], [2, 0], [0, 0]]
+    y, target = np.array([0.0, 1.0, 0.5]), np.array([1.0, 0.0, 1.0])
+    slope = backend.elementwise("probability_cross_entropy_backward", [np.ones(3), y, target])
+    largest = 1 / float(np.float32(1e-12))
+    np.testing.assert_allclose(slope, [-largest, largest, -2], rtol=1e-15)
 
 
 def test_where_takes_nothing_from_the_other_side(backend: Backend) -> None:

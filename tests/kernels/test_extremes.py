@@ -85,6 +85,14 @@ def test_numbers_that_grow_enter_the_list_one_after_another(kernels: Backend, dt
     np.testing.assert_array_equal(value.reshape(-1), at.reshape(-1))
 
 
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_place_far_from_the_first(kernels: Backend, columns: int) -> None:
+    x = np.zeros((1, 1300, columns))
+    x[0, 1250], x[0, 1290] = 2, 2
+    value, at, ties = kernels.extreme(x)
+    assert [*value[0], *at[0], *ties[0]] == [2] * columns + [1250] * columns + [2] * columns
+
+
 def test_of_nothing(kernels: Backend, dtype: Any) -> None:
     assert kernels.extreme(np.ones((0, 4, 3), dtype))[0].shape == (0, 3)
     assert kernels.topk(np.ones((2, 4, 0), dtype), 3)[1].shape == (2, 3, 0)

@@ -35,6 +35,13 @@ def test_uniform_numbers_are_numpys(kernels: Backend, dtype: Any, name: str, siz
     np.testing.assert_array_equal(out, philox(stream).random(size, dtype))
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_first_uniform_numbers_of_float32_are_numpys(kernels: Backend, name: str) -> None:
+    out = np.empty(70, np.float32)
+    kernels.uniform([out[:5], out[5:]], STREAMS[name])
+    np.testing.assert_array_equal(out, philox(STREAMS[name]).random(70, np.float32))
+
+
 @pytest.mark.parametrize("name", [name for name, stream in STREAMS.items() if not stream.used % 2])
 @pytest.mark.parametrize("size", [0, 1, 2, 9, 1025, 40_001, 150_000])
 def test_normal_numbers_are_numpys(kernels: Backend, dtype: Any, name: str, size: int) -> None:
@@ -102,6 +109,13 @@ def test_rows_of_a_larger_array_have_the_numbers_that_they_have_there(
     for x in (whole[places], whole[places].reshape(2, -1)):
         got = kernels.dropout(x, STREAMS[name], 0.5, 2.0, places)
         np.testing.assert_array_equal(got.reshape(4, width), want)
+
+
+def test_a_wide_row_has_the_numbers_that_it_has_among_others(kernels: Backend) -> None:
+    whole, stream = np.linspace(1, 2, 2100).reshape(2, 1050), STREAMS["an odd half"]
+    want = kernels.dropout(whole, stream, 0.5, 2.0)[1:]
+    got = kernels.dropout(whole[1:], stream, 0.5, 2.0, np.array([1]))
+    np.testing.assert_array_equal(got, want)
 
 
 def test_a_row_may_stand_far_away(kernels: Backend, dtype: Any) -> None:

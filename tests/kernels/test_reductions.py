@@ -125,6 +125,13 @@ def test_the_way_back_of_moments_is_slope_times_deviation(
         )
 
 
+def test_the_way_back_of_moments_of_nothing(kernels: Backend, dtype: Any) -> None:
+    for A, n in ((0, 4), (3, 0)):
+        none = np.zeros((A, 2))
+        got = kernels.moments_backward(none.astype(dtype), np.zeros((A, n, 2), dtype), none, none)
+        assert got.shape == (A, n, 2)
+
+
 @pytest.mark.parametrize("shape", [(3, 7, 1), (2, 30, 5), (40, 9, 1), (1, 12, 700), (1, 300, 1)])
 @pytest.mark.parametrize("zeros", [0, 1, 2])
 def test_products_and_the_products_of_the_others(
@@ -182,6 +189,43 @@ def test_logsumexp_of_infinities(kernels: Backend, dtype: Any) -> None:
         x = np.array([[-INF, -INF], [-INF, 3.0], [INF, 1.0], [INF, -INF], [NAN, INF]], dtype)
         y = kernels.logsumexp(np.repeat(x[..., None], columns, 2))
         assert str(y[:, 0]) == "[-inf   3.  inf  inf  nan]"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["of float32", "of float64"])
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("pieces", [1, 3, 5])
+def test_pieces_of_a_sum_lose_nothing(
+    kernels: Backend, monkeypatch: pytest.MonkeyPatch, dtype: Any, columns: int, pieces: int
+) -> None:
+    if kernels.name == "numba":  # which cuts few numbers as it cuts very many
+        monkeypatch.setattr("tinyattn.kernels.jit.reductions.cut", lambda x: pieces)
+    big = 1e8 if dtype is np.float32 else 1e16
+    line = [big, 1, 1, 3, -big, 1, 1, big, 1, 0.5, -big, 3, big, 1, 1, 1, -big, 2, 7]
+    lines = [line, line[::-1], [abs(v) for v in line]][:columns]
+    x = np.array([lines, lines[::-1]], dtype).swapaxes(1, 2)
+    assert_ulps(kernels.sum(x), exact_sum(x), 1)
+    for reverse in (False, True):
+        got = kernels.cumsum(x, reverse)
+        for i in range(len(line)):
+            assert_ulps(got[:, i], exact_sum(x[:, i:] if reverse else x[:, : i + 1]), 1)
+
+
+@pytest.mark.parametrize("n", [5, 42, 402])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_moments_keep_what_rounding_takes_away(kernels: Backend, n: int, columns: int) -> None:
+    """Of numbers whose mean no float64 is, and of squares that a float64 can't add up."""
+    steps = rng(99).integers(0, 5, (n, columns)) * 2.0
+    large, small = np.full((n, columns), 1.0), np.full((n, columns), -1.0)
+    ends = np.array([[1e8], [-1e8]]) * np.arange(1, columns + 1)
+    mixed = np.concatenate([ends, large[: n // 2], small[: n // 2]])
+    for x in (1e16 + steps, 1e16 - 2 * steps[:, ::-1], mixed):
+        mean, _, squares = kernels.moments(x[None])
+        for c in range(columns):
+            want, of_squares = exact_moments(x[:, c].tolist())
+            assert mean[0, c] == want
+            np.testing.assert_allclose(squares[0, c], of_squares, rtol=4e-16)
+    lost = np.array([1e16, *[1.0] * n, -1e16]).reshape(1, -1, 1).repeat(columns, 2)
+    assert np.all(kernels.moments(lost)[0] == n / (n + 2))
 
 
 def test_float64_keeps_what_cancels(kernels: Backend) -> None:

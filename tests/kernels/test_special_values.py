@@ -1,5 +1,6 @@
 """Infinities, NaN, rows with nothing in them: the answers IEEE and PyTorch give, and no warning."""
 
+import math
 import warnings
 from typing import Any
 
@@ -27,6 +28,15 @@ def test_softmax_of_nothing_but_minus_infinity_is_nan(
     x = np.full((2, width), -inf, dtype)
     assert np.isnan(kernels.softmax(x)).all()
     assert np.isnan(kernels.log_softmax(x)).all()
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_softmax_of_very_large_numbers(kernels: Backend, columns: int) -> None:
+    x = np.array([-2e6, 1e6, 1e6 - 1, -1e6]).reshape(1, 4, 1).repeat(columns, 2)
+    y = kernels.softmax(x, axis=1)
+    share = 1 / (1 + math.exp(-1))
+    np.testing.assert_allclose(y[0, :, 0], [0, share, 1 - share, 0], rtol=1e-15)
+    np.testing.assert_array_equal(y, y[:, :, :1].repeat(columns, 2))
 
 
 @pytest.mark.parametrize("bad", [inf, nan, -nan])
@@ -167,3 +177,24 @@ def test_sizes_of_rows_neither_overflow_nor_vanish(kernels: Backend) -> None:
     np.testing.assert_allclose(d, [5e200, 5e-200], rtol=1e-15)
     dx = kernels.pairwise_backward(np.ones(2), x[:2], np.zeros((2, 2)), of_w, 0.0)
     np.testing.assert_allclose(dx, [[0.6, 0.8], [0.6, -0.8]], rtol=1e-15)
+    _, size = kernels.normalize(np.array([[4e200, 1e-200], [1e-200, 4e200], [0, inf]]), 0.0)
+    np.testing.assert_array_equal(size, [4e200, 4e200, inf])
+
+
+def test_rows_of_zeros_and_rows_that_are_alike_have_gradients(kernels: Backend) -> None:
+    x, zero, one = np.array([[3.0, 4.0]]), np.zeros((1, 2)), np.ones(1)
+    dx, dy = kernels.cosine_backward(one, x, zero, 2.0)  # a size below 2 counts as 2
+    np.testing.assert_allclose([dx, dy], [zero, x / 5 / 2], rtol=1e-15)
+    dx, dy = kernels.cosine_backward(one, zero, x, 2.0)
+    np.testing.assert_allclose([dx, dy], [x / 5 / 2, zero], rtol=1e-15)
+    d, size = kernels.pairwise(x, x, 0.0)
+    assert d == 0
+    np.testing.assert_array_equal(kernels.pairwise_backward(one, x, x, size, 0.0), zero)
+
+
+def test_the_size_of_a_long_row_keeps_what_is_small(kernels: Backend) -> None:
+    """1e16 + 1 is 1e16 in float64."""
+    x = np.zeros((1, 808))
+    x[0, 0], x[0, 8::8] = 1e8, 1
+    _, size = kernels.normalize(x, 0.0)
+    np.testing.assert_allclose(size, math.sqrt(1e16 + 100), rtol=4e-16)
