@@ -25,9 +25,17 @@ from tests.power.mutants import mutants
 from tests.power.source import Mutant
 from tests.power.warm import REFUSED, Outcome, try_faults
 
-# What Numba's compiler would put in the place of functions that only exist inside kernels, and the
-# loop that it would make around an elementwise operation.
+# What Numba's compiler would put in the place of functions that only exist inside kernels, and of
+# what it makes of an elementwise operation: a function of C that is called by its address.
 UNCOMPILED = {
+    "compiling.py": """
+
+def _without_warnings(self, *arguments, call=Kernel.__call__, **options):
+    with np.errstate(all="ignore"):
+        return call(self, *arguments, **options)
+
+Kernel.__call__ = _without_warnings
+""",
     "vmath.py": """
 
 import scipy.special
@@ -41,22 +49,25 @@ np.seterr(all="ignore")
 import ctypes
 import scipy.special
 from types import SimpleNamespace
+from numba.np.numpy_support import as_dtype
 names = ("pi", "sqrt", "expm1", "log1p", "log", "log2", "copysign", "sin", "cos")
 same = {name: getattr(np, name) for name in names}
 math = SimpleNamespace(**same, erf=scipy.special.erf, erfc=scipy.special.erfc)
 
-def loop_of(operation, real):
-    return SimpleNamespace(address=(OPERATIONS[operation], operation == "where", real))
+def cfunc(signature, **options):
+    return lambda loop: SimpleNamespace(address=(loop, signature.args))
 
-def _call(loop, n, a, b, c, p, q, out):
-    function, chooses, real = loop
-    def at(address, kind):
-        memory = (ctypes.c_char * (n * kind.itemsize)).from_address(address)
-        return np.frombuffer(memory, kind)
-    inputs = at(a, np.dtype(bool) if chooses else real), at(b, real), at(c, real)
-    inputs, result = inputs[: function.__code__.co_argcount - 2], at(out, real)
-    for i in range(n):
-        result[i] = function(*[x[i] for x in inputs], p, q)
+numba = SimpleNamespace(prange=numba.prange, from_dtype=numba.from_dtype, cfunc=cfunc)
+
+def _call(loop, n, *given):
+    function, kinds = loop
+    def as_declared(value, kind):
+        if not isinstance(kind, types.CPointer):
+            return value
+        dtype = as_dtype(kind.dtype)
+        memory = (ctypes.c_char * (n * dtype.itemsize)).from_address(value)
+        return np.frombuffer(memory, dtype)
+    function(n, *map(as_declared, given, kinds[1:]))
 """,
 }
 

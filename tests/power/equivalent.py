@@ -55,6 +55,17 @@ HINT = "a hint that saves work"
 NOT_USED = "the weights of attention are computed, and not used"
 NO_GRADIENT = "it raises: there is no gradient"
 MEET = "both formulas give 0 there"
+COMPILER = "what Numba compiles, which does not run here; the same tests run it compiled"
+ROOM = "more room than is used"
+TOTALS = "when the sum of some terms moves to its total, of the same type here"
+INFINITE = "it is infinite"
+INFERRED = "for Numba, which infers the type of an index twice"
+BOTH_ZEROS = "both are zeros here"
+EMPTY = "both are empty here"
+WIDER = "what it is added to, multiplied or divided by is a float64"
+NOT_NONE = "only whether it is 0 counts"
+SMALL_WHOLE = "a whole number below 1000, which becomes a whole number again"
+DIVIDED = "a factor of the total, too, which divides it"
 SYMMETRIC = {"order exchanged: input, target": "a distance is the same from both sides"}
 
 EQUIVALENT: dict[str, dict[str, str]] = {
@@ -355,7 +366,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong branch: label_smoothing / V if ... -> (label_smoothing / V)": "no rows",
         "always: label_smoothing": ZERO,
     },
-    "reference.elementwise.absolute_error": {
+    "elementwise.absolute_error": {
         "order exchanged: a - b": "a distance is the same from both sides"
     },
     "reference.elementwise.elementwise": {
@@ -365,15 +376,31 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "elementwise.leaky_relu": {"boundary: a > 0": MEET},
     "elementwise.elu": {"boundary: a > 0": MEET},
     "elementwise.relu": {"boundary: a <= 0": MEET},
+    "jit.elementwise._sigmoid": {"boundary: x < 0": MEET},
     "jit.elementwise._softplus": {"boundary: x > 0": MEET},
     "jit.elementwise._larger": {"boundary: ...": "the larger of two equal ones"},
     "jit.elementwise._smaller": {"boundary: ...": "the smaller of two equal ones"},
+    "jit.elementwise._call": {"off by one: ...": COMPILER},
+    "jit.elementwise._run_loop": {
+        "flipped sign: n + PART - 1": CUT,
+        "dropped term: n + PART - 1 -> (n + PART)": CUT,
+        "off by one: max(1, PART // n) -> max(2, ...": CUT,
+        "flipped sign: rows + each - 1": CUT,
+        "dropped term: rows + each - 1 -> (rows + each)": CUT,
+    },
+    "jit.elementwise.strided": {"never: x.flags.c_contiguous": FASTER},
+    "jit.elementwise.elementwise": {
+        "never: product": FASTER,
+        "never: alike and ...": FASTER,
+        "always: len(shape) > MOST_AXES": COPIED,
+        "wrong branch: ...": COMPILER,
+        'wrong condition: operation == "where"': COMPILER,
+    },
     "C.leaky_relu": {"boundary: ...": MEET},
     "C.elu": {"boundary: ...": MEET},
     "ReLU.forward": {'another attribute: keeps = "y"': "both are positive, or none is"},
     "jit.attention._added": {"wrong branch: ... -> (slice(None))": FASTER},
     "jit.cross_entropy.row": {"always: smoothing": ZERO, "never: not smoothing": FASTER},
-    "jit.cross_entropy.cross_entropy": {"wrong condition: logits.size < SMALL": CUT},
     "jit.gru.backward": {
         "flipped sign: B + rows - 1": CUT,
         "dropped term: B + rows - 1 -> (B + rows)": CUT,
@@ -386,16 +413,137 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "flipped sign: N + BLOCK - 1": CUT,
         "dropped term: N + BLOCK - 1 -> (N + BLOCK)": CUT,
     },
-    "jit.layer_norm.layer_norm_backward": {"wrong condition: x.size < SMALL": CUT},
-    "jit.softmax.softmax_backward": {"wrong condition: y.size < SMALL": CUT},
-    "jit.softmax.log_softmax_backward": {"wrong condition: y.size < SMALL": CUT},
+    "jit.additive.backward_columns": {
+        "wrong branch: ... -> (len(k))": ROOM,
+        "wrong condition: j % KEYS == KEYS - 1": TOTALS,
+        "always: j % KEYS == ...": TOTALS,
+        "flipped sign: KEYS - 1": TOTALS,
+        "dropped term: KEYS - 1": TOTALS,
+        "wrong condition: j % QUERIES == QUERIES - 1": TOTALS,
+        "flipped sign: QUERIES - 1": TOTALS,
+        "dropped term: QUERIES - 1": TOTALS,
+    },
+    "jit.attention.scale_and_mask": {
+        "factor 1.001: s[i + 1 :] = -np.inf": INFINITE,
+        "factor 37: s[i + 1 :] = -np.inf": INFINITE,
+    },
+    "jit.attention.slope": {"always: p > 0": FASTER},
+    "jit.attention._by_heads": {"always: own != heads": COPIED},
+    "jit.attention.attention_backward": {
+        "wrong branch: ... -> (`Tk`)": "the weights behind the causal bound are 0",
+        "swapped: `s`, `ds` = ...": EMPTY,
+        "never: shared == heads": FASTER,
+    },
+    "jit.copy.copy_rows": {"flipped sign: n + PIECE - 1": CUT},
+    "jit.copy.copy_tiles": {"flipped sign: n + TILE - 1": CUT},
+    "jit.copy.run_place": {"factor 1.001: x[...": "1.001 of a number that is moved"},
+    "jit.cross_entropy.run": {"without int64: np.int64(i)": INFERRED},
+    "jit.distances.dot": {
+        "swapped: `s`, `lost` = ...": BOTH_ZEROS,
+        "without float64: ...": WIDER,
+    },
+    "jit.distances.size_of": {
+        "never: squares != squares or ...": FASTER,
+        "without float64: ...": "each float32 is a float64",
+        "never: largest == 0 or ...": "Python's frexp gives 0 for both, where C's need not",
+    },
+    "jit.distances.run_normalize_backward": {"without float64: ...": WIDER},
+    "jit.distances.cosine_of": {
+        "swapped: `s`, `lost` = ...": BOTH_ZEROS,
+        "without float64: ...": WIDER,
+    },
+    "jit.distances.run_cosine_backward": {"without float64: ...": WIDER},
+    "jit.distances.run_pairwise_backward": {"without float64: ...": WIDER},
+    "jit.embedding.by_value": {"first step lost: range(V)": "starts[0] is 0"},
+    "jit.embedding.add_rows": {
+        "swapped: `sums`, `lost` = ...": BOTH_ZEROS,
+        "never: grad.itemsize == 4": FASTER,
+        "without float64: ...": WIDER,
+    },
+    "jit.extremes.run_extreme": {"flipped sign: n + BLOCK - 1": CUT},
+    "jit.gru.forward_rows": {"flipped sign: `end` - begin": ROOM},
+    "jit.gru.forward": {"flipped sign: B + rows - 1": CUT},
+    "jit.indexing.outside": {"without uint64: np.uint64(n)": "n is not negative"},
+    "jit.indexing.count_outside": {
+        "flipped sign: len(index) + PIECE - 1": CUT,
+        "flipped sign: bad += ...": NOT_NONE,
+    },
+    "jit.indexing.run_scatter": {"flipped sign: C + WIDTH - 1": CUT},
+    "jit.indexing.run_scatter_add": {
+        "flipped sign: C + WIDTH - 1": CUT,
+    },
+    "jit.int8.run": {"factor 1.001: np.int16(...": SMALL_WHOLE},
+    "jit.layer_norm.backward_blocks": {"swapped: `of_weight`, `of_bias` = ...": EMPTY},
+    "jit.lstm.forward_rows": {"flipped sign: `end` - begin": ROOM},
+    "jit.lstm.forward": {"flipped sign: B + rows - 1": CUT},
+    "jit.matmul.product": {
+        "flipped sign: P + WIDTH - 1": CUT,
+        "flipped sign: M + pieces - 1": CUT,
+    },
+    "jit.matmul.matmul": {
+        "without transposition: b.transpose(0, 2, 1)": FASTER,
+        "wrong condition: out.shape[1] < 4": FASTER,
+        "never: out.shape[1] < 4 and ...": FASTER,
+        "always: out.shape[1] < 4 and ...": FASTER,
+    },
+    "jit.nll_loss.run": {"flipped sign: bad += 1": NOT_NONE, "overwrites: bad += 1": NOT_NONE},
+    "jit.nll_loss.run_backward": {
+        "flipped sign: bad += 1": NOT_NONE,
+        "overwrites: bad += 1": NOT_NONE,
+    },
+    "jit.norm.scale_all": {"flipped sign: len(x) + CHUNK - 1": CUT},
+    "jit.norm.square": {"flipped sign: len(x) + CHUNK - 1": CUT},
+    "jit.optim.adam_step": {"flipped sign: len(p) + CHUNK - 1": CUT},
+    "jit.optim.sgd_step": {"flipped sign: len(p) + CHUNK - 1": CUT},
+    "jit.pooling.first_largest": {"dropped term: begin + step -> (begin)": "the first is `at`"},
+    "jit.pooling.run_max_pool": {"factor 1.001: ... = -np.inf": INFINITE},
+    "jit.pooling.run_mean_pool_backward": {
+        "swapped: `s`, `lost` = ...": BOTH_ZEROS,
+        "without float64: ...": "over an int64, it is a float64",
+    },
+    "jit.prod.run_prod": {"flipped sign: C + LINES - 1": CUT},
+    "jit.prod.walk": {"dropped term: n - 1 -> (-(1))": "the same place, counted from the end"},
+    "jit.prod.run_backward": {
+        "flipped sign: side + LINES - 1": CUT,
+        "dropped term: side + LINES - 1 -> (side + LINES)": CUT,
+        "wrong branch: ... -> (A * blocks)": "it does the same again",
+        "flipped sign: `end` - begin": ROOM,
+        "dropped term: `end` - begin -> (`end`)": ROOM,
+    },
+    "jit.prod.run_cumprod": {"flipped sign: side + LINES - 1": CUT},
+    "jit.random.run_uniform": {"flipped sign: len(out) + HALVES - 1": CUT},
+    "jit.random.run_dropout": {"flipped sign: width + HALVES - 1": CUT},
+    "jit.reductions.add_pieces": {"flipped sign: `end` - begin": CUT},
+    "jit.reductions.cut": {"swapped: `n`, `C` = ...": CUT, "dropped factor: n * C": CUT},
+    "jit.reductions.totals": {"swapped: `s`, `lost` = ...": BOTH_ZEROS},
+    "jit.reductions.run_moments_backward": {
+        "wrong branch: ... -> (C)": CUT,
+        "flipped sign: x.shape[1] + width - 1": CUT,
+        "dropped term: x.shape[1] + width - 1 -> (x.shape[1] + width)": CUT,
+    },
+    "jit.softmax.largest": {"first step lost: range(x.shape[1])": "the first is `top`"},
+    "jit.softmax.softmax_row": {"factor 1.001: exp(...": DIVIDED},
+    "jit.softmax.run_softmax": {"without int64: np.int64(i)": INFERRED},
+    "jit.softmax.run_softmax_backward": {"without int64: np.int64(i)": INFERRED},
+    "jit.softmax.run_log_softmax": {"without int64: np.int64(i)": INFERRED},
+    "jit.softmax.run_log_softmax_backward": {"without int64: np.int64(i)": INFERRED},
+    "jit.softmax.exponentials": {"factor 1.001: exp(...": DIVIDED},
+    "jit.softmax.softmax_columns": {"flipped sign: `last` - first": ROOM},
+    "jit.softmax.run_softmax_columns": {"flipped sign: C + COLUMNS - 1": CUT},
+    "jit.softmax.add_products": {"without float64: ...": WIDER},
+    "jit.softmax.softmax_backward_columns": {
+        "flipped sign: `last` - first": ROOM,
+        "dropped term: last - first -> (last)": ROOM,
+    },
+    "jit.softmax.run_softmax_backward_columns": {
+        "flipped sign: C + COLUMNS - 1": CUT,
+        "dropped term: C + COLUMNS - 1 -> (C + COLUMNS)": CUT,
+    },
+    "jit.softmax.as_rows": {"never: C == 1": FASTER},
+    "jit.softmax.softmax_backward": {"always: y.ndim == 2": COMPILER},
     "jit.additive.backward": {
         "flipped sign: H + COLUMNS - 1": CUT,
         "dropped term: H + COLUMNS - 1 -> (H + COLUMNS)": CUT,
-    },
-    "jit.additive.additive_backward": {
-        "dropped factor: grad.size * len(v)": CUT,
-        "wrong condition: grad.size * len(v) < SMALL": CUT,
     },
     "C.additive_grad_part": {"never: if (h + LANES <= end) ...": FASTER},
     "C.additive_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},

@@ -111,16 +111,24 @@ def body_faults(
     file: Python, function: ast.FunctionDef, where: str, entries: tuple[str, ...] = ()
 ) -> Iterator[Mutant]:
     for statement in function.body:
-        if not file.text(statement).startswith("alone ="):  # on how many threads
-            yield from node_faults(file, statement, where, entries)
+        yield from node_faults(file, statement, where, entries)
 
 
 def node_faults(
     file: Python, whole: ast.AST, where: str, entries: tuple[str, ...] = ()
 ) -> Iterator[Mutant]:
+    threads = {below for node in ast.walk(whole) if says_alone(node) for below in ast.walk(node)}
     for node in ast.walk(whole):
-        for target, fault, new in expression_faults(file, node):
+        for target, fault, new in () if node in threads else expression_faults(file, node):
             yield file.mutant(where, target, fault, new, entries)
+
+
+def says_alone(node: ast.AST) -> bool:
+    """`alone`, of a kernel: whether it runs on the thread of the caller. Results are the same."""
+    match node:
+        case ast.keyword(arg="alone") | ast.Assign(targets=[ast.Name("alone")]):
+            return True
+    return False
 
 
 def return_faults(file: Python, function: ast.FunctionDef, where: str) -> Iterator[Mutant]:

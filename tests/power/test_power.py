@@ -101,6 +101,24 @@ def test_a_kernel_without_a_known_fault_is_refused(tmp_path):
         list(python_kernel_faults(file, ["twice", "thrice"]))
 
 
+THREADS = """
+def twice(x, out):
+    alone = x.size < SMALL
+    run(2 * x, out, alone=x.size < SMALL)
+    for part in out:
+        alone = len(part) < SMALL
+        run(x, part, alone=alone)
+"""
+
+
+def test_on_how_many_threads_a_kernel_runs_is_no_fault(tmp_path):
+    (tmp_path / "twice.py").write_text(THREADS)
+    file = Python(tmp_path, "twice.py")
+    found = [fault.text for fault in python_kernel_faults(file, ["twice"])]
+    assert "dropped factor: 2 * x -> (2)" in found
+    assert not any("SMALL" in text for text in found)
+
+
 def test_every_operation_is_found_wherever_it_stands():
     found = {name for names in operations(ROOT).values() for name in names}
     loaded = {cls for cls in subclasses(Function) if cls.__module__.startswith("tinyattn.")}

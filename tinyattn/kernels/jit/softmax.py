@@ -240,20 +240,20 @@ def by_rows(function: Callable[[Array], None], out: Array) -> None:
 
 def softmax(x: Array, mask: Array | None, out: Array) -> None:
     """x (N, n), mask (N, n) bool with True = attend -> out (N, n); or x (A, n, C) -> (A, n, C)."""
-    small = x.size < SMALL
+    alone = x.size < SMALL
     if x.ndim == 2:
-        run_softmax(x, NO_MASK if mask is None else mask, out, alone=small)
+        run_softmax(x, NO_MASK if mask is None else mask, out, alone=alone)
     elif x.size:
-        run_softmax_columns(x, out, alone=small)
+        run_softmax_columns(x, out, alone=alone)
 
 
 def softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) or (A, n, C) -> out."""
-    small = y.size < SMALL
+    alone = y.size < SMALL
     if y.ndim == 2:
-        run_softmax_backward(y, grad, out, alone=small)
+        run_softmax_backward(y, grad, out, alone=alone)
     else:
-        run_softmax_backward_columns(y, grad, out, alone=small)
+        run_softmax_backward_columns(y, grad, out, alone=alone)
 
 
 def log_softmax(x: Array, out: Array) -> None:
@@ -263,9 +263,9 @@ def log_softmax(x: Array, out: Array) -> None:
 
 def log_softmax_backward(y: Array, grad: Array, out: Array) -> None:
     """y, grad (N, n) or (A, n, C) -> out."""
-    small = y.size < SMALL
+    alone = y.size < SMALL
     by_rows(
-        lambda rows: run_log_softmax_backward(as_rows(y), as_rows(grad), rows, alone=small), out
+        lambda rows: run_log_softmax_backward(as_rows(y), as_rows(grad), rows, alone=alone), out
     )
 
 
