@@ -37,11 +37,12 @@ static inline struct ta_picks ta_picks(const int64_t *index, int64_t A, int64_t 
     return p;
 }
 
-/* Blocks of columns so narrow that n rows of them have at most `room` elements and stay in a cache. */
+/* Blocks of columns so narrow that n rows of them have at most `room` elements and stay in a cache. One of n
+ * and N is not 0. */
 static inline void ta_cut_columns(struct ta_picks *p, int64_t room)
 {
     const int64_t longest = p->n > p->N ? p->n : p->N;
-    const int64_t fit = longest ? room / longest / NARROW * NARROW : p->C;
+    const int64_t fit = room / longest / NARROW * NARROW;
     p->width = ta_smaller(fit < NARROW ? NARROW : fit, p->C);
     p->blocks = (p->C + p->width - 1) / p->width;
     p->units = p->A * p->blocks;
