@@ -69,6 +69,56 @@ def test_backward(kernels: Backend, definition: Backend, dtype: Any, args: dict[
         assert_within(x, y, size, summing(n))
 
 
+def gradients(native: Backend, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Those at q, at k and at v where they are plain sums of `grad` (B, Tq, Tk): at q and k where
+    q + k is 0, so that the derivative of tanh is 1; at v where q + k is 40, so that tanh is 1."""
+    B, Tq, Tk = grad.shape
+    q, k = np.zeros((B, Tq, 2)), np.zeros((B, Tk, 2))
+    q[..., 1] = 40
+    dq, dk, dv = native.additive_backward(grad, q, k, np.ones(2))
+    assert not dq[..., 1].any()
+    assert not dk[..., 1].any()
+    assert not dv[0]
+    return dq[..., 0], dk[..., 0], dv[1]
+
+
+# 2^60 takes all bits of a float64: the whole numbers beside it are what rounding loses.
+LARGE = 2.0**60
+
+
+def test_sums_over_many_keys_lose_nothing(native: Backend) -> None:
+    grad = np.zeros((1, 3, 190))
+    grad[..., 64:128] = cases.rng(133).integers(-3, 4, size=(1, 3, 64))
+    dq, dk, dv = grad.sum(2), grad.sum(1), grad.sum()
+    grad[..., 0], grad[..., -1] = LARGE, -LARGE
+    dk[:, 0], dk[:, -1] = 3 * LARGE, -3 * LARGE
+    for got, want in zip(gradients(native, grad), (dq, dk, dv), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_sums_over_many_queries_lose_nothing(native: Backend) -> None:
+    grad = np.zeros((1, 47, 3))
+    grad[:, 16:32] = cases.rng(134).integers(-3, 4, size=(1, 16, 3))
+    want = grad.sum(1)
+    grad[:, 0], grad[:, -1] = LARGE, -LARGE
+    np.testing.assert_array_equal(gradients(native, grad)[1], want)
+
+
+def test_the_gradient_at_v_loses_nothing_between_queries_and_batches(native: Backend) -> None:
+    r = cases.rng(135)
+    grad = np.zeros((1, 6, 32))
+    grad[:, 2:4] = r.integers(-3, 4, size=(1, 2, 32))
+    want = grad.sum()
+    grad[:, 0, 0], grad[:, -1, -1] = LARGE, -LARGE
+    assert gradients(native, grad)[2] == want
+    # Each of these batches is a part of the work.
+    grad = r.integers(-3, 4, size=(3, 64, 128)).astype(np.float64)
+    grad[:, 0, :64] = 0
+    want = grad.sum()
+    grad[:, 0, 0] = LARGE, -2 * LARGE, LARGE
+    assert gradients(native, grad)[2] == want
+
+
 def test_infinities_and_nan_stay_in_their_row(kernels: Backend, dtype: Any) -> None:
     q, k, v = np.zeros((1, 3, 19), dtype), np.zeros((1, 2, 19), dtype), np.ones(19, dtype)
     q[0, 1], q[0, 2, 18] = np.inf, np.nan

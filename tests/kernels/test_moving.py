@@ -135,6 +135,12 @@ def test_transposed_matrices_of_every_small_size(kernels: Backend, dtype: str) -
             assert out.sum() == x.sum()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_a_long_matrix_transposed(kernels: Backend, dtype: str) -> None:
+    x = numbers((70, 1500), dtype)
+    np.testing.assert_array_equal(kernels.copy(x.T), x.T)
+
+
 def test_nan_and_its_bits_are_moved(kernels: Backend) -> None:
     bits = np.array([0x7FC00001, 0x7F800123, -1, 0x00000001], np.int32)  # NaN of all kinds
     x = np.resize(bits, (40, 50)).view(np.float32)
@@ -220,6 +226,26 @@ def test_every_column_is_added_up(kernels: Backend, kind: str, columns: int) -> 
         np.testing.assert_allclose(got, want, rtol=1e-6 if kind == "float32" else 1e-14)
 
 
+# So wide that the columns are cut into blocks, the last of them narrower; long; one column, with
+# few places or few numbers.
+@pytest.mark.parametrize(("n", "N", "C"), [(9, 1000, 40), (3000, 50, 40), (9, 5, 1), (900, 20, 1)])
+@pytest.mark.parametrize("A", [1, 2])
+def test_sums_of_columns_go_on_from_what_stands_there(
+    kernels: Backend, dtype: Any, A: int, n: int, N: int, C: int
+) -> None:
+    r = rng(131)
+    for own, columns in {(1, C), (A, C), (A, 1)}:  # in whole numbers, so that no sum is rounded
+        index = r.integers(0, n, size=(own, N, columns))
+        x, onto = r.integers(-9, 10, size=(A, N, C)), r.integers(-9, 10, size=(A, n, C))
+        want = np.zeros((A, n, C))
+        a, i, c = np.ogrid[:A, :N, :C]
+        np.add.at(want, (a, np.broadcast_to(index, x.shape)[a, i, c], c), x)
+        got = kernels.scatter_add(x.astype(dtype), index, n)
+        np.testing.assert_array_equal(got, want)
+        got = kernels.scatter_add(x.astype(dtype), index, n, onto.astype(dtype))
+        np.testing.assert_array_equal(got, want + onto)
+
+
 def test_the_last_of_several_numbers_stays(kernels: Backend) -> None:
     x = np.arange(40_000.0).reshape(1, -1, 1)
     y = np.zeros((1, 7, 1))
@@ -230,15 +256,15 @@ def test_the_last_of_several_numbers_stays(kernels: Backend) -> None:
 @pytest.mark.parametrize("bad", [-1, 9, 2**62, -(2**63)])
 @pytest.mark.parametrize("shape", [(1, 9, 1), (3, 9, 4), (1, 9, 40), (1, 9, 60_000)])
 def test_an_index_outside_is_refused_by_its_value(
-    kernels: Backend, shape: tuple[int, ...], bad: int
+    kernels: Backend, dtype: Any, shape: tuple[int, ...], bad: int
 ) -> None:
-    x = np.ones(shape, np.float32)
+    x = np.ones(shape, dtype)
     for columns in {1, shape[2]}:
         index = np.zeros((1, 5, columns), np.int64)
         index[0, 3, -1] = bad
         for call in (
             lambda index=index: kernels.gather(x, index),
-            lambda index=index: kernels.scatter(x, index, np.ones((1, 1, 1), np.float32)),
+            lambda index=index: kernels.scatter(x, index, np.ones((1, 1, 1), dtype)),
             lambda index=index: kernels.scatter_add(x[:, :5], index, 9),
         ):
             with pytest.raises(IndexError, match=rf"index must be in \[0, 9\), got {bad}"):
@@ -250,15 +276,20 @@ def test_an_index_outside_is_refused_by_its_value(
     with pytest.raises(IndexError, match=r"in \[0, 0\)"):
         kernels.gather(x[:, :0], np.zeros((1, 1, 1), np.int64))
     with pytest.raises(IndexError, match=r"in \[0, 0\)"):
+        kernels.scatter(x[:, :0].copy(), np.zeros((1, 1, 1), np.int64), x[:1, :1, :1])
+    with pytest.raises(IndexError, match=r"in \[0, 0\)"):
         kernels.scatter_add(x, np.zeros((1, 9, 1), np.int64), 0)
 
 
-def test_an_index_outside_of_a_long_axis(kernels: Backend) -> None:
-    x = np.ones((1, 20_000, 1))
-    for at in (0, 17_000, 19_999):
-        index = np.arange(20_000).reshape(1, -1, 1)
-        index[0, at] = 70_000
-        with pytest.raises(IndexError, match="got 70000"):
+@pytest.mark.parametrize("C", [1, 2, 20])
+@pytest.mark.parametrize("bad", [-1, 70_000])
+def test_an_index_outside_of_a_long_axis(kernels: Backend, C: int, bad: int) -> None:
+    N = 20_000 // C
+    x = np.ones((1, N, C))
+    for at in (0, 17_000 // C, N - 1):
+        index = np.arange(N * C).reshape(1, N, C)
+        index[0, at, C - 1] = bad
+        with pytest.raises(IndexError, match=rf"in \[0, 70000\), got {bad}"):
             kernels.scatter_add(x, index, 70_000)
 
 

@@ -198,3 +198,14 @@ def test_the_size_of_a_long_row_keeps_what_is_small(kernels: Backend) -> None:
     x[0, 0], x[0, 8::8] = 1e8, 1
     _, size = kernels.normalize(x, 0.0)
     np.testing.assert_allclose(size, math.sqrt(1e16 + 100), rtol=4e-16)
+
+
+def test_a_cosine_keeps_what_cancels(kernels: Backend) -> None:
+    """2^60 takes all bits of a float, and the whole numbers between it and -2^60 still count."""
+    r = cases.rng(132)
+    for D in (3 * 32, 3 * 64 + 1, 300):
+        x = r.integers(-9, 10, size=D).astype(np.float64)
+        want = x[32:-32].sum()
+        x[:32], x[-32:] = 2.0**60, -(2.0**60)
+        c = kernels.cosine(x[None], np.ones((1, D)), 1e-8)
+        np.testing.assert_allclose(c * 2.0**63 * D**0.5, want, rtol=1e-12)
