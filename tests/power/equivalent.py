@@ -43,6 +43,9 @@ INSTANT = "no clock shows just this number"
 SINGLE = "float32 alone has it, which is not built here; tests/ops compare it with float64"
 KERNELS_LOOK = "the kernels find the index, too"
 VNNI = "only AVX-512 VNNI reads it, which is not built here; .ci/run tests every instruction set"
+VECTORS = "only other instruction sets run it, which .ci/run tests"
+SCRATCH = "room of more than 16 MB waits for the next call, which frees or uses it"
+NO_MEMORY = "no test runs out of memory here"
 UTF8 = "UTF-8 is the default where the tests run"
 ASCII = "what is read or written is ASCII"
 AS_GOOD = "other random numbers, which are as good"
@@ -545,7 +548,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "flipped sign: H + COLUMNS - 1": CUT,
         "dropped term: H + COLUMNS - 1 -> (H + COLUMNS)": CUT,
     },
-    "C.additive_grad_part": {"never: if (h + LANES <= end) ...": FASTER},
+    "C.add_columns_to": {"wrong operator: ... -> add_wide(&t, load_wide(few - ...": SINGLE},
+    "C.additive_columns": {
+        "wrong operator: ... -> if ((terms += end + begin) ...": CUT,
+        "wrong operator: ... -> if (of_k && ((i - 1) % ...": CUT,
+    },
+    "C.additive_grad_part": {
+        "never: if (h + LANES <= end) ...": FASTER,
+        "never: if (of_k) ta_scratch_done(...": SCRATCH,
+    },
     "C.additive_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
     "C.transpose_queries": {"wrong operator: ... -> ...m->nq + i)...": LANES},
     "C.read_mask": {"wrong operator: ... -> ...m->nq + i)...": LANES},
@@ -561,6 +572,93 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: ... -> ....change = at - 2 ...": OUTSIDE,
         "wrong operator: ... -> ...at - KB * QB...": "room of what comes later",
         "never: if (few) m->few ...": FASTER,
+    },
+    "C.meet_panel": {
+        "never: if (before) ...": ONE,
+        "never: if (own) ...": ONE,
+        "wrong operator: if (own) ...": ONE,
+    },
+    "C.attention_backward_panels": {"wrong operator: ...": ONE, "wrong branch: ...": ONE},
+    "C.attention_backward": {"never: if (panels == 1 || ...": CUT},
+    "C.copy_run": {"never: if (to_step == size && ...": FASTER, "never: if (size == 1) {": SINGLE},
+    "C.turn_square": {
+        "factor 1.001: row[i...": VECTORS,
+        "factor 1.001: low[i] = ...": VECTORS,
+        "factor 1.001: high[i] = ...": VECTORS,
+        "factor 1.001: if (j < columns) store_some(...": VECTORS,
+    },
+    "C.copy_tile": {"never: if (even ...": FASTER, "never: else if (even...": FASTER},
+    "C.copy": {"never: if (job.each < 1) ...": "only elements of one byte, which float32's moves"},
+    "C.normalize_part": {"wrong operator: const double inverse = ...": SINGLE},
+    "C.normalize_backward_part": {"wrong operator: ... -> ... inverse = 1 * a;": SINGLE},
+    "C.cosine_backward_part": {"wrong operator: ... -> ...r.c + 0...": "r.c is 0 or NaN there"},
+    "C.pairwise_backward_part": {"wrong operator: ... -> ... inverse = 1 * size;": SINGLE},
+    "C.ta_cut_columns": {
+        "wrong operator: const int64_t fit = ...": CUT,
+        "wrong operator: ... -> p->each = PART_ELEMENTS * ...": CUT,
+        "wrong operator: ... -> p->each = ... + p->width);": CUT,
+    },
+    "C.gather_rows_part": {"never: else if (C == 1)": FASTER},
+    "C.scatter": {"wrong branch: ta_cut_columns(...": CUT},
+    "C.add_to": {"flipped sign: *sum += ...": SINGLE, "overwrites: *sum += ...": SINGLE},
+    "C.round_sums": {"factor 1.001: y[i] = (real)sum[i]; -> ...": SINGLE},
+    "C.add_picked": {"never: if (p->C == 1) {": FASTER},
+    "C.scatter_add_part": {"never: if (!sums) {": NO_MEMORY, "never: if (few) {": FASTER},
+    "C.sorted_part": {"never: if (begin == end) {": FASTER, "never: if (!sums) {": NO_MEMORY},
+    "C.add_tile": {"never: } else if (whole) {": FASTER, "never: if (whole)": FASTER},
+    "C.strip": {"never: if (rows == MR && ...": FASTER},
+    "C.must_pack_a": {"wrong operator: ...": FASTER},
+    "C.must_pack_b": {"wrong operator: return rows >= ...": FASTER},
+    "C.few_rows": {"wrong operator: ... -> ... i1 + i0, ...": ONE},
+    "C.rectangle": {
+        "wrong operator: ... -> if (i1 + i0 <= ...": FASTER,
+        "wrong branch: const long widest = ... -> ... pack_a ? NC : WIDE_NC;": CUT,
+        "never: if (`pack_a`) ...": FASTER,
+        "never: if (pack_a || ... ta_scratch_done(...": SCRATCH,
+    },
+    "C.product_part": {"wrong branch: const long unit = ...": ONE},
+    "C.cut": {
+        "wrong branch: ...": CUT,
+        "first step lost: for (long rows = 1; ...": CUT,
+        "never: if (cost < best) {": CUT,
+    },
+    "C.divide": {
+        "wrong operator: const double each = ...": CUT,
+        "wrong operator: p->batch_parts = ...": CUT,
+        "wrong operator: while (...": ONE,
+        "wrong operator: if (pieces > 1 ...": CUT,
+    },
+    "C.matmul": {
+        "never: if (p.a_col == 1) {": "a column is a product like any other, only slower",
+        "never: if (!bias) ...": "a column is a product like any other, only slower",
+        "never: if (parts > 1)": ONE,
+    },
+    "C.pack_columns": {"never: if (count == LANES) {": FASTER},
+    "C.pack_rows": {
+        "first step lost: ... __builtin_prefetch(...": HINT,
+        "wrong operator: ... __builtin_prefetch(...": HINT,
+    },
+    "C.forward_step_part": {"wrong operator: ...": ONE},
+    "C.cut_rows_and_columns": {
+        "wrong operator: const double a_row = ...": CUT,
+        "wrong branch: g->row_parts = ...": CUT,
+        "wrong operator: g->row_parts = ... -> ...(by_step * ...": CUT,
+        "wrong operator: g->row_parts = ... -> ... + FEW_ROWS + 1) ...": CUT,
+        "wrong operator: g->row_parts = ... -> ... * FEW_ROWS);": CUT,
+    },
+    "C.forwards": {
+        "flipped sign: if (!g->reverse) start += ...": ONE,
+        "overwrites: if (!g->reverse) start += ...": ONE,
+    },
+    "C.backwards": {
+        "never: if (g->col_parts == 1) {": CUT,
+        "wrong branch: long start = ...": ONE,
+        "wrong branch: const long t = ...": ONE,
+        "first step lost: for (long i = 0; i <= g->T; ...": ONE,
+        "never: if (!g->reverse && ...": ONE,
+        "never: if (g->reverse && ...": ONE,
+        "flipped sign: if (g->reverse && ...": ONE,
+        "overwrites: if (g->reverse && ...": ONE,
     },
     "C.embedding_backward": {
         "first step lost: ... -> ...v = 2 + 1; ...": "start[1] is 0",
