@@ -81,6 +81,8 @@ def test_the_files_that_pytorch_has():
     assert isinstance(ta.nn.MSELoss(), ta.nn.modules.loss._Loss)
     assert issubclass(ta.nn.NLLLoss, names["_WeightedLoss"])
     assert not issubclass(ta.nn.MSELoss, names["_WeightedLoss"])
+    for file in ta.nn.modules.FILES:
+        assert ta.nn.modules.__getattr__(file) is ta.nn.modules
     with pytest.raises(AttributeError, match="nonsense"):
         ta.nn.modules.loss.nonsense  # noqa: B018
 

@@ -4,6 +4,7 @@ says so."""
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -621,7 +622,17 @@ def test_a_replay_warns_no_more_than_its_step() -> None:
         def forward(self, x: Any) -> Any:
             return np.divide(x, 0 * x)
 
-    run = ta.replay(lambda x: Quotient.apply(x))
+        def backward(self, grad: Any) -> Any:
+            return np.divide(grad, 0 * grad)
+
+    w = nn.Parameter(ta.ones(2))
+
+    def step(x: Any) -> Any:
+        y = Quotient.apply(w * x)
+        y.sum().backward()
+        return y
+
+    run = ta.replay(step)
     with np.errstate(all="raise"):
         for _ in range(6):
             assert run(ta.ones(2)).tolist() == [float("inf")] * 2
@@ -746,3 +757,86 @@ def test_what_another_thread_computes_meanwhile_is_right() -> None:
     for y, grad in found:
         assert y == pytest.approx([t, t])
         assert grad == pytest.approx([2 * (1 - t * t)] * 2, rel=1e-5)
+
+
+def test_gradients_that_arrive_while_others_are_waiting_are_added_in_every_replay() -> None:
+    w = nn.Parameter(ta.tensor([1.0, 2.0]))
+    optimizer = ta.optim.SGD([w], lr=0.0)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        y = w * x
+        (y.exp() + y * y + y.sin()).sum().backward()
+        optimizer.step()
+        return y.sum()
+
+    run = ta.replay(step)
+    for i in range(6):
+        x = np.array([0.5 * i, 0.25])
+        run(ta.tensor(x, dtype=ta.float32))
+        y = np.array([1, 2]) * x
+        np.testing.assert_allclose(w.grad, x * (np.exp(y) + 2 * y + np.cos(y)), rtol=1e-5)
+    (recording,) = run.recordings.values()
+    assert recording.plan is not None
+
+
+def test_an_array_from_outside_is_kept_until_the_next_recording() -> None:
+    """Or the next run might make another one at the same place, and would look the same."""
+    kept: list[Any] = []
+
+    def step(x: Any) -> Any:
+        array = np.ones((8, 16, 16), "f4")
+        kept.append(weakref.ref(array))
+        return x + ta.from_numpy(array).transpose(1, 2).sum(-1)
+
+    step(ta.ones(8, 16))
+    assert kept[0]() is None
+    run = ta.replay(step)
+    run(ta.ones(8, 16))
+    assert kept[1]() is not None
+
+
+def test_an_optimiser_that_calls_a_closure_is_replayed() -> None:
+    found = []
+    for replayed in (False, True):
+        w = nn.Parameter(ta.tensor([3.0, -1.0]))
+        optimizer = ta.optim.LBFGS([w], max_iter=2)
+
+        def closure(w: Any = w, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = (w**4 + w * w).sum()
+            loss.backward()
+            return loss
+
+        def step(x: Any, closure: Any = closure, optimizer: Any = optimizer) -> Any:
+            return optimizer.step(closure) + x
+
+        run = ta.replay(step) if replayed else step
+        losses = [run(ta.ones(1)).tolist() for _ in range(6)]
+        found.append((losses, w.tolist()))
+    assert found[0] == found[1]
+
+
+def test_what_is_written_in_place_is_replayed() -> None:
+    def step(x: Any) -> Any:
+        y, mask = x * 1, x > 1.5
+        y.exp_().clamp_(min=1.5).masked_fill_(mask, -1.0)
+        y[0].add_(x[1])
+        return y.mul_(x).cumsum(0)
+
+    run = ta.replay(step)
+    for i in range(6):
+        x = ta.tensor([0.25 * i, 2.0, -1.0])
+        assert run(x).tolist() == step(x).tolist()
+    (recording,) = run.recordings.values()
+    assert recording.plan is not None
+
+
+def test_what_is_rounded_without_a_graph_is_replayed() -> None:
+    def step(x: Any) -> Any:
+        return x.floor() + x.ceil() * 10 + x.trunc() * 100 + x.round(decimals=1)
+
+    run = ta.replay(step)
+    for i in range(6):
+        x = ta.tensor([0.3 * i, -1.25 * i])
+        assert run(x).tolist() == step(x).tolist()

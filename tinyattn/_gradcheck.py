@@ -225,11 +225,11 @@ def _check(
                 numeric, error = new if new[1] < error else (numeric, error)
                 allowed = atol + rtol * abs(numeric)
                 if error <= allowed:
+                    if not abs(gradient[index] - numeric) <= allowed + error:
+                        wrong.append((leaf.at(index), gradient[index], numeric, error))
                     break
-            if not error <= allowed:
+            else:
                 refused.append(f"{leaf.at(index)} (numeric {numeric:.6g}, error {error:.1g})")
-            elif not abs(gradient[index] - numeric) <= allowed + error:
-                wrong.append((leaf.at(index), gradient[index], numeric, error))
     if wrong:
         raise GradcheckError(_table(wrong, sum(len(leaf.indices) for leaf in checked), tensors))
     if refused:

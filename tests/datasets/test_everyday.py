@@ -391,3 +391,15 @@ def test_superlatives() -> None:
 )
 def test_verb_groups(frame: str, agree: str, phrase: str, expected: tuple[str, str, str]) -> None:
     assert finite(FRAMES[frame], agree, phrase) == expected
+
+
+def test_no_name_in_a_list_is_a_part_of_another() -> None:
+    """With this seed 梁先生 and 梁先生的妈妈 are drawn."""
+    assert [p.zh for p in grammar.others(Random(1058), 3)] == ["杨军", "梁先生", "赵军"]
+
+
+def test_nobody_does_anything_to_himself() -> None:
+    """With this seed the one who acts is first the one to whom it is done."""
+    assert grammar.passive(Random(1169)) == (
+        "梁敏昨天没被朱娜表扬。", "Liang Min wasn't praised by Zhu Na yesterday."
+    )  # fmt: skip

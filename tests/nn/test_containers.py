@@ -123,3 +123,13 @@ def test_a_sequential_times_a_number_runs_the_same_modules_again():
         _ = model * 0
     with pytest.raises(TypeError, match="times: expected an int, got float"):
         _ = 0.5 * model
+
+
+def test_data_parallel_calls_its_model():
+    model = nn.DataParallel(nn.Linear(2, 3), device_ids=[0, 1])
+    x = ta.ones(4, 2)
+    assert ta.equal(model(x), model.module(x))
+    assert [*model.state_dict()] == ["module.weight", "module.bias"]
+    assert model.device_ids == []
+    with pytest.raises(TypeError, match="module: expected a Module, got float"):
+        nn.DataParallel(1.0)

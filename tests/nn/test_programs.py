@@ -102,6 +102,8 @@ def test_the_steps_that_are_left_may_make_a_shorter_window():
     for options in ((2, 2), (4, 3), (3, 2, 1)):
         pool = lambda x, o=options: F.avg_pool1d(x, *o, *(0,) * (3 - len(o)), True, False)  # noqa: E731
         assert ta.gradcheck(pool, (leaf(2, 3, 5),))
+    y = F.avg_pool1d(ta.tensor([[1.0, 2.0, 3.0, 4.0]]), 3, 2, 1, True, False)
+    assert y.tolist() == [[1.5, 3, 4]]  # the last window has the last step and the padding
     with pytest.raises(NotImplementedError, match="ceil_mode: expected False with padding"):
         F.avg_pool1d(x, 2, 2, 1, ceil_mode=True)
     with pytest.raises(RuntimeError, match="avg_pool1d: a window of 9 steps does not fit"):
@@ -138,6 +140,7 @@ def test_similarity_and_distance_as_modules():
             assert found == pytest.approx(getattr(np, how)(losses))
     with pytest.raises(RuntimeError, match=r"expected input1 and input2 \(B, D\) and target"):
         nn.CosineEmbeddingLoss()(*both, ta.ones(()))
+    assert nn.CosineEmbeddingLoss().margin == 0
     assert nn.CosineSimilarity(eps=100.0)(x, y).tolist() == pytest.approx([0.0024])
     assert nn.PairwiseDistance(eps=0.0)(x, y).tolist() == pytest.approx([2**0.5])
     assert nn.PairwiseDistance(1.0, 0.5, True)(x, y).tolist() == [[2.0]]
@@ -268,7 +271,7 @@ def test_older_arguments_warn():
 
 
 LOSSES = [nn.L1Loss, nn.SmoothL1Loss, nn.NLLLoss, nn.CrossEntropyLoss]
-LOSSES += [nn.BCELoss, nn.BCEWithLogitsLoss, nn.KLDivLoss, nn.MSELoss]
+LOSSES += [nn.BCELoss, nn.BCEWithLogitsLoss, nn.KLDivLoss, nn.MSELoss, nn.CosineEmbeddingLoss]
 
 
 @pytest.mark.parametrize("kind", LOSSES)

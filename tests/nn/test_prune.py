@@ -255,3 +255,9 @@ def test_of_equally_small_elements_the_first_become_zero():
     module.weight.data = ta.tensor([[1.0, 2.0] * 32])
     prune.l1_unstructured(module, "weight", amount=20)
     assert mask(module) == [[0, 1] * 20 + [1, 1] * 12]
+
+
+def test_a_container_of_one_rule_has_its_parameter():
+    rule = prune.Identity()
+    rule._tensor_name = "weight"
+    assert prune.PruningContainer(rule)._tensor_name == "weight"

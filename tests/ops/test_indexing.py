@@ -452,3 +452,11 @@ def test_embedding_names_sparse_gradients_and_has_none():
     assert F.embedding(ta.tensor([1]), table, sparse=False).tolist() == [[3.0, 4.0]]
     with pytest.raises(NotImplementedError, match="sparse: there are no sparse gradients"):
         F.embedding(ta.tensor([1]), table, sparse=True)
+
+
+def test_a_large_part_that_is_no_row_of_memory_is_written_too():
+    array, index = np.arange(12_000.0).reshape(20, 20, 30), np.array([3, 1, 3])
+    x = ta.tensor(array)
+    x[:, 1:, ta.tensor(index)] = -1.0
+    array[:, 1:, index] = -1.0
+    np.testing.assert_array_equal(x, array)

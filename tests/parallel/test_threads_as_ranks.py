@@ -749,6 +749,8 @@ def test_models_that_differ_between_ranks_are_refused(models: Any) -> None:
         for error in models(3, lambda rank, made=made: model._require_alike(made[rank])):
             assert isinstance(error, RuntimeError)
             assert str(error).endswith(f"all ranks, got {first} on rank 0 and {other} on rank 2")
+        for error in models(3, lambda rank, made=made[::-1]: model._require_alike(made[rank])):
+            assert str(error).endswith(f"all ranks, got {other} on rank 0 and {first} on rank 1")
     assert models(2, lambda rank: model._require_alike(Named(w=two, v=three))) == [None, None]
 
 
@@ -838,3 +840,36 @@ def test_groups_are_of_a_megabyte_unless_it_is_said(
     models(2, lambda rank: model.DistributedDataParallel(Line(1.0)))
     models(2, lambda rank: model.DistributedDataParallel(Line(1.0), bucket_cap_mb=0.5))
     assert sizes == [1e6, 1e6, 5e5, 5e5]
+
+
+def test_a_model_that_differs_is_refused_when_it_is_wrapped(models: Any) -> None:
+    def program(rank: int) -> Any:
+        return model.DistributedDataParallel(nn.Linear(2 + rank, 1))
+
+    for error in models(2, program):
+        assert "DistributedDataParallel: expected the same model on all ranks" in str(error)
+
+
+def test_gradients_are_on_their_way_before_the_pass_ends(
+    models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_end: list[Any] = []
+    advanced: list[Any] = []
+    finish, advance = model.DistributedDataParallel._finish, Sum.advance
+
+    def noted(self: Any) -> None:
+        at_the_end.append([bucket.sum.step > 0 for bucket in self._buckets])
+        assert [bucket.left for bucket in self._buckets] == [set()] * 3
+        assert {bucket.sum for bucket in self._buckets} <= {*advanced}
+        finish(self)
+
+    monkeypatch.setattr(model.DistributedDataParallel, "_finish", noted)
+    monkeypatch.setattr(Sum, "advance", lambda self: advanced.append(self) or advance(self))
+
+    def program(rank: int) -> Any:
+        line = model.DistributedDataParallel(Line(1.0), bucket_cap_mb=1e-6)
+        line(2.0).sum().backward()
+        return line.module.w.grad.item()
+
+    assert models(2, program) == [2, 2]
+    assert at_the_end == [[True] * 3] * 2

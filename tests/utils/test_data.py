@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ from tinyattn.utils.data import (
     random_split,
     worker,
 )
+from tinyattn.utils.data.worker import Workers
 
 pytestmark = pytest.mark.usefixtures("forked")
 OTHER_WAYS = ["spawn", "forkserver"]  # to start a worker; it imports what it needs
@@ -753,3 +755,16 @@ def test_a_worker_reads_tasks_until_the_pipe_is_closed():
     worker._read(theirs, tasks)
     assert [tasks.get_nowait() for _ in range(3)] == [[0, 1], [2], worker._CLOSED]
     assert tasks.empty()
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "method", "hint"), [(1, "spawn", True), (1, "fork", False), (3, "spawn", False)]
+)
+def test_a_worker_that_could_not_begin_is_told_how_workers_are_started(exitcode, method, hint):
+    workers = object.__new__(Workers)
+    process = SimpleNamespace(pid=7, exitcode=exitcode, join=lambda timeout: None)
+    workers.processes, workers.method = [None, process], method
+    told = "DataLoader worker 1 (pid 7) exited unexpectedly, with exit code "
+    more = f". The workers are started by '{method}': so the data set, collate_fn and" * hint
+    assert str(workers.died(1)).startswith(f"{told}{exitcode}{more}")
+    assert ("started by" in str(workers.died(1))) == hint

@@ -16,6 +16,7 @@ FILES = (
 _HERE = sys.modules[__name__]
 for _file in FILES:
     sys.modules[f"{__name__}.{_file}"] = _HERE
+_missing = refuse(__name__, NN)
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +27,4 @@ def __getattr__(name: str) -> Any:
         return getattr(loss, name)
     if name in sys.modules["tinyattn.nn"].__all__:
         return getattr(sys.modules["tinyattn.nn"], name)
-    return refuse(__name__, NN)(name)
+    return _missing(name)

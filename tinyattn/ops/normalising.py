@@ -296,9 +296,7 @@ def _moved(running: Array, now: Array, divisor: int, momentum: float) -> Array:
 
 def _rows(x: Array, axis: int) -> Array:
     """x as rows (N, D), which lie along an axis."""
-    return (
-        as_rows(np.moveaxis(x, axis, -1) if axis < x.ndim - 1 else x) if x.ndim else x[None, None]
-    )
+    return as_rows(np.moveaxis(x, axis, -1) if axis < x.ndim - 1 else x)
 
 
 def _from_rows(y: Array, shape: tuple[int, ...], axis: int) -> Array:

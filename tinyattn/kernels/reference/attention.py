@@ -45,7 +45,7 @@ def attention(
             top = s.max(axis=-1, keepdims=True)
             p = np.exp(s - np.where(top == -np.inf, 0, top))
             total = p.sum(axis=-1, keepdims=True)
-            lse[:, :, rows] = (np.where(top == -np.inf, 0, top) + np.log(total))[..., 0]
+            lse[:, :, rows] = (top + np.log(total))[..., 0]
             p /= np.where(total == 0, 1, total)
             if options.dropout_p:
                 p *= kept(s.shape, rows.start, options, s.dtype)
