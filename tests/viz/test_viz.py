@@ -5,6 +5,7 @@ from fractions import Fraction
 from importlib import util
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,17 @@ def test_without_any_chinese_font_it_says_what_to_install(monkeypatch: Any) -> N
     with pytest.raises(RuntimeError, match=r"no installed font holds Chinese.*CJK.*mplfonts"):
         attention_figure(np.eye(2), ["我", "书"], ["I", "read"])
     attention_figure(np.eye(2), ["a", "b"], ["I", "read"])
+
+
+def test_the_last_font_that_is_known_serves(monkeypatch: Any) -> None:
+    latin, wanted = latin_fonts(), ord("ᶁ")
+    fonts = fonts_named("STIXGeneral")
+    stix = next(font for font in fonts if wanted in FT2Font(font.fname).get_charmap())
+    known = [*latin, SimpleNamespace(name="SimSun", fname="")]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", known)
+    assert families(["书"]) == ["SimSun", "DejaVu Sans"]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*latin, stix])
+    assert families(["ᶁ"]) == ["DejaVu Sans", "STIXGeneral"]
 
 
 def fonts_named(*beginnings: str) -> list[Any]:
