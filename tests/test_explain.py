@@ -388,6 +388,14 @@ def test_the_graph_has_the_shapes_on_its_lines():
     assert sorted(rest) == sorted(boxes + lines)
 
 
+def test_the_title_of_a_folded_graph_says_so():
+    out = ta.ones(1, requires_grad=True)
+    for _ in range(200):
+        out = out * 2
+    title = texts(viz.graph(out).svg)[0]
+    assert title.startswith("The graph of out. 201 steps; the earlier ones are folded into one.")
+
+
 def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):
     told = chain()
     told.save(tmp_path / "a.svg")

@@ -330,6 +330,7 @@ def test_the_words_of_a_jacobian():
     assert axes.images[0].get_clim() == (-1, 1)
     axes = viz.jacobian(np.zeros((20, 1))).axes[0]
     assert labels(axes)[3] == [str(i) for i in range(20)]
+    assert viz.jacobian([[np.inf]]).axes[0].images[0].get_clim() == (-1, 1)
     assert viz.jacobian([[np.inf, -2.0]]).axes[0].images[0].get_clim() == (-2, 2)
 
 

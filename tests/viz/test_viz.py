@@ -164,6 +164,8 @@ def test_the_last_font_that_is_known_serves(monkeypatch: Any) -> None:
     known = [*latin, SimpleNamespace(name="SimSun", fname="")]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", known)
     assert families(["书"]) == ["SimSun", "DejaVu Sans"]
+    known.append(SimpleNamespace(name="SimHei", fname=""))
+    assert families(["书"]) == ["SimHei", "DejaVu Sans"]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [*latin, stix])
     assert families(["ᶁ"]) == ["DejaVu Sans", "STIXGeneral"]
 
