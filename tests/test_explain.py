@@ -8,6 +8,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn import nn, viz
+from tinyattn._explain import folding
 from tinyattn._explain.drawing import _cut, _label, _labels, _strength, boxes
 from tinyattn._explain.folding import _groups, _joined, fold
 from tinyattn._explain.forward import _place
@@ -388,12 +389,13 @@ def test_the_graph_has_the_shapes_on_its_lines():
     assert sorted(rest) == sorted(boxes + lines)
 
 
-def test_the_title_of_a_folded_graph_says_so():
+def test_the_title_of_a_folded_graph_says_so(monkeypatch):
+    monkeypatch.setattr(folding, "MOST", 10)
     out = ta.ones(1, requires_grad=True)
-    for _ in range(200):
+    for _ in range(20):
         out = out * 2
     title = texts(viz.graph(out).svg)[0]
-    assert title.startswith("The graph of out. 201 steps; the earlier ones are folded into one.")
+    assert title.startswith("The graph of out. 21 steps; the earlier ones are folded into one.")
 
 
 def test_pictures_are_saved_by_the_ending_of_the_name(tmp_path):
