@@ -27,6 +27,7 @@ def main() -> None:
     top = argparse.ArgumentParser(description=__doc__)
     top.add_argument("names", nargs="*", help="programs of examples/ (default: all uses)")
     ours, rest = top.parse_known_args()
+    sys.stdout.reconfigure(encoding="utf-8")
     print(f"backend {ta.backend().name}, {ta.get_num_threads()} threads\n")
     print(HEAD, flush=True)
     chosen = [c for c in COMMANDS if c.split()[0] in ours.names] if ours.names else COMMANDS

@@ -76,7 +76,7 @@ def program(
 ) -> None:
     """Run a use from the command line; wrong input and Ctrl-C end in one line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # into a file, too, on every machine
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         args = arguments(sys.argv[1:], doc, options)
         for result in run(args):

@@ -1,5 +1,6 @@
 """`python -m tinyattn`, and what importing the package costs."""
 
+import io
 import os
 import platform
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tinyattn as ta
+from tinyattn._output import in_utf8
 from tinyattn.kernels import available_backends, instruction_set
 
 if "native" in available_backends():
@@ -92,3 +94,27 @@ print(time.process_time() - start)
 """
     python("-c", code)  # writes the byte code
     assert min(float(python("-c", code)) for _ in range(5)) <= 0.1
+
+
+def test_commands_print_utf_8_and_the_bytes_of_names(monkeypatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    in_utf8()
+    print("练习 \udcff", end="", flush=True)
+    assert out.getvalue() == "练习 ".encode() + b"\xff"
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # as in some notebooks
+    in_utf8()
+    print("练习", end="")
+    assert sys.stdout.getvalue() == "练习"
+
+
+def test_exercises_are_started_in_a_folder_of_any_name(tmp_path) -> None:
+    environment = {"PYTHONPATH": str(Path(ta.__file__).parents[1]), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tinyattn.learn", "start", "练习"],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=True,
+    )
+    assert " exercises written to 练习.\n" in done.stdout.decode().replace(os.linesep, "\n")

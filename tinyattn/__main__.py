@@ -4,6 +4,7 @@ import os
 import platform
 
 from tinyattn import __version__
+from tinyattn._output import in_utf8
 from tinyattn.kernels import available_backends, backend, get_num_threads, instruction_set
 from tinyattn.kernels.backends import why_not
 
@@ -33,6 +34,7 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {processors}{sets}"
 
 
+in_utf8()
 print(f"tinyattn {__version__}")
 print(f"backend: {backend().name} (installed: {', '.join(available_backends())})")
 print(f"instruction set: {instruction_set()}")

@@ -130,6 +130,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    sys.stdout.reconfigure(encoding="utf-8")
     rounds, seconds = (3, 0.005) if args.quick else (args.rounds, 0.02)
     workers: dict[tuple[str, int], Worker] = {}
 

@@ -365,6 +365,20 @@ def test_a_variable_that_all_threads_share_is_noticed_in_c(changes):
     assert not report.mistake
 
 
+@pytest.mark.parametrize("broken", ["", " float"])
+def test_c_is_read_as_utf_8_on_every_machine(broken, monkeypatch):
+    exercise = load("13_softmax_in_c")
+    if compiler() is None:
+        pytest.skip("no C compiler")
+    monkeypatch.setattr("locale.getencoding", lambda: "ascii")  # as on a machine without UTF-8
+    source = exercise.solution.source
+    source = source.replace("float *to", f"/* 每行 {broken or 1} */ float{broken} *to")
+    report = examine(exercise, from_c(source))
+    assert report.right == (not broken)
+    if broken:
+        assert "NoCompiler: the compiler says:" in report.words
+
+
 def test_what_is_printed_after_a_check_is_seen(capsys):
     exercise = load("13_softmax_in_c")
     if compiler() is None:

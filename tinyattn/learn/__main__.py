@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tinyattn._output import in_utf8
 from tinyattn.learn import grading
 from tinyattn.learn.apart import Verdict, check_apart
 from tinyattn.learn.checking import Report, examine, stages
@@ -187,4 +188,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    in_utf8()
     sys.exit(main())

@@ -106,11 +106,15 @@ def library(source: str, name: str) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         out = f"{folder}/softmax.so"
         command = [program, "-O2", "-shared", "-fPIC", "-x", "c", "-o", out, "-", "-lm"]
-        done = subprocess.run(
-            command, input=BETWEEN + source, capture_output=True, text=True, check=False
-        )
+        code = (BETWEEN + source).encode()
+        done = subprocess.run(command, input=code, capture_output=True, check=False)
         if done.returncode:
-            said = done.stderr.strip().replace("<stdin>", name).replace("\n", "\n    ")
+            said = (
+                done.stderr.decode(errors="replace")
+                .strip()
+                .replace("<stdin>", name)
+                .replace("\n", "\n    ")
+            )
             raise NoCompiler(f"the compiler says:\n\n    {said}")
         loaded = ctypes.CDLL(out)
     try:
