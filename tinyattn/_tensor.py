@@ -34,6 +34,7 @@ from tinyattn.ops import (
     _in_place,
     activations,
     comparisons,
+    composed,
     creation,
     elementwise,
     in_place,
@@ -574,6 +575,13 @@ class Tensor(TensorBase):
     log1p = elementwise.log1p
     log2 = elementwise.log2
     log10 = elementwise.log10
+    lerp = composed.lerp
+    addcmul = composed.addcmul
+    addcdiv = composed.addcdiv
+    clamp_min = composed.clamp_min
+    clamp_max = composed.clamp_max
+    clamp_min_ = composed.clamp_min_
+    clamp_max_ = composed.clamp_max_
     nan_to_num = rearranging.nan_to_num
     clip = rearranging.clip
     sin = elementwise.sin
@@ -695,6 +703,13 @@ class Tensor(TensorBase):
     flip = shapes.flip
     roll = shapes.roll
     repeat = shapes.repeat
+    reshape_as = composed.reshape_as
+    ravel = composed.ravel
+    diagonal = composed.diagonal
+    fill_diagonal_ = composed.fill_diagonal_
+    tril_ = composed.tril_
+    triu_ = composed.triu_
+    unfold = composed.unfold
     swapaxes = rearranging.swapaxes
     movedim = rearranging.movedim
     moveaxis = rearranging.moveaxis
@@ -705,6 +720,10 @@ class Tensor(TensorBase):
     tril = shapes.tril
     triu = shapes.triu
 
+    argwhere = composed.argwhere
+    index_put = composed.index_put
+    index_put_ = composed.index_put_
+    take_along_dim = composed.take_along_dim
     index_select = indexing.index_select
     gather = indexing.gather
     masked_fill = indexing.masked_fill
@@ -720,6 +739,19 @@ class Tensor(TensorBase):
     index_fill = scattering.index_fill
     index_fill_ = scattering.index_fill_
     masked_fill_ = indexing.masked_fill_
+
+    # Second names
+
+    absolute = elementwise.abs
+    divide = true_divide = elementwise.div
+    greater = comparisons.gt
+    greater_equal = comparisons.ge
+    less = comparisons.lt
+    less_equal = comparisons.le
+    multiply = elementwise.mul
+    negative = elementwise.neg
+    not_equal = comparisons.ne
+    subtract = elementwise.sub
 
     if not TYPE_CHECKING:
         __getattr__ = missing.refuse_of_tensor

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch", reason="parity with torch: torch is not installed")
 
-from . import elementwise, functional, making, products, programs, reductions, shapes
+from . import composed, elementwise, functional, making, products, programs, reductions, shapes
 from .harness import mismatches
 
 TABLE = {
@@ -15,6 +15,7 @@ TABLE = {
     **functional.TABLE,
     **making.TABLE,
     **programs.TABLE,
+    **composed.TABLE,
 }
 
 

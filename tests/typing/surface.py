@@ -36,6 +36,7 @@ from tinyattn.utils.data import (
 from tinyattn.viz.chart import Chart
 
 DType = np.dtype[Any]
+Three = tuple[Tensor, Tensor, Tensor]
 
 
 def creation(x: Tensor) -> None:
@@ -971,6 +972,30 @@ def checks(x: Tensor, module: nn.Linear) -> None:
     assert_type(ta.doctor(module, x).ratios, dict[str, float])
     with ta.explain():
         assert_type(ta.explain(x.sum()).steps[0].title, str)
+
+
+def composed(x: Tensor, i: Tensor) -> None:
+    assert_type((ta.lerp(x, x, 0.5), ta.addcmul(x, x, x), ta.addcdiv(x, x, x)), Three)
+    assert_type((x.lerp(x, 0.5), x.addcmul(x, x), x.addcdiv(x, x)), Three)
+    assert_type((ta.clamp_min(x, 0), ta.clamp_max(x, 0), ta.diagonal(x)), Three)
+    assert_type((x.clamp_min(0), x.clamp_max(0), x.diagonal()), Three)
+    y = x.detach().clone()
+    assert_type((y.clamp_min_(0), y.clamp_max_(0), y.fill_diagonal_(0)), Three)
+    assert_type((y.tril_(), y.triu_(), x.unfold(0, 1, 1)), Three)
+    assert_type((x.reshape_as(x), x.ravel(), ta.ravel(x)), Three)
+    assert_type(ta.broadcast_tensors(x, x), tuple[Tensor, ...])
+    assert_type((ta.argwhere(x), x.argwhere(), x.index_put((i,), x)), Three)
+    assert_type((ta.index_put(x, (i,), x), y.index_put_((i,), y), ta.concatenate([x])), Three)
+    assert_type((ta.take_along_dim(x, i, 0), x.take_along_dim(i, 0), ta.absolute(x)), Three)
+    assert_type((ta.multiply(x, x), ta.subtract(x, x), ta.divide(x, x)), Three)
+    assert_type((x.multiply(x), x.subtract(x), x.divide(x)), Three)
+    assert_type((ta.true_divide(x, x), x.true_divide(x), ta.negative(x)), Three)
+    assert_type((ta.greater(x, x), ta.less(x, x), ta.not_equal(x, x)), Three)
+    assert_type((x.greater(x), x.less(x), x.not_equal(x)), Three)
+    assert_type((ta.greater_equal(x, x), ta.less_equal(x, x), x.absolute()), Three)
+    assert_type((x.greater_equal(x), x.less_equal(x), x.negative()), Three)
+    assert_type(ta.is_floating_point(x), bool)
+    assert_type((ta.add(y, y, out=y), ta.matmul(y, y, out=y), ta.cat([y], out=y)), Three)
 
 
 def files(folder: Path, module: nn.Linear) -> None:

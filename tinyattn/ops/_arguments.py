@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyattn.autograd.dtypes import DType, Number, Scalar, scalar_dtype
-from tinyattn.autograd.storage import Tensor, TensorBase, results
+from tinyattn.autograd.dtypes import DType, Number, Scalar, may_become, scalar_dtype
+from tinyattn.autograd.modes import quietly, state
+from tinyattn.autograd.storage import Tensor, TensorBase, edge_now, results
 from tinyattn.kernels._types import Array
+from tinyattn.kernels.copies import write
 from tinyattn.kernels.recording import refuse
 
 Operand = Tensor | Array | Number  # one side of an arithmetic operator
@@ -128,3 +130,28 @@ def dtype_of(operand: Operand) -> DType:
     if isinstance(operand, TensorBase):
         return operand._array.dtype
     return operand.dtype if isinstance(operand, np.ndarray) else scalar_dtype(operand)
+
+
+def put_out(name: str, out: Tensor, result: Tensor) -> Tensor:
+    """The tensor `out` with the numbers of result, for a call `name(..., out=out)`. Its shape is
+    that of result, or it has no elements and gets this shape. RuntimeError where one of the two
+    needs a gradient."""
+    array, new = as_tensor(out, f"{name}: out")._array, result._array
+    refuse(f"{name}: out: a step that is recorded can't write into it")
+    if state.enabled and (edge_now(out) is not None or edge_now(result) is not None):
+        raise RuntimeError(
+            f"{name}: out: gradients don't go through it, but an argument requires grad; leave it "
+            "out, or use no_grad()"
+        )
+    if not may_become(new.dtype, array.dtype):
+        raise RuntimeError(f"{name}: out: {new.dtype} can't be written into {array.dtype}")
+    if array.shape == new.shape:
+        quietly(write, array, new)
+    elif array.size:
+        raise RuntimeError(
+            f"{name}: out: expected shape {list(new.shape)} or no elements, got {list(array.shape)}"
+        )
+    else:
+        out._array = new.astype(array.dtype)
+    out._storage.changed(name)
+    return out

@@ -37,7 +37,7 @@ from tinyattn.kernels.blocks import LARGE
 from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.copies import copied, few
 from tinyattn.kernels.recording import alike, kernels, local, refuse
-from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, value_of
+from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, put_out, value_of
 
 Gradients = tuple[Array | None, ...]
 
@@ -148,12 +148,14 @@ class Add(Binary):
         return grad, grad
 
 
-def add(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
-    """input + alpha * other; the two broadcast.
+def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+    """input + alpha * other; the two broadcast. out: where the result is written; it is returned.
 
     >>> ta.add(ta.tensor([1, 2]), ta.tensor([10, 20]))
     tensor([11, 22])
     """
+    if out is not None:
+        return put_out("add", out, add(input, other, alpha=alpha))
     if alpha != 1 and _are_float_tensors(input, other):
         return AddScaled.apply(input, other, alpha=float(alpha))
     return Add.apply(input, _scaled(input, other, alpha))
@@ -193,8 +195,10 @@ class Sub(Binary):
         return grad, elementwise("neg", grad) if self.needs(1) else None
 
 
-def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
-    """input - alpha * other; the two broadcast. RuntimeError if one is bool."""
+def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
+    """input - alpha * other; the two broadcast. RuntimeError if one is bool. out: as for `add`."""
+    if out is not None:
+        return put_out("sub", out, sub(input, other, alpha=alpha))
     if alpha != 1 and _are_float_tensors(input, other):
         return AddScaled.apply(input, other, alpha=-float(alpha))
     if bool_ in (dtype_of(input), dtype_of(other)):
@@ -246,12 +250,14 @@ class Mul(Binary):
         return x.shape[-1:] == (1,)  # one weight for each row of values
 
 
-def mul(input: Operand, other: Operand) -> Tensor:
-    """input * other, element by element; the two broadcast.
+def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """input * other, element by element; the two broadcast. out: as for `add`.
 
     >>> ta.tensor([1.0, 2.0]) * 3
     tensor([3., 6.])
     """
+    if out is not None:
+        return put_out("mul", out, mul(input, other))
     return Mul.apply(input, other)
 
 
@@ -304,11 +310,16 @@ def check_divisor(name: str, x: Array, y: Array) -> None:
 _ROUNDED: dict[str | None, type[Binary]] = {None: Div, "floor": FloorDiv, "trunc": TruncDiv}
 
 
-def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Operand, other: Operand, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
     """input / other; the two broadcast, and integers give float32.
 
     rounding_mode: "floor" (down), "trunc" (towards 0) or None; with a mode, integers stay integers.
+    out: as for `add`.
     """
+    if out is not None:
+        return put_out("div", out, div(input, other, rounding_mode=rounding_mode))
     if rounding_mode not in _ROUNDED:
         raise RuntimeError(f'rounding_mode: expected None, "floor" or "trunc", got {rounding_mode}')
     return _ROUNDED[rounding_mode].apply(input, other)

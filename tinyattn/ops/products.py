@@ -20,7 +20,7 @@ from tinyattn.kernels import backend
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import copied, full
 from tinyattn.kernels.sums import sum_over
-from tinyattn.ops._arguments import as_operand, as_tensor
+from tinyattn.ops._arguments import as_operand, as_tensor, put_out
 
 
 def as_rows(x: Array, axes: int = 1) -> Array:
@@ -134,6 +134,23 @@ class Diagonal(Function):
         return on_diagonal(grad, self.shape, *self.line)
 
 
+class DiagonalView(Diagonal):
+    """`Diagonal` in the memory of x."""
+
+    view = True
+
+    def forward(self, x: Array, first: int = 0, second: int = 1, offset: int = 0) -> Array:
+        self.shape, self.line = x.shape, (offset, first, second)
+        return diagonal_of(x, *self.line)
+
+
+def diagonal_of(x: Array, offset: int, first: int, second: int) -> Array:
+    """A view of a diagonal, which may be written into if x may."""
+    line = np.diagonal(x, offset, first, second)
+    line.setflags(write=x.flags.writeable)
+    return line
+
+
 class DiagonalMatrix(Function):
     """y[i, i + offset] = x[i], counted from where this diagonal begins, and 0 elsewhere.
 
@@ -155,9 +172,7 @@ def on_diagonal(
 ) -> Array:
     """Zeros of this shape, with x on a diagonal."""
     y = full(shape, 0, x.dtype)
-    line = np.diagonal(y, offset, first, second)
-    line.setflags(write=True)
-    line[...] = x
+    diagonal_of(y, offset, first, second)[...] = x
     return y
 
 
@@ -224,17 +239,20 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return Linear.apply(input, weight, bias)
 
 
-def matmul(input: Tensor | Array, other: Tensor | Array) -> Tensor:
+def matmul(input: Tensor | Array, other: Tensor | Array, *, out: Tensor | None = None) -> Tensor:
     """The matrix product, written input @ other: (..., M, K) times (..., K, P) is (..., M, P).
 
     The axes before the last two broadcast. A vector (K,) counts as a row (1, K) on the left and as
-    a column (K, 1) on the right; the axis of size 1 is taken out of the result.
+    a column (K, 1) on the right; the axis of size 1 is taken out of the result. out: where the
+    result is written; it is returned.
 
     Raises RuntimeError where shapes or dtypes do not fit together.
 
     >>> ta.tensor([[1, 2], [3, 4]]) @ ta.tensor([10, 1])
     tensor([12, 34])
     """
+    if out is not None:
+        return put_out("matmul", out, matmul(input, other))
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         input, other = as_operand(input, "input"), as_operand(other, "other")
     a, b = input._array, other._array
@@ -250,29 +268,30 @@ def matmul(input: Tensor | Array, other: Tensor | Array) -> Tensor:
             f"(..., K, P), got {list(a.shape)} and {list(b.shape)}"
         )
     try:
-        out: Tensor = MatMul.apply(input, other)
+        product: Tensor = MatMul.apply(input, other)
     except ValueError:
         raise RuntimeError(
             f"matmul: the batch dimensions of {list(a.shape)} and {list(b.shape)} don't broadcast"
         ) from None
-    return out
+    return product
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices: (M, K) times (K, P) is (M, P)."""
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The product of two matrices: (M, K) times (K, P) is (M, P). out: as for `matmul`."""
     _has_dims("mm", 2, input=input, mat2=mat2)
-    return matmul(input, mat2)
+    return matmul(input, mat2, out=out)
 
 
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two batches of matrices: (B, M, K) times (B, K, P) is (B, M, P)."""
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The products of two batches of matrices: (B, M, K) times (B, K, P) is (B, M, P). out: as for
+    `matmul`."""
     _has_dims("bmm", 3, input=input, mat2=mat2)
     if input._array.shape[0] != mat2._array.shape[0]:
         raise RuntimeError(
             f"bmm: expected batches of one size, got {list(input._array.shape)} and "
             f"{list(mat2._array.shape)}"
         )
-    return matmul(input, mat2)
+    return matmul(input, mat2, out=out)
 
 
 def addmm(

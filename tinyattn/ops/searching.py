@@ -188,6 +188,11 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, TensorBase)
 
 
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the dtype of input is float32 or float64."""
+    return as_tensor(input, "input")._array.dtype.kind == "f"
+
+
 def numel(input: Tensor) -> int:
     """The number of elements of input."""
     return int(as_tensor(input, "input")._array.size)

@@ -34,7 +34,15 @@ from tinyattn.kernels.copies import (
 )
 from tinyattn.kernels.recording import refuse
 from tinyattn.kernels.sums import sum_over
-from tinyattn.ops._arguments import Size, as_axis, as_int, as_size, as_tensor, some_axes
+from tinyattn.ops._arguments import (
+    Size,
+    as_axis,
+    as_int,
+    as_size,
+    as_tensor,
+    put_out,
+    some_axes,
+)
 from tinyattn.ops.elementwise import clone
 
 # An index that gives a view: ints and slices for axes, None for a new axis, ... for all between.
@@ -680,8 +688,8 @@ def several(name: str, tensors: Sequence[Tensor]) -> tuple[list[Tensor], np.dtyp
     return list(tensors), None if same else result_type(*(t._array for t in tensors))
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after another along dim.
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """The tensors one after another along dim. out: where the result is written; it is returned.
 
     Their sizes agree in every other dimension; only a tensor of shape (0,) may always be among
     them. Raises RuntimeError where sizes do not agree.
@@ -691,6 +699,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [3, 4],
             [5, 6]])
     """
+    if out is not None:
+        return put_out("cat", out, cat(tensors, dim))
     given, dtype = several("cat", tensors)
     shapes = [tensor._array.shape for tensor in given]
     if () in shapes:
@@ -729,8 +739,8 @@ def _not_alike(shapes: list[tuple[int, ...]], axis: int) -> RuntimeError:
     )
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, along a new dimension dim.
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """The tensors, all of one shape, along a new dimension dim. out: as for `cat`.
 
     Raises RuntimeError where the shapes differ.
 
@@ -738,6 +748,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    if out is not None:
+        return put_out("stack", out, stack(tensors, dim))
     given, dtype = several("stack", tensors)
     shapes = [tensor._array.shape for tensor in given]
     first = shapes[0]

@@ -39,7 +39,7 @@ def checkpoint(
     the second computation, and have no effect; context_fn raises a ValueError.
 
     >>> layer = nn.Linear(2, 3)
-    >>> utils.checkpoint.checkpoint(layer, ta.ones(4, 2), use_reentrant=False).shape
+    >>> ta.utils.checkpoint.checkpoint(layer, ta.ones(4, 2), use_reentrant=False).shape
     (4, 3)
     """
     if use_reentrant is None:
