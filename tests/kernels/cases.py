@@ -252,6 +252,7 @@ def softmax() -> Iterator[Case]:
     yield "one key left of ±1e4", {"x": 1e4 * x, "mask": np.arange(10) == 4}
     for shape, axis in AXES:
         yield f"axis {axis} of {shape}", {"x": r.normal(size=shape), "axis": axis}
+    yield "a long row", {"x": r.normal(size=(1, 70_001))}
     hidden = x.copy()
     hidden[..., 3], hidden[..., 4] = np.nan, np.inf
     yield "NaN behind the mask", {"x": hidden, "mask": (np.arange(10) < 3)}
@@ -671,7 +672,7 @@ def middles() -> Iterator[tuple[str, np.ndarray]]:
     """x (A, n, C) to be reduced over n: rows, columns, few and many, cut into pieces and not."""
     r = rng(12)
     shapes = [(1, 1, 1), (3, 5, 1), (2, 100, 3), (300, 10, 1), (40, 10, 5), (2, 33, 600)]
-    shapes += [(1, 20, 1500), (4, 2, 70), (3, 5, 513)]
+    shapes += [(1, 20, 1500), (4, 2, 70), (3, 5, 513), (7, 3, 1)]
     shapes += [(1, 2000, 513), (2, 17, 65), (1, 9000, 64), (5, 0, 3), (0, 4, 2), (2, 3, 0)]
     shapes += [(1, 100_001, 1), (3, 30_001, 1), (1, 33_000, 3), (2, 200, 257)]
     for shape in shapes:

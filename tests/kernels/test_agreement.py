@@ -140,6 +140,21 @@ def test_softmax_backward(
     assert_within(got, want, size, summing(y.shape[axis]))
 
 
+def test_columns_of_large_numbers_depend_on_their_differences(kernels: Backend, dtype: Any) -> None:
+    x = np.array([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]], dtype)
+    for shift in (-(2.0**20), 2.0**20):
+        for name in ("softmax", "log_softmax"):
+            kernel = getattr(kernels, name)
+            np.testing.assert_array_equal(kernel(x + dtype(shift), axis=0), kernel(x, axis=0))
+
+
+def test_a_gradient_of_columns_keeps_what_cancels(native: Backend) -> None:
+    y, grad = np.full((9, 3), np.log(0.25)), np.zeros((9, 3))
+    grad[[0, 4, 8]] = [[1e17], [1.0], [-1e17]]
+    got = native.log_softmax_backward(y, grad, 0)
+    np.testing.assert_allclose(got[1], -0.25, rtol=1e-15)
+
+
 @each(cases.log_softmax)
 def test_log_softmax(
     kernels: Backend, definition: Backend, dtype: Any, args: dict[str, Any]
@@ -210,6 +225,11 @@ def test_elementwise_sum(kernels: Backend, dtype: Any, args: dict[str, Any]) -> 
     want = np.float64(math.fsum(each.reshape(-1).tolist())) / args["divisor"]
     assert got.dtype == dtype
     assert_within(got, np.asarray(want), want, 1)
+
+
+def test_a_sum_of_results_keeps_what_cancels(kernels: Backend) -> None:
+    x = np.array([1e17, 1.0, -1e17, 2.0] * 10_000)
+    assert kernels.elementwise_sum("add", [x, 0.0]) == 30_000
 
 
 @each(cases.glu)
@@ -523,6 +543,19 @@ def test_the_weights_of_layer_norm_get_the_sum_of_many_rows(kernels: Backend) ->
     _, dweight, dbias = kernels.layer_norm_backward(grad, x, x[:, 0] + 1, rstd, None)
     np.testing.assert_allclose(dweight, [-math.fsum(grad[:, 0] * rstd)], rtol=1e-13)
     np.testing.assert_allclose(dbias, [math.fsum(grad[:, 0])], rtol=1e-13)
+
+
+@pytest.mark.parametrize("large", [1e17, -1e17])
+def test_gradients_of_a_norm_keep_what_cancels_over_many_rows(
+    native: Backend, large: float
+) -> None:
+    """Three pieces of the rows, each of which ends where it began but for 1."""
+    grad = np.zeros((99, 500))
+    grad[[0, 33, 66]], grad[[16, 49, 82]], grad[[32, 65, 98]] = large, 1, -large
+    x, mean, rstd = np.ones_like(grad), np.zeros(99), np.ones(99)
+    _, dweight, dbias = native.layer_norm_backward(grad, x, mean, rstd, None)
+    assert (dweight == 3).all()
+    assert (dbias == 3).all()
 
 
 @each(cases.rms_norm)

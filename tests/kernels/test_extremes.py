@@ -13,7 +13,7 @@ from .cases import rng
 
 INF, NAN = math.inf, math.nan
 SHAPES = [(1, 1, 1), (3, 7, 1), (2, 100, 3), (1, 40, 600), (300, 9, 1), (2, 65, 17), (1, 70_001, 1)]
-SHAPES += [(2, 64, 3)]
+SHAPES += [(2, 64, 3), (1, 3000, 2)]
 
 
 def numbers(kind: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

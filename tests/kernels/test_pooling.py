@@ -66,6 +66,15 @@ def test_mean_pool_and_its_gradient(kernels: Backend, dtype: Any, args: dict[str
     assert_within(dx, exact, abs(grad).astype(float) @ weights, summing(4))
 
 
+def test_many_rows_are_pooled_row_by_row(kernels: Backend) -> None:
+    x, grad = cases.rng(61).normal(size=(2, 40_000, 2))
+    w = Windows(2, 1)
+    np.testing.assert_array_equal(kernels.mean_pool(x, w)[:, 0], x.sum(1) / 2)
+    np.testing.assert_array_equal(kernels.max_pool(x, w)[:, 0], x.max(1))
+    dx = kernels.mean_pool_backward(grad[:, :1].copy(), w)
+    np.testing.assert_array_equal(dx, np.repeat(grad[:, :1] / 2, 2, 1))
+
+
 def test_a_mean_over_many_steps_does_not_drift(kernels: Backend, dtype: Any) -> None:
     x = np.full((1, 3_000_000), 0.1, dtype)
     w = Windows(3_000_000, 1)

@@ -96,7 +96,23 @@ def test_a_running_sum_is_the_exact_one_at_every_place(
         assert_ulps(got[:, i], exact_sum(part), 1)
 
 
-@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 300, 5), (1, 70_001, 1), (1, 40, 700)])
+def test_of_many_long_rows_each_is_summed(kernels: Backend) -> None:
+    x = np.ones((65, 32_768, 1))
+    assert (kernels.sum(x) == 32_768).all()
+
+
+@pytest.mark.parametrize("n", [2, 6, 300])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_deviations_are_from_the_exact_mean(kernels: Backend, n: int, columns: int) -> None:
+    """2**53 + 1, the mean, is no float64: it is a sum of two."""
+    x = np.full((2, n, columns), 2.0**53)
+    x[:, ::2] += 2
+    mean, rest, squares = kernels.moments(x)
+    assert ((mean - 2**53) + rest == 1).all()
+    assert (squares == n).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 1), (5, 3, 1), (2, 300, 5), (1, 70_001, 1), (1, 40, 700)])
 def test_magnitudes_and_norms_come_from_exact_sums(
     kernels: Backend, dtype: Any, shape: tuple[int, ...]
 ) -> None:
@@ -148,6 +164,16 @@ def test_products_and_the_products_of_the_others(
         for i in range(min(len(line), 8)):
             others = math.prod(line[:i] + line[i + 1 :]) * Fraction(float(grad[a, c]))
             np.testing.assert_allclose(dx[a, i, c], float(others), **close)
+
+
+@pytest.mark.parametrize("columns", [1, 16])
+def test_of_many_matrices_each_has_its_own_products(kernels: Backend, columns: int) -> None:
+    x, grad = rng(99).uniform(0.5, 2, size=(2, 15_000, 2, columns))
+    first, last = x[:, 0], x[:, 1]
+    np.testing.assert_array_equal(kernels.cumprod(x), np.stack([first, first * last], 1))
+    np.testing.assert_array_equal(kernels.prod(x), first * last)
+    dx = kernels.prod_backward(grad[:, 0].copy(), x)
+    np.testing.assert_array_equal(dx, np.stack([grad[:, 0] * last, grad[:, 0] * first], 1))
 
 
 @pytest.mark.parametrize("shape", [(3, 7, 1), (2, 30, 5), (40, 9, 1), (1, 12, 700)])
