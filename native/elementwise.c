@@ -197,9 +197,7 @@ static void FN(side_by_side)(const struct FN(elementwise_job) *job, const struct
         else
             for (long i = 0; i < run; i++) to[done + i] = *(const real *)(at + i * step);
         done += run;
-        /* On to the next row: the last axis is at its end, the axes before it count on. */
-        at -= index[last] * step;
-        index[last] = 0;
+        /* On to the next row, from its beginning: a block that begins inside a row ends with it. */
         for (long axis = last - 1; axis >= 0; axis--) {
             at += in->steps[axis];
             if (++index[axis] < job->shape[axis]) break;
@@ -243,7 +241,7 @@ static void FN(elementwise_part)(void *arg, long part, long parts)
             if (input->constant) continue;
             if (input->dense)
                 in[k] = (const real *)input->at + first;
-            else if (!input->bytes && input->steps[last] == sizeof(real) && count <= row - first % row)
+            else if (!input->bytes && input->steps[last] == sizeof(real) && count <= row) /* all in one row */
                 in[k] = (const real *)FN(place_of)(job, input, first, index);
             else if (filled[k] < count || first % row) {
                 FN(side_by_side)(job, input, first, count, room[k]);

@@ -69,10 +69,10 @@ static void FN(loop_pow_backward)(long n, real *out, const real *const *in, cons
 }
 
 /* x^p for at most POW_BLOCK numbers and 2 p whole; |p| is at most 64. */
-static void FN(whole_powers)(long n, const real *x, double p, real *out)
+#if REAL_BITS == 32
+static void FN(powers_of_floats)(long n, const real *x, double p, real *out)
 {
     const double size = fabs(p);
-#if REAL_BITS == 32
     double base[FN(POW_BLOCK)], power[FN(POW_BLOCK)];
     for (long i = 0; i < n; i++) {
         base[i] = (double)x[i];
@@ -84,7 +84,15 @@ static void FN(whole_powers)(long n, const real *x, double p, real *out)
         for (long i = 0; i < n; i++) base[i] *= base[i];
     }
     for (long i = 0; i < n; i++) out[i] = (real)(p < 0 ? 1 / power[i] : power[i]);
+}
+#endif
+
+static void FN(whole_powers)(long n, const real *x, double p, real *out)
+{
+#if REAL_BITS == 32
+    FN(powers_of_floats)(n, x, p, out);
 #else
+    const double size = fabs(p);
     /* base + low and power + rest, each a sum of two numbers */
     double base[FN(POW_BLOCK)], low[FN(POW_BLOCK)], power[FN(POW_BLOCK)], rest[FN(POW_BLOCK)];
     for (long i = 0; i < n; i++) {

@@ -127,13 +127,8 @@ TA_INLINE struct ta_sum FN(row_total_of)(const real *x, const real *y, long n, i
                                             double lost)
 {
     struct ta_sum all = {0, 0};
-    if (n < 2 * WIDE) {
-        for (long i = 0; i < n; i++) {
-            double v = what == TA_PRODUCTS ? (double)x[i] * (double)y[i] : (double)x[i];
-            if (what == TA_DEVIATIONS) v = (v - mean) - lost;
-            v = what == TA_MAGNITUDES ? fabs(v) : what == TA_SQUARES || what == TA_DEVIATIONS ? v * v : v;
-            FN(add_one)(&all.sum, &all.error, v);
-        }
+    if (n < 2 * WIDE && what == TA_VALUES) { /* other short rows are narrow_rows' */
+        for (long i = 0; i < n; i++) FN(add_one)(&all.sum, &all.error, (double)x[i]);
         return all;
     }
     struct FN(total) t[4] = {{{0}, {0}}, {{0}, {0}}, {{0}, {0}}, {{0}, {0}}};
