@@ -160,9 +160,11 @@ def c_kernel_faults(root: Path) -> Iterator[Mutant]:
                     waiting += uses.get(name, ())
     with_faults: set[str] = set()
     for name in ({*backward, *forward} & functions.keys()) - SPARED:
-        # What a gradient uses of another kernel's file is seen by the tests of that kernel, too.
-        near = {*kernels(root).get(Path(functions[name].path).stem, ())}
-        others = [kernel for kernel in forward.get(name, ()) if kernel in near]
+        # What a gradient uses of another kernel's file is seen by the tests of that kernel, too;
+        # what it uses of a header, by those of all kernels that use it.
+        path = Path(functions[name].path)
+        near = {*kernels(root).get(path.stem, ())}
+        others = [k for k in forward.get(name, ()) if k in near or path.suffix == ".h"]
         runs_it = (*backward[name], *others) if name in backward else tuple(forward[name])
         faults = list(c_faults(functions[name], runs_it))
         if name not in backward:

@@ -31,6 +31,12 @@ REFUSED = "others refuse another device, too"
 RESTORED = "what a sum lacks is what rounding has lost, and is added in the end"
 LONGER = "more bytes for the same number"
 RARE = "one seed in 10^18"
+WHOLE = "a small whole number stays the same"
+NOUGHT = "0 times it is 0"
+TINY = "a thousandth of what rounding has lost"
+KEPT_ROOM = "how long memory is kept for the next call"
+NO_MEMORY = "only where memory is short"
+NO_FMA = "nothing is fused here; where it can be, tests/kernels/test_elementwise.py sees it"
 ENDING = "only how long a process is waited for, and what ends it"
 OTHERS_REFUSE = {"argument dropped: unset(... -> ..., dtype=dtype)": REFUSED}
 KEPT_MEMORY = "where a result lies, not what it is"
@@ -96,7 +102,116 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "last one lost: node.watched.items()": "the last one is the result, which nobody else has"
     },
     "zero_": {"inverted: few(input._array.size)": FASTER},
-    "set_up": {"never: if (op == TA_mul ...": FASTER},
+    "C.set_up": {
+        "never: if (op == TA_mul ...": FASTER,
+        "factor 1.001: job->shape[0] = count;": "nothing goes beyond count",
+        "factor 37: job->shape[0] = count;": "nothing goes beyond count",
+        "factor 1.001: job->steps[k][0] = size;": WHOLE,
+    },
+    "C.normal": {"wrong operator: return splat((real)0.5) ...": SINGLE},
+    "C.side_by_side": {
+        "never: if (!step)": FASTER,
+        "never: else if (step == size)": FASTER,
+    },
+    "C.next_block": {"wrong operator: ... -> ...FN(BLOCK) / row + row...": CUT},
+    "C.elementwise_part": {
+        "never: if (input->dense)": FASTER,
+        "factor -1: `filled`[k] = ...": FASTER,
+        "factor 1.001: `filled`[k] = ...": "at most 512, so that the product rounds down to it",
+        "factor 37: `filled`[k] = ...": "no later block is longer",
+    },
+    "C.join_axes": {"never: if (size == 1) continue;": FASTER},
+    "C.add_scaled": {"without unfused: ...": NO_FMA},
+    "C.pow_backward_exponent": {
+        "factor: ... -> ...splat((real)1.001) * FN(magnitude)(c) < ...": (
+            "0 to any power is 0, 1, infinite or NaN"
+        ),
+    },
+    "C.powers_of_floats": {
+        f"{kind}: ...": SINGLE
+        for kind in (
+            "first step lost",
+            "never",
+            "wrong operator",
+            "factor -1",
+            "factor 1.001",
+            "factor 37",
+            "wrong branch",
+        )
+    },
+    "C.whole_powers": {
+        "factor -1: low[i] = rest[i] = 0;": NOUGHT,
+        "factor 1.001: low[i] = rest[i] = 0;": NOUGHT,
+        "factor 37: low[i] = rest[i] = 0;": NOUGHT,
+        "factor 1.001: `rest`[i] = ...": TINY,
+        "factor 1.001: `low`[i] = (...": TINY,
+        "wrong operator: `base`[i] = high + more;": "the sum of both parts stays the same",
+    },
+    "C.loop_cube": {
+        "factor -1: out[i] = (real)...": SINGLE,
+        "factor 1.001: out[i] = (real)...": SINGLE,
+        "factor 37: out[i] = (real)...": SINGLE,
+        "wrong operator: out[i] = (real)...": SINGLE,
+    },
+    "C.embedding_part": {"never: if (count < 2) {": FASTER},
+    "C.topk_part": {
+        "never: if (n <= MOST_K && ...": FASTER,
+        "wrong operator: if (n <= MOST_K && ...": FASTER,
+        "never: else if (job->C == 1)": FASTER,
+    },
+    "C.first_largest": {
+        "never: if (step == 1 && ...": FASTER,
+        "wrong operator: if (step == 1 && ...": FASTER,
+    },
+    "C.prod_part": {"never: if (C == 1) {": FASTER},
+    "C.walks": {"wrong operator: ... -> ... (A + LINES + 1) ...": "one more, without a line"},
+    "C.walk_units": {
+        "never: if (!before) {": NO_MEMORY,
+        "never: else if (lines == LINES)": FASTER,
+    },
+    "C.running_part": {"never: else if (lines == LINES)": FASTER},
+    "C.uniform_part": {"factor 1.001: out[k] = (float)(int32_t)(...": SINGLE},
+    "C.ta_stop": {
+        "factor 1.001: rest[0] = ...": WHOLE,
+        "factor 1.001: rest[1] = ...": WHOLE,
+    },
+    "C.nll_loss": {"factor 1.001: losses[n] = weights[n] = 0;": NOUGHT},
+    "C.ta_reduction_shape": {"wrong branch: ... -> ... ? `pieces` : most;": CUT},
+    "C.row_total_of": {
+        "never: if (n < 2 * WIDE && ...": FASTER,
+        "wrong operator: if (n < 2 * WIDE && ...": FASTER,
+        "wrong operator: wide m = mean - (wide){0}, ...": "plus 0 or minus 0",
+        "first step lost: for (long `lane` = 0; ...": "the first lane has a number",
+    },
+    "C.sum_few_rows": {
+        "first step lost: ...": SINGLE,
+        "never: ...": SINGLE,
+        "wrong operator: ...": SINGLE,
+    },
+    "C.reduce_unit": {"never: if (job->shape.C == 1) ...": FASTER},
+    "C.reduce_short": {"never: if (count == WIDE)": FASTER},
+    "C.units_part": {
+        "never: if (job->shape.C == 1 && ...": FASTER,
+        "wrong operator: if (job->shape.C == 1 && ...": FASTER,
+        "never: if (few)": FASTER,
+    },
+    "C.reduce": {"never: if (totals) ta_scratch_done(...": KEPT_ROOM},
+    "C.centring_part": {"never: if (C == 1)": FASTER},
+    "C.next_sum": {
+        "flipped sign: return (real)(...": SINGLE,
+        "overwrites: return (real)(...": SINGLE,
+    },
+    "C.cumsum_piece": {"never: if (width == 1) {": FASTER},
+    "C.cumsum": {"never: if (s->pieces == 1) {": FASTER},
+    "C.softmax_rows": {
+        "wrong operator: else if (n <= ...": FASTER,
+        "never: else if (n <= 4 * LANES)": FASTER,
+    },
+    "C.sum_of_lanes": {
+        "first step lost: ...": SINGLE,
+        "flipped sign: ...": SINGLE,
+        "overwrites: ...": SINGLE,
+    },
     "topk_of_few": {
         "factor 1.001: store(...": "a small whole number, as the bits of a float, stays the same",
         "factor 1.001: `at`[...": "i is below 64, so that the product rounds down to it",
