@@ -319,6 +319,7 @@ def write_curve(curve: list[dict[str, Any]], folder: Path) -> None:
         "validation perplexity": [row["perplexity"] for row in curve],
     }
     figure = curve_figure([row["step"] for row in curve], columns, "step")
-    if any(map(math.isfinite, columns["validation perplexity"])):
-        figure.axes[1].set_yscale("log")  # it falls from the size of the vocabulary to nearly 1
+    for axes, values in zip(figure.axes, columns.values(), strict=True):
+        if any(0 < value < math.inf for value in values):
+            axes.set_yscale("log")  # both fall by powers of ten
     figure.savefig(folder / "curve.png")

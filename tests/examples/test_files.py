@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from translator import files
 from translator.files import write_config, write_curve
 from translator.forming import write_forming
 from translator.options import train_options
 
 import tinyattn as ta
+from tinyattn.viz import curve_figure
 
 from .program import refused
 
@@ -78,6 +80,14 @@ def test_a_curve_is_drawn_whatever_its_perplexity(tmp_path: Path, values: list[f
     write_curve(rows, tmp_path)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == len(values) + 1
+
+
+def test_curves_have_a_logarithmic_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = curve_figure([1, 2], {"loss": [0.1, 0.01], "perplexity": [100.0, 1.0]}, "step")
+    monkeypatch.setattr(files, "curve_figure", lambda *_: drawn)
+    rows = [{"step": step, "loss": 10.0**-step, "perplexity": 100.0 / step} for step in (1, 2)]
+    write_curve(rows, tmp_path)
+    assert [axes.get_yscale() for axes in drawn.axes] == ["log", "log"]
 
 
 MOMENT = {

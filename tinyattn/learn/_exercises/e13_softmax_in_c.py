@@ -109,12 +109,8 @@ def library(source: str, name: str) -> ctypes.CDLL:
         code = (BETWEEN + source).encode()
         done = subprocess.run(command, input=code, capture_output=True, check=False)
         if done.returncode:
-            said = (
-                done.stderr.decode(errors="replace")
-                .strip()
-                .replace("<stdin>", name)
-                .replace("\n", "\n    ")
-            )
+            told = done.stderr.decode(errors="replace").replace("<stdin>", name)
+            said = "\n    ".join(told.strip().splitlines())
             raise NoCompiler(f"the compiler says:\n\n    {said}")
         loaded = ctypes.CDLL(out)
     try:
