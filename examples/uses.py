@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import tinyattn as ta
 import tinyattn.nn as nn
@@ -82,11 +82,28 @@ def program(
         for result in run(args):
             print(f"\n{result.use}, {result.measure}: {result.ours}")
             print(f"  baseline: {result.baseline}\n  attention: {result.attention}")
-    except (DataError, OSError) as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    except DataError as error:
+        end(str(error))
+    except OSError as error:
+        end(f"{error.filename or 'output'}: expected to read or write it: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        end(message)  # one line, as for all other wrong input
+
+
+def end(message: str) -> NoReturn:
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def whole(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
 
 
 def arguments(
@@ -94,11 +111,9 @@ def arguments(
     doc: str | None,
     options: Callable[[argparse.ArgumentParser], Any] | None = None,
 ) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
-    parser.add_argument("--seed", type=int, default=0, help="of data and weights (default 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="of data and weights (default 0)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the picture")
     if options:
         options(parser)

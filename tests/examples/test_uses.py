@@ -207,6 +207,12 @@ def test_a_broken_movielens_line_is_one_line(tmp_path: Path) -> None:
     refused("recommend", "--data", "none.data", folder=tmp_path, says="none.data")
 
 
+def test_wrong_options_are_one_line(tmp_path: Path) -> None:
+    says = "argument --seed: expected a whole number from 0, got '-1'"
+    refused("recommend", "--seed", "-1", folder=tmp_path, says=says)
+    refused("recommend", "--fast", folder=tmp_path, says="unrecognized arguments: --fast")
+
+
 def test_reviews_in_another_encoding_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "neg.txt").write_bytes("太差".encode("gbk"))
     (tmp_path / "pos.txt").write_text("好", encoding="utf-8")
