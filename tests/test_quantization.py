@@ -226,12 +226,12 @@ def broken():
         (
             lambda: quantize_dynamic(nn.Linear(3, 2)).load_state_dict(nn.Linear(3, 2).state_dict()),
             RuntimeError,
-            'Missing .*"weight_scale"',
+            'Missing .*"weight_scale".\n\tThe model is quantised, .*: load it first',
         ),
         (
             lambda: nn.Linear(3, 2).load_state_dict(quantize_dynamic(nn.Linear(3, 2)).state_dict()),
             RuntimeError,
-            'Unexpected .*"weight_scale"',
+            'Unexpected .*"weight_scale".\n\tThe state_dict is of a quantised model: call',
         ),
         (lambda: quantize_dynamic(nn.Linear(3, 2))(ta.ones(2, 4)), ValueError, "int8_linear: "),
         (lambda: quantize_dynamic(nn.GRU(3, 2))(ta.ones(2, 1, 4)), RuntimeError, "Expected 3"),

@@ -37,6 +37,10 @@ from tinyattn.nn.parameter import Parameter
 PARAMETER, MODULE, BUFFER, PASSING = "parameter", "module", "buffer", "buffer, not saved"
 _ARTICLE = {PARAMETER: "Parameter", MODULE: "Module", BUFFER: "Tensor", PASSING: "Tensor"}
 _HALVES = ("float16", "bfloat16")
+_QUANTISED = {  # what scales of weights say that are missing, or not expected
+    "Missing": "The model is quantised, the state_dict is not: load it first, then quantise.",
+    "Unexpected": "The state_dict is of a quantised model: call quantize_dynamic(model) first.",
+}
 _handles = count(1)
 
 Args = ParamSpec("Args")
@@ -468,6 +472,8 @@ class Module:
                 if names:
                     quoted = ", ".join(f'"{name}"' for name in names)
                     errors.append(f"{what} key(s) in state_dict: {quoted}.")
+                if any("weight" in name and name.endswith("_scale") for name in names):
+                    errors.append(_QUANTISED[what])
         fitting = []
         for name, tensor in own.items():
             if name in state_dict:
