@@ -348,7 +348,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "comparisons._bits": {"comparison flipped: type(x) is np.ndarray": "both have one dtype"},
     "elementwise.elementwise": {"wrong branch: ... -> (float(x))": "a number of NumPy is one, too"},
-    "elementwise.exact": {"never: ...": FASTER},
+    "elementwise.exact": {
+        "never: ...": FASTER,
+        "wrong condition: x.size <= _SMALL": FASTER,
+        "wrong condition: x.shape == y.shape": FASTER,
+    },
     "elementwise.chosen": {'wrong condition: large.dtype.kind != "f"': FASTER},
     "Mul.product": {
         "wrong branch: ... -> (None)": FASTER,

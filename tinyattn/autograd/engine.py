@@ -57,7 +57,8 @@ def run(
         if len(out) != len(edges):
             node.check_number(len(out))
         owned = node.fresh or (node.spends and not retain_graph)
-        for to, dx in zip(edges, out):  # noqa: B905
+        for i, dx in enumerate(out):
+            to = edges[i]
             if to is not None and dx is not None:
                 add(to, dx, owned and dx is not arrived[0])
         if saved and not retain_graph:

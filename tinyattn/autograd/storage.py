@@ -65,7 +65,7 @@ class Storage:
 
     def changed(self, by: str, noted: bool = False) -> None:
         """Count a change that `by` has made. `noted`: a recording has the change as a step."""
-        if recording.local.recorder is not None:
+        if recording.working and recording.local.recorder is not None:
             if not noted:
                 recording.refuse(f"{by}: changes a tensor in place in a way that is not recorded")
             recording.local.recorder.act(self.changed, (by,), {})
@@ -188,7 +188,7 @@ def packings_of(args: tuple[Any, ...], indices: tuple[int, ...]) -> dict[int, di
 
 def accumulate(tensor: TensorBase, grad: Array, owned: bool = False) -> None:
     """Add to `.grad`, which keeps an array of its own. `owned` says that `grad` may be kept."""
-    if recording.local.recorder is not None:
+    if recording.working and recording.local.recorder is not None:
         recording.local.recorder.act(accumulate, (tensor, grad), {})
         return
     with _lock:

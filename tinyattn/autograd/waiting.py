@@ -26,8 +26,6 @@ class Waiting:
     to it: they are finished after it, the others when the pass ends.
     """
 
-    paths: Collection[Node] | None = None  # None: all nodes
-    last: Collection[Node] = ()
     early: Mapping[Node, list[Leaf]] = MappingProxyType({})
     outer: list[Callable[[], None]] | None = None
 
@@ -41,6 +39,8 @@ class Waiting:
         self.wanted = wanted
         self.recorded = local.recorder is not None
         self.found: dict[Place, Array] = {}
+        self.paths: Collection[Node] | None = None  # None: all nodes
+        self.last: Collection[Node] = ()
         if wanted is not None:
             self.paths, self.last = paths_to([edge[0] for edge, _ in roots], wanted)
         if after_accumulate:
@@ -55,7 +55,8 @@ class Waiting:
         if arrived is None:
             if self.paths is not None and node not in self.paths:
                 return
-            arrived = self.table[node] = [None, False] * node.outputs
+            arrived = [None, False] if node.outputs == 1 else [None, False] * node.outputs
+            self.table[node] = arrived
             if type(node) is Leaf or (self.last and node in self.last):
                 self.ends.append(node)
             else:

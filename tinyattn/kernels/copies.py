@@ -14,7 +14,7 @@ import numpy as np
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.backends import backend
 from tinyattn.kernels.blocks import empty
-from tinyattn.kernels.recording import local
+from tinyattn.kernels.recording import local, working
 
 FEW = 4096  # elements, up to which NumPy's own copy takes less time than the call of a kernel
 DENSE = 32768  # the same where neither array has gaps, so that NumPy's copy is a memcpy
@@ -23,7 +23,7 @@ DENSE = 32768  # the same where neither array has gaps, so that NumPy's copy is 
 def few(elements: int, dense: bool = False) -> bool:
     """Whether NumPy's own copy takes less time than a kernel; `dense`: where neither array has
     gaps. A recording wants kernels."""
-    return elements <= (DENSE if dense else FEW) and local.recorder is None
+    return elements <= (DENSE if dense else FEW) and not (working and local.recorder)
 
 
 def copied(x: Array) -> Array:

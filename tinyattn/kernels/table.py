@@ -221,30 +221,29 @@ MOST_K = 64  # of topk: a list of so many is kept in order element by element
 INPUTS = {name: formula.__code__.co_argcount - 2 for name, formula in OPERATIONS.items()}
 
 
-def alike(inputs: Sequence[Any]) -> tuple[Any, bool]:
-    """The first array of the largest shape, if all arrays among the inputs are C-contiguous, of one
-    float type, and of that shape or without axes, and the others are numbers; else None. And
+def alike(inputs: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Shape, type and bytes of the largest array, if all arrays among the inputs are C-contiguous,
+    of one float type, and of that shape or without axes, and the others are numbers; else None. And
     whether none is without axes."""
     first: Any = None
     plain = True
     for x in inputs:
-        if type(x) is float:
-            continue
-        if type(x) is not ndarray or not x.flags.carray:
-            return None, False
-        if first is None:
-            first, dtype, shape = x, x.dtype, x.shape
-            if dtype is not F32 and dtype is not F64:
-                return None, False
-        elif x.dtype is not dtype:
-            return None, False
-        elif x.shape != shape:
-            if x.shape and shape:
-                return None, False
-            plain = False
-            if not shape:
-                first, shape = x, x.shape
-    return first, plain and first is not None
+        if type(x) is ndarray and x.flags.carray:
+            if first is None:
+                first, dtype, shape = x, x.dtype, x.shape
+            elif x.dtype is not dtype:
+                return None
+            elif x.shape != shape:
+                if x.shape and shape:
+                    return None
+                plain = False
+                if not shape:
+                    first, shape = x, x.shape
+        elif type(x) is not float:
+            return None
+    if first is None or (dtype is not F32 and dtype is not F64):
+        return None
+    return shape, dtype, first.nbytes, plain
 
 
 def _other_inputs(kernel: str, operation: str, inputs: Sequence[Any]) -> ValueError:
@@ -419,19 +418,18 @@ class Backend:
         if len(inputs) != INPUTS.get(operation):
             raise _other_inputs("elementwise", operation, inputs)
         rest = inputs[1:] if operation == "where" else inputs
-        first, plain = alike(rest)
-        if first is not None and not (rest is inputs or is_mask(inputs[0], first.shape)):
-            first = None
+        one_loop = alike(rest)
+        if one_loop is not None and rest is not inputs and not is_mask(inputs[0], one_loop[0]):
+            one_loop = None
         if out is not None and any(type(x) is ndarray and _overlaps(x, out) for x in inputs):
-            first = None
-        turned = False
-        if first is not None:
-            shape, real = first.shape, first.dtype
+            one_loop = None
+        if one_loop is not None:
+            (shape, real, size, plain), turned = one_loop, False
         else:
             plain = False
             inputs, real, shape, turned = elementwise_inputs("elementwise", operation, inputs, out)
         if out is None:
-            out = (blocks.small if plain and first.nbytes < LARGE else empty)(shape, real)
+            out = (blocks.small if plain and size < LARGE else empty)(shape, real)
         elif out.shape != shape or out.dtype is not real or not out.flags.carray:
             raise ValueError(
                 f"elementwise: out must be a C-contiguous {real} array of shape {shape}, "
@@ -450,11 +448,12 @@ class Backend:
         """The sum of what `elementwise` would give, divided by divisor: an array without axes."""
         if len(inputs) != INPUTS.get(operation):
             raise _other_inputs("elementwise_sum", operation, inputs)
-        first, plain = alike(inputs)
-        if first is None:
+        one_loop = alike(inputs)
+        if one_loop is None:
+            plain = False
             inputs, real, shape, _ = elementwise_inputs("elementwise_sum", operation, inputs, None)
         else:
-            shape, real = first.shape, first.dtype
+            shape, real, _, plain = one_loop
         out = blocks.small((), real)
         self._twins["elementwise_sum"](operation, inputs, shape, out, p, divisor, plain)
         return out

@@ -20,7 +20,7 @@ from tinyattn.autograd.storage import Leaf, Tensor, TensorBase, edge_now, source
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import empty
 from tinyattn.kernels.copies import copied, few, full, write
-from tinyattn.kernels.recording import local, step
+from tinyattn.kernels.recording import local, step, working
 from tinyattn.kernels.sums import sum_over
 from tinyattn.ops.elementwise import Cast, add_scaled, exact
 
@@ -131,7 +131,7 @@ def check_in_place(name: str, target: Tensor, *operands: Any) -> bool:
                 return False
     return (
         target._array.flags.writeable
-        and local.recorder is None
+        and not (working and local.recorder)
         and state.quietly is state.unwatched
     )
 

@@ -36,7 +36,7 @@ from tinyattn.kernels._types import Array
 from tinyattn.kernels.blocks import LARGE
 from tinyattn.kernels.contract import common_shape
 from tinyattn.kernels.copies import copied, few
-from tinyattn.kernels.recording import alike, kernels, local, refuse
+from tinyattn.kernels.recording import alike, kernels, local, refuse, working
 from tinyattn.ops._arguments import Operand, as_tensor, dtype_of, put_out, value_of
 
 Gradients = tuple[Array | None, ...]
@@ -92,9 +92,10 @@ _FEW = (
 def exact(function: np.ufunc, x: Any, y: Any, out: Array | None = None) -> Any:
     """function(x, y), one of _EXACT: by a kernel, on all cores, if there are many floats. `out` is
     a C-contiguous array where the result goes, if it is given."""
-    if not _few(x, y) and floats(x, y):
+    small = type(x) is type(y) is ndarray and x.size <= _SMALL and x.shape == y.shape
+    if not (small or _few(x, y)) and floats(x, y):
         return elementwise(_EXACT[function], x, y, out=out)
-    if local.recorder is not None and floats(x, y):
+    if working and local.recorder is not None and floats(x, y):
         return alike(function, partial(elementwise, _EXACT[function]), x, y)
     return function(x, y) if out is None else function(x, y, out=out)
 
@@ -156,6 +157,8 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
     """
     if out is not None:
         return put_out("add", out, add(input, other, alpha=alpha))
+    if type(alpha) is int and alpha == 1:
+        return Add.apply(input, other)
     if alpha != 1 and _are_float_tensors(input, other):
         return AddScaled.apply(input, other, alpha=float(alpha))
     return Add.apply(input, _scaled(input, other, alpha))
@@ -239,8 +242,8 @@ class Mul(Binary):
     def product(self, index: int, grad: Array, other: Array) -> Array:
         """dz times the other operand. Where broadcasting has repeated this one, a kernel sums many
         products at once."""
-        edge = self.edges[index] if self.edges else None
-        if edge is not None and edge[2] != grad.shape and grad.size > _SMALL:
+        edge = self.edges[index] if grad.size > _SMALL and self.edges else None
+        if edge is not None and edge[2] != grad.shape:
             found = products_to(edge[2], grad, other)
             if found is not None:
                 return found
@@ -521,8 +524,9 @@ class Unary(Function):
         return y
 
     def backward(self, grad: Array) -> Array:
-        inputs = (grad, self.saved[self.keeps]) if self.keeps else (grad,)
-        return self.kernels.elementwise(self.gradient, inputs, *self.numbers)
+        keeps, (p, q) = self.keeps, self.numbers
+        inputs = (grad, self.saved[keeps]) if keeps else (grad,)
+        return self.kernels.elementwise(self.gradient, inputs, p, q)
 
     def other(self, x: Array) -> Array:
         """f of integers or bools, for the few operations that have it."""
