@@ -33,8 +33,11 @@ def work(kernels: Backend, dtype: Any) -> dict[str, list[np.ndarray]]:
     out["matmul, thin"] = [kernels.matmul(a[:1], b), kernels.matmul(a[:, :7], b[:7])]
     weights, packings = np.asfortranarray(b), dict[Any, Any]()
     out["matmul, packed"] = [kernels.matmul(a[:8], weights, None, packings) for _ in range(3)]
-    out["matmul, few rows"] = [kernels.matmul(a[:3], weights, bias)]
     long = normal(9, 60_011)
+    out["matmul, few rows"] = [
+        kernels.matmul(a[:3], weights, bias),
+        kernels.matmul(long[:8], long[1:].T),
+    ]
     out["matmul, one column"] = [
         kernels.matmul(a, b[:, :1], bias[:1]),
         kernels.matmul(long, long[:1].T),
