@@ -5,7 +5,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,21 @@ def test_a_notebook_shows_the_page_in_a_frame_and_text_where_frames_are_removed(
 def test_without_a_trace_there_is_no_page() -> None:
     with pytest.raises(ValueError, match=r"^traces: expected at least one, got none$"):
         attention_page([])
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: attention_page(BOOK), "traces: expected a list of Trace, got Trace"),
+        (lambda: attention_page([BOOK, 3]), "traces: expected a list of Trace, got int in it"),
+        (lambda: attention_page([BOOK], 3), "model: expected a mapping, got int"),
+        (lambda: forming_page([1], [BOOK]), "moments: expected a list of Trace, got Trace"),
+        (lambda: forming_page([1], [["a"]]), "moments: expected a list of Trace, got str in it"),
+    ],
+)
+def test_what_is_no_trace_and_no_model_is_named(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(says)}$"):
+        call()
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,13 @@ def attention_page(
     model: the translator itself, which then runs in the page: "options", the ordinary tokens
     "source" and "target", "weights", an array for each name, and for a side with subwords their
     "scores"; see translator/paging.py in examples/. Raises ValueError for no trace, and for a
-    model that a page can't run.
+    model that a page can't run; TypeError for what is no trace or no such mapping.
 
     >>> from tinyattn.viz import Trace, attention_page
     >>> trace = Trace("书", "book", ["书"], ["book"], attention={"cross": [[[[1.0]]]]})
     >>> attention_page([trace]).save("book.html")  # doctest: +SKIP
     """
+    check_traces("traces", traces)
     if not traces:
         raise ValueError("traces: expected at least one, got none")
     data: dict[str, Any] = {"title": title, "traces": [drawn(trace) for trace in traces]}
@@ -87,6 +88,8 @@ def forming_page(
     """
     if not steps or not all(a < b for a, b in zip([0, *steps], steps, strict=False)):
         raise ValueError(f"steps: expected numbers above 0 that grow, got {list(steps)}")
+    for one in moments:
+        check_traces("moments", one)
     counts = {len(one) for one in moments}
     if len(moments) != len(steps) or len(counts) != 1 or 0 in counts:
         raise ValueError(
@@ -103,6 +106,15 @@ def forming_page(
         "accuracy": None if accuracy is None else [round(float(x), 4) for x in accuracy],
     }
     return page_of(data, moments[-1])
+
+
+def check_traces(name: str, traces: Sequence[Trace]) -> None:
+    """Raise TypeError for anything but a list of traces."""
+    if not isinstance(traces, Sequence):
+        raise TypeError(f"{name}: expected a list of Trace, got {type(traces).__name__}")
+    for one in traces:
+        if not isinstance(one, Trace):
+            raise TypeError(f"{name}: expected a list of Trace, got {type(one).__name__} in it")
 
 
 def page_of(data: dict[str, Any], traces: Sequence[Trace], scripts: Sequence[str] = ()) -> Page:
@@ -253,6 +265,8 @@ def scripts_of(model: Mapping[str, Any]) -> list[str]:
 def packed(model: Mapping[str, Any]) -> dict[str, Any]:
     """The model as model.js reads it: its weights in base64, in float16, or from a million
     parameters on in int8 with a scale for each row."""
+    if not isinstance(model, Mapping):
+        raise TypeError(f"model: expected a mapping, got {type(model).__name__}")
     for name in ("options", "source", "target", "weights"):
         if name not in model:
             raise ValueError(f"model: expected {name!r} in it, got {sorted(model)}")
