@@ -100,6 +100,23 @@ def test_wrong_arguments_are_named(options: Any, says: str) -> None:
         learn_subwords(ENGLISH, **options)
 
 
+@pytest.mark.parametrize("texts", [[], ["", " "]])
+def test_texts_without_a_word_are_refused(texts: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^texts: expected at least one word, got none$"):
+        learn_subwords(texts)
+    with pytest.raises(TypeError, match=r"^texts: expected several texts, got one str$"):
+        learn_subwords("a b")
+
+
+@pytest.mark.parametrize("read", [subword_tokeniser, pieces_of, scores_of])
+def test_bytes_that_are_no_model_are_refused(read: Any) -> None:
+    for other in (b"", b"xx", MODELS["bpe", "english"][:100]):
+        with pytest.raises(ValueError, match=r"^model: expected what learn_subwords gave"):
+            read(other)
+    with pytest.raises(TypeError, match=r"^model: expected bytes, got str$"):
+        read("xx")
+
+
 def test_words_begin_where_pieces_are_not_joined() -> None:
     assert word_starts([]) == []
     assert word_starts(["▁Who", "▁want", "s", "?"]) == [0, 1, 3]

@@ -24,11 +24,13 @@ def learn_subwords(texts: Iterable[str], kind: str = "unigram", size: int = 4000
 
     kind: "unigram" (Kudo 2018, arXiv:1804.10959) or "bpe" (Sennrich, Haddow and Birch 2016,
     arXiv:1508.07909). A character that is not among them is written in bytes, which count among
-    them; nothing is normalised but by `normalize`. Raises ValueError for another kind, and where
-    `size` has no room for all bytes and characters.
+    them; nothing is normalised but by `normalize`. Raises ValueError for another kind, for texts
+    without a word, and where `size` has no room for all bytes and characters.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {KINDS}, got {kind!r}")
+    if isinstance(texts, str):
+        raise TypeError("texts: expected several texts, got one str")
     sentencepiece = _sentencepiece()
     model = io.BytesIO()
     try:
@@ -48,13 +50,18 @@ def learn_subwords(texts: Iterable[str], kind: str = "unigram", size: int = 4000
             minloglevel=2,
         )
     except (OSError, RuntimeError) as error:
+        if "sentences_.empty()" in str(error):
+            raise ValueError("texts: expected at least one word, got none") from None
         reason = str(error).strip().splitlines()[-1].rpartition("] ")[2]
         raise ValueError(f"size: expected room for all bytes and characters: {reason}") from None
     return model.getvalue()
 
 
 def subword_tokeniser(model: bytes) -> Tokeniser:
-    """The tokeniser of what `learn_subwords` gave. A piece that begins a word starts with ▁."""
+    """The tokeniser of what `learn_subwords` gave. A piece that begins a word starts with ▁.
+
+    Raises ValueError for other bytes.
+    """
     processor = _processor(model)
 
     def tokenize(text: str) -> list[str]:
@@ -99,7 +106,14 @@ def _joins(character: str) -> bool:
 
 
 def _processor(model: bytes) -> Any:
-    return _sentencepiece().SentencePieceProcessor(model_proto=model)
+    if not isinstance(model, bytes):
+        raise TypeError(f"model: expected bytes, got {type(model).__name__}")
+    processor = _sentencepiece().SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(model)
+    except RuntimeError:
+        raise ValueError("model: expected what learn_subwords gave, got other bytes") from None
+    return processor
 
 
 def _sentencepiece() -> Any:
