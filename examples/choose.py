@@ -4,11 +4,13 @@ F1 on data that no choice has seen.
     python examples/choose.py
 
 The model is that of remedies.py, on 300 of scikit-learn's digits; what can be chosen are its width,
-its dropout, its learning rate and its weight decay. Look first at `cross_validated`.
+its dropout, its learning rate and its weight decay. Look first at `cross_validated`, which takes
+any function that learns.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,15 @@ import tinyattn as ta
 import tinyattn.nn.functional as F
 
 Choice = dict[str, Any]
+Labels = NDArray[np.int64]
+Predictor = Callable[[NDArray[Any]], Labels]
 GRID = {"H": [16, 48], "dropout": [0.0, 0.3], "lr": [3e-4, 1e-3, 3e-3], "l2": [0.0]}
 
 
-def fitted(
-    images: NDArray[np.float32], labels: NDArray[np.int64], choice: Choice, seed: int, steps: int
-) -> Reader:
+def learned(
+    images: NDArray[np.float32], labels: Labels, choice: Choice, seed: int, steps: int
+) -> Predictor:
+    """Train a model with what was chosen: a function that says which digits are on images."""
     ta.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = Reader(choice["H"], choice["dropout"])
@@ -35,15 +40,16 @@ def fitted(
         optimizer.zero_grad()
         F.cross_entropy(model(patches_of(images[rows])), ta.from_numpy(labels[rows])).backward()
         optimizer.step()
-    return model.eval()
+    model.eval()
+
+    @ta.no_grad()
+    def predict(images: NDArray[np.float32]) -> Labels:
+        return model(patches_of(images)).argmax(-1).numpy()
+
+    return predict
 
 
-@ta.no_grad()
-def predicted(model: Reader, images: NDArray[np.float32]) -> NDArray[np.int64]:
-    return model(patches_of(images)).argmax(-1).numpy()
-
-
-def measures(found: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[float, float]:
+def measures(found: Labels, labels: Labels) -> tuple[float, float]:
     """Accuracy, and F1 = 2 hits / (2 hits + misses + false alarms), the mean over the classes."""
     scores = []
     for kind in np.unique(labels):
@@ -54,18 +60,23 @@ def measures(found: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[float
 
 
 def cross_validated(
-    images: NDArray[np.float32], labels: NDArray[np.int64], choice: Choice, folds: int, steps: int
+    learn: Callable[[Any, Labels, Choice, int], Predictor],
+    inputs: NDArray[Any],
+    labels: Labels,
+    choice: Choice,
+    folds: int,
 ) -> tuple[float, float, float]:
     """Each part of the data is predicted by a model that learned from the other parts: accuracy,
-    F1, and the spread of the accuracy from part to part."""
+    F1, and the spread of the accuracy from part to part.
+
+    learn(inputs, labels, choice, seed) gives a function that predicts the labels of other inputs.
+    """
     from sklearn.model_selection import KFold
 
-    parts = KFold(folds, shuffle=True, random_state=0).split(images)
+    parts = KFold(folds, shuffle=True, random_state=0).split(inputs)
     found, each = np.zeros_like(labels), []
     for seed, (rest, part) in enumerate(parts):
-        found[part] = predicted(
-            fitted(images[rest], labels[rest], choice, seed, steps), images[part]
-        )
+        found[part] = learn(inputs[rest], labels[rest], choice, seed)(inputs[part])
         each.append((found[part] == labels[part]).mean())
     return *measures(found, labels), float(np.std(each))
 
@@ -96,6 +107,7 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     data = load_digits()
     order = np.random.default_rng(args.seed).permutation(len(data.target))
     images, labels = (data.images[order] / 16).astype(np.float32), data.target[order]
+    learn = partial(learned, steps=steps)
     figure = Figure(figsize=(7, 4), dpi=120)
     axes = figure.add_subplot()
     tests: dict[str, tuple[float, float]] = {}
@@ -103,15 +115,15 @@ def run(args: argparse.Namespace) -> Iterator[Result]:
     for (name, choices), sign in zip(searches(count, args.seed).items(), "so", strict=True):
         scores = []
         for c in choices:
-            right, f1, spread = cross_validated(images[:300], labels[:300], c, folds, steps)
+            right, f1, spread = cross_validated(learn, images[:300], labels[:300], c, folds)
             scores.append(right)
             print(
                 f"| {name} | {c['H']} | {c['dropout']:.2f} | {c['lr']:.1e} | {c['l2']:.0e} "
                 f"| {100 * right:.1f} % (±{100 * spread:.1f}) | {f1:.3f} |"
             )
         best = choices[int(np.argmax(scores))]
-        model = fitted(images[:300], labels[:300], best, args.seed, steps)
-        tests[name] = measures(predicted(model, images[300:]), labels[300:])
+        predict = learn(images[:300], labels[:300], best, args.seed)
+        tests[name] = measures(predict(images[300:]), labels[300:])
         rates = [c["lr"] for c in choices]
         axes.scatter(rates, np.multiply(scores, 100), marker=sign, alpha=0.7, label=name)
     axes.set(xscale="log", xlabel="learning rate", ylabel=f"right of {folds} folds, in percent")

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,25 +131,21 @@ def test_accuracy_and_f1_are_those_of_scikit_learn() -> None:
     assert f1 == pytest.approx(f1_score(labels, found, average="macro"))
 
 
-def test_every_row_is_predicted_by_a_model_that_has_not_seen_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    images = np.arange(20, dtype=np.float32).reshape(20, 1, 1)
+def test_every_row_is_predicted_by_a_model_that_has_not_seen_it() -> None:
+    def learn(rows: np.ndarray, labels: np.ndarray, choice: choose.Choice, seed: int) -> Any:
+        assert len(rows) == len(labels) == 15
+        assert choice == {"width": 3}
 
-    def fitted(rows: np.ndarray, *_: object) -> set[float]:
-        return set(rows.ravel().tolist())
+        def predict(others: np.ndarray) -> np.ndarray:
+            assert not {*rows} & {*others}
+            return others
 
-    def predicted(seen: set[float], rows: np.ndarray) -> np.ndarray:
-        assert not seen & set(rows.ravel().tolist())
-        assert len(seen) == 15
-        return rows.ravel().astype(np.int64)
+        return predict
 
-    monkeypatch.setattr(choose, "fitted", fitted)
-    monkeypatch.setattr(choose, "predicted", predicted)
-    labels = np.arange(20)
-    assert choose.cross_validated(images, labels, {}, 4, 1) == (1.0, 1.0, 0.0)
-    labels[3] = 99
-    assert choose.cross_validated(images, labels, {}, 4, 1)[0] == 0.95
+    rows = np.arange(20)
+    assert choose.cross_validated(learn, rows, rows, {"width": 3}, 4) == (1.0, 1.0, 0.0)
+    labels = np.where(rows == 3, 99, rows)
+    assert choose.cross_validated(learn, rows, labels, {"width": 3}, 4)[0] == 0.95
 
 
 def test_searches_have_equal_numbers_of_choices_and_chance_tries_more_rates() -> None:
