@@ -17,6 +17,7 @@ import numpy as np
 from tinyattn.autograd.dtypes import Number, check_range
 from tinyattn.autograd.function import Function
 from tinyattn.autograd.gradients import Gradient
+from tinyattn.autograd.modes import quietly
 from tinyattn.autograd.storage import Tensor, TensorBase, is_constant, results
 from tinyattn.kernels import Backend, backend
 from tinyattn.kernels._types import Array
@@ -576,10 +577,7 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
         check_range(as_number(value, "setitem: value"), array.dtype, "setitem: value")
     arrays: Arrays = ()
     basic, places = _plain(index, array.shape), None
-    if straight and basic is not None and not isinstance(value, TensorBase):
-        write(array, value, basic)
-        input._storage.changed("setitem")
-        return
+    plain = basic is not None
     if basic is None:
         mask = _as_mask(index, array)
         if mask is None:
@@ -590,6 +588,13 @@ def setitem(input: Tensor, index: Index, value: Tensor | Number) -> None:
             rebind("setitem", input, SetMask.apply(input, index, value))
             return
     try:
+        if straight and plain:
+            if isinstance(value, TensorBase):
+                quietly(write, array, value._array, basic)  # the dtype may not hold it
+            else:
+                write(array, value, basic)
+            input._storage.changed("setitem")
+            return
         result = SetItem.apply(input, value, basic, arrays, places)
     except ValueError as error:  # raised before anything was written
         shape = array[basic][arrays].shape if places is None else places.shape
