@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+import numpy as np
 import pytest
 
 import tinyattn as ta
@@ -225,3 +226,31 @@ def test_set_grad_enabled_as_a_decorator_changes_nothing_outside():
         assert not ta.is_grad_enabled()
         assert enabled()
     assert ta.is_grad_enabled()
+
+
+class _Overflowing(ta.autograd.Function):
+    """y = x;   dx = infinity, with an overflow."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self, grad):
+        return grad * np.float32(1e38) * np.float32(1e38)
+
+
+def test_a_pass_warns_of_no_infinity_and_leaves_numpys_errors_as_they_were():
+    with np.errstate(over="raise", divide="call"):
+        before = np.geterr()
+        x = leaf([1.0], dtype="float32")
+        _Overflowing.apply(x).backward(ta.ones(1))
+        assert x.grad.tolist() == [np.inf]
+        assert np.geterr() == before
+
+
+def test_numpys_errors_are_as_they_were_after_a_pass_that_raised():
+    before = np.geterr()
+    x = leaf([1.0])
+    x.register_hook(lambda grad: grad[0] if np.geterr()["over"] == "ignore" else None)
+    with pytest.raises(RuntimeError, match=r"hook: expected a gradient of shape \[1\]"):
+        (x * 2).sum().backward()
+    assert np.geterr() == before

@@ -9,17 +9,15 @@ frontend.py.
 from collections.abc import Collection, Sequence
 from heapq import heappop
 
-import numpy as np
-
 from tinyattn.autograd.hooks import after_pass
-from tinyattn.autograd.modes import state
+from tinyattn.autograd.modes import state, without_warnings
 from tinyattn.autograd.saved import FREED
 from tinyattn.autograd.storage import Edge, Place, changes
 from tinyattn.autograd.waiting import Waiting
 from tinyattn.kernels._types import Array
 
 
-@np.errstate(all="ignore")
+@without_warnings
 def run(
     roots: Sequence[tuple[Edge, Array]],
     retain_graph: bool = False,

@@ -32,7 +32,8 @@ def backward(
     Raises RuntimeError if a tensor has no graph, if a gradient has another shape, if the graph was
     freed by an earlier pass, or if a saved tensor has been changed in place since.
     """
-    _first_order(create_graph)
+    if create_graph:
+        raise _not_first_order()
     tensors = _tuple(tensors)
     weights = (None,) * len(tensors) if grad_tensors is None else _tuple(grad_tensors)
     if len(weights) != len(tensors):
@@ -82,7 +83,8 @@ def grad(
     allow_unused: give None for an input that the outputs don't depend on, instead of raising
         RuntimeError.
     """
-    _first_order(create_graph)
+    if create_graph:
+        raise _not_first_order()
     outputs, inputs = _tuple(outputs), _some(inputs)
     weights = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
     places = [edge_of(t, "inputs")[:2] for t in inputs]
@@ -97,6 +99,8 @@ def grad(
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, TensorBase):
+        return (value,)
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
@@ -107,11 +111,10 @@ def _some(inputs: Any) -> tuple[Any, ...]:
     return _tuple(inputs)
 
 
-def _first_order(create_graph: bool) -> None:
-    if create_graph:
-        raise NotImplementedError(
-            "create_graph: gradients of gradients are not supported; tinyattn is first order only"
-        )
+def _not_first_order() -> NotImplementedError:
+    return NotImplementedError(
+        "create_graph: gradients of gradients are not supported; tinyattn is first order only"
+    )
 
 
 def roots_of(
@@ -121,7 +124,7 @@ def roots_of(
     roots = []
     for tensor, gradient in zip(tensors, gradients, strict=True):
         edge = edge_of(tensor, "backward")
-        shape = tensor._array.shape
+        shape = edge[2]
         if gradient is None:
             if tensor._array.size != 1:
                 raise RuntimeError(

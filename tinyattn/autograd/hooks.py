@@ -56,9 +56,16 @@ def run_hooks(node: Node, arrived: list[Any]) -> None:
 
 
 AfterHook: TypeAlias = Callable[[Tensor], None]
-after_accumulate: "weakref.WeakKeyDictionary[Leaf, dict[object, AfterHook]]" = (
-    weakref.WeakKeyDictionary()
-)
+
+
+class _AfterAccumulate(weakref.WeakKeyDictionary[Leaf, dict[object, AfterHook]]):
+    """The hooks of each leaf. `used`: whether there has ever been one, since every pass asks, and
+    to ask a WeakKeyDictionary for its length takes long."""
+
+    used = False
+
+
+after_accumulate = _AfterAccumulate()
 
 
 class AfterHandle:
@@ -68,6 +75,7 @@ class AfterHandle:
     def __init__(self, leaf: Leaf, hook: AfterHook) -> None:
         self.leaf, self.key = weakref.ref(leaf), object()
         after_accumulate.setdefault(leaf, {})[self.key] = hook
+        after_accumulate.used = True
 
     def remove(self) -> None:
         leaf = self.leaf()

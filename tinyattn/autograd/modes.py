@@ -47,6 +47,32 @@ def quietly(function: Callable[..., Any], *args: Any) -> Any:
     return state.unwatched(function, *args)
 
 
+def _error_state() -> tuple[ContextVar[Any], Any]:
+    """The variable in which NumPy keeps its error state, and its value where all is ignored."""
+    context = Context()
+    context.run(np.seterr, all="ignore")
+    ((variable, value),) = context.items()
+    return variable, value
+
+
+_errors, _ignored = _error_state()
+
+
+def without_warnings(function: F) -> F:
+    """function as np.errstate(all="ignore") decorates it, in a third of the time: errstate makes
+    the value of NumPy's variable anew at each call."""
+
+    @wraps(function)
+    def inside(*args: Any, **options: Any) -> Any:
+        before = _errors.set(_ignored)
+        try:
+            return function(*args, **options)
+        finally:
+            _errors.reset(before)
+
+    return cast(F, inside)
+
+
 class watching:
     """Inside, `watcher(node, inputs, options, outputs)` is called after each forward of the thread.
 

@@ -13,7 +13,7 @@ from tinyattn.autograd.hooks import after_accumulate, after_pass, run_after_accu
 from tinyattn.autograd.paths import last_users, paths_to
 from tinyattn.autograd.storage import Edge, Leaf, Node, Place
 from tinyattn.kernels._types import Array
-from tinyattn.kernels.recording import kernels, local
+from tinyattn.kernels.recording import kernels, local, working
 
 
 class Waiting:
@@ -37,13 +37,13 @@ class Waiting:
         self.ends: list[Node] = []
         self.deferred: set[Node] = set()  # nodes with gradients that are not computed yet
         self.wanted = wanted
-        self.recorded = local.recorder is not None
+        self.recorded = bool(working and local.recorder)
         self.found: dict[Place, Array] = {}
         self.paths: Collection[Node] | None = None  # None: all nodes
         self.last: Collection[Node] = ()
         if wanted is not None:
             self.paths, self.last = paths_to([edge[0] for edge, _ in roots], wanted)
-        if after_accumulate:
+        if after_accumulate.used and after_accumulate:
             self.outer = after_pass.begin()
             if wanted is None:
                 self.early = last_users([edge[0] for edge, _ in roots], after_accumulate)
@@ -97,7 +97,7 @@ class Waiting:
     def finish(self, ends: Sequence[Node]) -> None:
         """Add the gradients of leaves to `.grad`, or keep those that are wanted."""
         table, wanted, deferred = self.table, self.wanted, self.deferred
-        hooked = bool(after_accumulate)
+        hooked = after_accumulate.used and bool(after_accumulate)
         for end in ends:
             arrived = table.pop(end, None)
             if arrived is None:  # it was finished early, or no gradient has reached it

@@ -28,7 +28,7 @@ def few(elements: int, dense: bool = False) -> bool:
 
 def copied(x: Array) -> Array:
     """A copy in row-major order."""
-    if few(x.size, x.flags.c_contiguous):
+    if (x.size <= FEW and not working) or few(x.size, x.flags.c_contiguous):
         return x.copy() if type(x) is np.ndarray else np.array(x, order="C")
     return backend().copy(x)
 
