@@ -217,23 +217,36 @@ def test_logsumexp_of_infinities(kernels: Backend, dtype: Any) -> None:
         assert str(y[:, 0]) == "[-inf   3.  inf  inf  nan]"
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["of float32", "of float64"])
-@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [1, 4])
 @pytest.mark.parametrize("pieces", [1, 3, 5])
 def test_pieces_of_a_sum_lose_nothing(
-    kernels: Backend, monkeypatch: pytest.MonkeyPatch, dtype: Any, columns: int, pieces: int
+    kernels: Backend, monkeypatch: pytest.MonkeyPatch, kind: Any, columns: int, pieces: int
 ) -> None:
     if kernels.name == "numba":  # which cuts few numbers as it cuts very many
         monkeypatch.setattr("tinyattn.kernels.jit.reductions.cut", lambda x: pieces)
-    big = 1e8 if dtype is np.float32 else 1e16
+    big = 1e8 if kind is np.float32 else 1e16
     line = [big, 1, 1, 3, -big, 1, 1, big, 1, 0.5, -big, 3, big, 1, 1, 1, -big, 2, 7]
-    lines = [line, line[::-1], [abs(v) for v in line]][:columns]
-    x = np.array([lines, lines[::-1]], dtype).swapaxes(1, 2)
+    small_first = [1] * 5 + [big] + [1] * 7 + [-big] + [1] * 5
+    small_later = [big] + [0.75] * 17 + [-big]
+    lines = np.array([line, line[::-1], small_first, small_later], kind)
+    x = lines[:, :, None] if columns == 1 else np.stack([lines.T, lines[::-1].T])
     assert_ulps(kernels.sum(x), exact_sum(x), 1)
     for reverse in (False, True):
         got = kernels.cumsum(x, reverse)
         for i in range(len(line)):
             assert_ulps(got[:, i], exact_sum(x[:, i:] if reverse else x[:, : i + 1]), 1)
+
+
+def test_what_a_piece_of_float32_loses_is_handed_on(
+    kernels: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2^60 + 3 is 2^60 in float64, too."""
+    if kernels.name != "numba":
+        pytest.skip("of the others four numbers are one piece")
+    monkeypatch.setattr("tinyattn.kernels.jit.reductions.cut", lambda x: 4)
+    x = np.array([2.0**60, 3, -(2.0**60), 5], np.float32).reshape(1, 4, 1)
+    assert kernels.cumsum(x)[0, -1, 0] == 8
 
 
 @pytest.mark.parametrize("n", [5, 42, 402])
@@ -245,10 +258,12 @@ def test_moments_keep_what_rounding_takes_away(kernels: Backend, n: int, columns
     ends = np.array([[1e8], [-1e8]]) * np.arange(1, columns + 1)
     mixed = np.concatenate([ends, large[: n // 2], small[: n // 2]])
     for x in (1e16 + steps, 1e16 - 2 * steps[:, ::-1], mixed):
-        mean, _, squares = kernels.moments(x[None])
+        mean, rest, squares = kernels.moments(x[None])
         for c in range(columns):
             want, of_squares = exact_moments(x[:, c].tolist())
             assert mean[0, c] == want
+            left = Fraction(want) - sum(map(Fraction, x[:, c].tolist())) / len(x)
+            assert abs(left + Fraction(rest[0, c])) < 1e-15 * np.abs(x[:, c] - want).max()
             np.testing.assert_allclose(squares[0, c], of_squares, rtol=4e-16)
     lost = np.array([1e16, *[1.0] * n, -1e16]).reshape(1, -1, 1).repeat(columns, 2)
     assert np.all(kernels.moments(lost)[0] == n / (n + 2))
