@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import tinyattn as ta
+from tinyattn.text import DataError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
@@ -34,10 +35,15 @@ def main() -> None:
     for command in chosen:
         name, *more = command.split()
         program = importlib.import_module(name)
-        args = uses.arguments([*more, *rest], program.__doc__, getattr(program, "options", None))
+        options = getattr(program, "options", None)
         started = time.process_time()
-        with contextlib.redirect_stdout(sys.stderr):  # its progress is not part of the table
-            results = list(program.run(args))
+        try:
+            args = uses.arguments([*more, *rest], program.__doc__, options)
+            with contextlib.redirect_stdout(sys.stderr):  # its progress is not part of the table
+                results = list(program.run(args))
+        except DataError as error:  # a package is missing that other rows do without
+            print(f"{command}: {error}", file=sys.stderr)
+            continue
         seconds = time.process_time() - started
         for result in results:
             print(f"| {' | '.join(result)} | {seconds:.0f} |", flush=True)

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from docs.operations import operation_pages
@@ -25,6 +26,8 @@ def main() -> None:
 
     Further arguments go to sphinx-build: `-D nb_execution_mode=force` runs all lessons again.
     """
+    if find_spec("sphinx") is None:
+        sys.exit("docs: Sphinx is not installed: pip install -e '.[docs]'")
     fetch_katex()
     shutil.copytree(HERE / "ipython", BUILD / "ipython", dirs_exist_ok=True)  # it writes there
     sources = {language: assemble(language) for language in ("en", "zh")}
@@ -36,7 +39,8 @@ def main() -> None:
         done = subprocess.run(command, cwd=ROOT)
         if done.returncode:
             sys.exit(done.returncode)
-    shutil.rmtree(BUILD / "html/jupyter_execute")  # the theme's pages have copies
+    # The theme's pages have copies. There is nothing where sphinx-build was asked for its help.
+    shutil.rmtree(BUILD / "html/jupyter_execute", ignore_errors=True)
     print(f"open {BUILD / 'html/en/index.html'} or {BUILD / 'html/zh/index.html'}")
 
 

