@@ -19,6 +19,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +83,11 @@ def main() -> None:
     for name in args.names:
         if name not in TARGETS:
             parser.error(f"NAME: expected one of {', '.join(TARGETS)}, got {name}")
+    for package in ("ziglang", "build"):
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:  # a folder build/ is a package without an origin
+            message = f"{package} is not installed: pip install ziglang build"
+            parser.exit(2, f"native.wheels: {message}\n")
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -73,3 +73,24 @@ def test_a_target_that_is_not_known_is_refused(
     with pytest.raises(SystemExit):
         wheels.main()
     assert "expected one of linux-x86_64, linux-arm64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["ziglang", "build"])
+def test_a_missing_package_is_named(
+    package: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    found = importlib.util.find_spec("json")
+    monkeypatch.setattr(wheels, "find_spec", lambda name: None if name == package else found)
+    monkeypatch.setattr("sys.argv", ["wheels", "--out", str(tmp_path / "dist")])
+    with pytest.raises(SystemExit) as end:
+        wheels.main()
+    folder = importlib.util.spec_from_loader(package, None)  # of a folder, not of a package
+    monkeypatch.setattr(wheels, "find_spec", lambda name: folder if name == package else found)
+    with pytest.raises(SystemExit):
+        wheels.main()
+    says = f"native.wheels: {package} is not installed: pip install ziglang build\n"
+    assert (end.value.code, capsys.readouterr().err) == (2, 2 * says)
+    assert not (tmp_path / "dist").exists()
