@@ -177,8 +177,8 @@ def test_sizes_of_rows_neither_overflow_nor_vanish(kernels: Backend) -> None:
     np.testing.assert_allclose(d, [5e200, 5e-200], rtol=1e-15)
     dx = kernels.pairwise_backward(np.ones(2), x[:2], np.zeros((2, 2)), of_w, 0.0)
     np.testing.assert_allclose(dx, [[0.6, 0.8], [0.6, -0.8]], rtol=1e-15)
-    _, size = kernels.normalize(np.array([[4e200, 1e-200], [1e-200, 4e200], [0, inf]]), 0.0)
-    np.testing.assert_array_equal(size, [4e200, 4e200, inf])
+    x = np.array([[4e200, 1e-200], [1e-200, 4e200], [0, inf], [nan, 0], [inf, nan]])
+    np.testing.assert_array_equal(kernels.normalize(x, 0.0)[1], [4e200, 4e200, inf, nan, nan])
 
 
 def test_rows_of_zeros_and_rows_that_are_alike_have_gradients(kernels: Backend) -> None:
