@@ -3,7 +3,9 @@
 How gradients go through a graph of tensors: autograd/engine.py.
 """
 
+import builtins
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
@@ -51,6 +53,7 @@ from tinyattn.ops import (
 from tinyattn.ops import scatter as scattering
 from tinyattn.ops import shape as shapes
 from tinyattn.ops._arguments import Operand, as_axis, as_operand, as_tensor
+from tinyattn.ops._arguments import Size as SizeLike
 
 _PRINTED: dict[str, Any] = {"precision": 4}  # set_printoptions
 
@@ -355,7 +358,17 @@ class Tensor(TensorBase):
     @property
     def grad(self) -> "Tensor | None":
         """The gradient that backward passes have added up here; None before the first. It may be
-        set to a tensor of this shape and dtype, or to None."""
+        set to a tensor of this shape and dtype, or to None. None, with a warning, for a result of
+        an operation, unless `retain_grad` was called."""
+        if self._grad is None and self._edge is not None:
+            node = self._edge[0]
+            if type(node) is not Leaf and self._retained is not node:
+                warnings.warn(
+                    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. "
+                    "A backward pass doesn't set it. Use retain_grad() on the Tensor before the "
+                    "pass, or look at the .grad of a leaf.",
+                    stacklevel=2,
+                )
         return self._grad
 
     @grad.setter
@@ -696,7 +709,11 @@ class Tensor(TensorBase):
     t = shapes.t
     select = shapes.select
     narrow = shapes.narrow
-    split = shapes.split
+
+    def split(self, split_size: SizeLike, dim: builtins.int = 0) -> tuple["Tensor", ...]:
+        """The parts along dim, as views: all of one size, or of the sizes in a list."""
+        return shapes.split(self, split_size, dim)
+
     chunk = shapes.chunk
     tensor_split = shapes.tensor_split
     unbind = shapes.unbind

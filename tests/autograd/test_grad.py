@@ -173,3 +173,11 @@ def test_a_view_is_not_detached_in_place():
     y.detach_()
     assert y.is_leaf
     assert not y.requires_grad
+
+
+def test_materialize_grads_gives_zeros_for_what_is_not_used():
+    x, z = ta.ones(2, requires_grad=True), ta.ones(3, requires_grad=True)
+    dx, dz = ta.autograd.grad((x * x).sum(), (x, z), materialize_grads=True)
+    assert (dx.tolist(), dz.tolist()) == ([2, 2], [0, 0, 0])
+    with pytest.raises(ValueError, match="allow_unused: expected True or None with materialize"):
+        ta.autograd.grad((x * x).sum(), z, allow_unused=False, materialize_grads=True)

@@ -88,8 +88,10 @@ def test_wrong_calls_name_what_is_wrong():
             F.batch_norm(ta.ones(2, 3), ta.zeros(3), ta.ones(3), training=training, eps=eps)
     with pytest.raises(ValueError, match="more than 1 value"):
         nn.BatchNorm1d(3)(ta.ones(1, 3))
-    with pytest.raises(ValueError, match="D = 3"):
+    with pytest.raises(RuntimeError, match="D = 3"):
         nn.BatchNorm1d(3)(ta.ones(2, 4))
+    with pytest.raises(ValueError, match="D = 3"):
+        nn.BatchNorm1d(3)(ta.ones(3))
     with pytest.raises(ValueError, match="expected"):
         F.batch_norm(ta.ones(3), None, None, training=True)
     with pytest.raises(RuntimeError, match="running_mean"):

@@ -18,6 +18,8 @@ from tinyattn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from . import definitions as d
 from .helpers import agree, array, filled, parts, state, tensors, whole
 
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # of kl_div
+
 F64 = ta.float64
 
 

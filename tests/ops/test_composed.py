@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinyattn as ta
+from tinyattn import nn
 
 
 def leaf(values):
@@ -217,3 +218,28 @@ def test_what_out_overwrites_is_noticed_by_a_backward():
     ta.add(held, 1, out=held)
     with pytest.raises(RuntimeError, match="add"):
         loss.backward()
+
+
+def test_gumbel_softmax_draws_near_one_hot_vectors():
+    ta.manual_seed(0)
+    logits = leaf([[2.0, 0.0, -1.0]]).expand(4000, 3)
+    soft = nn.functional.gumbel_softmax(logits, tau=0.5)
+    np.testing.assert_allclose(soft.sum(-1).detach().numpy(), 1, rtol=1e-5)
+    share = (soft.argmax(-1) == 0).float().mean().item()
+    assert abs(share - logits.softmax(-1)[0, 0].item()) < 0.03
+    assert soft.std(0)[0] > nn.functional.gumbel_softmax(logits, tau=5).std(0)[0]
+
+
+def test_hard_gumbel_softmax_is_one_hot_with_the_gradient_of_the_soft_one():
+    x, y = leaf([[0.5, 1.0], [0.0, 2.0]]), leaf([[0.5, 1.0], [0.0, 2.0]])
+    weights = ta.tensor([[1.0, 2.0], [3.0, 5.0]])
+    ta.manual_seed(1)
+    hard = nn.functional.gumbel_softmax(x, tau=2, hard=True, dim=0)
+    ta.manual_seed(1)
+    soft = nn.functional.gumbel_softmax(y, tau=2, dim=0)
+    assert hard.sum(0).tolist() == [1, 1]
+    assert hard.detach().unique().tolist() == [0, 1]
+    assert hard.argmax(0).tolist() == soft.argmax(0).tolist()
+    (hard * weights).sum().backward()
+    (soft * weights).sum().backward()
+    assert x.grad.tolist() == y.grad.tolist()

@@ -335,3 +335,18 @@ def test_an_empty_tensor_shows_its_shape():
     assert repr(ta.zeros(0, 3)) == "tensor([], size=(0, 3))"
     assert repr(ta.zeros(0, dtype=ta.int64)) == "tensor([], dtype=int64)"
     assert repr(ta.zeros(0, 2, dtype=ta.bool)) == "tensor([], size=(0, 2), dtype=bool)"
+
+
+@pytest.mark.parametrize("make", [ta.zeros, ta.ones, ta.empty, ta.rand, ta.randn])
+def test_a_size_may_be_named(make):
+    assert make(size=(2, 3)).shape == make(2, 3).shape == make((2, 3)).shape == (2, 3)
+    assert make(size=()).shape == make(()).shape == ()
+    with pytest.raises(TypeError, match="size: expected once"):
+        make(2, size=(2,))
+
+
+def test_a_size_of_a_new_tensor_may_be_named():
+    x = ta.ones(1, dtype=ta.float64)
+    for make in (x.new_zeros, x.new_ones, x.new_empty):
+        assert make(size=(2, 3)).shape == (2, 3)
+        assert make(size=(2,)).dtype == ta.float64

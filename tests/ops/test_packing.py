@@ -1,6 +1,7 @@
 """Rows that move between a padded batch and a packed one, and the gradients that move back."""
 
 import numpy as np
+import pytest
 
 import tinyattn as ta
 from tinyattn import nn
@@ -55,3 +56,11 @@ def test_other_rows_are_zero_where_no_value_is_given():
     assert place_rows(rows_of(1, 2), np.array([1]), 2).tolist() == [[0, 0], [0, 1]]
     sequences = [ta.ones(2), ta.ones(1)]
     assert nn.utils.rnn.pad_sequence(sequences).tolist() == [[1, 1], [1, 0]]
+
+
+def test_lengths_may_be_the_sum_of_a_mask_of_floats():
+    mask = ta.tensor([[1.0, 1.0], [1.0, 0.0]])
+    packed = ta.nn.utils.rnn.pack_padded_sequence(ta.ones(2, 2, 1), mask.sum(1), batch_first=True)
+    assert packed.batch_sizes.tolist() == [2, 1]
+    with pytest.raises(RuntimeError, match="lengths: expected integers"):
+        ta.nn.utils.rnn.pack_padded_sequence(ta.ones(2, 2, 1), [2.0, 1.5])

@@ -18,6 +18,8 @@ from tinyattn.ops import pointwise_losses
 
 from .parity import same_as_torch
 
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # of kl_div
+
 INF, NAN = math.inf, math.nan
 BCE = "binary_cross_entropy_with_logits"
 LOSSES = {
@@ -258,3 +260,9 @@ def test_only_the_target_of_a_divergence_may_need_a_gradient():
     x, t = ta.tensor([-1.0, -2.0]), leaf([0.5, 2.0])
     F.kl_div(x, t, reduction="sum").backward()
     np.testing.assert_allclose(t.grad.numpy(), [math.log(0.5) + 2, math.log(2) + 3], rtol=1e-6)
+
+
+def test_a_mean_of_kl_div_warns_that_it_is_no_divergence():
+    p = ta.tensor([[0.5, 0.5]])
+    with pytest.warns(UserWarning, match="'batchmean' divides only by the batch size"):
+        F.kl_div(p.log(), p)

@@ -415,3 +415,12 @@ def test_no_norm_of_zeros_has_a_gradient() -> None:
 def test_the_order_of_one_number_is_0() -> None:
     assert ta.tensor(5.0).argsort().item() == 0
     assert ta.tensor(5.0).argsort().dtype == ta.int64
+
+
+@pytest.mark.parametrize("name", ["std", "var"])
+def test_too_few_elements_for_the_correction_warn(name):
+    with pytest.warns(UserWarning, match=rf"{name}\(\): degrees of freedom is <= 0"):
+        assert getattr(ta, name)(ta.tensor([1.0])).isnan()
+    with pytest.warns(UserWarning, match="the correction 3 should be less"):
+        getattr(ta.ones(2, 3), name)(1, correction=3)
+    assert getattr(ta.tensor([1.0]), name)(correction=0).item() == 0

@@ -325,3 +325,9 @@ def test_flatten_of_one_dimension_is_the_tensor_itself():
     vector = ta.ones(3, requires_grad=True)
     assert vector.flatten() is vector
     assert ta.tensor(1.0).flatten().shape == (1,)
+
+
+def test_split_of_a_tensor_names_its_size():
+    assert [part.tolist() for part in ta.arange(3).split(split_size=2)] == [[0, 1], [2]]
+    parts = ta.arange(6).reshape(2, 3).split([1, 2], dim=1)
+    assert [part.tolist() for part in parts] == [[[0], [3]], [[1, 2], [4, 5]]]

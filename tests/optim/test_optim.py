@@ -215,7 +215,6 @@ P = parameter(1.0)
         (lambda: Adam(P), TypeError, "got one Tensor"),
         (lambda: Adam([3.0]), TypeError, r"params\[0\]: expected a Tensor, got float"),
         (lambda: Adam([P * 2]), ValueError, "non-leaf"),
-        (lambda: Adam([P, P]), ValueError, "more than once"),
         (lambda: Adam([{"params": P}, {"params": P}]), ValueError, "two groups"),
         (lambda: Adam([("p", P), P * 1]), ValueError, "either all parameters have names, or none"),
         (
@@ -509,3 +508,22 @@ def test_an_optimiser_is_printed_with_the_options_of_its_groups():
         "\nParameter Group 1\n    beta: 0.5\n    lr: 0.25\n    name: b\n    rule: sign\n)"
     )
     assert list(optimizer.state_dict()["param_groups"][1])[-1] == "params"
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_parameter_twice_in_a_group_is_changed_twice_with_a_warning(kind):
+    twice, once = parameter(2.0), parameter(2.0)
+    other = parameter(1.0)
+    with pytest.warns(UserWarning, match="appear more than once in a group"):
+        optimizer = kind([twice, other, twice], lr=0.1)
+    single = kind([once], lr=0.1)
+    for x in (twice, once, other):
+        x.grad = ta.full_like(x.detach(), 3.0)
+    optimizer.step()
+    single.step()
+    single.step()
+    assert twice.item() == once.item()
+    assert optimizer.state_dict()["param_groups"][0]["params"] == [0, 1, 0]
+    assert set(optimizer.state_dict()["state"]) <= {0, 1}
+    copy = kind([other, parameter(1.0)], lr=0.1)
+    copy.load_state_dict(copy.state_dict())

@@ -81,6 +81,13 @@ def written(t):
     return same, out, nothing, wide, rows, third, fourth
 
 
+def gumbel(t):
+    x = t.zeros(3, 4, requires_grad=True)
+    soft = t.nn.functional.gumbel_softmax(x, 0.5, dim=0)
+    hard = t.nn.functional.gumbel_softmax(x, hard=True)
+    return soft.sum(0), hard.sum(-1), hard.detach().sort(-1)[0], hard.dtype
+
+
 TABLE = {
     "lerp": Entry(
         weighed,
@@ -152,6 +159,14 @@ TABLE = {
     "concatenate": Entry(
         lambda d: Call([d.array((2, 3)), d.array((1, 3))]),
         forms={"concatenate": lambda t, x: t.concatenate(x)},
+    ),
+    "gumbel_softmax": scenario(
+        gumbel,
+        cases=1,
+        wrong=(
+            lambda t: t.nn.functional.gumbel_softmax(t.tensor([1, 2])),
+            lambda t: t.nn.functional.gumbel_softmax(t.ones(2), dim=1),
+        ),
     ),
     "out=": scenario(
         written,

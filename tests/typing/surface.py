@@ -630,7 +630,7 @@ def functional(x: Tensor, i: Tensor) -> None:
     assert_type(F.gelu(x), Tensor)
     assert_type(F.glu(x), Tensor)
     assert_type(F.huber_loss(x, x), Tensor)
-    assert_type(F.kl_div(x, x.softmax(-1)), Tensor)
+    assert_type(F.kl_div(x, x.softmax(-1), reduction="sum"), Tensor)
     assert_type(F.l1_loss(x, x), Tensor)
     assert_type(F.layer_norm(x, [2]), Tensor)
     assert_type(F.leaky_relu(x), Tensor)
@@ -995,6 +995,7 @@ def composed(x: Tensor, i: Tensor) -> None:
     assert_type((ta.greater_equal(x, x), ta.less_equal(x, x), x.absolute()), Three)
     assert_type((x.greater_equal(x), x.less_equal(x), x.negative()), Three)
     assert_type(ta.is_floating_point(x), bool)
+    assert_type(F.gumbel_softmax(x, hard=True), Tensor)
     assert_type((ta.add(y, y, out=y), ta.matmul(y, y, out=y), ta.cat([y], out=y)), Three)
 
 

@@ -770,3 +770,11 @@ def test_a_worker_that_could_not_begin_is_told_how_workers_are_started(exitcode,
     more = f". The workers are started by '{method}': so the data set, collate_fn and" * hint
     assert str(workers.died(1)).startswith(f"{told}{exitcode}{more}")
     assert ("started by" in str(workers.died(1))) == hint
+
+
+def test_numbers_of_a_batch_are_as_the_first_is():
+    collate = default_collate
+    assert collate([1, 2.5]).dtype == ta.float32
+    assert collate([1.0, 2]).dtype == ta.float64
+    assert collate([True, False]).dtype == ta.bool
+    assert collate([1, 2]).dtype == ta.int64

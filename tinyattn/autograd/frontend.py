@@ -57,7 +57,8 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: Literal[False] = False,
+    allow_unused: Literal[False] | None = None,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]: ...
 @overload
 def grad(
@@ -68,6 +69,7 @@ def grad(
     create_graph: bool = False,
     *,
     allow_unused: bool,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]: ...
 def grad(
     outputs: Tensor | Sequence[Tensor],
@@ -75,22 +77,28 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of `outputs` with respect to each of `inputs`. No `.grad` changes.
 
     grad_outputs: the gradient at each of the outputs, as in `backward`.
     allow_unused: give None for an input that the outputs don't depend on, instead of raising
         RuntimeError.
+    materialize_grads: give zeros for such an input. ValueError with allow_unused=False.
     """
     if create_graph:
         raise _not_first_order()
+    if materialize_grads and allow_unused is False:
+        raise ValueError("allow_unused: expected True or None with materialize_grads, got False")
     outputs, inputs = _tuple(outputs), _some(inputs)
     weights = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
     places = [edge_of(t, "inputs")[:2] for t in inputs]
     found = run(roots_of(outputs, weights), bool(retain_graph), set(places))
     missing = [i for i, place in enumerate(places) if place not in found]
-    if missing and not allow_unused:
+    if missing and materialize_grads:
+        found |= {places[i]: np.zeros_like(inputs[i]._array) for i in missing}
+    elif missing and not allow_unused:
         raise RuntimeError(
             f"inputs: tensor {missing[0]} appears to not have been used in the graph; pass "
             "allow_unused=True if None is wanted there"

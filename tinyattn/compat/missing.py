@@ -239,7 +239,6 @@ NN: dict[str, str] = {
     "PoissonNLLLoss": "use input.exp() - target * input",
     "MultiLabelSoftMarginLoss": "use BCEWithLogitsLoss",
     "AdaptiveLogSoftmaxWithLoss": "use Linear and CrossEntropyLoss",
-    "gumbel_softmax": "use softmax((logits - zeros_like(logits).exponential_().log()) / tau, dim)",
     "hardtanh": "use x.clamp(-1, 1)",
     "relu6": "use x.clamp(0, 6)",
     "hardsigmoid": "use (x / 6 + 0.5).clamp(0, 1)",

@@ -17,6 +17,7 @@ from tinyattn.ops.activations import (
 )
 from tinyattn.ops.attention import scaled_dot_product_attention
 from tinyattn.ops.bags import embedding_bag
+from tinyattn.ops.composed import gumbel_softmax
 from tinyattn.ops.convolution import conv1d, pad
 from tinyattn.ops.elementwise import sigmoid, tanh
 from tinyattn.ops.indexing import embedding, one_hot
@@ -64,6 +65,7 @@ __all__ = [
     "embedding_bag",
     "gelu",
     "glu",
+    "gumbel_softmax",
     "huber_loss",
     "kl_div",
     "l1_loss",

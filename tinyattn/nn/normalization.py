@@ -181,7 +181,7 @@ class BatchNorm1d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (2, 3) or input.shape[1] != self.num_features:
-            raise ValueError(
+            raise (RuntimeError if input.dim() in (2, 3) else ValueError)(
                 f"input: expected (B, D) or (B, D, T) with D = {self.num_features}, got "
                 f"{list(input.shape)}"
             )

@@ -65,6 +65,16 @@ def as_size(size: Sequence[Any], name: str = "size") -> tuple[int, ...]:
     return tuple(size)
 
 
+def given(sizes: tuple[Size, ...], size: Sequence[int] | None) -> Sequence[Size]:
+    """The size of `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`. TypeError for two
+    of them."""
+    if size is None:
+        return sizes
+    if sizes:
+        raise TypeError(f"size: expected once, got {sizes} and size={size}")
+    return (size,)
+
+
 def as_one(value: Any, name: str, least: int) -> int:
     """An int of at least `least`, which may also be given as a tuple or list of one int."""
     number = as_size((value,), name)

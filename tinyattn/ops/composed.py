@@ -10,13 +10,17 @@ import numpy as np
 
 from tinyattn.autograd.dtypes import Number
 from tinyattn.autograd.storage import Tensor, is_constant, results
-from tinyattn.ops._arguments import as_axis, as_int, as_one, as_tensor
+from tinyattn.ops._arguments import as_axis, as_floats, as_int, as_one, as_tensor
 from tinyattn.ops._in_place import in_place
-from tinyattn.ops.elementwise import add, clamp, clone, div, mul, sub
+from tinyattn.ops.creation import empty_like, zeros_like
+from tinyattn.ops.elementwise import add, clamp, clone, div, log, mul, neg, sub
 from tinyattn.ops.indexing import gather, getitem, index_select, setitem
+from tinyattn.ops.normalising import softmax
 from tinyattn.ops.products import DiagonalView, diagonal_of
+from tinyattn.ops.random import exponential_
 from tinyattn.ops.rearranging import movedim
-from tinyattn.ops.scatter import index_add
+from tinyattn.ops.reductions import argmax
+from tinyattn.ops.scatter import index_add, scatter
 from tinyattn.ops.shape import expand, reshape, select, several, tril, triu, unflatten
 
 # Arithmetic
@@ -74,6 +78,25 @@ def clamp_min_(input: Tensor, min: Tensor | Number) -> Tensor:
 def clamp_max_(input: Tensor, max: Tensor | Number) -> Tensor:
     """`clamp_max`, written into input."""
     return in_place(clamp_max, input, max)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A random softmax: that of (logits + g) / tau, with g from the Gumbel distribution. The
+    largest is at i with the probability softmax(logits)_i. (Jang et al. 2017, arXiv:1611.01144)
+
+    tau: the smaller, the closer to one-hot. hard: give one-hot vectors, with the gradient of the
+    softmax. eps has no effect.
+    """
+    x = as_floats(logits, "logits", "gumbel_softmax")
+    noise = neg(log(exponential_(empty_like(x))))
+    soft = softmax(div(add(x, noise), tau), dim)
+    if not hard:
+        return soft
+    axis = as_axis(dim, soft._array.ndim)
+    one = scatter(zeros_like(x), axis, argmax(soft, axis, keepdim=True), 1.0)
+    return add(sub(one, soft.detach()), soft)
 
 
 # Shapes and diagonals

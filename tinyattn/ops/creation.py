@@ -32,7 +32,7 @@ from tinyattn.compat.settings import MemoryFormat, check_format
 from tinyattn.kernels import blocks, recording
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.copies import full as filled
-from tinyattn.ops._arguments import Size, as_int, as_number, as_size
+from tinyattn.ops._arguments import Size, as_int, as_number, as_size, given
 from tinyattn.ops._arguments import as_tensor as checked
 
 
@@ -174,7 +174,11 @@ def full(
 
 
 def zeros(
-    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+    *sizes: Size,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of zeros; `zeros(2, 3)` and `zeros((2, 3))` mean the same.
 
@@ -182,27 +186,41 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    made = recording.step("zeros", filled, _shape(size), 0, as_dtype(dtype or float32))
+    made = recording.step(
+        "zeros", filled, _shape(given(sizes, size)), 0, as_dtype(dtype or float32)
+    )
     return _made(made, requires_grad, device)
 
 
 def ones(
-    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+    *sizes: Size,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of ones; `ones(2, 3)` and `ones((2, 3))` mean the same.
 
     >>> ta.ones(3, dtype="int64")
     tensor([1, 1, 1])
     """
-    array = recording.step("ones", filled, _shape(size), 1, as_dtype(dtype or float32))
+    array = recording.step(
+        "ones", filled, _shape(given(sizes, size)), 1, as_dtype(dtype or float32)
+    )
     return _made(array, requires_grad, device)
 
 
 def empty(
-    *size: Size, dtype: DTypeLike | None = None, device: Device = None, requires_grad: bool = False
+    *sizes: Size,
+    size: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor that is to be written to; its first values are undefined."""
-    return _made(blocks.empty(_shape(size), as_dtype(dtype or float32)), requires_grad, device)
+    return _made(
+        blocks.empty(_shape(given(sizes, size)), as_dtype(dtype or float32)), requires_grad, device
+    )
 
 
 def _shape(size: Sequence[Any]) -> tuple[int, ...]:
@@ -396,38 +414,41 @@ def new_tensor(
 
 def new_zeros(
     input: Tensor,
-    *size: Size,
+    *sizes: Size,
+    size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """`zeros(size)`, by default in the dtype of input."""
     wanted = dtype or input._array.dtype
-    return zeros(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+    return zeros(*sizes, size=size, dtype=wanted, device=device, requires_grad=requires_grad)
 
 
 def new_ones(
     input: Tensor,
-    *size: Size,
+    *sizes: Size,
+    size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """`ones(size)`, by default in the dtype of input."""
     wanted = dtype or input._array.dtype
-    return ones(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+    return ones(*sizes, size=size, dtype=wanted, device=device, requires_grad=requires_grad)
 
 
 def new_empty(
     input: Tensor,
-    *size: Size,
+    *sizes: Size,
+    size: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """`empty(size)`, by default in the dtype of input."""
     wanted = dtype or input._array.dtype
-    return empty(*size, dtype=wanted, device=device, requires_grad=requires_grad)
+    return empty(*sizes, size=size, dtype=wanted, device=device, requires_grad=requires_grad)
 
 
 def new_full(

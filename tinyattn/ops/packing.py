@@ -88,9 +88,12 @@ def packed_rows(present: Array, order: Array | None, T: int, batch_first: bool) 
 
 
 def as_lengths(lengths: object) -> Array:
-    """The lengths of sequences, a tensor, array or list of integers (B,), as an int64 array."""
+    """The lengths of sequences, a tensor, array or list of integers (B,), as an int64 array.
+    Floats that are whole, as the sum of a mask, count as integers."""
     array = lengths._array if isinstance(lengths, TensorBase) else np.asarray(lengths)
-    if array.ndim != 1 or (array.size and array.dtype.kind != "i"):
+    if array.dtype.kind == "f" and (array == np.trunc(array)).all():
+        array = array.astype(np.int64)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise RuntimeError(
             f"lengths: expected integers of shape (B,), got {array.dtype} {list(array.shape)}"
         )

@@ -372,6 +372,12 @@ def kl_div(
     "sum" or "none" (one loss for each element).
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. "
+            "'batchmean' divides only by the batch size, and aligns with the KL divergence.",
+            stacklevel=2,
+        )
     as_floats(input, "input", "kl_div")
     as_floats(target, "target", "kl_div")
     operation = KLDivLog if log_target else KLDiv

@@ -31,6 +31,7 @@ from tinyattn.ops._arguments import (
     as_number,
     as_size,
     as_tensor,
+    given,
 )
 from tinyattn.ops._in_place import check_in_place, rebind
 from tinyattn.ops.in_place import Fill
@@ -64,7 +65,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Self:
         """Start again from a seed; returns the generator."""
-        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+        if not isinstance(seed, (int, float, np.number)) or isinstance(seed, bool):
             raise TypeError(f"seed: expected an int, got {type(seed).__name__}")
         self._seed = int(seed) % 2**64
         self.bits.state = np.random.Philox(self._seed).state
@@ -257,7 +258,8 @@ def _drawn(draw: Callable[..., Array], size: tuple[int, ...], dtype: DType) -> A
 
 
 def rand(
-    *size: Size,
+    *sizes: Size,
+    size: Sequence[int] | None = None,
     generator: Generator | None = None,
     dtype: DTypeLike | None = None,
     device: Device = None,
@@ -269,12 +271,13 @@ def rand(
     (2, 3)
     """
     wanted = as_dtype(dtype or float32)
-    drawn = _drawn(partial(_uniform, generator), as_size(size), wanted)
+    drawn = _drawn(partial(_uniform, generator), as_size(given(sizes, size)), wanted)
     return _made(drawn, wanted, device, requires_grad)
 
 
 def randn(
-    *size: Size,
+    *sizes: Size,
+    size: Sequence[int] | None = None,
     generator: Generator | None = None,
     dtype: DTypeLike | None = None,
     device: Device = None,
@@ -286,7 +289,7 @@ def randn(
     dtype('float64')
     """
     wanted = as_dtype(dtype or float32)
-    drawn = _drawn(partial(_normal, generator), as_size(size), wanted)
+    drawn = _drawn(partial(_normal, generator), as_size(given(sizes, size)), wanted)
     return _made(drawn, wanted, device, requires_grad)
 
 

@@ -9,6 +9,7 @@ first. The module's own `sum`, `max`, `all`, ... hide Python's in here.
 
 import builtins
 import math
+import warnings
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -742,8 +743,16 @@ def _spread(
         raise TypeError("correction: expected without unbiased, which says the same")
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    x = _floats(operation.__name__.lower(), input)
-    return operation.apply(x, as_axes(dim, x._array.ndim), correction, keepdim)
+    name = operation.__name__.lower()
+    x = _floats(name, input)
+    axes = as_axes(dim, x._array.ndim)
+    if math.prod(x._array.shape[axis] for axis in axes) <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0: the correction {correction} should be less "
+            "than the number of elements",
+            stacklevel=3,
+        )
+    return operation.apply(x, axes, correction, keepdim)
 
 
 def prod(

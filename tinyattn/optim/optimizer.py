@@ -4,7 +4,8 @@ An optimiser is a subclass with `checks` on its options and an `_update`. Read r
 A program's own optimiser is a subclass with a `step`, as in PyTorch, and options of any kind.
 """
 
-from collections import defaultdict
+import warnings
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from typing import Any, ClassVar, TypeVar, overload
@@ -60,7 +61,8 @@ class Optimizer:
     fused, by which programs choose how PyTorch computes a step, change nothing.
 
     TypeError for parameters that are no tensors; ValueError for an option out of its range, a
-    parameter that is not a leaf, or one that appears twice.
+    parameter that is not a leaf, or one in two groups. A parameter twice in one group gets two
+    changes at each step, with a warning, as in PyTorch.
     """
 
     checks: ClassVar[dict[str, Callable[[Any], str]]] = {}  # none: options of any kind
@@ -157,8 +159,14 @@ class Optimizer:
                 f"{with_names} group have, those of {without} group don't"
             )
         known = {id(param) for other in self.param_groups for param in other["params"]}
-        if len(known.union(map(id, params))) < len(known) + len(params):
-            raise ValueError("params: some parameters appear more than once, or in two groups")
+        if any(id(param) in known for param in params):
+            raise ValueError("params: some parameters appear in two groups")
+        if len(set(map(id, params))) < len(params):
+            warnings.warn(
+                "params: some parameters appear more than once in a group: a step changes them as "
+                "often",
+                stacklevel=3,
+            )
         self._check_options(group)
         self.param_groups.append({"params": params, **group})
 
@@ -178,12 +186,15 @@ class Optimizer:
             clear_gradients(group["params"], set_to_none)
 
     def _work(self) -> Iterator[tuple[Group, list[Tensor]]]:
-        """The parameters that have gradients: a list for each group and dtype, so one call each."""
+        """The parameters that have gradients: a list for each group and dtype, so one call each;
+        and another for those that appear again."""
         for group in self.param_groups:
-            found: dict[np.dtype, list[Tensor]] = {}
+            found: dict[tuple[np.dtype, int], list[Tensor]] = {}
+            times: Counter[int] = Counter()
             for param in group["params"]:
                 if param.grad is not None:
-                    found.setdefault(param._array.dtype, []).append(param)
+                    found.setdefault((param._array.dtype, times[id(param)]), []).append(param)
+                    times[id(param)] += 1
             for params in found.values():
                 yield group, params
 
@@ -192,10 +203,11 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """{"state": {number: {name: tensor}}, "param_groups": [{..., "params": [number, ...]}]}."""
         numbers: dict[int, int] = {}
-        groups = []
+        groups, first = [], 0
         for group in self.param_groups:
-            for param in group["params"]:
-                numbers[id(param)] = len(numbers)
+            for i, param in enumerate(group["params"], first):
+                numbers.setdefault(id(param), i)
+            first += len(group["params"])
             own = [numbers[id(param)] for param in group["params"]]
             options = {name: value for name, value in group.items() if name != "params"}
             groups.append({**options, "params": own})

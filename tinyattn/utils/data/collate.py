@@ -29,7 +29,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return stack(list(batch))
     if isinstance(first, np.ndarray):
         return stack([as_tensor(array) for array in batch])
-    if isinstance(first, (bool, int, float, np.generic)) and not isinstance(first, (str, bytes)):
+    if isinstance(first, int):
+        return tensor(list(batch))
+    if isinstance(first, (float, np.generic)) and not isinstance(first, (str, bytes)):
         return tensor(np.array(batch))
     if isinstance(first, (str, bytes)):
         return list(batch)
