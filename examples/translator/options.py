@@ -47,6 +47,15 @@ class Parser(argparse.ArgumentParser):
         raise DataError(message)  # one line, as for all other wrong input
 
 
+class OnBothSides(argparse.Action):
+    """What an option says of tokens holds for source and target, unless a later one differs."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        namespace.source_tokens = namespace.target_tokens = values
+
+
 def parser(description: str | None = None) -> argparse.ArgumentParser:
     """The commands. Options of `train` that depend on the model are None until `complete`."""
     top = Parser(description=description, formatter_class=argparse.RawTextHelpFormatter)
@@ -91,7 +100,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--min-count", type=positive, metavar="N",
         help=f"rarer words are <unk> ({usual('min_count')})")  # fmt: skip
     names = ("auto", *TOKENISERS, *KINDS)
-    add("--tokens", choices=names, help="--source-tokens and --target-tokens at once")
+    add("--tokens", action=OnBothSides, choices=names,
+        help="--source-tokens and --target-tokens at once")  # fmt: skip
     add("--pieces", type=positive, default=4000, metavar="N",
         help="subwords a side, for unigram and bpe (default: %(default)s)")  # fmt: skip
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
@@ -238,8 +248,6 @@ def usual(name: str) -> str:
 def complete(args: argparse.Namespace) -> argparse.Namespace:
     """The options of `train` with the defaults of its data and model; those of another model are
     an error."""
-    if args.tokens is not None:
-        args.source_tokens = args.target_tokens = args.tokens
     for name, count in (("valid", 1000), ("test", 2000)):
         file = getattr(args, f"{name}_data")
         if file and not args.data:

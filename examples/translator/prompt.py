@@ -75,6 +75,8 @@ def changed(options: argparse.Namespace, command: list[str]) -> argparse.Namespa
         return argparse.Namespace()
     reader = Parser(add_help=False, allow_abbrev=False)
     search_options(reader.add_argument, n_best=True)
+    if name.replace("-", "_") not in vars(reader.parse_args([])):
+        raise DataError(f":{name}: expected a command that :help lists")
     read = vars(reader.parse_args([f"--{name}", *values]))
     given = {k: v for k, v in read.items() if v is not None}
     before = {k: v for k, v in vars(options).items() if k in Search._fields}

@@ -23,6 +23,18 @@ def test_a_file_says_what_the_command_line_does_not(tmp_path: Path) -> None:
     assert options(tmp_path, "bidirectional = false\n", "--bidirectional").bidirectional is True
 
 
+def test_tokens_of_both_sides_are_those_of_each_unless_a_later_option_differs(
+    tmp_path: Path,
+) -> None:
+    def sides(text: str, *arguments: str) -> tuple[str, str]:
+        args = options(tmp_path, text, *arguments)
+        return args.source_tokens, args.target_tokens
+
+    assert sides("tokens = 'bpe'") == ("bpe", "bpe")
+    assert sides("tokens = 'bpe'", "--source-tokens", "char") == ("char", "bpe")
+    assert sides("source-tokens = 'char'", "--tokens", "bpe") == ("bpe", "bpe")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -77,6 +89,7 @@ def test_a_model_that_does_not_fit_is_not_begun_with(toy: Any, tmp_path: Path) -
     model = ("--from", str(toy.folder / "toy"))
     use = ("--data", str(toy.folder / "toy.txt"), "--swap", "--valid", "20", "--test", "40")
     refused(tmp_path, *use, *model, "--hidden", "16", says="--hidden: expected 32, as in ")
+    refused(tmp_path, *use, *model, "--tokens", "bpe", says="--source-tokens: expected char, as in")
     refused(tmp_path, *SMALL[:2], *SMALL[4:], *model, says="--from: expected a vocabulary that has")
     refused(tmp_path, *use, *model, "--seed", "1", "--test", "1", "--valid", "1",
             says="--from: expected a model that has not seen all 1 test sources")  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_sentence_is_translated_and_a_wrong_command_named(
     assert out.endswith(HELP + "\n")
     assert error.splitlines() == [
         "translate.py: argument --beam: expected a whole number from 1 to 100, got '0'",
-        "translate.py: unrecognized arguments: --what",
+        "translate.py: :what: expected a command that :help lists",
         "translate.py: --n-best: expected at most --beam = 1, got 2",
     ]
 

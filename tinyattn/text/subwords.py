@@ -52,7 +52,7 @@ def learn_subwords(texts: Iterable[str], kind: str = "unigram", size: int = 4000
     except (OSError, RuntimeError) as error:
         if "sentences_.empty()" in str(error):
             raise ValueError("texts: expected at least one word, got none") from None
-        reason = str(error).strip().splitlines()[-1].rpartition("] ")[2]
+        reason = str(error).strip().splitlines()[-1].rpartition("] ")[2].partition(" Increase")[0]
         raise ValueError(f"size: expected room for all bytes and characters: {reason}") from None
     return model.getvalue()
 
