@@ -118,6 +118,37 @@ def test_a_parameter_refuses_by_its_own_name():
         ta.nn.Parameter(ta.ones(2)).cuda()
 
 
+def test_the_class_of_tensors_refuses_too():
+    with pytest.raises(AttributeError, match=r"^type object 'Tensor' has no attribute 'cuda': "):
+        ta.Tensor.cuda  # noqa: B018
+
+
+def test_missing_names_of_tensors_are_not_listed():
+    names = {"sin", "add_", "sin_", "cuda", "tan_", "_read_"}
+    assert names.intersection(dir(ta.ones(2))) == {"sin", "add_"}
+    assert not hasattr(ta.ones(2), "_read_")
+
+
+def test_a_subclass_may_have_what_tensors_lack():
+    class Own(ta.Tensor):
+        half = 3
+
+        def twice(self):
+            return self * 2
+
+    class Other(ta.Tensor):
+        def sin_(self):
+            return "sin_"
+
+    assert (Own(2).half, Other(2).sin_()) == (3, "sin_")
+    with pytest.raises(AttributeError, match=r"^'Own' object has no attribute 'twice_'$"):
+        Own(2).twice_()
+
+
+def test_to_look_up_an_attribute_of_a_tensor_calls_no_function():
+    assert not hasattr(ta.Tensor, "__getattr__")
+
+
 def test_a_hint_names_what_a_tensor_has():
     for name, hint in missing.TENSOR.items():
         assert not hasattr(ta.ones(2, 2), name), f"{name} is there, its hint can go: {hint}"

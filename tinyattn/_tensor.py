@@ -7,7 +7,7 @@ import builtins
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -91,7 +91,7 @@ def set_printoptions(
     _PRINTED.update({name: value for name, value in given.items() if value is not None})
 
 
-class Tensor(TensorBase):
+class Tensor(TensorBase, missing.Hints):
     """An array that operations record, so that gradients can be found. Made by `tensor`, `zeros`,
     `randn`, ...; `Tensor(data)` and `Tensor(*sizes)` are float32.
 
@@ -769,9 +769,6 @@ class Tensor(TensorBase):
     negative = elementwise.neg
     not_equal = comparisons.ne
     subtract = elementwise.sub
-
-    if not TYPE_CHECKING:
-        __getattr__ = missing.refuse_of_tensor
 
 
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)

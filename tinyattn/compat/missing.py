@@ -1,7 +1,7 @@
 """Names of PyTorch that tinyattn doesn't have, each with what to use instead: look at TORCH.
 
-`refuse(place, table)` makes the `__getattr__` of a module, `refuse_of_tensor` is that of tensors.
-Both raise an AttributeError that gives the hint. `Absent` gives it for an import of such a name.
+`refuse(place, table)` makes the `__getattr__` of a module, `Hints` is a base of class Tensor. Both
+raise an AttributeError that gives the hint. `Absent` gives it for an import of such a name.
 """
 
 import importlib
@@ -350,15 +350,43 @@ def refuse(
     return __getattr__
 
 
-def refuse_of_tensor(tensor: object, name: str) -> NoReturn:
-    """The `__getattr__` of tensors: an AttributeError, with a hint where there is one."""
-    hint = TENSOR.get(name) or TORCH.get(name)
-    without = name.removesuffix("_")
-    if not hint and without != name and hasattr(type(tensor), without):
-        hint = f"use x = x.{without}(), or x.copy_(x.{without}())"
-    elif not hint and without in TORCH:
-        hint = TORCH[without]
-    reason = f": {hint}" if hint else ""
-    raise AttributeError(
-        f"{type(tensor).__name__!r} object has no attribute {name!r}{reason}", name=name
-    )
+class Refused:
+    """An attribute of tensors that is missing: to read it is an AttributeError with a hint."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        self.name, self.hint = name, hint
+
+    def __get__(self, tensor: object, cls: type) -> NoReturn:
+        what = f"type object {cls.__name__!r}" if tensor is None else f"{cls.__name__!r} object"
+        raise AttributeError(f"{what} has no attribute {self.name!r}: {self.hint}", name=self.name)
+
+
+class Hints:
+    """A base of class Tensor that has the missing names: those of TENSOR and TORCH, and operations
+    in place. With a method `__getattr__` to refuse them, every other attribute of a tensor would
+    take five times as long."""
+
+    def __init_subclass__(cls) -> None:
+        for name, value in vars(cls).items() if Hints in cls.__bases__ else ():
+            public = callable(value) and not name.startswith("_") and not name.endswith("_")
+            if public and not hasattr(cls, f"{name}_"):
+                _refuse(f"{name}_", f"use x = x.{name}(), or x.copy_(x.{name}())")
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _refused or hasattr(self, name)]
+
+
+_refused: set[str] = set()
+
+
+def _refuse(name: str, hint: str) -> None:
+    if name not in _refused:
+        _refused.add(name)
+        setattr(Hints, name, Refused(name, hint))
+
+
+for _table in (TENSOR, TORCH):
+    for _name, _what in _table.items():
+        _refuse(_name, _what)
+for _name, _what in TORCH.items():
+    _refuse(f"{_name}_", _what)
