@@ -252,7 +252,9 @@ def softmax() -> Iterator[Case]:
     yield "one key left of ±1e4", {"x": 1e4 * x, "mask": np.arange(10) == 4}
     for shape, axis in AXES:
         yield f"axis {axis} of {shape}", {"x": r.normal(size=shape), "axis": axis}
-    yield "a long row", {"x": r.normal(size=(1, 70_001))}
+    long = r.normal(size=(1, 70_001))
+    yield "a long row", {"x": long}
+    yield "a long row masked", {"x": long, "mask": long < 1}
     hidden = x.copy()
     hidden[..., 3], hidden[..., 4] = np.nan, np.inf
     yield "NaN behind the mask", {"x": hidden, "mask": (np.arange(10) < 3)}

@@ -228,8 +228,9 @@ def test_elementwise_sum(kernels: Backend, dtype: Any, args: dict[str, Any]) -> 
 
 
 def test_a_sum_of_results_keeps_what_cancels(kernels: Backend) -> None:
-    x = np.array([1e17, 1.0, -1e17, 2.0] * 10_000)
-    assert kernels.elementwise_sum("add", [x, 0.0]) == 30_000
+    x = np.ones(40_000)
+    x[[0, -1]] = 1e17, -1e17
+    assert kernels.elementwise_sum("add", [x, 0.0]) == 39_998
 
 
 @each(cases.glu)
