@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_corpus() -> None:
     assert generate(500, 3) == generate(500, 3)
     assert generate(500, 3) != generate(500, 4)
     assert generate(0, 0) == []
-    with pytest.raises(ValueError, match="n: expected at least 0, got -1"):
+    with pytest.raises(ValueError, match="n: expected a whole number from 0, got -1"):
         generate(-1, 0)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyattn.datasets._arguments import whole
 from tinyattn.text import DataError
 
 SIZE, DIGIT = 24, 8  # points on a side: of the canvas, of a digit
@@ -53,7 +54,7 @@ def caption(canvas: Canvas) -> str:
 def generate(count: int, seed: int, test: bool = False) -> list[Canvas]:
     """`count` canvases, the same for the same seed; with `test`, of digits that no other canvas
     has. Raises DataError where scikit-learn is not installed."""
-    rng = np.random.default_rng(seed)
+    count, rng = whole("count", count), np.random.default_rng(whole("seed", seed))
     images, labels = _digits(test)
     canvases = []
     for _ in range(count):
@@ -69,6 +70,7 @@ def generate(count: int, seed: int, test: bool = False) -> list[Canvas]:
 def patches(pictures: list[Canvas], stride: int) -> NDArray[np.float32]:
     """All pieces of 8 x 8 points, `stride` points from one to the next, row by row: (B, P, 64).
     Raises ValueError for a picture of another size than 24 x 24."""
+    stride = whole("stride", stride, least=1)
     for picture in pictures:
         if picture.points.shape != (SIZE, SIZE):
             raise ValueError(
@@ -81,7 +83,7 @@ def patches(pictures: list[Canvas], stride: int) -> NDArray[np.float32]:
 
 def on_digit(corner: tuple[int, int], stride: int) -> NDArray[np.bool_]:
     """Which patches (P,) have their middle on the digit at this corner."""
-    middles = np.arange(0, SIZE - DIGIT + 1, stride) + DIGIT // 2
+    middles = np.arange(0, SIZE - DIGIT + 1, whole("stride", stride, least=1)) + DIGIT // 2
     down, across = ((middles >= begin) & (middles < begin + DIGIT) for begin in corner)
     return np.outer(down, across).ravel()
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyattn.datasets._arguments import whole
+
 RATE = 2000  # samples a second
 FRAME = 40  # samples in a frame: 20 ms
 CODE = {
@@ -42,13 +44,16 @@ def generate(
 
     noise: the least and the largest spread of the noise; the tone has amplitude 1 before it fades.
     letters: the least and the largest number of letters. Raises ValueError where a text of that
-    length may not fit into the time, even when it is sent fast.
+    length may not fit into the time, even when it is sent fast, and for limits that are none.
 
     >>> from tinyattn.datasets import morse
     >>> recording = morse.generate(1, seed=1)[0]
     >>> recording.text, recording.sound.shape
     ('NTY', (6000,))
     """
+    count, seed = whole("count", count), whole("seed", seed)
+    if not 0 <= noise[0] <= noise[1] < np.inf:
+        raise ValueError(f"noise: expected (least, most) with 0 <= least <= most, got {noise}")
     slowest = 16 * letters[1] * 0.04 + 0.2  # the longest letter lasts 16 dots with its gap
     if not 1 <= letters[0] <= letters[1]:
         raise ValueError(f"letters: expected (least, most) with 1 <= least <= most, got {letters}")
@@ -94,6 +99,8 @@ def frames(sounds: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sounds (B, samples) as spectra (B, T, 21): for each frame of 20 ms the logarithm of the power
     in bands of 50 Hz, set against the recording's noise, which is taken from the median power. So
     silence looks alike in a quiet and in a noisy recording."""
+    if sounds.ndim != 2:
+        raise ValueError(f"sounds: expected the shape (B, samples), got {sounds.shape}")
     B, samples = sounds.shape
     cut = sounds[:, : samples // FRAME * FRAME].reshape(B, -1, FRAME) * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(cut)) ** 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyattn.datasets._arguments import whole
 from tinyattn.text import DataError
 from tinyattn.text.data import lines_of
 
@@ -42,5 +43,5 @@ def load(seed: int = 0, folder: Path | None = None) -> list[Review]:
     bad, good = texts
     found = [(text, 0) for text in bad if text not in good]
     found += [(text, 1) for text in good if text not in bad]
-    order = np.random.default_rng(seed).permutation(len(found))
+    order = np.random.default_rng(whole("seed", seed)).permutation(len(found))
     return [found[i] for i in order]

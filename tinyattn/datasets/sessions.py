@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyattn.datasets._arguments import whole
 from tinyattn.text import DataError
 from tinyattn.text.data import lines_of
 
@@ -34,7 +35,8 @@ def generate(count: int, seed: int, steps: int = 20) -> list[Session]:
     >>> sessions.generate(1, seed=0, steps=6)[0]
     Session(items=[164, 109, 149, 288, 234, 259], causes=[-1, 0, -1, 2, -1, 1])
     """
-    rng = np.random.default_rng(seed)
+    count, steps = whole("count", count), whole("steps", steps, least=1)
+    rng = np.random.default_rng(whole("seed", seed))
     # The items of a series in an order of its own: numbers say nothing about what follows.
     order = np.random.default_rng(12345).permutation(ITEMS).reshape(SERIES, LENGTH)
     found = []
@@ -59,6 +61,7 @@ def movielens(path: Path, steps: int = 20) -> tuple[list[Session], int]:
     user, film, rating and time between tabs. Each user's films stand in the order of time; longer
     sessions are cut into parts of `steps`. No causes are known. Raises DataError for a line that
     is not so, with its place."""
+    steps = whole("steps", steps, least=1)
     ratings: dict[int, list[tuple[int, int]]] = {}
     numbers: dict[int, int] = {}
     with open(path, "rb") as file:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyattn.datasets._arguments import whole
+
 THINGS = "ball", "book", "key", "lamp", "apple", "coin"
 ROOMS = "kitchen", "garden", "hall", "cellar", "attic", "yard"
 _FIRST = "Ba Da Fe Ga Ho Ka Le Mi No Pe Ra Su To Vi Ya Zu"
@@ -39,7 +41,7 @@ def generate(count: int, seed: int, test: bool = False) -> list[Story]:
     >>> " ".join(story.summary)
     'the lamp is with Toda in the kitchen'
     """
-    rng = np.random.default_rng(seed)
+    count, rng = whole("count", count), np.random.default_rng(whole("seed", seed))
     return [_story(rng, test) for _ in range(count)]
 
 

@@ -9,6 +9,7 @@ so that a sentence has one translation; `generate` checks that.
 from collections.abc import Callable, Sequence
 from random import Random
 
+from tinyattn.datasets._arguments import whole
 from tinyattn.datasets.everyday.english import (
     article,
     be,
@@ -1095,8 +1096,7 @@ def generate(n: int, seed: int) -> list[Pair]:
     The same `n` and `seed` always give the same pairs; another `n` gives other pairs. Raises
     ValueError for a negative `n`.
     """
-    if n < 0:
-        raise ValueError(f"n: expected at least 0, got {n}")
+    n = whole("n", n)
     r = Random(seed)
     patterns, weights = list(CONSTRUCTIONS), list(CONSTRUCTIONS.values())
     pairs: dict[str, str] = {}
