@@ -34,6 +34,8 @@ OPTIONS: dict[str, Any] = {
 
 SCHEDULES = ("linear", "inverse-sqrt")
 
+# Defaults, unless the model that a run goes on from has other values.
+USUAL: dict[str, Any] = {"model": "rnn", "pieces": 4000}
 # Defaults for the built-in corpus, and for pairs of one's own. Those were chosen for 28,447 pairs:
 # so few need much dropout, and they have words to come that training has not seen.
 BUILT_IN: dict[str, Any] = {"hidden": 128, "dropout": 0.0, "smoothing": 0.0, "min_count": 1}
@@ -70,7 +72,7 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     add("--swap", action="store_true", help="the second column is the source")
     add("--out", type=place, default="runs/translate",
         help="folder for the results (default: %(default)s)")  # fmt: skip
-    add("--model", choices=tuple(MODELS), default="rnn", help="default: %(default)s")
+    add("--model", choices=tuple(MODELS), help=f"default: {USUAL['model']}")
     add("--hidden", type=positive, help=f"hidden size ({usual('hidden')})")
     add("--layers", type=positive, help=usual("layers"))
     add("--score", choices=RNN.options["score"], help=usual("score"))
@@ -102,8 +104,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     names = ("auto", *TOKENISERS, *KINDS)
     add("--tokens", action=OnBothSides, choices=names,
         help="--source-tokens and --target-tokens at once")  # fmt: skip
-    add("--pieces", type=positive, default=4000, metavar="N",
-        help="subwords a side, for unigram and bpe (default: %(default)s)")  # fmt: skip
+    add("--pieces", type=positive, metavar="N",
+        help=f"subwords a side, for unigram and bpe (default: {USUAL['pieces']})")  # fmt: skip
     add("--source-tokens", choices=names, default="auto", help="default: by the script")
     add("--target-tokens", choices=names, default="auto", help="default: by the script")
     add("--pairs", type=positive, default=100_000, help="of the built-in corpus (%(default)s)")
@@ -254,7 +256,7 @@ def complete(args: argparse.Namespace) -> argparse.Namespace:
             raise DataError(f"--{name}-data: expected --data with it")
         if getattr(args, name) is None:
             setattr(args, name, count)
-    for name, value in (OWN if args.data else BUILT_IN).items():
+    for name, value in {**USUAL, **(OWN if args.data else BUILT_IN)}.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     mine = {**MODELS[args.model].defaults, **RNN.by_score.get(args.score, {})}

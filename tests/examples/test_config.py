@@ -1,10 +1,14 @@
 """`train --config FILE`: what a file may say, and that a run writes the one it ran with."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from translator import files
 from translator.options import complete, config_options, parsed
+
+from tinyattn.text import DataError
 
 from .program import SMALL, TOY, refused, run
 
@@ -94,3 +98,22 @@ def test_a_model_that_does_not_fit_is_not_begun_with(toy: Any, tmp_path: Path) -
     refused(tmp_path, *use, *model, "--seed", "1", "--test", "1", "--valid", "1",
             says="--from: expected a model that has not seen all 1 test sources")  # fmt: skip
     refused(tmp_path, *use, "--from", "gone", says="gone: expected a model that `train` saved")
+
+
+def test_an_option_of_another_model_is_refused_even_if_it_is_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = SimpleNamespace(options={"model": "transformer", "pieces": 300})
+    monkeypatch.setattr(files, "load_tested", lambda _: SimpleNamespace(path=Path("t"), model=own))
+
+    def begun(*given: str) -> Any:
+        args = parsed(["train", "--from", "t", *given])
+        files.begun_from(args)
+        return args
+
+    with pytest.raises(DataError, match=r"^--model: expected transformer, as in t, got rnn$"):
+        begun("--model", "rnn")
+    with pytest.raises(DataError, match=r"^--pieces: expected 300, as in t, got 4000$"):
+        begun("--pieces", "4000")
+    args = begun("--model", "transformer")
+    assert (args.model, args.pieces) == ("transformer", 300)

@@ -132,6 +132,7 @@ def test_a_sample_without_end_is_cut() -> None:
         ({"temperature": 0.0}, r"^temperature: expected a number above 0, got 0.0$"),
         ({"temperature": math.nan}, r"^temperature: expected a number above 0, got nan$"),
         ({"temperature": math.inf}, r"^temperature: expected a number above 0, got inf$"),
+        ({"seed": -1}, r"^seed: expected a whole number from 0, got -1$"),
         ({"top_k": -1}, r"^top_k: expected at least 0 \(0 for all tokens\), got -1$"),
         ({"top_p": 0.0}, r"^top_p: expected a share above 0, at most 1, got 0.0$"),
         ({"top_p": 1.1}, r"^top_p: expected a share above 0, at most 1, got 1.1$"),

@@ -37,6 +37,8 @@ def sample(
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature: expected a number above 0, got {temperature}")
+    if seed < 0:
+        raise ValueError(f"seed: expected a whole number from 0, got {seed}")
     if top_k < 0:
         raise ValueError(f"top_k: expected at least 0 (0 for all tokens), got {top_k}")
     if not 0 < top_p <= 1:
