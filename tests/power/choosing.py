@@ -31,6 +31,7 @@ ALSO = {
     "tinyattn/_serialization": ["tests/test_torch_files.py"],
     "tinyattn/optim/": ["tests/optim/test_*.py"],
     "tinyattn/text/": ["tests/text/test_*.py"],
+    "tinyattn/utils/checkpoint": ["tests/utils/test_recomputing.py"],
 }
 
 

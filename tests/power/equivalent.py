@@ -1032,6 +1032,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "sdpa_kernel": {"another default: set_priority...": UNUSED},
     "Taping.forward": {"last one lost: node.packed": "without a place nothing is kept"},
+    "checkpoint.checkpoint": {
+        f"another default: {name}...": UNUSED for name in ("debug", "early_stop", "preserve_rng")
+    },
+    "checkpoint_sequential": {"another default: preserve_rng...": UNUSED},
     "use_deterministic_algorithms": {"another default: warn_only...": UNUSED},
     "deprecated.renamed": {"wrong result: call": IMPORTED},
     "check_apart": {"argument dropped: out.read_text(...": ASCII},

@@ -64,3 +64,20 @@ def test_functions_in_segments_may_be_a_sequential():
     ):
         out = checkpoint_sequential(model, 2, x)
     assert out.requires_grad  # the last segment is called as it is
+
+
+def test_any_argument_may_require_gradients():
+    x = ta.tensor([1.0, 2.0], requires_grad=True)
+    assert checkpoint(lambda factor, x: scaled(x, factor), 2.0, x, use_reentrant=True).requires_grad
+
+
+def test_warnings_name_the_line_of_the_call():
+    x = ta.ones(1)
+    for call in (
+        lambda: checkpoint(scaled, x),
+        lambda: checkpoint(scaled, x, use_reentrant=True),
+        lambda: checkpoint_sequential([scaled], 1, x),
+    ):
+        with pytest.warns(UserWarning, match=r"not passed|None of the inputs") as found:
+            call()
+        assert {warning.filename for warning in found} == {__file__}
