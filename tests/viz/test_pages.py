@@ -320,7 +320,7 @@ def test_texts_of_the_map_are_cut_and_made_harmless() -> None:
 
 
 def test_the_map_as_text() -> None:
-    cross = [[[[1.001, 0.0]]] * 18]  # the mean is rounded to a little more than 1.001
+    cross = [[[[1.001, 0.0]]] * 24]  # the mean is rounded to a little more than 1.001
     assert as_text(Trace("", "", ["a\0", "b"], ["x"], {"cross": cross})) == "  a\ufffd b\nx ██"
 
 
