@@ -966,8 +966,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "left out: signal.signal(...": ENDING,
         "argument dropped: Thread(... -> Thread(target=x, args=(y, z))": ENDING,
         "flag inverted: Thread(...": ENDING,
-        "left out: set_num_threads(1)": "results do not depend on the number of threads",
-        "off by one: set_num_threads(1)": "results do not depend on the number of threads",
     },
     "Workers.died": {"off by one: process.join(10)": ENDING},
     "Workers.close": {

@@ -778,3 +778,17 @@ def test_numbers_of_a_batch_are_as_the_first_is():
     assert collate([1.0, 2]).dtype == ta.float64
     assert collate([True, False]).dtype == ta.bool
     assert collate([1, 2]).dtype == ta.int64
+
+
+def test_a_worker_begins_with_the_backend_one_thread_and_its_seed(monkeypatch):
+    begun = []
+    for name in ("use_backend", "set_num_threads", "manual_seed"):
+        monkeypatch.setattr(worker, name, lambda value, name=name: begun.append((name, value)))
+    monkeypatch.setattr(worker, "_info", None)
+    monkeypatch.setattr(worker.signal, "signal", lambda *args: None)
+    ours, theirs = multiprocessing.Pipe()
+    ours.close()  # no task comes
+    info = worker.WorkerInfo(0, 1, 7, None)
+    worker._work(theirs, [], "a backend", info, None, None)
+    assert begun == [("use_backend", "a backend"), ("set_num_threads", 1), ("manual_seed", 7)]
+    assert worker._info is info
