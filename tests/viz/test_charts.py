@@ -404,3 +404,19 @@ def test_a_dollar_begins_no_formula():
     texts += [*attention.axes[0].get_xticklabels(), *attention.axes[0].get_yticklabels()]
     texts += [attention.figure._suptitle, norms.figure._suptitle]
     assert [text.get_parse_math() for text in texts] == [False] * 12
+
+
+@pytest.mark.parametrize("wrong", ["x", {}, [object()], [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (lambda x: viz.attention_figure(x, ["a"], ["b"]), "weights"),
+        (lambda x: viz.attention_text(x, ["a"], ["b"]), "weights"),
+        (lambda x: viz.gates({"r": x}), "values: r"),
+        (lambda x: viz.gradient_norms({"a": x, "b": [1.0]}), "norms"),
+        (viz.jacobian, "matrix"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_named(draw, name, wrong):
+    with pytest.raises(TypeError, match=f"^{name}: expected an array of numbers, got "):
+        draw(wrong)

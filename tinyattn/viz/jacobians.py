@@ -10,7 +10,7 @@ from tinyattn.autograd import enable_grad
 from tinyattn.autograd import grad as grad_of
 from tinyattn.autograd.storage import Tensor, TensorBase, results
 from tinyattn.kernels._types import Array
-from tinyattn.viz.terminal import printable
+from tinyattn.viz.terminal import numbers, printable
 
 if TYPE_CHECKING:
     from tinyattn.viz.chart import Chart
@@ -56,7 +56,7 @@ def jacobian(
     from tinyattn.viz.chart import Chart, heat_map, ticks
     from tinyattn.viz.figures import families
 
-    array = np.asarray(matrix, dtype=np.float64)
+    array = numbers("matrix", matrix)
     if array.ndim != 2 or not array.size:
         raise ValueError(f"matrix: expected shape (outputs, inputs), got {array.shape}")
     for name, names, count in (

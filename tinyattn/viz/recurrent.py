@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tinyattn.autograd.modes import watching
 from tinyattn.kernels._types import Array
-from tinyattn.viz.terminal import printable
+from tinyattn.viz.terminal import numbers, printable
 
 if TYPE_CHECKING:
     from tinyattn.viz.chart import Chart
@@ -106,7 +106,7 @@ def gates(
 
 
 def _sequence(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values, dtype=np.float64)
+    array = numbers(f"values: {name}", values)
     if array.ndim == 3 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 2 or not array.size:
@@ -130,16 +130,18 @@ def gradient_norms(
     from tinyattn.viz.chart import LINES, Chart, whole_numbers
     from tinyattn.viz.figures import families
 
-    curves = norms if isinstance(norms, Mapping) else {"": norms}
-    if not any(np.size(curve) for curve in curves.values()):
+    given = norms if isinstance(norms, Mapping) else {"": norms}
+    curves = {name: numbers("norms", curve) for name, curve in given.items()}
+    if not any(curve.size for curve in curves.values()):
         raise ValueError("norms: expected at least one number, got none")
     style: dict[str, Any] = {"family": families([*curves, title]), "parse_math": False}
     chart = Chart(5.6, 3.2, title, **style)
     axes = chart.figure.subplots()
-    for number, (name, curve) in enumerate(curves.items()):
-        heights = np.asarray(curve, dtype=np.float64)
+    for number, (name, heights) in enumerate(curves.items()):
         if heights.ndim != 1 or (heights < 0).any():
-            raise ValueError(f"norms: expected numbers of at least 0 for each step, got {curve}")
+            raise ValueError(
+                f"norms: expected numbers of at least 0 for each step, got {given[name]}"
+            )
         heights = np.where(heights > 0, heights, np.nan)
         marker = "o" if len(heights) <= 40 else ""
         axes.plot(heights, label=name, marker=marker, markersize=3, **LINES[number % len(LINES)])

@@ -31,7 +31,7 @@ def attention_text(weights: ArrayLike, source: Sequence[str], target: Sequence[s
 
 def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[str]) -> Array:
     """The weights as an array (Tq, Tk); ValueError where they do not fit the tokens."""
-    array = np.asarray(weights, dtype=np.float64)
+    array = numbers("weights", weights)
     if array.shape != (len(target), len(source)):
         raise ValueError(
             f"weights: expected (Tq, Tk) = ({len(target)}, {len(source)}) for the target and "
@@ -40,6 +40,14 @@ def check_weights(weights: ArrayLike, source: Sequence[str], target: Sequence[st
     if not ((array >= 0) & (array <= 1 + 1e-3)).all():
         raise ValueError("weights: expected numbers from 0 to 1")
     return array
+
+
+def numbers(name: str, values: ArrayLike) -> Array:
+    """The values as an array; TypeError for what holds no numbers, or rows of unequal length."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected an array of numbers, got {values!r:.60}") from None
 
 
 def printable(token: object) -> str:
