@@ -791,7 +791,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "never: if (parts > ...": CUT,
     },
     "C.layer_norm_backward": {"wrong branch: chunks = chunks > 32 ...": CUT},
-    "Waiting.add": {"always: self.recorded": FASTER},
+    "Waiting.add": {
+        "always: self.recorded": FASTER,
+        "wrong branch: ... -> ([None, False] * node.outputs)": FASTER,
+    },
     "Waiting.complete": {
         "always: node in self.deferred and (...": FASTER,
         "always: node.hooks": "no hook is called where there is none",
