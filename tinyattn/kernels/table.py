@@ -298,7 +298,7 @@ class Backend:
             axis %= len(shape)
             rows: Any = math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
         else:
-            rows = math.prod(shape[:-1]), shape[-1]
+            rows = shape if len(shape) == 2 else (math.prod(shape[:-1]), shape[-1])
         if rows == shape:
             self._twins[kernel](*arrays, out)
         else:
