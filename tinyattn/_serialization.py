@@ -184,7 +184,7 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        what = "expected a safetensors file, found none"
+        what = "expected a file, found none"
         raise FileNotFoundError(errno.ENOENT, what, os.fspath(path))
     try:
         with safe_open(

@@ -67,6 +67,12 @@ def test_the_maximum_of_every_window():
     assert F.max_pool1d(x, 2, 2, 1).tolist() == [[1, 5, 4]]
     assert F.max_pool1d(x, 2, 1, 0, 3).tolist() == [[3, 5]]
     assert F.max_pool1d(x[None], (2,), (2,)).shape == (1, 1, 2)
+    assert F.max_pool1d(x, 2, ceil_mode=True).tolist() == [[5, 3, 4]]
+    assert nn.MaxPool1d(3, ceil_mode=True)(x).tolist() == [[5, 4]]
+    assert "ceil_mode=True" in repr(nn.MaxPool1d(3, ceil_mode=True))
+    assert ta.gradcheck(lambda x: F.max_pool1d(x, 4, ceil_mode=True), (leaf(2, 3, 6),))
+    with pytest.raises(ValueError, match="return_indices: expected False"):
+        nn.MaxPool1d(2, return_indices=True)
     assert nn.MaxPool1d(3, stride=1)(x).tolist() == [[5, 5, 4]]
     assert F.max_pool1d(-x, 3, 2, 1).tolist() == [[-1, -2, -3]]
     for options in ((2,), (3, 1), (3, 2, 1), (2, 1, 1, 2)):

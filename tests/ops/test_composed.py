@@ -118,6 +118,8 @@ def test_take_along_dim_broadcasts():
     assert ta.take_along_dim(x, ta.tensor([[1]]), 1).tolist() == [[20], [40]]
     assert x.take_along_dim(ta.tensor([[1, 0]]), 0).tolist() == [[30, 20]]
     assert x.take_along_dim(ta.tensor([3, 0])).tolist() == [40, 10]
+    assert x.take_along_dim(ta.tensor([-1])).tolist() == [40]
+    assert x.take_along_dim(ta.tensor([[-2, -1]]), 0).tolist() == [[10, 40]]
     with pytest.raises(
         RuntimeError, match=r"as many dimensions in indices as in input \[2, 2\], g"
     ):

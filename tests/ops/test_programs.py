@@ -207,7 +207,7 @@ def test_a_draw_never_takes_what_has_no_weight():
 @pytest.mark.parametrize(
     ("weights", "count", "message"),
     [
-        ([0.0, 0.0], 1, "0 weights are positive"), ([1.0, 0.0], 2, "replacement=True"),
+        ([0.0, 0.0], 1, "0 weights are positive$"), ([1.0, 0.0], 2, "replacement=True"),
         ([-1.0, 2.0], 1, "not negative"), ([math.nan, 1.0], 1, "finite"), ([math.inf], 1, "finite"),
         ([[[1.0]]], 1, r"\(V,\) or \(B, V\)"), ([1.0], 0, "at least 1"), ([1, 2], 1, "float32"),
     ],

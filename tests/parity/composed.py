@@ -56,7 +56,8 @@ def along(d):
     n = x.shape[dim] if -2 <= dim < 2 else 1
     if d.chance(0.2):
         return Call(x, Const(d.indices(x.size, (2, 2))))
-    return Call(x, Const(d.indices(n, d.pick((3, 4), (3, 1), (1, 1), (2, 2)))), dim)
+    shape = d.pick((3, 4), (3, 1), (1, 1), (2, 2))
+    return Call(x, Const(d.indices(n, shape, negative=d.chance(0.5))), dim)
 
 
 def compared(d):

@@ -327,7 +327,7 @@ TABLE = {
     ),
     "MaxPool1d": Layer(
         lambda d: (
-            Call(d.int(2, 4), *d.pick((), (1,), (2, 1), (3, 0, 2))),
+            Call(d.int(2, 4), *d.pick((), (1,), (2, 1), (3, 0, 2), (2, 0, 1, False, True))),
             Call(d.array((*d.shape(1, 2, empty=0), d.int(7, 9)), "d")),
         ),
         (

@@ -304,7 +304,10 @@ def bagged(d):
 def pooled(d):
     x = d.array((*d.shape(1, 2, empty=0), d.int(5, 9)), "d")
     size = d.int(1, 3)
-    return Call(x, size, d.pick(None, 1, 2), d.int(0, size // 2), d.pick(1, 1, 2))
+    padding = d.int(0, size // 2)
+    if d.chance(0.3):
+        return Call(x, size, d.pick(None, 1, 2), padding, ceil_mode=True)
+    return Call(x, size, d.pick(None, 1, 2), padding, d.pick(1, 1, 2))
 
 
 def numpys(t, x):

@@ -10,7 +10,8 @@ class MaxPool1d(Module):
     """The largest number of every window of kernel_size time steps: (B, D, T) -> (B, D, T').
 
     stride is kernel_size unless given; padding adds -inf at both ends; dilation is the distance of
-    the steps in a window.
+    the steps in a window. ceil_mode: the steps that are left at the end make a shorter window.
+    ValueError for return_indices=True.
 
     >>> nn.MaxPool1d(2)(ta.ones(2, 3, 10)).shape
     (2, 3, 5)
@@ -22,19 +23,24 @@ class MaxPool1d(Module):
         stride: int | tuple[int] | None = None,
         padding: int | tuple[int] = 0,
         dilation: int | tuple[int] = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
     ) -> None:
         super().__init__()
+        if return_indices:
+            raise ValueError("return_indices: expected False; unfold and max give the indices")
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
+        self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation)
+        options = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return F.max_pool1d(input, *options)
 
     def extra_repr(self) -> str:
         return (
             f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode=False"
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
 

@@ -200,16 +200,18 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather`, where input and indices first broadcast in every dimension but dim. Without dim
-    both are flattened."""
+    both are flattened. A negative index counts from the end."""
     x, where = as_tensor(input, "input"), as_tensor(indices, "indices")
     if dim is None:
-        return gather(reshape(x, (-1,)), 0, reshape(where, (-1,)))
+        return take_along_dim(reshape(x, (-1,)), reshape(where, (-1,)), 0)
     if x._array.ndim != where._array.ndim:
         raise RuntimeError(
             "take_along_dim: expected as many dimensions in indices as in input "
             f"{list(x._array.shape)}, got {list(where._array.shape)}"
         )
     axis = as_axis(dim, x._array.ndim)
+    if (where._array < 0).any():
+        where = results.wrap(np.where(where._array < 0, x._array.shape[axis], 0) + where._array)
     shapes = [list(t._array.shape) for t in (x, where)]
     sizes = [shape.pop(axis) for shape in shapes]
     try:

@@ -95,17 +95,19 @@ def max_pool1d(
     stride: int | Sequence[int] | None = None,
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
 ) -> Tensor:
     """The largest number of every window of kernel_size time steps: (B, D, T) -> (B, D, T'), or
     both without B.
 
     stride: from one window to the next, by default kernel_size. padding: steps of -inf at both
-    ends, at most half of kernel_size. dilation: from one step of a window to the next.
+    ends, at most half of kernel_size. dilation: from one step of a window to the next. ceil_mode:
+    the steps that are left at the end make a shorter window.
 
     >>> F.max_pool1d(ta.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
     tensor([[5., 3.]])
     """
-    windows = _window("max_pool1d", input, kernel_size, stride, padding, dilation)
+    windows = _window("max_pool1d", input, kernel_size, stride, padding, dilation, ceil_mode)
     return MaxPool1d.apply(input, windows)
 
 

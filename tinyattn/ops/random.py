@@ -574,12 +574,11 @@ def multinomial(
     rows = np.atleast_2d(weights).astype(np.float64)
     if not np.all((rows >= 0) & (rows < np.inf)):
         raise RuntimeError("multinomial: input: expected numbers that are finite and not negative")
-    possible = np.count_nonzero(rows, axis=-1)
-    if rows.size == 0 or possible.min() < (1 if replacement else count):
+    possible = int(np.count_nonzero(rows, axis=-1).min(initial=rows.shape[-1]))
+    if rows.size == 0 or possible < (1 if replacement else count):
         raise RuntimeError(
-            f"multinomial: {count} indices can't be drawn where "
-            f"{int(possible.min(initial=rows.shape[-1]))} weights are positive"
-            + ("" if replacement else "; pass replacement=True")
+            f"multinomial: {count} indices can't be drawn where {possible} weights are positive"
+            + ("" if replacement or not possible else "; pass replacement=True")
         )
     numbers = _numbers(generator)
     if replacement:
