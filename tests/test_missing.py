@@ -9,6 +9,7 @@ import pytest
 
 import tinyattn as ta
 from tinyattn.compat import missing
+from tinyattn.compat.aliases import alias
 
 
 @pytest.mark.parametrize(
@@ -283,3 +284,51 @@ def test_packages_are_there_when_they_are_first_used():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.split() == ["attention_page", "beam", "tinyattn.learn", "tinyattn.datasets"]
+
+
+def test_an_alias_calls_its_function_under_a_name_of_its_own():
+    double = alias("double", lambda x, add=0: 2 * x + add)
+    assert (double(3, add=1), double.__name__, double.__qualname__) == (7, "double", "double")
+
+
+def test_an_attribute_that_is_refused_names_itself_and_its_hint():
+    class Thing:
+        there = missing.Refused("there", "use here")
+
+    with pytest.raises(AttributeError, match=r"^'Thing' object has no attribute 'there': use here"):
+        Thing().there  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^type object 'Thing' has no attribute 'there': use"):
+        Thing.there  # noqa: B018
+
+
+def test_methods_of_a_class_of_tensors_have_no_form_in_place_unless_it_is_there(monkeypatch):
+    refused = []
+    monkeypatch.setattr(missing, "_refuse", lambda name, hint: refused.append((name, hint)))
+
+    class Own(missing.Hints):
+        size = 3
+
+        def half(self): ...
+        def half_(self): ...
+        def _hidden(self): ...
+        def twice(self): ...
+
+    class Derived(Own):
+        def third(self): ...
+
+    assert refused == [("twice_", "use x = x.twice(), or x.copy_(x.twice())")]
+
+
+def test_the_first_hint_of_a_name_counts(monkeypatch):
+    monkeypatch.setattr(missing, "_refused", {"known"})
+    try:
+        missing._refuse("known", "a hint")
+        missing._refuse("nonsense_of_a_test", "another hint")
+        assert "known" not in vars(missing.Hints)
+        refused = vars(missing.Hints)["nonsense_of_a_test"]
+        assert (refused.name, refused.hint) == ("nonsense_of_a_test", "another hint")
+        assert missing._refused == {"known", "nonsense_of_a_test"}
+    finally:
+        for name in ("known", "nonsense_of_a_test"):
+            if name in vars(missing.Hints):
+                delattr(missing.Hints, name)

@@ -287,3 +287,11 @@ def test_a_weight_that_is_not_finite_is_named_with_its_path():
         ValueError, match="among Linear, Embedding, GRU, LSTM, MultiheadAttention, "
     ):
         quantize_dynamic(attention, {nn.Tanh})
+
+
+@pytest.mark.parametrize("name", ["weight_v", "out_scale"])
+def test_other_names_that_are_not_expected_say_nothing_of_a_quantised_model(name):
+    state = {**nn.Linear(3, 2).state_dict(), name: ta.ones(1)}
+    with pytest.raises(RuntimeError, match=name) as caught:
+        nn.Linear(3, 2).load_state_dict(state)
+    assert "quantised" not in str(caught.value)

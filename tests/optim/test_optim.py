@@ -527,3 +527,13 @@ def test_a_parameter_twice_in_a_group_is_changed_twice_with_a_warning(kind):
     assert set(optimizer.state_dict()["state"]) <= {0, 1}
     copy = kind([other, parameter(1.0)], lr=0.1)
     copy.load_state_dict(copy.state_dict())
+
+
+def test_a_warning_names_the_line_of_a_programs_own_optimiser():
+    class Own(ta.optim.Optimizer):
+        pass
+
+    x = parameter(1.0)
+    with pytest.warns(UserWarning, match="appear more than once in a group") as warned:
+        Own([x, x], {})
+    assert warned[0].filename == __file__

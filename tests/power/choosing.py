@@ -23,6 +23,7 @@ ALSO = {
     "tinyattn/viz/": ["tests/viz/test_*.py", "tests/test_explain.py"],
     "tinyattn/compat/": ["tests/*/test_programs.py", "tests/test_missing.py"],
     "tinyattn/nn/": ["tests/nn/test_*.py", "tests/test_invariances.py"],
+    "tinyattn/nn/module": ["tests/test_quantization.py"],
     "tinyattn/ops/": ["tests/ops/test_*.py", "tests/nn/test_p*.py", "tests/test_doctor.py"],
     "tinyattn/ops/_in_place": ["tests/autograd/test_in_place*.py", "tests/test_replay.py"],
     "tinyattn/ops/rounding": ["tests/test_replay.py"],

@@ -420,6 +420,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong operator: self.last_epoch + 1": FASTER,
         "off by one: self.last_epoch + 1": FASTER,
     },
+    "Optimizer._work": {
+        "off by one: times[...": "only whether two numbers differ counts",
+        "wrong operator: times[...": "only whether two numbers differ counts",
+    },
     "LBFGS.step": {
         "another number: ....reshape(-1)": ANY_NEGATIVE,
         "order exchanged: g, d": EITHER_FACTOR,
@@ -1023,6 +1027,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "Taping.look": {"order exchanged: grads, self.grads": EITHER},
     "_replay._spec": {"order exchanged: array...": "a key, whose parts may stand in any order"},
+    "Hints.__init_subclass__": {"last one lost: ...": "the last one is __doc__"},
     "legacy_array": {
         "wrong result: np.empty(0, dtype)": "there are no elements",
         "wrong result: empty(...": "the values are undefined",
