@@ -518,13 +518,17 @@ class Tensor(TensorBase, missing.Hints):
     def __rmatmul__(self, other: Array) -> "Tensor":
         return products.matmul(as_operand(other, "input"), self)
 
+    def __rmul__(self, other: Operand) -> "Tensor":
+        # Python then repeats the list: `[0] * tensor(2)`
+        return NotImplemented if isinstance(other, (list, str)) else elementwise.mul(self, other)
+
     def __delitem__(self, index: object) -> NoReturn:
         raise TypeError("Tensor does not support deleting items")
 
     __add__ = __radd__ = add = elementwise.add
     __sub__ = sub = elementwise.sub
     __rsub__ = elementwise.rsub
-    __mul__ = __rmul__ = mul = elementwise.mul
+    __mul__ = mul = elementwise.mul
     __truediv__ = div = elementwise.div
     __rtruediv__ = elementwise.rdiv
     __floordiv__ = elementwise.floor_divide

@@ -413,3 +413,23 @@ def test_a_shallow_copy_has_backward_hooks_of_its_own():
     assert seen == []
     other(leaf(2)).sum().backward()
     assert seen == ["other"]
+
+
+def test_an_embedding_takes_a_table():
+    table = ta.tensor([[1.0, 2.0], [3.0, 4.0]])
+    layer = nn.Embedding(2, 2, padding_idx=0, _weight=table)
+    assert layer(ta.tensor([1, 0])).tolist() == [[3, 4], [1, 2]]
+    assert layer.weight.requires_grad
+    assert not nn.Embedding(2, 2, _weight=table, _freeze=True).weight.requires_grad
+    assert not nn.Embedding(2, 2, _freeze=True).weight.requires_grad
+    assert nn.Embedding(2, 2).weight.requires_grad
+    with pytest.raises(ValueError, match=r"_weight: expected shape \[3, 2\], got \[2, 2\]"):
+        nn.Embedding(3, 2, _weight=table)
+
+
+def test_a_module_is_converted_by_the_name_of_a_type():
+    layer = nn.Linear(2, 2)
+    assert layer.type(ta.float64) is layer
+    assert layer.weight.dtype == ta.float64
+    assert layer.type("torch.FloatTensor").weight.dtype == ta.float32
+    assert layer.type(ta.DoubleTensor).weight.dtype == ta.float64

@@ -335,3 +335,12 @@ def test_in_place_as_out_of_place(name):
     assert getattr(y, name + "_")() is y
     assert y.equal(getattr(x, name)())
     assert ta.gradcheck(lambda x: getattr(x * 1, name + "_")(), (x,))
+
+
+def test_lists_and_text_are_repeated():
+    n = ta.tensor(2)
+    assert [0] * n == [0, 0]
+    assert "ab" * n == "abab"
+    assert (3 * n).item() == 6
+    with pytest.raises(TypeError):
+        [0] * ta.tensor(1.5)

@@ -18,8 +18,17 @@ WHERE += ["_checkpoint.py", "_serialization.py", "_torch_files.py", "_explain/*.
 WHERE += ["_doctor.py", "_gradcheck.py", "_replay.py", "distributions.py", "quantization.py"]
 WHERE += ["learn/*.py", "datasets/**/*.py", "parallel/*.py", "viz/*.py"]
 # Operations have faults of their own (gradients.py); these are functions made of operations.
-OPS = ["comparisons", "in_place", "_in_place", "packing", "parts", "pooling", "rearranging"]
-WHERE += [f"ops/{name}.py" for name in [*OPS, "rounding", "scatter", "searching"]]
+OPS = [
+    "comparisons",
+    "composed",
+    "in_place",
+    "_in_place",
+    "packing",
+    "parts",
+    "pooling",
+    "rearranging",
+]
+WHERE += [f"ops/{name}.py" for name in [*OPS, "composed", "rounding", "scatter", "searching"]]
 SPARED = {"__repr__", "extra_repr", "__dir__"}
 
 OTHER = {

@@ -813,6 +813,7 @@ def of_a_module(module: nn.Linear) -> None:
     assert_type(module.apply(lambda m: None), nn.Linear)
     assert_type(module.to(ta.float32), nn.Linear)
     assert_type(module.double(), nn.Linear)
+    assert_type(module.type(ta.float32), nn.Linear)
     assert_type(module.to("cpu"), nn.Linear)
     assert_type(module.cpu(), nn.Linear)
     assert_type(module.float(), nn.Linear)

@@ -29,6 +29,7 @@ from tinyattn.autograd.devices import Device
 from tinyattn.autograd.devices import target as to_dtype
 from tinyattn.autograd.dtypes import float32, float64
 from tinyattn.autograd.storage import results
+from tinyattn.compat.legacy import dtype_of_type
 from tinyattn.kernels._types import Array
 from tinyattn.kernels.recording import refuse, repeated
 from tinyattn.nn.hooks import forward_between
@@ -553,6 +554,10 @@ class Module:
     def double(self) -> Self:
         """Convert to float64."""
         return self.to(float64)
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert as `to` does. dst_type: a dtype, or "torch.DoubleTensor", or that class."""
+        return self.to(dtype_of_type(dst_type))
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Let all parameters have gradients, or with False freeze them."""

@@ -15,6 +15,13 @@ from tinyattn.nn.module import Module
 from tinyattn.nn.parameter import Parameter, unset
 
 
+def _given(weight: Tensor, V: int, D: int, freeze: bool = False) -> Parameter:
+    """A table that is given, as a Parameter. ValueError where its shape is not (V, D)."""
+    if tuple(weight.shape) != (V, D):
+        raise ValueError(f"_weight: expected shape {[V, D]}, got {list(weight.shape)}")
+    return Parameter(weight, requires_grad=not freeze)
+
+
 class Embedding(Module):
     """Row input[i] of the table `weight` for every index: int64 or int32 (...) -> (...,
     embedding_dim).
@@ -23,7 +30,8 @@ class Embedding(Module):
     padding_idx: this row starts as zeros and gets no gradient. max_norm: rows that are used and
     whose norm, of order norm_type, is larger are first scaled down to it, in place.
     scale_grad_by_freq: divide the gradient of a row by how often its index occurs in the input.
-    An index outside the table raises IndexError.
+    _weight: the table, which is then taken as it is; _freeze: it is not learnt. An index outside
+    the table raises IndexError.
 
     >>> table = nn.Embedding(10, 4, padding_idx=0)
     >>> table(ta.tensor([[1, 2, 0], [3, 0, 0]])).shape
@@ -41,6 +49,8 @@ class Embedding(Module):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
         device: Device = None,
         dtype: DTypeLike | None = None,
     ) -> None:
@@ -51,7 +61,11 @@ class Embedding(Module):
         self.padding_idx = _row(padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
+        if _weight is not None:
+            self.weight = _given(_weight, num_embeddings, embedding_dim, _freeze)
+            return
         self.weight = unset(num_embeddings, embedding_dim, device=device, dtype=dtype)
+        self.weight.requires_grad_(not _freeze)
         self.reset_parameters()
 
     @classmethod
@@ -136,12 +150,7 @@ class EmbeddingBag(Module):
         self.include_last_offset = include_last_offset
         self.padding_idx = _row(padding_idx, num_embeddings)
         if _weight is not None:
-            if tuple(_weight.shape) != (num_embeddings, embedding_dim):
-                raise ValueError(
-                    f"_weight: expected shape {[num_embeddings, embedding_dim]}, got "
-                    f"{list(_weight.shape)}"
-                )
-            self.weight = Parameter(_weight)
+            self.weight = _given(_weight, num_embeddings, embedding_dim)
             return
         self.weight = unset(num_embeddings, embedding_dim, device=device, dtype=dtype)
         self.reset_parameters()
