@@ -95,7 +95,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "wrong condition: x.nbytes < LARGE": FASTER,
     },
     "written_straight": {"inverted: few(x.size)": FASTER},
-    "check_in_place": {"comparison flipped: base is None": "the check finds nothing there"},
+    "check_in_place": {
+        "condition flipped: working and local.recorder": FASTER,
+        "comparison flipped: base is None": "the check finds nothing there",
+    },
     "_check_place": {"order exchanged: target, base": "whether one of them is on the tape"},
     "_write_few": {"comparison flipped: type(y) is not np.ndarray": FASTER},
     "_keep_overwritten": {
@@ -355,6 +358,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "elementwise.chosen": {'wrong condition: large.dtype.kind != "f"': FASTER},
     "Mul.product": {
+        "wrong branch: ... -> (self.edges[index])": FASTER,
         "wrong branch: ... -> (None)": FASTER,
         "wrong condition: edge[2] != grad.shape": FASTER,
     },
