@@ -433,3 +433,7 @@ def test_a_module_is_converted_by_the_name_of_a_type():
     assert layer.weight.dtype == ta.float64
     assert layer.type("torch.FloatTensor").weight.dtype == ta.float32
     assert layer.type(ta.DoubleTensor).weight.dtype == ta.float64
+
+
+def test_the_name_of_the_class_of_a_module():
+    assert nn.Linear(1, 1)._get_name() == "Linear"

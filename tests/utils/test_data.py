@@ -324,6 +324,8 @@ def test_a_split_follows_its_generator():
         (lambda: Dataset()[0], NotImplementedError, "Dataset should implement __getitem__"),
         (lambda: iter(IterableDataset()), NotImplementedError, "should implement __iter__"),
         (lambda: RandomSampler(range(3), num_samples=0), ValueError, "num_samples: .*got 0"),
+        (lambda: RandomSampler([]), ValueError, "data_source: expected at least one item, got no"),
+        (lambda: DataLoader([], shuffle=True), ValueError, "data_source: expected at least one"),
         (lambda: BatchSampler(range(3), 1.5, False), ValueError, "batch_size: .*got 1.5"),
         (lambda: BatchSampler(range(3), 2, 1), ValueError, "drop_last: .*got 1"),
         (lambda: WeightedRandomSampler([[1.0]], 2), ValueError, r"one dimension, got \[1, 1\]"),

@@ -198,6 +198,7 @@ NN: dict[str, str] = {
             "avg_pool2d",
             "adaptive_avg_pool2d",
             "interpolate",
+            "unfold",
             "dropout2d",
         ),
         _PICTURES,

@@ -584,6 +584,9 @@ class Module:
             other.__dict__[name] = self.__dict__[name].copy()
         return other
 
+    def _get_name(self) -> str:
+        return type(self).__name__  # which a __repr__ of a program's own asks for
+
     def __repr__(self) -> str:
         extra = self.extra_repr()
         items = [(f"({name})", repr(module)) for name, module in self._members(MODULE).items()]

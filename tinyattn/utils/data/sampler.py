@@ -45,6 +45,7 @@ class RandomSampler(Sampler[int]):
     num_samples: how many indices; by default as many as there are items. Without replacement every
         item comes once before one comes again.
     generator: where the random numbers come from; by default the common generator.
+    ValueError for a data set without items.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class RandomSampler(Sampler[int]):
             _check_count("num_samples", num_samples)
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self._num_samples = num_samples
+        if not self.num_samples:
+            raise ValueError("data_source: expected at least one item, got none")
 
     @property
     def num_samples(self) -> int:
