@@ -360,6 +360,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "Mul.product": {
         "wrong branch: ... -> (self.edges[index])": FASTER,
         "wrong branch: ... -> (None)": FASTER,
+        "wrong condition: grad.size > _SMALL": FASTER,
         "wrong condition: edge[2] != grad.shape": FASTER,
     },
     "Unary.forward": {"wrong condition: x.size <= _FEW": FASTER},
