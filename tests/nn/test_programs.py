@@ -108,6 +108,8 @@ def test_the_steps_that_are_left_may_make_a_shorter_window():
     for options in ((2, 2), (4, 3), (3, 2, 1)):
         pool = lambda x, o=options: F.avg_pool1d(x, *o, *(0,) * (3 - len(o)), True, False)  # noqa: E731
         assert ta.gradcheck(pool, (leaf(2, 3, 5),))
+    assert nn.MaxPool1d(2)(x).shape == nn.MaxPool1d(2, ceil_mode=False)(x).shape
+    assert nn.EmbeddingBag(2, 3, _weight=ta.ones(2, 3)).weight.requires_grad
     y = F.avg_pool1d(ta.tensor([[1.0, 2.0, 3.0, 4.0]]), 3, 2, 1, True, False)
     assert y.tolist() == [[1.5, 3, 4]]  # the last window has the last step and the padding
     with pytest.raises(NotImplementedError, match="ceil_mode: expected False with padding"):

@@ -23,6 +23,8 @@ def test_lerp_goes_from_input_to_end():
         x.lerp(end.double(), 0.5)
     with pytest.raises(RuntimeError, match="lerp: input: expected floats, got int64"):
         ta.lerp(ta.tensor([1]), ta.tensor([2]), 0.5)
+    with pytest.raises(RuntimeError, match="lerp: end: expected floats, got int64"):
+        ta.lerp(ta.tensor([1.0]), ta.tensor([2]), 0.5)
 
 
 def test_addcmul_and_addcdiv_add_a_multiple():
@@ -50,6 +52,7 @@ def test_shapes():
     assert x.ravel().tolist() == [0, 1, 2, 3, 4, 5]
     one, two = ta.broadcast_tensors(ta.ones(3, 1), ta.ones(2))
     assert one.shape == two.shape == (3, 2)
+    assert ta.broadcast_tensors(ta.tensor([[1], [2]]), ta.tensor([3]))[0].tolist() == [[1], [2]]
     assert ta.broadcast_tensors(ta.ones(()))[0].shape == ()
     with pytest.raises(RuntimeError, match=r"the shapes don't broadcast: \[2\], \[3\]"):
         ta.broadcast_tensors(ta.ones(2), ta.ones(3))
@@ -73,6 +76,9 @@ def test_a_diagonal_is_a_view():
     w.grad = None
     w.diagonal(1).sum().backward()
     assert w.grad.tolist() == [[0, 1], [0, 0]]
+    cube = leaf(np.arange(8.0).reshape(2, 2, 2))
+    (ta.diagonal(cube, 0, 1, 2) * ta.tensor([1.0, 2.0])).sum().backward()
+    assert cube.grad.tolist() == [[[1, 0], [0, 2]]] * 2
     with pytest.raises(RuntimeError, match="diagonal: dim1 and dim2: expected two dimensions"):
         ta.diagonal(batch, 0, 2, -1)
 
@@ -96,6 +102,8 @@ def test_fill_diagonal_and_triangles_in_place():
     assert x.triu_(1) is x
     assert x.tolist() == [[0, -np.inf], [0, 0]]
     assert ta.ones(2, 2).tril_(-1).tolist() == [[0, 0], [1, 0]]
+    assert ta.ones(2, 2).tril_().tolist() == [[1, 0], [1, 1]]
+    assert ta.ones(2, 2).triu_().tolist() == [[1, 1], [0, 1]]
 
 
 def test_unfold_cuts_windows():
@@ -106,7 +114,9 @@ def test_unfold_cuts_windows():
     assert x.grad.tolist() == [1, 2, 2, 1]
     assert ta.zeros(2, 5, 3).unfold(1, 3, 2).shape == (2, 2, 3, 3)
     assert ta.arange(4).reshape(2, 2).unfold(-1, 2, 5).tolist() == [[[0, 1]], [[2, 3]]]
-    assert ta.tensor(7).unfold(0, 1, 1).tolist() == [7]
+    assert ta.tensor(7).unfold(0, 1, 5).tolist() == [7]
+    assert ta.tensor(7).unfold(0, 0, 1).shape == (0,)
+    assert x.unfold(0, 0, 2).shape == (3, 0)
     with pytest.raises(RuntimeError, match="size: expected at most 4, the size of dimension 0, go"):
         x.unfold(0, 5, 1)
     with pytest.raises(RuntimeError, match="step"):
@@ -120,6 +130,7 @@ def test_take_along_dim_broadcasts():
     assert x.take_along_dim(ta.tensor([3, 0])).tolist() == [40, 10]
     assert x.take_along_dim(ta.tensor([-1])).tolist() == [40]
     assert x.take_along_dim(ta.tensor([[-2, -1]]), 0).tolist() == [[10, 40]]
+    assert x.take_along_dim(ta.tensor([[-1, 0]]), 0).tolist() == [[30, 20]]
     with pytest.raises(
         RuntimeError, match=r"as many dimensions in indices as in input \[2, 2\], g"
     ):
@@ -132,7 +143,7 @@ def test_index_put_writes_or_adds():
     x, rows = ta.zeros(2, 2), ta.tensor([0, 1, 0])
     assert x.index_put_((rows,), ta.ones(2), accumulate=True) is x
     assert x.tolist() == [[2, 2], [1, 1]]
-    x.index_put_((ta.tensor([1]), ta.tensor([0])), ta.tensor(7.0))
+    assert x.index_put_((ta.tensor([1]), ta.tensor([0])), ta.tensor(7.0)) is x
     assert x.tolist() == [[2, 2], [7, 1]]
     w, v = leaf([1.0, 2.0, 3.0]), leaf([5.0, 6.0])
     places = [ta.tensor([0, 0])]
@@ -148,6 +159,8 @@ def test_index_put_writes_or_adds():
     assert w.grad.tolist() == [1, 1, 0]
     with pytest.raises(RuntimeError, match="values: expected the dtype float32 of input, got int"):
         x.index_put_((rows,), ta.tensor([1]))
+    with pytest.raises(RuntimeError, match="values: expected the dtype float32 of input, got int"):
+        x.index_put((rows,), ta.tensor([1]))
 
 
 def test_second_names():
@@ -245,3 +258,11 @@ def test_hard_gumbel_softmax_is_one_hot_with_the_gradient_of_the_soft_one():
     (hard * weights).sum().backward()
     (soft * weights).sum().backward()
     assert x.grad.tolist() == y.grad.tolist()
+
+
+def test_gumbel_softmax_is_soft_and_of_temperature_1_unless_it_is_said():
+    x = ta.tensor([[0.5, 1.0, 0.0]])
+    ta.manual_seed(2)
+    usual = nn.functional.gumbel_softmax(x)
+    ta.manual_seed(2)
+    assert ta.equal(usual, nn.functional.gumbel_softmax(x, tau=1, hard=False))

@@ -253,6 +253,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "QuantizedGRULayer.backward": {"factor ...": NO_GRADIENT},
     "QuantizedLSTMLayer.backward": {"factor ...": NO_GRADIENT},
     "addcmul_": {"order exchanged: ...": EITHER_FACTOR},
+    "gumbel_softmax": {
+        "another default: eps...": UNUSED,
+        "order exchanged: x, noise": EITHER_TERM,
+    },
+    "unfold": {"another number: ....reshape(-1)": ANY_NEGATIVE},
     "meshgrid": {"off by one: [0] -> [1]": "every place is written"},
     "swapaxes": {"order exchanged: axis0, axis1": "either of the two"},
     "_rows": {"another number: ...": "NumPy takes any negative size as what is left"},

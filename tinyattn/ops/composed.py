@@ -210,8 +210,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"{list(x._array.shape)}, got {list(where._array.shape)}"
         )
     axis = as_axis(dim, x._array.ndim)
-    if (where._array < 0).any():
-        where = results.wrap(np.where(where._array < 0, x._array.shape[axis], 0) + where._array)
+    negative = where._array < 0
+    if negative.any():
+        where = results.wrap(np.where(negative, x._array.shape[axis], 0) + where._array)
     shapes = [list(t._array.shape) for t in (x, where)]
     sizes = [shape.pop(axis) for shape in shapes]
     try:
