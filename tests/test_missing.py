@@ -332,3 +332,8 @@ def test_the_first_hint_of_a_name_counts(monkeypatch):
         for name in ("known", "nonsense_of_a_test"):
             if name in vars(missing.Hints):
                 delattr(missing.Hints, name)
+
+
+def test_a_package_that_is_imported_later_is_the_package():
+    of_tinyattn = missing.refuse("tinyattn", missing.TORCH, ("viz",))
+    assert of_tinyattn("viz") is importlib.import_module("tinyattn.viz")
