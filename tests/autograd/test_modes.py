@@ -8,6 +8,7 @@ import pytest
 
 import tinyattn as ta
 from tests.helpers import leaf
+from tinyattn.autograd import modes
 
 
 def test_nothing_is_recorded_under_no_grad():
@@ -245,6 +246,20 @@ def test_a_pass_warns_of_no_infinity_and_leaves_numpys_errors_as_they_were():
         _Overflowing.apply(x).backward(ta.ones(1))
         assert x.grad.tolist() == [np.inf]
         assert np.geterr() == before
+
+
+@pytest.mark.parametrize("kept_as_a_variable", [True, False])
+def test_without_warnings_where_numpy_keeps_its_errors_elsewhere(monkeypatch, kept_as_a_variable):
+    if not kept_as_a_variable:
+        monkeypatch.setattr(modes, "_errors", None)
+
+    @modes.without_warnings
+    def overflow(x, *, times):
+        return x * times, np.geterr()["over"]
+
+    with np.errstate(over="raise"):
+        assert overflow(np.float32(1e38), times=np.float32(10)) == (np.inf, "ignore")
+        assert np.geterr()["over"] == "raise"
 
 
 def test_numpys_errors_are_as_they_were_after_a_pass_that_raised():

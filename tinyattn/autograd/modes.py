@@ -47,28 +47,31 @@ def quietly(function: Callable[..., Any], *args: Any) -> Any:
     return state.unwatched(function, *args)
 
 
-def _error_state() -> tuple[ContextVar[Any], Any]:
-    """The variable in which NumPy keeps its error state, and its value where all is ignored."""
+def _error_state() -> tuple[ContextVar[Any], Any] | None:
+    """The variable in which NumPy keeps its error state, and its value where all is ignored. None
+    if this NumPy keeps it elsewhere."""
     context = Context()
     context.run(np.seterr, all="ignore")
-    ((variable, value),) = context.items()
-    return variable, value
+    return next(iter(context.items()), None)
 
 
-_errors, _ignored = _error_state()
+_errors = _error_state()
 
 
 def without_warnings(function: F) -> F:
     """function as np.errstate(all="ignore") decorates it, in a third of the time: errstate makes
     the value of NumPy's variable anew at each call."""
+    if _errors is None:
+        return np.errstate(all="ignore")(function)
+    variable, ignored = _errors
 
     @wraps(function)
     def inside(*args: Any, **options: Any) -> Any:
-        before = _errors.set(_ignored)
+        before = variable.set(ignored)
         try:
             return function(*args, **options)
         finally:
-            _errors.reset(before)
+            variable.reset(before)
 
     return cast(F, inside)
 
