@@ -79,7 +79,7 @@ def test_rows_of_a_step_stand_together_longest_sequence_first():
         ([2, 0], "greater than 0"),
         ([4, 1], "at most T = 3, got 4"),
         ([2], "equal to batch_size B = 2"),
-        ([2.0, 1.0], "expected integers"),
+        ([2.0, 1.5], "expected integers"),
     ],
 )
 def test_lengths_that_cannot_be_are_named(lengths, message):
