@@ -6,12 +6,13 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import tinyattn as ta
 from tinyattn import parallel
 from tinyattn.nn.utils import clip_grad_norm_
-from tinyattn.text import DataError
+from tinyattn.text import UNK, DataError
 from translator.data import prepare
 from translator.evaluation import report
 from translator.files import (
@@ -32,10 +33,12 @@ from translator.files import (
     write_curve,
 )
 from translator.forming import PAGE, write_forming
-from translator.model import Translator
+from translator.model import IdPair, Translator
 from translator.options import complete, require, say
 from translator.progress import Run, noted_interrupts
 from translator.ranks import loss_of_part
+
+MANY_UNKNOWN = 0.02  # the share of tokens from which on subwords are worth a try
 
 
 def fit(
@@ -64,6 +67,13 @@ def schedule(step: int, steps: int, warmup: int, kind: str = "linear") -> float:
     return min(step / warmup, (steps - step + 1) / max(steps - warmup, 1), 1.0)
 
 
+def unknown_shares(pairs: Sequence[IdPair]) -> tuple[float, float]:
+    """The share of the tokens of the sources, and of the targets, that are unknown words."""
+    columns = ([id for pair in pairs for id in pair[side]] for side in (0, 1))
+    source, target = (ids.count(UNK) / max(len(ids), 1) for ids in columns)
+    return source, target
+
+
 def train(args: argparse.Namespace) -> None:
     """Train a model, write it to a folder of its own, and report on the test pairs."""
     stopped = resumed(args) if args.resume is not None else None
@@ -86,6 +96,12 @@ def train(args: argparse.Namespace) -> None:
         if data.left_out:
             print(f"left out: {data.left_out} training pairs longer than {args.max_length} tokens")
         print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
+        if max(unknown := unknown_shares(validation)) >= MANY_UNKNOWN:
+            source, target = (f"{100 * share:.1f} %" for share in unknown)
+            print(
+                f"unknown in validation: {source} of the source tokens, {target} of the target's; "
+                "--tokens bpe reads and writes rare words in pieces"
+            )
         if (processes := parallel.get_world_size()) > 1:
             print(f"{processes} processes of {ta.get_num_threads()} threads")
         started = time.perf_counter()

@@ -108,6 +108,24 @@ def test_western_text_is_cut_into_words_on_both_sides(tmp_path: Path) -> None:
     assert "vocabulary 12 x 11" in swapped.stdout
 
 
+def test_many_unknown_words_are_counted(tmp_path: Path) -> None:
+    rows = itertools.product(("one", "two", "three"), repeat=3)
+    lines = [f"{' '.join(row)}\t{' '.join(row).upper()}\n" for row in rows]
+    (tmp_path / "train.txt").write_text("".join(lines))
+    (tmp_path / "valid.txt").write_text("one six one six\tONE SIX ONE TWO\n")
+    options = ("--data", "train.txt", "--hidden", "8", "--epochs", "1", "--test", "5")
+    done = run(tmp_path, *options, "--valid-data", "valid.txt")
+    said = (
+        "unknown in validation: 50.0 % of the source tokens, 25.0 % of the target's; "
+        "--tokens bpe reads and writes rare words in pieces\n"
+    )
+    assert said in done.stdout, done.stdout + done.stderr
+    (tmp_path / "valid.txt").write_text("one one one one\tONE ONE ONE TWO\n")
+    assert (
+        "unknown in validation" not in run(tmp_path, *options, "--valid-data", "valid.txt").stdout
+    )
+
+
 def test_training_whose_output_nobody_reads_still_saves(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, str(PROGRAM), *SMALL],
