@@ -316,6 +316,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "off by one: np.full((2, ...": "the third is not used",
         "another number: slots.reshape(-1)": "NumPy takes any negative size as what is left",
     },
+    "_in_place._written": {
+        "wrong result: array": "the array is written already; a recording looks for its place only",
+    },
     "_in_place._keep_overwritten": {
         "condition flipped: isinstance(a, np.ndarray) and ...": COPIED,
         "order exchanged: a, array": "either of the two",
@@ -1053,6 +1056,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "checkpoint_sequential": {"another default: preserve_rng...": UNUSED},
     "use_deterministic_algorithms": {"another default: warn_only...": UNUSED},
+    "missing.refuse": {"left out: vars(...": IMPORTED},
     "deprecated.renamed": {"wrong result: call": IMPORTED},
     "check_apart": {"argument dropped: out.read_text(...": ASCII},
     "_limit_memory": {

@@ -60,7 +60,7 @@ def _window(
     stride: int | Sequence[int] | None,
     padding: int | Sequence[int],
     dilation: int | Sequence[int],
-    ceil_mode: bool = False,
+    ceil_mode: bool,
 ) -> Windows:
     """The windows, when they are found to fit the input. ceil_mode: the last one may end behind the
     last step, if it begins before."""
