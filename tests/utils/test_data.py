@@ -766,7 +766,8 @@ def test_a_worker_reads_tasks_until_the_pipe_is_closed():
 )
 def test_a_worker_that_could_not_begin_is_told_how_workers_are_started(exitcode, method, hint):
     workers = object.__new__(Workers)
-    process = SimpleNamespace(pid=7, exitcode=exitcode, join=lambda timeout: None)
+    process = SimpleNamespace(pid=7, exitcode=None)  # until it has ended
+    process.join = lambda timeout: setattr(process, "exitcode", exitcode)
     workers.processes, workers.method = [None, process], method
     told = "DataLoader worker 1 (pid 7) exited unexpectedly, with exit code "
     more = f". The workers are started by '{method}': so the data set, collate_fn and" * hint
