@@ -13,7 +13,7 @@ import tinyattn as ta
 from tinyattn import parallel
 from tinyattn.nn.utils import clip_grad_norm_
 from tinyattn.text import UNK, DataError
-from translator.data import prepare
+from translator.data import Data, prepare
 from translator.evaluation import report
 from translator.files import (
     BEST,
@@ -74,6 +74,26 @@ def unknown_shares(pairs: Sequence[IdPair]) -> tuple[float, float]:
     return source, target
 
 
+def about(model: Translator, data: Data, args: argparse.Namespace) -> list[str]:
+    """What a run begins with, in lines."""
+    training, validation, test = data[:3]
+    lines = [f"{len(training)} training, {len(validation)} validation, {len(test)} test pairs"]
+    if data.repeated:
+        lines += [f"left out: {data.repeated} pairs with a source of --valid-data or --test-data"]
+    if data.left_out:
+        lines += [f"left out: {data.left_out} training pairs longer than {args.max_length} tokens"]
+    lines += [f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}"]
+    if max(unknown := unknown_shares(validation)) >= MANY_UNKNOWN:
+        source, target = (f"{100 * share:.1f} %" for share in unknown)
+        lines += [
+            f"unknown in validation: {source} of the source tokens, {target} of the target's; "
+            "--tokens bpe reads and writes rare words in pieces"
+        ]
+    if (processes := parallel.get_world_size()) > 1:
+        lines += [f"{processes} processes of {ta.get_num_threads()} threads"]
+    return lines
+
+
 def train(args: argparse.Namespace) -> None:
     """Train a model, write it to a folder of its own, and report on the test pairs."""
     stopped = resumed(args) if args.resume is not None else None
@@ -89,21 +109,7 @@ def train(args: argparse.Namespace) -> None:
         folder = new_folder(folder)
     folder = parallel.broadcast_object(folder)
     try:
-        training, validation, test = data[:3]
-        print(f"{len(training)} training, {len(validation)} validation, {len(test)} test pairs")
-        if data.repeated:
-            print(f"left out: {data.repeated} pairs with a source of --valid-data or --test-data")
-        if data.left_out:
-            print(f"left out: {data.left_out} training pairs longer than {args.max_length} tokens")
-        print(f"vocabulary {len(model.source)} x {len(model.target)}, backend {ta.backend().name}")
-        if max(unknown := unknown_shares(validation)) >= MANY_UNKNOWN:
-            source, target = (f"{100 * share:.1f} %" for share in unknown)
-            print(
-                f"unknown in validation: {source} of the source tokens, {target} of the target's; "
-                "--tokens bpe reads and writes rare words in pieces"
-            )
-        if (processes := parallel.get_world_size()) > 1:
-            print(f"{processes} processes of {ta.get_num_threads()} threads")
+        print("\n".join(about(model, data, args)))  # at once: who reads may go before it has begun
         started = time.perf_counter()
         with noted_interrupts() as interrupts:
             run = Run(model, optimizer, args, data, folder, progress, interrupts)

@@ -609,9 +609,9 @@ def rms_norm() -> Iterator[Case]:
 def additive() -> Iterator[Case]:
     r = rng(13)
     sizes = [(1, 1, 1, 1), (2, 3, 5, 7), (3, 1, 17, 33), (2, 9, 4, 130), (1, 40, 31, 64)]
-    sizes += [(2, 19, 3, 2), (1, 2, 67, 2)]
+    more = [(2, 19, 3, 2), (1, 2, 67, 2)]
     empty = [(0, 2, 2, 3), (2, 0, 3, 4), (2, 3, 0, 4), (2, 3, 2, 0)]
-    for B, Tq, Tk, H in [*sizes, *empty, (5, 24, 20, 37)]:
+    for B, Tq, Tk, H in [*sizes, *empty, (5, 24, 20, 37), *more]:
         q, k, v = r.normal(size=(B, Tq, H)), r.normal(size=(B, Tk, H)), r.normal(size=H)
         yield f"B{B} Tq{Tq} Tk{Tk} H{H}", {"q": q, "k": k, "v": v}
         yield f"B{B} Tq{Tq} Tk{Tk} H{H} saturated", {"q": 1e4 * q, "k": k, "v": v}
