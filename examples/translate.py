@@ -15,11 +15,10 @@ is the package translator/, of which translator/training.py is the file to read 
 """
 
 import io
-import os
 import sys
 
 from translator.evaluation import compare, evaluate
-from translator.options import end, parsed
+from translator.options import end, parsed, print_nowhere
 from translator.training import train
 from translator.translating import translate
 
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> None:
     try:
         args = parsed(arguments, __doc__)
         if parallel.get_rank():  # the first process prints for all
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print_nowhere()
         if parallel.get_world_size() > 1 and args.command != "train":
             raise DataError(f"mpiexec: expected the command train, got {args.command}")
         commands = {f.__name__: f for f in (train, evaluate, compare, translate)}
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> None:
     except DataError as error:
         end(str(error), 2)
     except BrokenPipeError:  # the reader, head for one, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_nowhere()
     except OSError as error:
         end(f"{error.filename or 'output'}: expected to read or write it: {error.strerror}", 2)
     except MemoryError as error:

@@ -4,6 +4,7 @@ Look first at `parser`; `complete` fills in the defaults that depend on the mode
 import argparse
 import importlib
 import math
+import os
 import sys
 import tomllib
 from collections import Counter
@@ -346,6 +347,11 @@ def say(message: str) -> None:
     """A line on standard error; of several processes the first says it."""
     if ta.parallel.get_rank() == 0:
         print(a_line(message), file=sys.stderr)
+
+
+def print_nowhere() -> None:
+    """From here on, what is printed is read by nobody."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def end(message: str, code: int) -> NoReturn:

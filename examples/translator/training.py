@@ -34,7 +34,7 @@ from translator.files import (
 )
 from translator.forming import PAGE, write_forming
 from translator.model import IdPair, Translator
-from translator.options import complete, require, say
+from translator.options import complete, print_nowhere, require, say
 from translator.progress import Run, noted_interrupts
 from translator.ranks import loss_of_part
 
@@ -109,7 +109,10 @@ def train(args: argparse.Namespace) -> None:
         folder = new_folder(folder)
     folder = parallel.broadcast_object(folder)
     try:
-        print("\n".join(about(model, data, args)))  # at once: who reads may go before it has begun
+        try:
+            print("\n".join(about(model, data, args)))
+        except BrokenPipeError:  # nobody reads what is printed, but the model is wanted
+            print_nowhere()
         started = time.perf_counter()
         with noted_interrupts() as interrupts:
             run = Run(model, optimizer, args, data, folder, progress, interrupts)
