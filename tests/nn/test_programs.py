@@ -192,8 +192,13 @@ def test_a_lazy_convolution_becomes_a_convolution():
     options = {"stride": 2, "padding": 1, "dilation": 1, "groups": 2, "dtype": ta.float64}
     layer = nn.LazyConv1d(4, 3, **options)
     optimizer = ta.optim.SGD(layer.parameters(), lr=0.1)
+    ta.manual_seed(3)
     y = layer(leaf(2, 6, 9))
     assert type(layer) is nn.Conv1d
+    ta.manual_seed(3)
+    plain = nn.Conv1d(6, 4, 3, **options)
+    assert layer.weight.equal(plain.weight)
+    assert layer.bias.equal(plain.bias)
     assert (layer.in_channels, layer.weight.shape) == (6, (4, 3, 3))
     assert y.equal(F.conv1d(leaf(2, 6, 9), layer.weight, layer.bias, 2, 1, 1, 2))
     y.sum().backward()
